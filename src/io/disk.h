@@ -1,0 +1,114 @@
+/* disk.h - files, as a vtable with two twins: the operating system's and a simulated one.
+ *
+ * Everything that cairn keeps goes through a struct cairn_disk, so that tests can fail
+ * call n, drop or tear what was not synced, and flip any byte.  Paths are relative to
+ * the disk's root folder, '/' between parts, at most CAIRN_PATH_BYTES with the NUL.
+ * Threads: any thread may call; one file handle is used by one thread at a time, except
+ * that read_at may run beside anything.
+ * Layer: io; uses base. */
+#ifndef CAIRN_IO_DISK_H
+#define CAIRN_IO_DISK_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+enum { CAIRN_PATH_BYTES = 512 };
+
+struct cairn_disk;
+struct cairn_file;
+
+enum cairn_open_flags {
+    CAIRN_OPEN_READ = 0,
+    CAIRN_OPEN_WRITE = 1,  /* read and write */
+    CAIRN_OPEN_CREATE = 2, /* with WRITE: create; must not exist */
+};
+
+struct cairn_disk_ops {
+    /* All may block.  Outputs are set only on success. */
+
+    /* CAIRN_ENOTFOUND when there is no such file. */
+    enum cairn_code (*open)(struct cairn_disk *disk, const char *path, unsigned flags,
+                            struct cairn_file **ret_file, struct cairn_err *err);
+    /* Reads exactly `size` bytes; a short file is CAIRN_EIO ("short read").  A read error is
+     * never to be taken for absent data. */
+    enum cairn_code (*read_at)(struct cairn_file *file, uint64_t offset, void *to, size_t size,
+                               struct cairn_err *err);
+    /* Writes all or fails; after a failure any part may have been written.
+     * CAIRN_EFULL when there is no room. */
+    enum cairn_code (*write_at)(struct cairn_file *file, uint64_t offset, const void *from, size_t size,
+                                struct cairn_err *err);
+    /* Makes every earlier successful write to the file durable.  A failed sync is final:
+     * what was written may be gone though reads still show it; never sync that handle again. */
+    enum cairn_code (*sync)(struct cairn_file *file, struct cairn_err *err);
+    enum cairn_code (*size)(struct cairn_file *file, uint64_t *ret_bytes, struct cairn_err *err);
+    void (*close)(struct cairn_file *file); /* without syncing; accepts NULL */
+
+    /* Names: durable only after sync_dir of the folder that holds them. */
+    enum cairn_code (*rename)(struct cairn_disk *disk, const char *from, const char *to, struct cairn_err *err);
+    enum cairn_code (*remove)(struct cairn_disk *disk, const char *path, struct cairn_err *err);
+    enum cairn_code (*make_dir)(struct cairn_disk *disk, const char *path, struct cairn_err *err); /* exists: OK */
+    enum cairn_code (*sync_dir)(struct cairn_disk *disk, const char *path, struct cairn_err *err); /* "" is the root */
+    /* Calls visit for every plain file in the folder, in name order. */
+    enum cairn_code (*list)(struct cairn_disk *disk, const char *path,
+                            void (*visit)(void *context, const char *name), void *context, struct cairn_err *err);
+    /* Takes the exclusive lock of the whole disk, kept until close or the process's end.
+     * CAIRN_ELOCKED when another process has it. */
+    enum cairn_code (*lock)(struct cairn_disk *disk, struct cairn_err *err);
+    struct cairn_disk *(*close_disk)(struct cairn_disk *disk); /* returns NULL */
+};
+
+/* The base of both twins. */
+struct cairn_disk {
+    const struct cairn_disk_ops *ops;
+    char *root; /* for messages */
+};
+
+struct cairn_file {
+    struct cairn_disk *disk;
+    char *path; /* for messages */
+};
+
+/* The operating system's files below `root`, which is created if it is missing. */
+enum cairn_code cairn_disk_open(const char *root, struct cairn_disk **ret_disk, struct cairn_err *err);
+struct cairn_disk *cairn_disk_close(struct cairn_disk *disk);
+
+/* Helpers over the vtable. */
+
+/* Reads a whole file of at most max_bytes (CAIRN_ELIMIT beyond) behind what `to` holds. */
+enum cairn_code cairn_disk_read_file(struct cairn_disk *disk, const char *path, size_t max_bytes,
+                                     struct cairn_buf *to, struct cairn_err *err);
+/* Writes path atomically: a temporary file "<path>.tmp", sync, rename, sync of the folder. */
+enum cairn_code cairn_disk_replace_file(struct cairn_disk *disk, const char *path, struct cairn_bytes bytes,
+                                        struct cairn_err *err);
+
+/* --- the simulated twin (disk_sim.c) --------------------------------------------------------- */
+
+/* What a crash does to bytes written and not synced, page (4 KiB) by page. */
+enum cairn_sim_crash {
+    CAIRN_SIM_DROP,   /* all of it is gone */
+    CAIRN_SIM_KEEP,   /* all of it got through */
+    CAIRN_SIM_TEAR,   /* each 512-byte sector of each unsynced write independently, by the seed */
+};
+
+/* An empty simulated disk; same seed and same calls, same behaviour. */
+struct cairn_disk *cairn_sim_disk_create(uint64_t seed);
+/* Call number n from now (0: the next) among open/read/write/sync/rename/... fails once with
+ * `code`; negative: none.  A failed write writes a seed-drawn prefix.  A failed sync drops
+ * what was unsynced, as kernels may. */
+void cairn_sim_disk_fail_call(struct cairn_disk *disk, int64_t n, enum cairn_code code);
+/* From call n on every call fails with CAIRN_EIO until crash() (power is gone); negative: never. */
+void cairn_sim_disk_halt_at(struct cairn_disk *disk, int64_t n);
+/* Calls made so far, for sweeps; true if the planned failure has fired. */
+uint64_t cairn_sim_disk_calls(struct cairn_disk *disk);
+bool cairn_sim_disk_fired(struct cairn_disk *disk);
+/* Bytes that may still be claimed by writes beyond file ends; SIZE_MAX is no bound. */
+void cairn_sim_disk_set_room(struct cairn_disk *disk, size_t bytes);
+/* Power cut and power back: open handles become dead (every call on them fails), names not
+ * synced may be lost, the lock is free. */
+void cairn_sim_disk_crash(struct cairn_disk *disk, enum cairn_sim_crash how);
+/* For flip sweeps: a file's stored bytes, to change in place; NULL if there is none. */
+uint8_t *cairn_sim_disk_bytes(struct cairn_disk *disk, const char *path, size_t *ret_size);
+/* A deep copy with nothing unsynced, for trying many faults from one state. */
+struct cairn_disk *cairn_sim_disk_clone(struct cairn_disk *disk);
+
+#endif

@@ -1,0 +1,28 @@
+/* task.h - work that may block, off the workers: one background thread with a queue, and a
+ * simulated twin whose tasks run when the simulator says so.
+ *
+ * `run` is called on the background thread; `done` follows on the same thread right after,
+ * and hands the result to its owner by message (the owner decides how).
+ * Threads: submit from any.  Layer: io; uses base. */
+#ifndef CAIRN_IO_TASK_H
+#define CAIRN_IO_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct cairn_task {
+    struct cairn_task *next;             /* the queue's */
+    void (*run)(struct cairn_task *task); /* last use of the task may be here: it may free itself */
+};
+
+struct cairn_tasks;
+
+/* threads >= 1: real threads.  threads == 0: simulated, cairn_tasks_step runs them. */
+struct cairn_tasks *cairn_tasks_create(unsigned threads);
+/* Runs what is queued to its end, then joins.  Returns NULL; accepts NULL. */
+struct cairn_tasks *cairn_tasks_destroy(struct cairn_tasks *tasks);
+void cairn_tasks_submit(struct cairn_tasks *tasks, struct cairn_task *task);
+/* Simulated only: runs the oldest task; false when there was none. */
+bool cairn_tasks_step(struct cairn_tasks *tasks);
+
+#endif

@@ -1,0 +1,119 @@
+/* log.h - the ordered, durable log shared by a node's shards.
+ *
+ * What is durable is always a prefix of it.  A record's position is reserved by append,
+ * under a lock, in the order of the calls; positions ascend and are never used twice.
+ * Under --sync always a record is durable once durable() has passed its end; on_durable
+ * tells so.  Rules: "The embedded log" in docs/promises.md; bytes: docs/formats/log.md.
+ * Threads: any worker may append, claim, want and ask; read, start and close belong to the
+ * thread that opened it.  on_durable and on_failed run on the log's own thread (or inside
+ * step) and must only pass a message on.
+ * Layer: log; uses base and io. */
+#ifndef CAIRN_LOG_LOG_H
+#define CAIRN_LOG_LOG_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "io/clock.h"
+#include "io/disk.h"
+
+enum cairn_sync_mode {
+    CAIRN_SYNC_ALWAYS,   /* acknowledged means on stable storage */
+    CAIRN_SYNC_INTERVAL, /* synced every interval_ms: a power cut may cost that much */
+    CAIRN_SYNC_NONE,     /* synced when the operating system likes, on close and by checkpoints */
+};
+
+struct cairn_log_events {
+    /* Records below `acknowledged` may be acknowledged now (durable under ALWAYS, with the
+     * operating system otherwise). */
+    void (*on_progress)(void *context, uint64_t acknowledged);
+    /* A write or sync failed: nothing more will be acknowledged until the node restarts. */
+    void (*on_failed)(void *context, const struct cairn_err *why);
+    void *context;
+};
+
+struct cairn_log_options {
+    struct cairn_disk *disk;
+    struct cairn_clock *clock;
+    const char *dir;          /* below the disk's root, e.g. "log" */
+    enum cairn_sync_mode sync;
+    uint32_t interval_ms;     /* CAIRN_SYNC_INTERVAL */
+    uint64_t segment_bytes;   /* 0: 16 MiB; a record must fit into one */
+    uint32_t segments_ahead;  /* 0: 2 prepared, zero-filled segments beyond the one in use */
+    size_t pending_bytes_max; /* 0: 64 MiB appended and not yet written */
+    bool threaded;            /* false: nothing happens but inside step (simulation) */
+    struct cairn_log_events events;
+};
+
+struct cairn_log; /* begins with its ops */
+
+struct cairn_log_stats {
+    uint64_t records, bytes, syncs, sync_ns_total, sync_ns_max;
+    uint64_t durable, end;           /* positions */
+    uint64_t retained_bytes;         /* between the trim point and the end */
+    uint64_t pending_bytes;          /* appended, not yet written */
+    uint64_t room_bytes;             /* prepared and unclaimed */
+    bool full, failed;               /* writes are refused: no room now; for good */
+};
+
+struct cairn_log_ops {
+    /* Appends one record whose body is the parts joined, and reserves its position.  The space
+     * must have been claimed (claim below) and is taken from the claim.  Does not block and
+     * does not fail unless the log has failed (CAIRN_EUNAVAILABLE: nothing was appended).
+     * *ret_position is the record's own; *ret_end is where durable must be for it. */
+    enum cairn_code (*append)(struct cairn_log *log, const struct cairn_bytes *parts, size_t count,
+                              uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
+    /* Claims room in prepared segments for records of `bytes` body bytes in total, in at most
+     * `records` records; never blocks.  CAIRN_EFULL: the disk has no room (heals).
+     * CAIRN_EOVERLOAD: the next segment is not ready yet or too much is pending; ask again
+     * after progress.  CAIRN_EUNAVAILABLE: failed. */
+    enum cairn_code (*claim)(struct cairn_log *log, uint64_t bytes, uint32_t records, struct cairn_err *err);
+    /* Gives back what a claim did not use, in the units it was claimed. */
+    void (*release)(struct cairn_log *log, uint64_t bytes, uint32_t records);
+    /* Somebody holds something back until `end`: a sync is to start when none is in flight. */
+    void (*want)(struct cairn_log *log, uint64_t end);
+    /* Records below this are on stable storage, whatever the sync mode. */
+    uint64_t (*durable)(struct cairn_log *log);
+    /* Records below this may be acknowledged under the sync mode. */
+    uint64_t (*acknowledged)(struct cairn_log *log);
+    /* The next record's position will not be below this. */
+    uint64_t (*end)(struct cairn_log *log);
+    /* Time reserved ahead by the mark: the node's `now` starts above it, see promises.md.
+     * Tells the log how far time has been given out; it keeps the mark ahead of it. */
+    uint64_t (*reserved_time_ms)(struct cairn_log *log);
+    void (*reserve_time)(struct cairn_log *log, uint64_t wall_ms);
+    /* Calls visit for every record at or above `from`, in order, as found by open; the body is
+     * borrowed.  Only before start.  visit's failure stops and is returned. */
+    enum cairn_code (*read)(struct cairn_log *log, uint64_t from,
+                            enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
+                                                     struct cairn_bytes body, struct cairn_err *err),
+                            void *context, struct cairn_err *err);
+    /* Ends the reading phase: prepares segments and, if threaded, starts the log's thread. */
+    enum cairn_code (*start)(struct cairn_log *log, struct cairn_err *err);
+    /* Records below `position` are needed no more; their segments are removed or used again.
+     * May be called by any thread; the work is done on the log's thread. */
+    void (*trim)(struct cairn_log *log, uint64_t position);
+    /* Simulation (threaded == false): does one round of what the thread would do: write, sync,
+     * prepare, trim, mark.  False when there was nothing to do. */
+    bool (*step)(struct cairn_log *log);
+    void (*stats)(struct cairn_log *log, struct cairn_log_stats *ret_stats);
+    /* Writes and syncs what was appended, writes the mark, and closes.  If it fails the
+     * records not yet durable are void.  Always frees; NULL log is CAIRN_OK. */
+    enum cairn_code (*close)(struct cairn_log *log, struct cairn_err *err);
+    /* Stops as a crash would: writes nothing more. */
+    void (*abandon)(struct cairn_log *log);
+};
+
+struct cairn_log {
+    const struct cairn_log_ops *ops;
+    uint64_t epoch; /* this opening's number: ascending over the life of the data folder, never reused */
+};
+
+/* Opens or creates the log in options->dir: finds the valid prefix, tells torn from rotten,
+ * copies what lies beyond the proven durable position into a new segment under a new epoch,
+ * and syncs that before it returns.
+ * CAIRN_ECORRUPT: a record known to have been durable fails its check; the text names file and
+ * offset and says what to do.  CAIRN_EVERSION: written by an unknown format. */
+enum cairn_code cairn_wal_open(const struct cairn_log_options *options, struct cairn_log **ret_log,
+                               struct cairn_err *err);
+
+#endif

@@ -1,0 +1,99 @@
+/* shard.h - log + engines + checkpoints = recoverable partitions.
+ *
+ * A struct cairn_store is a node's data folder: the lock, the format version, one log, and
+ * `shards` + 1 engines; the last one (index `shards`) is the system shard.  State = newest
+ * valid checkpoint + log from its position.  The way of a commit: claim room, encode one
+ * record, append (position reserved), apply to the engine, and let the caller hold back
+ * what depends on it.
+ *
+ * What is in a record (docs/formats/log.md):
+ *   u8 kind (1 commit) | varint shard | varint wall_ms | varint note bytes, note | writes
+ *   writes: varint count, then per write: varint key bytes, key, varint (value bytes + 1 | 0: delete), value
+ * The note is the caller's: `object` puts namespace, type, id, module version, invocation and
+ * segment there for people and later tools; replay does not need it.
+ *
+ * Threads: every shard has one owner thread (its worker) which alone calls the functions that
+ * take a shard; open, start and close belong to the main thread; stats may be asked by any.
+ * Layer: shard; uses base, io, log, engine. */
+#ifndef CAIRN_SHARD_SHARD_H
+#define CAIRN_SHARD_SHARD_H
+
+#include "engine/engine.h"
+#include "io/task.h"
+#include "log/log.h"
+
+struct cairn_store;
+struct cairn_shard;
+
+struct cairn_store_options {
+    struct cairn_disk *disk;    /* borrowed until close; its lock is taken here */
+    struct cairn_clock *clock;
+    struct cairn_tasks *tasks;  /* where checkpoint files are written */
+    uint32_t shards;            /* 0: 16 for a new folder, the folder's own otherwise; another number than the folder's is CAIRN_EINVAL */
+    uint64_t log_bytes_max;     /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
+    struct cairn_log_options log; /* disk, clock and dir are filled in by open */
+    void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
+    void (*on_recovery)(void *context, const char *stage, uint64_t done, uint64_t total); /* progress; may be NULL */
+    void *context;
+};
+
+/* Opens, locks, recovers.  CAIRN_ELOCKED, CAIRN_EVERSION, CAIRN_EACCES, CAIRN_ECORRUPT (file and
+ * offset in the text): nothing was changed.  After it all shards hold their state. */
+enum cairn_code cairn_store_open(const struct cairn_store_options *options, struct cairn_store **ret_store,
+                                 struct cairn_err *err);
+/* Writes may begin. */
+enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *err);
+/* With checkpoint: every shard with changes gets one first (blocks).  All other threads have
+ * stopped.  Frees in any case. */
+enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, struct cairn_err *err);
+/* Stops as SIGKILL would (simulation). */
+void cairn_store_abandon(struct cairn_store *store);
+
+uint32_t cairn_store_shards(const struct cairn_store *store);
+struct cairn_shard *cairn_store_shard(struct cairn_store *store, uint32_t index); /* index == shards: the system shard */
+struct cairn_log *cairn_store_log(struct cairn_store *store);
+struct cairn_disk *cairn_store_disk(struct cairn_store *store);
+
+/* --- owner thread --- */
+
+struct cairn_engine *cairn_shard_engine(struct cairn_shard *shard);
+uint32_t cairn_shard_index(const struct cairn_shard *shard);
+
+/* One after-image; a NULL value.data with deleted set is a delete. */
+struct cairn_write {
+    struct cairn_bytes key, value;
+    uint64_t hash; /* cairn_hash(key) */
+    bool deleted;
+};
+
+/* Upper bound of the record's body bytes, for log claims. */
+size_t cairn_shard_record_bytes(struct cairn_bytes note, const struct cairn_write *writes, size_t count);
+
+/* Appends and applies; the caller has claimed at least cairn_shard_record_bytes() in one record.
+ * wall_ms must not be below any given before on this node.  *ret_end is what `durable` must
+ * reach.  Fails only with CAIRN_EUNAVAILABLE, then nothing was applied. */
+enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
+                                   const struct cairn_write *writes, size_t count, uint64_t *ret_end,
+                                   struct cairn_err *err);
+
+/* Does up to about budget_ns of checkpoint walking, if one is due or under way for this shard.
+ * True when there is more to do now. */
+bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns);
+
+/* True while writers of this shard must wait (snapshot memory or log beyond its bound). */
+bool cairn_shard_writers_wait(struct cairn_shard *shard);
+
+/* --- any thread --- */
+
+struct cairn_store_stats {
+    struct cairn_log_stats log;
+    uint64_t checkpoints, checkpoint_bytes, checkpoint_age_log_bytes; /* log bytes beyond the oldest */
+    bool checkpoint_running;
+    char checkpoint_error[CAIRN_ERR_TEXT_BYTES]; /* of the last attempt, "" if it went well */
+};
+void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_stats);
+
+/* Highest wall_ms found in checkpoint, log and mark at open: `now` starts above it. */
+uint64_t cairn_store_wall_ms(const struct cairn_store *store);
+
+#endif
