@@ -1,0 +1,207 @@
+/* fn.h - the WebAssembly sandbox: modules, instances, host calls, slices, metering.
+ *
+ * A struct cairn_fn is a node's sandbox (one Wasmtime engine).  Modules are compiled once,
+ * on a background thread, and shared.  Each worker has a struct cairn_fn_worker with its own
+ * instances.  One invocation is one struct cairn_run: it starts, may wait for calls, may be
+ * set aside when its time slice is over, and ends.  What the host calls mean is told by a
+ * struct cairn_host_ops that `object` fills in; this room checks pointers and moves bytes.
+ *
+ * How an invocation runs:
+ *   plain   on the worker's own stack, in an instance used again after a reset that is provably
+ *           complete.  If it turns out that it must wait, exceeds its slice, or writes beyond
+ *           the instance's writable window, it is thrown away, restart() forgets its effects,
+ *           and it starts over as a fiber; the method is remembered for that.  Only the first
+ *           segment can be thrown away, and nothing of it has left the worker.
+ *   fiber   on a stack of its own, in an instance that may be set aside and may wait.
+ * Reset (plain and fiber): memory has not grown, memory is put back to its image (beyond the
+ * writable window nothing can have changed: it is write-protected; fiber instances have
+ * no window and are checked whole), every mutable global is exported and put back, the module
+ * validates with bulk-memory and reference-types off, no trap happened.  Everything else gets a
+ * fresh instance.  An instance never serves two modules.
+ *
+ * Threads: cairn_fn and cairn_module functions may be called by any thread (modules are
+ * reference counted); a worker's functions by its owner only.
+ * Layer: fn; uses base and io.  ABI: docs/formats/guest-abi.md. */
+#ifndef CAIRN_FN_FN_H
+#define CAIRN_FN_FN_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "io/clock.h"
+#include "io/disk.h"
+
+enum { CAIRN_ABI = 1, CAIRN_NAME_BYTES_MAX = 64, CAIRN_ID_BYTES_MAX = 512 };
+
+/* [A-Za-z][A-Za-z0-9_]{0,63} */
+bool cairn_name_valid(struct cairn_bytes name);
+
+struct cairn_fn_options {
+    struct cairn_clock *clock;
+    struct cairn_disk *cache_disk;     /* where compiled modules are kept; NULL: nowhere */
+    const char *cache_dir;             /* below its root */
+    uint64_t memory_bytes_max;         /* of one instance; 0: 16 MiB */
+    uint64_t module_bytes_max;         /* 0: 32 MiB */
+    uint32_t workers;                  /* how many struct cairn_fn_worker there will be */
+    uint32_t fibers_per_worker;        /* instances that can wait or be set aside at once; 0: 512 */
+    uint64_t slice_ns;                 /* 0: 1 ms */
+    bool deterministic;                /* simulation: slices and CPU time by fuel, no ticker thread */
+};
+
+struct cairn_fn;
+enum cairn_code cairn_fn_create(const struct cairn_fn_options *options, struct cairn_fn **ret_fn,
+                                struct cairn_err *err);
+struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn); /* all workers and modules are gone */
+
+/* --- modules --- */
+
+enum cairn_field_kind { CAIRN_FIELD_VALUE = 1, CAIRN_FIELD_LIST = 2, CAIRN_FIELD_MAP = 3 };
+enum { CAIRN_FIELD_NUMBER_MAX = 1023, CAIRN_MODULE_TYPES_MAX = 256, CAIRN_TYPE_METHODS_MAX = 1024 };
+
+struct cairn_field_decl {
+    char *name;
+    enum cairn_field_kind kind;
+    uint32_t number; /* the module's own: what host calls name */
+};
+
+struct cairn_method_decl {
+    char *name;
+    bool is_public, read_only, deterministic;
+    struct cairn_method_private *private_; /* fn's: export, what was learned */
+};
+
+struct cairn_type_decl {
+    char *name;
+    struct cairn_field_decl *fields;
+    size_t field_count;
+    struct cairn_method_decl *methods;
+    size_t method_count;
+};
+
+/* Immutable once compiled. */
+struct cairn_module {
+    char *name; /* from cairn.types */
+    uint8_t hash[CAIRN_SHA256_BYTES]; /* of the .wasm */
+    struct cairn_type_decl *types;
+    size_t type_count;
+    size_t wasm_bytes;
+    bool reusable; /* its instances may be used again */
+};
+
+/* Checks (CAIRN_EMODULE with the reason: not a module, unknown import, no or bad cairn.types,
+ * missing export, memory larger than the limit; CAIRN_EVERSION: ABI number; CAIRN_ELIMIT: too large),
+ * compiles or takes the compiled code from the cache (a damaged cache file is rebuilt).
+ * Blocks for as long as compiling takes.  The module has one reference. */
+enum cairn_code cairn_module_compile(struct cairn_fn *fn, struct cairn_bytes wasm, struct cairn_module **ret_module,
+                                     struct cairn_err *err);
+struct cairn_module *cairn_module_ref(struct cairn_module *module);
+void cairn_module_unref(struct cairn_module *module); /* accepts NULL */
+
+/* --- what the guest may ask for --- */
+
+enum cairn_who { CAIRN_WHO_SELF_TYPE, CAIRN_WHO_SELF_ID, CAIRN_WHO_CALLER_TYPE, CAIRN_WHO_CALLER_ID };
+
+/* `run` is the context given to cairn_run_start.  A code other than CAIRN_OK ends the segment
+ * with that error (the guest never runs on).  Bytes returned are borrowed until the next host
+ * call of the same run; bytes passed are in guest memory, borrowed for the call.
+ * Host calls do bounded work and do not block. */
+struct cairn_host_ops {
+    /* The run starts over: forget every effect of the segment so far. */
+    void (*restart)(void *run);
+
+    /* Packed arguments: per argument u32 size little-endian, bytes. */
+    struct cairn_bytes (*args)(void *run);
+    /* data NULL: there is none (a client called). */
+    struct cairn_bytes (*who)(void *run, enum cairn_who which);
+    enum cairn_code (*result)(void *run, struct cairn_bytes encoded_value, struct cairn_err *err);
+    /* The method's own error; the guest returns right after, the segment leaves nothing. */
+    enum cairn_code (*fail)(void *run, struct cairn_bytes code, struct cairn_bytes message, struct cairn_err *err);
+
+    enum cairn_code (*value_get)(void *run, uint32_t field, struct cairn_bytes *ret_value, bool *ret_found,
+                                 struct cairn_err *err);
+    enum cairn_code (*value_set)(void *run, uint32_t field, struct cairn_bytes value, struct cairn_err *err);
+    enum cairn_code (*value_clear)(void *run, uint32_t field, struct cairn_err *err);
+
+    enum cairn_code (*list_count)(void *run, uint32_t field, uint64_t *ret_count, struct cairn_err *err);
+    enum cairn_code (*list_push)(void *run, uint32_t field, struct cairn_bytes value, struct cairn_err *err);
+    /* index counts from the oldest entry, 0.. */
+    enum cairn_code (*list_set)(void *run, uint32_t field, uint64_t index, struct cairn_bytes value,
+                                bool *ret_found, struct cairn_err *err);
+    enum cairn_code (*list_get)(void *run, uint32_t field, uint64_t index, struct cairn_bytes *ret_value,
+                                bool *ret_found, struct cairn_err *err);
+    /* Removes up to `count` entries from the front (oldest) or the back; at most 4096 a call. */
+    enum cairn_code (*list_drop)(void *run, uint32_t field, uint64_t count, bool from_back, uint64_t *ret_dropped,
+                                 struct cairn_err *err);
+
+    enum cairn_code (*map_count)(void *run, uint32_t field, uint64_t *ret_count, struct cairn_err *err);
+    enum cairn_code (*map_get)(void *run, uint32_t field, struct cairn_bytes key, struct cairn_bytes *ret_value,
+                               bool *ret_found, struct cairn_err *err);
+    enum cairn_code (*map_set)(void *run, uint32_t field, struct cairn_bytes key, struct cairn_bytes value,
+                               struct cairn_err *err);
+    enum cairn_code (*map_remove)(void *run, uint32_t field, struct cairn_bytes key, bool *ret_found,
+                                  struct cairn_err *err);
+    /* The entry at place `index` of the enumeration order, 0.. */
+    enum cairn_code (*map_at)(void *run, uint32_t field, uint64_t index, struct cairn_bytes *ret_key,
+                              struct cairn_bytes *ret_value, bool *ret_found, struct cairn_err *err);
+
+    /* Deletes the object itself; it is empty from here on. */
+    enum cairn_code (*delete_self)(void *run, struct cairn_err *err);
+
+    /* Queues a call that leaves when the segment commits; *ret_call counts 0, 1, 2 ... per run. */
+    enum cairn_code (*call)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
+                            struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err);
+    /* True if `call` (UINT32_MAX: all so far) has its result; an unknown call is CAIRN_EINVAL. */
+    enum cairn_code (*ready)(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err);
+    /* The encoded value (maybe an error value) of a finished call; kept until the run ends or
+     * call_forget.  Not ready: CAIRN_EINVAL. */
+    enum cairn_code (*call_result)(void *run, uint32_t call, struct cairn_bytes *ret_value, struct cairn_err *err);
+
+    enum cairn_code (*now_ms)(void *run, int64_t *ret_ms, struct cairn_err *err);
+    enum cairn_code (*random)(void *run, uint8_t *out, size_t size, struct cairn_err *err);
+    void (*log)(void *run, uint32_t level, struct cairn_bytes line); /* 0 debug .. 3 error */
+};
+
+/* --- running --- */
+
+struct cairn_fn_worker;
+struct cairn_run;
+
+enum cairn_run_state {
+    CAIRN_RUN_DONE,     /* the method returned; the run is over */
+    CAIRN_RUN_FAILED,   /* trap, limit, or a host call's error, told in err; the run is over */
+    CAIRN_RUN_WAITS,    /* it waits for a call (or all): resume it when ready() would say true */
+    CAIRN_RUN_SLICE,    /* its time slice is over: resume it later */
+    CAIRN_RUN_NO_FIBER, /* needs a fiber and all are in use: restart() was called; start it again
+                         * later; nothing is held */
+};
+
+struct cairn_run_meter {
+    uint64_t cpu_ns;            /* of the whole run so far (fuel when deterministic) */
+    uint64_t memory_bytes_peak; /* the instance's memory */
+    uint32_t slices;
+};
+
+enum cairn_code cairn_fn_worker_create(struct cairn_fn *fn, const struct cairn_host_ops *host,
+                                       struct cairn_fn_worker **ret_worker, struct cairn_err *err);
+struct cairn_fn_worker *cairn_fn_worker_destroy(struct cairn_fn_worker *worker); /* all runs are over */
+
+/* Runs the method's first segment (or slice of it).  `cpu_ns_max` is the CPU time the whole run
+ * may use (CAIRN_ECPU beyond).  *ret_run is set if the state is WAITS or SLICE, else NULL.
+ * *ret_meter is always set. */
+enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cairn_module *module,
+                                     const struct cairn_method_decl *method, void *context, uint64_t cpu_ns_max,
+                                     struct cairn_run **ret_run, struct cairn_run_meter *ret_meter,
+                                     struct cairn_err *err);
+/* Continues; when the state is DONE or FAILED the run has been freed. */
+enum cairn_run_state cairn_run_resume(struct cairn_run *run, struct cairn_run_meter *ret_meter, struct cairn_err *err);
+/* Gives a waiting or set-aside run up: frees it and its fiber. */
+void cairn_run_cancel(struct cairn_run *run);
+
+/* Fibers free right now. */
+uint32_t cairn_fn_worker_fibers_free(const struct cairn_fn_worker *worker);
+/* The worker is about to run guests, or has nothing to run (the ticker may sleep). */
+void cairn_fn_worker_busy(struct cairn_fn_worker *worker, bool busy);
+/* Drops cached instances of modules that nobody else references. */
+void cairn_fn_worker_trim(struct cairn_fn_worker *worker);
+
+#endif

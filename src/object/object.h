@@ -1,0 +1,120 @@
+/* object.h - objects, their methods, and the life of an invocation.
+ *
+ * A struct cairn_node is what runs on one data folder: a registry of modules and types, and
+ * workers, each owning some shards.  A request is submitted to any worker; it reaches the
+ * worker that owns the object's shard, enters the object's mailbox (FIFO), runs segment by
+ * segment, and its reply comes back on the worker that it was submitted to, once everything
+ * that it depends on may be acknowledged (output commit).
+ *
+ *   submit -> [inbox of the owner] -> mailbox -> run -> commit -> (calls leave) -> ... -> held -> reply
+ *
+ * The rules are in docs/promises.md.  A worker never blocks: its owner calls cairn_worker_run
+ * whenever the wake callback has fired, something was submitted, or the time it asked for is
+ * over.  In simulation one thread owns all workers.
+ *
+ * Threads: a worker's functions belong to its owner thread; cairn_node_* where said.
+ * Layer: object; uses base, io, log, engine, shard, fn. */
+#ifndef CAIRN_OBJECT_OBJECT_H
+#define CAIRN_OBJECT_OBJECT_H
+
+#include "base/list.h"
+#include "base/value.h"
+#include "fn/fn.h"
+#include "shard/shard.h"
+
+struct cairn_node;
+struct cairn_worker;
+
+/* 0 in any member means its default. */
+struct cairn_limits {
+    uint64_t cpu_ns;               /* CPU time of an invocation: 100 ms */
+    uint32_t depth;                /* nested calls: 64 */
+    uint32_t job_calls;            /* calls of a job: 100,000 */
+    uint32_t value_bytes;          /* arguments, and result, each: 1 MiB */
+    uint32_t write_set_bytes;      /* of a segment: 8 MiB */
+    uint32_t mailbox;              /* requests from outside that wait in one mailbox: 10,000 */
+    uint32_t requests;             /* requests from outside under way per worker: 20,000 */
+    uint32_t keys_per_shard;       /* remembered idempotency keys: 100,000 */
+    uint64_t key_ms;               /* how long they are remembered: a day */
+};
+
+struct cairn_node_options {
+    struct cairn_store *store;     /* opened, not started; borrowed until the node is closed */
+    struct cairn_fn *fn;           /* borrowed */
+    struct cairn_clock *clock;
+    struct cairn_tasks *tasks;     /* for compiling and for module files */
+    uint32_t workers;
+    struct cairn_limits limits;
+    uint64_t seed;                 /* of the guests' random */
+    /* Any thread: worker `index` has something to do.  May be called often; must be cheap. */
+    void (*wake)(void *context, uint32_t index);
+    void *context;
+};
+
+/* Replays the registry, compiles the modules in use (cached), ends what a crash cut off
+ * (outcome `interrupted`), starts the store.  Main thread. */
+enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct cairn_node **ret_node,
+                                struct cairn_err *err);
+struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index);
+/* All worker threads have stopped.  Running invocations are dropped as a crash would.  Returns NULL. */
+struct cairn_node *cairn_node_close(struct cairn_node *node);
+
+/* Any thread: from now on requests are refused with `unavailable`; what was admitted goes on. */
+void cairn_node_drain(struct cairn_node *node);
+/* Any thread: requests admitted and not yet replied to. */
+uint64_t cairn_node_admitted(struct cairn_node *node);
+/* Any thread: wired to the log's events by the one who opened the store. */
+void cairn_node_log_progress(struct cairn_node *node, uint64_t acknowledged);
+void cairn_node_log_failed(struct cairn_node *node, const struct cairn_err *why);
+/* Any thread: Prometheus text of invocations, latencies, queues, held replies, memory. */
+void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to);
+
+/* --- requests --- */
+
+enum cairn_op {
+    CAIRN_OP_INVOKE,  /* type, id, method, args[, key] -> the method's value or an error value */
+    CAIRN_OP_LIST,    /* type, prefix, cursor, limit -> list [list of ids, next cursor or nil] */
+    CAIRN_OP_SHOW,    /* type, id[, limit] -> list of [field name, kind name, count, content]: content is
+                       *   bytes (value), list of bytes (list, newest last, at most `limit`), list of
+                       *   [key, value] (map, at most `limit`); not_found if the object does not exist */
+    CAIRN_OP_DELETE,  /* type, id -> int 1, or 0 if it did not exist */
+    CAIRN_OP_DEPLOY,  /* body: the .wasm; name: what it must be called, or empty -> [name, version int, hash hex, created int 0|1] */
+    CAIRN_OP_UNDEPLOY,/* name: refused with `conflict` while objects of its types exist -> nil */
+    CAIRN_OP_MODULES, /* -> list of [name, version, hash hex, deployed ms, wasm bytes, list of earlier [version, hash hex, deployed ms]] */
+    CAIRN_OP_TYPES,   /* -> list of [type, module, version, list of [field, kind], list of [method, public|internal, flags list]] */
+    CAIRN_OP_LOGS,    /* limit -> list of [ms, level int, type, id, method, line], oldest first */
+};
+
+/* The caller's memory until reply has been called (exactly once per submit). */
+struct cairn_request {
+    enum cairn_op op;
+    struct cairn_bytes space;   /* namespace; empty: "default" */
+    struct cairn_bytes type, id, method;
+    struct cairn_bytes args;    /* packed: per argument u32 size little-endian, bytes */
+    struct cairn_bytes key;     /* idempotency key, at most 256 bytes; empty: none */
+    bool read_only;             /* only read-only methods may run */
+    struct cairn_bytes name, body, prefix, cursor;
+    uint32_t limit;
+    /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
+    void (*reply)(struct cairn_request *request, struct cairn_bytes value);
+    void *owner;                /* the caller's */
+
+    /* object's: where it is under way */
+    struct cairn_request *next;
+    struct cairn_link link;
+    uint64_t started_ns;
+};
+
+/* Takes the request.  Pipelined requests for one object start in the order of submission.
+ * The reply may come before submit returns (refusals). */
+void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *request);
+
+/* Runs what there is to run for about `budget_ns`.  True if more is ready now. */
+bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns);
+/* Nanoseconds until run must be called again even without a wake; UINT64_MAX: never. */
+uint64_t cairn_worker_next_ns(struct cairn_worker *worker);
+
+/* Packs arguments. */
+void cairn_args_add(struct cairn_buf *args, struct cairn_bytes arg);
+
+#endif
