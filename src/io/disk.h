@@ -26,7 +26,8 @@ enum cairn_open_flags {
 struct cairn_disk_ops {
     /* All may block.  Outputs are set only on success. */
 
-    /* CAIRN_ENOTFOUND when there is no such file. */
+    /* CAIRN_ENOTFOUND when there is no such file (or folder, to create in); CAIRN_ECONFLICT when
+     * one to be created exists.  Close every file before its disk. */
     enum cairn_code (*open)(struct cairn_disk *disk, const char *path, unsigned flags,
                             struct cairn_file **ret_file, struct cairn_err *err);
     /* Reads exactly `size` bytes; a short file is CAIRN_EIO ("short read").  A read error is
@@ -48,11 +49,12 @@ struct cairn_disk_ops {
     enum cairn_code (*remove)(struct cairn_disk *disk, const char *path, struct cairn_err *err);
     enum cairn_code (*make_dir)(struct cairn_disk *disk, const char *path, struct cairn_err *err); /* exists: OK */
     enum cairn_code (*sync_dir)(struct cairn_disk *disk, const char *path, struct cairn_err *err); /* "" is the root */
-    /* Calls visit for every plain file in the folder, in name order. */
+    /* Calls visit for every plain file in the folder, in name order; visit may change the folder. */
     enum cairn_code (*list)(struct cairn_disk *disk, const char *path,
                             void (*visit)(void *context, const char *name), void *context, struct cairn_err *err);
-    /* Takes the exclusive lock of the whole disk, kept until close or the process's end.
-     * CAIRN_ELOCKED when another process has it. */
+    /* Takes the exclusive lock of the whole disk, kept until close or the process's end (a file
+     * named "lock" in the root).  CAIRN_ELOCKED when another process, or another handle of this
+     * one, has it. */
     enum cairn_code (*lock)(struct cairn_disk *disk, struct cairn_err *err);
     struct cairn_disk *(*close_disk)(struct cairn_disk *disk); /* returns NULL */
 };
@@ -83,11 +85,11 @@ enum cairn_code cairn_disk_replace_file(struct cairn_disk *disk, const char *pat
 
 /* --- the simulated twin (disk_sim.c) --------------------------------------------------------- */
 
-/* What a crash does to bytes written and not synced, page (4 KiB) by page. */
+/* What a crash does to bytes written and not synced, and to names whose folder was not. */
 enum cairn_sim_crash {
-    CAIRN_SIM_DROP,   /* all of it is gone */
-    CAIRN_SIM_KEEP,   /* all of it got through */
-    CAIRN_SIM_TEAR,   /* each 512-byte sector of each unsynced write independently, by the seed */
+    CAIRN_SIM_DROP, /* all of it is gone */
+    CAIRN_SIM_KEEP, /* all of it got through */
+    CAIRN_SIM_TEAR, /* each 512-byte sector of each write, and each name, independently by the seed */
 };
 
 /* An empty simulated disk; same seed and same calls, same behaviour. */
@@ -96,17 +98,20 @@ struct cairn_disk *cairn_sim_disk_create(uint64_t seed);
  * `code`; negative: none.  A failed write writes a seed-drawn prefix.  A failed sync drops
  * what was unsynced, as kernels may. */
 void cairn_sim_disk_fail_call(struct cairn_disk *disk, int64_t n, enum cairn_code code);
-/* From call n on every call fails with CAIRN_EIO until crash() (power is gone); negative: never. */
+/* From call n on every call fails with CAIRN_EIO until crash() (power is gone; a write that it
+ * meets may have got through in part); negative: never. */
 void cairn_sim_disk_halt_at(struct cairn_disk *disk, int64_t n);
 /* Calls made so far, for sweeps; true if the planned failure has fired. */
 uint64_t cairn_sim_disk_calls(struct cairn_disk *disk);
 bool cairn_sim_disk_fired(struct cairn_disk *disk);
-/* Bytes that may still be claimed by writes beyond file ends; SIZE_MAX is no bound. */
+/* Bytes that may still be claimed by writes beyond file ends (removing a file gives its own
+ * back); SIZE_MAX is no bound. */
 void cairn_sim_disk_set_room(struct cairn_disk *disk, size_t bytes);
 /* Power cut and power back: open handles become dead (every call on them fails), names not
  * synced may be lost, the lock is free. */
 void cairn_sim_disk_crash(struct cairn_disk *disk, enum cairn_sim_crash how);
-/* For flip sweeps: a file's stored bytes, to change in place; NULL if there is none. */
+/* For flip sweeps: a file's stored bytes, to change in place until its next write; NULL if there
+ * is none.  What was unsynced in it counts as synced. */
 uint8_t *cairn_sim_disk_bytes(struct cairn_disk *disk, const char *path, size_t *ret_size);
 /* A deep copy with nothing unsynced, for trying many faults from one state. */
 struct cairn_disk *cairn_sim_disk_clone(struct cairn_disk *disk);

@@ -1,0 +1,108 @@
+/* Catches: tasks lost or run out of order, destroy returning before what is queued has run, a
+ * simulated queue that runs by itself, a simulated clock that moves by itself or forgets its seed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/list.h"
+#include "io/clock.h"
+#include "io/task.h"
+
+struct job {
+    struct cairn_task task;
+    int number;
+    int *order;
+    atomic_int *done;
+};
+
+static void run_job(struct cairn_task *task)
+{
+    struct job *job = cairn_container(task, struct job, task);
+    int at = atomic_fetch_add(job->done, 1);
+
+    if (job->order)
+        job->order[at] = job->number;
+    free(job); /* a task may free itself */
+}
+
+static void submit(struct cairn_tasks *tasks, int number, int *order, atomic_int *done)
+{
+    struct job *job = malloc(sizeof *job);
+
+    assert_non_null(job);
+    *job = (struct job){{NULL, run_job}, number, order, done};
+    cairn_tasks_submit(tasks, &job->task);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    for (unsigned threads = 1; threads <= 3; threads++) {
+        struct cairn_tasks *tasks = cairn_tasks_create(threads);
+        atomic_int done = 0;
+        int order[1000];
+
+        for (int i = 0; i < 1000; i++)
+            submit(tasks, i, threads == 1 ? order : NULL, &done);
+        cairn_tasks_destroy(tasks);
+        assert_int_equal(done, 1000);
+        for (int i = 0; i < 1000 && threads == 1; i++)
+            assert_int_equal(order[i], i);
+    }
+    assert_null(cairn_tasks_destroy(NULL));
+}
+
+static void test_simulated_tasks(void **state)
+{
+    struct cairn_tasks *tasks = cairn_tasks_create(0);
+    atomic_int done = 0;
+    int order[3];
+
+    (void)state;
+    assert_false(cairn_tasks_step(tasks));
+    for (int i = 0; i < 3; i++)
+        submit(tasks, i, order, &done);
+    assert_int_equal(done, 0);
+    assert_true(cairn_tasks_step(tasks));
+    assert_int_equal(done, 1);
+    cairn_tasks_destroy(tasks);
+    assert_int_equal(done, 3);
+    assert_int_equal(order[2], 2);
+}
+
+static void test_clocks(void **state)
+{
+    struct cairn_clock *clock = cairn_clock_system();
+    uint64_t before = clock->monotonic_ns(clock), a, b;
+    struct cairn_sim_clock sim, same;
+
+    (void)state;
+    assert_true(clock->wall_ms(clock) > 1600000000000u);
+    assert_true(clock->entropy(clock) != clock->entropy(clock));
+    assert_true(clock->monotonic_ns(clock) >= before);
+
+    cairn_sim_clock_init(&sim, 7);
+    cairn_sim_clock_init(&same, 7);
+    a = sim.clock.monotonic_ns(&sim.clock);
+    b = sim.clock.wall_ms(&sim.clock);
+    assert_int_equal(sim.clock.monotonic_ns(&sim.clock), a);
+    cairn_sim_clock_advance(&sim, 2500000);
+    assert_int_equal(sim.clock.monotonic_ns(&sim.clock), a + 2500000);
+    assert_int_equal(sim.clock.wall_ms(&sim.clock), b + 2);
+    assert_true(sim.clock.entropy(&sim.clock) == same.clock.entropy(&same.clock));
+    assert_true(sim.clock.entropy(&sim.clock) != sim.clock.entropy(&sim.clock));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_simulated_tasks),
+        cmocka_unit_test(test_clocks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
