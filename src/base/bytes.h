@@ -54,8 +54,7 @@ void cairn_buf_done(struct cairn_buf *buf);
 /* Makes room for `more` bytes behind size and returns where they start. */
 uint8_t *cairn_buf_reserve(struct cairn_buf *buf, size_t more);
 void cairn_buf_add(struct cairn_buf *buf, const void *data, size_t size);
-void cairn_buf_printf(struct cairn_buf *buf, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void cairn_buf_printf(struct cairn_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Drops the first `size` bytes. */
 void cairn_buf_consume(struct cairn_buf *buf, size_t size);
 
@@ -75,6 +74,7 @@ static inline struct cairn_bytes cairn_buf_bytes(const struct cairn_buf *buf)
 }
 
 /* Fixed-width little-endian; the machine is little-endian (checked by the build). */
+/* clang-format off */
 static inline void cairn_put_u16(void *to, uint16_t v) { memcpy(to, &v, sizeof v); }
 static inline void cairn_put_u32(void *to, uint32_t v) { memcpy(to, &v, sizeof v); }
 static inline void cairn_put_u64(void *to, uint64_t v) { memcpy(to, &v, sizeof v); }
@@ -83,7 +83,8 @@ static inline uint32_t cairn_get_u32(const void *from) { uint32_t v; memcpy(&v, 
 static inline uint64_t cairn_get_u64(const void *from) { uint64_t v; memcpy(&v, from, sizeof v); return v; }
 /* Big-endian, for keys whose byte order is their number's order. */
 static inline void cairn_put_be64(void *to, uint64_t v) { v = __builtin_bswap64(v); memcpy(to, &v, sizeof v); }
-static inline uint64_t cairn_get_be64(const void *from) { uint64_t v; memcpy(&v, from, sizeof v); return __builtin_bswap64(v); }
+static inline uint64_t cairn_get_be64(const void *from) { return __builtin_bswap64(cairn_get_u64(from)); }
+/* clang-format on */
 
 enum { CAIRN_VARINT_BYTES_MAX = 10 };
 

@@ -13,8 +13,14 @@ struct cairn_link {
     struct cairn_link *prev, *next;
 };
 
-static inline void cairn_list_init(struct cairn_link *link) { link->prev = link->next = link; }
-static inline bool cairn_list_empty(const struct cairn_link *head) { return head->next == head; }
+static inline void cairn_list_init(struct cairn_link *link)
+{
+    link->prev = link->next = link;
+}
+static inline bool cairn_list_empty(const struct cairn_link *head)
+{
+    return head->next == head;
+}
 
 static inline void cairn_list_insert(struct cairn_link *after, struct cairn_link *link)
 {
@@ -24,8 +30,14 @@ static inline void cairn_list_insert(struct cairn_link *after, struct cairn_link
     after->next = link;
 }
 
-static inline void cairn_list_push_back(struct cairn_link *head, struct cairn_link *link) { cairn_list_insert(head->prev, link); }
-static inline void cairn_list_push_front(struct cairn_link *head, struct cairn_link *link) { cairn_list_insert(head, link); }
+static inline void cairn_list_push_back(struct cairn_link *head, struct cairn_link *link)
+{
+    cairn_list_insert(head->prev, link);
+}
+static inline void cairn_list_push_front(struct cairn_link *head, struct cairn_link *link)
+{
+    cairn_list_insert(head, link);
+}
 
 static inline void cairn_list_remove(struct cairn_link *link)
 {

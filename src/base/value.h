@@ -28,10 +28,10 @@ enum { CAIRN_VALUE_DEPTH_MAX = 32 };
 
 struct cairn_value {
     enum cairn_value_kind kind;
-    int64_t integer;           /* INT */
-    struct cairn_bytes bytes;  /* BYTES; ERROR: its message */
-    struct cairn_bytes error;  /* ERROR: its code */
-    uint64_t count;            /* LIST: read that many values next */
+    int64_t integer;          /* INT */
+    struct cairn_bytes bytes; /* BYTES; ERROR: its message */
+    struct cairn_bytes error; /* ERROR: its code */
+    uint64_t count;           /* LIST: read that many values next */
 };
 
 /* Reads one value's head (a list's items follow in the reader).  Bad input sets r->bad. */
