@@ -24,10 +24,14 @@ enum cairn_sync_mode {
 
 struct cairn_log_events {
     /* Records below `acknowledged` may be acknowledged now (durable under ALWAYS, with the
-     * operating system otherwise). */
+     * operating system otherwise).  Called too when only durable() has advanced, and when a
+     * claim refused before may succeed now. */
     void (*on_progress)(void *context, uint64_t acknowledged);
     /* A write or sync failed: nothing more will be acknowledged until the node restarts. */
     void (*on_failed)(void *context, const struct cairn_err *why);
+    /* Something was found damaged and could be done without, e.g. one of the mark's two slots.
+     * Called inside cairn_wal_open.  May be NULL, as each of these. */
+    void (*on_warning)(void *context, const char *text);
     void *context;
 };
 
@@ -69,8 +73,11 @@ struct cairn_log_ops {
     enum cairn_code (*claim)(struct cairn_log *log, uint64_t bytes, uint32_t records, struct cairn_err *err);
     /* Gives back what a claim did not use, in the units it was claimed. */
     void (*release)(struct cairn_log *log, uint64_t bytes, uint32_t records);
-    /* Somebody holds something back until `end`: a sync is to start when none is in flight. */
+    /* Somebody holds something back until acknowledged() reaches `end`: what that takes under the
+     * sync mode (a sync, or under INTERVAL and NONE a write) is to start when none is in flight. */
     void (*want)(struct cairn_log *log, uint64_t end);
+    /* Like want, but until durable() reaches `end`, in every sync mode (checkpoints). */
+    void (*want_durable)(struct cairn_log *log, uint64_t end);
     /* Records below this are on stable storage, whatever the sync mode. */
     uint64_t (*durable)(struct cairn_log *log);
     /* Records below this may be acknowledged under the sync mode. */
