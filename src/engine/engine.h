@@ -1,7 +1,10 @@
 /* engine.h - the key-value store that holds one shard's state, behind a vtable.
  *
  * Point operations on byte keys (1 byte to 64 KiB) and values (0 bytes to 64 MiB); an empty
- * value is a value.  Threads: one owner calls everything, except where said.
+ * value is a value.  `hash` is always cairn_hash(key); it decides where a key lies and is not
+ * verified.  No operation works longer than its own key and value are: growth is spread
+ * over the puts that cause it.
+ * Threads: one owner calls everything (it may hand the engine on to another thread).
  * Layer: engine; uses base and io. */
 #ifndef CAIRN_ENGINE_ENGINE_H
 #define CAIRN_ENGINE_ENGINE_H
@@ -13,16 +16,21 @@
 struct cairn_engine;
 struct cairn_snapshot;
 
+enum {
+    CAIRN_KEY_BYTES_MAX = 64 << 10,
+    CAIRN_VALUE_BYTES_MAX = 64 << 20,
+};
+
 struct cairn_engine_stats {
     uint64_t keys, key_bytes, value_bytes;
-    uint64_t memory_bytes; /* all that the engine keeps, estimated from its own counts */
+    uint64_t memory_bytes; /* all that the engine keeps, estimated from its own counts, the allocator's share included */
 };
 
 struct cairn_engine_ops {
-    /* Does not block.  True and *ret_value (valid until the next put or delete) if the key is
-     * there.  `hash` is cairn_hash(key). */
+    /* Does not block.  True and *ret_value (valid until the next put or remove) if the key is there. */
     bool (*get)(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value);
-    /* Never fail (memory is claimed or the process ends).  Keys and values are copied. */
+    /* Never fail (memory is claimed or the process ends).  Keys and values are copied; a value
+     * may be one that get returned.  Removing what is not there does nothing. */
     void (*put)(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash, struct cairn_bytes value);
     void (*remove)(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash);
     /* Visits everything, in any order; the engine must not be changed meanwhile. */
@@ -34,18 +42,22 @@ struct cairn_engine_ops {
      * What it contains is exactly what was there at begin; a key changed or removed before the
      * walk reaches it gives up its old image first.  The engine may be used between the steps. */
     struct cairn_snapshot *(*snapshot_begin)(struct cairn_engine *engine);
-    /* Walks for at most about `budget_ns` and appends encoded entries to chunks that take_chunk
-     * hands over.  True when the walk is complete.  Does nothing while more than
-     * CAIRN_SNAPSHOT_PENDING_MAX bytes of chunks are untaken. */
+    /* Walks for at most about `budget_ns` (estimated by the work, so that runs replay) and appends
+     * encoded entries to chunks that take_chunk hands over.  True when the walk is complete.
+     * Does nothing while more than CAIRN_SNAPSHOT_PENDING_MAX bytes of chunks are untaken. */
     bool (*snapshot_step)(struct cairn_snapshot *snapshot, uint64_t budget_ns);
-    /* Moves finished bytes to `to` (replacing it); false when there are none yet.  The last
-     * chunk comes after step returned true. */
+    /* Moves a finished chunk of at most CAIRN_SNAPSHOT_CHUNK_BYTES to `to` (replacing it); false
+     * when there is none yet.  The last one comes after step returned true.  An empty engine
+     * gives none at all. */
     bool (*snapshot_take_chunk)(struct cairn_snapshot *snapshot, struct cairn_buf *to);
-    /* Bytes waiting to be taken: writers are slowed when it exceeds CAIRN_SNAPSHOT_PENDING_MAX. */
+    /* Bytes waiting to be taken, and long values that only the snapshot still keeps: writers are
+     * slowed when it exceeds CAIRN_SNAPSHOT_PENDING_MAX. */
     size_t (*snapshot_pending)(struct cairn_snapshot *snapshot);
     /* Finished or given up; returns NULL. */
     struct cairn_snapshot *(*snapshot_end)(struct cairn_snapshot *snapshot);
-    /* Entries from a chunk (any split at chunk borders) go back in.  CAIRN_ECORRUPT if malformed. */
+    /* A snapshot's chunks, in their order, go back into an engine that was empty.  CAIRN_ECORRUPT
+     * if malformed.  A long value may span chunks: after the last one the count of keys shows
+     * whether all came. */
     enum cairn_code (*load_chunk)(struct cairn_engine *engine, struct cairn_bytes chunk, struct cairn_err *err);
 
     struct cairn_engine *(*close)(struct cairn_engine *engine); /* returns NULL; accepts NULL */
@@ -60,7 +72,8 @@ enum {
     CAIRN_SNAPSHOT_PENDING_MAX = 8 << 20,
 };
 
-/* MemOnly: a hash table that grows a bucket at a time (linear hashing, Litwin 1980). */
+/* MemOnly: a hash table that grows a bucket at a time (linear hashing, Litwin 1980).  A key costs
+ * about 40 bytes over its own and its value's; the table itself (14 of them) does not shrink. */
 struct cairn_engine *cairn_memory_create(void);
 
 #endif
