@@ -1,0 +1,645 @@
+/* host.c - what the guest's host calls mean: fields over the segment's overlay, calls, time.
+ *
+ * `run` is the invocation.  All reads pass overlay_get or the segment's header; all writes pass
+ * `writable`, which holds the limits and claims the log space that the record will need. */
+#include <stdlib.h>
+
+#include "object/object_internal.h"
+
+enum { LIST_DROP_MAX = 4096, CALLS_QUEUED_MAX = 200000 };
+
+/* Host calls of an ended segment cannot happen: the guest runs only while it has one. */
+static struct overlay *overlay_of(struct invocation *inv)
+{
+    return &inv->segment->overlay;
+}
+
+/* The type's own number of a field, or an error: wrong number, or wrong kind. */
+static inline enum cairn_code field_of(struct invocation *inv, uint32_t field, enum cairn_field_kind kind,
+                                       uint32_t *ret_number, struct cairn_err *err)
+{
+    const struct type *type = inv->type;
+
+    if (field >= type->field_end || type->fields[field].kind != kind)
+        return cairn_fail(err, CAIRN_ETRAP, "field %u of type %s is not a %s", field, type->decl->name,
+                          kind == CAIRN_FIELD_VALUE ? "value"
+                          : kind == CAIRN_FIELD_LIST ? "list"
+                                                     : "map");
+    *ret_number = type->fields[field].number;
+    return CAIRN_OK;
+}
+
+/* Before a write of `bytes` more: it is allowed, within its limits, and has room in the log. */
+static enum cairn_code writable(struct invocation *inv, size_t bytes, struct cairn_err *err)
+{
+    struct overlay *overlay = overlay_of(inv);
+    const struct cairn_limits *limits = &inv->worker->node->limits;
+
+    if (__builtin_expect(inv->read_only, 0))
+        return cairn_fail(err, CAIRN_ENOTREADONLY, "read-only method %s.%s tried to write", inv->type->decl->name,
+                          inv->method->decl->name);
+    if (overlay->bytes + bytes > limits->write_set_bytes || overlay->count >= WRITES_PER_SEGMENT_MAX ||
+        overlay->arena.bytes + bytes > 4ull * limits->write_set_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT,
+                          "the segment writes more than %u bytes or %d keys; split the work with a call", limits->write_set_bytes,
+                          WRITES_PER_SEGMENT_MAX);
+    /* The record holds the overlay, the header and a page of the directory. */
+    if (!segment_claim(inv->worker, inv->segment, overlay->bytes + bytes + CLAIM_FIRST_BYTES / 2, err))
+        return err->code;
+    if (inv->segment->header.incarnation == 0) {
+        inv->segment->header.incarnation = shard_incarnation(inv->worker, inv->object->shard);
+        inv->segment->header_dirty = true;
+    }
+    return CAIRN_OK;
+}
+
+static uint64_t incarnation_of(const struct invocation *inv)
+{
+    return inv->segment->header.incarnation;
+}
+
+/* --- lifecycle, arguments, result ----------------------------------------------------------- */
+
+static void host_restart(void *run)
+{
+    struct invocation *inv = run;
+
+    segment_restart(inv->worker, inv);
+    inv->result.size = 0;
+    inv->failed = false;
+    stat_add(&inv->worker->counts.restarts, 1);
+}
+
+static struct cairn_bytes host_args(void *run)
+{
+    return ((struct invocation *)run)->args;
+}
+
+static struct cairn_bytes host_who(void *run, enum cairn_who which)
+{
+    struct invocation *inv = run;
+
+    switch (which) {
+    case CAIRN_WHO_SELF_TYPE:
+        return inv->type->name;
+    case CAIRN_WHO_SELF_ID:
+        return object_id(inv->object);
+    case CAIRN_WHO_CALLER_TYPE:
+        return inv->caller_type;
+    case CAIRN_WHO_CALLER_ID:
+        return inv->caller_id;
+    }
+    return cairn_bytes(NULL, 0);
+}
+
+static enum cairn_code host_result(void *run, struct cairn_bytes value, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    if (value.size > inv->worker->node->limits.value_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT, "the result has %zu bytes; at most %u are allowed", value.size,
+                          inv->worker->node->limits.value_bytes);
+    if (!cairn_value_valid(value))
+        return cairn_fail(err, CAIRN_ETRAP, "the result is not a well-formed value");
+    inv->result.size = 0;
+    cairn_buf_add(&inv->result, value.data, value.size);
+    inv->failed = value.data[0] == (uint8_t)CAIRN_VALUE_ERROR;
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_fail(void *run, struct cairn_bytes code, struct cairn_bytes message, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    if (!cairn_name_valid(code))
+        return cairn_fail(err, CAIRN_ETRAP, "a method's error code must be a name of at most 64 letters, digits and _");
+    if (message.size > 4096)
+        message.size = 4096;
+    inv->result.size = 0;
+    cairn_value_add_error(&inv->result, code, message);
+    inv->failed = true;
+    return CAIRN_OK;
+}
+
+/* --- values ---------------------------------------------------------------------------------- */
+
+static enum cairn_code host_value_get(void *run, uint32_t field, struct cairn_bytes *ret_value, bool *ret_found,
+                                      struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t key[FIELD_KEY_FIXED_MAX];
+    uint32_t number;
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_VALUE, &number, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    *ret_found = incarnation_of(inv) &&
+                 overlay_get(overlay_of(inv), cairn_bytes(key, key_field(key, incarnation_of(inv), number)), ret_value);
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_value_set(void *run, uint32_t field, struct cairn_bytes value, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t key[FIELD_KEY_FIXED_MAX];
+    uint32_t number;
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_VALUE, &number, err);
+
+    if (code == CAIRN_OK)
+        code = writable(inv, value.size + sizeof key, err);
+    if (code == CAIRN_OK)
+        overlay_put(overlay_of(inv), cairn_bytes(key, key_field(key, incarnation_of(inv), number)), value);
+    return code;
+}
+
+static enum cairn_code host_value_clear(void *run, uint32_t field, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t key[FIELD_KEY_FIXED_MAX];
+    struct cairn_bytes old;
+    uint32_t number;
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_VALUE, &number, err);
+
+    if (code == CAIRN_OK && !inv->read_only && incarnation_of(inv) == 0)
+        return CAIRN_OK; /* clearing what is not there does not make the object exist */
+    if (code == CAIRN_OK)
+        code = writable(inv, sizeof key, err);
+    if (code == CAIRN_OK) {
+        struct cairn_bytes k = cairn_bytes(key, key_field(key, incarnation_of(inv), number));
+        if (overlay_get(overlay_of(inv), k, &old))
+            overlay_remove(overlay_of(inv), k);
+    }
+    return code;
+}
+
+/* --- lists ----------------------------------------------------------------------------------- */
+
+static struct container *container_of(struct invocation *inv, uint32_t number, bool make)
+{
+    if (make)
+        inv->segment->header_dirty = true;
+    return header_container(&inv->segment->overlay.arena, &inv->segment->header, number, make);
+}
+
+static enum cairn_code count_of(struct invocation *inv, uint32_t field, enum cairn_field_kind kind, uint64_t *ret_count,
+                                struct cairn_err *err)
+{
+    uint32_t number;
+    enum cairn_code code = field_of(inv, field, kind, &number, err);
+    struct container *c;
+
+    if (code != CAIRN_OK)
+        return code;
+    overlay_of(inv)->operations++;
+    c = container_of(inv, number, false);
+    *ret_count = c ? c->count : 0;
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_list_count(void *run, uint32_t field, uint64_t *ret_count, struct cairn_err *err)
+{
+    return count_of(run, field, CAIRN_FIELD_LIST, ret_count, err);
+}
+
+static enum cairn_code host_list_push(void *run, uint32_t field, struct cairn_bytes value, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t key[FIELD_KEY_FIXED_MAX];
+    uint32_t number;
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_LIST, &number, err);
+    struct container *c;
+
+    if (code == CAIRN_OK)
+        code = writable(inv, value.size + sizeof key, err);
+    if (code != CAIRN_OK)
+        return code;
+    c = container_of(inv, number, true);
+    overlay_put(overlay_of(inv),
+                cairn_bytes(key, key_list_entry(key, incarnation_of(inv), number, c->first + c->count)), value);
+    c->count++;
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_list_get(void *run, uint32_t field, uint64_t index, struct cairn_bytes *ret_value,
+                                     bool *ret_found, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t key[FIELD_KEY_FIXED_MAX];
+    uint32_t number;
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_LIST, &number, err);
+    struct container *c;
+
+    if (code != CAIRN_OK)
+        return code;
+    c = container_of(inv, number, false);
+    *ret_found =
+        c && index < c->count &&
+        overlay_get(overlay_of(inv),
+                    cairn_bytes(key, key_list_entry(key, incarnation_of(inv), number, c->first + index)), ret_value);
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_list_set(void *run, uint32_t field, uint64_t index, struct cairn_bytes value,
+                                     bool *ret_found, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t key[FIELD_KEY_FIXED_MAX];
+    uint32_t number;
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_LIST, &number, err);
+    struct container *c = NULL;
+
+    if (code != CAIRN_OK)
+        return code;
+    if (!inv->read_only)
+        c = container_of(inv, number, false);
+    *ret_found = c && index < c->count;
+    if (!inv->read_only && !*ret_found)
+        return CAIRN_OK;
+    code = writable(inv, value.size + sizeof key, err);
+    if (code != CAIRN_OK)
+        return code;
+    overlay_put(overlay_of(inv), cairn_bytes(key, key_list_entry(key, incarnation_of(inv), number, c->first + index)),
+                value);
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_list_drop(void *run, uint32_t field, uint64_t count, bool from_back, uint64_t *ret_dropped,
+                                      struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint32_t number;
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_LIST, &number, err);
+    struct container *c = NULL;
+
+    if (code != CAIRN_OK)
+        return code;
+    *ret_dropped = 0;
+    if (!inv->read_only) {
+        c = container_of(inv, number, false);
+        if (!c || !c->count || !count)
+            return CAIRN_OK;
+    }
+    if (c && count > c->count)
+        count = c->count;
+    if (count > LIST_DROP_MAX)
+        count = LIST_DROP_MAX;
+    code = writable(inv, (size_t)count * (FIELD_KEY_FIXED_MAX + 16), err);
+    if (code != CAIRN_OK)
+        return code;
+    c = container_of(inv, number, true);
+    for (uint64_t i = 0; i < count; i++) {
+        uint8_t key[FIELD_KEY_FIXED_MAX];
+        uint64_t n = from_back ? c->first + c->count - 1 : c->first;
+        overlay_remove(overlay_of(inv), cairn_bytes(key, key_list_entry(key, incarnation_of(inv), number, n)));
+        c->first += !from_back;
+        c->count--;
+    }
+    *ret_dropped = count;
+    return CAIRN_OK;
+}
+
+/* --- maps: an entry holds its place, a place its key; the last entry fills a hole ------------- */
+
+static enum cairn_code map_key_of(struct invocation *inv, uint32_t field, struct cairn_bytes key, uint8_t *to,
+                                  struct cairn_bytes *ret_key, uint32_t *ret_number, struct cairn_err *err)
+{
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_MAP, ret_number, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    if (key.size > MAP_KEY_BYTES_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT, "a map's key has %zu bytes; at most %d are allowed", key.size,
+                          MAP_KEY_BYTES_MAX);
+    *ret_key = cairn_bytes(to, key_map_entry(to, incarnation_of(inv), *ret_number, key));
+    return CAIRN_OK;
+}
+
+static struct cairn_bytes entry_value(struct cairn_bytes entry, uint64_t *ret_place)
+{
+    struct cairn_reader r = cairn_reader(entry);
+
+    *ret_place = cairn_read_varint(&r);
+    return cairn_read_bytes(&r, cairn_reader_left(&r));
+}
+
+static void entry_put(struct invocation *inv, struct cairn_bytes key, uint64_t place, struct cairn_bytes value)
+{
+    size_t most = CAIRN_VARINT_BYTES_MAX + value.size, n;
+    uint8_t small[512], *entry = most <= sizeof small ? small : cairn_alloc(most);
+
+    n = cairn_put_varint(entry, place);
+    if (value.size)
+        memcpy(entry + n, value.data, value.size);
+    overlay_put(overlay_of(inv), key, cairn_bytes(entry, n + value.size));
+    if (entry != small)
+        free(entry);
+}
+
+static enum cairn_code host_map_count(void *run, uint32_t field, uint64_t *ret_count, struct cairn_err *err)
+{
+    return count_of(run, field, CAIRN_FIELD_MAP, ret_count, err);
+}
+
+static enum cairn_code host_map_get(void *run, uint32_t field, struct cairn_bytes key, struct cairn_bytes *ret_value,
+                                    bool *ret_found, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
+    struct cairn_bytes k, entry;
+    uint32_t number;
+    uint64_t place;
+    enum cairn_code code = map_key_of(inv, field, key, bytes, &k, &number, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    *ret_found = incarnation_of(inv) && overlay_get(overlay_of(inv), k, &entry);
+    if (*ret_found)
+        *ret_value = entry_value(entry, &place);
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_map_set(void *run, uint32_t field, struct cairn_bytes key, struct cairn_bytes value,
+                                    struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
+    struct cairn_bytes k, entry;
+    uint32_t number;
+    uint64_t place;
+    enum cairn_code code = writable(inv, 2 * (key.size + FIELD_KEY_FIXED_MAX) + value.size, err);
+
+    if (code == CAIRN_OK)
+        code = map_key_of(inv, field, key, bytes, &k, &number, err);
+    if (code != CAIRN_OK)
+        return code;
+    if (overlay_get(overlay_of(inv), k, &entry)) {
+        entry_value(entry, &place);
+    } else {
+        uint8_t place_key[FIELD_KEY_FIXED_MAX];
+        struct container *c = container_of(inv, number, true);
+        place = c->count++;
+        overlay_put(overlay_of(inv),
+                    cairn_bytes(place_key, key_map_place(place_key, incarnation_of(inv), number, place)), key);
+    }
+    entry_put(inv, k, place, value);
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_map_remove(void *run, uint32_t field, struct cairn_bytes key, bool *ret_found,
+                                       struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    struct overlay *overlay = overlay_of(inv);
+    uint8_t bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX], last_place[FIELD_KEY_FIXED_MAX], hole[FIELD_KEY_FIXED_MAX];
+    struct cairn_bytes k, entry, last_key, last;
+    struct container *c;
+    uint32_t number;
+    uint64_t place;
+    enum cairn_code code = map_key_of(inv, field, key, bytes, &k, &number, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    *ret_found = incarnation_of(inv) && overlay_get(overlay, k, &entry);
+    if (!*ret_found && !inv->read_only)
+        return CAIRN_OK;
+    code = writable(inv, 4 * (MAP_KEY_BYTES_MAX + FIELD_KEY_FIXED_MAX), err);
+    if (code != CAIRN_OK)
+        return code;
+    entry_value(entry, &place);
+    c = container_of(inv, number, true);
+    c->count--;
+    last = cairn_bytes(last_place, key_map_place(last_place, incarnation_of(inv), number, c->count));
+    if (place != c->count && overlay_get(overlay, last, &last_key)) {
+        uint8_t moved[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
+        struct cairn_bytes moved_key = cairn_bytes(moved, key_map_entry(moved, incarnation_of(inv), number, last_key));
+        uint64_t old_place;
+
+        overlay_put(overlay, cairn_bytes(hole, key_map_place(hole, incarnation_of(inv), number, place)),
+                    cairn_arena_copy(&overlay->arena, last_key));
+        if (overlay_get(overlay, moved_key, &entry)) {
+            struct cairn_bytes value = entry_value(entry, &old_place);
+            entry_put(inv, moved_key, place, cairn_arena_copy(&overlay->arena, value));
+        }
+    }
+    overlay_remove(overlay, last);
+    overlay_remove(overlay, k);
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_map_at(void *run, uint32_t field, uint64_t index, struct cairn_bytes *ret_key,
+                                   struct cairn_bytes *ret_value, bool *ret_found, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t place_key[FIELD_KEY_FIXED_MAX], bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
+    struct cairn_bytes entry;
+    struct container *c;
+    uint32_t number;
+    uint64_t place;
+    enum cairn_code code = field_of(inv, field, CAIRN_FIELD_MAP, &number, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    *ret_found = false;
+    c = container_of(inv, number, false);
+    if (!c || index >= c->count)
+        return CAIRN_OK;
+    if (!overlay_get(overlay_of(inv),
+                     cairn_bytes(place_key, key_map_place(place_key, incarnation_of(inv), number, index)), ret_key))
+        return CAIRN_OK;
+    if (!overlay_get(overlay_of(inv),
+                     cairn_bytes(bytes, key_map_entry(bytes, incarnation_of(inv), number, *ret_key)), &entry))
+        return CAIRN_OK;
+    *ret_value = entry_value(entry, &place);
+    *ret_found = true;
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_delete_self(void *run, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    return inv->read_only ? writable(inv, 0, err) : (delete_object(inv), CAIRN_OK);
+}
+
+/* --- calls ----------------------------------------------------------------------------------- */
+
+static struct call *call_add(struct invocation *inv)
+{
+    if (inv->call_count == inv->call_room) {
+        inv->call_room = inv->call_room ? inv->call_room * 2 : 8;
+        inv->calls = cairn_realloc(inv->calls, inv->call_room * sizeof *inv->calls);
+    }
+    inv->calls[inv->call_count] = (struct call){.state = CALL_OUT};
+    return &inv->calls[inv->call_count++];
+}
+
+static uint8_t *copy(uint8_t *at, struct cairn_bytes from, struct cairn_bytes *ret_to)
+{
+    if (from.size)
+        memcpy(at, from.data, from.size);
+    *ret_to = cairn_bytes(from.data ? at : NULL, from.size);
+    return at + from.size;
+}
+
+static struct job *job_of(struct invocation *inv)
+{
+    if (!inv->job) {
+        inv->job = cairn_alloc(sizeof *inv->job);
+        atomic_init(&inv->job->refs, 1);
+        atomic_init(&inv->job->calls, 0);
+    }
+    atomic_fetch_add_explicit(&inv->job->refs, 1, memory_order_relaxed);
+    return inv->job;
+}
+
+static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct cairn_bytes id,
+                                 struct cairn_bytes method_name, struct cairn_bytes args, uint32_t *ret_call,
+                                 struct cairn_err *err)
+{
+    struct invocation *inv = run, *callee;
+    struct cairn_worker *worker = inv->worker;
+    const struct cairn_limits *limits = &worker->node->limits;
+    struct type *type = cairn_bytes_equal(type_name, inv->type->name) ? inv->type
+                                                                      : type_find(worker, inv->type->space, type_name);
+    size_t payload;
+    uint8_t *at;
+
+    if (inv->segment->call_count >= CALLS_PER_SEGMENT_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT, "more than %d calls in one segment; wait for some before issuing more",
+                          CALLS_PER_SEGMENT_MAX);
+    if (inv->call_count >= limits->job_calls)
+        return cairn_fail(err, CAIRN_ELIMIT, "more than %u calls in one job", limits->job_calls);
+    if (args.size > limits->value_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT, "the call's arguments have %zu bytes; at most %u are allowed", args.size,
+                          limits->value_bytes);
+    if (id.size == 0 || id.size > CAIRN_ID_BYTES_MAX || !cairn_name_valid(type_name) || !cairn_name_valid(method_name))
+        return cairn_fail(err, CAIRN_ETRAP, "a call needs a type, an id of 1 to %d bytes, and a method", CAIRN_ID_BYTES_MAX);
+
+    callee = invocation_new(worker);
+    callee->op = CAIRN_OP_INVOKE;
+    payload = inv->type->space.size + type_name.size + id.size + method_name.size + args.size +
+              inv->type->name.size + object_id(inv->object).size;
+    if (callee->payload_room < payload) {
+        callee->payload = cairn_realloc(callee->payload, payload);
+        callee->payload_room = payload;
+    }
+    at = callee->payload;
+    at = copy(at, id, &callee->id);
+    at = copy(at, args, &callee->args);
+    at = copy(at, object_id(inv->object), &callee->caller_id);
+    at = copy(at, inv->type->name, &callee->caller_type);
+    at = copy(at, type_name, &callee->type_name);
+    at = copy(at, method_name, &callee->method_name);
+    copy(at, inv->type->space, &callee->space);
+    callee->origin = worker->index;
+    callee->caller = inv;
+    callee->caller_call = inv->call_count;
+    callee->depth = inv->depth + 1;
+    callee->must_read_only = inv->method->decl->read_only || inv->must_read_only;
+    callee->must_deterministic = inv->method->decl->deterministic || inv->must_deterministic;
+    callee->may_internal = type && type->module && strcmp(type->module->name, inv->type->module->name) == 0;
+    callee->job = job_of(inv);
+    cairn_list_push_back(&inv->segment->calls, &callee->link);
+    inv->segment->call_count++;
+    *ret_call = inv->call_count;
+    call_add(inv);
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_ready(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    if (call != UINT32_MAX && call >= inv->call_count)
+        return cairn_fail(err, CAIRN_ETRAP, "waiting for call %u, but only %u were issued", call, inv->call_count);
+    inv->awaiting = call;
+    if (call == UINT32_MAX)
+        *ret_ready = inv->calls_out == 0 && inv->segment->call_count == 0;
+    else
+        *ret_ready = inv->calls[call].state == CALL_DONE;
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_call_result(void *run, uint32_t call, struct cairn_bytes *ret_value, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    if (call >= inv->call_count || inv->calls[call].state != CALL_DONE)
+        return cairn_fail(err, CAIRN_ETRAP, "the result of call %u was asked for before waiting for it", call);
+    *ret_value = cairn_bytes(inv->calls[call].large ? inv->calls[call].large : inv->calls[call].small,
+                             inv->calls[call].size);
+    return CAIRN_OK;
+}
+
+/* --- time, randomness, log lines -------------------------------------------------------------- */
+
+static enum cairn_code not_deterministic(struct invocation *inv, const char *what, struct cairn_err *err)
+{
+    return cairn_fail(err, CAIRN_ENOTDETERM, "deterministic method %s.%s used `%s`", inv->type->decl->name,
+                      inv->method->decl->name, what);
+}
+
+static enum cairn_code host_now_ms(void *run, int64_t *ret_ms, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    if (inv->method->decl->deterministic || inv->must_deterministic)
+        return not_deterministic(inv, "now", err);
+    *ret_ms = inv->now_ms;
+    return CAIRN_OK;
+}
+
+static enum cairn_code host_random(void *run, uint8_t *out, size_t size, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    if (inv->method->decl->deterministic || inv->must_deterministic)
+        return not_deterministic(inv, "random", err);
+    cairn_random_fill(&inv->worker->random, out, size);
+    return CAIRN_OK;
+}
+
+static void host_log(void *run, uint32_t level, struct cairn_bytes line)
+{
+    struct invocation *inv = run;
+    struct log_line *l = &inv->worker->lines[inv->worker->line_count++ % LOG_LINES_MAX];
+
+    for (int i = 0; i < 4; i++)
+        free(l->text[i]);
+    if (line.size > 1024)
+        line.size = 1024;
+    l->ms = inv->now_ms;
+    l->level = level > 3 ? 3 : level;
+    l->text[0] = cairn_bytes_dup(inv->type->name);
+    l->text[1] = cairn_bytes_dup(object_id(inv->object));
+    l->text[2] = cairn_bytes_dup(inv->method_name);
+    l->text[3] = cairn_bytes_dup(line);
+}
+
+const struct cairn_host_ops object_host_ops = {
+    .restart = host_restart,
+    .args = host_args,
+    .who = host_who,
+    .result = host_result,
+    .fail = host_fail,
+    .value_get = host_value_get,
+    .value_set = host_value_set,
+    .value_clear = host_value_clear,
+    .list_count = host_list_count,
+    .list_push = host_list_push,
+    .list_set = host_list_set,
+    .list_get = host_list_get,
+    .list_drop = host_list_drop,
+    .map_count = host_map_count,
+    .map_get = host_map_get,
+    .map_set = host_map_set,
+    .map_remove = host_map_remove,
+    .map_at = host_map_at,
+    .delete_self = host_delete_self,
+    .call = host_call,
+    .ready = host_ready,
+    .call_result = host_call_result,
+    .now_ms = host_now_ms,
+    .random = host_random,
+    .log = host_log,
+};

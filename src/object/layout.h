@@ -1,0 +1,88 @@
+/* layout.h - how objects lie in the engine, as point keys (docs/formats/state.md).
+ *
+ *   01 varint type, id                           object header (struct header)
+ *   02 be64 incarnation, varint field            a value
+ *   02 be64 incarnation, varint field, varint n  entry n of a list
+ *   02 be64 incarnation, varint field, 'k', key  a map's entry: varint place, value
+ *   02 be64 incarnation, varint field, 's', varint place    the map's key at that place
+ *   03 varint type, varint page                  a page of the directory of ids (directory.h)
+ *   04 varint type, sized id, sized method, key  an idempotency key (once.h)
+ *   05 be64 number                               the same keys in order of age: the 04 key
+ *   06 be64 number                               what is left of a deleted incarnation (purge.h)
+ *   07                                           the shard's own numbers (struct shard_meta)
+ *   10 sized space, name                         system shard: a module
+ *   11 sized space, name                         system shard: a type
+ *   12                                           system shard: the next type's number
+ *
+ * An incarnation is never used twice within a shard, so a field's key needs no id, and every
+ * key of an object follows from its header by point reads.
+ * Layer: object (private). */
+#ifndef CAIRN_OBJECT_LAYOUT_H
+#define CAIRN_OBJECT_LAYOUT_H
+
+#include "base/hash.h"
+#include "fn/fn.h"
+
+enum {
+    KEY_HEADER = 0x01,
+    KEY_FIELD = 0x02,
+    KEY_DIRECTORY = 0x03,
+    KEY_ONCE = 0x04,
+    KEY_ONCE_AGE = 0x05,
+    KEY_PURGE = 0x06,
+    KEY_META = 0x07,
+    KEY_MODULE = 0x10,
+    KEY_TYPE = 0x11,
+    KEY_TYPE_NEXT = 0x12,
+};
+
+enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 };
+
+/* Keys are built in the caller's memory; each returns the size. */
+static inline size_t key_header(uint8_t *to, uint32_t type, struct cairn_bytes id)
+{
+    size_t n = 1;
+
+    to[0] = KEY_HEADER;
+    n += cairn_put_varint(to + n, type);
+    memcpy(to + n, id.data, id.size);
+    return n + id.size;
+}
+
+static inline size_t key_field(uint8_t *to, uint64_t incarnation, uint32_t field)
+{
+    to[0] = KEY_FIELD;
+    cairn_put_be64(to + 1, incarnation);
+    return 9 + cairn_put_varint(to + 9, field);
+}
+
+static inline size_t key_list_entry(uint8_t *to, uint64_t incarnation, uint32_t field, uint64_t n)
+{
+    size_t size = key_field(to, incarnation, field);
+    return size + cairn_put_varint(to + size, n);
+}
+
+static inline size_t key_map_place(uint8_t *to, uint64_t incarnation, uint32_t field, uint64_t place)
+{
+    size_t size = key_field(to, incarnation, field);
+    to[size++] = 's';
+    return size + cairn_put_varint(to + size, place);
+}
+
+static inline size_t key_map_entry(uint8_t *to, uint64_t incarnation, uint32_t field, struct cairn_bytes key)
+{
+    size_t size = key_field(to, incarnation, field);
+    to[size++] = 'k';
+    if (key.size)
+        memcpy(to + size, key.data, key.size);
+    return size + key.size;
+}
+
+static inline size_t key_numbered(uint8_t *to, uint8_t kind, uint64_t number)
+{
+    to[0] = kind;
+    cairn_put_be64(to + 1, number);
+    return 9;
+}
+
+#endif

@@ -1,0 +1,148 @@
+/* metrics.c - the node's counters as Prometheus text (exposition format 0.0.4). */
+#include <stdio.h>
+
+#include "object/object_internal.h"
+
+struct series {
+    const char *name, *kind, *help;
+    size_t offset; /* of the counter in struct method_stats or worker_counts */
+    double scale;
+};
+
+#define METHOD(member) offsetof(struct method_stats, member)
+static const struct series of_methods[] = {
+    {"cairn_invocations_total", "counter", "Invocations that have ended.", METHOD(invocations), 1},
+    {"cairn_invocation_failures_total", "counter", "Invocations that ended with an error.", METHOD(failures), 1},
+    {"cairn_invocation_cpu_seconds_total", "counter", "CPU time of invocations.", METHOD(cpu_ns), 1e-9},
+    {"cairn_invocation_memory_peak_bytes", "gauge", "Largest memory of an instance.", METHOD(memory_peak_bytes), 1},
+    {"cairn_invocation_read_bytes_total", "counter", "Bytes read from fields.", METHOD(read_bytes), 1},
+    {"cairn_invocation_written_bytes_total", "counter", "Bytes written to fields.", METHOD(written_bytes), 1},
+    {"cairn_invocation_operations_total", "counter", "Operations on stored keys.", METHOD(operations), 1},
+    {"cairn_invocation_calls_total", "counter", "Calls issued by invocations.", METHOD(calls), 1},
+};
+
+#define WORKER(member) offsetof(struct worker_counts, member)
+static const struct series of_workers[] = {
+    {"cairn_segments_total", "counter", "Segments begun.", WORKER(segments), 1},
+    {"cairn_records_total", "counter", "Records appended to the log.", WORKER(records), 1},
+    {"cairn_slices_total", "counter", "Segments set aside because their slice was over.", WORKER(slices), 1},
+    {"cairn_restarts_total", "counter", "First segments that started over as a fiber.", WORKER(restarts), 1},
+    {"cairn_refused_total", "counter", "Invocations refused before running.", WORKER(refused), 1},
+    {"cairn_held_replies", "gauge", "Replies that wait for the log.", WORKER(held), 1},
+    {"cairn_mailbox_waiting", "gauge", "Invocations that wait in mailboxes.", WORKER(mailbox_waiting), 1},
+    {"cairn_purged_keys_total", "counter", "Keys of deleted objects removed.", WORKER(purged_keys), 1},
+    {"cairn_evicted_keys_total", "counter", "Idempotency keys forgotten.", WORKER(evicted_keys), 1},
+    {"cairn_messages_total", "counter", "Messages received from other workers.", WORKER(messages), 1},
+};
+
+static void head(struct cairn_buf *to, const struct series *s)
+{
+    cairn_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", s->name, s->help, s->name, s->kind);
+}
+
+static double count_at(const void *stats, const struct series *s)
+{
+    return (double)stat_get((const _Atomic uint64_t *)(const void *)((const char *)stats + s->offset)) * s->scale;
+}
+
+/* The same method on every worker is one series: the first worker that knows it sums for all. */
+static bool counted_before(struct cairn_node *node, uint32_t worker, const struct method_stats *m)
+{
+    for (uint32_t i = 0; i < worker; i++)
+        for (struct method_stats *s = atomic_load(&node->workers[i].stats.first); s; s = s->next)
+            if (cairn_bytes_equal(s->space, m->space) && cairn_bytes_equal(s->type, m->type) &&
+                cairn_bytes_equal(s->method, m->method))
+                return true;
+    return false;
+}
+
+static const struct method_stats *same_method(struct cairn_worker *worker, const struct method_stats *m)
+{
+    for (struct method_stats *s = atomic_load(&worker->stats.first); s; s = s->next)
+        if (cairn_bytes_equal(s->space, m->space) && cairn_bytes_equal(s->type, m->type) &&
+            cairn_bytes_equal(s->method, m->method))
+            return s;
+    return NULL;
+}
+
+static void labels(struct cairn_buf *to, const struct method_stats *m)
+{
+    cairn_buf_printf(to, "{namespace=\"%s\",type=\"%s\",method=\"%s\"", (const char *)m->space.data,
+                     (const char *)m->type.data, (const char *)m->method.data);
+}
+
+static void each_method(struct cairn_node *node, struct cairn_buf *to,
+                        void (*print)(struct cairn_node *node, struct cairn_buf *to, const struct method_stats *m,
+                                      const struct series *s),
+                        const struct series *s)
+{
+    for (uint32_t w = 0; w < node->options.workers; w++)
+        for (struct method_stats *m = atomic_load(&node->workers[w].stats.first); m; m = m->next)
+            if (!counted_before(node, w, m))
+                print(node, to, m, s);
+}
+
+static void print_sum(struct cairn_node *node, struct cairn_buf *to, const struct method_stats *m, const struct series *s)
+{
+    double sum = 0;
+
+    for (uint32_t w = 0; w < node->options.workers; w++) {
+        const struct method_stats *one = same_method(&node->workers[w], m);
+        double count = one ? count_at(one, s) : 0;
+        sum = s->kind[0] == 'g' ? (count > sum ? count : sum) : sum + count;
+    }
+    cairn_buf_str(to, s->name);
+    labels(to, m);
+    cairn_buf_printf(to, "} %.17g\n", sum);
+}
+
+static void print_latency(struct cairn_node *node, struct cairn_buf *to, const struct method_stats *m,
+                          const struct series *s)
+{
+    uint64_t total = 0;
+    double seconds = 0;
+
+    for (unsigned b = 0; b < LATENCY_BUCKETS; b++) {
+        for (uint32_t w = 0; w < node->options.workers; w++) {
+            const struct method_stats *one = same_method(&node->workers[w], m);
+            total += one ? stat_get(&one->latency[b]) : 0;
+        }
+        cairn_buf_printf(to, "%s_bucket", s->name);
+        labels(to, m);
+        if (b == LATENCY_BUCKETS - 1)
+            cairn_buf_printf(to, ",le=\"+Inf\"} %llu\n", (unsigned long long)total);
+        else
+            cairn_buf_printf(to, ",le=\"%g\"} %llu\n", 1e-6 * (double)(1u << b), (unsigned long long)total);
+    }
+    for (uint32_t w = 0; w < node->options.workers; w++) {
+        const struct method_stats *one = same_method(&node->workers[w], m);
+        seconds += one ? 1e-9 * (double)stat_get(&one->latency_ns_total) : 0;
+    }
+    cairn_buf_printf(to, "%s_sum", s->name);
+    labels(to, m);
+    cairn_buf_printf(to, "} %.9f\n%s_count", seconds, s->name);
+    labels(to, m);
+    cairn_buf_printf(to, "} %llu\n", (unsigned long long)total);
+}
+
+void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to)
+{
+    static const struct series latency = {"cairn_request_seconds", "histogram",
+                                          "From a request's arrival to the end of its invocation, the sync not included.", 0, 1};
+    static const struct series admitted = {"cairn_requests_admitted", "gauge", "Requests under way.", 0, 1};
+
+    for (size_t i = 0; i < sizeof of_methods / sizeof *of_methods; i++) {
+        head(to, &of_methods[i]);
+        each_method(node, to, print_sum, &of_methods[i]);
+    }
+    head(to, &latency);
+    each_method(node, to, print_latency, &latency);
+    for (size_t i = 0; i < sizeof of_workers / sizeof *of_workers; i++) {
+        head(to, &of_workers[i]);
+        for (uint32_t w = 0; w < node->options.workers; w++)
+            cairn_buf_printf(to, "%s{worker=\"%u\"} %.17g\n", of_workers[i].name, w,
+                             count_at(&node->workers[w].counts, &of_workers[i]));
+    }
+    head(to, &admitted);
+    cairn_buf_printf(to, "cairn_requests_admitted %llu\n", (unsigned long long)cairn_node_admitted(node));
+}

@@ -1,0 +1,213 @@
+/* node.c - opening and closing a node, and what any thread may ask of it. */
+#include <stdlib.h>
+
+#include "object/catalog.h"
+#include "object/object_internal.h"
+#include "object/once.h"
+
+static void limits_default(struct cairn_limits *limits)
+{
+    const struct cairn_limits defaults = {
+        .cpu_ns = 100000000,
+        .depth = 64,
+        .job_calls = 100000,
+        .value_bytes = 1 << 20,
+        .write_set_bytes = 8 << 20,
+        .mailbox = 10000,
+        .requests = 20000,
+        .keys_per_shard = 100000,
+        .key_ms = 86400000,
+    };
+
+#define DEFAULT(member) limits->member = limits->member ? limits->member : defaults.member
+    DEFAULT(cpu_ns);
+    DEFAULT(depth);
+    DEFAULT(job_calls);
+    DEFAULT(value_bytes);
+    DEFAULT(write_set_bytes);
+    DEFAULT(mailbox);
+    DEFAULT(requests);
+    DEFAULT(keys_per_shard);
+    DEFAULT(key_ms);
+#undef DEFAULT
+}
+
+static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_node *node, uint32_t index,
+                                   struct cairn_err *err)
+{
+    worker->node = node;
+    worker->index = index;
+    cairn_random_init(&worker->random, node->options.seed + index);
+    cairn_list_init(&worker->idle);
+    cairn_list_init(&worker->ready_urgent);
+    cairn_list_init(&worker->ready_outside);
+    cairn_list_init(&worker->aside);
+    cairn_list_init(&worker->admission);
+    cairn_list_init(&worker->fiber_waiters);
+    cairn_list_init(&worker->log_waiters);
+    cairn_list_init(&worker->held);
+    worker->lines = cairn_alloc_zeroed(LOG_LINES_MAX, sizeof *worker->lines);
+    worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);
+    for (uint32_t i = 0; i <= node->shard_count; i++) {
+        struct shard *shard = &worker->shards[i];
+        if (node_owner(node, i) != index && i < node->shard_count)
+            continue;
+        if (i == node->shard_count && index != 0) /* the system shard is worker 0's */
+            continue;
+        shard->index = i;
+        shard->shard = cairn_store_shard(node->options.store, i);
+        shard->engine = cairn_shard_engine(shard->shard);
+        shard_meta_load(shard);
+    }
+    return cairn_fn_worker_create(node->options.fn, &object_host_ops, &worker->fn, err);
+}
+
+static void free_list(struct cairn_worker *worker, struct cairn_link *list)
+{
+    struct cairn_link *l;
+
+    while ((l = cairn_list_pop_front(list))) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+        if (inv->run)
+            cairn_run_cancel(inv->run);
+        inv->run = NULL;
+    }
+    (void)worker;
+}
+
+static void worker_done(struct cairn_worker *worker)
+{
+    if (!worker->node)
+        return;
+    free_list(worker, &worker->aside);
+    for (uint32_t i = 0; i < worker->table_size; i++)
+        while (worker->table[i]) {
+            struct object *object = worker->table[i];
+            if (object->refs) { /* cut off by the stop: its invocations are dropped with the node */
+                object->refs = 0;
+                worker->idle_count++;
+            }
+            object_drop(worker, object);
+        }
+    free(worker->table);
+    catalog_leave(worker);
+    while (worker->free_invocations) {
+        struct invocation *inv = worker->free_invocations;
+        worker->free_invocations = (struct invocation *)inv->message.next;
+        free(inv->calls);
+        free(inv->payload);
+        cairn_buf_done(&inv->result);
+        free(inv);
+    }
+    while (worker->free_segments) {
+        struct segment *segment = worker->free_segments;
+        worker->free_segments = segment->next_free;
+        overlay_done(&segment->overlay);
+        free(segment);
+    }
+    for (int i = 0; worker->lines && i < LOG_LINES_MAX; i++)
+        for (int k = 0; k < 4; k++)
+            free(worker->lines[i].text[k]);
+    free(worker->lines);
+    free(worker->shards);
+    stats_done(&worker->stats);
+    cairn_fn_worker_destroy(worker->fn);
+}
+
+struct cairn_node *cairn_node_close(struct cairn_node *node)
+{
+    if (!node)
+        return NULL;
+    for (uint32_t i = 0; i < node->options.workers; i++)
+        worker_done(&node->workers[i]);
+    free(node->workers);
+    free(node);
+    return NULL;
+}
+
+static enum cairn_code recover_keys(struct cairn_node *node, struct cairn_err *err)
+{
+    for (uint32_t w = 0; w < node->options.workers; w++)
+        for (uint32_t i = w; i < node->shard_count; i += node->options.workers) {
+            enum cairn_code code = once_recover(&node->workers[w], &node->workers[w].shards[i], err);
+            if (code != CAIRN_OK)
+                return code;
+        }
+    return CAIRN_OK;
+}
+
+enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct cairn_node **ret_node,
+                                struct cairn_err *err)
+{
+    struct cairn_node *node = cairn_alloc_zeroed(1, sizeof *node);
+    enum cairn_code code = CAIRN_OK;
+
+    node->options = *options;
+    node->limits = options->limits;
+    limits_default(&node->limits);
+    node->log = cairn_store_log(options->store);
+    node->shard_count = cairn_store_shards(options->store);
+    atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
+    node->workers = cairn_alloc_zeroed(options->workers, sizeof *node->workers);
+    for (uint32_t i = 0; i < options->workers && code == CAIRN_OK; i++)
+        code = worker_init(&node->workers[i], node, i, err);
+    if (code == CAIRN_OK)
+        code = catalog_open(node, err);
+    if (code == CAIRN_OK)
+        code = cairn_store_start(options->store, err);
+    if (code == CAIRN_OK) {
+        atomic_store(&node->acknowledged, node->log->ops->acknowledged(node->log));
+        code = recover_keys(node, err);
+    }
+    if (code != CAIRN_OK) {
+        cairn_node_close(node);
+        return code;
+    }
+    *ret_node = node;
+    return CAIRN_OK;
+}
+
+struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index)
+{
+    return &node->workers[index];
+}
+
+void cairn_node_drain(struct cairn_node *node)
+{
+    atomic_store_explicit(&node->draining, true, memory_order_relaxed);
+}
+
+uint64_t cairn_node_admitted(struct cairn_node *node)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < node->options.workers; i++)
+        sum += stat_get(&node->workers[i].admitted);
+    return sum;
+}
+
+void cairn_node_log_progress(struct cairn_node *node, uint64_t acknowledged)
+{
+    atomic_store_explicit(&node->acknowledged, acknowledged, memory_order_seq_cst);
+    for (uint32_t i = 0; i < node->options.workers; i++)
+        if (atomic_load(&node->workers[i].wants_progress) && node->options.wake)
+            node->options.wake(node->options.context, i);
+}
+
+void cairn_node_log_failed(struct cairn_node *node, const struct cairn_err *why)
+{
+    node->failure = *why;
+    atomic_store_explicit(&node->failed, true, memory_order_release);
+    for (uint32_t i = 0; i < node->options.workers; i++)
+        if (node->options.wake)
+            node->options.wake(node->options.context, i);
+}
+
+void cairn_args_add(struct cairn_buf *args, struct cairn_bytes arg)
+{
+    uint8_t size[4];
+
+    cairn_put_u32(size, (uint32_t)arg.size);
+    cairn_buf_add(args, size, sizeof size);
+    cairn_buf_add(args, arg.data, arg.size);
+}

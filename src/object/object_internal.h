@@ -1,0 +1,393 @@
+/* object_internal.h - what the files of this room share.
+ *
+ * Ownership: a worker owns its objects, invocations, types and segments; only `struct message`
+ * (an invocation is one) and the atomics of struct node cross threads.  An invocation made on
+ * one worker for an object of another travels there, runs there, and travels back as the
+ * carrier of its own result: so room for a result exists from the moment of the call.
+ * Layer: object (private). */
+#ifndef CAIRN_OBJECT_INTERNAL_H
+#define CAIRN_OBJECT_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/random.h"
+#include "object/layout.h"
+#include "object/object.h"
+#include "object/overlay.h"
+#include "object/stats.h"
+
+/* --- messages between workers ------------------------------------------------------------- */
+
+enum message_kind {
+    MSG_INVOCATION, /* a new invocation for an object of the receiver */
+    MSG_RESULT,     /* a finished one, back at its origin */
+    MSG_CATALOG,    /* catalog.h: a new catalog */
+    MSG_DEPLOY,     /* catalog.h: a deploy on its way to worker 0, or back from compiling */
+    MSG_GATHER,     /* gather.h: a question to every worker, and its way back */
+};
+
+struct message {
+    struct message *next;
+    enum message_kind kind;
+    void (*receive)(struct cairn_worker *worker, struct message *message);
+};
+
+/* --- types, as one worker sees them ------------------------------------------------------- */
+
+struct method {
+    const struct cairn_method_decl *decl;
+    struct method_stats *stats; /* the worker's, kept across versions */
+    bool suspends;              /* has waited before: it will need a fiber */
+};
+
+struct type_field {
+    uint32_t number; /* the type's own, for good; the module's number is the array's index */
+    enum cairn_field_kind kind; /* 0: the module has no such field */
+};
+
+/* One version of a type; immutable, kept while an invocation uses it. */
+struct type {
+    uint64_t hash;
+    struct cairn_bytes space, name;
+    uint32_t number, version;
+    uint32_t refs;
+    struct cairn_module *module;
+    const struct cairn_type_decl *decl;
+    struct type_field *fields; /* by the module's numbers, 0 .. field_end - 1 */
+    uint32_t field_end;
+    uint32_t container_count; /* lists and maps: what a header can hold */
+    struct method *methods;   /* as in decl */
+    uint16_t *method_slots;   /* open addressing by name: index + 1 */
+    uint32_t method_mask;
+};
+
+struct type *type_find(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name);
+struct method *type_method(struct type *type, struct cairn_bytes name);
+static inline struct type *type_ref(struct type *type)
+{
+    type->refs++;
+    return type;
+}
+void type_unref(struct type *type);
+
+/* --- objects ------------------------------------------------------------------------------ */
+
+/* The object's header, decoded: which incarnation, and the extent of each list and map. */
+struct container {
+    uint32_t field; /* the type's number */
+    uint64_t first, count;
+};
+
+struct header {
+    uint64_t incarnation; /* 0: the object does not exist */
+    struct container *containers;
+    uint32_t count, room;
+};
+
+enum { HEADER_INLINE = 6 };
+
+struct shard {
+    struct cairn_shard *shard;
+    struct cairn_engine *engine;
+    uint32_t index;
+    uint64_t incarnations; /* given out, this epoch's */
+    uint64_t directory_end; /* log end of the last change to the directory */
+    struct shard_meta {
+        uint64_t once_first, once_end;   /* numbers of 05 keys in use */
+        uint64_t purge_first, purge_end; /* numbers of 06 keys in use */
+    } meta;
+};
+
+/* In memory while something is under way for it, and a while longer. */
+struct object {
+    struct object *hash_next;
+    struct cairn_link ready;   /* in worker->ready_* when the mailbox's head may start */
+    struct cairn_link idle;    /* in worker->idle when nothing refers to it */
+    struct cairn_link mailbox; /* invocations that wait to start or resume, FIFO */
+    struct cairn_link keyed;   /* keyed invocations under way */
+    struct shard *shard;
+    uint64_t last_end;         /* log end of the last write applied */
+    uint32_t type;             /* number */
+    uint32_t refs;             /* invocations at this object: in the mailbox, running, waiting */
+    uint32_t outside_waiting;  /* requests from outside in the mailbox or before it */
+    uint32_t before_mailbox;   /* of them, still waiting for admission */
+    uint32_t readers;          /* read-only segments in progress (running or set aside) */
+    bool writing;              /* a mutating segment is in progress */
+    bool loaded;               /* header is the committed one */
+    bool ready_urgent;         /* which of the two ready lists */
+    struct header header;      /* committed */
+    struct container containers_inline[HEADER_INLINE];
+    uint64_t hash;
+    uint16_t key_size, id_offset;
+    uint8_t key[];             /* the 01 key; the id is its tail */
+};
+
+static inline struct cairn_bytes object_id(const struct object *object)
+{
+    return cairn_bytes(object->key + object->id_offset, object->key_size - object->id_offset);
+}
+
+struct object *object_get(struct cairn_worker *worker, struct shard *shard, uint32_t type, struct cairn_bytes id);
+void object_ref(struct cairn_worker *worker, struct object *object);
+void object_unref(struct cairn_worker *worker, struct object *object);
+void object_load(struct object *object);
+/* Drops idle objects beyond the bound whose last write is acknowledged. */
+void objects_trim(struct cairn_worker *worker);
+void object_drop(struct cairn_worker *worker, struct object *object);
+/* True while something is under way for an object of that type. */
+bool objects_in_use(const struct cairn_worker *worker, uint32_t type);
+
+/* --- segments ----------------------------------------------------------------------------- */
+
+/* What one segment has done so far; exists while a segment is in progress. */
+struct segment {
+    struct segment *next_free;
+    struct overlay overlay;
+    struct header header;    /* as this segment sees it */
+    bool header_dirty;
+    bool deleted;            /* the committed incarnation was deleted in this segment */
+    struct cairn_link calls; /* invocations queued by this segment, in the order issued */
+    uint32_t call_count;
+    uint64_t claimed_bytes;  /* of the log; 0: no claim */
+};
+
+/* --- invocations -------------------------------------------------------------------------- */
+
+/*             submit                       start          SLICE
+ *   NEW -> [ADMISSION] -> MAILBOX -------> RUNNING <------------> ASIDE
+ *                           ^   ^            |  |
+ *      all awaited are here |   | no fiber   |  | DONE, calls still out
+ *                        WAITING <-----------+  +--> RETURNING
+ *                               WAITS        |           |
+ *                                            +-> OVER <--+ -> [HELD] -> replied and freed     */
+enum invocation_state {
+    INV_NEW,
+    INV_ADMISSION, /* from outside, waits for its share of fibers */
+    INV_MAILBOX,
+    INV_FIBER,     /* at its object's head, waits for a fiber or for room in the log */
+    INV_RUNNING,
+    INV_ASIDE,     /* its slice is over */
+    INV_WAITING,   /* for results */
+    INV_RETURNING, /* over but for calls still out */
+    INV_DUPLICATE, /* waits for the first invocation with its key */
+    INV_OVER,
+    INV_HELD,      /* until the log is acknowledged to `depends` */
+    INV_STATE_COUNT
+};
+
+struct job {
+    atomic_uint refs;
+    atomic_uint calls;
+};
+
+/* A call that an invocation has issued. */
+struct call {
+    enum { CALL_OUT, CALL_DONE } state;
+    uint32_t size;
+    uint8_t small[16]; /* the encoded result, or in `large` (malloc) if it does not fit */
+    uint8_t *large;
+};
+
+struct invocation {
+    struct message message; /* first */
+    struct cairn_link link; /* mailbox, admission, aside, fiber_waiters, held, segment->calls */
+    struct cairn_link keyed_link;
+    enum invocation_state state;
+    enum cairn_op op;
+
+    /* who asked */
+    struct cairn_request *request; /* from outside; NULL: a call */
+    uint32_t origin;               /* worker to which the result goes back */
+    struct invocation *caller;     /* on the origin worker */
+    uint32_t caller_call;
+    struct job *job;
+    uint32_t depth;
+    bool must_read_only, must_deterministic;
+    bool may_internal; /* the caller's module is the callee's: types never change theirs */
+    struct cairn_bytes caller_type, caller_id;
+
+    /* what is asked; the bytes lie in the request or in `payload` */
+    struct cairn_bytes space, type_name, id, method_name, args, key;
+    uint64_t object_hash;
+    uint8_t *payload;
+    size_t payload_room;
+
+    /* where it runs */
+    struct cairn_worker *worker;
+    struct object *object;
+    struct type *type;
+    struct method *method;
+    struct cairn_run *run;
+    struct segment *segment;
+    uint64_t number; /* for records and people */
+    uint32_t segment_number;
+    bool read_only, resumes, fiber_counted;
+    int64_t now_ms;
+    uint64_t depends; /* log end that must be acknowledged before the outcome may leave */
+
+    struct call *calls;
+    uint32_t call_count, call_room, calls_out;
+    uint32_t awaiting; /* index, or UINT32_MAX for all */
+
+    struct cairn_buf result; /* encoded; an error value if it failed */
+    bool failed;
+
+    /* once.h */
+    uint64_t args_hash, once_number;
+    bool once_recorded;
+    uint64_t once_claim;
+    struct cairn_link duplicates;
+
+    uint64_t started_ns;
+    uint64_t operations, read_bytes, written_bytes;
+    struct cairn_run_meter meter;
+};
+
+/* --- the worker --------------------------------------------------------------------------- */
+
+enum {
+    OBJECTS_IDLE_MAX = 8192,
+    URGENT_PER_OUTSIDE = 32, /* calls and resumptions run before requests from outside, but not for ever */
+    CALLS_PER_SEGMENT_MAX = 4096,
+    WRITES_PER_SEGMENT_MAX = 16384,
+    CLAIM_FIRST_BYTES = 16 << 10,
+    LOG_LINES_MAX = 1000,
+};
+
+struct log_line {
+    int64_t ms;
+    uint32_t level;
+    char *text[4]; /* type, id, method, line */
+};
+
+struct cairn_worker {
+    struct cairn_node *node;
+    uint32_t index;
+    struct cairn_fn_worker *fn;
+    struct shard *shards; /* by shard index; only its own are filled in */
+    struct cairn_random random;
+
+    struct object **table; /* chained, a power of two */
+    uint32_t table_size, object_count;
+    struct cairn_link idle; /* oldest first */
+    uint32_t idle_count;
+
+    struct type **types; /* open addressing, a power of two */
+    uint32_t types_size, type_count;
+    struct stats_table stats;
+
+    struct cairn_link ready_urgent; /* objects whose head is a call or a resumption */
+    struct cairn_link ready_outside;
+    uint32_t urgent_run;
+    struct cairn_link aside;
+    struct cairn_link admission;     /* invocations from outside that need a fiber */
+    struct cairn_link fiber_waiters; /* at their objects' heads */
+    struct cairn_link log_waiters;   /* likewise, for room in the log */
+    struct cairn_link held;          /* by depends, ascending */
+    uint32_t outside_fibers;         /* held by requests from outside */
+    uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */
+    _Atomic uint64_t admitted;       /* requests submitted here and not replied to; read by any thread */
+    uint32_t queued_calls;
+
+    struct invocation *free_invocations;
+    uint32_t free_invocation_count;
+    struct segment *free_segments;
+
+    struct log_line *lines; /* ring */
+    uint64_t line_count;
+    uint64_t invocation_count;
+    struct catalog *catalog; /* the one that its types were made from */
+    uint32_t purge_cursor;
+    uint64_t retry_ns; /* when the log's waiters try again */
+    uint64_t aside_ns; /* until then fresh segments run before those set aside */
+    bool failed; /* the log has failed */
+    bool running;
+
+    /* crossing threads: a stack of messages, pushed by any, taken whole by the owner */
+    _Atomic(struct message *) inbox;
+    atomic_bool wants_progress; /* something is held: tell when the log progresses */
+    struct worker_counts counts;
+};
+
+struct catalog; /* catalog.h */
+
+struct cairn_node {
+    struct cairn_node_options options;
+    struct cairn_limits limits;
+    struct cairn_log *log;
+    struct cairn_worker *workers;
+    uint32_t shard_count;
+    struct deploy *deploys;  /* worker 0's queue, the first is under way */
+
+    /* crossing threads; relaxed unless said */
+    atomic_bool draining, failed;
+    _Atomic uint64_t acknowledged; /* release by the log's thread, acquire by workers */
+    _Atomic int64_t last_ms;       /* the latest `now` given out */
+    _Atomic uint64_t admitted;
+    struct cairn_err failure;      /* written before `failed` (release) */
+};
+
+/* worker.c */
+void worker_send(struct cairn_worker *from, uint32_t to, struct message *message);
+void worker_post(struct cairn_node *node, uint32_t to, struct message *message); /* from any thread */
+int64_t worker_now_ms(struct cairn_worker *worker);
+uint64_t worker_clock_ns(struct cairn_worker *worker);
+void worker_hold(struct cairn_worker *worker, struct invocation *inv); /* replies at once if it may */
+static inline struct shard *worker_shard(struct cairn_worker *worker, uint32_t index) { return &worker->shards[index]; }
+uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes type,
+                       struct cairn_bytes id);
+static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)
+{
+    return shard % node->options.workers;
+}
+
+/* invoke.c */
+struct invocation *invocation_new(struct cairn_worker *worker);
+void invocation_free(struct cairn_worker *worker, struct invocation *inv);
+void invocation_move(struct invocation *inv, enum invocation_state to); /* the only writer of state */
+/* An invocation has come to the worker that owns its object. */
+void invocation_arrive(struct cairn_worker *worker, struct invocation *inv);
+/* It ends here with this error, as if it had run (its caller or client gets it). */
+void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Its outcome is in inv->result: goes back to its origin. */
+void invocation_finish(struct cairn_worker *worker, struct invocation *inv);
+/* Runs one segment of the object's head. */
+void object_run(struct cairn_worker *worker, struct object *object);
+void object_make_ready(struct cairn_worker *worker, struct object *object);
+void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv);
+void invocation_retry(struct cairn_worker *worker, struct cairn_link *waiters, uint32_t most);
+void admission_next(struct cairn_worker *worker);
+void invocations_fail_all(struct cairn_worker *worker);
+void receive_invocation(struct cairn_worker *worker, struct message *message);
+void receive_result(struct cairn_worker *worker, struct message *message);
+void set_error(struct invocation *inv, enum cairn_code code, const char *text);
+
+/* segment.c */
+struct segment *segment_begin(struct cairn_worker *worker, struct object *object);
+struct segment *segment_end(struct cairn_worker *worker, struct segment *segment); /* drops it; returns NULL */
+void segment_restart(struct cairn_worker *worker, struct invocation *inv);
+/* Commits: header, directory, deletion, idempotency key (a recorded outcome if `over`), one
+ * record; applies it; sets inv->depends and object->last_end.  Nothing to write: CAIRN_OK. */
+enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_err *err);
+struct container *header_container(struct cairn_arena *arena, struct header *header, uint32_t field, bool make);
+uint64_t shard_incarnation(struct cairn_worker *worker, struct shard *shard);
+/* Commits a worker's own small writes to a shard (purging, interrupted keys). */
+enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
+                                 const char *note, uint64_t *ret_end, struct cairn_err *err);
+void shard_meta_load(struct shard *shard);
+void shard_meta_store(struct shard *shard, struct overlay *overlay);
+void header_encode(const struct header *header, struct cairn_buf *to);
+/* Into header->containers, at most header->room. */
+bool header_decode(struct cairn_bytes bytes, struct header *header);
+
+/* host.c */
+extern const struct cairn_host_ops object_host_ops;
+bool segment_claim(struct cairn_worker *worker, struct segment *segment, size_t bytes, struct cairn_err *err);
+
+/* show.c: SHOW and DELETE, which run as invocations without a guest */
+void show_object(struct invocation *inv);
+void delete_object(struct invocation *inv);
+
+#endif

@@ -1,0 +1,207 @@
+#include "object/once.h"
+
+/* A key's value: u8 state | u64 hash of the arguments | varint wall_ms | varint number | outcome (encoded value). */
+enum { ONCE_RUNNING = 1, ONCE_OVER = 2 };
+
+enum { EVICT_PER_KEY = 4 };
+
+struct record {
+    uint8_t state;
+    uint64_t args_hash, wall_ms, number;
+    struct cairn_bytes outcome;
+};
+
+static size_t once_key(uint8_t *to, const struct invocation *inv)
+{
+    size_t n = 1;
+
+    to[0] = KEY_ONCE;
+    n += cairn_put_varint(to + n, inv->object->type);
+    n += cairn_put_varint(to + n, inv->id.size);
+    memcpy(to + n, inv->id.data, inv->id.size);
+    n += inv->id.size;
+    n += cairn_put_varint(to + n, inv->method_name.size);
+    memcpy(to + n, inv->method_name.data, inv->method_name.size);
+    n += inv->method_name.size;
+    memcpy(to + n, inv->key.data, inv->key.size);
+    return n + inv->key.size;
+}
+
+enum { ONCE_KEY_ROOM = 1 + 3 * CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX + CAIRN_NAME_BYTES_MAX + ONCE_KEY_BYTES_MAX };
+
+static bool decode(struct cairn_bytes value, struct record *ret_record)
+{
+    struct cairn_reader r = cairn_reader(value);
+
+    ret_record->state = cairn_read_u8(&r);
+    ret_record->args_hash = cairn_read_u64(&r);
+    ret_record->wall_ms = cairn_read_varint(&r);
+    ret_record->number = cairn_read_varint(&r);
+    ret_record->outcome = cairn_read_bytes(&r, cairn_reader_left(&r));
+    return !r.bad;
+}
+
+static void encode(struct cairn_buf *to, const struct record *record)
+{
+    uint8_t hash[8];
+
+    cairn_put_u64(hash, record->args_hash);
+    cairn_buf_u8(to, record->state);
+    cairn_buf_add(to, hash, sizeof hash);
+    cairn_buf_varint(to, record->wall_ms);
+    cairn_buf_varint(to, record->number);
+    cairn_buf_add(to, record->outcome.data, record->outcome.size);
+}
+
+static enum once_answer answer(struct invocation *inv, struct cairn_bytes outcome, bool failed)
+{
+    inv->result.size = 0;
+    cairn_buf_add(&inv->result, outcome.data, outcome.size);
+    inv->failed = failed;
+    return ONCE_ANSWERED;
+}
+
+static enum once_answer reused(struct invocation *inv)
+{
+    set_error(inv, CAIRN_EKEYREUSED, "this idempotency key was used with other arguments; take a new key");
+    return ONCE_ANSWERED;
+}
+
+enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct object *object = inv->object;
+    struct shard *shard = object->shard;
+    uint8_t key[ONCE_KEY_ROOM];
+    struct cairn_bytes value;
+    struct record record;
+    size_t size;
+
+    (void)worker;
+    inv->args_hash = cairn_hash(inv->args);
+    for (struct cairn_link *l = object->keyed.next; l != &object->keyed; l = l->next) {
+        struct invocation *first = cairn_container(l, struct invocation, keyed_link);
+        if (!cairn_bytes_equal(first->key, inv->key) || !cairn_bytes_equal(first->method_name, inv->method_name))
+            continue;
+        if (first->args_hash != inv->args_hash)
+            return reused(inv);
+        cairn_list_push_back(&first->duplicates, &inv->link);
+        return ONCE_WAIT;
+    }
+    size = once_key(key, inv);
+    if (shard->engine->ops->get(shard->engine, cairn_bytes(key, size), cairn_hash(cairn_bytes(key, size)), &value) &&
+        decode(value, &record) && record.state == ONCE_OVER) {
+        if (record.args_hash != inv->args_hash)
+            return reused(inv);
+        if (inv->depends < object->last_end)
+            inv->depends = object->last_end;
+        return answer(inv, record.outcome,
+                      record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR);
+    }
+    cairn_list_push_back(&object->keyed, &inv->keyed_link);
+    return ONCE_RUN;
+}
+
+/* Forgets the oldest keys that are over the age or the number allowed. */
+static void evict(struct invocation *inv, struct overlay *overlay)
+{
+    struct shard *shard = inv->object->shard;
+    const struct cairn_limits *limits = &inv->worker->node->limits;
+
+    for (int i = 0; i < EVICT_PER_KEY && shard->meta.once_first < shard->meta.once_end; i++) {
+        uint8_t age[9];
+        struct cairn_bytes age_key = cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, shard->meta.once_first));
+        struct cairn_bytes key, value;
+        struct record record;
+
+        if (overlay_get(overlay, age_key, &key)) {
+            key = cairn_arena_copy(&overlay->arena, key);
+            if (overlay_get(overlay, key, &value) && decode(value, &record)) {
+                bool old = record.wall_ms + limits->key_ms < (uint64_t)inv->now_ms;
+                bool many = shard->meta.once_end - shard->meta.once_first > limits->keys_per_shard;
+                if (record.state == ONCE_RUNNING || (!old && !many))
+                    return;
+                overlay_remove(overlay, key);
+                stat_add(&inv->worker->counts.evicted_keys, 1);
+            }
+            overlay_remove(overlay, age_key);
+        }
+        shard->meta.once_first++;
+    }
+}
+
+void once_write(struct invocation *inv, struct overlay *overlay, bool over)
+{
+    struct shard *shard = inv->object->shard;
+    uint8_t key[ONCE_KEY_ROOM], age[9];
+    struct cairn_bytes k = cairn_bytes(key, once_key(key, inv));
+    struct record record = {.state = over ? ONCE_OVER : ONCE_RUNNING,
+                            .args_hash = inv->args_hash,
+                            .wall_ms = (uint64_t)inv->now_ms,
+                            .outcome = over ? cairn_buf_bytes(&inv->result) : cairn_bytes(NULL, 0)};
+    struct cairn_buf value = {0};
+
+    if (!inv->once_recorded) {
+        inv->once_number = shard->meta.once_end++;
+        overlay_put(overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, inv->once_number)), k);
+        evict(inv, overlay);
+        shard_meta_store(shard, overlay);
+        inv->once_recorded = true;
+    }
+    record.number = inv->once_number;
+    encode(&value, &record);
+    overlay_put(overlay, k, cairn_buf_bytes(&value));
+    cairn_buf_done(&value);
+}
+
+void once_over(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_link *l;
+
+    cairn_list_remove(&inv->keyed_link);
+    while ((l = cairn_list_pop_front(&inv->duplicates))) {
+        struct invocation *duplicate = cairn_container(l, struct invocation, link);
+        if (duplicate->depends < inv->depends)
+            duplicate->depends = inv->depends;
+        answer(duplicate, cairn_buf_bytes(&inv->result), inv->failed);
+        invocation_move(duplicate, INV_OVER);
+        invocation_finish(worker, duplicate);
+    }
+}
+
+enum cairn_code once_recover(struct cairn_worker *worker, struct shard *shard, struct cairn_err *err)
+{
+    struct overlay overlay = {0};
+    enum cairn_code code = CAIRN_OK;
+    uint64_t end;
+
+    overlay_reset(&overlay, shard->engine);
+    for (uint64_t n = shard->meta.once_first; n < shard->meta.once_end && code == CAIRN_OK; n++) {
+        uint8_t age[9];
+        struct cairn_bytes key, value;
+        struct record record;
+        struct cairn_buf outcome = {0}, encoded = {0};
+
+        if (!overlay_get(&overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, n)), &key))
+            continue;
+        key = cairn_arena_copy(&overlay.arena, key);
+        if (!overlay_get(&overlay, key, &value) || !decode(value, &record) || record.state != ONCE_RUNNING)
+            continue;
+        cairn_value_add_error(&outcome, cairn_str(cairn_code_name(CAIRN_EINTERRUPTED)),
+                              cairn_str("the node stopped while this invocation was under way; "
+                                        "what it had committed stays, the rest was not done"));
+        record.state = ONCE_OVER;
+        record.outcome = cairn_buf_bytes(&outcome);
+        encode(&encoded, &record);
+        overlay_put(&overlay, key, cairn_buf_bytes(&encoded));
+        cairn_buf_done(&encoded);
+        cairn_buf_done(&outcome);
+        if (overlay.count >= 256) {
+            code = shard_commit_own(worker, shard, &overlay, "interrupted", &end, err);
+            overlay_reset(&overlay, shard->engine);
+        }
+    }
+    if (code == CAIRN_OK && overlay.count)
+        code = shard_commit_own(worker, shard, &overlay, "interrupted", &end, err);
+    overlay_done(&overlay);
+    return code;
+}

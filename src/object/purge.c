@@ -1,0 +1,164 @@
+#include "object/purge.h"
+
+#include <stdlib.h>
+
+/* A 06 value: be64 incarnation | varint values, that many varint fields
+ *           | varint containers, per container: varint field, varint first, varint count
+ * A map's container has first 0.  A container whose keys are gone is left out. */
+enum { KEYS_PER_STEP = 256 };
+
+struct remains {
+    uint64_t incarnation;
+    uint32_t values, containers;
+    uint32_t value_fields[CAIRN_FIELD_NUMBER_MAX + 1];
+    struct container container[CAIRN_FIELD_NUMBER_MAX + 1];
+};
+
+static void encode(struct cairn_buf *to, const struct remains *remains)
+{
+    uint8_t incarnation[8];
+
+    cairn_put_be64(incarnation, remains->incarnation);
+    cairn_buf_add(to, incarnation, sizeof incarnation);
+    cairn_buf_varint(to, remains->values);
+    for (uint32_t i = 0; i < remains->values; i++)
+        cairn_buf_varint(to, remains->value_fields[i]);
+    cairn_buf_varint(to, remains->containers);
+    for (uint32_t i = 0; i < remains->containers; i++) {
+        cairn_buf_varint(to, remains->container[i].field);
+        cairn_buf_varint(to, remains->container[i].first);
+        cairn_buf_varint(to, remains->container[i].count);
+    }
+}
+
+static bool decode(struct cairn_bytes bytes, struct remains *remains)
+{
+    struct cairn_reader r = cairn_reader(bytes);
+    struct cairn_bytes incarnation = cairn_read_bytes(&r, 8);
+
+    if (r.bad)
+        return false;
+    remains->incarnation = cairn_get_be64(incarnation.data);
+    remains->values = (uint32_t)cairn_read_varint(&r);
+    if (remains->values > CAIRN_FIELD_NUMBER_MAX + 1)
+        return false;
+    for (uint32_t i = 0; i < remains->values; i++)
+        remains->value_fields[i] = (uint32_t)cairn_read_varint(&r);
+    remains->containers = (uint32_t)cairn_read_varint(&r);
+    if (remains->containers > CAIRN_FIELD_NUMBER_MAX + 1)
+        return false;
+    for (uint32_t i = 0; i < remains->containers; i++) {
+        remains->container[i].field = (uint32_t)cairn_read_varint(&r);
+        remains->container[i].first = cairn_read_varint(&r);
+        remains->container[i].count = cairn_read_varint(&r);
+    }
+    return !r.bad;
+}
+
+void purge_queue(struct shard *shard, struct overlay *overlay, const struct header *header, const uint32_t *values,
+                 uint32_t value_count)
+{
+    struct remains *remains = cairn_alloc(sizeof *remains);
+    struct cairn_buf bytes = {0};
+    uint8_t key[9];
+
+    remains->incarnation = header->incarnation;
+    remains->values = value_count;
+    memcpy(remains->value_fields, values, value_count * sizeof *values);
+    remains->containers = header->count;
+    memcpy(remains->container, header->containers, header->count * sizeof *header->containers);
+    encode(&bytes, remains);
+    overlay_put(overlay, cairn_bytes(key, key_numbered(key, KEY_PURGE, shard->meta.purge_end++)),
+                cairn_buf_bytes(&bytes));
+    shard_meta_store(shard, overlay);
+    cairn_buf_done(&bytes);
+    free(remains);
+}
+
+/* Lists have entries first .. first + count; maps have places 0 .. count, and `place` keys that lead
+ * to the entries.  A list never has places and a map no bare entries, so both are tried. */
+static uint32_t remove_last(struct overlay *overlay, uint64_t incarnation, struct container *c, uint32_t most)
+{
+    uint32_t removed = 0;
+
+    for (; c->count && removed < most; c->count--) {
+        uint8_t key[FIELD_KEY_FIXED_MAX], entry[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
+        struct cairn_bytes place, k;
+
+        place = cairn_bytes(key, key_map_place(key, incarnation, c->field, c->count - 1));
+        if (overlay_get(overlay, place, &k)) {
+            overlay_remove(overlay, cairn_bytes(entry, key_map_entry(entry, incarnation, c->field, k)));
+            overlay_remove(overlay, place);
+            removed += 2;
+        } else {
+            overlay_remove(overlay, cairn_bytes(key, key_list_entry(key, incarnation, c->field, c->first + c->count - 1)));
+            removed++;
+        }
+    }
+    return removed;
+}
+
+static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
+{
+    struct overlay overlay = {0};
+    struct remains *remains = cairn_alloc(sizeof *remains);
+    uint8_t key[9];
+    struct cairn_bytes item = cairn_bytes(key, key_numbered(key, KEY_PURGE, shard->meta.purge_first)), bytes;
+    struct shard_meta before = shard->meta;
+    uint32_t left = KEYS_PER_STEP;
+    uint64_t end;
+    bool done;
+
+    overlay_reset(&overlay, shard->engine);
+    if (overlay_get(&overlay, item, &bytes) && decode(bytes, remains)) {
+        for (; remains->values && left; remains->values--, left--) {
+            uint8_t field[FIELD_KEY_FIXED_MAX];
+            overlay_remove(&overlay,
+                           cairn_bytes(field, key_field(field, remains->incarnation,
+                                                        remains->value_fields[remains->values - 1])));
+        }
+        while (remains->containers && left) {
+            struct container *last = &remains->container[remains->containers - 1];
+            uint32_t removed = remove_last(&overlay, remains->incarnation, last, left);
+            left -= removed < left ? removed : left;
+            if (last->count == 0)
+                remains->containers--;
+        }
+    } else {
+        remains->values = remains->containers = 0;
+    }
+    if (remains->values || remains->containers) {
+        struct cairn_buf rest = {0};
+        encode(&rest, remains);
+        overlay_put(&overlay, item, cairn_buf_bytes(&rest));
+        cairn_buf_done(&rest);
+    } else {
+        overlay_remove(&overlay, item);
+        shard->meta.purge_first++;
+        shard_meta_store(shard, &overlay);
+    }
+    done = shard_commit_own(worker, shard, &overlay, "purge", &end, NULL) == CAIRN_OK;
+    if (done)
+        stat_add(&worker->counts.purged_keys, KEYS_PER_STEP - left);
+    else
+        shard->meta = before; /* the log has no room now; again later */
+    overlay_done(&overlay);
+    free(remains);
+    return done;
+}
+
+bool purge_step(struct cairn_worker *worker)
+{
+    uint32_t shards = worker->node->shard_count;
+
+    for (uint32_t i = 0; i < shards; i++) {
+        uint32_t at = (worker->purge_cursor + i) % shards;
+        struct shard *shard = &worker->shards[at];
+
+        if (!shard->shard || shard->meta.purge_first == shard->meta.purge_end)
+            continue;
+        worker->purge_cursor = (at + 1) % shards;
+        return purge_shard(worker, shard);
+    }
+    return false;
+}

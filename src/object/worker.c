@@ -1,0 +1,360 @@
+/* worker.c - a worker: its inbox, its loop, and the replies it holds back. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "object/catalog.h"
+#include "object/gather.h"
+#include "object/object_internal.h"
+#include "object/purge.h"
+
+/* --- time --------------------------------------------------------------------------------------- */
+
+uint64_t worker_clock_ns(struct cairn_worker *worker)
+{
+    return worker->node->options.clock->monotonic_ns(worker->node->options.clock);
+}
+
+/* Never earlier than any time given before on this node. */
+int64_t worker_now_ms(struct cairn_worker *worker)
+{
+    struct cairn_node *node = worker->node;
+    int64_t now = (int64_t)node->options.clock->wall_ms(node->options.clock);
+    int64_t last = atomic_load_explicit(&node->last_ms, memory_order_relaxed);
+
+    while (now > last)
+        if (atomic_compare_exchange_weak_explicit(&node->last_ms, &last, now, memory_order_relaxed, memory_order_relaxed)) {
+            node->log->ops->reserve_time(node->log, (uint64_t)now);
+            return now;
+        }
+    return last;
+}
+
+/* --- inbox ---------------------------------------------------------------------------------------- */
+
+static void inbox_push(struct cairn_worker *to, struct message *message)
+{
+    struct message *head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
+
+    do
+        message->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&to->inbox, &head, message, memory_order_release, memory_order_relaxed));
+    if (!head && to->node->options.wake)
+        to->node->options.wake(to->node->options.context, to->index);
+}
+
+void worker_send(struct cairn_worker *from, uint32_t to, struct message *message)
+{
+    (void)from;
+    inbox_push(&from->node->workers[to], message);
+}
+
+void worker_post(struct cairn_node *node, uint32_t to, struct message *message)
+{
+    inbox_push(&node->workers[to], message);
+}
+
+static bool inbox_drain(struct cairn_worker *worker)
+{
+    struct message *stack, *first = NULL;
+
+    if (!atomic_load_explicit(&worker->inbox, memory_order_relaxed))
+        return false;
+    stack = atomic_exchange_explicit(&worker->inbox, NULL, memory_order_acquire);
+    while (stack) { /* the stack holds the newest first; they are taken in the order sent */
+        struct message *next = stack->next;
+        stack->next = first;
+        first = stack;
+        stack = next;
+    }
+    while (first) {
+        struct message *next = first->next;
+        stat_add(&worker->counts.messages, 1);
+        first->receive(worker, first);
+        first = next;
+    }
+    return true;
+}
+
+/* --- output commit --------------------------------------------------------------------------------- */
+
+static void reply(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_request *request = inv->request;
+
+    stat_add(&worker->admitted, (uint64_t)-1);
+    request->reply(request, cairn_buf_bytes(&inv->result));
+    invocation_free(worker, inv);
+}
+
+void worker_hold(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_node *node = worker->node;
+    struct cairn_link *at;
+
+    if (atomic_load_explicit(&node->failed, memory_order_acquire)) {
+        set_error(inv, CAIRN_EUNAVAILABLE, node->failure.text);
+        reply(worker, inv);
+        return;
+    }
+    if (inv->depends <= atomic_load_explicit(&node->acknowledged, memory_order_acquire)) {
+        reply(worker, inv);
+        return;
+    }
+    invocation_move(inv, INV_HELD);
+    /* Mostly in ascending order already. */
+    for (at = worker->held.prev; at != &worker->held; at = at->prev)
+        if (cairn_container(at, struct invocation, link)->depends <= inv->depends)
+            break;
+    cairn_list_insert(at, &inv->link);
+    stat_add(&worker->counts.held, 1);
+    if (!atomic_load_explicit(&worker->wants_progress, memory_order_relaxed))
+        atomic_store(&worker->wants_progress, true);
+    node->log->ops->want(node->log, inv->depends);
+}
+
+static void release_held(struct cairn_worker *worker)
+{
+    uint64_t acknowledged = atomic_load_explicit(&worker->node->acknowledged, memory_order_acquire);
+
+    while (!cairn_list_empty(&worker->held)) {
+        struct invocation *inv = cairn_container(worker->held.next, struct invocation, link);
+        if (inv->depends > acknowledged)
+            break;
+        cairn_list_remove(&inv->link);
+        stat_add(&worker->counts.held, (uint64_t)-1);
+        reply(worker, inv);
+    }
+    if (cairn_list_empty(&worker->held) && atomic_load_explicit(&worker->wants_progress, memory_order_relaxed))
+        atomic_store(&worker->wants_progress, false);
+}
+
+static void fail(struct cairn_worker *worker)
+{
+    struct cairn_link *l;
+
+    worker->failed = true;
+    while ((l = cairn_list_pop_front(&worker->held))) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+        stat_add(&worker->counts.held, (uint64_t)-1);
+        set_error(inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
+        reply(worker, inv);
+    }
+    invocations_fail_all(worker);
+}
+
+/* --- requests ---------------------------------------------------------------------------------------- */
+
+uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes type,
+                       struct cairn_bytes id)
+{
+    /* xxh3 of the three, one feeding the next; part of the data folder's format. */
+    uint64_t hash = cairn_hash_seeded(id, cairn_hash_seeded(type, cairn_hash(space)));
+
+    return (uint32_t)(hash % node->shard_count);
+}
+
+static enum cairn_code check_request(struct cairn_worker *worker, const struct cairn_request *request,
+                                     struct cairn_err *err)
+{
+    const struct cairn_limits *limits = &worker->node->limits;
+    bool object = request->op == CAIRN_OP_INVOKE || request->op == CAIRN_OP_SHOW || request->op == CAIRN_OP_DELETE;
+
+    if (atomic_load_explicit(&worker->node->failed, memory_order_acquire))
+        return cairn_fail(err, CAIRN_EUNAVAILABLE, "%s", worker->node->failure.text);
+    if (atomic_load_explicit(&worker->node->draining, memory_order_relaxed))
+        return cairn_fail(err, CAIRN_EUNAVAILABLE, "the node is stopping");
+    if (stat_get(&worker->admitted) > limits->requests)
+        return cairn_fail(err, CAIRN_EOVERLOAD, "%u requests are under way; try again later", limits->requests);
+    if ((object || request->op == CAIRN_OP_LIST) && !cairn_name_valid(request->type))
+        return cairn_fail(err, CAIRN_EINVAL, "a type's name has 1 to 64 letters, digits and _, and begins with a letter");
+    if (object && (request->id.size == 0 || request->id.size > CAIRN_ID_BYTES_MAX))
+        return cairn_fail(err, CAIRN_EINVAL, "an id has 1 to %d bytes", CAIRN_ID_BYTES_MAX);
+    if (request->op == CAIRN_OP_INVOKE && !cairn_name_valid(request->method))
+        return cairn_fail(err, CAIRN_EINVAL, "a method's name has 1 to 64 letters, digits and _, and begins with a letter");
+    if (request->args.size > limits->value_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT, "the arguments have %zu bytes; at most %u are allowed", request->args.size,
+                          limits->value_bytes);
+    if (request->key.size > 256)
+        return cairn_fail(err, CAIRN_EINVAL, "an idempotency key has at most 256 bytes");
+    return CAIRN_OK;
+}
+
+void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *request)
+{
+    struct invocation *inv = invocation_new(worker);
+    struct cairn_err err;
+    enum cairn_code code;
+
+    stat_add(&worker->admitted, 1);
+    inv->request = request;
+    inv->op = request->op;
+    inv->origin = worker->index;
+    inv->worker = worker;
+    inv->started_ns = worker_clock_ns(worker);
+    code = check_request(worker, request, &err);
+    if (code != CAIRN_OK) {
+        set_error(inv, code, err.text);
+        stat_add(&worker->counts.refused, 1);
+        reply(worker, inv);
+        return;
+    }
+    inv->space = request->space.size ? request->space : cairn_str("default");
+    inv->type_name = request->type;
+    inv->id = request->id;
+    inv->method_name = request->method;
+    inv->args = request->args;
+    inv->key = request->op == CAIRN_OP_INVOKE ? request->key : cairn_bytes(NULL, 0);
+    inv->must_read_only = request->read_only;
+    switch (request->op) {
+    case CAIRN_OP_INVOKE:
+    case CAIRN_OP_SHOW:
+    case CAIRN_OP_DELETE: {
+        uint32_t owner = node_owner(worker->node, node_shard_of(worker->node, inv->space, inv->type_name, inv->id));
+        if (owner == worker->index)
+            invocation_arrive(worker, inv);
+        else
+            worker_send(worker, owner, &inv->message);
+        return;
+    }
+    case CAIRN_OP_LIST:
+    case CAIRN_OP_LOGS:
+        gather_start(worker, inv);
+        return;
+    case CAIRN_OP_DEPLOY:
+    case CAIRN_OP_UNDEPLOY:
+    case CAIRN_OP_MODULES:
+    case CAIRN_OP_TYPES:
+        catalog_request(worker, inv);
+        return;
+    }
+}
+
+enum { FRESH_PER_TURN = 32, ASIDE_PAUSE_NS = 1000000 };
+
+/* --- the loop -------------------------------------------------------------------------------------------- */
+
+static struct object *next_ready(struct cairn_worker *worker)
+{
+    struct cairn_link *l = NULL;
+
+    if (worker->urgent_run < URGENT_PER_OUTSIDE || cairn_list_empty(&worker->ready_outside))
+        l = cairn_list_pop_front(&worker->ready_urgent);
+    if (l) {
+        worker->urgent_run++;
+    } else {
+        worker->urgent_run = 0;
+        l = cairn_list_pop_front(&worker->ready_outside);
+        if (!l)
+            l = cairn_list_pop_front(&worker->ready_urgent);
+    }
+    return l ? cairn_container(l, struct object, ready) : NULL;
+}
+
+static bool anything_ready(const struct cairn_worker *worker)
+{
+    return !cairn_list_empty(&worker->ready_urgent) || !cairn_list_empty(&worker->ready_outside) ||
+           !cairn_list_empty(&worker->aside) || atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
+}
+
+static void retry_waiters(struct cairn_worker *worker)
+{
+    if (!cairn_list_empty(&worker->fiber_waiters)) {
+        uint32_t free_fibers = cairn_fn_worker_fibers_free(worker->fn);
+        /* With none free, the first finds out whether waiting can end at all. */
+        if (free_fibers || worker->fibers_waiting == worker->fibers)
+            invocation_retry(worker, &worker->fiber_waiters, free_fibers ? free_fibers : 1);
+    }
+    if (!cairn_list_empty(&worker->admission))
+        admission_next(worker);
+}
+
+/* Work that nobody waits for: checkpoints, purging, and tries for room in the log. */
+static bool upkeep(struct cairn_worker *worker)
+{
+    uint64_t now = worker_clock_ns(worker);
+    bool more = false;
+
+    for (uint32_t i = worker->index; i < worker->node->shard_count; i += worker->node->options.workers)
+        more |= cairn_shard_step(worker->shards[i].shard, 200000);
+    if (worker->index == 0)
+        more |= cairn_shard_step(worker->shards[worker->node->shard_count].shard, 200000);
+    if (!cairn_list_empty(&worker->log_waiters) && now >= worker->retry_ns) {
+        worker->retry_ns = now + 500000;
+        invocation_retry(worker, &worker->log_waiters, UINT32_MAX);
+    }
+    if (!worker->failed && purge_step(worker))
+        more = true;
+    objects_trim(worker);
+    return more;
+}
+
+static bool run_fresh(struct cairn_worker *worker)
+{
+    struct object *object;
+    int ran = 0;
+
+    while (ran < FRESH_PER_TURN && (object = next_ready(worker))) {
+        object_run(worker, object);
+        ran++;
+    }
+    return ran > 0;
+}
+
+/* One slice of a segment that was set aside: when nothing fresh ran, or fresh segments have had
+ * a slice's time since the last one. */
+static bool run_aside(struct cairn_worker *worker, bool fresh_ran)
+{
+    struct cairn_link *l;
+
+    if (cairn_list_empty(&worker->aside) || (fresh_ran && worker_clock_ns(worker) < worker->aside_ns))
+        return false;
+    l = cairn_list_pop_front(&worker->aside);
+    invocation_resume_aside(worker, cairn_container(l, struct invocation, link));
+    worker->aside_ns = worker_clock_ns(worker) + ASIDE_PAUSE_NS;
+    return true;
+}
+
+bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
+{
+    uint64_t start, spent = 0;
+    bool more;
+
+    inbox_drain(worker);
+    if (!worker->failed && atomic_load_explicit(&worker->node->failed, memory_order_acquire))
+        fail(worker);
+    if (!cairn_list_empty(&worker->held))
+        release_held(worker);
+    start = worker_clock_ns(worker);
+    stat_add(&worker->counts.loops, 1);
+    if (anything_ready(worker))
+        cairn_fn_worker_busy(worker->fn, true);
+    while (spent < budget_ns) {
+        bool ran = run_fresh(worker);
+
+        if (inbox_drain(worker))
+            ran = true;
+        ran |= run_aside(worker, ran);
+        retry_waiters(worker);
+        if (!cairn_list_empty(&worker->held))
+            release_held(worker);
+        if (!ran)
+            break;
+        spent = worker_clock_ns(worker) - start;
+    }
+    more = upkeep(worker);
+    retry_waiters(worker);
+    more |= anything_ready(worker);
+    if (!more)
+        cairn_fn_worker_busy(worker->fn, false);
+    return more;
+}
+
+uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
+{
+    if (!cairn_list_empty(&worker->log_waiters))
+        return 500000;
+    for (uint32_t i = 0; i < worker->node->shard_count; i++)
+        if (worker->shards[i].shard && worker->shards[i].meta.purge_first != worker->shards[i].meta.purge_end)
+            return 100000000; /* purging could not go on; the log had no room */
+    return UINT64_MAX;
+}
