@@ -472,6 +472,25 @@ struct spread {
 
 static void deploy_start(struct cairn_worker *worker, struct deploy *deploy);
 
+static void deploy_free(struct deploy *deploy)
+{
+    catalog_unref(deploy->catalog);
+    catalog_unref(deploy->before);
+    cairn_module_unref(deploy->module);
+    free(deploy->spreads);
+    free(deploy);
+}
+
+void deploys_drop(struct cairn_worker *worker)
+{
+    while (worker->node->deploys) {
+        struct deploy *deploy = worker->node->deploys;
+        worker->node->deploys = deploy->next;
+        invocation_free(worker, deploy->inv);
+        deploy_free(deploy);
+    }
+}
+
 static void deploy_over(struct cairn_worker *worker, struct deploy *deploy)
 {
     struct invocation *inv = deploy->inv;
@@ -480,10 +499,7 @@ static void deploy_over(struct cairn_worker *worker, struct deploy *deploy)
     worker->node->deploys = deploy->next;
     if (deploy->code != CAIRN_OK)
         set_error(inv, deploy->code, deploy->err.text);
-    catalog_unref(deploy->catalog);
-    cairn_module_unref(deploy->module);
-    free(deploy->spreads);
-    free(deploy);
+    deploy_free(deploy);
     invocation_move(inv, INV_OVER);
     invocation_finish(worker, inv);
     if (worker->node->deploys)
@@ -911,7 +927,6 @@ static void receive_request(struct cairn_worker *worker, struct message *message
 
 void catalog_request(struct cairn_worker *worker, struct invocation *inv)
 {
-    inv->message.kind = MSG_DEPLOY;
     inv->message.receive = receive_request;
     worker_send(worker, 0, &inv->message);
 }

@@ -132,6 +132,27 @@ static void answer_logs(struct gather *gather, struct timed *all, size_t count, 
         cairn_buf_add(to, all[i].item.data, all[i].item.size);
 }
 
+static void gather_free(struct cairn_worker *worker, struct gather *gather)
+{
+    for (uint32_t i = 0; i < worker->node->options.workers; i++) {
+        for (size_t k = 0; k < gather->parts[i].count; k++)
+            free((void *)(uintptr_t)gather->parts[i].items[k].data);
+        free(gather->parts[i].items);
+        free(gather->parts[i].times);
+    }
+    free(gather);
+}
+
+void gather_drop(struct cairn_worker *worker, struct message *message)
+{
+    struct gather *gather = ((struct part *)message)->gather;
+
+    if (--gather->left)
+        return;
+    invocation_free(worker, gather->inv);
+    gather_free(worker, gather);
+}
+
 static void receive_part(struct cairn_worker *worker, struct message *message)
 {
     struct gather *gather = ((struct part *)message)->gather;
@@ -155,14 +176,8 @@ static void receive_part(struct cairn_worker *worker, struct message *message)
         answer_list(gather, all, count, &inv->result);
     else
         answer_logs(gather, all, count, &inv->result);
-    for (size_t i = 0; i < count; i++)
-        free((void *)(uintptr_t)all[i].item.data);
     free(all);
-    for (uint32_t i = 0; i < worker->node->options.workers; i++) {
-        free(gather->parts[i].items);
-        free(gather->parts[i].times);
-    }
-    free(gather);
+    gather_free(worker, gather);
     invocation_move(inv, INV_OVER);
     worker_hold(worker, inv);
 }

@@ -52,6 +52,7 @@ struct invocation *invocation_new(struct cairn_worker *worker)
         inv = cairn_alloc_zeroed(1, sizeof *inv);
         cairn_list_init(&inv->link);
         cairn_list_init(&inv->keyed_link);
+        cairn_list_init(&inv->live);
         cairn_list_init(&inv->duplicates);
     }
     inv->state = INV_NEW;
@@ -101,6 +102,7 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
     memset(inv, 0, sizeof *inv);
     cairn_list_init(&inv->link);
     cairn_list_init(&inv->keyed_link);
+    cairn_list_init(&inv->live);
     cairn_list_init(&inv->duplicates);
     inv->calls = calls;
     inv->call_room = call_room;
@@ -177,9 +179,9 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
     struct type *type = type_find(worker, inv->space, inv->type_name);
     struct method *method = NULL;
     struct object *object;
-    uint32_t shard;
 
     inv->worker = worker;
+    cairn_list_push_back(&worker->live, &inv->live);
     if (worker->failed) {
         invocation_refuse(worker, inv, CAIRN_EUNAVAILABLE, "the log has failed: %s", worker->node->failure.text);
         return;
@@ -220,8 +222,7 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
         invocation_refuse(worker, inv, CAIRN_ELIMIT, "calls are nested more than %u deep", limits->depth);
         return;
     }
-    shard = node_shard_of(worker->node, inv->space, inv->type_name, inv->id);
-    object = object_get(worker, worker_shard(worker, shard), type->number, inv->id);
+    object = object_get(worker, worker_shard(worker, inv->shard), type->number, inv->id);
     object_ref(worker, object);
     inv->type = type_ref(type);
     inv->method = method;
@@ -292,6 +293,7 @@ static void count_outcome(struct invocation *inv)
 void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
 {
     assert(inv->state == INV_OVER);
+    cairn_list_remove(&inv->live);
     if (inv->result.size == 0)
         cairn_value_add_nil(&inv->result);
     if (inv->once_claim)
@@ -399,8 +401,10 @@ static void send_calls(struct cairn_worker *worker, struct invocation *inv)
     segment->call_count = 0;
     while ((l = cairn_list_pop_front(&segment->calls))) {
         struct invocation *callee = cairn_container(l, struct invocation, link);
-        uint32_t owner = node_owner(worker->node, node_shard_of(worker->node, callee->space, callee->type_name, callee->id));
+        uint32_t owner;
 
+        callee->shard = node_shard_of(worker->node, callee->space, callee->type_name, callee->id);
+        owner = node_owner(worker->node, callee->shard);
         if (atomic_fetch_add_explicit(&callee->job->calls, 1, memory_order_relaxed) >= most)
             invocation_refuse(worker, callee, CAIRN_ELIMIT, "the job has made more than %u calls", most);
         else if (owner == worker->index)

@@ -46,6 +46,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     cairn_list_init(&worker->fiber_waiters);
     cairn_list_init(&worker->log_waiters);
     cairn_list_init(&worker->held);
+    cairn_list_init(&worker->live);
     worker->lines = cairn_alloc_zeroed(LOG_LINES_MAX, sizeof *worker->lines);
     worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);
     for (uint32_t i = 0; i <= node->shard_count; i++) {
@@ -62,24 +63,50 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     return cairn_fn_worker_create(node->options.fn, &object_host_ops, &worker->fn, err);
 }
 
-static void free_list(struct cairn_worker *worker, struct cairn_link *list)
+/* What is in flight when the node closes is dropped, as a crash would. */
+static void drop_message(struct cairn_worker *worker, struct message *message)
 {
+    switch (message->kind) {
+    case MSG_INVOCATION:
+    case MSG_RESULT:
+        invocation_free(worker, (struct invocation *)message);
+        break;
+    case MSG_GATHER:
+        gather_drop(worker, message);
+        break;
+    case MSG_DEPLOY: /* these belong to a deploy, see deploys_drop */
+    case MSG_CATALOG:
+        break;
+    }
+}
+
+static void drop_invocations(struct cairn_worker *worker)
+{
+    struct message *message = atomic_exchange(&worker->inbox, NULL);
     struct cairn_link *l;
 
-    while ((l = cairn_list_pop_front(list))) {
-        struct invocation *inv = cairn_container(l, struct invocation, link);
+    while (message) {
+        struct message *next = message->next;
+        drop_message(worker, message);
+        message = next;
+    }
+    while ((l = cairn_list_pop_front(&worker->held)))
+        invocation_free(worker, cairn_container(l, struct invocation, link));
+    while ((l = cairn_list_pop_front(&worker->live))) {
+        struct invocation *inv = cairn_container(l, struct invocation, live);
         if (inv->run)
             cairn_run_cancel(inv->run);
-        inv->run = NULL;
+        segment_end(worker, inv->segment);
+        if (inv->type)
+            type_unref(inv->type);
+        invocation_free(worker, inv);
     }
-    (void)worker;
 }
 
 static void worker_done(struct cairn_worker *worker)
 {
     if (!worker->node)
         return;
-    free_list(worker, &worker->aside);
     for (uint32_t i = 0; i < worker->table_size; i++)
         while (worker->table[i]) {
             struct object *object = worker->table[i];
@@ -118,6 +145,10 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
 {
     if (!node)
         return NULL;
+    for (uint32_t i = 0; i < node->options.workers; i++)
+        if (node->workers[i].node)
+            drop_invocations(&node->workers[i]);
+    deploys_drop(&node->workers[0]);
     for (uint32_t i = 0; i < node->options.workers; i++)
         worker_done(&node->workers[i]);
     free(node->workers);

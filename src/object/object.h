@@ -56,7 +56,8 @@ struct cairn_node_options {
 enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct cairn_node **ret_node,
                                 struct cairn_err *err);
 struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index);
-/* All worker threads have stopped.  Running invocations are dropped as a crash would.  Returns NULL. */
+/* All worker threads have stopped and `tasks` runs nothing of this node's any more.  What is under
+ * way is dropped as a crash would, without replies.  Accepts NULL; returns NULL. */
 struct cairn_node *cairn_node_close(struct cairn_node *node);
 
 /* Any thread: from now on requests are refused with `unavailable`; what was admitted goes on. */

@@ -23,7 +23,7 @@ enum message_kind {
     MSG_INVOCATION, /* a new invocation for an object of the receiver */
     MSG_RESULT,     /* a finished one, back at its origin */
     MSG_CATALOG,    /* catalog.h: a new catalog */
-    MSG_DEPLOY,     /* catalog.h: a deploy on its way to worker 0, or back from compiling */
+    MSG_DEPLOY,     /* catalog.h: a deploy, back from compiling */
     MSG_GATHER,     /* gather.h: a question to every worker, and its way back */
 };
 
@@ -193,6 +193,7 @@ struct invocation {
     struct message message; /* first */
     struct cairn_link link; /* mailbox, admission, aside, fiber_waiters, held, segment->calls */
     struct cairn_link keyed_link;
+    struct cairn_link live; /* in worker->live from its arrival to its end */
     enum invocation_state state;
     enum cairn_op op;
 
@@ -209,7 +210,7 @@ struct invocation {
 
     /* what is asked; the bytes lie in the request or in `payload` */
     struct cairn_bytes space, type_name, id, method_name, args, key;
-    uint64_t object_hash;
+    uint32_t shard; /* where the object lies */
     uint8_t *payload;
     size_t payload_room;
 
@@ -285,6 +286,7 @@ struct cairn_worker {
     struct cairn_link fiber_waiters; /* at their objects' heads */
     struct cairn_link log_waiters;   /* likewise, for room in the log */
     struct cairn_link held;          /* by depends, ascending */
+    struct cairn_link live;          /* invocations at objects of this worker */
     uint32_t outside_fibers;         /* held by requests from outside */
     uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */
     _Atomic uint64_t admitted;       /* requests submitted here and not replied to; read by any thread */
@@ -341,6 +343,10 @@ static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)
 {
     return shard % node->options.workers;
 }
+
+/* gather.c, catalog.c: what is in flight when the node closes */
+void gather_drop(struct cairn_worker *worker, struct message *message);
+void deploys_drop(struct cairn_worker *worker);
 
 /* invoke.c */
 struct invocation *invocation_new(struct cairn_worker *worker);

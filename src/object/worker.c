@@ -209,7 +209,9 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
     case CAIRN_OP_INVOKE:
     case CAIRN_OP_SHOW:
     case CAIRN_OP_DELETE: {
-        uint32_t owner = node_owner(worker->node, node_shard_of(worker->node, inv->space, inv->type_name, inv->id));
+        uint32_t owner;
+        inv->shard = node_shard_of(worker->node, inv->space, inv->type_name, inv->id);
+        owner = node_owner(worker->node, inv->shard);
         if (owner == worker->index)
             invocation_arrive(worker, inv);
         else

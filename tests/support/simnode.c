@@ -1,0 +1,334 @@
+#include "support/simnode.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define must(condition)                                                                                 \
+    do {                                                                                                \
+        if (!(condition)) {                                                                             \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);               \
+            abort();                                                                                    \
+        }                                                                                               \
+    } while (0)
+
+/* --- the node ------------------------------------------------------------------------------- */
+
+void simnode_init(struct simnode *sim, uint64_t seed, const struct simnode_options *options)
+{
+    *sim = (struct simnode){0};
+    if (options)
+        sim->options = *options;
+    if (!sim->options.workers)
+        sim->options.workers = 2;
+    if (!sim->options.shards)
+        sim->options.shards = 4;
+    if (!sim->options.fibers_per_worker)
+        sim->options.fibers_per_worker = 32;
+    cairn_random_init(&sim->random, seed);
+    cairn_sim_clock_init(&sim->clock, cairn_random_u64(&sim->random));
+    sim->disk = cairn_sim_disk_create(cairn_random_u64(&sim->random));
+}
+
+static void on_progress(void *context, uint64_t acknowledged)
+{
+    struct simnode *sim = context;
+
+    if (sim->node)
+        cairn_node_log_progress(sim->node, acknowledged);
+}
+
+static void on_failed(void *context, const struct cairn_err *why)
+{
+    struct simnode *sim = context;
+
+    sim->log_failed = true;
+    if (sim->node)
+        cairn_node_log_failed(sim->node, why);
+}
+
+static void stop(struct simnode *sim)
+{
+    sim->tasks = cairn_tasks_destroy(sim->tasks);
+    sim->node = cairn_node_close(sim->node);
+    if (sim->store)
+        cairn_store_abandon(sim->store);
+    sim->store = NULL;
+    sim->fn = cairn_fn_destroy(sim->fn);
+}
+
+enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
+{
+    struct cairn_fn_options fn = {.clock = &sim->clock.clock,
+                                  .cache_disk = NULL,
+                                  .workers = sim->options.workers,
+                                  .fibers_per_worker = sim->options.fibers_per_worker,
+                                  .deterministic = true};
+    struct cairn_store_options store = {.disk = sim->disk,
+                                        .clock = &sim->clock.clock,
+                                        .shards = sim->options.shards,
+                                        .log_bytes_max = sim->options.log_bytes_max,
+                                        .log = {.sync = sim->options.sync,
+                                                .interval_ms = 50,
+                                                .segment_bytes = sim->options.log_segment_bytes,
+                                                .events = {.on_progress = on_progress, .on_failed = on_failed, .context = sim}}};
+    struct cairn_node_options node = {.clock = &sim->clock.clock,
+                                      .workers = sim->options.workers,
+                                      .limits = sim->options.limits,
+                                      .seed = cairn_random_u64(&sim->random)};
+    enum cairn_code code;
+
+    sim->log_failed = false;
+    sim->tasks = store.tasks = node.tasks = cairn_tasks_create(0);
+    code = cairn_fn_create(&fn, &sim->fn, err);
+    if (code == CAIRN_OK)
+        code = cairn_store_open(&store, &sim->store, err);
+    node.fn = sim->fn;
+    node.store = sim->store;
+    if (code == CAIRN_OK)
+        code = cairn_node_open(&node, &sim->node, err);
+    if (code != CAIRN_OK)
+        stop(sim);
+    return code;
+}
+
+bool simnode_step(struct simnode *sim)
+{
+    struct cairn_log *log = cairn_store_log(sim->store);
+    bool did = false;
+
+    switch (cairn_random_below(&sim->random, 8)) {
+    case 0:
+        did = log->ops->step(log);
+        break;
+    case 1:
+        did = cairn_tasks_step(sim->tasks);
+        break;
+    case 2:
+        cairn_sim_clock_advance(&sim->clock, 1 + cairn_random_below(&sim->random, 2000000));
+        break;
+    default:
+        did = cairn_worker_run(cairn_node_worker(sim->node, (uint32_t)cairn_random_below(&sim->random, sim->options.workers)),
+                               1 + cairn_random_below(&sim->random, 3));
+    }
+    return did;
+}
+
+void simnode_settle(struct simnode *sim)
+{
+    for (int idle = 0, steps = 0; idle < 200; steps++) {
+        must(steps < 10000000);
+        idle = simnode_step(sim) ? 0 : idle + 1;
+    }
+}
+
+void simnode_crash(struct simnode *sim, enum cairn_sim_crash how)
+{
+    if (sim->tasks) {
+        cairn_sim_disk_crash(sim->disk, how);
+        stop(sim);
+    }
+}
+
+enum cairn_code simnode_close(struct simnode *sim, struct cairn_err *err)
+{
+    enum cairn_code code;
+
+    cairn_node_drain(sim->node);
+    simnode_settle(sim);
+    must(cairn_node_admitted(sim->node) == 0);
+    sim->node = cairn_node_close(sim->node);
+    code = cairn_store_close(sim->store, true, err);
+    sim->store = NULL;
+    sim->tasks = cairn_tasks_destroy(sim->tasks);
+    sim->fn = cairn_fn_destroy(sim->fn);
+    return code;
+}
+
+void simnode_done(struct simnode *sim)
+{
+    if (sim->tasks)
+        simnode_crash(sim, CAIRN_SIM_KEEP);
+    sim->disk = cairn_disk_close(sim->disk);
+}
+
+/* --- calls ---------------------------------------------------------------------------------- */
+
+static void on_reply(struct cairn_request *request, struct cairn_bytes value)
+{
+    struct simcall *call = request->owner;
+
+    must(!call->replied);
+    call->replied = true;
+    call->reply.size = 0;
+    cairn_buf_add(&call->reply, value.data, value.size);
+    if (call->on_reply)
+        call->on_reply(call, call->context);
+}
+
+static struct cairn_bytes keep(struct simcall *call, int slot, const char *text)
+{
+    if (!text)
+        return cairn_bytes(NULL, 0);
+    free(call->strings[slot]);
+    call->strings[slot] = cairn_bytes_dup(cairn_str(text));
+    return cairn_str(call->strings[slot]);
+}
+
+static void init(struct simcall *call, enum cairn_op op, const char *type, const char *id, const char *method, va_list args)
+{
+    *call = (struct simcall){.request = {.op = op, .reply = on_reply}};
+    call->request.type = keep(call, 0, type);
+    call->request.id = keep(call, 1, id);
+    call->request.method = keep(call, 2, method);
+    for (const char *arg; (arg = va_arg(args, const char *));)
+        cairn_args_add(&call->args, cairn_str(arg));
+}
+
+void simcall_init(struct simcall *call, enum cairn_op op, const char *type, const char *id, const char *method, ...)
+{
+    va_list args;
+
+    va_start(args, method);
+    init(call, op, type, id, method, args);
+    va_end(args);
+}
+
+void simcall_arg(struct simcall *call, const char *arg)
+{
+    cairn_args_add(&call->args, cairn_str(arg));
+}
+
+void simcall_key(struct simcall *call, const char *key)
+{
+    call->request.key = keep(call, 3, key);
+}
+
+void simcall_submit(struct simnode *sim, struct simcall *call, uint32_t worker)
+{
+    call->request.args = cairn_buf_bytes(&call->args);
+    call->request.owner = call;
+    call->replied = false;
+    cairn_worker_submit(cairn_node_worker(sim->node, worker), &call->request);
+}
+
+void simcall_run(struct simnode *sim, struct simcall *call)
+{
+    simcall_submit(sim, call, 0);
+    for (int steps = 0; !call->replied; steps++) {
+        must(steps < 20000000);
+        simnode_step(sim);
+    }
+}
+
+void simcall_done(struct simcall *call)
+{
+    for (int i = 0; i < 6; i++)
+        free(call->strings[i]);
+    cairn_buf_done(&call->args);
+    cairn_buf_done(&call->reply);
+}
+
+/* --- values --------------------------------------------------------------------------------- */
+
+static void text_of(struct cairn_reader *r, struct cairn_buf *to)
+{
+    struct cairn_value v = cairn_value_read(r);
+
+    switch (v.kind) {
+    case CAIRN_VALUE_NIL:
+        cairn_buf_str(to, "nil");
+        break;
+    case CAIRN_VALUE_INT:
+        cairn_buf_printf(to, "%lld", (long long)v.integer);
+        break;
+    case CAIRN_VALUE_BYTES:
+        cairn_buf_printf(to, "\"%.*s\"", (int)v.bytes.size, (const char *)v.bytes.data);
+        break;
+    case CAIRN_VALUE_ERROR:
+        cairn_buf_printf(to, "!%.*s: %.*s", (int)v.error.size, (const char *)v.error.data, (int)v.bytes.size,
+                         (const char *)v.bytes.data);
+        break;
+    case CAIRN_VALUE_LIST:
+        cairn_buf_str(to, "[");
+        for (uint64_t i = 0; i < v.count && !r->bad; i++) {
+            if (i)
+                cairn_buf_str(to, ", ");
+            text_of(r, to);
+        }
+        cairn_buf_str(to, "]");
+        break;
+    }
+}
+
+const char *simvalue_text(struct cairn_bytes encoded)
+{
+    static struct cairn_buf text;
+    struct cairn_reader r = cairn_reader(encoded);
+
+    text.size = 0;
+    if (cairn_value_valid(encoded))
+        text_of(&r, &text);
+    else
+        cairn_buf_str(&text, "(not a value)");
+    cairn_buf_u8(&text, 0);
+    return (const char *)text.data;
+}
+
+void simnode_expect(struct simnode *sim, const char *want, const char *type, const char *id, const char *method, ...)
+{
+    struct simcall call;
+    const char *got;
+    va_list args;
+    size_t length = strlen(want);
+
+    va_start(args, method);
+    init(&call, CAIRN_OP_INVOKE, type, id, method, args);
+    va_end(args);
+    simcall_run(sim, &call);
+    got = simvalue_text(cairn_buf_bytes(&call.reply));
+    /* "!code..." compares the code only. */
+    if (length > 3 && strcmp(want + length - 3, "...") == 0 ? strncmp(got, want, length - 3) != 0 : strcmp(got, want) != 0) {
+        fprintf(stderr, "%s/%s.%s gave %s, wanted %s\n", type, id, method, got, want);
+        abort();
+    }
+    simcall_done(&call);
+}
+
+void simnode_wasm(const char *module, struct cairn_buf *to)
+{
+    const char *dir = getenv("CAIRN_GUESTS");
+    char path[1024];
+    FILE *file;
+    size_t n;
+
+    snprintf(path, sizeof path, "%s/%s.wasm", dir ? dir : "build", module);
+    file = fopen(path, "rb");
+    if (!file) {
+        fprintf(stderr, "%s is missing; CAIRN_GUESTS names the folder of the test modules\n", path);
+        abort();
+    }
+    do {
+        n = fread(cairn_buf_reserve(to, 65536), 1, 65536, file);
+        to->size += n;
+    } while (n);
+    fclose(file);
+}
+
+void simnode_deploy(struct simnode *sim, const char *module)
+{
+    struct cairn_buf wasm = {0};
+    struct simcall call;
+    struct cairn_reader r;
+
+    simnode_wasm(module, &wasm);
+    simcall_init(&call, CAIRN_OP_DEPLOY, NULL, NULL, NULL, NULL);
+    call.request.body = cairn_buf_bytes(&wasm);
+    simcall_run(sim, &call);
+    r = cairn_reader(cairn_buf_bytes(&call.reply));
+    if (cairn_value_read(&r).kind != CAIRN_VALUE_LIST) {
+        fprintf(stderr, "deploying %s gave %s\n", module, simvalue_text(cairn_buf_bytes(&call.reply)));
+        abort();
+    }
+    simcall_done(&call);
+    cairn_buf_done(&wasm);
+}
