@@ -2,7 +2,8 @@
  * one run by `make check`; ASAN_OPTIONS and its like still override them.
  *
  * Wasmtime turns faults of its guests into traps: SIGSEGV, SIGBUS, SIGILL and SIGFPE stay its own.  Fibers run on
- * stacks that the sanitizer has not made, so returned frames are not kept on a fake stack. */
+ * stacks that the sanitizer has not made, so returned frames are not kept on a fake stack.  Wasmtime makes its traps in the
+ * signal handler, which ThreadSanitizer would call unsafe. */
 
 const char *__asan_default_options(void);
 const char *__ubsan_default_options(void);
@@ -21,5 +22,6 @@ const char *__ubsan_default_options(void)
 
 const char *__tsan_default_options(void)
 {
-    return "handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:halt_on_error=1:second_deadlock_stack=1";
+    return "handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:halt_on_error=1:second_deadlock_stack=1:"
+           "report_signal_unsafe=0";
 }
