@@ -2,8 +2,8 @@
  * one run by `make check`; ASAN_OPTIONS and its like still override them.
  *
  * Wasmtime turns faults of its guests into traps: SIGSEGV, SIGBUS, SIGILL and SIGFPE stay its own.  Fibers run on
- * stacks that the sanitizer has not made, so returned frames are not kept on a fake stack.  Wasmtime makes its traps in the
- * signal handler, which ThreadSanitizer would call unsafe. */
+ * stacks that the sanitizer has not made, so returned frames are not kept on a fake stack.  Wasmtime makes its
+ * traps in the signal handler, which ThreadSanitizer would call unsafe. */
 
 const char *__asan_default_options(void);
 const char *__ubsan_default_options(void);
