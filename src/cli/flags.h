@@ -1,0 +1,60 @@
+/* flags.h - what a command of `cairn` takes: one table per command gives parsing, --help and
+ * shell completion.
+ * Layer: cli. */
+#ifndef CAIRN_CLI_FLAGS_H
+#define CAIRN_CLI_FLAGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* How a command ends. */
+enum cairn_exit {
+    CAIRN_EXIT_OK = 0,
+    CAIRN_EXIT_FAILED = 1, /* the call failed, or its value is an error */
+    CAIRN_EXIT_USAGE = 2,
+    CAIRN_EXIT_UNREACHABLE = 3, /* no node answers at CAIRN_URL */
+};
+
+enum cairn_flag_kind {
+    CAIRN_FLAG_SWITCH, /* bool */
+    CAIRN_FLAG_TEXT,   /* const char * */
+    CAIRN_FLAG_NUMBER, /* uint64_t, within min and max */
+};
+
+struct cairn_flag {
+    const char *name; /* without the dashes */
+    char letter;      /* 0: none */
+    enum cairn_flag_kind kind;
+    const char *value; /* what --help calls it; NULL for switches */
+    const char *help;
+    uint64_t min, max;
+    size_t offset; /* of the member in the command's options */
+};
+
+struct cairn_command {
+    const char *name;
+    const char *arguments; /* "TYPE/ID METHOD [ARG...]" */
+    const char *summary;
+    const char *more;                 /* paragraphs below the flags; NULL: none */
+    const struct cairn_flag *flags;   /* ends with a NULL name */
+    int arguments_min, arguments_max; /* max -1: any number */
+    /* Takes the arguments that are left; returns the exit status. */
+    int (*run)(int argc, char **argv);
+};
+
+/* NULL-terminated. */
+extern const struct cairn_command *const cairn_commands[];
+
+/* Parses flags anywhere before "--"; the arguments that are left are moved to the front of argv,
+ * *ret_argc of them.  Returns true to go on; false: *ret_exit is the exit status (help was shown, or
+ * an error told). */
+bool cairn_flags_parse(const struct cairn_command *command, int argc, char **argv, void *options, int *ret_argc,
+                       int *ret_exit);
+void cairn_flags_help(const struct cairn_command *command, FILE *to);
+
+/* "cairn: ..." on stderr; returns `status`. */
+int cairn_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,245 @@
+/* cairn serve: a node, from its flags to its end. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "io/loop.h"
+#include "server/house.h"
+#include "server/server.h"
+#include "server/version.h"
+
+struct options {
+    const char *data, *http, *resp, *sync, *engine;
+    bool insecure;
+    uint64_t workers, shards, connections, stop_seconds, log_mib;
+    uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib;
+};
+
+#define SWITCH(flag, member, text)                                                                        \
+    {                                                                                                     \
+        .name = flag, .kind = CAIRN_FLAG_SWITCH, .help = text, .offset = offsetof(struct options, member) \
+    }
+#define TEXT(flag, member, called, text)                                      \
+    {                                                                         \
+        .name = flag, .kind = CAIRN_FLAG_TEXT, .value = called, .help = text, \
+        .offset = offsetof(struct options, member)                            \
+    }
+#define NUMBER(flag, member, called, low, high, text)                                                    \
+    {                                                                                                    \
+        .name = flag, .kind = CAIRN_FLAG_NUMBER, .value = called, .help = text, .min = low, .max = high, \
+        .offset = offsetof(struct options, member)                                                       \
+    }
+
+static const struct cairn_flag flags[] = {
+    TEXT("data", data, "DIR", "the data folder, made if it is missing (./data)"),
+    TEXT("http", http, "ADDR",
+         "where HTTP listens: HOST:PORT, PORT or 'off' (127.0.0.1:7070);\nport 0 takes a free one"),
+    TEXT("resp", resp, "ADDR", "where Redis clients connect (127.0.0.1:6379)"),
+    SWITCH("insecure", insecure, "allow addresses other than this machine's own"),
+    TEXT("sync", sync, "MODE",
+         "when a write counts as done: 'always' on stable storage (default),\n"
+         "'interval:MS' synced that often, 'none' when the system likes"),
+    NUMBER("workers", workers, "N", 1, 256, "worker threads (the number of cores)"),
+    NUMBER("shards", shards, "N", 1, 4096, "partitions, fixed when the data folder is made (16)"),
+    TEXT("engine", engine, "NAME", "what holds the state: 'memory'"),
+    NUMBER("max-connections", connections, "N", 1, 1000000, "open at once (20,000)"),
+    NUMBER("stop-timeout", stop_seconds, "SECONDS", 1, 3600, "for work under way at a stop (10)"),
+    NUMBER("log-max", log_mib, "MIB", 64, 1 << 20, "log beyond the last checkpoint (256)"),
+    NUMBER("limit-cpu", cpu_ms, "MS", 1, 3600000, "CPU time of an invocation (100)"),
+    NUMBER("limit-memory", memory_mib, "MIB", 1, 4096, "memory of an invocation (16)"),
+    NUMBER("limit-depth", depth, "N", 1, 10000, "nested calls (64)"),
+    NUMBER("limit-calls", calls, "N", 1, UINT32_MAX, "calls that one request may cause (100,000)"),
+    NUMBER("limit-value", value_kib, "KIB", 1, 32 << 10, "arguments, and result, of a call (1024)"),
+    NUMBER("limit-write-set", write_set_kib, "KIB", 1, 15 << 10, "writes between two calls (8192)"),
+    {0},
+};
+
+/* "always", "interval:MS" or "none" */
+static bool parse_sync(const char *text, enum cairn_sync_mode *ret_mode, uint32_t *ret_ms)
+{
+    *ret_ms = 0;
+    if (strcmp(text, "always") == 0) {
+        *ret_mode = CAIRN_SYNC_ALWAYS;
+    } else if (strcmp(text, "none") == 0) {
+        *ret_mode = CAIRN_SYNC_NONE;
+    } else if (strncmp(text, "interval:", 9) == 0 && text[9] >= '0' && text[9] <= '9') {
+        char *end;
+        unsigned long ms = strtoul(text + 9, &end, 10);
+
+        if (*end || ms < 1 || ms > 60000)
+            return false;
+        *ret_mode = CAIRN_SYNC_INTERVAL;
+        *ret_ms = (uint32_t)ms;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* --- what is told on the way --- */
+
+struct progress {
+    uint64_t started_ns, told_ns;
+};
+
+static uint64_t now_ns(void)
+{
+    return cairn_clock_system()->monotonic_ns(cairn_clock_system());
+}
+
+static void on_warning(void *context, const char *text)
+{
+    (void)context;
+    cairn_complain(0, "warning: %s", text);
+}
+
+/* The first second is silent; after that once a second. */
+static void on_recovery(void *context, const char *stage, uint64_t done, uint64_t total)
+{
+    struct progress *progress = context;
+    uint64_t now = now_ns();
+
+    if (now - progress->told_ns < 1000000000)
+        return;
+    progress->told_ns = now;
+    if (total)
+        printf("recovering: %s, %" PRIu64 " of %" PRIu64 " MiB\n", stage, done >> 20, total >> 20);
+    else
+        printf("recovering: %s\n", stage);
+}
+
+static void on_stopping(void *context, const char *why)
+{
+    (void)context;
+    printf("%s: finishing what was begun\n", why);
+}
+
+static void print_ready(struct cairn_server *server, struct cairn_house *house, const struct options *o,
+                        const struct progress *progress)
+{
+    char text[CAIRN_ADDRESS_TEXT_BYTES];
+    uint64_t keys, bytes;
+
+    cairn_house_totals(house, &keys, &bytes);
+    printf("cairn %s: data in %s, %" PRIu64 " workers, --sync %s\n", CAIRN_VERSION, o->data, o->workers, o->sync);
+    if (keys)
+        printf("recovered %" PRIu64 " keys, %.1f MiB\n", keys, (double)bytes / (1 << 20));
+    if (cairn_server_http(server))
+        printf("HTTP   http://%s\n", cairn_address_format(cairn_server_http(server), text));
+    if (cairn_server_resp(server))
+        printf("Redis  %s\n", cairn_address_format(cairn_server_resp(server), text));
+    printf("ready after %" PRIu64 " ms\n", (now_ns() - progress->started_ns) / 1000000);
+}
+
+/* --- the node's life --- */
+
+static int fail(const struct cairn_err *err)
+{
+    return cairn_complain(CAIRN_EXIT_FAILED, "%s", err->text);
+}
+
+static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t interval_ms)
+{
+    struct progress progress = {.started_ns = now_ns(), .told_ns = now_ns()};
+    struct cairn_server *server = NULL;
+    struct cairn_house *house = NULL;
+    struct cairn_err err;
+    bool finished;
+    int status = CAIRN_EXIT_OK;
+    struct cairn_server_options server_options = {
+        .http = o->http,
+        .resp = o->resp,
+        .insecure = o->insecure,
+        .workers = (uint32_t)o->workers,
+        .connections_max = (uint32_t)o->connections,
+        .stop_ms = (uint32_t)o->stop_seconds * 1000,
+        .clock = cairn_clock_system(),
+        .sync = o->sync,
+        .data = o->data,
+        .signals = true,
+        .on_stopping = on_stopping,
+    };
+    struct cairn_house_options house_options = {
+        .data = o->data,
+        .workers = (uint32_t)o->workers,
+        .shards = (uint32_t)o->shards,
+        .engine = o->engine,
+        .sync = sync,
+        .interval_ms = interval_ms,
+        .limits = {.cpu_ns = o->cpu_ms * 1000000,
+                   .depth = (uint32_t)o->depth,
+                   .job_calls = (uint32_t)o->calls,
+                   .value_bytes = (uint32_t)o->value_kib << 10,
+                   .write_set_bytes = (uint32_t)o->write_set_kib << 10},
+        .memory_bytes_max = o->memory_mib << 20,
+        .log_bytes_max = o->log_mib << 20,
+        .wake = cairn_server_wake,
+        .on_warning = on_warning,
+        .on_recovery = on_recovery,
+        .context = &progress,
+    };
+
+    /* Ports first: what is wrong with them is told before anything long begins. */
+    if (cairn_server_create(&server_options, &server, &err) != CAIRN_OK)
+        return fail(&err);
+    house_options.wake_context = server;
+    if (cairn_house_open(&house_options, &house, &err) != CAIRN_OK) {
+        cairn_server_destroy(server);
+        return fail(&err);
+    }
+    if (cairn_server_start(server, cairn_house_backend(house), &err) != CAIRN_OK) {
+        cairn_house_close(house, NULL);
+        cairn_server_destroy(server);
+        return fail(&err);
+    }
+    print_ready(server, house, o, &progress);
+    finished = cairn_server_run(server);
+    if (!finished)
+        cairn_complain(0, "some requests were not done in %" PRIu64 " s and were cut off", o->stop_seconds);
+    if (cairn_house_close(house, &err) != CAIRN_OK)
+        status = fail(&err);
+    cairn_server_destroy(server);
+    if (status == CAIRN_EXIT_OK)
+        printf("stopped\n");
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct options options = {
+        .data = "./data",
+        .sync = "always",
+        .workers = cores > 0 ? (uint64_t)cores : 1,
+        .stop_seconds = 10,
+    };
+    enum cairn_sync_mode sync;
+    uint32_t interval_ms;
+    int status, left;
+
+    if (!cairn_flags_parse(&cairn_command_serve, argc, argv, &options, &left, &status))
+        return status;
+    if (!parse_sync(options.sync, &sync, &interval_ms))
+        return cairn_complain(CAIRN_EXIT_USAGE, "--sync takes 'always', 'none' or 'interval:MS' (1 to 60000), not '%s'",
+                              options.sync);
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    cairn_raise_file_limit();
+    return serve(&options, sync, interval_ms);
+}
+
+const struct cairn_command cairn_command_serve = {
+    .name = "serve",
+    .arguments = "",
+    .summary = "Runs a node until it is interrupted or asked to end (SIGTERM)",
+    .more = "SIGTERM and SIGINT end it properly: no new connections, requests under way are finished, the log is\n"
+            "synced, a checkpoint is written.  A second signal ends it at once; nothing acknowledged is lost then,\n"
+            "nor by SIGKILL.",
+    .flags = flags,
+    .arguments_min = 0,
+    .arguments_max = 0,
+    .run = run,
+};

@@ -1,0 +1,490 @@
+#include "io/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/list.h"
+
+enum {
+    ACCEPTS_PER_EVENT = 64,
+    ACCEPT_PAUSE_MS = 100, /* when there are no descriptors left */
+    BACKLOG = 4096,
+};
+
+struct signal_watch {
+    uv_signal_t signal;
+    void (*on_signal)(void *context, int signal_number);
+    void *context;
+    struct signal_watch *next;
+};
+
+struct cairn_loop {
+    uv_loop_t uv;
+    uv_async_t async;
+    uv_timer_t timer;
+    struct cairn_loop_options options;
+    uint64_t timer_at_ns; /* when the timer is due; UINT64_MAX: not armed */
+    struct signal_watch *signals;
+    bool stopping;
+    uint8_t *read_buffer;
+
+    /* Wakers write woken and then look at asleep; the loop writes asleep and then looks at woken.
+     * Sequentially consistent, so at least one of the two sees the other. */
+    atomic_bool woken, asleep;
+};
+
+struct cairn_listener {
+    uv_poll_t poll;
+    uv_timer_t pause;
+    int fd;
+    unsigned open_handles;
+    void (*on_accept)(void *context, int fd);
+    void *context;
+};
+
+struct cairn_socket {
+    uv_poll_t poll;
+    const struct cairn_socket_ops *ops;
+    void *context;
+    struct cairn_loop *loop;
+    int fd;
+    int events; /* that libuv watches for us */
+    bool reading, wants_room, broken, closed, ended;
+};
+
+static enum cairn_code fail_uv(struct cairn_err *err, int status, const char *what)
+{
+    return cairn_fail_errno(err, -status, "%s", what); /* libuv's codes are negated errno values on Unix */
+}
+
+/* --- the loop --- */
+
+static void on_async(uv_async_t *async)
+{
+    (void)async; /* the turn follows by itself */
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct cairn_loop *loop = timer->data;
+
+    loop->timer_at_ns = UINT64_MAX;
+}
+
+enum cairn_code cairn_loop_create(const struct cairn_loop_options *options, struct cairn_loop **ret_loop,
+                                  struct cairn_err *err)
+{
+    struct cairn_loop *loop = cairn_alloc_zeroed(1, sizeof *loop);
+    int status;
+
+    loop->options = *options;
+    if (loop->options.read_bytes == 0)
+        loop->options.read_bytes = 64 << 10;
+    loop->timer_at_ns = UINT64_MAX;
+    status = uv_loop_init(&loop->uv);
+    if (status < 0) {
+        free(loop);
+        return fail_uv(err, status, "creating an event loop");
+    }
+    status = uv_async_init(&loop->uv, &loop->async, on_async);
+    if (status < 0) {
+        uv_loop_close(&loop->uv);
+        free(loop);
+        return fail_uv(err, status, "creating an event loop");
+    }
+    uv_timer_init(&loop->uv, &loop->timer);
+    loop->timer.data = loop;
+    loop->read_buffer = cairn_alloc(loop->options.read_bytes);
+    *ret_loop = loop;
+    return CAIRN_OK;
+}
+
+struct cairn_loop *cairn_loop_destroy(struct cairn_loop *loop)
+{
+    struct signal_watch *watch;
+
+    if (!loop)
+        return NULL;
+    uv_close((uv_handle_t *)&loop->async, NULL);
+    uv_close((uv_handle_t *)&loop->timer, NULL);
+    for (watch = loop->signals; watch; watch = watch->next)
+        uv_close((uv_handle_t *)&watch->signal, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT); /* until every handle's close is through */
+    if (uv_loop_close(&loop->uv) != 0)
+        assert(!"a socket or listener outlives its loop");
+    while ((watch = loop->signals)) {
+        loop->signals = watch->next;
+        free(watch);
+    }
+    free(loop->read_buffer);
+    free(loop);
+    return NULL;
+}
+
+static void arm(struct cairn_loop *loop, uint64_t wait_ns)
+{
+    uint64_t at, difference;
+
+    if (wait_ns == UINT64_MAX) {
+        if (loop->timer_at_ns != UINT64_MAX) {
+            uv_timer_stop(&loop->timer);
+            loop->timer_at_ns = UINT64_MAX;
+        }
+        return;
+    }
+    at = uv_now(&loop->uv) * 1000000 + wait_ns;
+    difference = at > loop->timer_at_ns ? at - loop->timer_at_ns : loop->timer_at_ns - at;
+    if (loop->timer_at_ns != UINT64_MAX && difference < 1000000)
+        return; /* libuv counts in milliseconds: nothing would change */
+    loop->timer_at_ns = at;
+    uv_timer_start(&loop->timer, on_timer, (wait_ns + 999999) / 1000000, 0);
+}
+
+void cairn_loop_run(struct cairn_loop *loop)
+{
+    loop->stopping = false;
+    for (;;) {
+        uint64_t wait_ns = UINT64_MAX;
+        bool more;
+
+        atomic_store(&loop->woken, false);
+        more = loop->options.turn(loop->options.context, &wait_ns);
+        if (loop->stopping)
+            break;
+        if (!more && wait_ns > 0) {
+            arm(loop, wait_ns);
+            atomic_store(&loop->asleep, true);
+            more = atomic_load(&loop->woken);
+        } else {
+            more = true;
+        }
+        uv_run(&loop->uv, more ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+        atomic_store(&loop->asleep, false);
+        if (loop->stopping)
+            break;
+    }
+}
+
+void cairn_loop_stop(struct cairn_loop *loop)
+{
+    loop->stopping = true;
+}
+
+void cairn_loop_wake(struct cairn_loop *loop)
+{
+    atomic_store(&loop->woken, true);
+    if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false))
+        uv_async_send(&loop->async);
+}
+
+uint64_t cairn_loop_now_ms(struct cairn_loop *loop)
+{
+    return uv_now(&loop->uv);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct signal_watch *watch = signal->data;
+
+    watch->on_signal(watch->context, number);
+}
+
+enum cairn_code cairn_loop_signal(struct cairn_loop *loop, int signal_number,
+                                  void (*call)(void *context, int signal_number), void *context, struct cairn_err *err)
+{
+    struct signal_watch *watch = cairn_alloc_zeroed(1, sizeof *watch);
+    int status = uv_signal_init(&loop->uv, &watch->signal);
+
+    if (status < 0) {
+        free(watch);
+        return fail_uv(err, status, "watching for a signal");
+    }
+    watch->signal.data = watch;
+    watch->on_signal = call;
+    watch->context = context;
+    watch->next = loop->signals;
+    loop->signals = watch; /* destroyed with the loop, started or not */
+    status = uv_signal_start(&watch->signal, on_signal, signal_number);
+    if (status < 0)
+        return fail_uv(err, status, "watching for a signal");
+    return CAIRN_OK;
+}
+
+/* --- listeners --- */
+
+enum cairn_code cairn_port_bind(struct cairn_address *address, bool first, int *ret_fd, struct cairn_err *err)
+{
+    char text[CAIRN_ADDRESS_TEXT_BYTES];
+    int on = 1, fd, family = address->at.ss_family;
+
+    if (first && cairn_address_port(address) != 0) {
+        /* Ports that share an address also share it with another process of the same user, which
+         * would quietly take half of the connections: a port that does not share asks first. */
+        fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0) {
+            bool taken = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                         bind(fd, (struct sockaddr *)&address->at, address->size) != 0 && errno == EADDRINUSE;
+
+            close(fd);
+            if (taken)
+                return cairn_fail(err, CAIRN_ECONFLICT, "another process listens at %s",
+                                  cairn_address_format(address, text));
+        }
+    }
+    fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return cairn_fail_errno(err, errno, "creating a socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 || /* accepted sockets inherit it */
+        bind(fd, (struct sockaddr *)&address->at, address->size) != 0) {
+        cairn_fail_errno(err, errno, "listening at %s", cairn_address_format(address, text));
+        close(fd);
+        return err ? err->code : CAIRN_EIO;
+    }
+    address->size = sizeof address->at;
+    if (getsockname(fd, (struct sockaddr *)&address->at, &address->size) != 0) {
+        cairn_fail_errno(err, errno, "asking for the address of a socket");
+        close(fd);
+        return err ? err->code : CAIRN_EIO;
+    }
+    *ret_fd = fd;
+    return CAIRN_OK;
+}
+
+static void on_listener_ready(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct cairn_listener *listener = timer->data;
+
+    uv_poll_start(&listener->poll, UV_READABLE, on_listener_ready);
+}
+
+static void on_listener_ready(uv_poll_t *poll, int status, int events)
+{
+    struct cairn_listener *listener = poll->data;
+
+    (void)status;
+    (void)events;
+    for (unsigned i = 0; i < ACCEPTS_PER_EVENT; i++) {
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            listener->on_accept(listener->context, fd);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            /* The connection stays in the queue and would wake us at once. */
+            uv_poll_stop(&listener->poll);
+            uv_timer_start(&listener->pause, on_pause_over, ACCEPT_PAUSE_MS, 0);
+        }
+        if (errno != EINTR && errno != ECONNABORTED)
+            return;
+    }
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct cairn_listener *listener = handle->data;
+
+    if (--listener->open_handles == 0) {
+        close(listener->fd);
+        free(listener);
+    }
+}
+
+enum cairn_code cairn_listener_open(struct cairn_loop *loop, int fd, void (*on_accept)(void *context, int fd),
+                                    void *context, struct cairn_listener **ret_listener, struct cairn_err *err)
+{
+    struct cairn_listener *listener;
+    int status;
+
+    if (listen(fd, BACKLOG) != 0) {
+        cairn_fail_errno(err, errno, "listening");
+        close(fd);
+        return err ? err->code : CAIRN_EIO;
+    }
+    listener = cairn_alloc_zeroed(1, sizeof *listener);
+    listener->fd = fd;
+    listener->on_accept = on_accept;
+    listener->context = context;
+    status = uv_poll_init(&loop->uv, &listener->poll, fd);
+    if (status < 0) {
+        close(fd);
+        free(listener);
+        return fail_uv(err, status, "listening");
+    }
+    listener->poll.data = listener;
+    uv_timer_init(&loop->uv, &listener->pause);
+    listener->pause.data = listener;
+    listener->open_handles = 2;
+    uv_poll_start(&listener->poll, UV_READABLE, on_listener_ready);
+    *ret_listener = listener;
+    return CAIRN_OK;
+}
+
+struct cairn_listener *cairn_listener_close(struct cairn_listener *listener)
+{
+    if (listener) {
+        uv_close((uv_handle_t *)&listener->poll, on_listener_closed);
+        uv_close((uv_handle_t *)&listener->pause, on_listener_closed);
+    }
+    return NULL;
+}
+
+/* --- sockets --- */
+
+static void on_socket_event(uv_poll_t *poll, int status, int events);
+
+static void watch(struct cairn_socket *socket)
+{
+    int events = (socket->reading && !socket->ended ? UV_READABLE : 0) | (socket->wants_room ? UV_WRITABLE : 0);
+
+    if (socket->closed || socket->broken || events == socket->events)
+        return;
+    socket->events = events;
+    if (events)
+        uv_poll_start(&socket->poll, events, on_socket_event);
+    else
+        uv_poll_stop(&socket->poll);
+}
+
+static void break_off(struct cairn_socket *socket)
+{
+    if (socket->broken || socket->closed)
+        return;
+    uv_poll_stop(&socket->poll);
+    socket->broken = true;
+    socket->ops->on_broken(socket->context);
+}
+
+static void read_some(struct cairn_socket *socket)
+{
+    struct cairn_loop *loop = socket->loop;
+    ssize_t n;
+
+    do
+        n = recv(socket->fd, loop->read_buffer, loop->options.read_bytes, 0);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        socket->ops->on_read(socket->context, cairn_bytes(loop->read_buffer, (size_t)n));
+    } else if (n == 0) {
+        socket->ended = true;
+        watch(socket);
+        socket->ops->on_end(socket->context);
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        break_off(socket);
+    }
+}
+
+static void on_socket_event(uv_poll_t *poll, int status, int events)
+{
+    struct cairn_socket *socket = poll->data;
+
+    if (status < 0) { /* libuv has stopped watching */
+        break_off(socket);
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        socket->wants_room = false;
+        socket->ops->on_room(socket->context);
+        watch(socket);
+    }
+    if ((events & UV_READABLE) && socket->reading && !socket->closed && !socket->broken && !socket->ended)
+        read_some(socket);
+}
+
+enum cairn_code cairn_socket_open(struct cairn_loop *loop, int fd, const struct cairn_socket_ops *ops, void *context,
+                                  struct cairn_socket **ret_socket, struct cairn_err *err)
+{
+    struct cairn_socket *socket = cairn_alloc_zeroed(1, sizeof *socket);
+    int status = uv_poll_init(&loop->uv, &socket->poll, fd);
+
+    if (status < 0) {
+        close(fd);
+        free(socket);
+        return fail_uv(err, status, "taking a connection");
+    }
+    socket->poll.data = socket;
+    socket->loop = loop;
+    socket->ops = ops;
+    socket->context = context;
+    socket->fd = fd;
+    socket->reading = true;
+    watch(socket);
+    *ret_socket = socket;
+    return CAIRN_OK;
+}
+
+static void on_socket_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+struct cairn_socket *cairn_socket_close(struct cairn_socket *socket)
+{
+    if (!socket)
+        return NULL;
+    assert(!socket->closed);
+    socket->closed = true;
+    uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
+    close(socket->fd); /* libuv has forgotten it by now */
+    return NULL;
+}
+
+void cairn_socket_reading(struct cairn_socket *socket, bool on)
+{
+    socket->reading = on;
+    watch(socket);
+}
+
+enum cairn_code cairn_socket_send(struct cairn_socket *socket, struct cairn_bytes bytes, size_t *ret_sent)
+{
+    ssize_t n;
+
+    *ret_sent = 0;
+    if (socket->broken)
+        return CAIRN_EIO;
+    do
+        n = send(socket->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        return CAIRN_EIO;
+    *ret_sent = n > 0 ? (size_t)n : 0;
+    socket->wants_room = *ret_sent < bytes.size;
+    watch(socket);
+    return CAIRN_OK;
+}
+
+const char *cairn_socket_peer(struct cairn_socket *socket, char to[CAIRN_ADDRESS_TEXT_BYTES])
+{
+    struct cairn_address address = {.size = sizeof address.at};
+
+    if (getpeername(socket->fd, (struct sockaddr *)&address.at, &address.size) != 0)
+        return "?";
+    return cairn_address_format(&address, to);
+}
+
+uint64_t cairn_raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    if (limit.rlim_cur < limit.rlim_max) {
+        rlim_t before = limit.rlim_cur;
+
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            limit.rlim_cur = before;
+    }
+    return limit.rlim_cur;
+}

@@ -1,0 +1,61 @@
+#include "io/process.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static uint64_t count_open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    uint64_t count = 0;
+
+    if (!dir)
+        return 0;
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count > 3 ? count - 3 : 0; /* ".", ".." and the folder itself */
+}
+
+static uint64_t count_threads(void)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    char line[256];
+    uint64_t threads = 0;
+
+    if (!status)
+        return 0;
+    while (fgets(line, sizeof line, status))
+        if (sscanf(line, "Threads: %" SCNu64, &threads) == 1)
+            break;
+    fclose(status);
+    return threads;
+}
+
+void cairn_process_read(struct cairn_process *ret_process)
+{
+    uint64_t pages_virtual = 0, pages_resident = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
+    FILE *statm = fopen("/proc/self/statm", "re");
+    struct rusage usage;
+    struct rlimit limit;
+
+    memset(ret_process, 0, sizeof *ret_process);
+    if (statm) {
+        if (fscanf(statm, "%" SCNu64 " %" SCNu64, &pages_virtual, &pages_resident) == 2) {
+            ret_process->virtual_bytes = pages_virtual * page;
+            ret_process->resident_bytes = pages_resident * page;
+        }
+        fclose(statm);
+    }
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        ret_process->user_seconds = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
+        ret_process->system_seconds = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        ret_process->open_files_max = limit.rlim_cur;
+    ret_process->open_files = count_open_files();
+    ret_process->threads = count_threads();
+}

@@ -1,0 +1,17 @@
+/* process.h - what the operating system tells about this process.  Any thread.  Layer: io. */
+#ifndef CAIRN_IO_PROCESS_H
+#define CAIRN_IO_PROCESS_H
+
+#include <stdint.h>
+
+struct cairn_process {
+    uint64_t resident_bytes, virtual_bytes;
+    uint64_t open_files, open_files_max;
+    uint64_t threads;
+    double user_seconds, system_seconds;
+};
+
+/* What cannot be read is 0. */
+void cairn_process_read(struct cairn_process *ret_process);
+
+#endif

@@ -1,0 +1,33 @@
+/* backend.h - what the fronts need from the node behind them.
+ *
+ * A table of functions instead of calls into object/, so that sessions can be driven over a
+ * stand-in, and so that requests can later go to another node.  server/house.h fills it in
+ * with a real node.
+ * Layer: server; uses object's types only. */
+#ifndef CAIRN_SERVER_BACKEND_H
+#define CAIRN_SERVER_BACKEND_H
+
+#include "object/object.h"
+
+struct cairn_backend {
+    void *context;
+    uint32_t workers;
+    struct cairn_worker *(*worker)(void *context, uint32_t index);
+
+    /* As their namesakes in object/object.h; by the worker's owner thread. */
+    void (*submit)(struct cairn_worker *worker, struct cairn_request *request);
+    bool (*run)(struct cairn_worker *worker, uint64_t budget_ns);
+    uint64_t (*next_ns)(struct cairn_worker *worker);
+
+    /* Any thread. */
+    void (*drain)(void *context);
+    uint64_t (*admitted)(void *context);
+    /* Prometheus text of everything behind the fronts. */
+    void (*metrics)(void *context, struct cairn_buf *to);
+    /* Why no write would be acknowledged now; CAIRN_OK: all is well. */
+    enum cairn_code (*ready)(void *context, struct cairn_err *err);
+    /* Lines "name:value" for INFO. */
+    void (*info)(void *context, struct cairn_buf *to);
+};
+
+#endif

@@ -1,0 +1,305 @@
+#include "server/house.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct cairn_house {
+    struct cairn_house_options options;
+    struct cairn_clock *clock;
+    struct cairn_disk *disk;
+    struct cairn_tasks *tasks;
+    struct cairn_fn *fn;
+    struct cairn_store *store;
+    struct cairn_backend backend;
+
+    /* The log may report before the node is there, on its own thread.  `lock` guards the two. */
+    pthread_mutex_t lock;
+    struct cairn_node *node;
+};
+
+/* --- the store's events --- */
+
+static void on_warning(void *context, const char *text)
+{
+    struct cairn_house *house = context;
+
+    if (house->options.on_warning)
+        house->options.on_warning(house->options.context, text);
+}
+
+static void on_recovery(void *context, const char *stage, uint64_t done, uint64_t total)
+{
+    struct cairn_house *house = context;
+
+    if (house->options.on_recovery)
+        house->options.on_recovery(house->options.context, stage, done, total);
+}
+
+static void on_progress(void *context, uint64_t acknowledged)
+{
+    struct cairn_house *house = context;
+
+    pthread_mutex_lock(&house->lock);
+    if (house->node)
+        cairn_node_log_progress(house->node, acknowledged);
+    pthread_mutex_unlock(&house->lock);
+}
+
+static void on_failed(void *context, const struct cairn_err *why)
+{
+    struct cairn_house *house = context;
+
+    on_warning(house, why->text);
+    pthread_mutex_lock(&house->lock);
+    if (house->node)
+        cairn_node_log_failed(house->node, why);
+    pthread_mutex_unlock(&house->lock);
+}
+
+/* Any thread.  Which worker owns a shard is object's business: all of them look. */
+static void on_checkpoint_work(void *context, uint32_t shard)
+{
+    struct cairn_house *house = context;
+
+    (void)shard;
+    for (uint32_t i = 0; i < house->options.workers; i++)
+        house->options.wake(house->options.wake_context, i);
+}
+
+/* --- the backend --- */
+
+static struct cairn_worker *backend_worker(void *context, uint32_t index)
+{
+    struct cairn_house *house = context;
+
+    return cairn_node_worker(house->node, index);
+}
+
+static void backend_drain(void *context)
+{
+    struct cairn_house *house = context;
+
+    cairn_node_drain(house->node);
+}
+
+static uint64_t backend_admitted(void *context)
+{
+    struct cairn_house *house = context;
+
+    return cairn_node_admitted(house->node);
+}
+
+static enum cairn_code backend_ready(void *context, struct cairn_err *err)
+{
+    struct cairn_house *house = context;
+    struct cairn_store_stats stats;
+
+    cairn_store_stats(house->store, &stats);
+    if (stats.log.failed)
+        return cairn_fail(err, CAIRN_EUNAVAILABLE, "the log has failed; restart the node once the disk is well");
+    return CAIRN_OK;
+}
+
+static void backend_info(void *context, struct cairn_buf *to)
+{
+    struct cairn_house *house = context;
+    struct cairn_store_stats stats;
+
+    cairn_store_stats(house->store, &stats);
+    cairn_buf_printf(to,
+                     "log_records:%" PRIu64 "\r\nlog_bytes:%" PRIu64 "\r\nlog_syncs:%" PRIu64 "\r\n"
+                     "log_end:%" PRIu64 "\r\nlog_durable:%" PRIu64 "\r\ncheckpoints:%" PRIu64 "\r\n"
+                     "rdb_bgsave_in_progress:%d\r\naof_enabled:1\r\n",
+                     stats.log.records, stats.log.bytes, stats.log.syncs, stats.log.end, stats.log.durable,
+                     stats.checkpoints, stats.checkpoint_running);
+}
+
+static void metric(struct cairn_buf *to, const char *name, const char *type, const char *help, uint64_t value)
+{
+    cairn_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name, value);
+}
+
+static void metric_seconds(struct cairn_buf *to, const char *name, const char *type, const char *help, uint64_t ns)
+{
+    cairn_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n%s %.9f\n", name, help, name, type, name, (double)ns / 1e9);
+}
+
+static void backend_metrics(void *context, struct cairn_buf *to)
+{
+    struct cairn_house *house = context;
+    struct cairn_store_stats stats;
+
+    cairn_node_metrics(house->node, to);
+    cairn_store_stats(house->store, &stats);
+    metric(to, "cairn_log_records_total", "counter", "Records appended to the log.", stats.log.records);
+    metric(to, "cairn_log_appended_bytes_total", "counter", "Bytes appended to the log.", stats.log.bytes);
+    metric(to, "cairn_log_syncs_total", "counter", "Syncs of the log.", stats.log.syncs);
+    metric_seconds(to, "cairn_log_sync_seconds_total", "counter", "Time spent in syncs of the log.",
+                   stats.log.sync_ns_total);
+    metric_seconds(to, "cairn_log_sync_seconds_max", "gauge", "The longest sync of the log.", stats.log.sync_ns_max);
+    metric(to, "cairn_log_end_position", "gauge", "Where the next record goes.", stats.log.end);
+    metric(to, "cairn_log_durable_position", "gauge", "Records below it are on stable storage.", stats.log.durable);
+    metric(to, "cairn_log_retained_bytes", "gauge", "Log that is kept for recovery.", stats.log.retained_bytes);
+    metric(to, "cairn_log_pending_bytes", "gauge", "Appended and not yet written.", stats.log.pending_bytes);
+    metric(to, "cairn_log_room_bytes", "gauge", "Prepared segments' room.", stats.log.room_bytes);
+    metric(to, "cairn_log_full", "gauge", "1 while writes are refused for lack of disk space.", stats.log.full);
+    metric(to, "cairn_log_failed", "gauge", "1 after a failed write or sync, until the node restarts.",
+           stats.log.failed);
+    metric(to, "cairn_checkpoints_total", "counter", "Checkpoints written.", stats.checkpoints);
+    metric(to, "cairn_checkpoint_written_bytes_total", "counter", "Bytes written to checkpoints.",
+           stats.checkpoint_bytes);
+    metric(to, "cairn_checkpoint_log_bytes", "gauge", "Log beyond the oldest checkpoint.",
+           stats.checkpoint_age_log_bytes);
+    metric(to, "cairn_checkpoint_running", "gauge", "1 while a checkpoint is written.", stats.checkpoint_running);
+    metric(to, "cairn_checkpoint_failures_total", "counter", "Attempts of a checkpoint that failed.",
+           stats.checkpoint_failures);
+    metric(to, "cairn_checkpoint_failed", "gauge", "1 if the last attempt of a checkpoint failed.",
+           stats.checkpoint_error[0] != 0);
+}
+
+/* --- opening and closing --- */
+
+static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *err)
+{
+    const struct cairn_house_options *o = &house->options;
+    enum cairn_code code = cairn_disk_open(o->data, &house->disk, err);
+    struct cairn_fn_options fn_options;
+    struct cairn_store_options store_options;
+    struct cairn_node_options node_options;
+    struct cairn_node *node;
+
+    if (code != CAIRN_OK)
+        return code;
+    house->tasks = cairn_tasks_create(1);
+    fn_options = (struct cairn_fn_options){
+        .clock = house->clock,
+        .cache_disk = house->disk,
+        .cache_dir = "cache",
+        .memory_bytes_max = o->memory_bytes_max,
+        .workers = o->workers,
+    };
+    code = cairn_fn_create(&fn_options, &house->fn, err);
+    if (code != CAIRN_OK)
+        return code;
+    store_options = (struct cairn_store_options){
+        .disk = house->disk,
+        .clock = house->clock,
+        .tasks = house->tasks,
+        .shards = o->shards,
+        .log_bytes_max = o->log_bytes_max,
+        .log = {.sync = o->sync,
+                .interval_ms = o->interval_ms,
+                .threaded = true,
+                .events = {.on_progress = on_progress, .on_failed = on_failed, .context = house}},
+        .on_warning = on_warning,
+        .on_recovery = on_recovery,
+        .on_checkpoint_work = on_checkpoint_work,
+        .context = house,
+    };
+    code = cairn_store_open(&store_options, &house->store, err);
+    if (code != CAIRN_OK)
+        return code;
+    node_options = (struct cairn_node_options){
+        .store = house->store,
+        .fn = house->fn,
+        .clock = house->clock,
+        .tasks = house->tasks,
+        .workers = o->workers,
+        .limits = o->limits,
+        .seed = house->clock->entropy(house->clock),
+        .wake = o->wake,
+        .context = o->wake_context,
+    };
+    code = cairn_node_open(&node_options, &node, err);
+    if (code != CAIRN_OK)
+        return code;
+    pthread_mutex_lock(&house->lock);
+    house->node = node;
+    pthread_mutex_unlock(&house->lock);
+    /* What the log acknowledged before the node could be told. */
+    cairn_node_log_progress(node, cairn_store_log(house->store)->ops->acknowledged(cairn_store_log(house->store)));
+    return CAIRN_OK;
+}
+
+enum cairn_code cairn_house_open(const struct cairn_house_options *options, struct cairn_house **ret_house,
+                                 struct cairn_err *err)
+{
+    struct cairn_house *house;
+    enum cairn_code code;
+
+    assert(options->data && options->workers > 0 && options->wake);
+    if (options->engine && strcmp(options->engine, "memory") != 0)
+        return cairn_fail(err, CAIRN_EINVAL, "there is no engine '%s': the only one is 'memory'", options->engine);
+    house = cairn_alloc_zeroed(1, sizeof *house);
+    house->options = *options;
+    house->clock = cairn_clock_system();
+    pthread_mutex_init(&house->lock, NULL);
+    house->backend = (struct cairn_backend){
+        .context = house,
+        .workers = options->workers,
+        .worker = backend_worker,
+        .submit = cairn_worker_submit,
+        .run = cairn_worker_run,
+        .next_ns = cairn_worker_next_ns,
+        .drain = backend_drain,
+        .admitted = backend_admitted,
+        .metrics = backend_metrics,
+        .ready = backend_ready,
+        .info = backend_info,
+    };
+    code = open_parts(house, err);
+    if (code != CAIRN_OK) {
+        cairn_house_close(house, NULL);
+        return code;
+    }
+    *ret_house = house;
+    return CAIRN_OK;
+}
+
+const struct cairn_backend *cairn_house_backend(struct cairn_house *house)
+{
+    return &house->backend;
+}
+
+void cairn_house_totals(struct cairn_house *house, uint64_t *ret_keys, uint64_t *ret_bytes)
+{
+    uint64_t keys = 0, bytes = 0;
+
+    for (uint32_t i = 0; i <= cairn_store_shards(house->store); i++) {
+        struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(house->store, i));
+        struct cairn_engine_stats stats;
+
+        engine->ops->stats(engine, &stats);
+        keys += stats.keys;
+        bytes += stats.key_bytes + stats.value_bytes;
+    }
+    *ret_keys = keys;
+    *ret_bytes = bytes;
+}
+
+enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+    struct cairn_node *node;
+
+    if (!house)
+        return CAIRN_OK;
+    pthread_mutex_lock(&house->lock);
+    node = house->node;
+    house->node = NULL; /* the log tells nobody any more */
+    pthread_mutex_unlock(&house->lock);
+    if (node)
+        cairn_node_close(node);
+    if (house->store)
+        code = cairn_store_close(house->store, node != NULL, err);
+    cairn_tasks_destroy(house->tasks); /* the last task may still use the sandbox */
+    if (house->fn)
+        cairn_fn_destroy(house->fn);
+    if (house->disk)
+        cairn_disk_close(house->disk);
+    pthread_mutex_destroy(&house->lock);
+    free(house);
+    return code;
+}

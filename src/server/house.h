@@ -1,0 +1,43 @@
+/* house.h - a whole node on one data folder: disk, background threads, sandbox, store, objects;
+ * and its face towards the fronts (struct cairn_backend).
+ *
+ *   cairn_house_open -> (the server runs) -> cairn_house_close
+ *
+ * Threads: open and close belong to the main thread; between them the backend's rules hold.
+ * Layer: server. */
+#ifndef CAIRN_SERVER_HOUSE_H
+#define CAIRN_SERVER_HOUSE_H
+
+#include "server/backend.h"
+
+/* 0 or NULL in any member means its default. */
+struct cairn_house_options {
+    const char *data; /* the folder; must be set */
+    uint32_t workers; /* must be set */
+    uint32_t shards;
+    const char *engine; /* "memory" */
+    enum cairn_sync_mode sync;
+    uint32_t interval_ms;
+    struct cairn_limits limits;
+    uint64_t memory_bytes_max; /* of one instance */
+    uint64_t log_bytes_max;    /* beyond the checkpoint */
+    /* cairn_node_options.wake */
+    void (*wake)(void *context, uint32_t index);
+    void *wake_context;
+    /* For people, while it opens; may be NULL. */
+    void (*on_warning)(void *context, const char *text);
+    void (*on_recovery)(void *context, const char *stage, uint64_t done, uint64_t total);
+    void *context;
+};
+
+struct cairn_house;
+
+enum cairn_code cairn_house_open(const struct cairn_house_options *options, struct cairn_house **ret_house,
+                                 struct cairn_err *err);
+const struct cairn_backend *cairn_house_backend(struct cairn_house *house);
+/* Keys and bytes of all shards, as recovered. */
+void cairn_house_totals(struct cairn_house *house, uint64_t *ret_keys, uint64_t *ret_bytes);
+/* Worker threads have stopped.  Syncs and checkpoints.  Frees in any case; accepts NULL. */
+enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *err);
+
+#endif

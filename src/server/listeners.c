@@ -1,0 +1,304 @@
+/* One worker's thread: its loop, listeners and connections. */
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server/server_internal.h"
+
+enum {
+    SWEEP_MS_MIN = 10,
+    SWEEP_MS_MAX = 5000,
+    PARTIAL_BYTES_PER_MS = 16, /* what a large request must manage on the average: 16 KB/s */
+    CLOSE_MS = 1000,           /* for the last replies when the node stops */
+};
+
+struct connection {
+    struct cairn_socket *socket;
+    struct cairn_session *session;
+    struct cairn_seat *seat;
+    struct cairn_link link;
+    uint64_t active_ms;        /* something came in */
+    uint64_t partial_since_ms; /* 0: no request is half received */
+    uint64_t stalled_since_ms; /* 0: the client takes its replies */
+    uint32_t requests_seen;    /* at the last sweep */
+};
+
+static void close_connection(struct connection *connection)
+{
+    struct cairn_seat *seat = connection->seat;
+
+    cairn_session_close(connection->session);
+    cairn_socket_close(connection->socket);
+    cairn_list_remove(&connection->link);
+    seat->connection_count--;
+    atomic_fetch_sub(&seat->server->connections, 1);
+    free(connection);
+}
+
+/* Sends what there is, and closes or goes on. */
+static void serve(struct connection *connection)
+{
+    struct cairn_session *session = connection->session;
+    struct cairn_bytes output = cairn_session_output(session);
+
+    if (output.size) {
+        size_t sent;
+
+        if (cairn_socket_send(connection->socket, output, &sent) != CAIRN_OK) {
+            close_connection(connection);
+            return;
+        }
+        if (sent) {
+            cairn_session_sent(session, sent);
+            connection->stalled_since_ms = 0;
+        }
+        if (sent < output.size && !connection->stalled_since_ms)
+            connection->stalled_since_ms = cairn_loop_now_ms(connection->seat->loop);
+    }
+    if (cairn_session_over(session))
+        close_connection(connection);
+    else
+        cairn_socket_reading(connection->socket, cairn_session_reads(session));
+}
+
+static void on_read(void *context, struct cairn_bytes bytes)
+{
+    struct connection *connection = context;
+
+    connection->active_ms = cairn_loop_now_ms(connection->seat->loop);
+    cairn_session_input(connection->session, bytes);
+    if (!cairn_session_reads(connection->session))
+        cairn_socket_reading(connection->socket, false);
+    /* Replies go out after the worker has run. */
+}
+
+static void on_room(void *context)
+{
+    serve(context);
+}
+
+static void on_end(void *context)
+{
+    struct connection *connection = context;
+
+    cairn_session_input_ended(connection->session);
+    serve(connection);
+}
+
+static void on_broken(void *context)
+{
+    close_connection(context);
+}
+
+static const struct cairn_socket_ops socket_ops = {
+    .on_read = on_read,
+    .on_room = on_room,
+    .on_end = on_end,
+    .on_broken = on_broken,
+};
+
+static void refuse(struct cairn_seat *seat, int fd, enum cairn_front_protocol protocol)
+{
+    static const char resp[] = "-ERR max number of clients reached\r\n";
+    static const char http[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                               "Content-Type: application/problem+json\r\nContent-Length: 72\r\n\r\n"
+                               "{\"status\":503,\"code\":\"overloaded\",\"detail\":\"too many connections are open\"}";
+    const char *text = protocol == CAIRN_FRONT_RESP ? resp : http;
+    ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    (void)n; /* it is told if that costs nothing */
+    close(fd);
+    atomic_fetch_add_explicit(&seat->front.stats.refused, 1, memory_order_relaxed);
+}
+
+static void take(struct cairn_seat *seat, int fd, enum cairn_front_protocol protocol)
+{
+    struct cairn_server *server = seat->server;
+    char peer[CAIRN_ADDRESS_TEXT_BYTES];
+    struct connection *connection;
+
+    if (atomic_fetch_add(&server->connections, 1) >= server->options.connections_max) {
+        atomic_fetch_sub(&server->connections, 1);
+        refuse(seat, fd, protocol);
+        return;
+    }
+    connection = cairn_alloc_zeroed(1, sizeof *connection);
+    connection->seat = seat;
+    if (cairn_socket_open(seat->loop, fd, &socket_ops, connection, &connection->socket, NULL) != CAIRN_OK) {
+        atomic_fetch_sub(&server->connections, 1);
+        free(connection);
+        return;
+    }
+    connection->active_ms = cairn_loop_now_ms(seat->loop);
+    connection->session = protocol == CAIRN_FRONT_RESP ? cairn_resp_session_open(&seat->front, connection)
+                                                       : cairn_http_session_open(&seat->front, connection);
+    if (protocol == CAIRN_FRONT_RESP)
+        cairn_session_name_peer(connection->session, cairn_socket_peer(connection->socket, peer));
+    cairn_list_push_back(&seat->connections, &connection->link);
+    seat->connection_count++;
+}
+
+static void on_accept_http(void *context, int fd)
+{
+    take(context, fd, CAIRN_FRONT_HTTP);
+}
+
+static void on_accept_resp(void *context, int fd)
+{
+    take(context, fd, CAIRN_FRONT_RESP);
+}
+
+/* --- timeouts --- */
+
+static uint32_t sweep_ms(const struct cairn_server_options *options)
+{
+    uint32_t shortest = options->partial_ms;
+
+    if (options->stalled_ms < shortest)
+        shortest = options->stalled_ms;
+    if (options->http_idle_ms < shortest)
+        shortest = options->http_idle_ms;
+    if (options->resp_idle_ms && options->resp_idle_ms < shortest)
+        shortest = options->resp_idle_ms;
+    shortest /= 4;
+    return shortest < SWEEP_MS_MIN ? SWEEP_MS_MIN : shortest > SWEEP_MS_MAX ? SWEEP_MS_MAX : shortest;
+}
+
+/* Looks whether a request takes too long to arrive. */
+static bool partial_too_long(struct connection *connection, uint64_t now_ms, uint32_t partial_ms)
+{
+    size_t bytes = cairn_session_partial_bytes(connection->session);
+    uint32_t requests = cairn_session_requests(connection->session);
+
+    if (bytes == 0 || requests != connection->requests_seen || !connection->partial_since_ms) {
+        connection->requests_seen = requests;
+        connection->partial_since_ms = bytes ? now_ms : 0;
+        return false;
+    }
+    return now_ms - connection->partial_since_ms > partial_ms + bytes / PARTIAL_BYTES_PER_MS;
+}
+
+static void check_times(struct connection *connection, uint64_t now_ms)
+{
+    const struct cairn_server_options *options = &connection->seat->server->options;
+    struct cairn_session *session = connection->session;
+    uint32_t idle_ms =
+        cairn_session_protocol(session) == CAIRN_FRONT_HTTP ? options->http_idle_ms : options->resp_idle_ms;
+
+    if (connection->stalled_since_ms && now_ms - connection->stalled_since_ms > options->stalled_ms) {
+        close_connection(connection);
+    } else if (partial_too_long(connection, now_ms, options->partial_ms)) {
+        cairn_session_timed_out(session);
+        serve(connection);
+    } else if (cairn_session_idle(session)) {
+        cairn_session_trim(session);
+        if (idle_ms && !connection->partial_since_ms && now_ms - connection->active_ms > idle_ms)
+            close_connection(connection);
+    }
+}
+
+static void for_each_connection(struct cairn_seat *seat, void (*call)(struct connection *connection, uint64_t now_ms),
+                                uint64_t now_ms)
+{
+    struct cairn_link *link, *next;
+
+    for (link = seat->connections.next; link != &seat->connections; link = next) {
+        next = link->next;
+        call(cairn_container(link, struct connection, link), now_ms);
+    }
+}
+
+static void finish(struct connection *connection, uint64_t now_ms)
+{
+    (void)now_ms;
+    cairn_session_finish(connection->session);
+    serve(connection);
+}
+
+static void cut_off(struct connection *connection, uint64_t now_ms)
+{
+    (void)now_ms;
+    close_connection(connection);
+}
+
+/* True when the thread has ended its work. */
+static bool stop_step(struct cairn_seat *seat, int stage, uint64_t now_ms)
+{
+    seat->http = cairn_listener_close(seat->http);
+    seat->resp = cairn_listener_close(seat->resp);
+    if (stage != CAIRN_SERVER_CLOSING)
+        return false;
+    if (!seat->close_by_ms) {
+        seat->close_by_ms = now_ms + CLOSE_MS;
+        for_each_connection(seat, finish, now_ms);
+    } else if (now_ms >= seat->close_by_ms) {
+        for_each_connection(seat, cut_off, now_ms);
+    }
+    return seat->connection_count == 0;
+}
+
+/* --- the thread --- */
+
+bool cairn_seat_turn(void *context, uint64_t *ret_wait_ns)
+{
+    struct cairn_seat *seat = context;
+    struct cairn_server *server = seat->server;
+    struct cairn_front *front = &seat->front;
+    const struct cairn_backend *backend = server->backend;
+    uint64_t submitted = front->submitted, now_ms = cairn_loop_now_ms(seat->loop);
+    struct cairn_session *session;
+    bool more = backend->run(front->worker, server->options.turn_ns);
+    int stage = atomic_load_explicit(&server->stage, memory_order_acquire);
+
+    while ((session = cairn_front_next(front)))
+        serve(cairn_session_owner(session));
+    more |= front->submitted != submitted; /* input that had waited was taken up */
+    if (stage != CAIRN_SERVER_RUNNING) {
+        if (stop_step(seat, stage, now_ms)) {
+            cairn_loop_stop(seat->loop);
+            return false;
+        }
+        *ret_wait_ns = 10000000;
+    }
+    if (seat->connection_count && now_ms >= seat->sweep_at_ms) {
+        seat->sweep_at_ms = now_ms + sweep_ms(&server->options);
+        for_each_connection(seat, check_times, now_ms);
+    }
+    if (!more) {
+        uint64_t next_ns = backend->next_ns(front->worker);
+        uint64_t sweep_ns = seat->sweep_at_ms > now_ms ? (seat->sweep_at_ms - now_ms) * 1000000 : 1000000;
+
+        if (next_ns < *ret_wait_ns)
+            *ret_wait_ns = next_ns;
+        if (seat->connection_count && sweep_ns < *ret_wait_ns)
+            *ret_wait_ns = sweep_ns;
+    }
+    return more;
+}
+
+void *cairn_seat_main(void *context)
+{
+    struct cairn_seat *seat = context;
+    struct cairn_server *server = seat->server;
+
+    cairn_loop_run(seat->loop);
+    assert(seat->connection_count == 0);
+    atomic_fetch_add(&server->seats_ended, 1);
+    cairn_loop_wake(server->loop);
+    return NULL;
+}
+
+enum cairn_code cairn_seat_listen(struct cairn_seat *seat, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    if (seat->http_fd >= 0) {
+        code = cairn_listener_open(seat->loop, seat->http_fd, on_accept_http, seat, &seat->http, err);
+        seat->http_fd = -1;
+    }
+    if (code == CAIRN_OK && seat->resp_fd >= 0) {
+        code = cairn_listener_open(seat->loop, seat->resp_fd, on_accept_resp, seat, &seat->resp, err);
+        seat->resp_fd = -1;
+    }
+    return code;
+}

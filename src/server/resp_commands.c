@@ -1,0 +1,512 @@
+/* The commands that client libraries send beside FCALL, and FUNCTION.  What a command does is in
+ * one table, which COMMAND tells too. */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/resp_internal.h"
+#include "server/version.h"
+
+struct command {
+    const char *name;
+    int arity; /* words; negative: at least */
+    const char *summary;
+    void (*run)(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+};
+
+/* The table is at the end. */
+static const struct command *command_at(size_t index); /* NULL behind the last */
+static size_t count_commands(void);
+
+static struct cairn_buf *begin(struct cairn_resp_session *resp)
+{
+    return cairn_session_reply_begin(&resp->session);
+}
+
+static void end(struct cairn_resp_session *resp)
+{
+    cairn_session_reply_end(&resp->session);
+}
+
+bool cairn_resp_matches(const char *pattern, const char *text, bool fold)
+{
+    return fnmatch(pattern, text, FNM_NOESCAPE | (fold ? FNM_CASEFOLD : 0)) == 0;
+}
+
+/* How much of a word is shown in an error. */
+static int shown(struct cairn_bytes word)
+{
+    return (int)(word.size < 128 ? word.size : 128);
+}
+
+static void unknown_subcommand(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes command = cairn_resp_words_at(words, 0), sub = cairn_resp_words_at(words, 1);
+
+    cairn_resp_reply_error(resp, "ERR", "%.*s %.*s is not supported by cairn", shown(command),
+                           (const char *)command.data, shown(sub), (const char *)sub.data);
+}
+
+/* --- connections --- */
+
+static void run_ping(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_buf *to;
+
+    if (words->count > 2) {
+        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for 'ping' command");
+        return;
+    }
+    to = begin(resp);
+    if (words->count == 1)
+        cairn_resp_simple(to, "PONG");
+    else
+        cairn_resp_bulk(to, cairn_resp_words_at(words, 1));
+    end(resp);
+}
+
+static void run_echo(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    cairn_resp_bulk(begin(resp), cairn_resp_words_at(words, 1));
+    end(resp);
+}
+
+static void run_quit(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    (void)words;
+    cairn_resp_reply_ok(resp);
+    cairn_session_end(&resp->session);
+}
+
+static void set_text(char **text, struct cairn_bytes word)
+{
+    free(*text);
+    *text = word.size ? cairn_bytes_dup(word) : NULL;
+}
+
+static void run_reset(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    (void)words;
+    resp->version = 2;
+    set_text(&resp->name, cairn_bytes(NULL, 0));
+    cairn_resp_simple(begin(resp), "RESET");
+    end(resp);
+}
+
+static void run_select(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    if (cairn_resp_word_is(cairn_resp_words_at(words, 1), "0"))
+        cairn_resp_reply_ok(resp);
+    else
+        cairn_resp_reply_error(resp, "ERR", "DB index is out of range: there is only 0");
+}
+
+static void refuse_auth(struct cairn_resp_session *resp)
+{
+    cairn_resp_reply_error(resp, "AUTH", "this node has no credentials: connect without user and password");
+}
+
+static void run_auth(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    (void)words;
+    refuse_auth(resp);
+}
+
+static bool name_is_plain(struct cairn_bytes name)
+{
+    for (size_t i = 0; i < name.size; i++)
+        if (name.data[i] <= ' ' || name.data[i] > '~')
+            return false;
+    return name.size <= 256;
+}
+
+/* HELLO [2|3 [AUTH user password] [SETNAME name]] */
+static void run_hello(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    int version = resp->version;
+    struct cairn_bytes name = {0};
+    bool named = false;
+    struct cairn_buf *to;
+
+    if (words->count > 1) {
+        struct cairn_bytes wanted = cairn_resp_words_at(words, 1);
+
+        if (!cairn_resp_word_is(wanted, "2") && !cairn_resp_word_is(wanted, "3")) {
+            cairn_resp_reply_error(resp, "NOPROTO", "unsupported protocol version: 2 and 3 are spoken");
+            return;
+        }
+        version = wanted.data[0] - '0';
+    }
+    for (uint32_t i = 2; i < words->count; i++) {
+        struct cairn_bytes option = cairn_resp_words_at(words, i);
+
+        if (cairn_resp_word_is(option, "AUTH") && i + 2 < words->count) {
+            refuse_auth(resp);
+            return;
+        }
+        if (!cairn_resp_word_is(option, "SETNAME") || i + 1 >= words->count) {
+            cairn_resp_reply_error(resp, "ERR", "Syntax error in HELLO option '%.*s'", shown(option),
+                                   (const char *)option.data);
+            return;
+        }
+        name = cairn_resp_words_at(words, ++i);
+        named = true;
+        if (!name_is_plain(name)) {
+            cairn_resp_reply_error(resp, "ERR", "client names cannot contain spaces or special characters");
+            return;
+        }
+    }
+    resp->version = version;
+    if (named)
+        set_text(&resp->name, name);
+    to = begin(resp);
+    cairn_resp_map(to, version, 7);
+    cairn_resp_text(to, "server");
+    cairn_resp_text(to, "cairn");
+    cairn_resp_text(to, "version");
+    cairn_resp_text(to, CAIRN_VERSION);
+    cairn_resp_text(to, "proto");
+    cairn_resp_int(to, version);
+    cairn_resp_text(to, "id");
+    cairn_resp_int(to, (int64_t)resp->session.id);
+    cairn_resp_text(to, "mode");
+    cairn_resp_text(to, "standalone");
+    cairn_resp_text(to, "role");
+    cairn_resp_text(to, "master");
+    cairn_resp_text(to, "modules");
+    cairn_resp_array(to, 0);
+    end(resp);
+}
+
+/* --- functions --- */
+
+static void load_function(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    uint32_t at = 2;
+
+    /* A deploy always replaces: earlier versions are kept. */
+    if (words->count == 4 && cairn_resp_word_is(cairn_resp_words_at(words, 2), "REPLACE"))
+        at = 3;
+    if (words->count != at + 1) {
+        cairn_resp_reply_error(resp, "ERR", "write FUNCTION LOAD [REPLACE] <.wasm>");
+        return;
+    }
+    cairn_resp_submit(resp, CAIRN_OP_DEPLOY, CAIRN_RESP_FORM_DEPLOYED, cairn_bytes(NULL, 0),
+                      cairn_resp_words_at(words, at));
+}
+
+static void list_functions(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes pattern = cairn_str("*");
+
+    for (uint32_t i = 2; i < words->count; i++) {
+        struct cairn_bytes word = cairn_resp_words_at(words, i);
+
+        if (cairn_resp_word_is(word, "LIBRARYNAME") && i + 1 < words->count) {
+            pattern = cairn_resp_words_at(words, ++i);
+        } else if (!cairn_resp_word_is(word, "WITHCODE")) { /* the code stays where it is */
+            cairn_resp_reply_error(resp, "ERR", "write FUNCTION LIST [LIBRARYNAME <pattern>]");
+            return;
+        }
+    }
+    cairn_resp_submit(resp, CAIRN_OP_TYPES, CAIRN_RESP_FORM_FUNCTIONS, pattern, cairn_bytes(NULL, 0));
+}
+
+static void run_function(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes sub = cairn_resp_words_at(words, 1);
+
+    if (cairn_resp_word_is(sub, "LOAD"))
+        load_function(resp, words);
+    else if (cairn_resp_word_is(sub, "LIST"))
+        list_functions(resp, words);
+    else if (cairn_resp_word_is(sub, "DELETE") && words->count == 3)
+        cairn_resp_submit(resp, CAIRN_OP_UNDEPLOY, CAIRN_RESP_FORM_OK, cairn_resp_words_at(words, 2),
+                          cairn_bytes(NULL, 0));
+    else
+        unknown_subcommand(resp, words);
+}
+
+/* One value of a list that the node made; a list's items are skipped. */
+static void skip(struct cairn_reader *r)
+{
+    uint64_t left = 1;
+
+    while (left-- > 0 && !r->bad)
+        left += cairn_value_read(r).count;
+}
+
+static struct cairn_bytes read_bytes(struct cairn_reader *r)
+{
+    return cairn_value_read(r).bytes;
+}
+
+/* [method, access, flags] */
+static void write_function(struct cairn_buf *to, int version, struct cairn_bytes type, struct cairn_reader *r)
+{
+    char name[160];
+    bool read_only = false;
+    struct cairn_bytes method;
+    uint64_t flags;
+
+    cairn_value_read(r);
+    method = read_bytes(r);
+    read_bytes(r);
+    for (flags = cairn_value_read(r).count; flags > 0 && !r->bad; flags--)
+        read_only |= cairn_bytes_equal(read_bytes(r), cairn_str("read-only"));
+    snprintf(name, sizeof name, "%.*s.%.*s", (int)type.size, (const char *)type.data, (int)method.size,
+             (const char *)method.data);
+    cairn_resp_map(to, version, 3);
+    cairn_resp_text(to, "name");
+    cairn_resp_text(to, name);
+    cairn_resp_text(to, "description");
+    cairn_resp_null(to, version);
+    cairn_resp_text(to, "flags");
+    cairn_resp_array(to, read_only ? 1 : 0);
+    if (read_only)
+        cairn_resp_text(to, "no-writes");
+}
+
+struct type_row {
+    struct cairn_bytes name, module;
+    struct cairn_reader methods; /* at the first */
+    uint64_t method_count;
+    bool told;
+};
+
+/* Types, as CAIRN_OP_TYPES gives them, become libraries and functions. */
+void cairn_resp_write_functions(struct cairn_buf *to, int version, struct cairn_bytes types, const char *pattern)
+{
+    struct cairn_reader r = cairn_reader(types);
+    uint64_t count = cairn_value_read(&r).count, libraries = 0;
+    struct type_row *rows = cairn_alloc_zeroed(count + 1, sizeof *rows);
+    struct cairn_buf text = {0};
+
+    for (uint64_t i = 0; i < count && !r.bad; i++) {
+        cairn_value_read(&r);
+        rows[i].name = read_bytes(&r);
+        rows[i].module = read_bytes(&r);
+        skip(&r); /* version */
+        skip(&r); /* fields */
+        rows[i].method_count = cairn_value_read(&r).count;
+        rows[i].methods = r;
+        for (uint64_t j = 0; j < rows[i].method_count; j++)
+            skip(&r);
+    }
+    for (uint64_t i = 0; i < count && !r.bad; i++) {
+        struct cairn_bytes module = rows[i].module;
+        uint64_t functions = 0;
+        char *name;
+        bool wanted;
+
+        if (rows[i].told)
+            continue;
+        name = cairn_bytes_dup(module);
+        wanted = cairn_resp_matches(pattern, name, true);
+        free(name);
+        if (!wanted)
+            continue;
+        for (uint64_t j = i; j < count; j++)
+            if (cairn_bytes_equal(rows[j].module, module))
+                functions += rows[j].method_count;
+        libraries++;
+        cairn_resp_map(&text, version, 3);
+        cairn_resp_text(&text, "library_name");
+        cairn_resp_bulk(&text, module);
+        cairn_resp_text(&text, "engine");
+        cairn_resp_text(&text, "WASM");
+        cairn_resp_text(&text, "functions");
+        cairn_resp_array(&text, functions);
+        for (uint64_t j = i; j < count; j++) {
+            if (!cairn_bytes_equal(rows[j].module, module))
+                continue;
+            rows[j].told = true;
+            for (uint64_t k = 0; k < rows[j].method_count; k++)
+                write_function(&text, version, rows[j].name, &rows[j].methods);
+        }
+    }
+    cairn_resp_array(to, libraries);
+    cairn_buf_add(to, text.data, text.size);
+    cairn_buf_done(&text);
+    free(rows);
+}
+
+/* --- COMMAND --- */
+
+static const struct command *find(struct cairn_bytes name)
+{
+    const struct command *command;
+
+    for (size_t i = 0; (command = command_at(i)); i++)
+        if (cairn_resp_word_is(name, command->name))
+            return command;
+    return NULL;
+}
+
+static bool is_call(const struct command *command)
+{
+    return strncmp(command->name, "fcall", 5) == 0;
+}
+
+static void write_command(struct cairn_buf *to, int version, const struct command *command)
+{
+    if (!command) {
+        cairn_resp_null(to, version);
+        return;
+    }
+    cairn_resp_array(to, 10);
+    cairn_resp_text(to, command->name);
+    cairn_resp_int(to, command->arity);
+    cairn_resp_array(to, is_call(command) ? 2 : 1); /* flags */
+    if (is_call(command))
+        cairn_resp_simple(to, "movablekeys");
+    cairn_resp_simple(to, is_call(command) ? (command->name[5] ? "readonly" : "write") : "fast");
+    for (int i = 0; i < 3; i++) /* first key, last key, step: keys are found by their number */
+        cairn_resp_int(to, 0);
+    cairn_resp_array(to, 0); /* categories */
+    cairn_resp_array(to, 0); /* tips */
+    cairn_resp_array(to, 0); /* key specifications */
+    cairn_resp_array(to, 0); /* subcommands */
+}
+
+static void write_doc(struct cairn_buf *to, int version, const struct command *command)
+{
+    cairn_resp_text(to, command->name);
+    cairn_resp_map(to, version, 3);
+    cairn_resp_text(to, "summary");
+    cairn_resp_text(to, command->summary);
+    cairn_resp_text(to, "since");
+    cairn_resp_text(to, "0.1.0");
+    cairn_resp_text(to, "group");
+    cairn_resp_text(to, is_call(command) || strcmp(command->name, "function") == 0 ? "scripting" : "connection");
+}
+
+static void command_docs(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_buf *to;
+    uint32_t known = 0;
+
+    for (uint32_t i = 2; i < words->count; i++)
+        known += find(cairn_resp_words_at(words, i)) != NULL;
+    to = begin(resp);
+    cairn_resp_map(to, resp->version, words->count == 2 ? count_commands() : known);
+    if (words->count == 2)
+        for (size_t i = 0; i < count_commands(); i++)
+            write_doc(to, resp->version, command_at(i));
+    for (uint32_t i = 2; i < words->count; i++)
+        if (find(cairn_resp_words_at(words, i)))
+            write_doc(to, resp->version, find(cairn_resp_words_at(words, i)));
+    end(resp);
+}
+
+static void run_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes sub = words->count > 1 ? cairn_resp_words_at(words, 1) : cairn_bytes(NULL, 0);
+    bool all = words->count == 1 || (words->count == 2 && cairn_resp_word_is(sub, "INFO"));
+    struct cairn_buf *to;
+
+    if (cairn_resp_word_is(sub, "DOCS")) {
+        command_docs(resp, words);
+        return;
+    }
+    if (!all && !cairn_resp_word_is(sub, "INFO") && !cairn_resp_word_is(sub, "COUNT") &&
+        !cairn_resp_word_is(sub, "LIST")) {
+        unknown_subcommand(resp, words);
+        return;
+    }
+    to = begin(resp);
+    if (cairn_resp_word_is(sub, "COUNT")) {
+        cairn_resp_int(to, (int64_t)count_commands());
+    } else if (cairn_resp_word_is(sub, "LIST")) {
+        cairn_resp_array(to, count_commands());
+        for (size_t i = 0; i < count_commands(); i++)
+            cairn_resp_text(to, command_at(i)->name);
+    } else if (all) {
+        cairn_resp_array(to, count_commands());
+        for (size_t i = 0; i < count_commands(); i++)
+            write_command(to, resp->version, command_at(i));
+    } else {
+        cairn_resp_array(to, words->count - 2);
+        for (uint32_t i = 2; i < words->count; i++)
+            write_command(to, resp->version, find(cairn_resp_words_at(words, i)));
+    }
+    end(resp);
+}
+
+/* --- the table --- */
+
+static void run_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    cairn_resp_fcall(resp, words, false);
+}
+
+static void run_fcall_ro(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    cairn_resp_fcall(resp, words, true);
+}
+
+static const struct command commands[] = {
+    {"auth", -2, "Refused: this node has no credentials", run_auth},
+    {"client", -2, "Names this connection and tells about it", cairn_resp_client},
+    {"command", -1, "Tells which commands there are", run_command},
+    {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config},
+    {"echo", 2, "Gives its argument back", run_echo},
+    {"fcall", -3, "Calls a method: FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...]", run_fcall},
+    {"fcall_ro", -3, "Calls a read-only method", run_fcall_ro},
+    {"function", -2, "Deploys, lists and removes modules: LOAD, LIST, DELETE", run_function},
+    {"hello", -1, "Chooses the version of the protocol", run_hello},
+    {"info", -1, "Tells about the node", cairn_resp_info},
+    {"ping", -1, "Answers", run_ping},
+    {"quit", -1, "Ends the connection", run_quit},
+    {"reset", 1, "Puts the connection back to its beginning", run_reset},
+    {"select", 2, "Chooses a database: there is only 0", run_select},
+};
+
+static size_t count_commands(void)
+{
+    return sizeof commands / sizeof commands[0];
+}
+
+static const struct command *command_at(size_t index)
+{
+    return index < count_commands() ? &commands[index] : NULL;
+}
+
+static void unknown_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes name = cairn_resp_words_at(words, 0);
+    struct cairn_buf args = {0};
+
+    /* A browser or a forwarder that speaks HTTP here is not a Redis client: what follows may be a
+     * body that somebody else chose. */
+    if (cairn_resp_word_is(name, "POST") || cairn_resp_word_is(name, "GET") || cairn_resp_word_is(name, "HOST:")) {
+        if (resp->parser.is_inline) {
+            cairn_resp_reply_error(resp, "ERR", "this port speaks RESP, not HTTP");
+            cairn_session_end(&resp->session);
+            return;
+        }
+    }
+    cairn_buf_str(&args, "");
+    for (uint32_t i = 1; i < words->count && args.size < 128; i++) {
+        struct cairn_bytes word = cairn_resp_words_at(words, i);
+
+        cairn_buf_printf(&args, "'%.*s' ", shown(word), (const char *)word.data);
+    }
+    cairn_resp_reply_error(resp, "ERR", "unknown command '%.*s', with args beginning with: %.*s", shown(name),
+                           (const char *)name.data, (int)args.size, (const char *)args.data);
+    cairn_buf_done(&args);
+}
+
+void cairn_resp_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    const struct command *command = find(cairn_resp_words_at(words, 0));
+
+    if (!command) {
+        unknown_command(resp, words);
+    } else if (command->arity > 0 ? words->count != (uint32_t)command->arity
+                                  : words->count < (uint32_t)-command->arity) {
+        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for '%s' command", command->name);
+    } else {
+        command->run(resp, words);
+    }
+}

@@ -1,0 +1,58 @@
+/* resp_internal.h - a Redis client's session and its commands; seen inside server/ only. */
+#ifndef CAIRN_SERVER_RESP_INTERNAL_H
+#define CAIRN_SERVER_RESP_INTERNAL_H
+
+#include "server/session_internal.h"
+
+struct cairn_resp_session {
+    struct cairn_session session; /* first */
+    struct cairn_resp_parser parser;
+    int version;                            /* 2 or 3 */
+    char *name, *library, *library_version; /* as the client says; NULL: not said */
+};
+
+/* What a request's value is turned into. */
+enum cairn_resp_form {
+    CAIRN_RESP_FORM_VALUE,
+    CAIRN_RESP_FORM_OK,        /* anything but an error is OK */
+    CAIRN_RESP_FORM_DEPLOYED,  /* a deploy's list: the module's name */
+    CAIRN_RESP_FORM_FUNCTIONS, /* a list of types: what FUNCTION LIST tells; slot->data is the pattern */
+};
+
+/* One command's words. */
+struct cairn_resp_words {
+    const struct cairn_resp_parser *parser;
+    struct cairn_bytes input;
+    uint32_t count;
+};
+
+static inline struct cairn_bytes cairn_resp_words_at(const struct cairn_resp_words *words, uint32_t index)
+{
+    return cairn_resp_word(words->parser, words->input, index);
+}
+
+/* True if the word is `text`, in any case. */
+bool cairn_resp_word_is(struct cairn_bytes word, const char *text);
+/* Shell-like pattern (* ? [...]), in any case if fold. */
+bool cairn_resp_matches(const char *pattern, const char *text, bool fold);
+
+/* A reply that needs nothing but text. */
+void cairn_resp_reply_error(struct cairn_resp_session *resp, const char *prefix, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void cairn_resp_reply_ok(struct cairn_resp_session *resp);
+
+void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only);
+/* Everything else. */
+void cairn_resp_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+
+/* Submits a request of `op`; name and body are copied. */
+void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,
+                       struct cairn_bytes name, struct cairn_bytes body);
+void cairn_resp_write_functions(struct cairn_buf *to, int version, struct cairn_bytes types, const char *pattern);
+
+/* resp_info.c */
+void cairn_resp_info(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_config(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_client(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+
+#endif

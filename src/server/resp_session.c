@@ -1,0 +1,236 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/resp_internal.h"
+
+static struct cairn_resp_session *resp_of(struct cairn_session *session)
+{
+    return cairn_container(session, struct cairn_resp_session, session);
+}
+
+/* --- replies --- */
+
+static void write_reply(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
+                        struct cairn_buf *to)
+{
+    struct cairn_resp_session *resp = resp_of(session);
+    struct cairn_reader r = cairn_reader(value);
+    struct cairn_value head = cairn_value_read(&r);
+
+    if (head.kind == CAIRN_VALUE_ERROR)
+        cairn_count(&session->front->stats.errors[CAIRN_FRONT_RESP], 1);
+    if (slot->form == CAIRN_RESP_FORM_VALUE || head.kind == CAIRN_VALUE_ERROR) {
+        if (!cairn_resp_value(to, resp->version, value))
+            cairn_resp_error(to, "CORRUPT", "the result is not a valid value");
+        return;
+    }
+    switch ((enum cairn_resp_form)slot->form) {
+    case CAIRN_RESP_FORM_VALUE:
+    case CAIRN_RESP_FORM_OK:
+        cairn_resp_simple(to, "OK");
+        break;
+    case CAIRN_RESP_FORM_DEPLOYED:
+        cairn_resp_bulk(to, head.count ? cairn_value_read(&r).bytes : cairn_bytes(NULL, 0));
+        break;
+    case CAIRN_RESP_FORM_FUNCTIONS:
+        cairn_resp_write_functions(to, resp->version, value, (const char *)slot->data.data);
+        break;
+    }
+}
+
+void cairn_resp_reply_error(struct cairn_resp_session *resp, const char *prefix, const char *format, ...)
+{
+    struct cairn_session *session = &resp->session;
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cairn_count(&session->front->stats.errors[CAIRN_FRONT_RESP], 1);
+    cairn_resp_error(cairn_session_reply_begin(session), prefix, text);
+    cairn_session_reply_end(session);
+}
+
+void cairn_resp_reply_ok(struct cairn_resp_session *resp)
+{
+    cairn_resp_simple(cairn_session_reply_begin(&resp->session), "OK");
+    cairn_session_reply_end(&resp->session);
+}
+
+/* --- requests --- */
+
+static struct cairn_bytes append(struct cairn_buf *data, struct cairn_bytes bytes)
+{
+    uint8_t *at = data->data + data->size; /* room was made before */
+
+    if (bytes.size)
+        memcpy(at, bytes.data, bytes.size);
+    data->size += bytes.size;
+    return cairn_bytes(at, bytes.size);
+}
+
+/* FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...] */
+void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only)
+{
+    struct cairn_bytes function, keys, word;
+    const uint8_t *dot;
+    struct cairn_slot *slot;
+    struct cairn_request *request;
+    struct cairn_buf *data;
+    size_t bytes = 0;
+    uint32_t first;
+
+    if (words->count < 3) {
+        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for '%s' command",
+                               read_only ? "fcall_ro" : "fcall");
+        return;
+    }
+    function = cairn_resp_words_at(words, 1);
+    keys = cairn_resp_words_at(words, 2);
+    if (keys.size != 1 || (keys.data[0] != '1' && keys.data[0] != '2')) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "the number of keys must be 1 (ID) or 2 (ID and an idempotency key)");
+        return;
+    }
+    first = 3 + (uint32_t)(keys.data[0] - '0'); /* the first argument's word */
+    if (words->count < first) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST", "fewer words than the number of keys says");
+        return;
+    }
+    dot = memchr(function.data, '.', function.size);
+    if (!dot) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST", "the function's name must be TYPE.METHOD");
+        return;
+    }
+
+    for (uint32_t i = 1; i < words->count; i++)
+        bytes += 4 + cairn_resp_words_at(words, i).size;
+    slot = cairn_slot_take(&resp->session);
+    data = &slot->data;
+    cairn_buf_reserve(data, bytes); /* so that what points into it stays */
+    request = &slot->request;
+    request->op = CAIRN_OP_INVOKE;
+    request->read_only = read_only;
+    function = append(data, function);
+    request->type = cairn_bytes(function.data, (size_t)(dot - cairn_resp_words_at(words, 1).data));
+    request->method = cairn_bytes(function.data + request->type.size + 1, function.size - request->type.size - 1);
+    request->id = append(data, cairn_resp_words_at(words, 3));
+    if (first == 5)
+        request->key = append(data, cairn_resp_words_at(words, 4));
+    request->args = cairn_bytes(data->data + data->size, 0);
+    for (uint32_t i = first; i < words->count; i++) {
+        word = cairn_resp_words_at(words, i);
+        cairn_put_u32(data->data + data->size, (uint32_t)word.size);
+        data->size += 4;
+        append(data, word);
+    }
+    request->args.size = (size_t)(data->data + data->size - request->args.data);
+    slot->form = CAIRN_RESP_FORM_VALUE;
+    cairn_slot_submit(slot);
+}
+
+void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,
+                       struct cairn_bytes name, struct cairn_bytes body)
+{
+    struct cairn_slot *slot = cairn_slot_take(&resp->session);
+
+    cairn_buf_reserve(&slot->data, name.size + body.size + 1);
+    slot->request.op = op;
+    slot->request.name = append(&slot->data, name);
+    cairn_buf_u8(&slot->data, 0); /* a pattern is read as a string */
+    slot->request.body = append(&slot->data, body);
+    slot->form = (uint8_t)form;
+    cairn_slot_submit(slot);
+}
+
+bool cairn_resp_word_is(struct cairn_bytes word, const char *text)
+{
+    return word.size == strlen(text) && strncasecmp((const char *)word.data, text, word.size) == 0;
+}
+
+static size_t parse(struct cairn_session *session, struct cairn_bytes input)
+{
+    struct cairn_resp_session *resp = resp_of(session);
+    struct cairn_front *front = session->front;
+    size_t used = 0;
+
+    while (used < input.size && session->state == CAIRN_SESSION_OPEN && !cairn_session_full(session)) {
+        struct cairn_resp_words words = {&resp->parser, {input.data + used, input.size - used}, 0};
+        struct cairn_bytes command;
+        struct cairn_err err;
+        size_t request_bytes = 0;
+        enum cairn_resp_result result =
+            cairn_resp_parse(&resp->parser, &front->resp_limits, words.input, &request_bytes, &err);
+
+        if (result == CAIRN_RESP_MORE)
+            break;
+        if (result == CAIRN_RESP_BAD) {
+            cairn_resp_reply_error(resp, "ERR", "%s", err.text);
+            cairn_session_end(session);
+            break;
+        }
+        used += request_bytes;
+        words.count = resp->parser.count;
+        if (words.count == 0)
+            continue;
+        cairn_session_count_request(session);
+        command = cairn_resp_words_at(&words, 0);
+        if (cairn_resp_word_is(command, "FCALL"))
+            cairn_resp_fcall(resp, &words, false);
+        else if (cairn_resp_word_is(command, "FCALL_RO"))
+            cairn_resp_fcall(resp, &words, true);
+        else
+            cairn_resp_command(resp, &words);
+    }
+    return used;
+}
+
+static size_t partial_bytes(const struct cairn_session *session)
+{
+    (void)session; /* a half received command is in the session's own buffer */
+    return 0;
+}
+
+static void timed_out(struct cairn_session *session)
+{
+    cairn_resp_reply_error(resp_of(session), "ERR", "Protocol error: the rest of the command did not come in time");
+}
+
+static void too_big(struct cairn_session *session)
+{
+    cairn_resp_reply_error(resp_of(session), "OVERLOADED", "no memory for a command this large now, try again");
+    cairn_session_end(session);
+}
+
+static void free_session(struct cairn_session *session)
+{
+    struct cairn_resp_session *resp = resp_of(session);
+
+    cairn_session_done(session);
+    cairn_resp_parser_done(&resp->parser);
+    free(resp->name);
+    free(resp->library);
+    free(resp->library_version);
+    free(resp);
+}
+
+static const struct cairn_session_ops ops = {
+    .protocol = CAIRN_FRONT_RESP,
+    .parse = parse,
+    .write = write_reply,
+    .partial_bytes = partial_bytes,
+    .timed_out = timed_out,
+    .too_big = too_big,
+    .free = free_session,
+};
+
+struct cairn_session *cairn_resp_session_open(struct cairn_front *front, void *owner)
+{
+    struct cairn_resp_session *resp = cairn_alloc_zeroed(1, sizeof *resp);
+
+    cairn_session_init(&resp->session, &ops, front, owner);
+    resp->version = 2;
+    return &resp->session;
+}

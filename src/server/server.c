@@ -1,0 +1,223 @@
+#include "server/server.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server/server_internal.h"
+
+enum { DRAIN_POLL_NS = 5000000 };
+
+static uint64_t or_default(uint64_t value, uint64_t otherwise)
+{
+    return value ? value : otherwise;
+}
+
+/* --- stopping: run's loop --- */
+
+static bool control_turn(void *context, uint64_t *ret_wait_ns)
+{
+    struct cairn_server *server = context;
+    uint64_t now_ms = cairn_loop_now_ms(server->loop);
+    int stage = atomic_load(&server->stage);
+
+    if (stage == CAIRN_SERVER_RUNNING && atomic_load(&server->stop_asked)) {
+        server->stop_by_ms = now_ms + server->options.stop_ms;
+        server->backend->drain(server->backend->context);
+        atomic_store(&server->stage, stage = CAIRN_SERVER_DRAINING);
+        for (uint32_t i = 0; i < server->options.workers; i++)
+            cairn_loop_wake(server->seats[i].loop);
+    }
+    if (stage == CAIRN_SERVER_DRAINING) {
+        server->finished_all = server->backend->admitted(server->backend->context) == 0;
+        if (server->finished_all || now_ms >= server->stop_by_ms) {
+            atomic_store(&server->stage, stage = CAIRN_SERVER_CLOSING);
+            for (uint32_t i = 0; i < server->options.workers; i++)
+                cairn_loop_wake(server->seats[i].loop);
+        } else {
+            *ret_wait_ns = DRAIN_POLL_NS;
+        }
+    }
+    if (stage == CAIRN_SERVER_CLOSING && atomic_load(&server->seats_ended) == server->options.workers)
+        cairn_loop_stop(server->loop);
+    return false;
+}
+
+static void on_signal(void *context, int number)
+{
+    struct cairn_server *server = context;
+
+    if (atomic_load(&server->stop_asked))
+        _exit(128 + number); /* asked twice: at once; the log makes it safe */
+    if (server->options.on_stopping)
+        server->options.on_stopping(server->options.context, number == SIGINT ? "interrupted" : "asked to end");
+    cairn_server_stop(server);
+}
+
+void cairn_server_stop(struct cairn_server *server)
+{
+    atomic_store(&server->stop_asked, true);
+    cairn_loop_wake(server->loop);
+}
+
+bool cairn_server_run(struct cairn_server *server)
+{
+    cairn_loop_run(server->loop);
+    for (uint32_t i = 0; i < server->options.workers; i++) {
+        pthread_join(server->seats[i].thread, NULL);
+        server->seats[i].started = false;
+    }
+    return server->finished_all;
+}
+
+/* --- starting --- */
+
+/* Binds one address for every worker. */
+static enum cairn_code bind_all(struct cairn_server *server, const char *text, uint16_t default_port, const char *flag,
+                                bool http, struct cairn_err *err)
+{
+    struct cairn_address address;
+    enum cairn_code code = cairn_address_parse(text, default_port, &address, err);
+
+    if (code != CAIRN_OK)
+        return cairn_while(err, "reading %s", flag);
+    if (!cairn_address_is_loopback(&address) && !server->options.insecure)
+        return cairn_fail(err, CAIRN_EACCES,
+                          "%s %s is not a loopback address, and this node has neither credentials nor encryption: "
+                          "anybody who reaches it could do anything; add --insecure if the network is trusted",
+                          flag, text);
+    for (uint32_t i = 0; i < server->options.workers; i++) {
+        code = cairn_port_bind(&address, i == 0, http ? &server->seats[i].http_fd : &server->seats[i].resp_fd, err);
+        if (code != CAIRN_OK)
+            return cairn_while(err, "reading %s", flag);
+    }
+    *(http ? &server->http : &server->resp) = address;
+    *(http ? &server->has_http : &server->has_resp) = true;
+    return CAIRN_OK;
+}
+
+static void about_metrics(void *context, struct cairn_buf *to)
+{
+    cairn_server_metrics(context, to);
+}
+
+enum cairn_code cairn_server_create(const struct cairn_server_options *options, struct cairn_server **ret_server,
+                                    struct cairn_err *err)
+{
+    struct cairn_server *server = cairn_alloc_zeroed(1, sizeof *server);
+    struct cairn_server_options *o = &server->options;
+    struct cairn_loop_options loop_options = {.turn = control_turn, .context = server, .read_bytes = 1};
+    enum cairn_code code;
+
+    assert(options->workers > 0 && options->clock);
+    *o = *options;
+    o->connections_max = (uint32_t)or_default(o->connections_max, 20000);
+    o->turn_ns = or_default(o->turn_ns, 250000);
+    o->partial_ms = (uint32_t)or_default(o->partial_ms, 30000);
+    o->stalled_ms = (uint32_t)or_default(o->stalled_ms, 60000);
+    o->http_idle_ms = (uint32_t)or_default(o->http_idle_ms, 600000);
+    o->stop_ms = (uint32_t)or_default(o->stop_ms, 10000);
+    server->seats = cairn_alloc_zeroed(o->workers, sizeof server->seats[0]);
+    for (uint32_t i = 0; i < o->workers; i++) {
+        server->seats[i].server = server;
+        server->seats[i].index = i;
+        server->seats[i].http_fd = server->seats[i].resp_fd = -1;
+        cairn_list_init(&server->seats[i].connections);
+    }
+    code = cairn_loop_create(&loop_options, &server->loop, err);
+    for (uint32_t i = 0; code == CAIRN_OK && i < o->workers; i++) {
+        loop_options = (struct cairn_loop_options){.turn = cairn_seat_turn, .context = &server->seats[i]};
+        code = cairn_loop_create(&loop_options, &server->seats[i].loop, err);
+    }
+    if (code == CAIRN_OK && !(o->http && strcmp(o->http, "off") == 0))
+        code = bind_all(server, o->http ? o->http : "127.0.0.1", CAIRN_HTTP_PORT, "--http", true, err);
+    if (code == CAIRN_OK && !(o->resp && strcmp(o->resp, "off") == 0))
+        code = bind_all(server, o->resp ? o->resp : "127.0.0.1", CAIRN_RESP_PORT, "--resp", false, err);
+    if (code != CAIRN_OK) {
+        cairn_server_destroy(server);
+        return code;
+    }
+    server->about = (struct cairn_front_about){
+        .http_port = server->has_http ? cairn_address_port(&server->http) : 0,
+        .resp_port = server->has_resp ? cairn_address_port(&server->resp) : 0,
+        .started_ms = o->clock->wall_ms(o->clock),
+        .sync = o->sync ? o->sync : "always",
+        .data = o->data ? o->data : "",
+        .connections_max = o->connections_max,
+        .loopback_only = !server->has_http || cairn_address_is_loopback(&server->http),
+        .metrics = about_metrics,
+        .totals = cairn_server_totals,
+        .context = server,
+    };
+    *ret_server = server;
+    return CAIRN_OK;
+}
+
+const struct cairn_address *cairn_server_http(const struct cairn_server *server)
+{
+    return server->has_http ? &server->http : NULL;
+}
+
+const struct cairn_address *cairn_server_resp(const struct cairn_server *server)
+{
+    return server->has_resp ? &server->resp : NULL;
+}
+
+void cairn_server_wake(void *context, uint32_t index)
+{
+    struct cairn_server *server = context;
+
+    cairn_loop_wake(server->seats[index].loop);
+}
+
+enum cairn_code cairn_server_start(struct cairn_server *server, const struct cairn_backend *backend,
+                                   struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    assert(backend->workers == server->options.workers && !server->backend);
+    server->backend = backend;
+    for (uint32_t i = 0; i < backend->workers; i++)
+        cairn_front_init(&server->seats[i].front, backend, i, server->options.clock, &server->options.limits,
+                         &server->about);
+    if (server->options.signals) {
+        code = cairn_loop_signal(server->loop, SIGTERM, on_signal, server, err);
+        if (code == CAIRN_OK)
+            code = cairn_loop_signal(server->loop, SIGINT, on_signal, server, err);
+    }
+    for (uint32_t i = 0; code == CAIRN_OK && i < backend->workers; i++)
+        code = cairn_seat_listen(&server->seats[i], err);
+    if (code != CAIRN_OK)
+        return code;
+    for (uint32_t i = 0; i < backend->workers; i++) {
+        if (pthread_create(&server->seats[i].thread, NULL, cairn_seat_main, &server->seats[i]) != 0)
+            abort(); /* a node that cannot start its few threads cannot work */
+        server->seats[i].started = true;
+    }
+    return CAIRN_OK;
+}
+
+struct cairn_server *cairn_server_destroy(struct cairn_server *server)
+{
+    if (!server)
+        return NULL;
+    for (uint32_t i = 0; i < server->options.workers; i++) {
+        struct cairn_seat *seat = &server->seats[i];
+
+        assert(!seat->started); /* run has returned, or start was never called */
+        cairn_listener_close(seat->http);
+        cairn_listener_close(seat->resp);
+        if (seat->http_fd >= 0)
+            close(seat->http_fd);
+        if (seat->resp_fd >= 0)
+            close(seat->resp_fd);
+        cairn_loop_destroy(seat->loop);
+        if (server->backend)
+            cairn_front_done(&seat->front);
+    }
+    cairn_loop_destroy(server->loop);
+    free(server->seats);
+    free(server);
+    return NULL;
+}

@@ -1,0 +1,56 @@
+/* server_internal.h - a server and its threads; seen inside server/ only. */
+#ifndef CAIRN_SERVER_SERVER_INTERNAL_H
+#define CAIRN_SERVER_SERVER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "io/loop.h"
+#include "server/server.h"
+
+/* RUNNING -> DRAINING (stop asked: admitted requests go on) -> CLOSING (replies are flushed, threads end) */
+enum cairn_server_stage { CAIRN_SERVER_RUNNING, CAIRN_SERVER_DRAINING, CAIRN_SERVER_CLOSING };
+
+/* One worker's thread. */
+struct cairn_seat {
+    struct cairn_server *server;
+    struct cairn_loop *loop;
+    struct cairn_front front;
+    pthread_t thread;
+    bool started;
+    uint32_t index;
+    int http_fd, resp_fd; /* bound, not yet listened at; -1: none */
+    struct cairn_listener *http, *resp;
+    struct cairn_link connections;
+    uint32_t connection_count;
+    uint64_t sweep_at_ms;
+    uint64_t close_by_ms; /* CLOSING: when connections are cut off; 0: not begun */
+};
+
+struct cairn_server {
+    struct cairn_server_options options;
+    struct cairn_front_about about;
+    const struct cairn_backend *backend;
+    struct cairn_address http, resp;
+    bool has_http, has_resp;
+    struct cairn_loop *loop; /* run's */
+    struct cairn_seat *seats;
+    uint64_t stop_by_ms;
+    bool finished_all;
+
+    /* Cross threads, each on its own: stop asked, stage for the seats, seats that have ended,
+     * connections of all seats. */
+    atomic_bool stop_asked;
+    atomic_int stage;
+    atomic_uint seats_ended;
+    atomic_uint connections;
+};
+
+/* listeners.c: one worker's thread, from its listeners to its last connection. */
+void *cairn_seat_main(void *seat);
+/* Starts to listen at the bound ports, before the thread runs. */
+enum cairn_code cairn_seat_listen(struct cairn_seat *seat, struct cairn_err *err);
+bool cairn_seat_turn(void *seat, uint64_t *ret_wait_ns);
+
+void cairn_server_totals(void *server, struct cairn_front_stats *ret_sums);
+
+#endif

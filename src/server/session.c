@@ -1,0 +1,470 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "server/session_internal.h"
+
+enum {
+    WINDOW_FIRST = 64,      /* commands under way until the size of the replies is known */
+    REPLY_LARGE = 16 << 10, /* replies beyond this make the window smaller ... */
+    WINDOW_BYTES = 4 << 20, /* ... so that about this much can be under way */
+    FREE_SLOTS_MAX = 4096,
+    SLOT_KEEPS_BYTES = 2 << 10, /* buffers beyond this are not kept */
+    SESSION_KEEPS_BYTES = 16 << 10,
+    OVERFLOW_FACTOR = 4,
+};
+
+static uint64_t or_default(uint64_t value, uint64_t otherwise)
+{
+    return value ? value : otherwise;
+}
+
+void cairn_front_init(struct cairn_front *front, const struct cairn_backend *backend, uint32_t index,
+                      struct cairn_clock *clock, const struct cairn_front_limits *limits,
+                      const struct cairn_front_about *about)
+{
+    struct cairn_front_limits *l = &front->limits;
+
+    memset(front, 0, sizeof *front);
+    front->backend = backend;
+    front->worker = backend->worker(backend->context, index);
+    front->clock = clock;
+    front->about = about;
+    front->index = index;
+    if (limits)
+        *l = *limits;
+    l->under_way = (uint32_t)or_default(l->under_way, 1024);
+    l->output_bytes = (uint32_t)or_default(l->output_bytes, 1 << 20);
+    l->bulk_bytes = (uint32_t)or_default(l->bulk_bytes, 33 << 20);
+    l->words = (uint32_t)or_default(l->words, 4096);
+    l->line_bytes = (uint32_t)or_default(l->line_bytes, 16 << 10);
+    l->header_bytes = (uint32_t)or_default(l->header_bytes, 32 << 10);
+    l->partial_bytes = (uint32_t)or_default(l->partial_bytes, 16 << 10);
+    l->input_bytes = or_default(l->input_bytes, 256 << 20);
+    l->output_bytes_all = or_default(l->output_bytes_all, 256 << 20);
+    front->resp_limits = (struct cairn_resp_limits){
+        .args_max = l->words,
+        .bulk_bytes_max = l->bulk_bytes,
+        .request_bytes_max = l->bulk_bytes + (1 << 20),
+        .inline_bytes_max = l->line_bytes,
+    };
+    cairn_list_init(&front->sessions);
+    cairn_list_init(&front->touched);
+}
+
+void cairn_front_done(struct cairn_front *front)
+{
+    struct cairn_link *link, *next;
+    struct cairn_slot *slot;
+
+    for (link = front->sessions.next; link != &front->sessions; link = next) {
+        struct cairn_session *session = cairn_container(link, struct cairn_session, link);
+
+        next = link->next;
+        assert(session->state == CAIRN_SESSION_CLOSED);
+        session->ops->free(session); /* its replies will never come */
+    }
+    while ((slot = front->free_slots)) {
+        front->free_slots = slot->next;
+        cairn_buf_done(&slot->data);
+        cairn_buf_done(&slot->reply);
+        free(slot);
+    }
+    cairn_buf_done(&front->scratch);
+}
+
+void cairn_session_init(struct cairn_session *session, const struct cairn_session_ops *ops, struct cairn_front *front,
+                        void *owner)
+{
+    session->ops = ops;
+    session->front = front;
+    session->owner = owner;
+    session->window = front->limits.under_way < WINDOW_FIRST ? front->limits.under_way : WINDOW_FIRST;
+    session->id = ++front->next_id * front->backend->workers + front->index; /* unique on the node */
+    session->opened_ms = front->clock->wall_ms(front->clock);
+    cairn_list_init(&session->touched);
+    cairn_list_push_back(&front->sessions, &session->link);
+    cairn_count(&front->stats.sessions[ops->protocol], 1);
+    cairn_count(&front->stats.sessions_total[ops->protocol], 1);
+}
+
+static void recount(size_t *counted, size_t now, uint64_t *sum)
+{
+    *sum = *sum - *counted + now;
+    *counted = now;
+}
+
+void cairn_session_done(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+    struct cairn_slot *slot;
+
+    recount(&session->in_counted, 0, &front->input_bytes);
+    recount(&session->out_counted, 0, &front->output_bytes);
+    while ((slot = session->first)) {
+        session->first = slot->next;
+        cairn_slot_give_back(front, slot);
+    }
+    cairn_list_remove(&session->link);
+    cairn_list_remove(&session->touched);
+    cairn_buf_done(&session->in);
+    cairn_buf_done(&session->out);
+    free(session->peer);
+}
+
+/* --- slots --- */
+
+struct cairn_slot *cairn_slot_take(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+    struct cairn_slot *slot = front->free_slots;
+
+    if (slot) {
+        front->free_slots = slot->next;
+        front->free_slot_count--;
+        memset(&slot->request, 0, sizeof slot->request);
+        slot->next = NULL;
+        slot->done = false;
+        slot->form = slot->flags = 0;
+    } else {
+        slot = cairn_alloc_zeroed(1, sizeof *slot);
+    }
+    slot->session = session;
+    slot->request.owner = slot;
+    return slot;
+}
+
+static void trim_buf(struct cairn_buf *buf, size_t keep)
+{
+    buf->size = 0;
+    if (buf->capacity > keep)
+        cairn_buf_done(buf);
+}
+
+void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot)
+{
+    if (front->free_slot_count >= FREE_SLOTS_MAX) {
+        cairn_buf_done(&slot->data);
+        cairn_buf_done(&slot->reply);
+        free(slot);
+        return;
+    }
+    trim_buf(&slot->data, SLOT_KEEPS_BYTES);
+    trim_buf(&slot->reply, SLOT_KEEPS_BYTES);
+    slot->session = NULL;
+    slot->next = front->free_slots;
+    front->free_slots = slot;
+    front->free_slot_count++;
+}
+
+static void queue(struct cairn_slot *slot)
+{
+    struct cairn_session *session = slot->session;
+
+    if (session->first)
+        session->last->next = slot;
+    else
+        session->first = slot;
+    session->last = slot;
+    session->queued++;
+}
+
+void cairn_session_touch(struct cairn_session *session)
+{
+    if (cairn_list_empty(&session->touched) && session->state != CAIRN_SESSION_CLOSED)
+        cairn_list_push_back(&session->front->touched, &session->touched);
+}
+
+/* The output has grown. */
+static void output_grew(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+    size_t unsent = session->out.size - session->out_sent;
+
+    recount(&session->out_counted, unsent, &front->output_bytes);
+    if (front->output_bytes > front->limits.output_bytes_all &&
+        unsent > (size_t)OVERFLOW_FACTOR * front->limits.output_bytes && !session->cut) {
+        /* Memory runs short, and this one has asked for far more than it takes. */
+        session->cut = true;
+        session->out.size = session->out_sent = 0;
+        recount(&session->out_counted, 0, &front->output_bytes);
+        cairn_count(&front->stats.overflowed, 1);
+        if (session->state == CAIRN_SESSION_OPEN)
+            session->state = CAIRN_SESSION_ENDING;
+    }
+    cairn_session_touch(session);
+}
+
+/* Moves the replies at the head of the queue to the output. */
+static void move_done(struct cairn_session *session)
+{
+    struct cairn_slot *slot;
+
+    while ((slot = session->first) && slot->done) {
+        session->first = slot->next;
+        session->queued--;
+        if (!session->cut)
+            cairn_buf_add(&session->out, slot->reply.data, slot->reply.size);
+        cairn_slot_give_back(session->front, slot);
+    }
+}
+
+static void size_window(struct cairn_session *session, size_t reply_bytes)
+{
+    if (reply_bytes > REPLY_LARGE) {
+        size_t window = WINDOW_BYTES / reply_bytes + 1;
+
+        if (window < session->window)
+            session->window = (uint32_t)window;
+    } else if (session->window < session->front->limits.under_way) {
+        session->window++;
+    }
+}
+
+static void on_reply(struct cairn_request *request, struct cairn_bytes value)
+{
+    struct cairn_slot *slot = request->owner;
+    struct cairn_session *session = slot->session;
+    size_t before;
+
+    session->under_way--;
+    slot->done = true;
+    if (session->state == CAIRN_SESSION_CLOSED) {
+        if (session->under_way == 0)
+            session->ops->free(session);
+        return;
+    }
+    if (slot == session->first) {
+        before = session->out.size;
+        session->ops->write(session, slot, value, &session->out);
+        size_window(session, session->out.size - before);
+        if (session->cut)
+            session->out.size = session->out_sent = 0;
+        session->first = slot->next;
+        session->queued--;
+        cairn_slot_give_back(session->front, slot);
+        if (session->first)
+            move_done(session);
+        output_grew(session);
+    } else {
+        session->ops->write(session, slot, value, &slot->reply);
+        size_window(session, slot->reply.size);
+    }
+}
+
+void cairn_slot_submit(struct cairn_slot *slot)
+{
+    struct cairn_session *session = slot->session;
+    struct cairn_front *front = session->front;
+
+    slot->request.reply = on_reply;
+    queue(slot);
+    session->under_way++;
+    front->submitted++;
+    front->backend->submit(front->worker, &slot->request);
+}
+
+struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)
+{
+    struct cairn_slot *slot;
+
+    if (!session->first)
+        return &session->out;
+    slot = cairn_slot_take(session);
+    slot->done = true;
+    queue(slot);
+    return &slot->reply;
+}
+
+void cairn_session_reply_end(struct cairn_session *session)
+{
+    output_grew(session);
+}
+
+/* --- input and output --- */
+
+bool cairn_session_full(const struct cairn_session *session)
+{
+    return session->queued >= session->window ||
+           session->out.size - session->out_sent >= session->front->limits.output_bytes;
+}
+
+/* Parses and returns how much of `bytes` is done with. */
+static size_t parse(struct cairn_session *session, struct cairn_bytes bytes)
+{
+    size_t used = session->ops->parse(session, bytes);
+
+    assert(used <= bytes.size);
+    if (session->state != CAIRN_SESSION_OPEN)
+        return bytes.size; /* whatever follows is not for us */
+    session->stalled = used < bytes.size && cairn_session_full(session);
+    if (session->input_is_over && !session->stalled)
+        cairn_session_end(session);
+    return used;
+}
+
+static void input_changed(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+    size_t size = session->in.size;
+
+    if (size == 0 && session->in.capacity > 1024)
+        cairn_buf_done(&session->in);
+    recount(&session->in_counted, size > front->limits.partial_bytes ? size : 0, &front->input_bytes);
+    if (session->in_counted && front->input_bytes > front->limits.input_bytes && !session->stalled &&
+        session->state == CAIRN_SESSION_OPEN) {
+        cairn_count(&front->stats.overflowed, 1);
+        session->ops->too_big(session);
+    }
+}
+
+void cairn_session_input(struct cairn_session *session, struct cairn_bytes bytes)
+{
+    size_t used;
+
+    assert(session->state != CAIRN_SESSION_CLOSED);
+    if (session->state != CAIRN_SESSION_OPEN)
+        return;
+    cairn_count(&session->front->stats.bytes_in, bytes.size);
+    if (session->in.size == 0) {
+        used = parse(session, bytes);
+        if (used == bytes.size)
+            return;
+        cairn_buf_add(&session->in, bytes.data + used, bytes.size - used);
+    } else {
+        cairn_buf_add(&session->in, bytes.data, bytes.size);
+        if (!session->stalled)
+            cairn_buf_consume(&session->in, parse(session, cairn_buf_bytes(&session->in)));
+    }
+    input_changed(session);
+}
+
+struct cairn_session *cairn_front_next(struct cairn_front *front)
+{
+    struct cairn_link *link = cairn_list_pop_front(&front->touched);
+    struct cairn_session *session;
+
+    if (!link)
+        return NULL;
+    session = cairn_container(link, struct cairn_session, touched);
+    if (session->stalled && session->state == CAIRN_SESSION_OPEN && !cairn_session_full(session)) {
+        cairn_buf_consume(&session->in, parse(session, cairn_buf_bytes(&session->in)));
+        input_changed(session);
+        cairn_list_remove(&session->touched); /* the owner looks at it right now */
+    }
+    return session;
+}
+
+void cairn_session_end(struct cairn_session *session)
+{
+    if (session->state == CAIRN_SESSION_OPEN)
+        session->state = CAIRN_SESSION_ENDING;
+    cairn_session_touch(session);
+}
+
+void cairn_session_input_ended(struct cairn_session *session)
+{
+    if (session->stalled && session->state == CAIRN_SESSION_OPEN)
+        session->input_is_over = true; /* whole commands wait to be parsed */
+    else
+        cairn_session_end(session);
+}
+
+struct cairn_bytes cairn_session_output(const struct cairn_session *session)
+{
+    return cairn_bytes(session->out.data + session->out_sent, session->out.size - session->out_sent);
+}
+
+void cairn_session_sent(struct cairn_session *session, size_t bytes)
+{
+    struct cairn_front *front = session->front;
+
+    session->out_sent += bytes;
+    assert(session->out_sent <= session->out.size);
+    cairn_count(&front->stats.bytes_out, bytes);
+    if (session->out_sent == session->out.size) {
+        session->out_sent = 0;
+        trim_buf(&session->out, SESSION_KEEPS_BYTES);
+    }
+    if (session->out_counted)
+        recount(&session->out_counted, session->out.size - session->out_sent, &front->output_bytes);
+    if (session->stalled && !cairn_session_full(session))
+        cairn_session_touch(session);
+}
+
+bool cairn_session_reads(const struct cairn_session *session)
+{
+    return session->state == CAIRN_SESSION_OPEN && !session->stalled && !session->input_is_over &&
+           !cairn_session_full(session);
+}
+
+bool cairn_session_over(const struct cairn_session *session)
+{
+    return session->cut ||
+           (session->state == CAIRN_SESSION_ENDING && session->queued == 0 && session->out_sent == session->out.size);
+}
+
+size_t cairn_session_partial_bytes(const struct cairn_session *session)
+{
+    if (session->state != CAIRN_SESSION_OPEN || session->stalled)
+        return 0;
+    return session->in.size + session->ops->partial_bytes(session);
+}
+
+uint32_t cairn_session_requests(const struct cairn_session *session)
+{
+    return session->requests;
+}
+
+bool cairn_session_idle(const struct cairn_session *session)
+{
+    return session->queued == 0 && session->out_sent == session->out.size;
+}
+
+void *cairn_session_owner(const struct cairn_session *session)
+{
+    return session->owner;
+}
+
+enum cairn_front_protocol cairn_session_protocol(const struct cairn_session *session)
+{
+    return session->ops->protocol;
+}
+
+void cairn_session_timed_out(struct cairn_session *session)
+{
+    cairn_count(&session->front->stats.timed_out, 1);
+    session->ops->timed_out(session);
+    cairn_session_end(session);
+}
+
+void cairn_session_finish(struct cairn_session *session)
+{
+    cairn_session_end(session);
+}
+
+void cairn_session_trim(struct cairn_session *session)
+{
+    if (session->in.size == 0)
+        cairn_buf_done(&session->in);
+    if (session->out.size == 0)
+        cairn_buf_done(&session->out);
+}
+
+void cairn_session_name_peer(struct cairn_session *session, const char *peer)
+{
+    free(session->peer);
+    session->peer = cairn_bytes_dup(cairn_str(peer));
+}
+
+void cairn_session_close(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+
+    assert(session->state != CAIRN_SESSION_CLOSED);
+    session->state = CAIRN_SESSION_CLOSED;
+    session->owner = NULL;
+    cairn_list_remove(&session->touched);
+    atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->protocol], 1, memory_order_relaxed);
+    if (session->under_way == 0)
+        session->ops->free(session);
+}

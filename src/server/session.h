@@ -1,0 +1,138 @@
+/* session.h - one client's conversation: bytes in, requests out; replies in, bytes out in the
+ * order of the commands.  No sockets: the listeners drive it, and so can a simulator.
+ *
+ *   bytes -> cairn_session_input -> [protocol] -> slot -> backend.submit
+ *   reply -> slot -> output, as soon as every earlier slot has its reply
+ *
+ * A slot is one command's place in the order of replies.  In the common case the oldest slot
+ * is answered first and its reply is written straight into the output.
+ *
+ * Flow control: a session stops taking input (cairn_session_reads is false) while too many
+ * commands are under way or too much output waits.  How many commands may be under way
+ * shrinks with the size of the replies, so that a client that asks for a thousand large
+ * results does not make the node hold them all.
+ *
+ * The owner calls cairn_front_next after the worker has run, until it returns NULL, and for each
+ * session: takes output (cairn_session_output, cairn_session_sent), closes it when
+ * cairn_session_over, and reads from the client or not as cairn_session_reads says.
+ *
+ * Threads: a front and its sessions belong to one worker's thread; stats and `draining` are atomics.
+ * Layer: server; uses proto, and object through backend.h. */
+#ifndef CAIRN_SERVER_SESSION_H
+#define CAIRN_SERVER_SESSION_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "io/clock.h"
+#include "proto/resp.h"
+#include "server/backend.h"
+
+struct cairn_session;
+struct cairn_slot;
+
+/* 0 in any member means its default. */
+struct cairn_front_limits {
+    uint32_t under_way;        /* commands of one session: 1024 */
+    uint32_t output_bytes;     /* unsent, of one session, before its input waits: 1 MiB */
+    uint32_t bulk_bytes;       /* one word of a command; a request's body: 33 MiB */
+    uint32_t words;            /* of one command: 4096 */
+    uint32_t line_bytes;       /* inline commands; a request's target: 16 KiB */
+    uint32_t header_bytes;     /* all headers of a request: 32 KiB */
+    uint32_t partial_bytes;    /* of a half received request, before it draws on input_bytes: 16 KiB */
+    uint64_t input_bytes;      /* half received requests of all sessions of a worker: 256 MiB */
+    uint64_t output_bytes_all; /* unsent output of a worker; beyond, sessions that let much wait are closed: 256 MiB */
+};
+
+struct cairn_front_stats {
+    atomic_uint_least64_t sessions[2], sessions_total[2]; /* CAIRN_FRONT_RESP, _HTTP */
+    atomic_uint_least64_t requests[2], errors[2];         /* commands; replies that are errors */
+    atomic_uint_least64_t bytes_in, bytes_out;
+    atomic_uint_least64_t refused;               /* connections over the bound */
+    atomic_uint_least64_t timed_out, overflowed; /* sessions closed for it */
+};
+
+enum cairn_front_protocol { CAIRN_FRONT_RESP, CAIRN_FRONT_HTTP };
+
+/* What does not change while the node runs, for INFO, CONFIG GET and the like. */
+struct cairn_front_about {
+    uint16_t http_port, resp_port;
+    uint64_t started_ms; /* wall clock */
+    const char *sync;    /* as given to --sync */
+    const char *data;    /* the data folder */
+    uint32_t connections_max;
+    bool loopback_only; /* HTTP listens on the loopback only */
+    /* Appends every front's metrics and the process's; any thread. */
+    void (*metrics)(void *context, struct cairn_buf *to);
+    void (*totals)(void *context, struct cairn_front_stats *ret_sums);
+    void *context;
+};
+
+/* What the sessions of one worker share. */
+struct cairn_front {
+    const struct cairn_backend *backend;
+    struct cairn_worker *worker;
+    struct cairn_clock *clock;
+    const struct cairn_front_about *about;
+    struct cairn_front_limits limits;
+    struct cairn_resp_limits resp_limits;
+    uint32_t index;
+
+    struct cairn_link sessions; /* all */
+    struct cairn_link touched;  /* those that the owner should look at */
+    struct cairn_slot *free_slots;
+    uint32_t free_slot_count;
+    uint64_t input_bytes, output_bytes; /* held by all sessions */
+    uint64_t next_id;
+    struct cairn_buf scratch;
+    uint64_t submitted; /* counts submissions, so that the owner sees whether there were new ones */
+    char date[32];      /* HTTP's, of date_s */
+    uint64_t date_s;
+    struct cairn_front_stats stats;
+    atomic_bool draining; /* the node is stopping */
+};
+
+/* limits may be NULL. */
+void cairn_front_init(struct cairn_front *front, const struct cairn_backend *backend, uint32_t index,
+                      struct cairn_clock *clock, const struct cairn_front_limits *limits,
+                      const struct cairn_front_about *about);
+/* All sessions are closed, and the backend will not reply any more. */
+void cairn_front_done(struct cairn_front *front);
+
+/* The next session that has output, is over, or may read again; NULL when there is none. */
+struct cairn_session *cairn_front_next(struct cairn_front *front);
+
+struct cairn_session *cairn_resp_session_open(struct cairn_front *front, void *owner);
+struct cairn_session *cairn_http_session_open(struct cairn_front *front, void *owner);
+
+/* The bytes are borrowed for the call. */
+void cairn_session_input(struct cairn_session *session, struct cairn_bytes bytes);
+/* The client will send nothing more: what it asked for is still answered. */
+void cairn_session_input_ended(struct cairn_session *session);
+
+/* Unsent output; valid until the session is used again. */
+struct cairn_bytes cairn_session_output(const struct cairn_session *session);
+void cairn_session_sent(struct cairn_session *session, size_t bytes);
+bool cairn_session_reads(const struct cairn_session *session);
+/* Everything is sent and nothing will follow. */
+bool cairn_session_over(const struct cairn_session *session);
+/* Bytes of a request whose rest has not arrived; 0: none. */
+size_t cairn_session_partial_bytes(const struct cairn_session *session);
+/* Counts whole requests. */
+uint32_t cairn_session_requests(const struct cairn_session *session);
+/* Nothing is under way and nothing waits to be sent. */
+bool cairn_session_idle(const struct cairn_session *session);
+void *cairn_session_owner(const struct cairn_session *session);
+enum cairn_front_protocol cairn_session_protocol(const struct cairn_session *session);
+/* The client took too long over a request: tells it so where the protocol can, then ends. */
+void cairn_session_timed_out(struct cairn_session *session);
+/* The node is stopping: takes no more input, is over after the replies under way. */
+void cairn_session_finish(struct cairn_session *session);
+/* Gives memory back that an idle session does not need. */
+void cairn_session_trim(struct cairn_session *session);
+/* For CLIENT LIST; copied. */
+void cairn_session_name_peer(struct cairn_session *session, const char *peer);
+/* Replies under way will be dropped.  The session is not to be used any more. */
+void cairn_session_close(struct cairn_session *session);
+
+#endif

@@ -1,0 +1,97 @@
+/* session_internal.h - what the protocols' sessions share; seen inside server/ only. */
+#ifndef CAIRN_SERVER_SESSION_INTERNAL_H
+#define CAIRN_SERVER_SESSION_INTERNAL_H
+
+#include "server/session.h"
+
+/*      OPEN ---> ENDING ---> CLOSED
+ *        \_____________________/
+ * OPEN takes input.  ENDING takes none; it is over when every reply is sent.  CLOSED has lost its
+ * owner and lives only until its requests under way have been answered. */
+enum cairn_session_state { CAIRN_SESSION_OPEN, CAIRN_SESSION_ENDING, CAIRN_SESSION_CLOSED };
+
+/* A command's place in the order of replies. */
+struct cairn_slot {
+    struct cairn_request request; /* request.owner is the slot */
+    struct cairn_session *session;
+    struct cairn_slot *next;
+    bool done;             /* `reply` is whole and waits for earlier ones */
+    uint8_t form;          /* the protocol's: what the value is turned into */
+    uint8_t flags;         /* the protocol's */
+    struct cairn_buf data; /* the request's bytes */
+    struct cairn_buf reply;
+};
+
+struct cairn_session_ops {
+    enum cairn_front_protocol protocol;
+    /* Parses and submits what is whole in `input`, until it ends, the session is full or ending;
+     * returns the bytes used.  Unused bytes come again, with more behind them. */
+    size_t (*parse)(struct cairn_session *session, struct cairn_bytes input);
+    /* Writes the reply of a slot's request. */
+    void (*write)(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
+                  struct cairn_buf *to);
+    size_t (*partial_bytes)(const struct cairn_session *session); /* besides session->in */
+    void (*timed_out)(struct cairn_session *session);
+    void (*too_big)(struct cairn_session *session); /* no memory for half requests: tells, ends */
+    void (*free)(struct cairn_session *session);    /* the protocol's part and the session itself */
+};
+
+/* Begins every protocol's session. */
+struct cairn_session {
+    const struct cairn_session_ops *ops;
+    struct cairn_front *front;
+    void *owner;
+    struct cairn_link link, touched;
+    struct cairn_slot *first, *last; /* oldest command without a sent reply first */
+    uint32_t queued;                 /* slots */
+    uint32_t under_way;              /* slots whose request has not been answered */
+    uint32_t window;                 /* how many slots there may be now */
+    enum cairn_session_state state;
+    bool stalled;        /* stopped parsing because it was full */
+    bool input_is_over;  /* the client has sent all, and some of it is stalled */
+    bool cut;            /* gave up: what is unsent stays unsent */
+    struct cairn_buf in; /* not parsed yet */
+    struct cairn_buf out;
+    size_t out_sent;                /* of out */
+    size_t out_counted, in_counted; /* in the front's sums */
+    uint32_t requests;
+    uint64_t id, opened_ms;
+    char *peer;
+};
+
+void cairn_session_init(struct cairn_session *session, const struct cairn_session_ops *ops, struct cairn_front *front,
+                        void *owner);
+/* The common part's memory. */
+void cairn_session_done(struct cairn_session *session);
+
+/* True when no further command may be parsed now. */
+bool cairn_session_full(const struct cairn_session *session);
+
+/* A slot that is not in the queue yet; request zeroed, data and reply empty. */
+struct cairn_slot *cairn_slot_take(struct cairn_session *session);
+void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot);
+/* Queues the slot and submits its request. */
+void cairn_slot_submit(struct cairn_slot *slot);
+
+/* Where to write the reply to a command that needs no request: the output itself, or a queued
+ * slot when earlier replies are missing.  end must follow. */
+struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session);
+void cairn_session_reply_end(struct cairn_session *session);
+
+/* Takes no more input; over when the replies are sent. */
+void cairn_session_end(struct cairn_session *session);
+void cairn_session_touch(struct cairn_session *session);
+
+static inline void cairn_count(atomic_uint_least64_t *counter, uint64_t more)
+{
+    /* One thread writes, others only look: no locked instruction is needed. */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+}
+
+static inline void cairn_session_count_request(struct cairn_session *session)
+{
+    session->requests++;
+    cairn_count(&session->front->stats.requests[session->ops->protocol], 1);
+}
+
+#endif
