@@ -76,7 +76,7 @@ void cairn_sim_clock_init(struct cairn_sim_clock *sim, uint64_t seed)
 {
     *sim = (struct cairn_sim_clock){
         .clock = {sim_monotonic_ns, sim_wall_ms, sim_entropy},
-        .now_ns = 1000000000u,             /* so that 0 can mean "never" */
+        .now_ns = 1000000000u,            /* so that 0 can mean "never" */
         .wall_offset_ms = 1700000000000u, /* November 2023 */
         .state = seed,
     };

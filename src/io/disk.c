@@ -9,8 +9,8 @@ struct cairn_disk *cairn_disk_close(struct cairn_disk *disk)
     return disk ? disk->ops->close_disk(disk) : NULL;
 }
 
-enum cairn_code cairn_disk_read_file(struct cairn_disk *disk, const char *path, size_t max_bytes,
-                                     struct cairn_buf *to, struct cairn_err *err)
+enum cairn_code cairn_disk_read_file(struct cairn_disk *disk, const char *path, size_t max_bytes, struct cairn_buf *to,
+                                     struct cairn_err *err)
 {
     struct cairn_file *file = NULL;
     uint64_t size;

@@ -205,8 +205,7 @@ static bool is_plain(int folder_fd, const struct dirent *entry)
 }
 
 static enum cairn_code posix_list(struct cairn_disk *disk, const char *path,
-                                  void (*visit)(void *context, const char *name), void *context,
-                                  struct cairn_err *err)
+                                  void (*visit)(void *context, const char *name), void *context, struct cairn_err *err)
 {
     char **names = NULL;
     size_t count = 0, capacity = 0;
@@ -287,7 +286,7 @@ static struct cairn_disk *posix_close_disk(struct cairn_disk *disk)
 }
 
 static const struct cairn_disk_ops posix_ops = {
-    posix_open,   posix_read_at,  posix_write_at, posix_sync, posix_size, posix_close, posix_rename,
+    posix_open,   posix_read_at,  posix_write_at, posix_sync, posix_size, posix_close,      posix_rename,
     posix_remove, posix_make_dir, posix_sync_dir, posix_list, posix_lock, posix_close_disk,
 };
 

@@ -457,8 +457,8 @@ static enum cairn_code enter_file(struct cairn_file *file, const char *what, str
     return code;
 }
 
-static enum cairn_code sim_open(struct cairn_disk *disk, const char *path, unsigned flags,
-                                struct cairn_file **ret_file, struct cairn_err *err)
+static enum cairn_code sim_open(struct cairn_disk *disk, const char *path, unsigned flags, struct cairn_file **ret_file,
+                                struct cairn_err *err)
 {
     struct sim_disk *sim = disk_of(disk);
     enum cairn_code code = enter(sim, "open", path, err);
@@ -708,7 +708,7 @@ static struct cairn_disk *sim_close_disk(struct cairn_disk *disk)
 }
 
 static const struct cairn_disk_ops sim_ops = {
-    sim_open,   sim_read_at,  sim_write_at, sim_sync, sim_size, sim_close, sim_rename,
+    sim_open,   sim_read_at,  sim_write_at, sim_sync, sim_size, sim_close,      sim_rename,
     sim_remove, sim_make_dir, sim_sync_dir, sim_list, sim_lock, sim_close_disk,
 };
 

@@ -301,9 +301,12 @@ static void test_replace_is_atomic(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_posix), cmocka_unit_test(test_sim),
-        cmocka_unit_test(test_crash), cmocka_unit_test(test_tear),
-        cmocka_unit_test(test_planned_failures), cmocka_unit_test(test_replace_is_atomic),
+        cmocka_unit_test(test_posix),
+        cmocka_unit_test(test_sim),
+        cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_tear),
+        cmocka_unit_test(test_planned_failures),
+        cmocka_unit_test(test_replace_is_atomic),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
