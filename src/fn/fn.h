@@ -38,14 +38,14 @@ bool cairn_name_valid(struct cairn_bytes name);
 
 struct cairn_fn_options {
     struct cairn_clock *clock;
-    struct cairn_disk *cache_disk;     /* where compiled modules are kept; NULL: nowhere */
-    const char *cache_dir;             /* below its root */
-    uint64_t memory_bytes_max;         /* of one instance; 0: 16 MiB */
-    uint64_t module_bytes_max;         /* 0: 32 MiB */
-    uint32_t workers;                  /* how many struct cairn_fn_worker there will be */
-    uint32_t fibers_per_worker;        /* instances that can wait or be set aside at once; 0: 512 */
-    uint64_t slice_ns;                 /* 0: 1 ms */
-    bool deterministic;                /* simulation: slices and CPU time by fuel, no ticker thread */
+    struct cairn_disk *cache_disk; /* where compiled modules are kept; NULL: nowhere */
+    const char *cache_dir;         /* below its root */
+    uint64_t memory_bytes_max;     /* of one instance; 0: 16 MiB */
+    uint64_t module_bytes_max;     /* 0: 32 MiB */
+    uint32_t workers;              /* how many struct cairn_fn_worker there will be */
+    uint32_t fibers_per_worker;    /* instances that can wait or be set aside at once; 0: 512 */
+    uint64_t slice_ns;             /* 0: 1 ms */
+    bool deterministic;            /* simulation: slices and CPU time by fuel, no ticker thread */
 };
 
 struct cairn_fn;
@@ -80,7 +80,7 @@ struct cairn_type_decl {
 
 /* Immutable once compiled. */
 struct cairn_module {
-    char *name; /* from cairn.types */
+    char *name;                       /* from cairn.types */
     uint8_t hash[CAIRN_SHA256_BYTES]; /* of the .wasm */
     struct cairn_type_decl *types;
     size_t type_count;
@@ -125,8 +125,8 @@ struct cairn_host_ops {
     enum cairn_code (*list_count)(void *run, uint32_t field, uint64_t *ret_count, struct cairn_err *err);
     enum cairn_code (*list_push)(void *run, uint32_t field, struct cairn_bytes value, struct cairn_err *err);
     /* index counts from the oldest entry, 0.. */
-    enum cairn_code (*list_set)(void *run, uint32_t field, uint64_t index, struct cairn_bytes value,
-                                bool *ret_found, struct cairn_err *err);
+    enum cairn_code (*list_set)(void *run, uint32_t field, uint64_t index, struct cairn_bytes value, bool *ret_found,
+                                struct cairn_err *err);
     enum cairn_code (*list_get)(void *run, uint32_t field, uint64_t index, struct cairn_bytes *ret_value,
                                 bool *ret_found, struct cairn_err *err);
     /* Removes up to `count` entries from the front (oldest) or the back; at most 4096 a call. */

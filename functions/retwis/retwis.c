@@ -1,0 +1,158 @@
+/* ReTwis: users follow each other and read what they post.
+ *
+ * A post is a tuple [author, milliseconds, text].  It goes into the author's own posts and timeline, and is delivered
+ * to every follower; timelines are in order of arrival and keep the newest 100. */
+#include <cairn/guest.h>
+
+enum { TIMELINE_MAX = 100, READ_DEFAULT = 10, READ_MAX = 1000 };
+
+CAIRN_MODULE(retwis);
+CAIRN_TYPE(User);
+CAIRN_VALUE(User, profile);
+CAIRN_LIST(User, posts);
+CAIRN_LIST(User, timeline);
+CAIRN_MAP(User, following); /* keys are ids, values empty */
+CAIRN_MAP(User, followers);
+CAIRN_MAP(User, blocked);
+
+static const struct cairn_bytes nothing;
+
+static void add_to_timeline(struct cairn_bytes post)
+{
+    uint64_t count;
+
+    cairn_list_push(User_timeline, post);
+    count = cairn_list_count(User_timeline);
+    if (count > TIMELINE_MAX)
+        cairn_list_drop_oldest(User_timeline, count - TIMELINE_MAX);
+}
+
+/* Newest first; the number is the first argument. */
+static void read_list(struct cairn_list_field list)
+{
+    int64_t n = cairn_arg_int_or(0, READ_DEFAULT);
+
+    if (n < 0 || n > READ_MAX) {
+        cairn_fail("bad_argument", "the number of entries must be from 0 to 1000");
+        return;
+    }
+    cairn_result_newest(list, 0, (uint32_t)n);
+}
+
+/* Calls whom.METHOD(self) and hands its error on; true if there was none. */
+static bool tell(struct cairn_bytes whom, const char *method)
+{
+    struct cairn_args args = {0};
+    struct cairn_outcome outcome;
+
+    cairn_args_add(&args, cairn_self_id());
+    outcome = cairn_wait(cairn_call("User", whom, method, &args));
+    if (!outcome.ok)
+        cairn_fail(cairn_text("%b", outcome.code), cairn_text("%b", outcome.message));
+    return outcome.ok;
+}
+
+CAIRN_METHOD(User, create, CAIRN_PUBLIC)
+{
+    cairn_set(User_profile, cairn_arg(0));
+}
+
+CAIRN_METHOD(User, profile, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
+{
+    struct cairn_bytes name;
+
+    if (cairn_get(User_profile, &name))
+        cairn_result_bytes(name);
+}
+
+CAIRN_METHOD(User, follow, CAIRN_PUBLIC)
+{
+    struct cairn_bytes whom = cairn_arg(0);
+
+    if (cairn_equal(whom, cairn_self_id())) {
+        cairn_fail("bad_argument", "nobody follows themselves");
+        return;
+    }
+    cairn_map_set(User_following, whom, nothing);
+    if (tell(whom, "add_follower"))
+        cairn_result_int(1);
+}
+
+CAIRN_METHOD(User, unfollow, CAIRN_PUBLIC)
+{
+    struct cairn_bytes whom = cairn_arg(0);
+    bool followed = cairn_map_remove(User_following, whom);
+
+    if (tell(whom, "remove_follower"))
+        cairn_result_int(followed);
+}
+
+CAIRN_METHOD(User, add_follower, CAIRN_INTERNAL)
+{
+    struct cairn_bytes who = cairn_arg(0);
+
+    if (cairn_map_has(User_blocked, who)) {
+        cairn_fail("blocked", "this user does not want to be followed by you");
+        return;
+    }
+    cairn_map_set(User_followers, who, nothing);
+}
+
+CAIRN_METHOD(User, remove_follower, CAIRN_INTERNAL)
+{
+    cairn_map_remove(User_followers, cairn_arg(0));
+}
+
+/* Who is blocked gets no later post: the posts that are on their way were made before. */
+CAIRN_METHOD(User, block, CAIRN_PUBLIC)
+{
+    struct cairn_bytes whom = cairn_arg(0);
+
+    cairn_map_set(User_blocked, whom, nothing);
+    cairn_map_remove(User_followers, whom);
+}
+
+/* Returns to how many followers the post was delivered. */
+CAIRN_METHOD(User, post, CAIRN_PUBLIC)
+{
+    struct cairn_bytes text = cairn_arg(0);
+    struct cairn_map_iter follower = cairn_map_entries(User_followers, 0, UINT64_MAX);
+    struct cairn_pack post = {0};
+    struct cairn_args args = {0};
+    uint32_t calls = 0, failed = 0;
+
+    cairn_pack_list(&post, 3);
+    cairn_pack_bytes(&post, cairn_self_id());
+    cairn_pack_int(&post, cairn_now());
+    cairn_pack_bytes(&post, text);
+    cairn_list_push(User_posts, cairn_packed(&post));
+    add_to_timeline(cairn_packed(&post));
+
+    cairn_args_add(&args, cairn_packed(&post));
+    for (; cairn_map_next(&follower); calls++)
+        cairn_call("User", follower.key, "deliver", &args);
+    if (calls > 0)
+        cairn_wait_all();
+    for (uint32_t call = 0; call < calls; call++)
+        failed += !cairn_outcome(call).ok;
+
+    if (failed > 0)
+        cairn_fail("partial", cairn_text("%u of %u followers could not be reached", failed, calls));
+    else
+        cairn_result_int(calls);
+}
+
+CAIRN_METHOD(User, deliver, CAIRN_INTERNAL)
+{
+    add_to_timeline(cairn_arg(0));
+}
+
+CAIRN_METHOD(User, timeline, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
+{
+    read_list(User_timeline);
+}
+
+CAIRN_METHOD(User, posts, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
+{
+    read_list(User_posts);
+}

@@ -1,0 +1,904 @@
+/* guest_impl.h - the inside of guest.h, which includes it; nothing here is for function authors. */
+#ifndef CAIRN_GUEST_IMPL_H
+#define CAIRN_GUEST_IMPL_H
+
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wmissing-prototypes"
+
+/* The C library's four that clang calls by itself.  Wasm loads and stores need no alignment. */
+
+struct __attribute__((packed, may_alias)) cairn_word_ {
+    uint64_t v;
+};
+
+#define CAIRN_NO_IDIOM_ __attribute__((weak, no_builtin)) /* a loop that copies must not become a call of itself */
+
+CAIRN_NO_IDIOM_ void *memcpy(void *to, const void *from, size_t size)
+{
+    uint8_t *t = (uint8_t *)to;
+    const uint8_t *f = (const uint8_t *)from;
+
+    for (; size >= 32; size -= 32, t += 32, f += 32) {
+        uint64_t a = ((const struct cairn_word_ *)f)[0].v, b = ((const struct cairn_word_ *)f)[1].v;
+        uint64_t c = ((const struct cairn_word_ *)f)[2].v, d = ((const struct cairn_word_ *)f)[3].v;
+
+        ((struct cairn_word_ *)t)[0].v = a;
+        ((struct cairn_word_ *)t)[1].v = b;
+        ((struct cairn_word_ *)t)[2].v = c;
+        ((struct cairn_word_ *)t)[3].v = d;
+    }
+    for (; size >= 8; size -= 8, t += 8, f += 8)
+        ((struct cairn_word_ *)t)->v = ((const struct cairn_word_ *)f)->v;
+    for (; size > 0; size--)
+        *t++ = *f++;
+    return to;
+}
+
+CAIRN_NO_IDIOM_ void *memmove(void *to, const void *from, size_t size)
+{
+    uint8_t *t = (uint8_t *)to;
+    const uint8_t *f = (const uint8_t *)from;
+
+    if ((uintptr_t)to - (uintptr_t)from >= size)
+        return memcpy(to, from, size); /* forward is safe */
+    for (; size >= 8; size -= 8)
+        ((struct cairn_word_ *)(t + size - 8))->v = ((const struct cairn_word_ *)(f + size - 8))->v;
+    for (; size > 0; size--)
+        t[size - 1] = f[size - 1];
+    return to;
+}
+
+CAIRN_NO_IDIOM_ void *memset(void *at, int byte, size_t size)
+{
+    uint8_t *t = (uint8_t *)at;
+    uint64_t word = (uint8_t)byte * 0x0101010101010101u;
+
+    for (; size >= 8; size -= 8, t += 8)
+        ((struct cairn_word_ *)t)->v = word;
+    for (; size > 0; size--)
+        *t++ = (uint8_t)byte;
+    return at;
+}
+
+CAIRN_NO_IDIOM_ int memcmp(const void *a, const void *b, size_t size)
+{
+    const uint8_t *x = (const uint8_t *)a, *y = (const uint8_t *)b;
+
+    for (; size >= 8 && ((const struct cairn_word_ *)x)->v == ((const struct cairn_word_ *)y)->v; size -= 8)
+        x += 8, y += 8;
+    for (; size > 0; size--, x++, y++)
+        if (*x != *y)
+            return *x < *y ? -1 : 1;
+    return 0;
+}
+
+CAIRN_NO_IDIOM_ size_t strlen(const char *text)
+{
+    size_t n = 0;
+
+    while (text[n])
+        n++;
+    return n;
+}
+
+CAIRN_SHARED_ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer)
+{
+    bool negative = text.size > 0 && text.data[0] == '-';
+    uint32_t i = text.size > 0 && (text.data[0] == '-' || text.data[0] == '+');
+    uint64_t limit = (uint64_t)INT64_MAX + negative, v = 0;
+
+    if (i == text.size)
+        return false;
+    for (; i < text.size; i++) {
+        uint32_t digit = (uint32_t)text.data[i] - '0';
+
+        if (digit > 9 || v > (limit - digit) / 10)
+            return false;
+        v = v * 10 + digit;
+    }
+    *ret_integer = (int64_t)(negative ? 0 - v : v);
+    return true;
+}
+
+/* The heap starts behind data and stack and grows upwards; the linker says where. */
+extern uint8_t __heap_base;
+CAIRN_SHARED_ uint8_t *cairn_heap_ = &__heap_base;
+
+/* Both ends are multiples of 8: what fits still fits when its size is rounded up. */
+static inline uint32_t cairn_heap_room_(void)
+{
+    return (uint32_t)__builtin_wasm_memory_size(0) * 65536 - (uint32_t)(uintptr_t)cairn_heap_;
+}
+
+/* Makes room for `size` bytes at the heap's top. */
+CAIRN_SHARED_ void cairn_heap_grow_(uint32_t size)
+{
+    uint32_t room = cairn_heap_room_();
+
+    if (size > room &&
+        (size - room > 0x7fff0000 || __builtin_wasm_memory_grow(0, (size - room + 65535) / 65536) == (size_t)-1))
+        cairn_host_out_of_memory(size);
+}
+
+static inline void *cairn_heap_take_(uint32_t size)
+{
+    uint8_t *at = cairn_heap_;
+
+    cairn_heap_ = at + ((size + 7) & ~7u);
+    return at;
+}
+
+CAIRN_SHARED_ void *cairn_alloc(uint32_t size)
+{
+    if (size > 0x7fff0000)
+        cairn_host_out_of_memory(size);
+    if (size > cairn_heap_room_())
+        cairn_heap_grow_(size);
+    return cairn_heap_take_(size);
+}
+
+static inline void *cairn_heap_mark(void)
+{
+    return cairn_heap_;
+}
+
+static inline void cairn_heap_release(void *mark)
+{
+    cairn_heap_ = (uint8_t *)mark;
+}
+
+/* Byte strings come to the heap's top: once when there is room, twice when it must grow first. */
+#define CAIRN_FETCH_(ret_bytes, call)                                               \
+    int32_t size_ = (call);                                                         \
+    if (size_ < 0)                                                                  \
+        return false;                                                               \
+    if ((uint32_t)size_ > cairn_heap_room_()) {                                     \
+        cairn_heap_grow_((uint32_t)size_);                                          \
+        size_ = (call);                                                             \
+    }                                                                               \
+    *(ret_bytes) = cairn_bytes(cairn_heap_take_((uint32_t)size_), (uint32_t)size_); \
+    return true
+
+CAIRN_SHARED_ bool cairn_who_(uint32_t which, struct cairn_bytes *ret_who)
+{
+    CAIRN_FETCH_(ret_who, cairn_host_who(which, cairn_heap_, cairn_heap_room_()));
+}
+
+static inline struct cairn_bytes cairn_self_type(void)
+{
+    struct cairn_bytes who = {0, 0};
+
+    cairn_who_(0, &who);
+    return who;
+}
+
+static inline struct cairn_bytes cairn_self_id(void)
+{
+    struct cairn_bytes who = {0, 0};
+
+    cairn_who_(1, &who);
+    return who;
+}
+
+static inline bool cairn_caller(struct cairn_bytes *ret_type, struct cairn_bytes *ret_id)
+{
+    return cairn_who_(2, ret_type) && cairn_who_(3, ret_id);
+}
+
+/* --- results, errors, text --- */
+
+static inline void cairn_result_packed(struct cairn_bytes value)
+{
+    cairn_host_result(value.data, value.size);
+}
+
+CAIRN_SHARED_ void cairn_result_nil(void)
+{
+    uint8_t nil = CAIRN_NIL;
+
+    cairn_host_result(&nil, 1);
+}
+
+CAIRN_SHARED_ void cairn_result_int(int64_t integer)
+{
+    uint8_t value[9];
+
+    value[0] = CAIRN_INT;
+    ((struct cairn_word_ *)(value + 1))->v = (uint64_t)integer;
+    cairn_host_result(value, sizeof value);
+}
+
+CAIRN_SHARED_ void cairn_result_bytes(struct cairn_bytes bytes)
+{
+    struct cairn_pack pack = {0, 0, 0};
+
+    cairn_pack_bytes(&pack, bytes);
+    cairn_result_packed(cairn_packed(&pack));
+}
+
+static inline void cairn_result_str(const char *text)
+{
+    cairn_result_bytes(cairn_str(text));
+}
+
+static inline void cairn_fail(const char *code, const char *message)
+{
+    cairn_host_fail(code, (uint32_t)__builtin_strlen(code), message, (uint32_t)__builtin_strlen(message));
+}
+
+__attribute__((noreturn)) static inline void cairn_exit(void)
+{
+    cairn_host_exit();
+}
+
+static inline int64_t cairn_now(void)
+{
+    return cairn_host_now();
+}
+
+static inline void cairn_random_fill(void *out, uint32_t size)
+{
+    cairn_host_random(out, size);
+}
+
+static inline uint64_t cairn_random(void)
+{
+    uint64_t v;
+
+    cairn_host_random(&v, sizeof v);
+    return v;
+}
+
+static inline void cairn_delete_self(void)
+{
+    cairn_host_delete_self();
+}
+
+/* Writes `v` so that it ends at `end`; returns where it starts. */
+CAIRN_SHARED_ uint8_t *cairn_digits_(uint64_t v, uint32_t base, uint8_t *end)
+{
+    do
+        *--end = (uint8_t) "0123456789abcdef"[v % base];
+    while ((v /= base) > 0);
+    return end;
+}
+
+static inline void cairn_text_add_(struct cairn_bytes part, uint8_t *to, uint32_t *used, uint32_t capacity)
+{
+    uint32_t n = part.size < capacity - *used ? part.size : capacity - *used;
+
+    memcpy(to + *used, part.data, n);
+    *used += n;
+}
+
+/* Formats into `to`, at most `capacity` bytes, and returns how many. */
+CAIRN_SHARED_ uint32_t cairn_format_(uint8_t *to, uint32_t capacity, const char *format, va_list args)
+{
+    uint32_t used = 0;
+
+    for (const char *at = format; *at; at++) {
+        uint8_t digits[24], *end = digits + sizeof digits, *start = end;
+        struct cairn_bytes part = cairn_bytes(at, 1);
+        bool wide;
+
+        if (*at == '%') {
+            at++;
+            wide = at[0] == 'l' && at[1] == 'l';
+            at += wide ? 2 : 0;
+            if (*at == 'd') {
+                int64_t v = wide ? va_arg(args, int64_t) : va_arg(args, int32_t);
+
+                start = cairn_digits_(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 10, end);
+                if (v < 0)
+                    *--start = '-';
+                part = cairn_bytes(start, (uint32_t)(end - start));
+            } else if (*at == 'u' || *at == 'x') {
+                start =
+                    cairn_digits_(wide ? va_arg(args, uint64_t) : va_arg(args, uint32_t), *at == 'x' ? 16 : 10, end);
+                part = cairn_bytes(start, (uint32_t)(end - start));
+            } else if (*at == 's') {
+                part = cairn_str(va_arg(args, const char *));
+            } else if (*at == 'b') {
+                part = va_arg(args, struct cairn_bytes);
+            } else if (*at == 0) {
+                break;
+            } else {
+                part = cairn_bytes(at, 1);
+            }
+        }
+        cairn_text_add_(part, to, &used, capacity);
+    }
+    return used;
+}
+
+CAIRN_SHARED_ const char *cairn_text(const char *format, ...)
+{
+    enum { CAPACITY = 1024 };
+    uint8_t *text = (uint8_t *)cairn_alloc(CAPACITY);
+    uint32_t used;
+    va_list args;
+
+    va_start(args, format);
+    used = cairn_format_(text, CAPACITY - 1, format, args);
+    va_end(args);
+    text[used] = 0;
+    cairn_heap_ = text + ((used + 8) & ~7u);
+    return (const char *)text;
+}
+
+CAIRN_SHARED_ void cairn_log(uint32_t level, const char *format, ...)
+{
+    uint8_t line[512];
+    uint32_t used;
+    va_list args;
+
+    va_start(args, format);
+    used = cairn_format_(line, sizeof line, format, args);
+    va_end(args);
+    cairn_host_log(level, line, used);
+}
+
+/* --- arguments --- */
+
+struct cairn_arguments_ {
+    struct cairn_bytes packed;
+    bool fetched;
+};
+CAIRN_SHARED_ struct cairn_arguments_ cairn_arguments_;
+
+CAIRN_SHARED_ bool cairn_fetch_args_(struct cairn_bytes *ret_args)
+{
+    CAIRN_FETCH_(ret_args, cairn_host_args(cairn_heap_, cairn_heap_room_()));
+}
+
+/* Argument i; false if there are not so many. */
+CAIRN_SHARED_ bool cairn_find_arg_(uint32_t i, struct cairn_bytes *ret_arg)
+{
+    uint32_t at = 0, size;
+
+    if (!cairn_arguments_.fetched)
+        cairn_arguments_.fetched = cairn_fetch_args_(&cairn_arguments_.packed);
+    for (; at < cairn_arguments_.packed.size; at += size, i--) {
+        const uint8_t *head = cairn_arguments_.packed.data + at;
+
+        size = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
+        at += 4;
+        if (i == 0) {
+            *ret_arg = cairn_bytes(head + 4, size);
+            return true;
+        }
+    }
+    return false;
+}
+
+CAIRN_SHARED_ uint32_t cairn_arg_count(void)
+{
+    struct cairn_bytes arg;
+    uint32_t count = 0;
+
+    while (cairn_find_arg_(count, &arg))
+        count++;
+    return count;
+}
+
+CAIRN_SHARED_ struct cairn_bytes cairn_arg(uint32_t i)
+{
+    struct cairn_bytes arg;
+
+    if (cairn_find_arg_(i, &arg))
+        return arg;
+    cairn_fail("bad_argument", cairn_text("argument %u is missing", i + 1));
+    cairn_exit();
+}
+
+CAIRN_SHARED_ int64_t cairn_arg_int(uint32_t i)
+{
+    int64_t integer;
+
+    if (cairn_parse_int(cairn_arg(i), &integer))
+        return integer;
+    cairn_fail("bad_argument", cairn_text("argument %u must be an integer", i + 1));
+    cairn_exit();
+}
+
+CAIRN_SHARED_ int64_t cairn_arg_int_or(uint32_t i, int64_t otherwise)
+{
+    struct cairn_bytes arg;
+
+    return cairn_find_arg_(i, &arg) ? cairn_arg_int(i) : otherwise;
+}
+
+/* --- fields --- */
+
+CAIRN_SHARED_ bool cairn_get(struct cairn_value_field field, struct cairn_bytes *ret_value)
+{
+    CAIRN_FETCH_(ret_value, cairn_host_value_get(field.number, cairn_heap_, cairn_heap_room_()));
+}
+
+static inline void cairn_set(struct cairn_value_field field, struct cairn_bytes value)
+{
+    cairn_host_value_set(field.number, value.data, value.size);
+}
+
+static inline void cairn_clear(struct cairn_value_field field)
+{
+    cairn_host_value_clear(field.number);
+}
+
+CAIRN_SHARED_ int64_t cairn_get_int(struct cairn_value_field field, int64_t otherwise)
+{
+    uint8_t value[9];
+
+    if (cairn_host_value_get(field.number, value, sizeof value) != sizeof value || value[0] != CAIRN_INT)
+        return otherwise;
+    return (int64_t)((const struct cairn_word_ *)(value + 1))->v;
+}
+
+CAIRN_SHARED_ void cairn_set_int(struct cairn_value_field field, int64_t integer)
+{
+    uint8_t value[9];
+
+    value[0] = CAIRN_INT;
+    ((struct cairn_word_ *)(value + 1))->v = (uint64_t)integer;
+    cairn_host_value_set(field.number, value, sizeof value);
+}
+
+static inline uint64_t cairn_list_count(struct cairn_list_field field)
+{
+    return (uint64_t)cairn_host_list_count(field.number);
+}
+
+static inline void cairn_list_push(struct cairn_list_field field, struct cairn_bytes entry)
+{
+    cairn_host_list_push(field.number, entry.data, entry.size);
+}
+
+CAIRN_SHARED_ bool cairn_list_get(struct cairn_list_field field, uint64_t index, struct cairn_bytes *ret_entry)
+{
+    CAIRN_FETCH_(ret_entry, cairn_host_list_get(field.number, index, cairn_heap_, cairn_heap_room_()));
+}
+
+static inline bool cairn_list_set(struct cairn_list_field field, uint64_t index, struct cairn_bytes entry)
+{
+    return cairn_host_list_set(field.number, index, entry.data, entry.size) != 0;
+}
+
+static inline uint64_t cairn_list_drop_oldest(struct cairn_list_field field, uint64_t count)
+{
+    return (uint64_t)cairn_host_list_drop(field.number, count, 0);
+}
+
+static inline uint64_t cairn_list_drop_newest(struct cairn_list_field field, uint64_t count)
+{
+    return (uint64_t)cairn_host_list_drop(field.number, count, 1);
+}
+
+static inline struct cairn_list_iter cairn_list_newest(struct cairn_list_field field, uint64_t skip, uint64_t count)
+{
+    struct cairn_list_iter iter = {{0, 0}, field.number, CAIRN_READ_NEWEST_FIRST_, skip, count, 0, 0};
+    return iter;
+}
+
+static inline struct cairn_list_iter cairn_list_oldest(struct cairn_list_field field, uint64_t skip, uint64_t count)
+{
+    struct cairn_list_iter iter = {{0, 0}, field.number, 0, skip, count, 0, 0};
+    return iter;
+}
+
+/* The next string of a batch. */
+static inline struct cairn_bytes cairn_batch_next_(const uint8_t **at)
+{
+    const uint8_t *head = *at;
+    uint32_t size = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
+
+    *at = head + 4 + size;
+    return cairn_bytes(head + 4, size);
+}
+
+/* Takes a batch that lies at the heap's top; returns its number of entries, 0 at the end.  When not even one
+ * fits, there is room for it afterwards: `again` asks for another try. */
+static inline uint32_t cairn_batch_take_(int64_t read, bool *again)
+{
+    uint32_t entries = (uint32_t)((uint64_t)read >> 32), bytes = (uint32_t)read;
+
+    *again = entries == 0 && bytes > 0;
+    if (*again)
+        cairn_heap_grow_(bytes);
+    else
+        cairn_heap_take_(bytes);
+    return entries;
+}
+
+CAIRN_SHARED_ bool cairn_list_next(struct cairn_list_iter *iter)
+{
+    if (iter->batch_left == 0) {
+        uint32_t want = iter->left < CAIRN_BATCH_MAX_ ? (uint32_t)iter->left : CAIRN_BATCH_MAX_;
+        bool again = want > 0;
+
+        while (again) {
+            iter->batch = cairn_heap_;
+            iter->batch_left = cairn_batch_take_(
+                cairn_host_list_read(iter->field, iter->at, want, iter->flags, cairn_heap_, cairn_heap_room_()),
+                &again);
+        }
+        iter->at += iter->batch_left;
+        iter->left -= iter->batch_left;
+        if (iter->batch_left == 0)
+            return false;
+    }
+    iter->batch_left--;
+    iter->entry = cairn_batch_next_(&iter->batch);
+    return true;
+}
+
+CAIRN_SHARED_ void cairn_result_newest(struct cairn_list_field field, uint64_t skip, uint32_t count)
+{
+    enum { HEAD = 8 }; /* room for the list's own head before its members */
+    uint32_t want = count < CAIRN_BATCH_MAX_ ? count : CAIRN_BATCH_MAX_, entries, bytes;
+    uint8_t *members = (uint8_t *)cairn_alloc(HEAD) + HEAD, *head = members;
+
+    for (;;) {
+        uint32_t room = cairn_heap_room_();
+        int64_t read =
+            cairn_host_list_read(field.number, skip, want, CAIRN_READ_NEWEST_FIRST_ | CAIRN_READ_BARE_, members, room);
+
+        entries = (uint32_t)((uint64_t)read >> 32);
+        bytes = (uint32_t)read;
+        if (entries == want || skip + entries >= cairn_list_count(field))
+            break;
+        cairn_heap_grow_(room + (entries ? 65536 : bytes)); /* all of it lies in one piece, so it is read again */
+    }
+    if (entries >= 128) /* a varint, written backwards */
+        *--head = (uint8_t)(entries >> 7);
+    *--head = (uint8_t)(entries >= 128 ? (entries & 127) | 128 : entries);
+    *--head = CAIRN_LIST_OF;
+    cairn_host_result(head, (uint32_t)(members - head) + (entries ? bytes : 0));
+}
+
+static inline uint64_t cairn_map_count(struct cairn_map_field field)
+{
+    return (uint64_t)cairn_host_map_count(field.number);
+}
+
+CAIRN_SHARED_ bool cairn_map_get(struct cairn_map_field field, struct cairn_bytes key, struct cairn_bytes *ret_value)
+{
+    CAIRN_FETCH_(ret_value, cairn_host_map_get(field.number, key.data, key.size, cairn_heap_, cairn_heap_room_()));
+}
+
+static inline bool cairn_map_has(struct cairn_map_field field, struct cairn_bytes key)
+{
+    return cairn_host_map_get(field.number, key.data, key.size, 0, 0) >= 0;
+}
+
+static inline void cairn_map_set(struct cairn_map_field field, struct cairn_bytes key, struct cairn_bytes value)
+{
+    cairn_host_map_set(field.number, key.data, key.size, value.data, value.size);
+}
+
+static inline bool cairn_map_remove(struct cairn_map_field field, struct cairn_bytes key)
+{
+    return cairn_host_map_remove(field.number, key.data, key.size) != 0;
+}
+
+static inline struct cairn_map_iter cairn_map_entries(struct cairn_map_field field, uint64_t skip, uint64_t count)
+{
+    struct cairn_map_iter iter = {{0, 0}, {0, 0}, field.number, skip, count, 0, 0};
+    return iter;
+}
+
+CAIRN_SHARED_ bool cairn_map_next(struct cairn_map_iter *iter)
+{
+    if (iter->batch_left == 0) {
+        uint32_t want = iter->left < CAIRN_BATCH_MAX_ ? (uint32_t)iter->left : CAIRN_BATCH_MAX_;
+        bool again = want > 0;
+
+        while (again) {
+            iter->batch = cairn_heap_;
+            iter->batch_left = cairn_batch_take_(
+                cairn_host_map_read(iter->field, iter->at, want, cairn_heap_, cairn_heap_room_()), &again);
+        }
+        iter->at += iter->batch_left;
+        iter->left -= iter->batch_left;
+        if (iter->batch_left == 0)
+            return false;
+    }
+    iter->batch_left--;
+    iter->key = cairn_batch_next_(&iter->batch);
+    iter->value = cairn_batch_next_(&iter->batch);
+    return true;
+}
+
+/* --- encoded values --- */
+
+/* Room for `more` bytes.  At the heap's top it grows in place. */
+CAIRN_SHARED_ uint8_t *cairn_pack_reserve_(struct cairn_pack *pack, uint32_t more)
+{
+    if (more > pack->capacity - pack->size) {
+        uint32_t capacity = pack->size + more + (pack->size < 64 ? 64 : pack->size);
+        uint8_t *data;
+
+        if (pack->size > 0x3fff0000 || more > 0x3fff0000)
+            cairn_host_out_of_memory(more);
+        if (pack->data && pack->data + ((pack->capacity + 7) & ~7u) == cairn_heap_) {
+            cairn_heap_ = pack->data;
+            data = (uint8_t *)cairn_alloc(capacity);
+        } else {
+            data = (uint8_t *)cairn_alloc(capacity);
+            memcpy(data, pack->data, pack->size);
+        }
+        pack->data = data;
+        pack->capacity = capacity;
+    }
+    return pack->data + pack->size;
+}
+
+static inline struct cairn_bytes cairn_packed(const struct cairn_pack *pack)
+{
+    return cairn_bytes(pack->data, pack->size);
+}
+
+CAIRN_SHARED_ void cairn_pack_value(struct cairn_pack *pack, struct cairn_bytes value)
+{
+    memcpy(cairn_pack_reserve_(pack, value.size), value.data, value.size);
+    pack->size += value.size;
+}
+
+CAIRN_SHARED_ void cairn_pack_size_(struct cairn_pack *pack, uint32_t size)
+{
+    uint8_t *at = cairn_pack_reserve_(pack, 5), *to = at;
+
+    for (; size >= 128; size >>= 7)
+        *to++ = (uint8_t)(size | 128);
+    *to++ = (uint8_t)size;
+    pack->size += (uint32_t)(to - at);
+}
+
+CAIRN_SHARED_ void cairn_pack_kind_(struct cairn_pack *pack, enum cairn_kind kind)
+{
+    *cairn_pack_reserve_(pack, 1) = (uint8_t)kind;
+    pack->size++;
+}
+
+CAIRN_SHARED_ void cairn_pack_nil(struct cairn_pack *pack)
+{
+    cairn_pack_kind_(pack, CAIRN_NIL);
+}
+
+CAIRN_SHARED_ void cairn_pack_int(struct cairn_pack *pack, int64_t integer)
+{
+    uint8_t *at = cairn_pack_reserve_(pack, 9);
+
+    at[0] = CAIRN_INT;
+    ((struct cairn_word_ *)(at + 1))->v = (uint64_t)integer;
+    pack->size += 9;
+}
+
+CAIRN_SHARED_ void cairn_pack_bytes(struct cairn_pack *pack, struct cairn_bytes bytes)
+{
+    cairn_pack_kind_(pack, CAIRN_BYTES);
+    cairn_pack_size_(pack, bytes.size);
+    cairn_pack_value(pack, bytes);
+}
+
+static inline void cairn_pack_str(struct cairn_pack *pack, const char *text)
+{
+    cairn_pack_bytes(pack, cairn_str(text));
+}
+
+CAIRN_SHARED_ void cairn_pack_list(struct cairn_pack *pack, uint32_t count)
+{
+    cairn_pack_kind_(pack, CAIRN_LIST_OF);
+    cairn_pack_size_(pack, count);
+}
+
+CAIRN_SHARED_ void cairn_pack_error(struct cairn_pack *pack, struct cairn_bytes code, struct cairn_bytes message)
+{
+    cairn_pack_kind_(pack, CAIRN_ERROR_VALUE);
+    cairn_pack_size_(pack, code.size);
+    cairn_pack_value(pack, code);
+    cairn_pack_size_(pack, message.size);
+    cairn_pack_value(pack, message);
+}
+
+CAIRN_SHARED_ void cairn_pack_object(struct cairn_pack *pack, struct cairn_bytes type, struct cairn_bytes id)
+{
+    cairn_pack_list(pack, 2);
+    cairn_pack_bytes(pack, type);
+    cairn_pack_bytes(pack, id);
+}
+
+static inline struct cairn_unpack cairn_unpack(struct cairn_bytes value)
+{
+    struct cairn_unpack unpack = {value.data, value.data + value.size, false};
+    return unpack;
+}
+
+static inline enum cairn_kind cairn_unpack_kind(const struct cairn_unpack *unpack)
+{
+    return unpack->at < unpack->end ? (enum cairn_kind)unpack->at[0] : CAIRN_NIL;
+}
+
+static inline const uint8_t *cairn_unpack_raw_(struct cairn_unpack *unpack, uint32_t size)
+{
+    const uint8_t *at = unpack->at;
+
+    if (unpack->bad || size > (uint32_t)(unpack->end - at)) {
+        unpack->bad = true;
+        return 0;
+    }
+    unpack->at = at + size;
+    return at;
+}
+
+static inline bool cairn_unpack_head_(struct cairn_unpack *unpack, enum cairn_kind kind)
+{
+    const uint8_t *at = cairn_unpack_raw_(unpack, 1);
+
+    if (!at || *at != kind)
+        unpack->bad = true;
+    return !unpack->bad;
+}
+
+CAIRN_SHARED_ uint32_t cairn_unpack_size_(struct cairn_unpack *unpack)
+{
+    uint32_t size = 0;
+
+    for (uint32_t shift = 0; shift < 35; shift += 7) {
+        const uint8_t *at = cairn_unpack_raw_(unpack, 1);
+
+        if (!at)
+            return 0;
+        size |= (uint32_t)(*at & 127) << shift;
+        if (*at < 128 && (shift < 28 || *at < 16))
+            return size;
+    }
+    unpack->bad = true;
+    return 0;
+}
+
+static inline struct cairn_bytes cairn_unpack_sized_(struct cairn_unpack *unpack)
+{
+    uint32_t size = cairn_unpack_size_(unpack);
+    const uint8_t *at = cairn_unpack_raw_(unpack, size);
+
+    return cairn_bytes(at, at ? size : 0);
+}
+
+CAIRN_SHARED_ int64_t cairn_unpack_int(struct cairn_unpack *unpack)
+{
+    const uint8_t *at = cairn_unpack_head_(unpack, CAIRN_INT) ? cairn_unpack_raw_(unpack, 8) : 0;
+
+    return at ? (int64_t)((const struct cairn_word_ *)at)->v : 0;
+}
+
+CAIRN_SHARED_ struct cairn_bytes cairn_unpack_bytes(struct cairn_unpack *unpack)
+{
+    return cairn_unpack_head_(unpack, CAIRN_BYTES) ? cairn_unpack_sized_(unpack) : cairn_bytes(0, 0);
+}
+
+CAIRN_SHARED_ uint32_t cairn_unpack_list(struct cairn_unpack *unpack)
+{
+    uint32_t count = cairn_unpack_head_(unpack, CAIRN_LIST_OF) ? cairn_unpack_size_(unpack) : 0;
+
+    if (count > (uint32_t)(unpack->end - unpack->at)) /* each takes a byte at least */
+        unpack->bad = true;
+    return unpack->bad ? 0 : count;
+}
+
+CAIRN_SHARED_ void cairn_unpack_error(struct cairn_unpack *unpack, struct cairn_bytes *ret_code,
+                                      struct cairn_bytes *ret_message)
+{
+    bool is = cairn_unpack_head_(unpack, CAIRN_ERROR_VALUE);
+
+    *ret_code = is ? cairn_unpack_sized_(unpack) : cairn_bytes(0, 0);
+    *ret_message = is ? cairn_unpack_sized_(unpack) : cairn_bytes(0, 0);
+}
+
+CAIRN_SHARED_ void cairn_unpack_object(struct cairn_unpack *unpack, struct cairn_bytes *ret_type,
+                                       struct cairn_bytes *ret_id)
+{
+    if (cairn_unpack_list(unpack) != 2)
+        unpack->bad = true;
+    *ret_type = cairn_unpack_bytes(unpack);
+    *ret_id = cairn_unpack_bytes(unpack);
+}
+
+CAIRN_SHARED_ struct cairn_bytes cairn_unpack_value(struct cairn_unpack *unpack)
+{
+    const uint8_t *start = unpack->at;
+
+    for (uint64_t left = 1; left > 0 && !unpack->bad; left--)
+        switch (cairn_unpack_kind(unpack)) {
+        case CAIRN_NIL:
+            cairn_unpack_raw_(unpack, 1);
+            break;
+        case CAIRN_INT:
+            cairn_unpack_int(unpack);
+            break;
+        case CAIRN_BYTES:
+            cairn_unpack_bytes(unpack);
+            break;
+        case CAIRN_LIST_OF:
+            left += cairn_unpack_list(unpack);
+            break;
+        case CAIRN_ERROR_VALUE: {
+            struct cairn_bytes code, message;
+
+            cairn_unpack_error(unpack, &code, &message);
+            break;
+        }
+        default:
+            unpack->bad = true;
+        }
+    return unpack->bad ? cairn_bytes(0, 0) : cairn_bytes(start, (uint32_t)(unpack->at - start));
+}
+
+/* --- calls --- */
+
+CAIRN_SHARED_ void cairn_args_add(struct cairn_args *args, struct cairn_bytes arg)
+{
+    uint8_t *at = cairn_pack_reserve_(&args->packed, arg.size + 4);
+
+    at[0] = (uint8_t)arg.size;
+    at[1] = (uint8_t)(arg.size >> 8);
+    at[2] = (uint8_t)(arg.size >> 16);
+    at[3] = (uint8_t)(arg.size >> 24);
+    memcpy(at + 4, arg.data, arg.size);
+    args->packed.size += arg.size + 4;
+}
+
+CAIRN_SHARED_ void cairn_args_add_int(struct cairn_args *args, int64_t integer)
+{
+    uint8_t digits[24], *end = digits + sizeof digits;
+    uint8_t *start = cairn_digits_(integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer, 10, end);
+
+    if (integer < 0)
+        *--start = '-';
+    cairn_args_add(args, cairn_bytes(start, (uint32_t)(end - start)));
+}
+
+CAIRN_SHARED_ uint32_t cairn_call(const char *type, struct cairn_bytes id, const char *method,
+                                  const struct cairn_args *args)
+{
+    return cairn_host_call(type, (uint32_t)strlen(type), id.data, id.size, method, (uint32_t)strlen(method),
+                           args ? args->packed.data : 0, args ? args->packed.size : 0);
+}
+
+CAIRN_SHARED_ bool cairn_fetch_result_(uint32_t call, struct cairn_bytes *ret_value)
+{
+    CAIRN_FETCH_(ret_value, cairn_host_call_result(call, cairn_heap_, cairn_heap_room_()));
+}
+
+CAIRN_SHARED_ struct cairn_outcome cairn_outcome(uint32_t call)
+{
+    struct cairn_outcome outcome = {true, {0, 0}, {0, 0}, {0, 0}};
+    struct cairn_unpack unpack;
+
+    cairn_fetch_result_(call, &outcome.value);
+    unpack = cairn_unpack(outcome.value);
+    if (cairn_unpack_kind(&unpack) == CAIRN_ERROR_VALUE) {
+        outcome.ok = false;
+        cairn_unpack_error(&unpack, &outcome.code, &outcome.message);
+    }
+    return outcome;
+}
+
+CAIRN_SHARED_ struct cairn_outcome cairn_wait(uint32_t call)
+{
+    cairn_host_wait(call);
+    return cairn_outcome(call);
+}
+
+static inline void cairn_wait_all(void)
+{
+    cairn_host_wait(UINT32_MAX);
+}
+
+static inline bool cairn_ready(uint32_t call)
+{
+    return cairn_host_ready(call) != 0;
+}
+
+#pragma clang diagnostic pop
+
+#endif

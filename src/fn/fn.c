@@ -1,0 +1,246 @@
+/* The engine, and the ticker that ends time slices.
+ *
+ * Slices: Wasmtime's epoch is a counter that the ticker advances once per slice while guests run; code
+ * compiled with epoch interruption looks at it in every loop and function.  The deterministic mode counts fuel
+ * instead: an instruction costs about 1, and a slice of n nanoseconds is n units. */
+#include "fn/fn_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum { IDLE_TICKS_MAX = 50 }; /* the ticker goes to sleep after as many slices without a busy worker */
+
+static uint64_t slots(const struct cairn_fn_options *o)
+{
+    return (uint64_t)o->workers * (o->fibers_per_worker + FN_PLAIN_CACHED_MAX + 1) + FN_SPARE_SLOTS;
+}
+
+/* With 4 GiB of address space to each memory, a guest's 32-bit addresses need no bounds checks in its code; that
+ * makes it up to 1.8 times as fast.  Where so much cannot be had, a memory gets just what it may use. */
+static uint64_t memory_reservation(const struct cairn_fn_options *o)
+{
+    const uint64_t whole = (uint64_t)4 << 30, guard = (uint64_t)64 << 20;
+    uint64_t want = slots(o) * (whole + guard);
+    void *map;
+
+    if (want > (uint64_t)64 << 40)
+        return o->memory_bytes_max;
+    map = mmap(NULL, want, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
+        return o->memory_bytes_max;
+    munmap(map, want);
+    return whole;
+}
+
+static wasm_engine_t *make_engine(struct cairn_fn *fn)
+{
+    const struct cairn_fn_options *o = &fn->options;
+    wasm_config_t *config = wasm_config_new();
+    wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
+    uint64_t reservation = memory_reservation(o);
+    uint32_t total = (uint32_t)slots(o);
+    char key[256];
+    wasm_engine_t *engine;
+
+    wasmtime_config_epoch_interruption_set(config, !o->deterministic);
+    wasmtime_config_consume_fuel_set(config, o->deterministic);
+    wasmtime_config_max_wasm_stack_set(config, FN_WASM_STACK_BYTES);
+    wasmtime_config_async_stack_size_set(config, FN_FIBER_STACK_BYTES);
+    wasmtime_config_wasm_relaxed_simd_set(config, false);
+    wasmtime_config_wasm_memory64_set(config, false);
+    wasmtime_config_wasm_multi_memory_set(config, false);
+    wasmtime_config_wasm_tail_call_set(config, false);
+    wasmtime_config_wasm_wide_arithmetic_set(config, false);
+    wasmtime_config_wasm_custom_page_sizes_set(config, false);
+    wasmtime_config_wasm_stack_switching_set(config, false);
+    wasmtime_config_shared_memory_set(config, false);
+    wasmtime_config_cranelift_nan_canonicalization_set(config, true);
+    wasmtime_config_native_unwind_info_set(config, false);
+    wasmtime_config_memory_reservation_set(config, reservation);
+    wasmtime_config_memory_guard_size_set(config, reservation > o->memory_bytes_max ? 32 << 20 : FN_WASM_PAGE_BYTES);
+    wasmtime_config_memory_may_move_set(config, false);
+
+    wasmtime_pooling_allocation_config_total_core_instances_set(pool, total);
+    wasmtime_pooling_allocation_config_total_memories_set(pool, total);
+    wasmtime_pooling_allocation_config_total_tables_set(pool, total);
+    wasmtime_pooling_allocation_config_total_stacks_set(pool, o->workers * (o->fibers_per_worker + 1) + FN_SPARE_SLOTS);
+    wasmtime_pooling_allocation_config_max_memories_per_module_set(pool, 1);
+    wasmtime_pooling_allocation_config_max_tables_per_module_set(pool, 1);
+    wasmtime_pooling_allocation_config_max_core_instance_size_set(pool, 4 << 20);
+    wasmtime_pooling_allocation_config_table_elements_set(pool, FN_TABLE_ELEMENTS_MAX);
+    wasmtime_pooling_allocation_config_max_memory_size_set(pool, o->memory_bytes_max);
+    wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, 256 << 10);
+    wasmtime_pooling_allocation_config_table_keep_resident_set(pool, FN_PAGE_BYTES);
+    wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, 100);
+    wasmtime_pooling_allocation_strategy_set(config, pool);
+    wasmtime_pooling_allocation_config_delete(pool);
+
+    snprintf(key, sizeof key,
+             "wasmtime " WASMTIME_VERSION " fuel %d reservation %llu memory %llu stack %d abi %d rules 1",
+             o->deterministic, (unsigned long long)reservation, (unsigned long long)o->memory_bytes_max,
+             FN_WASM_STACK_BYTES, CAIRN_ABI);
+    cairn_sha256(cairn_str(key), fn->engine_key);
+    engine = wasm_engine_new_with_config(config); /* takes config */
+    return engine;
+}
+
+static void add_ns(struct timespec *t, uint64_t ns)
+{
+    ns += (uint64_t)t->tv_nsec;
+    t->tv_sec += (time_t)(ns / 1000000000);
+    t->tv_nsec = (long)(ns % 1000000000);
+}
+
+/* Is a worker busy, or was one since the last look? */
+static bool anybody_busy(struct cairn_fn *fn, uint32_t *turns_seen)
+{
+    uint32_t turns = 0;
+    bool busy = false;
+
+    for (uint32_t i = 0; i < fn->options.workers; i++)
+        if (fn->workers[i]) {
+            busy |= atomic_load(&fn->workers[i]->busy_seen);
+            turns += atomic_load_explicit(&fn->workers[i]->turns, memory_order_relaxed);
+        }
+    busy |= turns != *turns_seen;
+    *turns_seen = turns;
+    return busy;
+}
+
+static void *tick(void *argument)
+{
+    struct cairn_fn *fn = argument;
+    uint32_t idle = 0, turns = 0;
+    struct timespec next;
+
+    pthread_mutex_lock(&fn->lock);
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    while (!fn->stopping) {
+        idle = anybody_busy(fn, &turns) ? 0 : idle + 1;
+        if (idle > IDLE_TICKS_MAX) {
+            atomic_store(&fn->asleep, true);
+            if (!anybody_busy(fn, &turns))
+                while (atomic_load(&fn->asleep) && !fn->stopping)
+                    pthread_cond_wait(&fn->wake, &fn->lock);
+            atomic_store(&fn->asleep, false);
+            clock_gettime(CLOCK_MONOTONIC, &next);
+            idle = 0;
+        }
+        add_ns(&next, fn->options.slice_ns);
+        while (!fn->stopping && pthread_cond_timedwait(&fn->wake, &fn->lock, &next) == 0)
+            ;
+        wasmtime_engine_increment_epoch(fn->engine);
+        clock_gettime(CLOCK_MONOTONIC, &next); /* a late tick is not made up for */
+    }
+    pthread_mutex_unlock(&fn->lock);
+    return NULL;
+}
+
+static void wake_ticker(struct cairn_fn *fn)
+{
+    pthread_mutex_lock(&fn->lock);
+    atomic_store(&fn->asleep, false);
+    pthread_cond_signal(&fn->wake);
+    pthread_mutex_unlock(&fn->lock);
+}
+
+void cairn_fn_worker_busy(struct cairn_fn_worker *worker, bool busy)
+{
+    if (worker->busy == busy)
+        return;
+    worker->busy = busy;
+    if (busy)
+        atomic_store_explicit(&worker->turns, worker->turns + 1, memory_order_relaxed);
+    atomic_store(&worker->busy_seen, busy);
+    if (busy && atomic_load(&worker->fn->asleep))
+        wake_ticker(worker->fn);
+}
+
+static enum cairn_code fill_options(struct cairn_fn_options *o, struct cairn_err *err)
+{
+    if (o->memory_bytes_max == 0)
+        o->memory_bytes_max = 16 << 20;
+    if (o->module_bytes_max == 0)
+        o->module_bytes_max = 32 << 20;
+    if (o->fibers_per_worker == 0)
+        o->fibers_per_worker = 512;
+    if (o->slice_ns == 0)
+        o->slice_ns = 1000000;
+    o->memory_bytes_max &= ~(uint64_t)(FN_WASM_PAGE_BYTES - 1);
+    if (o->memory_bytes_max == 0 || o->memory_bytes_max > (uint64_t)1 << 30)
+        return cairn_fail(err, CAIRN_EINVAL, "an instance's memory limit must be from 64 KiB to 1 GiB");
+    if (o->workers == 0 || (uint64_t)o->workers * o->fibers_per_worker > FN_FIBERS_TOTAL_MAX)
+        return cairn_fail(err, CAIRN_EINVAL, "workers times fibers must be from 1 to %d", FN_FIBERS_TOTAL_MAX);
+    return CAIRN_OK;
+}
+
+static enum cairn_code start_ticker(struct cairn_fn *fn, struct cairn_err *err)
+{
+    pthread_condattr_t attributes;
+    int error;
+
+    pthread_mutex_init(&fn->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&fn->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (fn->options.deterministic)
+        return CAIRN_OK;
+    error = pthread_create(&fn->ticker, NULL, tick, fn);
+    if (error)
+        return cairn_fail_errno(err, error, "cannot start the thread that ends time slices");
+    fn->ticking = true;
+    return CAIRN_OK;
+}
+
+enum cairn_code cairn_fn_create(const struct cairn_fn_options *options, struct cairn_fn **ret_fn, struct cairn_err *err)
+{
+    struct cairn_fn *fn;
+    struct cairn_fn_options filled = *options;
+    enum cairn_code code = fill_options(&filled, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    /* Every trap makes an error value; with RUST_BACKTRACE set in the environment each would walk the native
+     * stack for a report that nobody reads, half a millisecond that any guest could cause at will. */
+    setenv("RUST_LIB_BACKTRACE", "0", 1);
+    fn = cairn_alloc_zeroed(1, sizeof *fn);
+    fn->options = filled;
+    fn->workers = cairn_alloc_zeroed(filled.workers, sizeof(struct cairn_fn_worker *));
+    fn->engine = make_engine(fn);
+    fn->plain = wasmtime_linker_new(fn->engine);
+    fn->fiber = wasmtime_linker_new(fn->engine);
+    fn_host_define(fn->plain, false);
+    fn_host_define(fn->fiber, true);
+    code = start_ticker(fn, err);
+    if (code != CAIRN_OK) {
+        cairn_fn_destroy(fn);
+        return code;
+    }
+    *ret_fn = fn;
+    return CAIRN_OK;
+}
+
+struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn)
+{
+    if (!fn)
+        return NULL;
+    if (fn->ticking) {
+        pthread_mutex_lock(&fn->lock);
+        fn->stopping = true;
+        pthread_cond_signal(&fn->wake);
+        pthread_mutex_unlock(&fn->lock);
+        pthread_join(fn->ticker, NULL);
+    }
+    pthread_cond_destroy(&fn->wake);
+    pthread_mutex_destroy(&fn->lock);
+    wasmtime_linker_delete(fn->plain);
+    wasmtime_linker_delete(fn->fiber);
+    wasm_engine_delete(fn->engine);
+    free(fn->workers);
+    free(fn);
+    return NULL;
+}

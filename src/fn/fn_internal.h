@@ -1,0 +1,253 @@
+/* fn_internal.h - what the files of this room share.
+ *
+ *   fn.c        the engine, its ticker            module.c    compiling, references
+ *   types.c     the section cairn.types           cache.c     compiled code on disk
+ *   wasm.c      what a binary tells by itself     instance.c  making, resetting, dropping instances
+ *   host.c      the host calls                    worker.c    a worker's instances
+ *   run.c       invocations
+ *
+ * An instance belongs to one worker; everything in it is touched by that worker only.  A module is
+ * immutable but for its atomics and for caches[], of which each worker touches its own entry. */
+#ifndef CAIRN_FN_FN_INTERNAL_H
+#define CAIRN_FN_FN_INTERNAL_H
+
+#include "base/list.h"
+#include "fn/fn.h"
+#include "fn/types.h"
+#include "fn/wasm.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <wasm.h>
+#include <wasmtime.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FN_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FN_SANITIZED 1
+#endif
+#endif
+
+enum {
+    /* Native stack of a guest.  Host calls run on the same stack below it: sanitizers make their frames larger. */
+    FN_WASM_STACK_BYTES = 64 << 10,
+#ifdef FN_SANITIZED
+    FN_FIBER_STACK_BYTES = 384 << 10,
+#else
+    FN_FIBER_STACK_BYTES = 128 << 10,
+#endif
+    FN_PLAIN_CACHED_MAX = 128,   /* plain instances that a worker keeps */
+    FN_IDLE_FIBERS = 16,         /* kept when a worker trims */
+    FN_SPARE_SLOTS = 8,          /* for trial instances of modules being compiled */
+    FN_FIBERS_TOTAL_MAX = 16384, /* over all workers: each takes several of the process's 65,530 mappings */
+    FN_PLAIN_TICKS = 2,          /* a plain run is thrown away after one to two slices */
+    FN_SKIP_PLAIN = 1000,        /* starts for which a slow or big method goes straight to a fiber */
+    FN_HEAP_BYTES = 8 << 10,     /* writable behind a module's data in a plain instance */
+    FN_BLOCK_BYTES = 256,        /* what is compared and copied as one when memory is reset */
+    FN_PAGE_BYTES = 4096,
+    FN_RESET_BYTES_MAX = 256 << 10, /* a memory larger than this is cheaper to make anew than to look through */
+    FN_TABLE_ELEMENTS_MAX = 20000,
+    FN_WASM_PAGE_BYTES = 64 << 10,
+};
+
+#define FN_SKIP_ALWAYS UINT32_MAX
+
+struct cairn_fn {
+    struct cairn_fn_options options; /* with defaults filled in */
+    wasm_engine_t *engine;
+    wasmtime_linker_t *plain, *fiber;
+    uint8_t engine_key[CAIRN_SHA256_BYTES]; /* of everything that decides whether compiled code fits */
+
+    /* The ticker.  `asleep` is written under the lock and read without it by workers that become busy:
+     * a worker stores its busy flag before it loads asleep, the ticker stores asleep before it loads the
+     * flags, both in sequentially consistent order, so one of them sees the other. */
+    pthread_t ticker;
+    pthread_mutex_t lock; /* workers[], stopping, asleep */
+    pthread_cond_t wake;
+    _Atomic bool asleep;
+    bool stopping, ticking;
+    struct cairn_fn_worker **workers; /* options.workers entries */
+};
+
+/* --- modules --- */
+
+/* Memory right after instantiation: zero but for these, in order; multiples of FN_BLOCK_BYTES. */
+struct fn_extent {
+    uint32_t at, bytes;
+    const uint8_t *data;
+};
+
+struct cairn_method_private {
+    struct fn_module *module;
+    char *export;
+    uint32_t index; /* in fn_instance.funcs */
+    /* Starts left that go straight to a fiber; FN_SKIP_ALWAYS: the method waits.  A hint that workers share:
+     * relaxed, and an update lost costs one more try. */
+    _Atomic uint32_t skip_plain;
+};
+
+struct fn_module {
+    struct cairn_module module;
+    struct cairn_fn *fn;
+    _Atomic uint32_t users;   /* references held by others */
+    _Atomic uint32_t holders; /* workers' caches, and 1 for all users together */
+    wasmtime_module_t *code;
+    wasmtime_instance_pre_t *plain, *fiber;
+    struct cairn_method_private *methods;
+    uint32_t method_count;
+    char **globals; /* names of mutable globals, when reusable */
+    uint32_t global_count;
+    uint32_t memory_bytes;         /* of a fresh instance */
+    uint32_t writable_bytes;       /* of a plain one that is used again */
+    bool plain_again, fiber_again; /* their instances are used again: reusable and small enough */
+    struct fn_extent *image;       /* when reusable */
+    uint32_t image_count;
+    struct fn_cache **caches; /* by worker index */
+};
+
+static inline struct fn_module *fn_module(struct cairn_module *module)
+{
+    return cairn_container(module, struct fn_module, module);
+}
+
+/* A worker's hold on a module; see `holders`. */
+void fn_module_hold(struct fn_module *module);
+void fn_module_release(struct fn_module *module);
+static inline bool fn_module_unused(struct fn_module *module)
+{
+    return atomic_load_explicit(&module->users, memory_order_acquire) == 0;
+}
+
+/* Compiled code from the cache, or NULL: none, damaged, or of another engine. */
+wasmtime_module_t *fn_cache_load(struct cairn_fn *fn, const uint8_t hash[CAIRN_SHA256_BYTES]);
+/* Keeps it for the next start, if that can be done. */
+void fn_cache_store(struct cairn_fn *fn, const uint8_t hash[CAIRN_SHA256_BYTES], wasmtime_module_t *code);
+
+/* Takes the error (or trap) and tells it in err. */
+enum cairn_code fn_fail_error(struct cairn_err *err, enum cairn_code code, const char *what, wasmtime_error_t *error);
+
+/* --- host calls --- */
+
+bool fn_host_knows(struct cairn_bytes name);
+/* Defines every host call; `wait` suspends if `fiber`, else it stops the run so that it starts over. */
+void fn_host_define(wasmtime_linker_t *linker, bool fiber);
+
+/* --- instances --- */
+
+struct fn_global {
+    wasmtime_global_t global;
+    wasmtime_val_t initial;
+};
+
+struct fn_instance {
+    struct cairn_run *run; /* whose guest is in it */
+    uint8_t *memory;
+    size_t memory_bytes; /* as last seen: it may have grown */
+    size_t writable;     /* SIZE_MAX: all of it, grown or not */
+    wasmtime_context_t *context;
+    wasmtime_func_t *funcs; /* by method index; store_id 0: not looked up yet */
+    struct fn_global *globals;
+    struct fn_module *module;
+    wasmtime_store_t *store;
+    wasmtime_instance_t instance;
+    wasmtime_memory_t exported;
+    bool fiber;
+    struct cairn_link idle; /* in its cache's idle list */
+    struct cairn_link lru;  /* in its worker's */
+};
+
+/* A plain one that will be used again gets its window. */
+enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct fn_instance **ret_instance,
+                                   struct cairn_err *err);
+void fn_instance_destroy(struct fn_instance *instance); /* accepts NULL */
+/* Puts everything back to how it was when made; false if that cannot be: drop it then.  memory_bytes is up to date. */
+bool fn_instance_reset(struct fn_instance *instance);
+/* The method's function; NULL if it is not exported (checked when compiling). */
+const wasmtime_func_t *fn_instance_func(struct fn_instance *instance, const struct cairn_method_private *method);
+/* memory_bytes brought up to date. */
+size_t fn_instance_memory_bytes(struct fn_instance *instance, const wasmtime_context_t *context);
+/* Makes a first instance, to see that it can be made, and notes what a fresh memory looks like. */
+enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *err);
+
+/* --- workers, runs --- */
+
+/* A worker's instances of one module. */
+struct fn_cache {
+    struct fn_module *module;
+    struct fn_instance *plain;
+    bool plain_used; /* since the last eviction looked */
+    bool plain_taken;
+    struct cairn_link idle_fibers;
+    uint32_t runs;          /* fibers in use */
+    struct cairn_link link; /* in worker.caches */
+};
+
+/* Why a guest was stopped from inside a host call. */
+enum fn_stop {
+    FN_STOP_NOT,
+    FN_STOP_FAILED, /* code and err tell */
+    FN_STOP_EXIT,   /* the guest asked to end here, well */
+    FN_STOP_WAIT,   /* plain: it must wait */
+    FN_STOP_WINDOW, /* plain: a host call would write beyond the window */
+};
+
+struct cairn_run {
+    struct cairn_fn_worker *worker;
+    const struct cairn_host_ops *host;
+    void *context;
+    struct cairn_err *err; /* the caller's, while the guest runs */
+    enum fn_stop stop;
+    enum cairn_code code;
+    struct fn_instance *instance;
+    struct cairn_method_private *method;
+    uint64_t cpu_ns, cpu_ns_max;
+    uint64_t fuel;     /* deterministic: given to this run when its fiber started */
+    uint64_t fuel_cpu; /* and cpu_ns then */
+    uint32_t slices;
+
+    /* Fibers only. */
+    bool waiting;
+    uint32_t waits_for;
+    wasmtime_call_future_t *future;
+    wasm_trap_t *trap;
+    wasmtime_error_t *error;
+    struct cairn_run *next_free;
+};
+
+struct cairn_fn_worker {
+    struct cairn_fn *fn;
+    struct cairn_host_ops host;
+    uint32_t index;
+    struct cairn_run plain; /* the one plain run */
+    struct cairn_run *free_runs;
+    struct cairn_link caches;
+    struct cairn_link idle_fibers; /* of all modules, longest unused first */
+    uint32_t plain_count, fiber_count, fibers_in_use;
+    bool busy;
+
+    /* Read by the ticker. */
+    _Alignas(64) _Atomic bool busy_seen;
+    _Atomic uint32_t turns;
+};
+
+static inline uint64_t fn_clock_ns(const struct cairn_fn_worker *worker)
+{
+    return worker->fn->options.clock->monotonic_ns(worker->fn->options.clock);
+}
+
+/* Deterministic: brings cpu_ns up to date from within a host call; otherwise nothing. */
+void fn_run_meter_fuel(struct cairn_run *run, const wasmtime_context_t *context);
+
+struct fn_cache *fn_worker_cache(struct cairn_fn_worker *worker, struct fn_module *module);
+/* A plain instance for one run; give it back with put. */
+enum cairn_code fn_worker_take_plain(struct cairn_fn_worker *worker, struct fn_module *module,
+                                     struct fn_instance **ret_instance, struct cairn_err *err);
+/* `clean`: the run ended well, so a reset may do; else the instance is dropped. */
+void fn_worker_put_plain(struct cairn_fn_worker *worker, struct fn_instance *instance, bool clean);
+/* *ret_instance NULL on success: all fibers are in use. */
+enum cairn_code fn_worker_take_fiber(struct cairn_fn_worker *worker, struct fn_module *module,
+                                     struct fn_instance **ret_instance, struct cairn_err *err);
+void fn_worker_put_fiber(struct cairn_fn_worker *worker, struct fn_instance *instance, bool clean);
+
+#endif

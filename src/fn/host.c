@@ -1,0 +1,645 @@
+/* The host calls: docs/formats/guest-abi.md, one import each.
+ *
+ * Arguments come unchecked from Wasmtime: v[0..] in order, the result goes to v[0].  Every pointer is checked against
+ * the memory's size now; what is written into a plain instance also against its window.  A host call that fails
+ * returns a trap, so the guest never runs on; what happened is in the run. */
+#include "fn/fn_internal.h"
+
+#include <assert.h>
+
+enum {
+    READ_ENTRIES_MAX = 1024,  /* of a list or map in one host call */
+    RANDOM_BYTES_MAX = 65536, /* in one host call */
+    LOG_BYTES_MAX = 4096,     /* of one line; the rest is cut off */
+};
+
+static const uint64_t args_bytes_max = (uint64_t)1 << 30;
+
+struct import {
+    const char *name;
+    const char *type; /* i: i32, I: i64; behind '>' the result */
+    wasmtime_func_unchecked_callback_t call;
+};
+
+/* --- stopping, guest memory --- */
+
+static struct cairn_run *run_of(wasmtime_caller_t *caller)
+{
+    struct fn_instance *instance = wasmtime_context_get_data(wasmtime_caller_context(caller));
+
+    return instance->run;
+}
+
+static wasm_trap_t *stop(struct cairn_run *run, enum fn_stop why)
+{
+    static const char text[] = "stopped by a host call";
+
+    run->stop = why;
+    return wasmtime_trap_new(text, sizeof text - 1);
+}
+
+static wasm_trap_t *failed(struct cairn_run *run, enum cairn_code code)
+{
+    run->code = code;
+    return stop(run, FN_STOP_FAILED);
+}
+
+static wasm_trap_t *out_of_bounds(struct cairn_run *run, const char *name)
+{
+    return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "pointer out of bounds in host call %s", name));
+}
+
+/* Is [at, at + size) inside the guest's memory? */
+static bool inside(wasmtime_caller_t *caller, struct fn_instance *instance, uint32_t at, uint32_t size)
+{
+    uint64_t end = (uint64_t)at + size;
+
+    return end <= instance->memory_bytes ||
+           end <= fn_instance_memory_bytes(instance, wasmtime_caller_context(caller)); /* it has grown */
+}
+
+/* Guest bytes; v[0] is the pointer, v[1] the size. */
+static bool get_bytes(wasmtime_caller_t *caller, const struct cairn_run *run, const wasmtime_val_raw_t *v,
+                      struct cairn_bytes *ret_bytes)
+{
+    uint32_t at = (uint32_t)v[0].i32, size = (uint32_t)v[1].i32;
+
+    if (!inside(caller, run->instance, at, size))
+        return false;
+    *ret_bytes = cairn_bytes(run->instance->memory + at, size);
+    return true;
+}
+
+/* Where `size` bytes go that are inside; NULL if the run must be stopped (stop with FN_STOP_WINDOW). */
+static uint8_t *writable(struct cairn_run *run, uint32_t at, uint64_t size)
+{
+    return at + size <= run->instance->writable ? run->instance->memory + at : NULL;
+}
+
+/* Hands out a byte string: as much as fits, and its whole size as the result (-1: there is none).
+ * out[0] is the buffer, out[1] its capacity; already checked to be inside. */
+static wasm_trap_t *hand_out(struct cairn_run *run, wasmtime_val_raw_t *v, uint32_t at, uint32_t capacity,
+                             struct cairn_bytes bytes, bool found)
+{
+    size_t size = bytes.size < capacity ? bytes.size : capacity;
+    uint8_t *to;
+
+    if (!found) {
+        v[0].i32 = -1;
+        return NULL;
+    }
+    if (bytes.size > INT32_MAX)
+        return failed(run, cairn_fail(run->err, CAIRN_ELIMIT, "a value of %zu bytes is too large", bytes.size));
+    if (size > 0) {
+        to = writable(run, at, size);
+        if (!to)
+            return stop(run, FN_STOP_WINDOW);
+        memcpy(to, bytes.data, size);
+    }
+    v[0].i32 = (int32_t)bytes.size;
+    return NULL;
+}
+
+#define HOST_CALL(name) \
+    static wasm_trap_t *host_##name(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *v, size_t count)
+
+#define ENTER()                             \
+    const struct import *import = env;      \
+    struct cairn_run *run = run_of(caller); \
+    enum cairn_code code = CAIRN_OK;        \
+    (void)import, (void)count, (void)code
+
+/* Bytes that the guest passes in v[at], v[at + 1]. */
+#define BYTES(variable, at)                           \
+    struct cairn_bytes variable;                      \
+    if (!get_bytes(caller, run, v + (at), &variable)) \
+    return out_of_bounds(run, import->name)
+
+/* A buffer of the guest's in v[at], v[at + 1]. */
+#define BUFFER(variable, at)                                                               \
+    uint32_t variable = (uint32_t)v[at].i32, variable##_bytes = (uint32_t)v[(at) + 1].i32; \
+    if (!inside(caller, run->instance, variable, variable##_bytes))                        \
+    return out_of_bounds(run, import->name)
+
+#define CHECK(call)                            \
+    code = (call);                             \
+    if (__builtin_expect(code != CAIRN_OK, 0)) \
+    return failed(run, code)
+
+static uint32_t u32(const wasmtime_val_raw_t *v)
+{
+    return (uint32_t)v->i32;
+}
+
+/* --- the invocation --- */
+
+HOST_CALL(args)
+{
+    ENTER();
+    BUFFER(out, 0);
+
+    return hand_out(run, v, out, out_bytes, run->host->args(run->context), true);
+}
+
+HOST_CALL(who)
+{
+    ENTER();
+    uint32_t which = u32(v);
+    struct cairn_bytes who;
+    BUFFER(out, 1);
+
+    if (which > CAIRN_WHO_CALLER_ID)
+        return failed(run, cairn_fail(run->err, CAIRN_EINVAL, "host call who knows no %u", which));
+    who = run->host->who(run->context, (enum cairn_who)which);
+    return hand_out(run, v, out, out_bytes, who, who.data != NULL);
+}
+
+HOST_CALL(result)
+{
+    ENTER();
+    BYTES(value, 0);
+
+    CHECK(run->host->result(run->context, value, run->err));
+    return NULL;
+}
+
+HOST_CALL(fail)
+{
+    ENTER();
+    BYTES(name, 0);
+    BYTES(message, 2);
+
+    CHECK(run->host->fail(run->context, name, message, run->err));
+    return NULL;
+}
+
+HOST_CALL(exit)
+{
+    ENTER();
+    (void)v;
+    return stop(run, FN_STOP_EXIT);
+}
+
+HOST_CALL(out_of_memory)
+{
+    ENTER();
+    return failed(run, cairn_fail(run->err, CAIRN_EMEMORY,
+                                  "the method needs %u more bytes than the memory limit of "
+                                  "%llu KiB leaves",
+                                  u32(v), (unsigned long long)(run->worker->fn->options.memory_bytes_max >> 10)));
+}
+
+HOST_CALL(delete_self)
+{
+    ENTER();
+    (void)v;
+    CHECK(run->host->delete_self(run->context, run->err));
+    return NULL;
+}
+
+HOST_CALL(now)
+{
+    ENTER();
+    int64_t ms = 0;
+
+    CHECK(run->host->now_ms(run->context, &ms, run->err));
+    v[0].i64 = ms;
+    return NULL;
+}
+
+HOST_CALL(random)
+{
+    ENTER();
+    uint8_t *to;
+    BUFFER(out, 0);
+
+    if (out_bytes > RANDOM_BYTES_MAX)
+        return failed(run, cairn_fail(run->err, CAIRN_EINVAL, "host call random gives at most %d bytes at once",
+                                      RANDOM_BYTES_MAX));
+    to = writable(run, out, out_bytes);
+    if (!to)
+        return stop(run, FN_STOP_WINDOW);
+    CHECK(run->host->random(run->context, to, out_bytes, run->err));
+    return NULL;
+}
+
+HOST_CALL(log)
+{
+    ENTER();
+    uint32_t level = u32(v);
+    BYTES(line, 1);
+
+    if (line.size > LOG_BYTES_MAX)
+        line.size = LOG_BYTES_MAX;
+    run->host->log(run->context, level > 3 ? 3 : level, line);
+    return NULL;
+}
+
+/* --- values --- */
+
+HOST_CALL(value_get)
+{
+    ENTER();
+    struct cairn_bytes value = {0};
+    bool found = false;
+    BUFFER(out, 1);
+
+    CHECK(run->host->value_get(run->context, u32(v), &value, &found, run->err));
+    return hand_out(run, v, out, out_bytes, value, found);
+}
+
+HOST_CALL(value_set)
+{
+    ENTER();
+    BYTES(value, 1);
+
+    CHECK(run->host->value_set(run->context, u32(v), value, run->err));
+    return NULL;
+}
+
+HOST_CALL(value_clear)
+{
+    ENTER();
+    CHECK(run->host->value_clear(run->context, u32(v), run->err));
+    return NULL;
+}
+
+/* --- lists --- */
+
+HOST_CALL(list_count)
+{
+    ENTER();
+    uint64_t entries = 0;
+
+    CHECK(run->host->list_count(run->context, u32(v), &entries, run->err));
+    v[0].i64 = (int64_t)entries;
+    return NULL;
+}
+
+HOST_CALL(list_push)
+{
+    ENTER();
+    BYTES(value, 1);
+
+    CHECK(run->host->list_push(run->context, u32(v), value, run->err));
+    return NULL;
+}
+
+HOST_CALL(list_set)
+{
+    ENTER();
+    bool found = false;
+    BYTES(value, 2);
+
+    CHECK(run->host->list_set(run->context, u32(v), (uint64_t)v[1].i64, value, &found, run->err));
+    v[0].i32 = found;
+    return NULL;
+}
+
+HOST_CALL(list_get)
+{
+    ENTER();
+    struct cairn_bytes value = {0};
+    bool found = false;
+    BUFFER(out, 2);
+
+    CHECK(run->host->list_get(run->context, u32(v), (uint64_t)v[1].i64, &value, &found, run->err));
+    return hand_out(run, v, out, out_bytes, value, found);
+}
+
+HOST_CALL(list_drop)
+{
+    ENTER();
+    uint64_t dropped = 0;
+
+    CHECK(run->host->list_drop(run->context, u32(v), (uint64_t)v[1].i64, v[2].i32 != 0, &dropped, run->err));
+    v[0].i64 = (int64_t)dropped;
+    return NULL;
+}
+
+/* Appends sized byte strings to a guest's buffer. */
+struct packer {
+    struct cairn_run *run;
+    uint32_t at, capacity;
+    uint64_t used;
+    bool blocked; /* by the window */
+};
+
+/* One entry of one or two strings, with their sizes unless `bare`.  False if it does not fit (needs says what it
+ * would have taken) or the run is stopped. */
+static bool pack(struct packer *p, const struct cairn_bytes *strings, size_t count, bool bare, uint64_t *ret_needs)
+{
+    uint64_t needs = 0;
+    uint8_t *to;
+
+    for (size_t i = 0; i < count; i++)
+        needs += strings[i].size + (bare ? 0 : 4);
+    *ret_needs = needs;
+    if (needs > p->capacity - p->used)
+        return false;
+    to = writable(p->run, p->at, p->used + needs);
+    p->blocked = !to;
+    if (!to)
+        return false;
+    to += p->used;
+    for (size_t i = 0; i < count; i++) {
+        if (!bare) {
+            cairn_put_u32(to, (uint32_t)strings[i].size);
+            to += 4;
+        }
+        if (strings[i].size)
+            memcpy(to, strings[i].data, strings[i].size);
+        to += strings[i].size;
+    }
+    p->used += needs;
+    return true;
+}
+
+/* The result: entries << 32 | bytes; if not even the first entry fits, 0 entries and the bytes that it needs. */
+static wasm_trap_t *packed(struct packer *p, wasmtime_val_raw_t *v, uint64_t entries, uint64_t needs)
+{
+    uint64_t bytes = entries ? p->used : needs;
+
+    if (p->blocked)
+        return stop(p->run, FN_STOP_WINDOW);
+    if (bytes > UINT32_MAX)
+        return failed(p->run, cairn_fail(p->run->err, CAIRN_ELIMIT, "an entry of %llu bytes is too large",
+                                         (unsigned long long)bytes));
+    v[0].i64 = (int64_t)(entries << 32 | bytes);
+    return NULL;
+}
+
+enum { LIST_NEWEST_FIRST = 1, LIST_BARE = 2 };
+
+HOST_CALL(list_read)
+{
+    ENTER();
+    uint32_t field = u32(v), want = u32(v + 2), flags = u32(v + 3);
+    uint64_t start = (uint64_t)v[1].i64, there = 0, entries = 0, needs = 0;
+    BUFFER(out, 4);
+    struct packer p = {run, out, out_bytes, 0, false};
+
+    if (flags > (LIST_NEWEST_FIRST | LIST_BARE))
+        return failed(run, cairn_fail(run->err, CAIRN_EINVAL, "host call list_read knows no flags %u", flags));
+    CHECK(run->host->list_count(run->context, field, &there, run->err));
+    if (want > READ_ENTRIES_MAX)
+        want = READ_ENTRIES_MAX;
+    while (entries < want && start < there && entries < there - start) {
+        uint64_t index = flags & LIST_NEWEST_FIRST ? there - 1 - start - entries : start + entries;
+        struct cairn_bytes value = {0};
+        bool found = false;
+
+        CHECK(run->host->list_get(run->context, field, index, &value, &found, run->err));
+        if (!found || !pack(&p, &value, 1, flags & LIST_BARE, &needs))
+            break;
+        entries++;
+        needs = 0;
+    }
+    return packed(&p, v, entries, needs);
+}
+
+/* --- maps --- */
+
+HOST_CALL(map_count)
+{
+    ENTER();
+    uint64_t entries = 0;
+
+    CHECK(run->host->map_count(run->context, u32(v), &entries, run->err));
+    v[0].i64 = (int64_t)entries;
+    return NULL;
+}
+
+HOST_CALL(map_get)
+{
+    ENTER();
+    struct cairn_bytes value = {0};
+    bool found = false;
+    BYTES(key, 1);
+    BUFFER(out, 3);
+
+    CHECK(run->host->map_get(run->context, u32(v), key, &value, &found, run->err));
+    return hand_out(run, v, out, out_bytes, value, found);
+}
+
+HOST_CALL(map_set)
+{
+    ENTER();
+    BYTES(key, 1);
+    BYTES(value, 3);
+
+    CHECK(run->host->map_set(run->context, u32(v), key, value, run->err));
+    return NULL;
+}
+
+HOST_CALL(map_remove)
+{
+    ENTER();
+    bool found = false;
+    BYTES(key, 1);
+
+    CHECK(run->host->map_remove(run->context, u32(v), key, &found, run->err));
+    v[0].i32 = found;
+    return NULL;
+}
+
+HOST_CALL(map_read)
+{
+    ENTER();
+    uint32_t field = u32(v), want = u32(v + 2);
+    uint64_t start = (uint64_t)v[1].i64, entries = 0, needs = 0;
+    BUFFER(out, 3);
+    struct packer p = {run, out, out_bytes, 0, false};
+
+    if (want > READ_ENTRIES_MAX)
+        want = READ_ENTRIES_MAX;
+    while (entries < want && start + entries >= start) {
+        struct cairn_bytes entry[2] = {{0}};
+        bool found = false;
+
+        CHECK(run->host->map_at(run->context, field, start + entries, &entry[0], &entry[1], &found, run->err));
+        if (!found || !pack(&p, entry, 2, false, &needs))
+            break;
+        entries++;
+        needs = 0;
+    }
+    return packed(&p, v, entries, needs);
+}
+
+/* --- calls --- */
+
+/* Packed arguments: per argument u32 size, bytes, nothing left over. */
+static bool args_valid(struct cairn_bytes args)
+{
+    struct cairn_reader r = cairn_reader(args);
+
+    while (cairn_reader_left(&r) > 0 && !r.bad) {
+        uint32_t size = cairn_read_u32(&r);
+
+        cairn_read_bytes(&r, size);
+    }
+    return !r.bad && args.size <= args_bytes_max;
+}
+
+HOST_CALL(call)
+{
+    ENTER();
+    uint32_t number = 0;
+    BYTES(type, 0);
+    BYTES(id, 2);
+    BYTES(method, 4);
+    BYTES(args, 6);
+
+    if (!args_valid(args))
+        return failed(run, cairn_fail(run->err, CAIRN_EINVAL, "malformed arguments in host call call"));
+    CHECK(run->host->call(run->context, type, id, method, args, &number, run->err));
+    v[0].i32 = (int32_t)number;
+    return NULL;
+}
+
+HOST_CALL(ready)
+{
+    ENTER();
+    bool ready = false;
+
+    CHECK(run->host->ready(run->context, u32(v), &ready, run->err));
+    v[0].i32 = ready;
+    return NULL;
+}
+
+HOST_CALL(call_result)
+{
+    ENTER();
+    struct cairn_bytes value = {0};
+    BUFFER(out, 1);
+
+    CHECK(run->host->call_result(run->context, u32(v), &value, run->err));
+    return hand_out(run, v, out, out_bytes, value, true);
+}
+
+/* In a plain run there is no stack to set aside. */
+HOST_CALL(wait)
+{
+    ENTER();
+    bool ready = false;
+
+    CHECK(run->host->ready(run->context, u32(v), &ready, run->err));
+    return ready ? NULL : stop(run, FN_STOP_WAIT);
+}
+
+/* --- waiting in a fiber --- */
+
+static bool wait_over(void *env)
+{
+    struct cairn_run *run = env;
+    bool ready = false;
+
+    if (!run->waiting)
+        return true;
+    /* Asked again rather than believed: a run resumed too early goes on waiting. */
+    if (run->host->ready(run->context, run->waits_for, &ready, run->err) == CAIRN_OK && ready)
+        run->waiting = false;
+    return !run->waiting;
+}
+
+static void wait_async(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *args, size_t arg_count,
+                       wasmtime_val_t *results, size_t result_count, wasm_trap_t **ret_trap,
+                       wasmtime_async_continuation_t *ret_continuation)
+{
+    struct cairn_run *run = run_of(caller);
+    bool ready = false;
+    enum cairn_code code;
+
+    (void)env, (void)arg_count, (void)results, (void)result_count;
+    *ret_continuation = (wasmtime_async_continuation_t){.callback = wait_over, .env = run};
+    run->waits_for = (uint32_t)args[0].of.i32;
+    code = run->host->ready(run->context, run->waits_for, &ready, run->err);
+    if (code != CAIRN_OK) {
+        *ret_trap = failed(run, code);
+        return;
+    }
+    run->waiting = !ready;
+    if (!run->waiting)
+        return;
+    /* The store cannot be asked while the fiber is set aside. */
+    fn_instance_memory_bytes(run->instance, wasmtime_caller_context(caller));
+    fn_run_meter_fuel(run, wasmtime_caller_context(caller));
+}
+
+/* --- the table --- */
+
+static const struct import imports[] = {
+    {"args", "ii>i", host_args},
+    {"who", "iii>i", host_who},
+    {"result", "ii", host_result},
+    {"fail", "iiii", host_fail},
+    {"exit", "", host_exit},
+    {"out_of_memory", "i", host_out_of_memory},
+    {"delete_self", "", host_delete_self},
+    {"now", ">I", host_now},
+    {"random", "ii", host_random},
+    {"log", "iii", host_log},
+    {"value_get", "iii>i", host_value_get},
+    {"value_set", "iii", host_value_set},
+    {"value_clear", "i", host_value_clear},
+    {"list_count", "i>I", host_list_count},
+    {"list_push", "iii", host_list_push},
+    {"list_set", "iIii>i", host_list_set},
+    {"list_get", "iIii>i", host_list_get},
+    {"list_drop", "iIi>I", host_list_drop},
+    {"list_read", "iIiiii>I", host_list_read},
+    {"map_count", "i>I", host_map_count},
+    {"map_get", "iiiii>i", host_map_get},
+    {"map_set", "iiiii", host_map_set},
+    {"map_remove", "iii>i", host_map_remove},
+    {"map_read", "iIiii>I", host_map_read},
+    {"call", "iiiiiiii>i", host_call},
+    {"ready", "i>i", host_ready},
+    {"call_result", "iii>i", host_call_result},
+    {"wait", "i", host_wait},
+};
+
+enum { IMPORTS = sizeof imports / sizeof *imports };
+
+bool fn_host_knows(struct cairn_bytes name)
+{
+    for (size_t i = 0; i < IMPORTS; i++)
+        if (cairn_bytes_equal(name, cairn_str(imports[i].name)))
+            return true;
+    return false;
+}
+
+static wasm_functype_t *function_type(const char *text)
+{
+    wasm_valtype_t *types[2][10];
+    size_t counts[2] = {0}, side = 0;
+    wasm_valtype_vec_t params, results;
+
+    for (; *text; text++)
+        if (*text == '>')
+            side = 1;
+        else
+            types[side][counts[side]++] = *text == 'I' ? wasm_valtype_new_i64() : wasm_valtype_new_i32();
+    wasm_valtype_vec_new(&params, counts[0], types[0]);
+    wasm_valtype_vec_new(&results, counts[1], types[1]);
+    return wasm_functype_new(&params, &results);
+}
+
+void fn_host_define(wasmtime_linker_t *linker, bool fiber)
+{
+    for (size_t i = 0; i < IMPORTS; i++) {
+        const struct import *import = &imports[i];
+        wasm_functype_t *type = function_type(import->type);
+        wasmtime_error_t *error;
+
+        if (fiber && import->call == host_wait)
+            error = wasmtime_linker_define_async_func(linker, "cairn", 5, import->name, strlen(import->name), type,
+                                                      wait_async, NULL, NULL);
+        else
+            error = wasmtime_linker_define_func_unchecked(linker, "cairn", 5, import->name, strlen(import->name), type,
+                                                          import->call, (void *)import, NULL);
+        assert(!error);
+        (void)error;
+        wasm_functype_delete(type);
+    }
+}

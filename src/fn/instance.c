@@ -1,0 +1,331 @@
+/* Instances: making one, putting one back to how it was made, dropping one.
+ *
+ * What a call can change in an instance of a reusable module is its memory and its mutable globals, which
+ * are all exported (wasm.h).  Memory right after instantiation is known (the image), so it is compared with that
+ * block by block, and a block that differs is written back; what the image does not list is zero.
+ *
+ * A plain instance that is used again has a window: its memory beyond writable_bytes is write-protected, so
+ * nothing can have changed there and nothing need be looked at.  A guest that writes there is stopped by Wasmtime's
+ * handler like one that leaves its memory, and starts over as a fiber, whose instance has no window.  This works
+ * because in a reusable module every write to memory is a single store instruction of compiled code, for which Wasmtime
+ * expects faults (memory.fill and memory.copy, which run in native code, do not occur); host calls check for
+ * themselves. */
+#include "fn/fn_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/* --- memory --- */
+
+static void block_reset_zero(uint8_t *at)
+{
+    uint64_t any = 0, word;
+
+    for (size_t i = 0; i < FN_BLOCK_BYTES; i += sizeof word) {
+        memcpy(&word, at + i, sizeof word);
+        any |= word;
+    }
+    if (any)
+        memset(at, 0, FN_BLOCK_BYTES);
+}
+
+static void zero_portable(uint8_t *at, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += FN_BLOCK_BYTES)
+        block_reset_zero(at + i);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void zero_avx2(uint8_t *at, size_t bytes)
+{
+    for (uint8_t *end = at + bytes; at < end; at += FN_BLOCK_BYTES) {
+        const __m256i *v = (const __m256i *)(void *)at;
+        __m256i a = _mm256_or_si256(_mm256_or_si256(v[0], v[1]), _mm256_or_si256(v[2], v[3]));
+        __m256i b = _mm256_or_si256(_mm256_or_si256(v[4], v[5]), _mm256_or_si256(v[6], v[7]));
+        __m256i any = _mm256_or_si256(a, b);
+
+        if (__builtin_expect(!_mm256_testz_si256(any, any), 0))
+            memset(at, 0, FN_BLOCK_BYTES);
+    }
+}
+#endif
+
+/* Both multiples of FN_BLOCK_BYTES. */
+static void reset_zero(uint8_t *at, size_t bytes)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        zero_avx2(at, bytes);
+        return;
+    }
+#endif
+    zero_portable(at, bytes);
+}
+
+static void reset_extent(uint8_t *at, const uint8_t *image, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += FN_BLOCK_BYTES)
+        if (memcmp(at + i, image + i, FN_BLOCK_BYTES) != 0)
+            memcpy(at + i, image + i, FN_BLOCK_BYTES);
+}
+
+static void reset_memory(const struct fn_module *module, uint8_t *memory, size_t bytes)
+{
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < module->image_count && module->image[i].at < bytes; i++) {
+        const struct fn_extent *e = &module->image[i];
+
+        reset_zero(memory + at, e->at - at);
+        reset_extent(memory + e->at, e->data, e->bytes);
+        at = e->at + e->bytes;
+    }
+    reset_zero(memory + at, bytes - at);
+}
+
+static bool is_zero(const uint8_t *at, size_t bytes)
+{
+    return bytes == 0 || (at[0] == 0 && memcmp(at, at + 1, bytes - 1) == 0);
+}
+
+static bool memory_matches(const struct fn_module *module, const uint8_t *memory)
+{
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < module->image_count; i++) {
+        const struct fn_extent *e = &module->image[i];
+
+        if (!is_zero(memory + at, e->at - at) || memcmp(memory + e->at, e->data, e->bytes) != 0)
+            return false;
+        at = e->at + e->bytes;
+    }
+    return is_zero(memory + at, module->memory_bytes - at);
+}
+
+/* --- making and dropping --- */
+
+static enum cairn_code instantiate(struct fn_instance *instance, struct cairn_err *err)
+{
+    struct fn_module *module = instance->module;
+    wasmtime_error_t *error = NULL;
+    wasm_trap_t *trap = NULL;
+
+    if (instance->fiber) {
+        wasmtime_call_future_t *future = wasmtime_instance_pre_instantiate_async(module->fiber, instance->context,
+                                                                                 &instance->instance, &trap, &error);
+
+        while (!wasmtime_call_future_poll(future))
+            ;
+        wasmtime_call_future_delete(future);
+    } else {
+        error = wasmtime_instance_pre_instantiate(module->plain, instance->context, &instance->instance, &trap);
+    }
+    if (error)
+        return fn_fail_error(err, CAIRN_ELIMIT, "no room for an instance", error);
+    if (trap) {
+        wasm_trap_delete(trap);
+        return cairn_fail(err, CAIRN_EMODULE, "the module's data or elements do not fit into its memory or table");
+    }
+    return CAIRN_OK;
+}
+
+/* The integer behind any number, for comparing bit by bit. */
+static uint64_t bits(const wasmtime_val_t *v)
+{
+    return v->kind == WASMTIME_I64 || v->kind == WASMTIME_F64 ? (uint64_t)v->of.i64 : (uint32_t)v->of.i32;
+}
+
+static void find_exports(struct fn_instance *instance)
+{
+    struct fn_module *module = instance->module;
+    wasmtime_extern_t item;
+    bool found = wasmtime_instance_export_get(instance->context, &instance->instance, "memory", 6, &item);
+
+    assert(found && item.kind == WASMTIME_EXTERN_MEMORY);
+    instance->exported = item.of.memory;
+    instance->memory = wasmtime_memory_data(instance->context, &instance->exported);
+    instance->memory_bytes = wasmtime_memory_data_size(instance->context, &instance->exported);
+    instance->funcs = cairn_alloc_zeroed(module->method_count + 1, sizeof *instance->funcs);
+    instance->globals = cairn_alloc_zeroed(module->global_count + 1, sizeof *instance->globals);
+    for (uint32_t i = 0; i < module->global_count; i++) {
+        found = wasmtime_instance_export_get(instance->context, &instance->instance, module->globals[i],
+                                             strlen(module->globals[i]), &item);
+        assert(found && item.kind == WASMTIME_EXTERN_GLOBAL);
+        instance->globals[i].global = item.of.global;
+        wasmtime_global_get(instance->context, &item.of.global, &instance->globals[i].initial);
+    }
+}
+
+static void protect(struct fn_instance *instance, int protection)
+{
+    struct fn_module *module = instance->module;
+    int failed =
+        mprotect(instance->memory + module->writable_bytes, module->memory_bytes - module->writable_bytes, protection);
+
+    /* Without write protection it is an instance without a window: reset() looks at the whole memory then.  Giving
+     * write access back joins two mappings and cannot fail; a slot that stayed protected would fail in
+     * Wasmtime's own code later. */
+    assert(!failed || protection == PROT_READ);
+    instance->writable = !failed && protection == PROT_READ ? module->writable_bytes : SIZE_MAX;
+}
+
+enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct fn_instance **ret_instance,
+                                   struct cairn_err *err)
+{
+    struct cairn_fn *fn = module->fn;
+    struct fn_instance *instance = cairn_alloc_zeroed(1, sizeof *instance);
+    enum cairn_code code;
+
+    cairn_list_init(&instance->idle);
+    cairn_list_init(&instance->lru);
+    instance->module = module;
+    instance->fiber = fiber;
+    instance->writable = SIZE_MAX;
+    instance->store = wasmtime_store_new(fn->engine, instance, NULL);
+    instance->context = wasmtime_store_context(instance->store);
+    if (fiber && fn->options.deterministic)
+        wasmtime_context_fuel_async_yield_interval(instance->context, fn->options.slice_ns);
+    else if (fiber)
+        wasmtime_context_epoch_deadline_async_yield_and_update(instance->context, 1);
+    code = instantiate(instance, err);
+    if (code != CAIRN_OK) {
+        fn_instance_destroy(instance);
+        return code;
+    }
+    find_exports(instance);
+    assert(!(fiber ? module->fiber_again : module->plain_again) || memory_matches(module, instance->memory));
+    if (!fiber && module->plain_again && module->writable_bytes < module->memory_bytes)
+        protect(instance, PROT_READ);
+    *ret_instance = instance;
+    return CAIRN_OK;
+}
+
+void fn_instance_destroy(struct fn_instance *instance)
+{
+    if (!instance)
+        return;
+    if (instance->writable != SIZE_MAX)
+        protect(instance, PROT_READ | PROT_WRITE); /* the pool clears the slot */
+    wasmtime_store_delete(instance->store);
+    free(instance->funcs);
+    free(instance->globals);
+    free(instance);
+}
+
+bool fn_instance_reset(struct fn_instance *instance)
+{
+    const struct fn_module *module = instance->module;
+    wasmtime_val_t now;
+
+    if (instance->memory_bytes != module->memory_bytes)
+        return false;
+    reset_memory(module, instance->memory,
+                 instance->writable < module->memory_bytes ? instance->writable : module->memory_bytes);
+    for (uint32_t i = 0; i < module->global_count; i++) {
+        struct fn_global *g = &instance->globals[i];
+
+        wasmtime_global_get(instance->context, &g->global, &now);
+        if (bits(&now) != bits(&g->initial)) {
+            wasmtime_error_t *error = wasmtime_global_set(instance->context, &g->global, &g->initial);
+
+            assert(!error);
+            (void)error;
+        }
+    }
+    return true;
+}
+
+const wasmtime_func_t *fn_instance_func(struct fn_instance *instance, const struct cairn_method_private *method)
+{
+    wasmtime_func_t *func = &instance->funcs[method->index];
+    wasmtime_extern_t item;
+
+    if (func->store_id == 0) {
+        if (!wasmtime_instance_export_get(instance->context, &instance->instance, method->export,
+                                          strlen(method->export), &item) ||
+            item.kind != WASMTIME_EXTERN_FUNC)
+            return NULL;
+        *func = item.of.func;
+    }
+    return func;
+}
+
+size_t fn_instance_memory_bytes(struct fn_instance *instance, const wasmtime_context_t *context)
+{
+    instance->memory_bytes = wasmtime_memory_data_size(context, &instance->exported);
+    return instance->memory_bytes;
+}
+
+/* --- the image --- */
+
+static void take_image(struct fn_module *module, const uint8_t *memory)
+{
+    uint32_t at = 0, bytes = module->memory_bytes;
+
+    while (at < bytes) {
+        uint32_t end = at;
+        uint8_t *copy;
+
+        while (end < bytes && !is_zero(memory + end, FN_BLOCK_BYTES))
+            end += FN_BLOCK_BYTES;
+        if (end == at) {
+            at += FN_BLOCK_BYTES;
+            continue;
+        }
+        copy = cairn_alloc(end - at);
+        memcpy(copy, memory + at, end - at);
+        module->image = cairn_realloc(module->image, (module->image_count + 1) * sizeof *module->image);
+        module->image[module->image_count++] = (struct fn_extent){at, end - at, copy};
+        at = end;
+    }
+}
+
+/* Data, stack and a little heap.  __heap_base tells where the heap begins; without it, the end of data and whatever
+ * a stack pointer may point to. */
+static uint32_t window(const struct fn_instance *instance)
+{
+    const struct fn_module *module = instance->module;
+    uint64_t end = 0;
+    wasmtime_extern_t item;
+
+    if (module->image_count > 0)
+        end = module->image[module->image_count - 1].at + module->image[module->image_count - 1].bytes;
+    for (uint32_t i = 0; i < module->global_count; i++) {
+        const wasmtime_val_t *v = &instance->globals[i].initial;
+
+        if (v->kind == WASMTIME_I32 && (uint32_t)v->of.i32 <= module->memory_bytes && (uint32_t)v->of.i32 > end)
+            end = (uint32_t)v->of.i32;
+    }
+    if (wasmtime_instance_export_get(instance->context, &instance->instance, "__heap_base", 11, &item) &&
+        item.kind == WASMTIME_EXTERN_GLOBAL) {
+        wasmtime_val_t v;
+
+        wasmtime_global_get(instance->context, &item.of.global, &v);
+        if (v.kind == WASMTIME_I32 && (uint32_t)v.of.i32 <= module->memory_bytes && (uint32_t)v.of.i32 > end)
+            end = (uint32_t)v.of.i32;
+    }
+    end = (end + FN_HEAP_BYTES + FN_PAGE_BYTES - 1) & ~(uint64_t)(FN_PAGE_BYTES - 1);
+    return end < module->memory_bytes ? (uint32_t)end : module->memory_bytes;
+}
+
+enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *err)
+{
+    struct fn_instance *instance;
+    enum cairn_code code = fn_instance_create(module, false, &instance, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    module->memory_bytes = (uint32_t)instance->memory_bytes;
+    if (module->module.reusable) {
+        take_image(module, instance->memory);
+        module->writable_bytes = window(instance);
+        module->plain_again = module->writable_bytes <= FN_RESET_BYTES_MAX;
+        module->fiber_again = module->memory_bytes <= FN_RESET_BYTES_MAX;
+    }
+    fn_instance_destroy(instance);
+    return CAIRN_OK;
+}
