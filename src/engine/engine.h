@@ -23,7 +23,8 @@ enum {
 
 struct cairn_engine_stats {
     uint64_t keys, key_bytes, value_bytes;
-    uint64_t memory_bytes; /* all that the engine keeps, estimated from its own counts, the allocator's share included */
+    uint64_t
+        memory_bytes; /* all that the engine keeps, estimated from its own counts, the allocator's share included */
 };
 
 struct cairn_engine_ops {

@@ -22,7 +22,7 @@
 enum {
     BUCKET_SLOTS = 7,
     SEGMENT_BUCKETS = 512,
-    MEAN_LOAD = 5,             /* entries per bucket that growth aims at */
+    MEAN_LOAD = 5,               /* entries per bucket that growth aims at */
     INLINE_BYTES_MAX = 64 << 10, /* longer values are shared blobs */
     MARK_BITS = 14,
     MARK_COUNT = 1 << MARK_BITS,
@@ -68,25 +68,25 @@ struct memory;
 
 struct cairn_snapshot {
     struct memory *memory;
-    uint64_t cursor;            /* the next bucket to walk */
-    bool walked, complete;      /* the table has been; and everything held is copied */
-    struct cairn_buf open;      /* the chunk being filled */
+    uint64_t cursor;             /* the next bucket to walk */
+    bool walked, complete;       /* the table has been; and everything held is copied */
+    struct cairn_buf open;       /* the chunk being filled */
     struct chunk *first, **last; /* finished ones */
-    size_t chunk_bytes;         /* in them */
+    size_t chunk_bytes;          /* in them */
     struct held *first_held, **last_held;
-    uint32_t held_done;         /* bytes of the first that are copied */
-    size_t orphan_bytes;        /* in blobs that only the snapshot keeps */
+    uint32_t held_done;  /* bytes of the first that are copied */
+    size_t orphan_bytes; /* in blobs that only the snapshot keeps */
 };
 
 struct memory {
     struct cairn_engine base;
     struct bucket **segments;
     size_t segment_capacity;
-    uint64_t buckets, round;     /* round: the power of two with round <= buckets < 2 * round */
+    uint64_t buckets, round; /* round: the power of two with round <= buckets < 2 * round */
     uint64_t overflow_buckets;
     uint64_t keys, key_bytes, value_bytes, entry_bytes; /* entry_bytes: with the allocator's share */
-    uint32_t mark;               /* the generation that new entries get */
-    uint32_t incomplete_walks;   /* generations begun since all entries last agreed */
+    uint32_t mark;                                      /* the generation that new entries get */
+    uint32_t incomplete_walks;                          /* generations begun since all entries last agreed */
     struct cairn_snapshot *snapshot;
     /* A long value of which load_chunk has seen a part. */
     struct held *loading;

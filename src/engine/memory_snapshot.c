@@ -255,8 +255,8 @@ struct cairn_snapshot *memory_snapshot_end(struct cairn_snapshot *snapshot)
 
 /* --- loading --------------------------------------------------------------------------------- */
 
-static enum cairn_code load_slice(struct memory *memory, struct cairn_bytes key, uint64_t total,
-                                  struct cairn_reader *r, struct cairn_err *err)
+static enum cairn_code load_slice(struct memory *memory, struct cairn_bytes key, uint64_t total, struct cairn_reader *r,
+                                  struct cairn_err *err)
 {
     uint64_t offset = cairn_read_varint(r), size = cairn_read_varint(r);
     struct held *held = memory->loading;

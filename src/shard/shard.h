@@ -6,11 +6,17 @@
  * record, append (position reserved), apply to the engine, and let the caller hold back
  * what depends on it.
  *
- * What is in a record (docs/formats/log.md):
+ * What is in a record (docs/formats/commit.md):
  *   u8 kind (1 commit) | varint shard | varint wall_ms | varint note bytes, note | writes
  *   writes: varint count, then per write: varint key bytes, key, varint (value bytes + 1 | 0: delete), value
  * The note is the caller's: `object` puts namespace, type, id, module version, invocation and
  * segment there for people and later tools; replay does not need it.
+ *
+ * Checkpoints take turns: one shard at a time, the one whose first change not yet in a checkpoint
+ * lies furthest back, once that is more than half of log_bytes_max ago.  Its owner walks the
+ * engine in cairn_shard_step, `tasks` writes the file.  The scheme for owners: while
+ * cairn_store_checkpoint_due, call cairn_shard_step for every shard you own, after each batch
+ * of work and at least every 10 ms; on_checkpoint_work tells when an idle one is to be woken.
  *
  * Threads: every shard has one owner thread (its worker) which alone calls the functions that
  * take a shard; open, start and close belong to the main thread; stats may be asked by any.
@@ -26,14 +32,18 @@ struct cairn_store;
 struct cairn_shard;
 
 struct cairn_store_options {
-    struct cairn_disk *disk;    /* borrowed until close; its lock is taken here */
+    struct cairn_disk *disk; /* borrowed until close; its lock is taken here */
     struct cairn_clock *clock;
-    struct cairn_tasks *tasks;  /* where checkpoint files are written */
-    uint32_t shards;            /* 0: 16 for a new folder, the folder's own otherwise; another number than the folder's is CAIRN_EINVAL */
-    uint64_t log_bytes_max;     /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
+    struct cairn_tasks *tasks; /* where checkpoint files are written */
+    uint32_t
+        shards; /* 0: 16 for a new folder, the folder's own otherwise; another number than the folder's is CAIRN_EINVAL */
+    uint64_t log_bytes_max;       /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
     struct cairn_log_options log; /* disk, clock and dir are filled in by open */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
-    void (*on_recovery)(void *context, const char *stage, uint64_t done, uint64_t total); /* progress; may be NULL */
+    void (*on_recovery)(void *context, const char *stage, uint64_t done, uint64_t total); /* bytes; may be NULL */
+    /* Any thread, from within calls on the store and the log: shard `index` has something to step.
+     * Must only pass a message on; may come without need.  May be NULL. */
+    void (*on_checkpoint_work)(void *context, uint32_t index);
     void *context;
 };
 
@@ -43,14 +53,16 @@ enum cairn_code cairn_store_open(const struct cairn_store_options *options, stru
                                  struct cairn_err *err);
 /* Writes may begin. */
 enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *err);
-/* With checkpoint: every shard with changes gets one first (blocks).  All other threads have
- * stopped.  Frees in any case. */
+/* With checkpoint: every shard with changes gets one first (blocks; uses `tasks`); when that fails
+ * nothing is lost, the log is closed properly and the failure is returned.  All other threads
+ * have stopped.  Frees in any case; NULL is CAIRN_OK. */
 enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, struct cairn_err *err);
 /* Stops as SIGKILL would (simulation). */
 void cairn_store_abandon(struct cairn_store *store);
 
 uint32_t cairn_store_shards(const struct cairn_store *store);
-struct cairn_shard *cairn_store_shard(struct cairn_store *store, uint32_t index); /* index == shards: the system shard */
+struct cairn_shard *cairn_store_shard(struct cairn_store *store,
+                                      uint32_t index); /* index == shards: the system shard */
 struct cairn_log *cairn_store_log(struct cairn_store *store);
 struct cairn_disk *cairn_store_disk(struct cairn_store *store);
 
@@ -69,18 +81,21 @@ struct cairn_write {
 /* Upper bound of the record's body bytes, for log claims. */
 size_t cairn_shard_record_bytes(struct cairn_bytes note, const struct cairn_write *writes, size_t count);
 
-/* Appends and applies; the caller has claimed at least cairn_shard_record_bytes() in one record.
+/* Appends and applies; the caller has claimed cairn_shard_record_bytes() in one record, which is
+ * used up whole: what the record did not need goes back to the log.
  * wall_ms must not be below any given before on this node.  *ret_end is what `durable` must
  * reach.  Fails only with CAIRN_EUNAVAILABLE, then nothing was applied. */
 enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
                                    const struct cairn_write *writes, size_t count, uint64_t *ret_end,
                                    struct cairn_err *err);
 
-/* Does up to about budget_ns of checkpoint walking, if one is due or under way for this shard.
- * True when there is more to do now. */
+/* Does up to about budget_ns of checkpoint walking, if it is this shard's turn.  True when there is
+ * more to do now; false also while a file is written (on_checkpoint_work follows) or a failed
+ * checkpoint waits to be tried again. */
 bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns);
 
-/* True while writers of this shard must wait (snapshot memory or log beyond its bound). */
+/* True while writers of this shard must wait (snapshot memory or log beyond its bound).  Never
+ * after the log has failed: then commits fail instead. */
 bool cairn_shard_writers_wait(struct cairn_shard *shard);
 
 /* --- any thread --- */
@@ -89,8 +104,11 @@ struct cairn_store_stats {
     struct cairn_log_stats log;
     uint64_t checkpoints, checkpoint_bytes, checkpoint_age_log_bytes; /* log bytes beyond the oldest */
     bool checkpoint_running;
+    uint64_t checkpoint_failures;
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES]; /* of the last attempt, "" if it went well */
 };
+/* A checkpoint is under way, due or to be tried again: cheap, for every turn of a loop. */
+bool cairn_store_checkpoint_due(const struct cairn_store *store);
 void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_stats);
 
 /* Highest wall_ms found in checkpoint, log and mark at open: `now` starts above it. */

@@ -41,7 +41,8 @@ static uint8_t value_memory[VALUE_MAX + 64];
 static struct cairn_bytes model_key(uint32_t number, char memory[64])
 {
     /* Lengths from 1 to about 40 bytes, all different. */
-    int size = number < 200 ? (memory[0] = (char)number, 1) : snprintf(memory, 64, "key/%0*u", (int)(number % 32), number);
+    int size =
+        number < 200 ? (memory[0] = (char)number, 1) : snprintf(memory, 64, "key/%0*u", (int)(number % 32), number);
 
     return cairn_bytes(memory, (size_t)size);
 }

@@ -1,0 +1,582 @@
+/* checkpoint.c - the checkpoint that is under way: whose turn it is, its states, its task.
+ *
+ * Who may write what, and why that is enough:
+ * A shard's line in a new manifest is min(dirty_from, durable), where `durable` was asked for
+ * before the lock was taken.  A clean shard's next record can only lie above that (see mark_dirty);
+ * a changed one's first record lies at or above its dirty_from.  So positions advance for idle
+ * shards without a word from their owners, and nothing ever names a position that the log could
+ * still lose.  For the shard whose file is named, begin has set dirty_from anew, and the AWAIT
+ * state has seen the log durable past everything applied before. */
+#include "shard/shard_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    HANDED_BYTES_MAX = 4 << 20, /* chunks with the task */
+    RETRY_NS_FIRST = 1000000000,
+};
+static const uint64_t retry_ns_last = 32ull * RETRY_NS_FIRST;
+
+#define TO(state) (1u << (state))
+
+static const struct {
+    const char *name;
+    unsigned next;
+} states[] = {
+    [CKPT_IDLE] = {"idle", TO(CKPT_WALK)},
+    [CKPT_WALK] = {"walk", TO(CKPT_FINISH) | TO(CKPT_DISCARD)},
+    [CKPT_FINISH] = {"finish", TO(CKPT_AWAIT) | TO(CKPT_DISCARD)},
+    [CKPT_AWAIT] = {"await", TO(CKPT_NAME) | TO(CKPT_DISCARD)},
+    [CKPT_NAME] = {"name", TO(CKPT_IDLE)},
+    [CKPT_DISCARD] = {"discard", TO(CKPT_IDLE)},
+};
+
+static void move(struct checkpoint *checkpoint, enum checkpoint_state to) /* the only writer of state */
+{
+    assert(states[checkpoint->state].next & TO(to));
+    checkpoint->state = to;
+    atomic_store_explicit(&checkpoint->awaiting, to == CKPT_AWAIT, memory_order_relaxed);
+}
+
+static bool log_failed(const struct cairn_store *store)
+{
+    return atomic_load_explicit(&store->log_failed, memory_order_acquire);
+}
+
+/* --- turns ----------------------------------------------------------------------------------- */
+
+void checkpoint_update_oldest(struct cairn_store *store)
+{
+    uint64_t oldest = store->checkpoint.dirty_before;
+
+    for (uint32_t i = 0; i < store->count; i++)
+        if (store->shards[i].dirty_from < oldest)
+            oldest = store->shards[i].dirty_from;
+    atomic_store_explicit(&store->oldest, oldest, memory_order_relaxed);
+}
+
+/* The lock is held and no turn is taken.  Returns the shard that was chosen. */
+static int32_t choose(struct cairn_store *store, uint64_t log_end)
+{
+    uint64_t oldest = CLEAN;
+    int32_t turn = NO_TURN;
+
+    for (uint32_t i = 0; i < store->count; i++)
+        if (store->shards[i].dirty_from < oldest) {
+            oldest = store->shards[i].dirty_from;
+            turn = (int32_t)i;
+        }
+    if (log_failed(store) || turn == NO_TURN ||
+        (!atomic_load(&store->closing) && (log_end < oldest || log_end - oldest <= store->due_bytes)))
+        turn = NO_TURN;
+    atomic_store_explicit(&store->turn, turn, memory_order_release);
+    return turn;
+}
+
+void checkpoint_choose_turn(struct cairn_store *store, uint64_t log_end)
+{
+    int32_t turn = NO_TURN;
+
+    pthread_mutex_lock(&store->lock);
+    if (atomic_load_explicit(&store->turn, memory_order_relaxed) == NO_TURN)
+        turn = choose(store, log_end);
+    pthread_mutex_unlock(&store->lock);
+    if (turn != NO_TURN)
+        store_notify(store, (uint32_t)turn);
+}
+
+bool cairn_store_checkpoint_due(const struct cairn_store *store)
+{
+    return atomic_load_explicit(&store->turn, memory_order_relaxed) != NO_TURN;
+}
+
+/* --- the task -------------------------------------------------------------------------------- */
+
+static struct handed_chunk *next_chunk(struct checkpoint *checkpoint)
+{
+    struct handed_chunk *chunk = checkpoint->first;
+
+    if (!chunk)
+        return NULL;
+    checkpoint->first = chunk->next;
+    if (!checkpoint->first)
+        checkpoint->last = &checkpoint->first;
+    atomic_fetch_sub_explicit(&checkpoint->handed_bytes, chunk->bytes.size, memory_order_relaxed);
+    return chunk;
+}
+
+static void free_chunk(struct handed_chunk *chunk)
+{
+    cairn_buf_done(&chunk->bytes);
+    free(chunk);
+}
+
+/* True unless it is certain that the disk's manifest is still the old one. */
+static bool may_be_named(struct cairn_store *store)
+{
+    struct manifest found;
+    bool is_old;
+
+    if (manifest_read(store->options.disk, &found, NULL) != CAIRN_OK)
+        return true;
+    is_old = found.sequence == store->manifest.sequence;
+    manifest_done(&found);
+    return !is_old;
+}
+
+/* Replaces the manifest by one that names the new file and advances every shard it can. */
+static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *err)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    uint64_t durable = store->log->ops->durable(store->log); /* before the lock, see above */
+    struct manifest manifest;
+    struct manifest_shard *named;
+    enum cairn_code code;
+
+    if (log_failed(store))
+        return cairn_fail(err, CAIRN_EUNAVAILABLE, "the log has failed");
+    pthread_mutex_lock(&store->lock);
+    manifest_copy(&manifest, &store->manifest);
+    manifest.sequence++;
+    manifest.next_number = store->next_number;
+    for (uint32_t i = 0; i < store->count; i++) {
+        struct cairn_shard *shard = &store->shards[i];
+        uint64_t position = shard->dirty_from < durable ? shard->dirty_from : durable;
+        uint64_t wall_ms = atomic_load_explicit(&shard->wall_ms, memory_order_relaxed);
+        if (position > manifest.shards[i].position)
+            manifest.shards[i].position = position;
+        if (wall_ms > manifest.wall_ms)
+            manifest.wall_ms = wall_ms;
+    }
+    pthread_mutex_unlock(&store->lock);
+    named = &manifest.shards[checkpoint->shard];
+    named->number = checkpoint->writer.number;
+    named->file_bytes = checkpoint->file_bytes;
+    named->seal = checkpoint->seal;
+    code = manifest_write(store->options.disk, &manifest, err);
+    if (code != CAIRN_OK) {
+        manifest_done(&manifest);
+        /* The rename may have been done and only its sync have failed: then after a crash either
+         * manifest may be there, so both files have to be. */
+        if (!may_be_named(store))
+            checkpoint_writer_discard(&checkpoint->writer);
+        return code;
+    }
+    pthread_mutex_lock(&store->lock);
+    manifest_done(&store->manifest);
+    store->manifest = manifest;
+    store->checkpoints++;
+    store->checkpoint_bytes += checkpoint->file_bytes;
+    pthread_mutex_unlock(&store->lock);
+    store->log->ops->trim(store->log, manifest_first_position(&manifest));
+    store_sweep(store);
+    return CAIRN_OK;
+}
+
+static enum cairn_code open_file(struct cairn_store *store, struct cairn_err *err)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+
+    if (checkpoint->writer.disk)
+        return CAIRN_OK;
+    return checkpoint_writer_open(&checkpoint->writer, store->options.disk, checkpoint->shard, checkpoint->number,
+                                  checkpoint->keys, err);
+}
+
+static enum cairn_code write_chunk(struct cairn_store *store, struct cairn_bytes chunk, struct cairn_err *err)
+{
+    enum cairn_code code = open_file(store, err);
+
+    return code == CAIRN_OK ? checkpoint_writer_add(&store->checkpoint.writer, chunk, err) : code;
+}
+
+static enum cairn_code do_job(struct cairn_store *store, enum checkpoint_job job, struct cairn_err *err)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    enum cairn_code code;
+
+    switch (job) {
+    case JOB_NONE:
+        return CAIRN_OK;
+    case JOB_FINISH:
+        code = open_file(store, err); /* an empty shard has no chunks */
+        if (code == CAIRN_OK)
+            code = checkpoint_writer_finish(&checkpoint->writer, &checkpoint->file_bytes, &checkpoint->seal, err);
+        return code;
+    case JOB_NAME:
+        return name_file(store, err);
+    case JOB_DISCARD:
+        checkpoint_writer_discard(&checkpoint->writer);
+        return CAIRN_OK;
+    }
+    return CAIRN_OK;
+}
+
+static void run(struct cairn_task *task)
+{
+    struct checkpoint_task *mine = (struct checkpoint_task *)(void *)task;
+    struct cairn_store *store = mine->store;
+    struct checkpoint *checkpoint;
+    struct handed_chunk *chunk;
+    enum checkpoint_job job;
+    enum cairn_code code;
+    struct cairn_err err;
+
+    if (!store) {
+        free(mine);
+        return;
+    }
+    checkpoint = &store->checkpoint;
+    pthread_mutex_lock(&store->lock);
+    code = checkpoint->code;
+    err = checkpoint->err;
+    for (;;) {
+        chunk = next_chunk(checkpoint);
+        job = chunk ? JOB_NONE : checkpoint->job;
+        if (!chunk && job == JOB_NONE)
+            break;
+        if (!chunk)
+            checkpoint->job = JOB_NONE;
+        pthread_mutex_unlock(&store->lock);
+        if (chunk) {
+            if (code == CAIRN_OK)
+                code = write_chunk(store, cairn_buf_bytes(&chunk->bytes), &err);
+            free_chunk(chunk);
+        } else if (code == CAIRN_OK || job == JOB_DISCARD) {
+            enum cairn_code job_code = do_job(store, job, &err);
+            code = code == CAIRN_OK ? job_code : code;
+        }
+        pthread_mutex_lock(&store->lock);
+    }
+    checkpoint->code = code;
+    checkpoint->err = err;
+    checkpoint->busy = false;
+    /* Within the lock: once it is given back the store may be closed. */
+    store_notify(store, checkpoint->shard);
+    store->wakes++;
+    pthread_cond_broadcast(&store->changed);
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* --- the owner ------------------------------------------------------------------------------- */
+
+static void submit(struct cairn_store *store, enum checkpoint_job job)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    bool idle;
+
+    pthread_mutex_lock(&store->lock);
+    if (job != JOB_NONE)
+        checkpoint->job = job;
+    idle = !checkpoint->busy;
+    checkpoint->busy = true;
+    pthread_mutex_unlock(&store->lock);
+    if (idle)
+        cairn_tasks_submit(store->options.tasks, &checkpoint->task->task);
+}
+
+/* What the task has come to: true when it is at rest, with its first failure. */
+static bool at_rest(struct cairn_store *store, enum cairn_code *ret_code)
+{
+    bool rest;
+
+    pthread_mutex_lock(&store->lock);
+    rest = !store->checkpoint.busy;
+    *ret_code = store->checkpoint.code;
+    pthread_mutex_unlock(&store->lock);
+    return rest;
+}
+
+static bool handed_all_it_may(const struct checkpoint *checkpoint)
+{
+    return atomic_load_explicit(&checkpoint->handed_bytes, memory_order_relaxed) >= HANDED_BYTES_MAX;
+}
+
+/* Moves finished chunks to the task.  True when the snapshot has no more of them. */
+static bool hand_over(struct cairn_store *store, struct cairn_engine *engine)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    struct cairn_buf bytes = {0};
+    bool more = false, any = false;
+
+    while (!handed_all_it_may(checkpoint) && (more = engine->ops->snapshot_take_chunk(checkpoint->snapshot, &bytes))) {
+        struct handed_chunk *chunk = cairn_alloc(sizeof *chunk);
+        *chunk = (struct handed_chunk){.bytes = bytes};
+        bytes = (struct cairn_buf){0};
+        pthread_mutex_lock(&store->lock);
+        *checkpoint->last = chunk;
+        checkpoint->last = &chunk->next;
+        atomic_fetch_add_explicit(&checkpoint->handed_bytes, chunk->bytes.size, memory_order_relaxed);
+        pthread_mutex_unlock(&store->lock);
+        any = true;
+    }
+    if (any)
+        submit(store, JOB_NONE);
+    return !more && !handed_all_it_may(checkpoint);
+}
+
+static void begin(struct cairn_store *store, struct cairn_shard *shard)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    struct cairn_engine_stats stats;
+
+    shard->engine->ops->stats(shard->engine, &stats);
+    checkpoint->writer = (struct checkpoint_writer){0};
+    checkpoint->applied_end = shard->applied_end;
+    checkpoint->walked = false;
+    pthread_mutex_lock(&store->lock);
+    checkpoint->shard = shard->index;
+    checkpoint->number = store->next_number++;
+    checkpoint->keys = stats.keys;
+    checkpoint->code = CAIRN_OK;
+    checkpoint->dirty_before = shard->dirty_from;
+    shard->dirty_from = CLEAN;
+    pthread_mutex_unlock(&store->lock);
+    checkpoint->snapshot = shard->engine->ops->snapshot_begin(shard->engine);
+    move(checkpoint, CKPT_WALK);
+}
+
+/* The attempt is over: the turn goes on, or the shard's changes count again and it is tried later. */
+static void conclude(struct cairn_store *store, struct cairn_shard *shard, bool good)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    uint64_t log_end = store->log->ops->end(store->log);
+    int32_t turn = (int32_t)shard->index;
+
+    if (good) {
+        checkpoint->retry_at_ns = checkpoint->retry_delay_ns = 0;
+    } else {
+        struct cairn_clock *clock = store->options.clock;
+        checkpoint->retry_delay_ns = checkpoint->retry_delay_ns ? 2 * checkpoint->retry_delay_ns : RETRY_NS_FIRST;
+        if (checkpoint->retry_delay_ns > retry_ns_last)
+            checkpoint->retry_delay_ns = retry_ns_last;
+        checkpoint->retry_at_ns = clock->monotonic_ns(clock) + checkpoint->retry_delay_ns;
+    }
+    move(checkpoint, CKPT_IDLE);
+    pthread_mutex_lock(&store->lock);
+    if (!good) {
+        shard->dirty_from = checkpoint->dirty_before;
+        store->checkpoint_failures++;
+    }
+    snprintf(store->checkpoint_error, sizeof store->checkpoint_error, "%s", good ? "" : checkpoint->err.text);
+    checkpoint->dirty_before = CLEAN;
+    checkpoint_update_oldest(store);
+    if (good)
+        turn = choose(store, log_end);
+    else if (atomic_load(&store->closing) || log_failed(store))
+        atomic_store_explicit(&store->turn, turn = NO_TURN, memory_order_release);
+    pthread_mutex_unlock(&store->lock);
+    if (turn != NO_TURN && turn != (int32_t)shard->index)
+        store_notify(store, (uint32_t)turn);
+}
+
+static void give_up(struct cairn_store *store, struct cairn_shard *shard)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+
+    checkpoint->snapshot = shard->engine->ops->snapshot_end(checkpoint->snapshot);
+    pthread_mutex_lock(&store->lock);
+    if (checkpoint->code == CAIRN_OK)
+        checkpoint->code = cairn_fail(&checkpoint->err, CAIRN_EUNAVAILABLE, "the log has failed");
+    pthread_mutex_unlock(&store->lock);
+    move(checkpoint, CKPT_DISCARD);
+    submit(store, JOB_DISCARD);
+}
+
+static bool step_walk(struct cairn_store *store, struct cairn_shard *shard, uint64_t budget_ns)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    struct cairn_engine *engine = shard->engine;
+    bool empty = hand_over(store, engine);
+
+    /* While the disk is behind, the walk waits too: what pends in the snapshot is then only what
+     * writers have caused, and only that makes them wait. */
+    if (!checkpoint->walked && empty) {
+        checkpoint->walked = engine->ops->snapshot_step(checkpoint->snapshot, budget_ns);
+        empty = hand_over(store, engine);
+    }
+    if (!checkpoint->walked || !empty)
+        return empty;
+    checkpoint->snapshot = engine->ops->snapshot_end(checkpoint->snapshot);
+    move(checkpoint, CKPT_FINISH);
+    submit(store, JOB_FINISH);
+    return false;
+}
+
+bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
+{
+    struct cairn_store *store = shard->store;
+    struct checkpoint *checkpoint = &store->checkpoint;
+    struct cairn_clock *clock = store->options.clock;
+    enum cairn_code code;
+    bool rest;
+
+    if (atomic_load_explicit(&store->turn, memory_order_acquire) != (int32_t)shard->index)
+        return false;
+    rest = at_rest(store, &code);
+    switch (checkpoint->state) {
+    case CKPT_IDLE:
+        if (log_failed(store) || shard->dirty_from == CLEAN) {
+            atomic_store_explicit(&store->turn, NO_TURN, memory_order_release);
+            return false;
+        }
+        if (checkpoint->retry_at_ns && clock->monotonic_ns(clock) < checkpoint->retry_at_ns)
+            return false;
+        begin(store, shard);
+        return true;
+    case CKPT_WALK:
+        if (code == CAIRN_OK && !log_failed(store))
+            return step_walk(store, shard, budget_ns);
+        give_up(store, shard);
+        return false;
+    case CKPT_FINISH:
+        if (!rest)
+            return false;
+        if (code != CAIRN_OK) {
+            give_up(store, shard);
+            return false;
+        }
+        move(checkpoint, CKPT_AWAIT);
+        store->log->ops->want_durable(store->log, checkpoint->applied_end);
+        return true;
+    case CKPT_AWAIT:
+        if (log_failed(store)) {
+            give_up(store, shard);
+            return false;
+        }
+        if (store->log->ops->durable(store->log) < checkpoint->applied_end)
+            return false;
+        move(checkpoint, CKPT_NAME);
+        submit(store, JOB_NAME);
+        return false;
+    case CKPT_NAME:
+    case CKPT_DISCARD:
+        if (!rest)
+            return false;
+        conclude(store, shard, code == CAIRN_OK);
+        return code == CAIRN_OK && atomic_load_explicit(&store->turn, memory_order_acquire) == (int32_t)shard->index;
+    }
+    return false;
+}
+
+bool cairn_shard_writers_wait(struct cairn_shard *shard)
+{
+    struct cairn_store *store = shard->store;
+    struct checkpoint *checkpoint = &store->checkpoint;
+    struct cairn_engine *engine = shard->engine;
+    int32_t turn = atomic_load_explicit(&store->turn, memory_order_acquire);
+    uint64_t oldest;
+
+    if (turn == NO_TURN || log_failed(store))
+        return false;
+    if (turn == (int32_t)shard->index && checkpoint->snapshot &&
+        engine->ops->snapshot_pending(checkpoint->snapshot) > CAIRN_SNAPSHOT_PENDING_MAX)
+        return true;
+    oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
+    return shard->applied_end > oldest && shard->applied_end - oldest > store->options.log_bytes_max;
+}
+
+/* --- opening and closing --------------------------------------------------------------------- */
+
+void checkpoint_init(struct cairn_store *store)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+
+    checkpoint->last = &checkpoint->first;
+    checkpoint->dirty_before = CLEAN;
+    checkpoint->task = cairn_alloc_zeroed(1, sizeof *checkpoint->task);
+    checkpoint->task->task.run = run;
+    checkpoint->task->store = store;
+    atomic_store(&store->turn, NO_TURN);
+    atomic_store(&store->oldest, CLEAN);
+}
+
+static uint64_t wakes_so_far(struct cairn_store *store)
+{
+    uint64_t wakes;
+
+    pthread_mutex_lock(&store->lock);
+    wakes = store->wakes;
+    pthread_mutex_unlock(&store->lock);
+    return wakes;
+}
+
+/* Waits until the task or the log has got on since `wakes`; in simulation lets them.  False when
+ * nothing is left that could. */
+static bool wait_for_others(struct cairn_store *store, uint64_t wakes)
+{
+    if (!store->options.log.threaded) {
+        bool any = cairn_tasks_step(store->options.tasks);
+        return store->log->ops->step(store->log) || any;
+    }
+    pthread_mutex_lock(&store->lock);
+    while (store->wakes == wakes)
+        pthread_cond_wait(&store->changed, &store->lock);
+    pthread_mutex_unlock(&store->lock);
+    return true;
+}
+
+enum cairn_code checkpoint_all(struct cairn_store *store, struct cairn_err *err)
+{
+    enum { BUDGET_NS = 10000000 };
+    struct checkpoint *checkpoint = &store->checkpoint;
+    uint64_t failures = store->checkpoint_failures, wakes;
+    int32_t turn;
+
+    atomic_store(&store->closing, true);
+    checkpoint->retry_at_ns = 0;
+    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    for (;;) {
+        wakes = wakes_so_far(store); /* before the step looks at anything */
+        turn = atomic_load(&store->turn);
+        if (turn == NO_TURN || store->checkpoint_failures != failures)
+            break;
+        if (cairn_shard_step(&store->shards[turn], BUDGET_NS) || atomic_load(&store->turn) != turn)
+            continue;
+        if (!wait_for_others(store, wakes) && !checkpoint->busy)
+            return cairn_fail(err, CAIRN_EUNAVAILABLE, "the log makes no progress while checkpointing shard %d", turn);
+    }
+    if (store->checkpoint_failures != failures)
+        return cairn_fail(err, checkpoint->err.code, "%s while checkpointing shard %u", checkpoint->err.text,
+                          checkpoint->shard);
+    if (log_failed(store))
+        return cairn_fail(err, CAIRN_EUNAVAILABLE, "the log has failed");
+    return CAIRN_OK;
+}
+
+void checkpoint_stop(struct cairn_store *store, bool crash)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    struct handed_chunk *chunk;
+    bool queued;
+
+    if (checkpoint->snapshot)
+        checkpoint->snapshot = store->shards[checkpoint->shard].engine->ops->snapshot_end(checkpoint->snapshot);
+    pthread_mutex_lock(&store->lock);
+    while ((chunk = next_chunk(checkpoint)))
+        free_chunk(chunk);
+    if (crash)
+        checkpoint->job = JOB_NONE;
+    while (checkpoint->busy && store->options.log.threaded)
+        pthread_cond_wait(&store->changed, &store->lock);
+    queued = checkpoint->busy;
+    pthread_mutex_unlock(&store->lock);
+    while (queued && !crash) {
+        enum cairn_code code;
+        cairn_tasks_step(store->options.tasks);
+        queued = !at_rest(store, &code);
+    }
+    if (checkpoint->writer.file && crash) {
+        checkpoint->writer.disk->ops->close(checkpoint->writer.file);
+        checkpoint->writer.file = NULL;
+    } else if (!crash && checkpoint->state != CKPT_IDLE && checkpoint->state != CKPT_NAME) {
+        checkpoint_writer_discard(&checkpoint->writer);
+    }
+    if (queued)
+        checkpoint->task->store = NULL; /* it frees itself when it is run */
+    else
+        free(checkpoint->task);
+    checkpoint->task = NULL;
+}

@@ -1,0 +1,224 @@
+/* recover.c - state = newest valid checkpoint + log from its position. */
+#include "shard/shard_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/hash.h"
+
+enum { PROGRESS_BYTES = 8 << 20 };
+
+static void report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
+{
+    if (store->options.on_recovery)
+        store->options.on_recovery(store->options.context, stage, done, total);
+}
+
+/* --- checkpoints ----------------------------------------------------------------------------- */
+
+/* Shards are independent: two threads take the next one until none is left. */
+struct loading {
+    struct cairn_store *store;
+    uint64_t total, reported;
+    _Atomic uint32_t next;
+    _Atomic uint64_t done;
+    _Atomic bool failed;
+    pthread_mutex_t lock; /* guards err */
+    struct cairn_err err;
+};
+
+struct load_task {
+    struct cairn_task task;
+    struct loading *loading;
+};
+
+static void count_bytes(void *context, uint64_t bytes)
+{
+    struct loading *loading = context;
+
+    atomic_fetch_add(&loading->done, bytes);
+}
+
+static void count_and_report(void *context, uint64_t bytes)
+{
+    struct loading *loading = context;
+    uint64_t done = atomic_fetch_add(&loading->done, bytes) + bytes;
+
+    if (done - loading->reported < PROGRESS_BYTES)
+        return;
+    loading->reported = done;
+    report(loading->store, "checkpoints", done, loading->total);
+}
+
+static void load_shards(struct loading *loading, void (*progress)(void *context, uint64_t bytes))
+{
+    struct cairn_store *store = loading->store;
+    uint32_t index;
+
+    while ((index = atomic_fetch_add(&loading->next, 1)) < store->count && !atomic_load(&loading->failed)) {
+        const struct manifest_shard *named = &store->manifest.shards[index];
+        struct cairn_err err = {0};
+        if (!named->number)
+            continue;
+        if (checkpoint_load(store->options.disk, index, named, store->shards[index].engine, progress, loading, &err) ==
+            CAIRN_OK)
+            continue;
+        pthread_mutex_lock(&loading->lock);
+        if (!atomic_exchange(&loading->failed, true))
+            loading->err = err;
+        pthread_mutex_unlock(&loading->lock);
+    }
+}
+
+static void run_load(struct cairn_task *task)
+{
+    load_shards(((struct load_task *)(void *)task)->loading, count_bytes);
+}
+
+enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err *err)
+{
+    struct loading loading = {.store = store, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct load_task task = {.task.run = run_load, .loading = &loading};
+
+    for (uint32_t i = 0; i < store->count; i++)
+        loading.total += store->manifest.shards[i].file_bytes;
+    if (!loading.total)
+        return CAIRN_OK;
+    report(store, "checkpoints", 0, loading.total);
+    if (store->options.log.threaded) {
+        struct cairn_tasks *tasks = cairn_tasks_create(1);
+        cairn_tasks_submit(tasks, &task.task);
+        load_shards(&loading, count_and_report);
+        cairn_tasks_destroy(tasks);
+    } else {
+        load_shards(&loading, count_and_report);
+    }
+    pthread_mutex_destroy(&loading.lock);
+    if (atomic_load(&loading.failed)) {
+        *err = loading.err;
+        return err->code;
+    }
+    report(store, "checkpoints", loading.total, loading.total);
+    return CAIRN_OK;
+}
+
+/* --- the log --------------------------------------------------------------------------------- */
+
+struct replay {
+    struct cairn_store *store;
+    uint64_t from, end, reported;
+};
+
+static enum cairn_code replay_writes(struct cairn_shard *shard, struct cairn_reader *r, uint64_t count,
+                                     struct cairn_err *err)
+{
+    struct cairn_engine *engine = shard->engine;
+
+    for (uint64_t i = 0; i < count; i++) {
+        struct cairn_write write;
+        enum cairn_code code = commit_read_write(r, &write, err);
+        if (code != CAIRN_OK)
+            return code;
+        if (write.deleted)
+            engine->ops->remove(engine, write.key, cairn_hash(write.key));
+        else
+            engine->ops->put(engine, write.key, cairn_hash(write.key), write.value);
+    }
+    if (cairn_reader_left(r))
+        return cairn_fail(err, CAIRN_ECORRUPT, "bytes behind the last write of a commit");
+    return CAIRN_OK;
+}
+
+static enum cairn_code replay_record(void *context, uint64_t position, uint64_t end, struct cairn_bytes body,
+                                     struct cairn_err *err)
+{
+    struct replay *replay = context;
+    struct cairn_store *store = replay->store;
+    struct cairn_reader r = cairn_reader(body);
+    struct cairn_shard *shard;
+    struct commit_head head;
+    enum cairn_code code;
+
+    if (position - replay->reported >= PROGRESS_BYTES) {
+        replay->reported = position;
+        report(store, "log", position - replay->from, replay->end - replay->from);
+    }
+    code = commit_read_head(&r, &head, err);
+    if (code == CAIRN_OK && head.shard >= store->count)
+        code = cairn_fail(err, CAIRN_ECORRUPT, "a commit of shard %" PRIu32 ", which there is not", head.shard);
+    if (code != CAIRN_OK)
+        return cairn_while(err, "replaying the log record at position %" PRIu64, position);
+    if (head.wall_ms > store->wall_ms)
+        store->wall_ms = head.wall_ms;
+    shard = &store->shards[head.shard];
+    if (position < store->manifest.shards[head.shard].position)
+        return CAIRN_OK; /* the checkpoint has it */
+    code = replay_writes(shard, &r, head.writes, err);
+    if (code != CAIRN_OK)
+        return cairn_while(err, "replaying the log record at position %" PRIu64, position);
+    if (shard->dirty_from == CLEAN)
+        shard->dirty_from = position;
+    shard->applied_end = end;
+    return CAIRN_OK;
+}
+
+static void count_name(void *context, const char *name)
+{
+    size_t *count = context;
+
+    (void)name;
+    ++*count;
+}
+
+/* A log that does not reach what the checkpoints were taken from is not this folder's, or a part of it is gone. */
+static enum cairn_code check_log_is_there(struct cairn_store *store, uint64_t last_position, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    size_t files = 0;
+    enum cairn_code code;
+
+    if (!last_position)
+        return CAIRN_OK;
+    code = disk->ops->list(disk, LOG_DIR, count_name, &files, err);
+    if (code == CAIRN_ENOTFOUND || (code == CAIRN_OK && !files))
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "the log in '%s' is missing although checkpoints continue at position %" PRIu64
+                          " of it; restore the data folder from a backup",
+                          LOG_DIR, last_position);
+    return code;
+}
+
+enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
+{
+    struct replay replay = {.store = store, .from = manifest_first_position(&store->manifest)};
+    uint64_t last = 0;
+    enum cairn_code code;
+
+    for (uint32_t i = 0; i < store->count; i++)
+        if (store->manifest.shards[i].position > last)
+            last = store->manifest.shards[i].position;
+    code = check_log_is_there(store, last, err);
+    if (code == CAIRN_OK)
+        code = cairn_wal_open(&store->options.log, &store->log, err);
+    if (code != CAIRN_OK)
+        return code;
+    replay.end = store->log->ops->end(store->log);
+    replay.reported = replay.from;
+    if (replay.end < last)
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "the log in '%s' ends at position %" PRIu64 " although checkpoints continue at %" PRIu64
+                          "; restore the data folder from a backup",
+                          LOG_DIR, replay.end, last);
+    store->wall_ms = store->manifest.wall_ms;
+    code = store->log->ops->read(store->log, replay.from, replay_record, &replay, err);
+    if (code != CAIRN_OK)
+        return code;
+    if (replay.end > replay.from)
+        report(store, "log", replay.end - replay.from, replay.end - replay.from);
+    if (store->log->ops->reserved_time_ms(store->log) > store->wall_ms)
+        store->wall_ms = store->log->ops->reserved_time_ms(store->log);
+    for (uint32_t i = 0; i < store->count; i++)
+        atomic_store_explicit(&store->shards[i].wall_ms, store->wall_ms, memory_order_relaxed);
+    return CAIRN_OK;
+}

@@ -1,0 +1,167 @@
+/* shard.c - commits: one record per segment, appended and applied (docs/formats/commit.md). */
+#include "shard/shard_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+
+enum {
+    KIND_COMMIT = 1,
+    /* Shorter values are copied into one part with what is around them, longer ones are parts of their own. */
+    PART_BYTES = 1024,
+};
+
+struct cairn_engine *cairn_shard_engine(struct cairn_shard *shard)
+{
+    return shard->engine;
+}
+
+uint32_t cairn_shard_index(const struct cairn_shard *shard)
+{
+    return shard->index;
+}
+
+/* --- encoding -------------------------------------------------------------------------------- */
+
+size_t cairn_shard_record_bytes(struct cairn_bytes note, const struct cairn_write *writes, size_t count)
+{
+    size_t bytes = 1 + 4 * CAIRN_VARINT_BYTES_MAX + note.size;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += 2 * CAIRN_VARINT_BYTES_MAX + writes[i].key.size + (writes[i].deleted ? 0 : writes[i].value.size);
+    return bytes;
+}
+
+static void add_part(struct cairn_shard *shard, size_t *count, const void *data, size_t size)
+{
+    if (*count == shard->part_capacity) {
+        shard->part_capacity = shard->part_capacity ? 2 * shard->part_capacity : 16;
+        shard->parts = cairn_realloc(shard->parts, shard->part_capacity * sizeof *shard->parts);
+    }
+    shard->parts[(*count)++] = cairn_bytes(data, size);
+}
+
+/* Fills shard->parts and returns their number. */
+static size_t encode(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
+                     const struct cairn_write *writes, size_t count)
+{
+    struct cairn_buf *to = &shard->scratch;
+    size_t bytes = 1 + 4 * CAIRN_VARINT_BYTES_MAX + note.size, parts = 0, from = 0;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += 2 * CAIRN_VARINT_BYTES_MAX + writes[i].key.size + PART_BYTES;
+    to->size = 0;
+    cairn_buf_reserve(to, bytes); /* all of it now: the parts point into it */
+    cairn_buf_u8(to, KIND_COMMIT);
+    cairn_buf_varint(to, shard->index);
+    cairn_buf_varint(to, wall_ms);
+    cairn_buf_varint(to, note.size);
+    cairn_buf_add(to, note.data, note.size);
+    cairn_buf_varint(to, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct cairn_write *write = &writes[i];
+        cairn_buf_varint(to, write->key.size);
+        cairn_buf_add(to, write->key.data, write->key.size);
+        cairn_buf_varint(to, write->deleted ? 0 : write->value.size + 1);
+        if (write->deleted)
+            continue;
+        if (write->value.size <= PART_BYTES) {
+            cairn_buf_add(to, write->value.data, write->value.size);
+            continue;
+        }
+        add_part(shard, &parts, to->data + from, to->size - from);
+        add_part(shard, &parts, write->value.data, write->value.size);
+        from = to->size;
+    }
+    if (to->size > from)
+        add_part(shard, &parts, to->data + from, to->size - from);
+    return parts;
+}
+
+enum cairn_code commit_read_head(struct cairn_reader *r, struct commit_head *ret_head, struct cairn_err *err)
+{
+    uint8_t kind = cairn_read_u8(r);
+    uint64_t shard = cairn_read_varint(r);
+
+    if (!r->bad && kind != KIND_COMMIT)
+        return cairn_fail(err, CAIRN_EVERSION, "a log record is of the unknown kind %u: use the program that wrote it",
+                          kind);
+    ret_head->wall_ms = cairn_read_varint(r);
+    ret_head->note = cairn_read_sized(r);
+    ret_head->writes = cairn_read_varint(r);
+    if (r->bad || shard > SHARDS_MAX)
+        return cairn_fail(err, CAIRN_ECORRUPT, "malformed head of a commit");
+    ret_head->shard = (uint32_t)shard;
+    return CAIRN_OK;
+}
+
+enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *ret_write, struct cairn_err *err)
+{
+    struct cairn_bytes key = cairn_read_sized(r), value = {0};
+    uint64_t size = cairn_read_varint(r);
+
+    if (!r->bad && size > 0) {
+        if (size - 1 > CAIRN_VALUE_BYTES_MAX)
+            r->bad = true;
+        else
+            value = cairn_read_bytes(r, (size_t)(size - 1));
+    }
+    if (r->bad || key.size < 1 || key.size > CAIRN_KEY_BYTES_MAX)
+        return cairn_fail(err, CAIRN_ECORRUPT, "malformed write in a commit");
+    *ret_write = (struct cairn_write){.key = key, .value = value, .deleted = size == 0};
+    return CAIRN_OK;
+}
+
+/* --- committing ------------------------------------------------------------------------------ */
+
+/* From here on the log is needed for this shard.  A record appended after this lies at or above
+ * the log's end of now; and whoever advances the positions of clean shards looks at `durable`
+ * before it takes the lock, so it cannot pass that record either. */
+static void mark_dirty(struct cairn_shard *shard)
+{
+    struct cairn_store *store = shard->store;
+    uint64_t end = store->log->ops->end(store->log);
+
+    pthread_mutex_lock(&store->lock);
+    shard->dirty_from = end;
+    checkpoint_update_oldest(store);
+    pthread_mutex_unlock(&store->lock);
+}
+
+enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
+                                   const struct cairn_write *writes, size_t count, uint64_t *ret_end,
+                                   struct cairn_err *err)
+{
+    struct cairn_store *store = shard->store;
+    struct cairn_engine *engine = shard->engine;
+    uint64_t position, end;
+    enum cairn_code code;
+    size_t parts, body = 0;
+
+    assert(store->started);
+    if (shard->dirty_from == CLEAN)
+        mark_dirty(shard);
+    parts = encode(shard, wall_ms, note, writes, count);
+    code = store->log->ops->append(store->log, shard->parts, parts, &position, &end, err);
+    if (code != CAIRN_OK)
+        return code;
+    for (size_t i = 0; i < parts; i++)
+        body += shard->parts[i].size;
+    store->log->ops->release(store->log, cairn_shard_record_bytes(note, writes, count) - body, 0);
+    for (size_t i = 0; i < count; i++) {
+        if (writes[i].deleted)
+            engine->ops->remove(engine, writes[i].key, writes[i].hash);
+        else
+            engine->ops->put(engine, writes[i].key, writes[i].hash, writes[i].value);
+    }
+    shard->applied_end = end;
+    if (wall_ms > atomic_load_explicit(&shard->wall_ms, memory_order_relaxed))
+        atomic_store_explicit(&shard->wall_ms, wall_ms, memory_order_relaxed);
+    if (end > store->due_bytes && end - store->due_bytes > atomic_load_explicit(&store->oldest, memory_order_relaxed) &&
+        atomic_load_explicit(&store->turn, memory_order_relaxed) == NO_TURN)
+        checkpoint_choose_turn(store, end);
+    *ret_end = end;
+    return CAIRN_OK;
+}

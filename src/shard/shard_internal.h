@@ -1,0 +1,207 @@
+/* shard_internal.h - what the files of shard/ share.
+ *
+ * Locks: store->lock guards what says so below.  Under it nothing of the log is called and no
+ * file is touched, so the log's callbacks and the tasks may take it.
+ * Layer: shard. */
+#ifndef CAIRN_SHARD_SHARD_INTERNAL_H
+#define CAIRN_SHARD_SHARD_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "shard/shard.h"
+
+#define FORMAT_PATH    "FORMAT"
+#define LOG_DIR        "log"
+#define CHECKPOINT_DIR "checkpoints"
+#define MANIFEST_PATH  CHECKPOINT_DIR "/MANIFEST"
+
+enum {
+    SHARDS_DEFAULT = 16,
+    SHARDS_MAX = 4096,
+    NO_TURN = -1,
+};
+
+#define CLEAN UINT64_MAX /* dirty_from of a shard without changes */
+
+/* --- the manifest (manifest.c; docs/formats/checkpoint.md) ------------------------------------ */
+
+struct manifest_shard {
+    uint64_t position;   /* the log from here on, over the checkpoint, is the shard's state */
+    uint64_t number;     /* the checkpoint's; 0: none yet */
+    uint64_t file_bytes; /* of its file */
+    uint32_t seal;       /* the checksum of its footer */
+};
+
+struct manifest {
+    uint64_t sequence;    /* ascending */
+    uint64_t next_number; /* above every number used */
+    uint64_t wall_ms;     /* not below the time of any commit below the positions */
+    uint32_t count;       /* shards + 1 */
+    struct manifest_shard *shards;
+};
+
+void manifest_init(struct manifest *manifest, uint32_t count);
+void manifest_done(struct manifest *manifest);
+void manifest_copy(struct manifest *to, const struct manifest *from); /* `to` is uninitialized */
+enum cairn_code manifest_read(struct cairn_disk *disk, struct manifest *ret_manifest, struct cairn_err *err);
+enum cairn_code manifest_write(struct cairn_disk *disk, const struct manifest *manifest, struct cairn_err *err);
+uint64_t manifest_first_position(const struct manifest *manifest);
+/* Parses a manifest's bytes.  Exposed for the fuzz target. */
+enum cairn_code manifest_decode(struct cairn_bytes bytes, struct manifest *ret_manifest, struct cairn_err *err);
+void manifest_encode(const struct manifest *manifest, struct cairn_buf *to);
+
+/* --- checkpoint files (checkpoint_file.c; docs/formats/checkpoint.md) ------------------------- */
+
+void checkpoint_path(uint32_t shard, uint64_t number, char path[CAIRN_PATH_BYTES]);
+/* True and the numbers if it is the name (without folder) of a checkpoint file. */
+bool checkpoint_name_parse(const char *name, uint32_t *ret_shard, uint64_t *ret_number);
+
+/* Zero-initialized is closed. */
+struct checkpoint_writer {
+    struct cairn_disk *disk;
+    struct cairn_file *file;
+    char path[CAIRN_PATH_BYTES];
+    uint64_t number, offset, synced, chunks, data_bytes, keys;
+    uint32_t chain; /* checksum over the chunks' checksums */
+};
+
+enum cairn_code checkpoint_writer_open(struct checkpoint_writer *writer, struct cairn_disk *disk, uint32_t shard,
+                                       uint64_t number, uint64_t keys, struct cairn_err *err);
+enum cairn_code checkpoint_writer_add(struct checkpoint_writer *writer, struct cairn_bytes chunk,
+                                      struct cairn_err *err);
+/* Footer, sync, name synced: the file is whole, and closed. */
+enum cairn_code checkpoint_writer_finish(struct checkpoint_writer *writer, uint64_t *ret_file_bytes, uint32_t *ret_seal,
+                                         struct cairn_err *err);
+/* Closes and removes it, if it was opened. */
+void checkpoint_writer_discard(struct checkpoint_writer *writer);
+
+/* Loads a checkpoint into an empty engine.  `progress` is called with the bytes read since its last call. */
+enum cairn_code checkpoint_load(struct cairn_disk *disk, uint32_t shard, const struct manifest_shard *named,
+                                struct cairn_engine *engine, void (*progress)(void *context, uint64_t bytes),
+                                void *context, struct cairn_err *err);
+
+/* --- the store -------------------------------------------------------------------------------- */
+
+struct cairn_shard {
+    struct cairn_store *store;
+    uint32_t index;
+    struct cairn_engine *engine;
+    /* The owner's. */
+    uint64_t applied_end; /* of its last record */
+    struct cairn_buf scratch;
+    struct cairn_bytes *parts;
+    size_t part_capacity;
+    /* Written by the owner, under store->lock; the owner reads it without. */
+    uint64_t dirty_from;      /* at or below the first record that is not in a checkpoint; or CLEAN */
+    _Atomic uint64_t wall_ms; /* of its newest commit; relaxed, read long after */
+};
+
+struct handed_chunk {
+    struct handed_chunk *next;
+    struct cairn_buf bytes;
+};
+
+/* The states of the checkpoint that is under way, and what its turn's owner waits for:
+ *
+ *            begin          walked          written, synced     log durable
+ *   IDLE ---------> WALK ---------> FINISH ---------> AWAIT ---------> NAME ------> IDLE, next turn
+ *    ^               |                |                 |               |
+ *    +-- DISCARD <---+----------------+-----------------+               | failed: the manifest may
+ *    ^   (retried)                                                      | name the file, it is kept
+ *    +------------------------------------------------------------------+ if that cannot be ruled out */
+enum checkpoint_state { CKPT_IDLE, CKPT_WALK, CKPT_FINISH, CKPT_AWAIT, CKPT_NAME, CKPT_DISCARD };
+
+enum checkpoint_job { JOB_NONE, JOB_FINISH, JOB_NAME, JOB_DISCARD };
+
+struct checkpoint_task {
+    struct cairn_task task;
+    struct cairn_store *store; /* NULL: abandoned while queued (simulation), free yourself */
+};
+
+struct checkpoint {
+    /* The owner's of the shard whose turn it is; handed on with store->turn. */
+    enum checkpoint_state state;
+    struct cairn_snapshot *snapshot;
+    bool walked;
+    uint64_t applied_end; /* where the log must be durable before the file may be named */
+    uint64_t retry_at_ns, retry_delay_ns;
+    /* Guarded by store->lock. */
+    enum checkpoint_job job; /* to be done once all handed chunks are written */
+    bool busy;               /* the task is queued or running */
+    struct handed_chunk *first, **last;
+    uint32_t shard;
+    uint64_t number, keys;
+    uint64_t dirty_before; /* the shard's dirty_from at begin, CLEAN when none is under way */
+    enum cairn_code code;  /* the task's first failure */
+    struct cairn_err err;
+    /* The task's while busy, the owner's otherwise. */
+    struct checkpoint_writer writer;
+    uint64_t file_bytes;
+    uint32_t seal;
+    struct checkpoint_task *task;
+    /* Any thread: bytes in handed chunks; relaxed, for a bound. */
+    _Atomic uint64_t handed_bytes;
+    /* Any thread: the owner waits for the log; relaxed, a hint. */
+    _Atomic bool awaiting;
+};
+
+struct cairn_store {
+    struct cairn_store_options options;
+    struct cairn_log_events log_events; /* the caller's */
+    struct cairn_log *log;
+    uint32_t count; /* shards + 1 */
+    struct cairn_shard *shards;
+    uint64_t wall_ms;   /* at open */
+    uint64_t due_bytes; /* log_bytes_max / 2 */
+    bool started;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;   /* wakes has grown */
+    uint64_t wakes;           /* guarded by lock: ends of tasks; while closing, events of the log too */
+    struct manifest manifest; /* guarded by lock; replaced by the task */
+    uint64_t next_number;     /* guarded by lock */
+    uint64_t checkpoints, checkpoint_bytes, checkpoint_failures; /* guarded by lock */
+    char checkpoint_error[CAIRN_ERR_TEXT_BYTES];                 /* guarded by lock */
+    struct checkpoint checkpoint;
+
+    /* Any thread. */
+    _Atomic int32_t turn; /* the shard that is to step; released with what it inherits, acquired by its owner */
+    _Atomic uint64_t
+        oldest; /* least dirty_from, the one under way included; written under lock, relaxed hint elsewhere */
+    _Atomic bool log_failed; /* set once */
+    _Atomic bool closing;    /* set once: every changed shard is due, the log's events are to wake */
+};
+
+/* store.c */
+void store_notify(struct cairn_store *store, uint32_t shard);
+/* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
+void store_sweep(struct cairn_store *store);
+
+/* recover.c: fills the engines from checkpoints and log; opens the log. */
+enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err *err);
+enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err);
+
+/* shard.c: the record's body. */
+struct commit_head {
+    uint32_t shard;
+    uint64_t wall_ms, writes;
+    struct cairn_bytes note;
+};
+/* Reads up to the first write.  CAIRN_EVERSION for an unknown kind. */
+enum cairn_code commit_read_head(struct cairn_reader *r, struct commit_head *ret_head, struct cairn_err *err);
+/* One write (its hash is left 0). */
+enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *ret_write, struct cairn_err *err);
+
+/* checkpoint.c */
+void checkpoint_init(struct cairn_store *store);
+/* Takes store->lock. */
+void checkpoint_choose_turn(struct cairn_store *store, uint64_t log_end);
+/* Recomputes store->oldest; store->lock is held. */
+void checkpoint_update_oldest(struct cairn_store *store);
+/* Checkpoints every changed shard; all other threads have stopped. */
+enum cairn_code checkpoint_all(struct cairn_store *store, struct cairn_err *err);
+/* Gives up what is under way and waits for the task.  `crash`: leaves the disk as it is. */
+void checkpoint_stop(struct cairn_store *store, bool crash);
+
+#endif

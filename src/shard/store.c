@@ -1,0 +1,428 @@
+/* store.c - a data folder: its format file, its lock, opening and closing (docs/formats/folder.md). */
+#include "shard/shard_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+
+enum { FORMAT_VERSION = 1, FORMAT_BYTES_MAX = 4096 };
+
+#define LOG_BYTES_MAX_DEFAULT (256ull << 20)
+
+/* --- the format file ------------------------------------------------------------------------- */
+
+/* Text, because it is the first thing that a person looks at. */
+static void format_encode(struct cairn_buf *to, uint32_t shards)
+{
+    cairn_buf_printf(to, "cairn data folder\nversion %d\nshards %" PRIu32 "\n", FORMAT_VERSION, shards);
+    cairn_buf_printf(to, "crc32c %08" PRIx32 "\n", cairn_crc32c(0, to->data, to->size));
+}
+
+/* Every version's file begins with the same line, then `version N`, and ends with the checksum of
+ * all before it; so a damaged file is never taken for one of another version. */
+static enum cairn_code format_decode(struct cairn_bytes text, uint32_t *ret_shards, struct cairn_err *err)
+{
+    static const char first_line[] = "cairn data folder\nversion ";
+    enum { LAST_LINE_BYTES = sizeof "crc32c 01234567\n" - 1 };
+    char copy[FORMAT_BYTES_MAX + 1], checksum[LAST_LINE_BYTES + 1];
+    struct cairn_buf canonical = {0};
+    unsigned version = 0;
+    uint32_t shards = 0;
+    bool same;
+
+    assert(text.size <= FORMAT_BYTES_MAX);
+    if (text.size)
+        memcpy(copy, text.data, text.size);
+    copy[text.size] = 0;
+    if (text.size < sizeof first_line + LAST_LINE_BYTES || memcmp(copy, first_line, sizeof first_line - 1) != 0)
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "'%s' is damaged at byte 0, or this is not a data folder of cairn; restore it from a backup",
+                          FORMAT_PATH);
+    snprintf(checksum, sizeof checksum, "crc32c %08" PRIx32 "\n",
+             cairn_crc32c(0, text.data, text.size - LAST_LINE_BYTES));
+    if (memcmp(copy + text.size - LAST_LINE_BYTES, checksum, LAST_LINE_BYTES) != 0)
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "'%s' is damaged: the checksum at byte %zu does not match; restore it from a backup",
+                          FORMAT_PATH, text.size - LAST_LINE_BYTES);
+    if (sscanf(copy + sizeof first_line - 1, "%u\nshards %" SCNu32 "\n", &version, &shards) < 1 ||
+        version != FORMAT_VERSION)
+        return cairn_fail(
+            err, CAIRN_EVERSION,
+            "the data folder has format version %u and this program knows %d: use the program that wrote it", version,
+            FORMAT_VERSION);
+    format_encode(&canonical, shards);
+    same = cairn_bytes_equal(cairn_buf_bytes(&canonical), text);
+    cairn_buf_done(&canonical);
+    if (!same || shards < 1 || shards > SHARDS_MAX)
+        return cairn_fail(err, CAIRN_ECORRUPT, "'%s' is damaged: its lines make no sense; restore it from a backup",
+                          FORMAT_PATH);
+    *ret_shards = shards;
+    return CAIRN_OK;
+}
+
+static void count_name(void *context, const char *name)
+{
+    size_t *count = context;
+
+    (void)name;
+    ++*count;
+}
+
+static void count_checkpoint(void *context, const char *name)
+{
+    size_t *count = context;
+    uint64_t number;
+    uint32_t shard;
+
+    *count += checkpoint_name_parse(name, &shard, &number);
+}
+
+static enum cairn_code count_files(struct cairn_disk *disk, const char *dir,
+                                   void (*each)(void *context, const char *name), size_t *ret_count,
+                                   struct cairn_err *err)
+{
+    enum cairn_code code;
+
+    *ret_count = 0;
+    code = disk->ops->list(disk, dir, each, ret_count, err);
+    return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
+}
+
+/* The format file goes last: a folder that was made only in part has none, and no state either. */
+static enum cairn_code make_folder(struct cairn_store *store, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    size_t log_files, checkpoint_files;
+    struct cairn_buf text = {0};
+    struct manifest manifest;
+    enum cairn_code code;
+
+    code = count_files(disk, LOG_DIR, count_name, &log_files, err);
+    if (code == CAIRN_OK)
+        code = count_files(disk, CHECKPOINT_DIR, count_checkpoint, &checkpoint_files, err);
+    if (code == CAIRN_OK && log_files + checkpoint_files)
+        code = cairn_fail(err, CAIRN_ECORRUPT,
+                          "'%s' is missing although the folder has a log or checkpoints; restore it from a backup",
+                          FORMAT_PATH);
+    if (code == CAIRN_OK)
+        code = disk->ops->make_dir(disk, CHECKPOINT_DIR, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->make_dir(disk, LOG_DIR, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->sync_dir(disk, "", err);
+    if (code != CAIRN_OK)
+        return code;
+    manifest_init(&manifest, store->count);
+    code = manifest_write(disk, &manifest, err);
+    manifest_done(&manifest);
+    if (code != CAIRN_OK)
+        return code;
+    format_encode(&text, store->count - 1);
+    code = cairn_disk_replace_file(disk, FORMAT_PATH, cairn_buf_bytes(&text), err);
+    cairn_buf_done(&text);
+    return code;
+}
+
+static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    struct cairn_buf text = {0};
+    uint32_t shards = 0;
+    enum cairn_code code;
+
+    code = cairn_disk_read_file(disk, FORMAT_PATH, FORMAT_BYTES_MAX, &text, err);
+    if (code == CAIRN_ENOTFOUND) {
+        store->count = (store->options.shards ? store->options.shards : SHARDS_DEFAULT) + 1;
+        cairn_buf_done(&text);
+        return make_folder(store, err);
+    }
+    if (code == CAIRN_ELIMIT)
+        code =
+            cairn_fail(err, CAIRN_ECORRUPT, "'%s' is damaged: it is too long; restore it from a backup", FORMAT_PATH);
+    if (code == CAIRN_OK)
+        code = format_decode(cairn_buf_bytes(&text), &shards, err);
+    cairn_buf_done(&text);
+    if (code != CAIRN_OK)
+        return code;
+    if (store->options.shards && store->options.shards != shards)
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "the data folder was made with %" PRIu32 " shards, not %" PRIu32
+                          "; their number cannot be changed",
+                          shards, store->options.shards);
+    store->count = shards + 1;
+    return CAIRN_OK;
+}
+
+/* --- leftovers ------------------------------------------------------------------------------- */
+
+static bool is_named(const struct cairn_store *store, uint32_t shard, uint64_t number)
+{
+    return shard < store->count && store->manifest.shards[shard].number == number;
+}
+
+static void sweep_file(void *context, const char *name)
+{
+    struct cairn_store *store = context;
+    char path[CAIRN_PATH_BYTES];
+    uint64_t number;
+    uint32_t shard;
+
+    if (!checkpoint_name_parse(name, &shard, &number) || is_named(store, shard, number))
+        return;
+    checkpoint_path(shard, number, path);
+    store->options.disk->ops->remove(store->options.disk, path, NULL);
+}
+
+void store_sweep(struct cairn_store *store)
+{
+    struct cairn_disk *disk = store->options.disk;
+
+    disk->ops->list(disk, CHECKPOINT_DIR, sweep_file, store, NULL);
+}
+
+/* --- the log's events ------------------------------------------------------------------------ */
+
+void store_notify(struct cairn_store *store, uint32_t shard)
+{
+    if (store->options.on_checkpoint_work)
+        store->options.on_checkpoint_work(store->options.context, shard);
+}
+
+static void notify_turn(struct cairn_store *store)
+{
+    int32_t turn = atomic_load_explicit(&store->turn, memory_order_relaxed);
+
+    if (turn != NO_TURN)
+        store_notify(store, (uint32_t)turn);
+}
+
+/* A close that waits for the log looks again. */
+static void wake_close(struct cairn_store *store)
+{
+    if (!atomic_load(&store->closing))
+        return;
+    pthread_mutex_lock(&store->lock);
+    store->wakes++;
+    pthread_cond_broadcast(&store->changed);
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void on_progress(void *context, uint64_t acknowledged)
+{
+    struct cairn_store *store = context;
+
+    if (store->log_events.on_progress)
+        store->log_events.on_progress(store->log_events.context, acknowledged);
+    if (atomic_load_explicit(&store->checkpoint.awaiting, memory_order_relaxed))
+        notify_turn(store);
+    wake_close(store);
+}
+
+static void on_failed(void *context, const struct cairn_err *why)
+{
+    struct cairn_store *store = context;
+
+    atomic_store_explicit(&store->log_failed, true, memory_order_release);
+    if (store->log_events.on_failed)
+        store->log_events.on_failed(store->log_events.context, why);
+    notify_turn(store);
+    wake_close(store);
+}
+
+static void on_warning(void *context, const char *text)
+{
+    struct cairn_store *store = context;
+
+    if (store->log_events.on_warning)
+        store->log_events.on_warning(store->log_events.context, text);
+    else if (store->options.on_warning)
+        store->options.on_warning(store->options.context, text);
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static void store_free(struct cairn_store *store)
+{
+    for (uint32_t i = 0; store->shards && i < store->count; i++) {
+        struct cairn_shard *shard = &store->shards[i];
+        if (shard->engine)
+            shard->engine->ops->close(shard->engine);
+        cairn_buf_done(&shard->scratch);
+        free(shard->parts);
+    }
+    free(store->shards);
+    manifest_done(&store->manifest);
+    pthread_cond_destroy(&store->changed);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+static struct cairn_store *store_create(const struct cairn_store_options *options)
+{
+    struct cairn_store *store = cairn_alloc_zeroed(1, sizeof *store);
+
+    store->options = *options;
+    if (!store->options.log_bytes_max)
+        store->options.log_bytes_max = LOG_BYTES_MAX_DEFAULT;
+    store->due_bytes = store->options.log_bytes_max / 2;
+    store->log_events = options->log.events;
+    store->options.log.disk = options->disk;
+    store->options.log.clock = options->clock;
+    store->options.log.dir = LOG_DIR;
+    store->options.log.events = (struct cairn_log_events){
+        .on_progress = on_progress,
+        .on_failed = on_failed,
+        .on_warning = on_warning,
+        .context = store,
+    };
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_cond_init(&store->changed, NULL);
+    return store;
+}
+
+static enum cairn_code read_manifest(struct cairn_store *store, struct cairn_err *err)
+{
+    enum cairn_code code = manifest_read(store->options.disk, &store->manifest, err);
+
+    if (code == CAIRN_ENOTFOUND)
+        return cairn_fail(err, CAIRN_ECORRUPT, "'%s' is missing; restore the data folder from a backup", MANIFEST_PATH);
+    if (code == CAIRN_OK && store->manifest.count != store->count)
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "'%s' tells of %" PRIu32 " shards and '%s' of %" PRIu32
+                          "; restore the data folder from a backup",
+                          MANIFEST_PATH, store->manifest.count - 1, FORMAT_PATH, store->count - 1);
+    if (code == CAIRN_OK)
+        store->next_number = store->manifest.next_number;
+    return code;
+}
+
+enum cairn_code cairn_store_open(const struct cairn_store_options *options, struct cairn_store **ret_store,
+                                 struct cairn_err *ret_err)
+{
+    struct cairn_store *store;
+    struct cairn_err err = {0};
+    enum cairn_code code;
+
+    if (options->shards > SHARDS_MAX)
+        return cairn_fail(ret_err, CAIRN_EINVAL, "at most %d shards are possible", SHARDS_MAX);
+    code = options->disk->ops->lock(options->disk, ret_err);
+    if (code != CAIRN_OK)
+        return code;
+    store = store_create(options);
+    code = open_folder(store, &err);
+    if (code == CAIRN_OK)
+        code = read_manifest(store, &err);
+    if (code != CAIRN_OK)
+        goto fail;
+    store->shards = cairn_alloc_zeroed(store->count, sizeof *store->shards);
+    for (uint32_t i = 0; i < store->count; i++)
+        store->shards[i] =
+            (struct cairn_shard){.store = store, .index = i, .engine = cairn_memory_create(), .dirty_from = CLEAN};
+    code = recover_checkpoints(store, &err);
+    if (code == CAIRN_OK)
+        code = recover_log(store, &err);
+    if (code != CAIRN_OK)
+        goto fail;
+    checkpoint_init(store);
+    checkpoint_update_oldest(store);
+    store_sweep(store);
+    *ret_store = store;
+    return CAIRN_OK;
+fail:
+    if (store->log)
+        store->log->ops->abandon(store->log);
+    store_free(store);
+    if (ret_err)
+        *ret_err = err;
+    return code;
+}
+
+enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *err)
+{
+    enum cairn_code code = store->log->ops->start(store->log, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    store->started = true;
+    /* The last process may have stopped between its manifest and its trimming. */
+    store->log->ops->trim(store->log, manifest_first_position(&store->manifest));
+    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    return CAIRN_OK;
+}
+
+/* --- closing --------------------------------------------------------------------------------- */
+
+enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK, log_code;
+    struct cairn_err log_err = {0};
+
+    if (!store)
+        return CAIRN_OK;
+    if (checkpoint && store->started)
+        code = checkpoint_all(store, err);
+    checkpoint_stop(store, false);
+    log_code = store->log->ops->close(store->log, &log_err);
+    store_free(store);
+    if (log_code == CAIRN_OK)
+        return code;
+    if (err)
+        *err = log_err; /* the graver of the two */
+    return log_code;
+}
+
+void cairn_store_abandon(struct cairn_store *store)
+{
+    if (!store)
+        return;
+    checkpoint_stop(store, true);
+    store->log->ops->abandon(store->log);
+    store_free(store);
+}
+
+/* --- asking ---------------------------------------------------------------------------------- */
+
+uint32_t cairn_store_shards(const struct cairn_store *store)
+{
+    return store->count - 1;
+}
+
+struct cairn_shard *cairn_store_shard(struct cairn_store *store, uint32_t index)
+{
+    assert(index < store->count);
+    return &store->shards[index];
+}
+
+struct cairn_log *cairn_store_log(struct cairn_store *store)
+{
+    return store->log;
+}
+
+struct cairn_disk *cairn_store_disk(struct cairn_store *store)
+{
+    return store->options.disk;
+}
+
+uint64_t cairn_store_wall_ms(const struct cairn_store *store)
+{
+    return store->wall_ms;
+}
+
+void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_stats)
+{
+    uint64_t oldest;
+
+    store->log->ops->stats(store->log, &ret_stats->log);
+    pthread_mutex_lock(&store->lock);
+    ret_stats->checkpoints = store->checkpoints;
+    ret_stats->checkpoint_bytes = store->checkpoint_bytes;
+    ret_stats->checkpoint_failures = store->checkpoint_failures;
+    ret_stats->checkpoint_running = store->checkpoint.dirty_before != CLEAN;
+    memcpy(ret_stats->checkpoint_error, store->checkpoint_error, sizeof ret_stats->checkpoint_error);
+    oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
+    pthread_mutex_unlock(&store->lock);
+    ret_stats->checkpoint_age_log_bytes = oldest < ret_stats->log.end ? ret_stats->log.end - oldest : 0;
+}
