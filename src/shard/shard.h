@@ -35,8 +35,8 @@ struct cairn_store_options {
     struct cairn_disk *disk; /* borrowed until close; its lock is taken here */
     struct cairn_clock *clock;
     struct cairn_tasks *tasks; /* where checkpoint files are written */
-    uint32_t
-        shards; /* 0: 16 for a new folder, the folder's own otherwise; another number than the folder's is CAIRN_EINVAL */
+    /* 0: 16 for a new folder, the folder's own otherwise.  Another number than the folder's is CAIRN_EINVAL. */
+    uint32_t shards;
     uint64_t log_bytes_max;       /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
     struct cairn_log_options log; /* disk, clock and dir are filled in by open */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
