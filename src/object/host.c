@@ -128,7 +128,7 @@ static enum cairn_code host_value_get(void *run, uint32_t field, struct cairn_by
 {
     struct invocation *inv = run;
     uint8_t key[FIELD_KEY_FIXED_MAX];
-    uint32_t number;
+    uint32_t number = 0;
     enum cairn_code code = field_of(inv, field, CAIRN_FIELD_VALUE, &number, err);
 
     if (code != CAIRN_OK)
@@ -142,7 +142,7 @@ static enum cairn_code host_value_set(void *run, uint32_t field, struct cairn_by
 {
     struct invocation *inv = run;
     uint8_t key[FIELD_KEY_FIXED_MAX];
-    uint32_t number;
+    uint32_t number = 0;
     enum cairn_code code = field_of(inv, field, CAIRN_FIELD_VALUE, &number, err);
 
     if (code == CAIRN_OK)
@@ -157,7 +157,7 @@ static enum cairn_code host_value_clear(void *run, uint32_t field, struct cairn_
     struct invocation *inv = run;
     uint8_t key[FIELD_KEY_FIXED_MAX];
     struct cairn_bytes old;
-    uint32_t number;
+    uint32_t number = 0;
     enum cairn_code code = field_of(inv, field, CAIRN_FIELD_VALUE, &number, err);
 
     if (code == CAIRN_OK && !inv->read_only && incarnation_of(inv) == 0)
@@ -184,7 +184,7 @@ static struct container *container_of(struct invocation *inv, uint32_t number, b
 static enum cairn_code count_of(struct invocation *inv, uint32_t field, enum cairn_field_kind kind, uint64_t *ret_count,
                                 struct cairn_err *err)
 {
-    uint32_t number;
+    uint32_t number = 0;
     enum cairn_code code = field_of(inv, field, kind, &number, err);
     struct container *c;
 
@@ -205,7 +205,7 @@ static enum cairn_code host_list_push(void *run, uint32_t field, struct cairn_by
 {
     struct invocation *inv = run;
     uint8_t key[FIELD_KEY_FIXED_MAX];
-    uint32_t number;
+    uint32_t number = 0;
     enum cairn_code code = field_of(inv, field, CAIRN_FIELD_LIST, &number, err);
     struct container *c;
 
@@ -225,7 +225,7 @@ static enum cairn_code host_list_get(void *run, uint32_t field, uint64_t index, 
 {
     struct invocation *inv = run;
     uint8_t key[FIELD_KEY_FIXED_MAX];
-    uint32_t number;
+    uint32_t number = 0;
     enum cairn_code code = field_of(inv, field, CAIRN_FIELD_LIST, &number, err);
     struct container *c;
 
@@ -244,7 +244,7 @@ static enum cairn_code host_list_set(void *run, uint32_t field, uint64_t index, 
 {
     struct invocation *inv = run;
     uint8_t key[FIELD_KEY_FIXED_MAX];
-    uint32_t number;
+    uint32_t number = 0;
     enum cairn_code code = field_of(inv, field, CAIRN_FIELD_LIST, &number, err);
     struct container *c = NULL;
 
@@ -267,7 +267,7 @@ static enum cairn_code host_list_drop(void *run, uint32_t field, uint64_t count,
                                       struct cairn_err *err)
 {
     struct invocation *inv = run;
-    uint32_t number;
+    uint32_t number = 0;
     enum cairn_code code = field_of(inv, field, CAIRN_FIELD_LIST, &number, err);
     struct container *c = NULL;
 
@@ -346,7 +346,7 @@ static enum cairn_code host_map_get(void *run, uint32_t field, struct cairn_byte
     struct invocation *inv = run;
     uint8_t bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
     struct cairn_bytes k, entry;
-    uint32_t number;
+    uint32_t number = 0;
     uint64_t place;
     enum cairn_code code = map_key_of(inv, field, key, bytes, &k, &number, err);
 
@@ -364,7 +364,7 @@ static enum cairn_code host_map_set(void *run, uint32_t field, struct cairn_byte
     struct invocation *inv = run;
     uint8_t bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
     struct cairn_bytes k, entry;
-    uint32_t number;
+    uint32_t number = 0;
     uint64_t place;
     enum cairn_code code = writable(inv, 2 * (key.size + FIELD_KEY_FIXED_MAX) + value.size, err);
 
@@ -393,7 +393,7 @@ static enum cairn_code host_map_remove(void *run, uint32_t field, struct cairn_b
     uint8_t bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX], last_place[FIELD_KEY_FIXED_MAX], hole[FIELD_KEY_FIXED_MAX];
     struct cairn_bytes k, entry, last_key, last;
     struct container *c;
-    uint32_t number;
+    uint32_t number = 0;
     uint64_t place;
     enum cairn_code code = map_key_of(inv, field, key, bytes, &k, &number, err);
 
@@ -433,7 +433,7 @@ static enum cairn_code host_map_at(void *run, uint32_t field, uint64_t index, st
     uint8_t place_key[FIELD_KEY_FIXED_MAX], bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
     struct cairn_bytes entry;
     struct container *c;
-    uint32_t number;
+    uint32_t number = 0;
     uint64_t place;
     enum cairn_code code = field_of(inv, field, CAIRN_FIELD_MAP, &number, err);
 
