@@ -1,5 +1,5 @@
 /* fn_micro - what an invocation costs in the sandbox alone: host calls do next to nothing.
- * Usage: fn_micro [FOLDER with micro.wasm and retwis.wasm] */
+ * Usage: fn_micro [FOLDER with micro.wasm and retwis.wasm [PART of a label]] */
 #include "fn/fn.h"
 
 #include <stdio.h>
@@ -156,6 +156,8 @@ static const struct cairn_method_decl *method(struct cairn_module *module, const
     exit(1);
 }
 
+static const char *only;
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -174,6 +176,8 @@ static void measure(struct cairn_fn_worker *worker, struct cairn_module *module,
     struct cairn_run *run;
     double ns[ROUNDS];
 
+    if (only && !strstr(label, only))
+        return;
     s.args_size = 24;
     cairn_put_u32(s.args, 20);
     for (int round = 0; round < ROUNDS; round++) {
@@ -201,6 +205,7 @@ static void measure(struct cairn_fn_worker *worker, struct cairn_module *module,
 int main(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[1] : getenv("CAIRN_GUESTS") ? getenv("CAIRN_GUESTS") : "build";
+    only = argc > 2 ? argv[2] : NULL;
     struct cairn_fn_options options = {.clock = cairn_clock_system(), .workers = 1};
     struct cairn_fn *fn;
     struct cairn_fn_worker *worker;

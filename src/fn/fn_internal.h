@@ -42,8 +42,9 @@ enum {
     FN_SPARE_SLOTS = 8,          /* for trial instances of modules being compiled */
     FN_FIBERS_TOTAL_MAX = 16384, /* over all workers: each takes several of the process's 65,530 mappings */
     FN_PLAIN_TICKS = 2,          /* a plain run is thrown away after one to two slices */
-    FN_SKIP_PLAIN = 1000,        /* starts for which a slow or big method goes straight to a fiber */
-    FN_HEAP_BYTES = 8 << 10,     /* writable behind a module's data in a plain instance */
+    FN_SKIP_PLAIN = 1000,        /* at most, starts for which a slow or big method goes straight to a fiber */
+    FN_STACK_BYTES = 4 << 10,    /* writable in a plain instance: the top of the guest's own stack, */
+    FN_HEAP_BYTES = 8 << 10,     /* its data, and as much of its heap */
     FN_BLOCK_BYTES = 256,        /* what is compared and copied as one when memory is reset */
     FN_PAGE_BYTES = 4096,
     FN_RESET_BYTES_MAX = 256 << 10, /* a memory larger than this is cheaper to make anew than to look through */
@@ -82,9 +83,10 @@ struct cairn_method_private {
     struct fn_module *module;
     char *export;
     uint32_t index; /* in fn_instance.funcs */
-    /* Starts left that go straight to a fiber; FN_SKIP_ALWAYS: the method waits.  A hint that workers share:
-     * relaxed, and an update lost costs one more try. */
-    _Atomic uint32_t skip_plain;
+    /* What plain runs have taught.  Hints that workers share: relaxed, and an update lost costs one more try.
+     * skip_plain: starts left that go straight to a fiber; FN_SKIP_ALWAYS: the method waits.
+     * useless: plain runs thrown away in a row; the skips double with it. */
+    _Atomic uint32_t skip_plain, useless;
 };
 
 struct fn_module {
@@ -98,10 +100,10 @@ struct fn_module {
     uint32_t method_count;
     char **globals; /* names of mutable globals, when reusable */
     uint32_t global_count;
-    uint32_t memory_bytes;         /* of a fresh instance */
-    uint32_t writable_bytes;       /* of a plain one that is used again */
-    bool plain_again, fiber_again; /* their instances are used again: reusable and small enough */
-    struct fn_extent *image;       /* when reusable */
+    uint32_t memory_bytes;          /* of a fresh instance */
+    uint32_t window_at, window_end; /* what a plain one that is used again may write to */
+    bool plain_again, fiber_again;  /* their instances are used again: reusable and small enough */
+    struct fn_extent *image;        /* when reusable */
     uint32_t image_count;
     struct fn_cache **caches; /* by worker index */
 };
@@ -143,8 +145,8 @@ struct fn_global {
 struct fn_instance {
     struct cairn_run *run; /* whose guest is in it */
     uint8_t *memory;
-    size_t memory_bytes; /* as last seen: it may have grown */
-    size_t writable;     /* SIZE_MAX: all of it, grown or not */
+    size_t memory_bytes;              /* as last seen: it may have grown */
+    size_t writable_at, writable_end; /* 0, SIZE_MAX: all of it, grown or not */
     wasmtime_context_t *context;
     wasmtime_func_t *funcs; /* by method index; store_id 0: not looked up yet */
     struct fn_global *globals;

@@ -73,7 +73,9 @@ static bool get_bytes(wasmtime_caller_t *caller, const struct cairn_run *run, co
 /* Where `size` bytes go that are inside; NULL if the run must be stopped (stop with FN_STOP_WINDOW). */
 static uint8_t *writable(struct cairn_run *run, uint32_t at, uint64_t size)
 {
-    return at + size <= run->instance->writable ? run->instance->memory + at : NULL;
+    const struct fn_instance *instance = run->instance;
+
+    return at >= instance->writable_at && at + size <= instance->writable_end ? instance->memory + at : NULL;
 }
 
 /* Hands out a byte string: as much as fits, and its whole size as the result (-1: there is none).

@@ -4,8 +4,8 @@
  * are all exported (wasm.h).  Memory right after instantiation is known (the image), so it is compared with that
  * block by block, and a block that differs is written back; what the image does not list is zero.
  *
- * A plain instance that is used again has a window: its memory beyond writable_bytes is write-protected, so
- * nothing can have changed there and nothing need be looked at.  A guest that writes there is stopped by Wasmtime's
+ * A plain instance that is used again has a window: the rest of its memory is write-protected, so nothing can have
+ * changed there and nothing need be looked at.  A guest that writes there is stopped by Wasmtime's
  * handler like one that leaves its memory, and starts over as a fiber, whose instance has no window.  This works
  * because in a reusable module every write to memory is a single store instruction of compiled code, for which Wasmtime
  * expects faults (memory.fill and memory.copy, which run in native code, do not occur); host calls check for
@@ -73,18 +73,19 @@ static void reset_extent(uint8_t *at, const uint8_t *image, size_t bytes)
             memcpy(at + i, image + i, FN_BLOCK_BYTES);
 }
 
-static void reset_memory(const struct fn_module *module, uint8_t *memory, size_t bytes)
+/* [at, end): multiples of FN_BLOCK_BYTES, of which no extent lies half outside. */
+static void reset_memory(const struct fn_module *module, uint8_t *memory, size_t at, size_t end)
 {
-    size_t at = 0;
-
-    for (uint32_t i = 0; i < module->image_count && module->image[i].at < bytes; i++) {
+    for (uint32_t i = 0; i < module->image_count && module->image[i].at < end; i++) {
         const struct fn_extent *e = &module->image[i];
 
+        if (e->at < at)
+            continue;
         reset_zero(memory + at, e->at - at);
         reset_extent(memory + e->at, e->data, e->bytes);
         at = e->at + e->bytes;
     }
-    reset_zero(memory + at, bytes - at);
+    reset_zero(memory + at, end - at);
 }
 
 static bool is_zero(const uint8_t *at, size_t bytes)
@@ -160,17 +161,26 @@ static void find_exports(struct fn_instance *instance)
     }
 }
 
-static void protect(struct fn_instance *instance, int protection)
+/* Write-protects what lies outside the window, or gives write access back. */
+static void set_window(struct fn_instance *instance, bool on)
 {
-    struct fn_module *module = instance->module;
-    int failed =
-        mprotect(instance->memory + module->writable_bytes, module->memory_bytes - module->writable_bytes, protection);
+    const struct fn_module *m = instance->module;
+    int protection = on ? PROT_READ : PROT_READ | PROT_WRITE;
+    int failed = 0;
 
-    /* Without write protection it is an instance without a window: reset() looks at the whole memory then.  Giving
-     * write access back joins two mappings and cannot fail; a slot that stayed protected would fail in
-     * Wasmtime's own code later. */
-    assert(!failed || protection == PROT_READ);
-    instance->writable = !failed && protection == PROT_READ ? module->writable_bytes : SIZE_MAX;
+    if (m->window_at > 0)
+        failed |= mprotect(instance->memory, m->window_at, protection);
+    if (m->window_end < m->memory_bytes)
+        failed |= mprotect(instance->memory + m->window_end, m->memory_bytes - m->window_end, protection);
+    /* Too many mappings: the instance goes without a window, and is looked at whole.  Giving access back joins
+     * mappings and cannot fail; a slot that stayed protected would crash Wasmtime later. */
+    if (failed && on)
+        set_window(instance, false);
+    else
+        assert(!failed);
+    on = on && !failed;
+    instance->writable_at = on ? m->window_at : 0;
+    instance->writable_end = on ? m->window_end : SIZE_MAX;
 }
 
 enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct fn_instance **ret_instance,
@@ -184,7 +194,7 @@ enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct 
     cairn_list_init(&instance->lru);
     instance->module = module;
     instance->fiber = fiber;
-    instance->writable = SIZE_MAX;
+    instance->writable_end = SIZE_MAX;
     instance->store = wasmtime_store_new(fn->engine, instance, NULL);
     instance->context = wasmtime_store_context(instance->store);
     if (fiber && fn->options.deterministic)
@@ -198,8 +208,8 @@ enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct 
     }
     find_exports(instance);
     assert(!(fiber ? module->fiber_again : module->plain_again) || memory_matches(module, instance->memory));
-    if (!fiber && module->plain_again && module->writable_bytes < module->memory_bytes)
-        protect(instance, PROT_READ);
+    if (!fiber && module->plain_again)
+        set_window(instance, true);
     *ret_instance = instance;
     return CAIRN_OK;
 }
@@ -208,8 +218,8 @@ void fn_instance_destroy(struct fn_instance *instance)
 {
     if (!instance)
         return;
-    if (instance->writable != SIZE_MAX)
-        protect(instance, PROT_READ | PROT_WRITE); /* the pool clears the slot */
+    if (instance->writable_end != SIZE_MAX)
+        set_window(instance, false); /* the pool clears the slot */
     wasmtime_store_delete(instance->store);
     free(instance->funcs);
     free(instance->globals);
@@ -223,8 +233,8 @@ bool fn_instance_reset(struct fn_instance *instance)
 
     if (instance->memory_bytes != module->memory_bytes)
         return false;
-    reset_memory(module, instance->memory,
-                 instance->writable < module->memory_bytes ? instance->writable : module->memory_bytes);
+    reset_memory(module, instance->memory, instance->writable_at,
+                 instance->writable_end < module->memory_bytes ? instance->writable_end : module->memory_bytes);
     for (uint32_t i = 0; i < module->global_count; i++) {
         struct fn_global *g = &instance->globals[i];
 
@@ -284,32 +294,44 @@ static void take_image(struct fn_module *module, const uint8_t *memory)
     }
 }
 
-/* Data, stack and a little heap.  __heap_base tells where the heap begins; without it, the end of data and whatever
- * a stack pointer may point to. */
-static uint32_t window(const struct fn_instance *instance)
+/* An exported number called `name` that may be an address; `otherwise` if there is none. */
+static uint32_t exported_address(const struct fn_instance *instance, const char *name, uint32_t otherwise)
 {
-    const struct fn_module *module = instance->module;
-    uint64_t end = 0;
     wasmtime_extern_t item;
+    wasmtime_val_t v;
 
-    if (module->image_count > 0)
-        end = module->image[module->image_count - 1].at + module->image[module->image_count - 1].bytes;
-    for (uint32_t i = 0; i < module->global_count; i++) {
-        const wasmtime_val_t *v = &instance->globals[i].initial;
+    if (!wasmtime_instance_export_get(instance->context, &instance->instance, name, strlen(name), &item) ||
+        item.kind != WASMTIME_EXTERN_GLOBAL)
+        return otherwise;
+    wasmtime_global_get(instance->context, &item.of.global, &v);
+    return v.kind == WASMTIME_I32 && (uint32_t)v.of.i32 <= instance->memory_bytes ? (uint32_t)v.of.i32 : otherwise;
+}
 
-        if (v->kind == WASMTIME_I32 && (uint32_t)v->of.i32 <= module->memory_bytes && (uint32_t)v->of.i32 > end)
-            end = (uint32_t)v->of.i32;
+/* The top of the stack, the data, and the beginning of the heap: what small methods write to.  Where they lie is told
+ * by __stack_pointer and __heap_base, as clang's linker calls them.  A module that keeps its stack elsewhere, or lies,
+ * is slower and not less isolated: what is outside is protected, what is inside is put back. */
+static void choose_window(struct fn_module *module, const struct fn_instance *instance)
+{
+    uint32_t data_at = UINT32_MAX, data_end = 0, stack, at = 0;
+    uint64_t end;
+
+    if (module->image_count > 0) {
+        const struct fn_extent *last = &module->image[module->image_count - 1];
+
+        data_at = module->image[0].at;
+        data_end = last->at + last->bytes;
     }
-    if (wasmtime_instance_export_get(instance->context, &instance->instance, "__heap_base", 11, &item) &&
-        item.kind == WASMTIME_EXTERN_GLOBAL) {
-        wasmtime_val_t v;
-
-        wasmtime_global_get(instance->context, &item.of.global, &v);
-        if (v.kind == WASMTIME_I32 && (uint32_t)v.of.i32 <= module->memory_bytes && (uint32_t)v.of.i32 > end)
-            end = (uint32_t)v.of.i32;
-    }
+    stack = exported_address(instance, "__stack_pointer", 0);
+    if (stack <= data_at && stack > FN_STACK_BYTES) /* it grows down from below the data */
+        at = (stack - FN_STACK_BYTES) & ~(uint32_t)(FN_PAGE_BYTES - 1);
+    end = exported_address(instance, "__heap_base", 0);
+    if (end < data_end)
+        end = data_end;
+    if (end < stack)
+        end = stack;
     end = (end + FN_HEAP_BYTES + FN_PAGE_BYTES - 1) & ~(uint64_t)(FN_PAGE_BYTES - 1);
-    return end < module->memory_bytes ? (uint32_t)end : module->memory_bytes;
+    module->window_at = at;
+    module->window_end = end < module->memory_bytes ? (uint32_t)end : module->memory_bytes;
 }
 
 enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *err)
@@ -322,8 +344,8 @@ enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *er
     module->memory_bytes = (uint32_t)instance->memory_bytes;
     if (module->module.reusable) {
         take_image(module, instance->memory);
-        module->writable_bytes = window(instance);
-        module->plain_again = module->writable_bytes <= FN_RESET_BYTES_MAX;
+        choose_window(module, instance);
+        module->plain_again = module->window_end - module->window_at <= FN_RESET_BYTES_MAX;
         module->fiber_again = module->memory_bytes <= FN_RESET_BYTES_MAX;
     }
     fn_instance_destroy(instance);

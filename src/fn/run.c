@@ -134,18 +134,36 @@ void fn_run_meter_fuel(struct cairn_run *run, const wasmtime_context_t *context)
         run->cpu_ns = run->fuel_cpu + run->fuel - fuel_left(context);
 }
 
-/* Should the method skip its next plain runs, given how this one ended? */
+/* A plain run was thrown away; the next ones may go straight to a fiber.  One that was merely interrupted may have
+ * lost its processor to somebody else, so the first time proves nothing. */
+static void learn(struct cairn_method_private *method, bool interrupted)
+{
+    uint32_t useless = atomic_load_explicit(&method->useless, memory_order_relaxed);
+    uint32_t skip = useless > 10 ? FN_SKIP_PLAIN : (interrupted ? 1u : 16u) << useless;
+
+    if (skip > FN_SKIP_PLAIN)
+        skip = FN_SKIP_PLAIN;
+    atomic_store_explicit(&method->useless, useless + 1 ? useless + 1 : useless, memory_order_relaxed);
+    atomic_store_explicit(&method->skip_plain, interrupted && useless == 0 ? 0 : skip, memory_order_relaxed);
+}
+
+/* Did the plain run end in a way that a fiber's might not? */
 static bool must_start_over(struct cairn_run *run, const wasm_trap_t *trap)
 {
+    bool windowed = run->instance->writable_end != SIZE_MAX;
+
     if (run->stop == FN_STOP_WAIT) {
         atomic_store_explicit(&run->method->skip_plain, FN_SKIP_ALWAYS, memory_order_relaxed);
         return true;
     }
+    if (run->stop == FN_STOP_NOT &&
+        (trap_is(trap, WASMTIME_TRAP_CODE_INTERRUPT) || trap_is(trap, WASMTIME_TRAP_CODE_OUT_OF_FUEL))) {
+        learn(run->method, true);
+        return true;
+    }
     if (run->stop == FN_STOP_WINDOW ||
-        (run->stop == FN_STOP_NOT &&
-         (trap_is(trap, WASMTIME_TRAP_CODE_INTERRUPT) || trap_is(trap, WASMTIME_TRAP_CODE_OUT_OF_FUEL) ||
-          (run->instance->writable != SIZE_MAX && trap_is(trap, WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS))))) {
-        atomic_store_explicit(&run->method->skip_plain, FN_SKIP_PLAIN, memory_order_relaxed);
+        (run->stop == FN_STOP_NOT && windowed && trap_is(trap, WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS))) {
+        learn(run->method, false);
         return true;
     }
     return false;
@@ -188,6 +206,8 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
     if (__builtin_expect(!trap && !error, 1)) {
         *ret_state = CAIRN_RUN_DONE;
         fn_worker_put_plain(worker, instance, true);
+        if (atomic_load_explicit(&run->method->useless, memory_order_relaxed) != 0)
+            atomic_store_explicit(&run->method->useless, 0, memory_order_relaxed);
         return true;
     }
     if (must_start_over(run, trap)) {

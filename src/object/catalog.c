@@ -988,6 +988,8 @@ enum cairn_code catalog_open(struct cairn_node *node, struct cairn_err *err)
     engine->ops->visit(engine, load_key, &loading);
     code = loading.bad ? cairn_fail(err, CAIRN_ECORRUPT, "the system shard's records of modules cannot be read")
                        : disk->ops->make_dir(disk, modules_dir, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->sync_dir(disk, "", err);
     for (uint32_t i = 0; code == CAIRN_OK && i < loading.catalog->module_count; i++)
         code = compile_current(node, &loading.catalog->modules[i], err);
     if (code == CAIRN_OK) {

@@ -110,7 +110,7 @@ struct cairn_request {
  * The reply may come before submit returns (refusals). */
 void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *request);
 
-/* Runs what there is to run for about `budget_ns`.  True if more is ready now. */
+/* Runs what there is to run for about `budget_ns`; 0: one segment (simulation).  True if more is ready now. */
 bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns);
 /* Nanoseconds until run must be called again even without a wake; UINT64_MAX: never. */
 uint64_t cairn_worker_next_ns(struct cairn_worker *worker);

@@ -139,18 +139,20 @@ void once_write(struct invocation *inv, struct overlay *overlay, bool over)
                             .wall_ms = (uint64_t)inv->now_ms,
                             .outcome = over ? cairn_buf_bytes(&inv->result) : cairn_bytes(NULL, 0)};
     struct cairn_buf value = {0};
+    bool first = !inv->once_recorded;
 
-    if (!inv->once_recorded) {
+    if (first)
         inv->once_number = shard->meta.once_end++;
-        overlay_put(overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, inv->once_number)), k);
-        evict(inv, overlay);
-        shard_meta_store(shard, overlay);
-        inv->once_recorded = true;
-    }
     record.number = inv->once_number;
     encode(&value, &record);
     overlay_put(overlay, k, cairn_buf_bytes(&value));
     cairn_buf_done(&value);
+    if (!first)
+        return;
+    overlay_put(overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, inv->once_number)), k);
+    evict(inv, overlay);
+    shard_meta_store(shard, overlay);
+    inv->once_recorded = true;
 }
 
 void once_over(struct cairn_worker *worker, struct invocation *inv)

@@ -290,12 +290,12 @@ static bool upkeep(struct cairn_worker *worker)
     return more;
 }
 
-static bool run_fresh(struct cairn_worker *worker)
+static bool run_fresh(struct cairn_worker *worker, int most)
 {
     struct object *object;
     int ran = 0;
 
-    while (ran < FRESH_PER_TURN && (object = next_ready(worker))) {
+    while (ran < most && (object = next_ready(worker))) {
         object_run(worker, object);
         ran++;
     }
@@ -330,8 +330,8 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
     stat_add(&worker->counts.loops, 1);
     if (anything_ready(worker))
         cairn_fn_worker_busy(worker->fn, true);
-    while (spent < budget_ns) {
-        bool ran = run_fresh(worker);
+    do {
+        bool ran = run_fresh(worker, budget_ns ? FRESH_PER_TURN : 1);
 
         if (inbox_drain(worker))
             ran = true;
@@ -342,7 +342,7 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
         if (!ran)
             break;
         spent = worker_clock_ns(worker) - start;
-    }
+    } while (spent < budget_ns);
     more = upkeep(worker);
     retry_waiters(worker);
     more |= anything_ready(worker);

@@ -1,5 +1,6 @@
 #include "support/simnode.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,6 +47,19 @@ static void on_failed(void *context, const struct cairn_err *why)
         cairn_node_log_failed(sim->node, why);
 }
 
+/* cmocka takes the signals of traps for itself at the start of every test; the sandbox needs its
+ * handlers, which it installs once a process, to tell a guest's trap from our own fault. */
+static void keep_trap_handlers(void)
+{
+    static const int signals[] = {SIGILL, SIGSEGV, SIGFPE, SIGBUS};
+    static struct sigaction sandbox[4];
+    static bool known;
+
+    for (int i = 0; i < 4; i++)
+        sigaction(signals[i], known ? &sandbox[i] : NULL, known ? NULL : &sandbox[i]);
+    known = true;
+}
+
 static void stop(struct simnode *sim)
 {
     sim->tasks = cairn_tasks_destroy(sim->tasks);
@@ -80,6 +94,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
     sim->log_failed = false;
     sim->tasks = store.tasks = node.tasks = cairn_tasks_create(0);
     code = cairn_fn_create(&fn, &sim->fn, err);
+    keep_trap_handlers();
     if (code == CAIRN_OK)
         code = cairn_store_open(&store, &sim->store, err);
     node.fn = sim->fn;
@@ -108,7 +123,7 @@ bool simnode_step(struct simnode *sim)
         break;
     default:
         did = cairn_worker_run(cairn_node_worker(sim->node, (uint32_t)cairn_random_below(&sim->random, sim->options.workers)),
-                               1 + cairn_random_below(&sim->random, 3));
+                               cairn_random_below(&sim->random, 20) ? 0 : 1000);
     }
     return did;
 }
@@ -141,6 +156,7 @@ enum cairn_code simnode_close(struct simnode *sim, struct cairn_err *err)
     sim->store = NULL;
     sim->tasks = cairn_tasks_destroy(sim->tasks);
     sim->fn = cairn_fn_destroy(sim->fn);
+    cairn_sim_disk_crash(sim->disk, CAIRN_SIM_DROP); /* whatever was promised is synced; the lock is free */
     return code;
 }
 

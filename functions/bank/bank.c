@@ -1,0 +1,100 @@
+/* Accounts that never spend what they have not.
+ *
+ * A transfer debits its own account first, and that is kept from when the call leaves; then it credits the other one.  If
+ * that is refused it puts the money back.  Between the two the money is on its way: in neither account. */
+#include <cairn/guest.h>
+
+CAIRN_MODULE(bank);
+CAIRN_TYPE(Account);
+CAIRN_VALUE(Account, balance);
+
+/* Half of what an integer holds, so that a refund always fits. */
+static const int64_t balance_max = INT64_MAX / 2;
+
+static bool take_amount(uint32_t i, int64_t *ret_amount)
+{
+    *ret_amount = cairn_arg_int(i);
+    if (*ret_amount > 0 && *ret_amount <= balance_max)
+        return true;
+    cairn_fail("bad_amount", "an amount must be above zero and below 2^62");
+    return false;
+}
+
+/* Both return whether it was done, and fail the method if not. */
+static bool add(int64_t amount)
+{
+    int64_t balance = cairn_get_int(Account_balance, 0);
+
+    if (amount > balance_max - balance) {
+        cairn_fail("too_much", "no account holds that much");
+        return false;
+    }
+    cairn_set_int(Account_balance, balance + amount);
+    cairn_result_int(balance + amount);
+    return true;
+}
+
+static bool spend(int64_t amount)
+{
+    int64_t balance = cairn_get_int(Account_balance, 0);
+
+    if (amount > balance) {
+        cairn_fail("insufficient", cairn_text("the balance is %lld", (long long)balance));
+        return false;
+    }
+    cairn_set_int(Account_balance, balance - amount);
+    cairn_result_int(balance - amount);
+    return true;
+}
+
+/* All return the new balance. */
+CAIRN_METHOD(Account, deposit, CAIRN_PUBLIC)
+{
+    int64_t amount;
+
+    if (take_amount(0, &amount))
+        add(amount);
+}
+
+CAIRN_METHOD(Account, withdraw, CAIRN_PUBLIC)
+{
+    int64_t amount;
+
+    if (take_amount(0, &amount))
+        spend(amount);
+}
+
+CAIRN_METHOD(Account, balance, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
+{
+    cairn_result_int(cairn_get_int(Account_balance, 0));
+}
+
+CAIRN_METHOD(Account, credit, CAIRN_INTERNAL)
+{
+    int64_t amount;
+
+    if (take_amount(0, &amount))
+        add(amount);
+}
+
+/* transfer(to, amount).  When the credit is refused the money is put back and the balance is returned in an error value,
+ * not by failing: a failed method would leave nothing of its last segment, the refund neither. */
+CAIRN_METHOD(Account, transfer, CAIRN_PUBLIC)
+{
+    struct cairn_bytes to = cairn_arg(0);
+    struct cairn_args args = {0};
+    struct cairn_pack error = {0};
+    struct cairn_outcome outcome;
+    int64_t amount;
+
+    if (!take_amount(1, &amount) || !spend(amount))
+        return;
+    cairn_args_add_int(&args, amount);
+    outcome = cairn_wait(cairn_call("Account", to, "credit", &args));
+    if (outcome.ok)
+        return;
+    cairn_set_int(Account_balance, cairn_get_int(Account_balance, 0) + amount);
+    cairn_pack_error(&error, cairn_str("refunded"),
+                     cairn_str(cairn_text("the other account refused: %b", outcome.code)));
+    cairn_result_packed(cairn_packed(&error));
+}
