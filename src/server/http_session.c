@@ -1,6 +1,190 @@
-#include "server/session_internal.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "server/http_internal.h"
+
+static struct cairn_http_session *http_of(struct cairn_session *session)
+{
+    return cairn_container(session, struct cairn_http_session, session);
+}
+
+/* --- responses --- */
+
+/* RFC 9110, section 5.6.7; made once a second. */
+static const char *date(struct cairn_front *front)
+{
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    uint64_t now_s = front->clock->wall_ms(front->clock) / 1000;
+    time_t at = (time_t)now_s;
+    struct tm tm;
+
+    if (now_s != front->date_s && gmtime_r(&at, &tm)) {
+        front->date_s = now_s;
+        snprintf(front->date, sizeof front->date, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday], tm.tm_mday,
+                 months[tm.tm_mon], (tm.tm_year + 1900) % 10000, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    }
+    return front->date;
+}
+
+static void write_response(struct cairn_front *front, struct cairn_buf *to, unsigned flags,
+                           const struct cairn_http_rendered *rendered, struct cairn_bytes body)
+{
+    struct cairn_http_response response = {
+        .status = rendered->status,
+        .type = rendered->type,
+        .date = date(front),
+        .extra = rendered->extra,
+        .keep_alive = flags & CAIRN_HTTP_KEEP_ALIVE,
+        .http_1_0 = flags & CAIRN_HTTP_1_0,
+        .head = flags & CAIRN_HTTP_NO_BODY,
+    };
+
+    if (rendered->status >= 400)
+        cairn_count(&front->stats.errors[CAIRN_FRONT_HTTP], 1);
+    cairn_http_write(to, &response, body);
+}
+
+void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigned status, const char *type,
+                        const char *extra, struct cairn_bytes body)
+{
+    struct cairn_http_rendered rendered = {status, type, extra};
+
+    write_response(http->session.front, cairn_session_reply_begin(&http->session), flags, &rendered, body);
+    cairn_session_reply_end(&http->session);
+}
+
+void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigned status, const char *code,
+                        const char *extra, const char *format, ...)
+{
+    struct cairn_error_meaning meaning = *cairn_error_meaning(cairn_str(code));
+    struct cairn_buf *scratch = &http->session.front->scratch;
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    scratch->size = 0;
+    meaning.effects = CAIRN_EFFECTS_NONE; /* refused before anything ran */
+    cairn_http_render_problem(scratch, status, cairn_str(code), cairn_str(text), &meaning);
+    cairn_http_respond(http, flags, status, "application/problem+json", extra, cairn_buf_bytes(scratch));
+}
+
+static void write_reply(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
+                        struct cairn_buf *to)
+{
+    struct cairn_buf *scratch = &session->front->scratch;
+    struct cairn_http_rendered rendered;
+
+    scratch->size = 0;
+    rendered = cairn_http_render(scratch, &slot->request, (enum cairn_http_form)slot->form, slot->flags, value);
+    write_response(session->front, to, slot->flags, &rendered, cairn_buf_bytes(scratch));
+    if (scratch->capacity > 1 << 20)
+        cairn_buf_done(scratch);
+}
+
+/* --- requests --- */
+
+static uint64_t on_head(void *context, const struct cairn_http_request *head, uint64_t content_bytes)
+{
+    struct cairn_http_session *http = context;
+    struct cairn_bytes expect = head->headers[CAIRN_HTTP_EXPECT];
+    uint64_t most = cairn_http_body_max(http, head);
+
+    /* Behind earlier replies, and only if the body is wanted. */
+    if (expect.size == 12 && strncasecmp((const char *)expect.data, "100-continue", 12) == 0 && !head->http_1_0 &&
+        content_bytes > 0 && (content_bytes <= most || content_bytes == UINT64_MAX)) {
+        cairn_buf_str(cairn_session_reply_begin(&http->session), "HTTP/1.1 100 Continue\r\n\r\n");
+        cairn_session_reply_end(&http->session);
+    }
+    return most;
+}
+
+static size_t parse(struct cairn_session *session, struct cairn_bytes input)
+{
+    struct cairn_http_session *http = http_of(session);
+    size_t used = 0;
+
+    while (used < input.size && session->state == CAIRN_SESSION_OPEN && !cairn_session_full(session)) {
+        const struct cairn_http_request *request;
+        const struct cairn_http_refusal *refusal;
+        size_t part = 0;
+
+        switch (cairn_http_parse(http->parser, cairn_bytes(input.data + used, input.size - used), &part)) {
+        case CAIRN_HTTP_MORE:
+            used += part;
+            break;
+        case CAIRN_HTTP_REQUEST:
+            used += part;
+            cairn_session_count_request(session);
+            request = cairn_http_parser_request(http->parser);
+            if (!request->keep_alive)
+                cairn_session_end(session); /* after this reply */
+            cairn_http_route(http, request);
+            break;
+        case CAIRN_HTTP_BAD:
+            refusal = cairn_http_parser_refusal(http->parser);
+            cairn_http_problem(http, 0, refusal->status, "bad_request", NULL, "%s", refusal->text);
+            cairn_session_end(session);
+            return input.size;
+        }
+    }
+    return used;
+}
+
+static size_t partial_bytes(const struct cairn_session *session)
+{
+    const struct cairn_http_session *http = cairn_container(session, const struct cairn_http_session, session);
+
+    return cairn_http_parser_partial(http->parser);
+}
+
+static void timed_out(struct cairn_session *session)
+{
+    cairn_http_problem(http_of(session), 0, 408, "bad_request", NULL, "the rest of the request did not come in time");
+}
+
+static void too_big(struct cairn_session *session)
+{
+    cairn_http_problem(http_of(session), 0, 503, "overloaded", "Retry-After: 1\r\n",
+                       "no memory for a request this large now, try again");
+    cairn_session_end(session);
+}
+
+static void trim(struct cairn_session *session)
+{
+    cairn_http_parser_trim(http_of(session)->parser);
+}
+
+static void free_session(struct cairn_session *session)
+{
+    struct cairn_http_session *http = http_of(session);
+
+    cairn_session_done(session);
+    cairn_http_parser_destroy(http->parser);
+    free(http);
+}
+
+static const struct cairn_session_ops ops = {
+    .protocol = CAIRN_FRONT_HTTP,
+    .parse = parse,
+    .write = write_reply,
+    .partial_bytes = partial_bytes,
+    .timed_out = timed_out,
+    .too_big = too_big,
+    .trim = trim,
+    .free = free_session,
+};
 
 struct cairn_session *cairn_http_session_open(struct cairn_front *front, void *owner)
 {
-    return cairn_resp_session_open(front, owner); /* until HTTP is there */
+    struct cairn_http_session *http = cairn_alloc_zeroed(1, sizeof *http);
+
+    cairn_session_init(&http->session, &ops, front, owner);
+    http->parser = cairn_http_parser_create(&front->http_limits, on_head, http);
+    return &http->session;
 }

@@ -226,6 +226,7 @@ static bool stop_step(struct cairn_seat *seat, int stage, uint64_t now_ms)
 {
     seat->http = cairn_listener_close(seat->http);
     seat->resp = cairn_listener_close(seat->resp);
+    atomic_store_explicit(&seat->front.draining, true, memory_order_relaxed); /* for readyz */
     if (stage != CAIRN_SERVER_CLOSING)
         return false;
     if (!seat->close_by_ms) {

@@ -37,6 +37,7 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     l->bulk_bytes = (uint32_t)or_default(l->bulk_bytes, 33 << 20);
     l->words = (uint32_t)or_default(l->words, 4096);
     l->line_bytes = (uint32_t)or_default(l->line_bytes, 16 << 10);
+    l->headers = (uint32_t)or_default(l->headers, 100);
     l->header_bytes = (uint32_t)or_default(l->header_bytes, 32 << 10);
     l->partial_bytes = (uint32_t)or_default(l->partial_bytes, 16 << 10);
     l->input_bytes = or_default(l->input_bytes, 256 << 20);
@@ -46,6 +47,11 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
         .bulk_bytes_max = l->bulk_bytes,
         .request_bytes_max = l->bulk_bytes + (1 << 20),
         .inline_bytes_max = l->line_bytes,
+    };
+    front->http_limits = (struct cairn_http_limits){
+        .target_bytes_max = l->line_bytes,
+        .header_bytes_max = l->header_bytes,
+        .headers_max = l->headers,
     };
     cairn_list_init(&front->sessions);
     cairn_list_init(&front->touched);
@@ -66,6 +72,7 @@ void cairn_front_done(struct cairn_front *front)
     while ((slot = front->free_slots)) {
         front->free_slots = slot->next;
         cairn_buf_done(&slot->data);
+        cairn_buf_done(&slot->more);
         cairn_buf_done(&slot->reply);
         free(slot);
     }
@@ -144,11 +151,13 @@ void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot)
 {
     if (front->free_slot_count >= FREE_SLOTS_MAX) {
         cairn_buf_done(&slot->data);
+        cairn_buf_done(&slot->more);
         cairn_buf_done(&slot->reply);
         free(slot);
         return;
     }
     trim_buf(&slot->data, SLOT_KEEPS_BYTES);
+    trim_buf(&slot->more, SLOT_KEEPS_BYTES);
     trim_buf(&slot->reply, SLOT_KEEPS_BYTES);
     slot->session = NULL;
     slot->next = front->free_slots;
@@ -309,6 +318,7 @@ static void input_changed(struct cairn_session *session)
 
     if (size == 0 && session->in.capacity > 1024)
         cairn_buf_done(&session->in);
+    size += session->ops->partial_bytes(session);
     recount(&session->in_counted, size > front->limits.partial_bytes ? size : 0, &front->input_bytes);
     if (session->in_counted && front->input_bytes > front->limits.input_bytes && !session->stalled &&
         session->state == CAIRN_SESSION_OPEN) {
@@ -327,8 +337,6 @@ void cairn_session_input(struct cairn_session *session, struct cairn_bytes bytes
     cairn_count(&session->front->stats.bytes_in, bytes.size);
     if (session->in.size == 0) {
         used = parse(session, bytes);
-        if (used == bytes.size)
-            return;
         cairn_buf_add(&session->in, bytes.data + used, bytes.size - used);
     } else {
         cairn_buf_add(&session->in, bytes.data, bytes.size);
@@ -448,6 +456,8 @@ void cairn_session_trim(struct cairn_session *session)
         cairn_buf_done(&session->in);
     if (session->out.size == 0)
         cairn_buf_done(&session->out);
+    if (session->ops->trim)
+        session->ops->trim(session);
 }
 
 void cairn_session_name_peer(struct cairn_session *session, const char *peer)

@@ -25,6 +25,7 @@
 
 #include "base/list.h"
 #include "io/clock.h"
+#include "proto/http.h"
 #include "proto/resp.h"
 #include "server/backend.h"
 
@@ -38,7 +39,8 @@ struct cairn_front_limits {
     uint32_t bulk_bytes;       /* one word of a command; a request's body: 33 MiB */
     uint32_t words;            /* of one command: 4096 */
     uint32_t line_bytes;       /* inline commands; a request's target: 16 KiB */
-    uint32_t header_bytes;     /* all headers of a request: 32 KiB */
+    uint32_t headers;          /* of a request: 100 */
+    uint32_t header_bytes;     /* all of them: 32 KiB */
     uint32_t partial_bytes;    /* of a half received request, before it draws on input_bytes: 16 KiB */
     uint64_t input_bytes;      /* half received requests of all sessions of a worker: 256 MiB */
     uint64_t output_bytes_all; /* unsent output of a worker; beyond, sessions that let much wait are closed: 256 MiB */
@@ -76,6 +78,7 @@ struct cairn_front {
     const struct cairn_front_about *about;
     struct cairn_front_limits limits;
     struct cairn_resp_limits resp_limits;
+    struct cairn_http_limits http_limits;
     uint32_t index;
 
     struct cairn_link sessions; /* all */

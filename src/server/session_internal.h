@@ -19,6 +19,7 @@ struct cairn_slot {
     uint8_t form;          /* the protocol's: what the value is turned into */
     uint8_t flags;         /* the protocol's */
     struct cairn_buf data; /* the request's bytes */
+    struct cairn_buf more; /* what else the request points into */
     struct cairn_buf reply;
 };
 
@@ -33,6 +34,7 @@ struct cairn_session_ops {
     size_t (*partial_bytes)(const struct cairn_session *session); /* besides session->in */
     void (*timed_out)(struct cairn_session *session);
     void (*too_big)(struct cairn_session *session); /* no memory for half requests: tells, ends */
+    void (*trim)(struct cairn_session *session);    /* gives back memory of an idle session; may be NULL */
     void (*free)(struct cairn_session *session);    /* the protocol's part and the session itself */
 };
 

@@ -1,0 +1,73 @@
+/* http_internal.h - an HTTP client's session, its routes, and what results look like; seen inside
+ * server/ only.
+ *
+ *   http_session.c   bytes <-> requests and responses
+ *   http_routes.c    which request asks for what
+ *   http_render.c    values -> bodies */
+#ifndef CAIRN_SERVER_HTTP_INTERNAL_H
+#define CAIRN_SERVER_HTTP_INTERNAL_H
+
+#include "proto/errors.h"
+#include "proto/http.h"
+#include "server/session_internal.h"
+
+#define CAIRN_VALUE_TYPE "application/vnd.cairn.value" /* an encoded value, as it is */
+
+struct cairn_http_session {
+    struct cairn_session session; /* first */
+    struct cairn_http_parser *parser;
+};
+
+/* slot->form */
+enum cairn_http_form {
+    CAIRN_HTTP_FORM_VALUE,
+    CAIRN_HTTP_FORM_LIST,
+    CAIRN_HTTP_FORM_SHOW,
+    CAIRN_HTTP_FORM_DELETED,
+    CAIRN_HTTP_FORM_DEPLOYED,
+    CAIRN_HTTP_FORM_UNDEPLOYED,
+    CAIRN_HTTP_FORM_MODULES,
+    CAIRN_HTTP_FORM_TYPES,
+    CAIRN_HTTP_FORM_LOGS,
+};
+
+/* slot->flags, and how a response is to be sent */
+enum cairn_http_flags {
+    CAIRN_HTTP_KEEP_ALIVE = 1,
+    CAIRN_HTTP_NO_BODY = 2, /* HEAD */
+    CAIRN_HTTP_1_0 = 4,
+    CAIRN_HTTP_AS_BYTES = 8,  /* Accept: application/octet-stream */
+    CAIRN_HTTP_AS_VALUE = 16, /* Accept: CAIRN_VALUE_TYPE */
+};
+
+/* --- http_session.c --- */
+
+/* A whole response that needs no request. */
+void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigned status, const char *type,
+                        const char *extra, struct cairn_bytes body);
+void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigned status, const char *code,
+                        const char *extra, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+/* --- http_routes.c --- */
+
+/* How large the body of a request may be. */
+uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct cairn_http_request *request);
+/* Submits or answers a whole request. */
+void cairn_http_route(struct cairn_http_session *http, const struct cairn_http_request *request);
+
+/* --- http_render.c --- */
+
+struct cairn_http_rendered {
+    unsigned status;
+    const char *type;
+    const char *extra; /* header lines, or NULL */
+};
+
+/* Appends the body for a request's value. */
+struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struct cairn_request *request,
+                                             enum cairn_http_form form, unsigned flags, struct cairn_bytes value);
+/* application/problem+json */
+void cairn_http_render_problem(struct cairn_buf *body, unsigned status, struct cairn_bytes code,
+                               struct cairn_bytes message, const struct cairn_error_meaning *meaning);
+
+#endif

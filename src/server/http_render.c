@@ -1,0 +1,307 @@
+/* Values become bodies.  The node's own results have named members; what methods return is JSON as
+ * proto/json.h tells. */
+#include <inttypes.h>
+
+#include "proto/errors.h"
+#include "proto/json.h"
+#include "server/http_internal.h"
+
+void cairn_http_render_problem(struct cairn_buf *body, unsigned status, struct cairn_bytes code,
+                               struct cairn_bytes message, const struct cairn_error_meaning *meaning)
+{
+    cairn_buf_printf(
+        body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"code\":", cairn_http_reason(status), status);
+    cairn_json_text(body, code);
+    cairn_buf_str(body, ",\"detail\":");
+    cairn_json_text(body, message);
+    cairn_buf_printf(body, ",\"effects\":\"%s\",\"retry\":\"%s\"}\n", cairn_effects_name(meaning->effects),
+                     cairn_retry_name(meaning->retry));
+}
+
+/* --- writing members --- */
+
+/* The node makes these values itself: their shape is known. */
+static struct cairn_value next(struct cairn_reader *r)
+{
+    return cairn_value_read(r);
+}
+
+/* Everything up to the end of one value. */
+static struct cairn_bytes next_whole(struct cairn_reader *r)
+{
+    const uint8_t *from = r->at;
+    uint64_t left = 1;
+
+    while (left-- > 0 && !r->bad)
+        left += next(r).count;
+    return cairn_bytes(from, (size_t)(r->at - from));
+}
+
+static void add_key(struct cairn_buf *to, const char *key)
+{
+    if (to->size && to->data[to->size - 1] != '{')
+        cairn_buf_u8(to, ',');
+    cairn_buf_printf(to, "\"%s\":", key);
+}
+
+static void add_text(struct cairn_buf *to, const char *key, struct cairn_reader *r)
+{
+    add_key(to, key);
+    cairn_json_bytes(to, next(r).bytes);
+}
+
+static void add_int(struct cairn_buf *to, const char *key, struct cairn_reader *r)
+{
+    add_key(to, key);
+    cairn_buf_printf(to, "%" PRId64, next(r).integer);
+}
+
+/* A list of `count` objects, each written by `one`. */
+static void add_objects(struct cairn_buf *to, struct cairn_reader *r,
+                        void (*one)(struct cairn_buf *to, struct cairn_reader *r))
+{
+    uint64_t count = next(r).count;
+
+    cairn_buf_u8(to, '[');
+    for (uint64_t i = 0; i < count && !r->bad; i++) {
+        if (i)
+            cairn_buf_u8(to, ',');
+        next(r); /* the list that it is */
+        cairn_buf_u8(to, '{');
+        one(to, r);
+        cairn_buf_u8(to, '}');
+    }
+    cairn_buf_u8(to, ']');
+}
+
+static void add_values(struct cairn_buf *to, const char *key, struct cairn_reader *r)
+{
+    add_key(to, key);
+    if (!cairn_json_value(to, next_whole(r)))
+        cairn_buf_str(to, "null");
+}
+
+/* --- the node's own results --- */
+
+static void render_list(struct cairn_buf *to, struct cairn_reader *r)
+{
+    struct cairn_value cursor;
+
+    next(r);
+    cairn_buf_u8(to, '{');
+    add_values(to, "ids", r);
+    add_key(to, "cursor");
+    cursor = next(r);
+    if (cursor.kind == CAIRN_VALUE_BYTES) {
+        cairn_buf_u8(to, '"');
+        cairn_base64_add(to, cursor.bytes, true);
+        cairn_buf_u8(to, '"');
+    } else {
+        cairn_buf_str(to, "null");
+    }
+    cairn_buf_u8(to, '}');
+}
+
+/* [field, kind, count, content] */
+static void one_field(struct cairn_buf *to, struct cairn_reader *r)
+{
+    struct cairn_bytes kind;
+    struct cairn_value content;
+    bool map;
+
+    add_text(to, "name", r);
+    add_key(to, "kind");
+    kind = next(r).bytes;
+    map = cairn_bytes_equal(kind, cairn_str("map"));
+    cairn_json_bytes(to, kind);
+    add_int(to, "count", r);
+    add_key(to, "content");
+    content = next(r);
+    if (content.kind == CAIRN_VALUE_NIL) {
+        cairn_buf_str(to, "null");
+        return;
+    }
+    if (content.kind == CAIRN_VALUE_BYTES) {
+        cairn_json_field(to, content.bytes);
+        return;
+    }
+    cairn_buf_u8(to, '[');
+    for (uint64_t i = 0; i < content.count && !r->bad; i++) {
+        if (i)
+            cairn_buf_u8(to, ',');
+        if (map) {
+            next(r);
+            cairn_buf_str(to, "{\"key\":");
+            cairn_json_field(to, next(r).bytes);
+            cairn_buf_str(to, ",\"value\":");
+            cairn_json_field(to, next(r).bytes);
+            cairn_buf_u8(to, '}');
+        } else {
+            cairn_json_field(to, next(r).bytes);
+        }
+    }
+    cairn_buf_u8(to, ']');
+}
+
+static void render_show(struct cairn_buf *to, const struct cairn_request *request, struct cairn_reader *r)
+{
+    cairn_buf_str(to, "{\"type\":");
+    cairn_json_bytes(to, request->type);
+    cairn_buf_str(to, ",\"id\":");
+    cairn_json_bytes(to, request->id);
+    cairn_buf_str(to, ",\"fields\":");
+    add_objects(to, r, one_field);
+    cairn_buf_u8(to, '}');
+}
+
+static void render_deployed(struct cairn_buf *to, struct cairn_reader *r, bool *ret_created)
+{
+    next(r);
+    cairn_buf_u8(to, '{');
+    add_text(to, "name", r);
+    add_int(to, "version", r);
+    add_text(to, "hash", r);
+    *ret_created = next(r).integer != 0;
+    cairn_buf_printf(to, ",\"created\":%s}", *ret_created ? "true" : "false");
+}
+
+/* [version, hash, deployed ms] */
+static void one_earlier(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_int(to, "version", r);
+    add_text(to, "hash", r);
+    add_int(to, "deployed_ms", r);
+}
+
+/* [name, version, hash, deployed ms, bytes, earlier] */
+static void one_module(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_text(to, "name", r);
+    one_earlier(to, r);
+    add_int(to, "bytes", r);
+    add_key(to, "earlier");
+    add_objects(to, r, one_earlier);
+}
+
+static void one_type_field(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_text(to, "name", r);
+    add_text(to, "kind", r);
+}
+
+static void one_method(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_text(to, "name", r);
+    add_text(to, "access", r);
+    add_values(to, "flags", r);
+}
+
+/* [type, module, version, fields, methods] */
+static void one_type(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_text(to, "type", r);
+    add_text(to, "module", r);
+    add_int(to, "version", r);
+    add_key(to, "fields");
+    add_objects(to, r, one_type_field);
+    add_key(to, "methods");
+    add_objects(to, r, one_method);
+}
+
+/* [ms, level, type, id, method, line] */
+static void one_log_line(struct cairn_buf *to, struct cairn_reader *r)
+{
+    static const char *const levels[] = {"debug", "info", "warning", "error"};
+    int64_t level;
+
+    add_int(to, "ms", r);
+    level = next(r).integer;
+    add_key(to, "level");
+    cairn_buf_printf(to, "\"%s\"", level >= 0 && level <= 3 ? levels[level] : "unknown");
+    add_text(to, "type", r);
+    add_text(to, "id", r);
+    add_text(to, "method", r);
+    add_text(to, "line", r);
+}
+
+/* --- all --- */
+
+static struct cairn_http_rendered render_error(struct cairn_buf *body, unsigned flags, struct cairn_value error,
+                                               struct cairn_bytes value)
+{
+    const struct cairn_error_meaning *meaning = cairn_error_meaning(error.error);
+    unsigned status = meaning->http_status;
+    struct cairn_http_rendered rendered = {status, "application/problem+json", NULL};
+
+    if (status == 429)
+        rendered.extra = "Retry-After: 1\r\n";
+    if (status == 405)
+        rendered.extra = "Allow: POST\r\n";
+    if (flags & CAIRN_HTTP_AS_VALUE) {
+        cairn_buf_add(body, value.data, value.size);
+        rendered.type = CAIRN_VALUE_TYPE;
+    } else {
+        cairn_http_render_problem(body, status, error.error, error.bytes, meaning);
+    }
+    return rendered;
+}
+
+struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struct cairn_request *request,
+                                             enum cairn_http_form form, unsigned flags, struct cairn_bytes value)
+{
+    struct cairn_http_rendered rendered = {200, "application/json", NULL};
+    struct cairn_reader r = cairn_reader(value);
+    struct cairn_reader at_head = r;
+    struct cairn_value head = cairn_value_read(&r);
+    bool created = false;
+
+    if (!cairn_value_valid(value)) {
+        cairn_http_render_problem(body, 500, cairn_str("corrupt"), cairn_str("the result is not a valid value"),
+                                  cairn_error_meaning_of(CAIRN_ECORRUPT));
+        return (struct cairn_http_rendered){500, "application/problem+json", NULL};
+    }
+    if (head.kind == CAIRN_VALUE_ERROR)
+        return render_error(body, flags, head, value);
+    if (flags & CAIRN_HTTP_AS_VALUE) {
+        rendered.type = CAIRN_VALUE_TYPE;
+        cairn_buf_add(body, value.data, value.size);
+        return rendered;
+    }
+    if (form == CAIRN_HTTP_FORM_VALUE && (flags & CAIRN_HTTP_AS_BYTES) && head.kind == CAIRN_VALUE_BYTES) {
+        rendered.type = "application/octet-stream";
+        cairn_buf_add(body, head.bytes.data, head.bytes.size);
+        return rendered;
+    }
+    switch (form) {
+    case CAIRN_HTTP_FORM_VALUE:
+        cairn_json_value(body, value);
+        break;
+    case CAIRN_HTTP_FORM_LIST:
+        render_list(body, &at_head);
+        break;
+    case CAIRN_HTTP_FORM_SHOW:
+        render_show(body, request, &at_head);
+        break;
+    case CAIRN_HTTP_FORM_DELETED:
+        cairn_buf_printf(body, "{\"deleted\":%s}", head.integer ? "true" : "false");
+        break;
+    case CAIRN_HTTP_FORM_DEPLOYED:
+        render_deployed(body, &at_head, &created);
+        rendered.status = created ? 201 : 200;
+        break;
+    case CAIRN_HTTP_FORM_UNDEPLOYED:
+        cairn_buf_str(body, "{\"deleted\":true}");
+        break;
+    case CAIRN_HTTP_FORM_MODULES:
+        add_objects(body, &at_head, one_module);
+        break;
+    case CAIRN_HTTP_FORM_TYPES:
+        add_objects(body, &at_head, one_type);
+        break;
+    case CAIRN_HTTP_FORM_LOGS:
+        add_objects(body, &at_head, one_log_line);
+        break;
+    }
+    cairn_buf_u8(body, '\n');
+    return rendered;
+}

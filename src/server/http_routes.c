@@ -1,0 +1,524 @@
+/* Which request asks for what: docs/reference/http.md in code. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/json.h"
+#include "server/http_internal.h"
+#include "server/version.h"
+
+enum {
+    KEY_BYTES_MAX = 256,
+    LIST_DEFAULT = 100,
+    LIST_MAX = 10000,
+    SHOW_DEFAULT = 100,
+    SHOW_MAX = 10000,
+    LOGS_DEFAULT = 100,
+    LOGS_MAX = 100000,
+    /* JSON takes up to six bytes for one ("\u0041"), and the node refuses what is too large for it. */
+    ARGS_BYTES_MAX = 8 << 20,
+};
+
+struct call {
+    struct cairn_http_session *http;
+    const struct cairn_http_request *request;
+    unsigned flags;
+};
+
+static bool is(struct cairn_bytes bytes, const char *text)
+{
+    return cairn_bytes_equal(bytes, cairn_str(text));
+}
+
+static unsigned flags_of(const struct cairn_http_request *request)
+{
+    struct cairn_bytes accept = request->headers[CAIRN_HTTP_ACCEPT];
+    unsigned flags = 0;
+
+    if (request->keep_alive)
+        flags |= CAIRN_HTTP_KEEP_ALIVE;
+    if (request->method == CAIRN_HTTP_HEAD)
+        flags |= CAIRN_HTTP_NO_BODY;
+    if (request->http_1_0)
+        flags |= CAIRN_HTTP_1_0;
+    if (cairn_http_accepts(accept, CAIRN_VALUE_TYPE))
+        flags |= CAIRN_HTTP_AS_VALUE;
+    else if (cairn_http_accepts(accept, "application/octet-stream"))
+        flags |= CAIRN_HTTP_AS_BYTES;
+    return flags;
+}
+
+#define problem(call, status, code, ...) \
+    cairn_http_problem((call)->http, (call)->flags, status, code, NULL, __VA_ARGS__)
+
+/* --- making requests --- */
+
+/* The slot takes the parser's buffer, so that the request's views live on. */
+static struct cairn_slot *take_slot(const struct call *call, enum cairn_op op, enum cairn_http_form form)
+{
+    struct cairn_slot *slot = cairn_slot_take(&call->http->session);
+
+    cairn_http_parser_swap(call->http->parser, &slot->data);
+    slot->request.op = op;
+    slot->form = (uint8_t)form;
+    slot->flags = (uint8_t)call->flags;
+    return slot;
+}
+
+static void give_up(const struct call *call, struct cairn_slot *slot)
+{
+    cairn_slot_give_back(call->http->session.front, slot);
+}
+
+/* The key as a string of bytes; quotes of a structured field are not part of it. */
+static bool read_key(const struct call *call, struct cairn_slot *slot)
+{
+    struct cairn_bytes key = call->request->headers[CAIRN_HTTP_IDEMPOTENCY_KEY];
+
+    if (key.size >= 2 && key.data[0] == '"' && key.data[key.size - 1] == '"') {
+        key.data++;
+        key.size -= 2;
+    }
+    if (call->request->headers[CAIRN_HTTP_IDEMPOTENCY_KEY].data && (key.size == 0 || key.size > KEY_BYTES_MAX)) {
+        problem(call, 400, "bad_request", "an Idempotency-Key has 1 to %d bytes", KEY_BYTES_MAX);
+        return false;
+    }
+    slot->request.key = key;
+    return true;
+}
+
+static void add_arg(struct cairn_buf *packed, struct cairn_bytes arg)
+{
+    cairn_put_u32(cairn_buf_reserve(packed, 4), (uint32_t)arg.size);
+    packed->size += 4;
+    cairn_buf_add(packed, arg.data, arg.size);
+}
+
+/* An encoded list of byte strings and integers. */
+static bool pack_value(struct cairn_bytes body, struct cairn_buf *packed)
+{
+    struct cairn_reader r = cairn_reader(body);
+    struct cairn_value list = cairn_value_read(&r);
+
+    if (list.kind != CAIRN_VALUE_LIST)
+        return false;
+    while (list.count-- > 0 && !r.bad) {
+        struct cairn_value item = cairn_value_read(&r);
+        char text[24];
+
+        if (item.kind == CAIRN_VALUE_INT) {
+            snprintf(text, sizeof text, "%lld", (long long)item.integer);
+            item.bytes = cairn_str(text);
+        } else if (item.kind != CAIRN_VALUE_BYTES) {
+            return false;
+        }
+        add_arg(packed, item.bytes);
+    }
+    return !r.bad && cairn_reader_left(&r) == 0;
+}
+
+/* The body becomes arguments, as its type says. */
+static bool read_body_args(const struct call *call, struct cairn_slot *slot)
+{
+    const struct cairn_http_request *request = call->request;
+    struct cairn_bytes type = request->headers[CAIRN_HTTP_CONTENT_TYPE];
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (cairn_http_type_is(type, "application/octet-stream") || cairn_http_type_is(type, "text/plain")) {
+        add_arg(&slot->more, request->body);
+        return true;
+    }
+    if (cairn_http_type_is(type, CAIRN_VALUE_TYPE)) {
+        if (pack_value(request->body, &slot->more))
+            return true;
+        problem(call, 400, "bad_request", "the body is not an encoded list of byte strings");
+        return false;
+    }
+    /* curl sends its form type by itself. */
+    if (type.size && !cairn_http_type_is(type, "application/json") &&
+        !cairn_http_type_is(type, "application/x-www-form-urlencoded")) {
+        problem(call, 415, "bad_request",
+                "send arguments as a JSON array (application/json), or one raw argument (text/plain or "
+                "application/octet-stream)");
+        return false;
+    }
+    code = cairn_json_args(request->body, call->http->session.front->limits.words, &slot->more, &err);
+    if (code == CAIRN_OK)
+        return true;
+    problem(call, code == CAIRN_ELIMIT ? 413 : 400, cairn_code_name(code), "%s", err.text);
+    return false;
+}
+
+/* ?arg=..&arg=.. */
+static bool read_query_args(const struct call *call, struct cairn_slot *slot)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+
+    while (cairn_http_query_next(&query, &name, &value)) {
+        size_t at = slot->more.size;
+
+        if (!is(name, "arg")) {
+            problem(call, 400, "bad_request",
+                    "there is no parameter '%.*s': arguments are given as arg=", (int)(name.size < 64 ? name.size : 64),
+                    (const char *)name.data);
+            return false;
+        }
+        cairn_buf_reserve(&slot->more, 4);
+        slot->more.size += 4;
+        if (!cairn_http_decode(&slot->more, value, true)) {
+            problem(call, 400, "bad_request", "the query has a broken percent-encoding");
+            return false;
+        }
+        cairn_put_u32(slot->more.data + at, (uint32_t)(slot->more.size - at - 4));
+    }
+    return true;
+}
+
+static void invoke(const struct call *call)
+{
+    const struct cairn_http_request *request = call->request;
+    struct cairn_slot *slot = take_slot(call, CAIRN_OP_INVOKE, CAIRN_HTTP_FORM_VALUE);
+    bool post = request->method == CAIRN_HTTP_POST;
+
+    slot->request.type = request->segments[2];
+    slot->request.id = request->segments[3];
+    slot->request.method = request->segments[4];
+    slot->request.read_only = !post;
+    if (!read_key(call, slot) || (post && !read_body_args(call, slot)) || !read_query_args(call, slot)) {
+        give_up(call, slot);
+        return;
+    }
+    slot->request.args = cairn_buf_bytes(&slot->more);
+    cairn_slot_submit(slot);
+}
+
+/* A number in the query; what is not one is refused. */
+static bool query_number(const struct call *call, struct cairn_bytes name, struct cairn_bytes text, uint32_t most,
+                         uint32_t *ret)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || text.size > 9) {
+            n = 0;
+            break;
+        }
+        n = n * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    if (n == 0 || n > most) {
+        problem(call, 400, "bad_request", "%.*s must be a number from 1 to %u", (int)name.size, (const char *)name.data,
+                most);
+        return false;
+    }
+    *ret = (uint32_t)n;
+    return true;
+}
+
+/* Reads limit, and prefix and cursor where they are allowed, to slot->more. */
+static bool read_page(const struct call *call, struct cairn_slot *slot, uint32_t first, uint32_t most, bool pages)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+    struct cairn_buf text = {0};
+    size_t prefix_at = 0, prefix_size = 0, cursor_at = 0, cursor_size = 0;
+    bool good = true;
+
+    slot->request.limit = first;
+    while (good && cairn_http_query_next(&query, &name, &value)) {
+        size_t at = slot->more.size;
+
+        if (is(name, "limit")) {
+            good = query_number(call, name, value, most, &slot->request.limit);
+        } else if (pages && is(name, "prefix") && cairn_http_decode(&slot->more, value, true)) {
+            prefix_at = at;
+            prefix_size = slot->more.size - at;
+        } else if (pages && is(name, "cursor") && cairn_http_decode(&text, value, true) &&
+                   cairn_base64_url_read(cairn_buf_bytes(&text), &slot->more)) {
+            cursor_at = at;
+            cursor_size = slot->more.size - at;
+        } else {
+            problem(call, 400, "bad_request", "the parameter '%.*s' is unknown or broken",
+                    (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
+            good = false;
+        }
+        text.size = 0;
+    }
+    cairn_buf_done(&text);
+    if (prefix_size)
+        slot->request.prefix = cairn_bytes(slot->more.data + prefix_at, prefix_size);
+    if (cursor_size)
+        slot->request.cursor = cairn_bytes(slot->more.data + cursor_at, cursor_size);
+    return good;
+}
+
+static void submit_page(const struct call *call, enum cairn_op op, enum cairn_http_form form, uint32_t first,
+                        uint32_t most, bool pages)
+{
+    struct cairn_slot *slot = take_slot(call, op, form);
+
+    if (call->request->segment_count > 2 && op != CAIRN_OP_LOGS)
+        slot->request.type = call->request->segments[2];
+    if (call->request->segment_count > 3)
+        slot->request.id = call->request->segments[3];
+    if (read_page(call, slot, first, most, pages))
+        cairn_slot_submit(slot);
+    else
+        give_up(call, slot);
+}
+
+static void submit_plain(const struct call *call, enum cairn_op op, enum cairn_http_form form)
+{
+    struct cairn_slot *slot = take_slot(call, op, form);
+
+    if (op == CAIRN_OP_DELETE) {
+        slot->request.type = call->request->segments[2];
+        slot->request.id = call->request->segments[3];
+    } else if (op == CAIRN_OP_DEPLOY || op == CAIRN_OP_UNDEPLOY) {
+        if (call->request->segment_count > 2)
+            slot->request.name = call->request->segments[2];
+        if (op == CAIRN_OP_DEPLOY)
+            slot->request.body = call->request->body;
+    }
+    cairn_slot_submit(slot);
+}
+
+/* --- pages of the node itself --- */
+
+static void respond_text(const struct call *call, unsigned status, const char *type, struct cairn_bytes body)
+{
+    cairn_http_respond(call->http, call->flags, status, type, "Cache-Control: no-store\r\n", body);
+}
+
+static void metrics(const struct call *call)
+{
+    const struct cairn_front_about *about = call->http->session.front->about;
+    struct cairn_buf text = {0};
+
+    about->metrics(about->context, &text);
+    respond_text(call, 200, "text/plain; version=0.0.4; charset=utf-8", cairn_buf_bytes(&text));
+    cairn_buf_done(&text);
+}
+
+static void ready(const struct call *call)
+{
+    struct cairn_front *front = call->http->session.front;
+    struct cairn_err err;
+
+    if (atomic_load_explicit(&front->draining, memory_order_relaxed))
+        problem(call, 503, "unavailable", "the node is stopping");
+    else if (front->backend->ready(front->backend->context, &err) != CAIRN_OK)
+        problem(call, 503, "unavailable", "%s", err.text);
+    else
+        respond_text(call, 200, "application/json", cairn_str("{\"ready\":true}\n"));
+}
+
+static void root(const struct call *call)
+{
+    char text[160];
+
+    snprintf(text, sizeof text,
+             "{\"cairn\":\"%s\",\"pages\":[\"/v1/types\",\"/v1/modules\",\"/v1/logs\",\"/healthz\",\"/readyz\","
+             "\"/metrics\"]}\n",
+             CAIRN_VERSION);
+    respond_text(call, 200, "application/json", cairn_str(text));
+}
+
+/* --- routes --- */
+
+static void wrong_method(const struct call *call, const char *allow)
+{
+    char extra[64];
+
+    snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
+    if (call->request->method == CAIRN_HTTP_OPTIONS)
+        cairn_http_respond(call->http, call->flags, 204, NULL, extra, cairn_bytes(NULL, 0));
+    else
+        cairn_http_problem(call->http, call->flags, 405, "bad_request", extra, "here only %s is possible", allow);
+}
+
+static bool reads(const struct call *call)
+{
+    return call->request->method == CAIRN_HTTP_GET || call->request->method == CAIRN_HTTP_HEAD;
+}
+
+/* /v1/objects/TYPE[/ID[/METHOD]] */
+static bool route_objects(const struct call *call)
+{
+    enum cairn_http_method method = call->request->method;
+
+    switch (call->request->segment_count) {
+    case 3:
+        if (reads(call))
+            submit_page(call, CAIRN_OP_LIST, CAIRN_HTTP_FORM_LIST, LIST_DEFAULT, LIST_MAX, true);
+        else
+            wrong_method(call, "GET, HEAD");
+        return true;
+    case 4:
+        if (reads(call))
+            submit_page(call, CAIRN_OP_SHOW, CAIRN_HTTP_FORM_SHOW, SHOW_DEFAULT, SHOW_MAX, false);
+        else if (method == CAIRN_HTTP_DELETE)
+            submit_plain(call, CAIRN_OP_DELETE, CAIRN_HTTP_FORM_DELETED);
+        else
+            wrong_method(call, "GET, HEAD, DELETE");
+        return true;
+    case 5:
+        if (reads(call) || method == CAIRN_HTTP_POST)
+            invoke(call);
+        else
+            wrong_method(call, "GET, HEAD, POST");
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* /v1/modules[/NAME] */
+static bool route_modules(const struct call *call)
+{
+    enum cairn_http_method method = call->request->method;
+
+    switch (call->request->segment_count) {
+    case 2:
+        if (reads(call))
+            submit_plain(call, CAIRN_OP_MODULES, CAIRN_HTTP_FORM_MODULES);
+        else if (method == CAIRN_HTTP_POST) /* the module says what it is called */
+            submit_plain(call, CAIRN_OP_DEPLOY, CAIRN_HTTP_FORM_DEPLOYED);
+        else
+            wrong_method(call, "GET, HEAD, POST");
+        return true;
+    case 3:
+        if (method == CAIRN_HTTP_PUT)
+            submit_plain(call, CAIRN_OP_DEPLOY, CAIRN_HTTP_FORM_DEPLOYED);
+        else if (method == CAIRN_HTTP_DELETE)
+            submit_plain(call, CAIRN_OP_UNDEPLOY, CAIRN_HTTP_FORM_UNDEPLOYED);
+        else
+            wrong_method(call, "PUT, DELETE");
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool route_v1(const struct call *call)
+{
+    const struct cairn_http_request *request = call->request;
+    struct cairn_bytes what = request->segment_count > 1 ? request->segments[1] : cairn_bytes(NULL, 0);
+
+    if (is(what, "objects"))
+        return route_objects(call);
+    if (is(what, "modules"))
+        return route_modules(call);
+    if (request->segment_count != 2)
+        return false;
+    if (is(what, "types")) {
+        if (reads(call))
+            submit_plain(call, CAIRN_OP_TYPES, CAIRN_HTTP_FORM_TYPES);
+        else
+            wrong_method(call, "GET, HEAD");
+        return true;
+    }
+    if (is(what, "logs")) {
+        if (reads(call))
+            submit_page(call, CAIRN_OP_LOGS, CAIRN_HTTP_FORM_LOGS, LOGS_DEFAULT, LOGS_MAX, false);
+        else
+            wrong_method(call, "GET, HEAD");
+        return true;
+    }
+    return false;
+}
+
+static bool route_page(const struct call *call)
+{
+    static const struct {
+        const char *name;
+        void (*respond)(const struct call *call);
+    } pages[] = {{"metrics", metrics}, {"readyz", ready}};
+    const struct cairn_http_request *request = call->request;
+    struct cairn_bytes name = request->segment_count == 1 ? request->segments[0] : cairn_bytes(NULL, 0);
+
+    if (request->segment_count == 0 || is(name, "healthz")) {
+        if (!reads(call))
+            wrong_method(call, "GET, HEAD");
+        else if (request->segment_count == 0)
+            root(call);
+        else
+            respond_text(call, 200, "application/json", cairn_str("{\"healthy\":true}\n"));
+        return true;
+    }
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        if (!is(name, pages[i].name))
+            continue;
+        if (reads(call))
+            pages[i].respond(call);
+        else
+            wrong_method(call, "GET, HEAD");
+        return true;
+    }
+    return false;
+}
+
+/* --- who may ask --- */
+
+/* The host of "host", "host:port" or "[v6]:port". */
+static struct cairn_bytes host_only(struct cairn_bytes host)
+{
+    const uint8_t *colon;
+
+    if (host.size && host.data[0] == '[') {
+        const uint8_t *bracket = memchr(host.data, ']', host.size);
+
+        return cairn_bytes(host.data, bracket ? (size_t)(bracket - host.data) + 1 : host.size);
+    }
+    colon = memchr(host.data, ':', host.size);
+    return cairn_bytes(host.data, colon ? (size_t)(colon - host.data) : host.size);
+}
+
+static bool is_local(struct cairn_bytes host)
+{
+    return (host.size == 9 && strncasecmp((const char *)host.data, "localhost", 9) == 0) ||
+           (host.size > 4 && memcmp(host.data, "127.", 4) == 0) || is(host, "[::1]");
+}
+
+/* There are no credentials, so any page that a browser on this machine shows could use the node.
+ * Browsers tell where a page comes from (Origin), and a page that has its name point here
+ * (DNS rebinding) still sends that name (Host). */
+static bool from_elsewhere(const struct call *call)
+{
+    struct cairn_bytes host = call->request->headers[CAIRN_HTTP_HOST],
+                       origin = call->request->headers[CAIRN_HTTP_ORIGIN];
+    static const char scheme[] = "http://";
+
+    if (origin.data &&
+        !(origin.size == host.size + sizeof scheme - 1 && memcmp(origin.data, scheme, sizeof scheme - 1) == 0 &&
+          memcmp(origin.data + sizeof scheme - 1, host.data, host.size) == 0))
+        return true;
+    return host.size && call->http->session.front->about->loopback_only && !is_local(host_only(host));
+}
+
+uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct cairn_http_request *request)
+{
+    uint64_t most = http->session.front->limits.bulk_bytes;
+
+    if (request->segment_count >= 2 && is(request->segments[0], "v1") && is(request->segments[1], "modules"))
+        return most;
+    return most < ARGS_BYTES_MAX ? most : ARGS_BYTES_MAX;
+}
+
+void cairn_http_route(struct cairn_http_session *http, const struct cairn_http_request *request)
+{
+    struct call call = {http, request, flags_of(request)};
+    bool v1;
+
+    if (from_elsewhere(&call)) {
+        problem(&call, 403, "permission", "pages of other origins may not use this node");
+        return;
+    }
+    if (request->headers[CAIRN_HTTP_AUTHORIZATION].data) {
+        problem(&call, 401, "auth", "this node has no credentials: send none");
+        return;
+    }
+    v1 = request->segment_count > 0 && request->segment_count <= CAIRN_HTTP_SEGMENTS_MAX &&
+         is(request->segments[0], "v1");
+    if (!(v1 ? route_v1(&call) : route_page(&call)))
+        problem(&call, 404, "not_found", "there is nothing at %.*s",
+                (int)(request->path.size < 200 ? request->path.size : 200), (const char *)request->path.data);
+}
