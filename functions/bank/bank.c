@@ -77,13 +77,12 @@ CAIRN_METHOD(Account, credit, CAIRN_INTERNAL)
         add(amount);
 }
 
-/* transfer(to, amount).  When the credit is refused the money is put back and the balance is returned in an error value,
- * not by failing: a failed method would leave nothing of its last segment, the refund neither. */
+/* transfer(to, amount).  When the credit is refused the money is put back; that must be kept, so the method returns
+ * an error and does not fail. */
 CAIRN_METHOD(Account, transfer, CAIRN_PUBLIC)
 {
     struct cairn_bytes to = cairn_arg(0);
     struct cairn_args args = {0};
-    struct cairn_pack error = {0};
     struct cairn_outcome outcome;
     int64_t amount;
 
@@ -94,7 +93,5 @@ CAIRN_METHOD(Account, transfer, CAIRN_PUBLIC)
     if (outcome.ok)
         return;
     cairn_set_int(Account_balance, cairn_get_int(Account_balance, 0) + amount);
-    cairn_pack_error(&error, cairn_str("refunded"),
-                     cairn_str(cairn_text("the other account refused: %b", outcome.code)));
-    cairn_result_packed(cairn_packed(&error));
+    cairn_result_error("refunded", cairn_text("the other account refused: %b", outcome.code));
 }

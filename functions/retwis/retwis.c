@@ -39,7 +39,7 @@ static void read_list(struct cairn_list_field list)
     cairn_result_newest(list, 0, (uint32_t)n);
 }
 
-/* Calls whom.METHOD(self) and hands its error on; true if there was none. */
+/* Calls whom.METHOD(self); returns that one's error to the caller, if there is one. */
 static bool tell(struct cairn_bytes whom, const char *method)
 {
     struct cairn_args args = {0};
@@ -48,7 +48,7 @@ static bool tell(struct cairn_bytes whom, const char *method)
     cairn_args_add(&args, cairn_self_id());
     outcome = cairn_wait(cairn_call("User", whom, method, &args));
     if (!outcome.ok)
-        cairn_fail(cairn_text("%b", outcome.code), cairn_text("%b", outcome.message));
+        cairn_result_error(cairn_text("%b", outcome.code), cairn_text("%b", outcome.message));
     return outcome.ok;
 }
 
@@ -76,6 +76,8 @@ CAIRN_METHOD(User, follow, CAIRN_PUBLIC)
     cairn_map_set(User_following, whom, nothing);
     if (tell(whom, "add_follower"))
         cairn_result_int(1);
+    else
+        cairn_map_remove(User_following, whom);
 }
 
 CAIRN_METHOD(User, unfollow, CAIRN_PUBLIC)

@@ -160,6 +160,8 @@ void cairn_result_nil(void);
 void cairn_result_int(int64_t integer);
 void cairn_result_bytes(struct cairn_bytes bytes);
 static inline void cairn_result_str(const char *text);
+/* An error that the caller gets while what was written is kept; see cairn_fail. */
+void cairn_result_error(const char *code, const char *message);
 /* An encoded value: a struct cairn_pack's contents, an outcome's. */
 static inline void cairn_result_packed(struct cairn_bytes value);
 
