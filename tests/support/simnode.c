@@ -123,7 +123,7 @@ bool simnode_step(struct simnode *sim)
         break;
     default:
         did = cairn_worker_run(cairn_node_worker(sim->node, (uint32_t)cairn_random_below(&sim->random, sim->options.workers)),
-                               cairn_random_below(&sim->random, 20) ? 0 : 1000);
+                               0);
     }
     return did;
 }
