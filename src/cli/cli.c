@@ -4,36 +4,175 @@
 
 #include "cli/commands.h"
 #include "server/version.h"
+#if __has_include("cli/build.h")
+#include "cli/build.h"
+#endif
+
+/* --- the commands that need no file of their own --- */
+
+static const struct cairn_command command_version, command_help;
+
+#if __has_include("cli/build.h")
+static int run_build(int argc, char **argv)
+{
+    return cairn_build(argc, argv);
+}
+
+static const struct cairn_command command_build = {
+    .name = "build",
+    .arguments = "SRC... -o X.wasm",
+    .summary = "Compiles functions in C to a module",
+    .run = run_build,
+};
+#endif
 
 const struct cairn_command *const cairn_commands[] = {
     &cairn_command_serve,
+#if __has_include("cli/build.h")
+    &command_build,
+#endif
+    &cairn_command_deploy,
+    &cairn_command_call,
+    &cairn_command_types,
+    &cairn_command_objects,
+    &cairn_command_modules,
+    &cairn_command_logs,
+    &cairn_command_completion,
+    &command_version,
+    &command_help,
     NULL,
 };
 
 static void print_overview(FILE *to)
 {
-    fprintf(to, "cairn %s - functions next to their data\n\nusage: cairn COMMAND [arguments] [flags]\n\n",
+    fprintf(to, "cairn %s: functions next to their data\n\nusage: cairn COMMAND [arguments] [flags]\n\n",
             CAIRN_VERSION);
     for (size_t i = 0; cairn_commands[i]; i++)
-        fprintf(to, "  %-10s %s\n", cairn_commands[i]->name, cairn_commands[i]->summary);
+        fprintf(to, "  %-10s  %s\n", cairn_commands[i]->name, cairn_commands[i]->summary);
     fputs("\n'cairn COMMAND --help' tells more.  CAIRN_URL names the node (http://127.0.0.1:7070).\n", to);
 }
 
+static const struct cairn_command *find(const struct cairn_command *const *commands, const char *name)
+{
+    for (size_t i = 0; commands[i]; i++) {
+        const char *blank = strrchr(commands[i]->name, ' ');
+
+        if (strcmp(name, blank ? blank + 1 : commands[i]->name) == 0)
+            return commands[i];
+    }
+    return NULL;
+}
+
+static void print_group(const struct cairn_command *group, FILE *to)
+{
+    fprintf(to, "cairn %s %s\n\n%s.\n\n", group->name, group->arguments, group->summary);
+    for (size_t i = 0; group->subcommands[i]; i++) {
+        char text[64];
+
+        snprintf(text, sizeof text, "%s %s", group->subcommands[i]->name, group->subcommands[i]->arguments);
+        fprintf(to, "  cairn %-24s %s\n", text, group->subcommands[i]->summary);
+    }
+    fprintf(to, "\n'cairn %s COMMAND --help' tells more.\n", group->name);
+}
+
+static bool asks_for_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static int run_group(const struct cairn_command *group, int argc, char **argv)
+{
+    const struct cairn_command *command;
+
+    if (argc > 0 && asks_for_help(argv[0])) {
+        print_group(group, stdout);
+        return CAIRN_EXIT_OK;
+    }
+    /* `cairn modules` alone lists them. */
+    if ((argc == 0 || argv[0][0] == '-') && group->subcommands[0]->arguments_min == 0)
+        return group->subcommands[0]->run(argc, argv);
+    command = argc > 0 ? find(group->subcommands, argv[0]) : NULL;
+    if (command)
+        return command->run(argc - 1, argv + 1);
+    if (argc > 0)
+        cairn_complain(0, "there is no command '%s %s'", group->name, argv[0]);
+    print_group(group, stderr);
+    return CAIRN_EXIT_USAGE;
+}
+
+static int run_version(int argc, char **argv)
+{
+    int status = CAIRN_EXIT_OK, left;
+
+    if (!cairn_flags_parse(&command_version, argc, argv, NULL, &left, &status))
+        return status;
+    printf("cairn %s\n", CAIRN_VERSION);
+    return CAIRN_EXIT_OK;
+}
+
+static const struct cairn_command command_version = {
+    .name = "version",
+    .arguments = "",
+    .summary = "Prints this program's version",
+    .run = run_version,
+};
+
+static int run_help(int argc, char **argv)
+{
+    const struct cairn_command *command = argc > 0 ? find(cairn_commands, argv[0]) : NULL;
+
+    if (argc == 0 || asks_for_help(argv[0])) {
+        print_overview(stdout);
+        return CAIRN_EXIT_OK;
+    }
+    if (command && command->subcommands && argc > 1)
+        command = find(command->subcommands, argv[1]);
+    if (!command)
+        return cairn_complain(CAIRN_EXIT_USAGE, "there is no command '%s'", argv[0]);
+    if (command->subcommands) {
+        print_group(command, stdout);
+    } else if (command->flags || command->more) {
+        cairn_flags_help(command, stdout);
+    } else {
+        char help[] = "--help", *only[] = {help};
+
+        return command->run(1, only);
+    }
+    return CAIRN_EXIT_OK;
+}
+
+static const struct cairn_command command_help = {
+    .name = "help",
+    .arguments = "[COMMAND]",
+    .summary = "Tells about a command",
+    .arguments_max = 2,
+    .run = run_help,
+};
+
 int cairn_cli(int argc, char **argv)
 {
+    const struct cairn_command *command;
+    int status;
+
     if (argc < 2) {
         print_overview(stderr);
         return CAIRN_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_overview(stdout);
+    if (asks_for_help(argv[1]) || strcmp(argv[1], "--version") == 0) {
+        if (asks_for_help(argv[1]))
+            print_overview(stdout);
+        else
+            printf("cairn %s\n", CAIRN_VERSION);
         return CAIRN_EXIT_OK;
     }
-    for (size_t i = 0; cairn_commands[i]; i++)
-        if (strcmp(argv[1], cairn_commands[i]->name) == 0)
-            return cairn_commands[i]->run(argc - 2, argv + 2);
-    cairn_complain(0, "there is no command '%s'; these there are:", argv[1]);
-    for (size_t i = 0; cairn_commands[i]; i++)
-        fprintf(stderr, "  %-10s %s\n", cairn_commands[i]->name, cairn_commands[i]->summary);
-    return CAIRN_EXIT_USAGE;
+    command = find(cairn_commands, argv[1]);
+    if (!command) {
+        cairn_complain(0, "there is no command '%s'", argv[1]);
+        print_overview(stderr);
+        return CAIRN_EXIT_USAGE;
+    }
+    status = command->subcommands ? run_group(command, argc - 2, argv + 2) : command->run(argc - 2, argv + 2);
+    if (fflush(stdout) != 0 && status == CAIRN_EXIT_OK)
+        status = cairn_complain(CAIRN_EXIT_FAILED, "writing the output failed");
+    return status;
 }

@@ -1,10 +1,22 @@
-/* commands.h - the commands of `cairn`, one file each.  Layer: cli. */
+/* commands.h - the commands of `cairn`.  Layer: cli. */
 #ifndef CAIRN_CLI_COMMANDS_H
 #define CAIRN_CLI_COMMANDS_H
 
 #include "cli/flags.h"
 
 extern const struct cairn_command cairn_command_serve;
+extern const struct cairn_command cairn_command_deploy;
+extern const struct cairn_command cairn_command_call;
+extern const struct cairn_command cairn_command_types;
+extern const struct cairn_command cairn_command_objects;
+extern const struct cairn_command cairn_command_objects_ls;
+extern const struct cairn_command cairn_command_objects_show;
+extern const struct cairn_command cairn_command_objects_rm;
+extern const struct cairn_command cairn_command_modules;
+extern const struct cairn_command cairn_command_modules_ls;
+extern const struct cairn_command cairn_command_modules_rm;
+extern const struct cairn_command cairn_command_logs;
+extern const struct cairn_command cairn_command_completion;
 
 /* The whole program but its main function: argv[0] is the program's name. */
 int cairn_cli(int argc, char **argv);

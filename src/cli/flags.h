@@ -37,9 +37,10 @@ struct cairn_command {
     const char *name;
     const char *arguments; /* "TYPE/ID METHOD [ARG...]" */
     const char *summary;
-    const char *more;                 /* paragraphs below the flags; NULL: none */
-    const struct cairn_flag *flags;   /* ends with a NULL name */
-    int arguments_min, arguments_max; /* max -1: any number */
+    const char *more;                               /* paragraphs below the flags; NULL: none */
+    const struct cairn_flag *flags;                 /* ends with a NULL name */
+    const struct cairn_command *const *subcommands; /* NULL-terminated; instead of run */
+    int arguments_min, arguments_max;               /* max -1: any number */
     /* Takes the arguments that are left; returns the exit status. */
     int (*run)(int argc, char **argv);
 };

@@ -9,9 +9,8 @@
 
 #include "proto/errors.h"
 #include "proto/http.h"
+#include "server/http_media.h"
 #include "server/session_internal.h"
-
-#define CAIRN_VALUE_TYPE "application/vnd.cairn.value" /* an encoded value, as it is */
 
 struct cairn_http_session {
     struct cairn_session session; /* first */

@@ -69,6 +69,11 @@ void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigne
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     scratch->size = 0;
+    if (flags & CAIRN_HTTP_AS_VALUE) {
+        cairn_value_add_error(scratch, cairn_str(code), cairn_str(text));
+        cairn_http_respond(http, flags, status, CAIRN_VALUE_TYPE, extra, cairn_buf_bytes(scratch));
+        return;
+    }
     meaning.effects = CAIRN_EFFECTS_NONE; /* refused before anything ran */
     cairn_http_render_problem(scratch, status, cairn_str(code), cairn_str(text), &meaning);
     cairn_http_respond(http, flags, status, "application/problem+json", extra, cairn_buf_bytes(scratch));
