@@ -242,6 +242,7 @@ void simcall_done(struct simcall *call)
         free(call->strings[i]);
     cairn_buf_done(&call->args);
     cairn_buf_done(&call->reply);
+    *call = (struct simcall){0};
 }
 
 /* --- values --------------------------------------------------------------------------------- */

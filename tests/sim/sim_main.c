@@ -1,0 +1,629 @@
+/* sim_main.c - a whole node under load, crashes and faults, all of it drawn from one seed.
+ *
+ *   sim [--seed N] [--seeds COUNT] [--ops N] [--break sync] [--verbose]
+ *
+ * Clients call counters (plain and with idempotency keys), registers of existence (create, delete,
+ * list) and ReTwis users over a node of two workers on the simulated disk.  Power goes off at
+ * random calls of the disk, dropping, keeping or tearing what was not synced; now and then a call
+ * of the disk fails.  After every restart the clients go on; what they saw is checked:
+ *
+ *   counters    every acknowledged value is unique; operations that follow one another in time see
+ *               values in that order (linearizability of a counter); no more values are missing
+ *               than adds are unaccounted for
+ *   keys        after all retries a counter is exactly the number of its keys
+ *   existence   what was acknowledged as created is listed and readable, what was deleted is not
+ *   posts       an acknowledged post stands once in every follower's timeline; any post at most
+ *               once; each follower sees an author's posts in the author's order
+ *
+ * --break sync makes the disk forget what was synced: the checks must then fail, and do so.
+ * A failing seed is printed and replays exactly. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/simnode.h"
+
+enum {
+    CLIENTS = 16,
+    COUNTERS = 8,
+    KEYED = 6,
+    LIVES = 20,
+    USERS = 8,
+    POSTS_PER_ROUND = 90, /* of all authors: a timeline keeps 100 */
+    CRASHES_LEAST = 20,
+};
+
+static uint64_t seed_now;
+
+__attribute__((noreturn, format(printf, 1, 2))) static void broken(const char *format, ...)
+{
+    va_list args;
+
+    fflush(stdout);
+    va_start(args, format);
+    fprintf(stderr, "seed %llu: ", (unsigned long long)seed_now);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n");
+    va_end(args);
+    exit(1);
+}
+
+/* --- what the clients saw --------------------------------------------------------------------- */
+
+/* A counter's history: what was seen, with the steps at which it was asked for and answered. */
+struct seen {
+    uint64_t asked, answered;
+    int64_t value;
+    bool add;
+};
+
+struct counter {
+    struct seen *seen;
+    size_t count, room;
+    int64_t unknown; /* adds whose outcome nobody learned */
+};
+
+enum life { LIFE_ABSENT, LIFE_THERE, LIFE_UNKNOWN };
+
+struct post {
+    int author, round;
+    bool acknowledged;
+};
+
+enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST };
+
+struct client {
+    struct simcall call;
+    enum doing doing;
+    int target;
+    uint64_t asked;
+    char key[32];
+    bool again; /* a keyed call whose outcome is not known: the same key once more */
+};
+
+struct world {
+    struct simnode sim;
+    struct cairn_random random;
+    uint64_t step, operations, crashes, failures, wanted;
+    bool lying_disk, verbose;
+    struct counter counters[COUNTERS];
+    int64_t keys_used[KEYED];
+    enum life lives[LIVES];
+    bool life_busy[LIVES], user_busy[USERS];
+    int round, round_posts;
+    struct post *posts;
+    size_t post_count, post_room;
+    struct client clients[CLIENTS];
+};
+
+static uint64_t below(struct world *w, uint64_t bound)
+{
+    return cairn_random_below(&w->random, bound);
+}
+
+static void counter_add(struct counter *c, struct seen seen)
+{
+    if (c->count == c->room) {
+        c->room = c->room ? c->room * 2 : 64;
+        c->seen = cairn_realloc(c->seen, c->room * sizeof *c->seen);
+    }
+    c->seen[c->count++] = seen;
+}
+
+static bool follows(int follower, int author)
+{
+    return follower != author && (follower * 3 + author * 5) % 4 != 0;
+}
+
+static const char *user(int round, int n)
+{
+    static char names[4][32];
+    static int at;
+    char *name = names[at++ % 4];
+
+    snprintf(name, sizeof names[0], "u%d-%d", round, n);
+    return name;
+}
+
+/* --- one operation ------------------------------------------------------------------------------ */
+
+static bool is_error(const struct simcall *call)
+{
+    return call->reply.size && call->reply.data[0] == CAIRN_VALUE_ERROR;
+}
+
+static int64_t integer(const struct simcall *call)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&call->reply));
+    struct cairn_value v = cairn_value_read(&r);
+
+    if (r.bad || v.kind != CAIRN_VALUE_INT)
+        broken("an integer was expected: %s", simvalue_text(cairn_buf_bytes(&call->reply)));
+    return v.integer;
+}
+
+static bool error_is(const struct simcall *call, const char *code)
+{
+    const char *text = simvalue_text(cairn_buf_bytes(&call->reply));
+
+    return text[0] == '!' && strncmp(text + 1, code, strlen(code)) == 0;
+}
+
+/* Refused before it ran: without effect for certain. */
+static bool refused(const struct simcall *call)
+{
+    return error_is(call, "overloaded") || error_is(call, "disk_full");
+}
+
+static void begin(struct world *w, struct client *c)
+{
+    char id[32];
+
+    c->asked = w->step;
+    if (c->again) { /* the call is still there, key and all */
+        simcall_submit(&w->sim, &c->call, (uint32_t)below(w, w->sim.options.workers));
+        return;
+    }
+    simcall_done(&c->call);
+    switch (below(w, 10)) {
+    default:
+        c->doing = below(w, 3) ? ADD : READ;
+        c->target = (int)below(w, COUNTERS);
+        snprintf(id, sizeof id, "c%d", c->target);
+        simcall_init(&c->call, CAIRN_OP_INVOKE, "Probe", id, c->doing == ADD ? "add" : "count", NULL);
+        break;
+    case 1:
+    case 2:
+        c->doing = KEYED_ADD;
+        c->target = (int)below(w, KEYED);
+        snprintf(id, sizeof id, "k%d", c->target);
+        snprintf(c->key, sizeof c->key, "key%lld", (long long)w->keys_used[c->target]++);
+        simcall_init(&c->call, CAIRN_OP_INVOKE, "Probe", id, "add", NULL);
+        simcall_key(&c->call, c->key);
+        break;
+    case 3:
+    case 4:
+        c->target = (int)below(w, LIVES);
+        if (w->life_busy[c->target]) {
+            c->doing = IDLE;
+            return;
+        }
+        w->life_busy[c->target] = true;
+        c->doing = below(w, 2) ? CREATE : DELETE;
+        snprintf(id, sizeof id, "l%d", c->target);
+        if (c->doing == CREATE)
+            simcall_init(&c->call, CAIRN_OP_INVOKE, "Probe", id, "push", "entry", NULL);
+        else
+            simcall_init(&c->call, CAIRN_OP_DELETE, "Probe", id, NULL, NULL);
+        break;
+    case 5:
+        c->target = (int)below(w, USERS);
+        if (w->user_busy[c->target] || w->round_posts >= POSTS_PER_ROUND) {
+            c->doing = IDLE;
+            return;
+        }
+        w->user_busy[c->target] = true;
+        w->round_posts++;
+        c->doing = POST;
+        if (w->post_count == w->post_room) {
+            w->post_room = w->post_room ? 2 * w->post_room : 256;
+            w->posts = cairn_realloc(w->posts, w->post_room * sizeof *w->posts);
+        }
+        w->posts[w->post_count] = (struct post){c->target, w->round, false};
+        snprintf(c->key, sizeof c->key, "%zu", w->post_count++);
+        simcall_init(&c->call, CAIRN_OP_INVOKE, "User", user(w->round, c->target), "post", c->key, NULL);
+        break;
+    }
+    simcall_submit(&w->sim, &c->call, (uint32_t)below(w, w->sim.options.workers));
+}
+
+/* The reply has come, or (lost) never will. */
+static void finish(struct world *w, struct client *c, bool lost)
+{
+    bool unknown = lost || error_is(&c->call, "unavailable"), done = !unknown && !refused(&c->call);
+
+    c->again = false;
+    switch (c->doing) {
+    case ADD:
+    case READ:
+        if (done)
+            counter_add(&w->counters[c->target],
+                        (struct seen){c->asked, w->step, integer(&c->call), c->doing == ADD});
+        else if (unknown && c->doing == ADD)
+            w->counters[c->target].unknown++;
+        break;
+    case KEYED_ADD:
+        if (!done) {
+            c->again = true;
+            return;
+        }
+        integer(&c->call);
+        break;
+    case CREATE:
+        if (!refused(&c->call) || lost)
+            w->lives[c->target] = unknown ? LIFE_UNKNOWN : LIFE_THERE;
+        w->life_busy[c->target] = false;
+        break;
+    case DELETE:
+        if (done && w->lives[c->target] != LIFE_UNKNOWN && integer(&c->call) != (w->lives[c->target] == LIFE_THERE))
+            broken("deleting l%d said %lld, and it was %sthere", c->target, (long long)integer(&c->call),
+                   w->lives[c->target] == LIFE_THERE ? "" : "not ");
+        if (!refused(&c->call) || lost)
+            w->lives[c->target] = unknown ? LIFE_UNKNOWN : LIFE_ABSENT;
+        w->life_busy[c->target] = false;
+        break;
+    case POST:
+        w->posts[atoi(c->key)].acknowledged = done && !is_error(&c->call);
+        w->user_busy[c->target] = false;
+        break;
+    case IDLE:
+        break;
+    }
+    c->doing = IDLE;
+    w->operations++;
+}
+
+/* --- checks --------------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    const struct seen *x = a, *y = b;
+
+    if (x->value != y->value)
+        return x->value < y->value ? -1 : 1;
+    return (int)y->add - (int)x->add; /* the add that made the value, then who read it */
+}
+
+static void check_counter(int n, struct counter *c)
+{
+    int64_t adds = 0, top = 0;
+    uint64_t latest_asked = 0;
+
+    qsort(c->seen, c->count, sizeof *c->seen, by_value);
+    for (size_t i = 0; i < c->count; i++) {
+        struct seen *s = &c->seen[i];
+        if (s->add) {
+            adds++;
+            if (i && s->value == c->seen[i - 1].value && c->seen[i - 1].add)
+                broken("counter c%d: the value %lld was acknowledged twice", n, (long long)s->value);
+        }
+        /* Whoever saw less (or as much, and was the add) must not have asked after this was answered. */
+        if (latest_asked > s->answered)
+            broken("counter c%d: %lld was seen although less had been asked for later: a reply was taken back", n,
+                   (long long)s->value);
+        for (size_t k = i; k-- > 0 && c->seen[k].value == s->value;)
+            if (!s->add && c->seen[k].add && c->seen[k].asked > s->answered)
+                broken("counter c%d: %lld was read before it was added", n, (long long)s->value);
+        if (i + 1 == c->count || c->seen[i + 1].value != s->value)
+            for (size_t k = i + 1; k-- > 0 && c->seen[k].value == s->value;)
+                if (c->seen[k].asked > latest_asked)
+                    latest_asked = c->seen[k].asked;
+        top = s->value;
+    }
+    if (top - adds > c->unknown)
+        broken("counter c%d: %lld values have no add, but only %lld adds are unaccounted for", n, (long long)(top - adds),
+               (long long)c->unknown);
+}
+
+static void run(struct world *w, struct simcall *call)
+{
+    for (;;) {
+        simcall_run(&w->sim, call);
+        if (!refused(call))
+            return;
+        simcall_done(&(struct simcall){0});
+    }
+}
+
+static void check_keyed(struct world *w)
+{
+    for (int i = 0; i < KEYED; i++) {
+        struct simcall call;
+        char id[16];
+        snprintf(id, sizeof id, "k%d", i);
+        simcall_init(&call, CAIRN_OP_INVOKE, "Probe", id, "count", NULL);
+        run(w, &call);
+        if (integer(&call) != w->keys_used[i])
+            broken("counter %s is %lld after %lld keys", id, (long long)integer(&call), (long long)w->keys_used[i]);
+        simcall_done(&call);
+    }
+}
+
+static void check_lives(struct world *w)
+{
+    struct simcall call;
+    const char *text;
+
+    simcall_init(&call, CAIRN_OP_LIST, "Probe", NULL, NULL, NULL);
+    call.request.prefix = cairn_str("l");
+    call.request.limit = 1000;
+    run(w, &call);
+    text = simvalue_text(cairn_buf_bytes(&call.reply));
+    for (int i = 0; i < LIVES; i++) {
+        char name[16];
+        bool listed;
+        snprintf(name, sizeof name, "\"l%d\"", i);
+        listed = strstr(text, name) != NULL;
+        if (w->lives[i] != LIFE_UNKNOWN && listed != (w->lives[i] == LIFE_THERE))
+            broken("object l%d is %slisted, but was %s: %s", i, listed ? "" : "not ",
+                   w->lives[i] == LIFE_THERE ? "created" : "deleted", text);
+        w->lives[i] = listed ? LIFE_THERE : LIFE_ABSENT;
+    }
+    simcall_done(&call);
+}
+
+/* Reads a list of posts, newest first, into `ids` oldest first; returns how many. */
+static size_t read_posts(struct world *w, int n, const char *method, int *ids, size_t room)
+{
+    struct simcall call;
+    struct cairn_reader r;
+    uint64_t count;
+
+    simcall_init(&call, CAIRN_OP_INVOKE, "User", user(w->round, n), method, "1000", NULL);
+    run(w, &call);
+    if (is_error(&call))
+        broken("%s of %s: %s", method, user(w->round, n), simvalue_text(cairn_buf_bytes(&call.reply)));
+    r = cairn_reader(cairn_buf_bytes(&call.reply));
+    count = cairn_value_read(&r).count;
+    if (count > room)
+        broken("%s of %s has %llu entries", method, user(w->round, n), (unsigned long long)count);
+    for (uint64_t i = 0; i < count; i++) {
+        struct cairn_value text;
+        char number[16];
+        cairn_value_read(&r); /* the list of three */
+        cairn_value_read(&r);
+        cairn_value_read(&r);
+        text = cairn_value_read(&r);
+        snprintf(number, sizeof number, "%.*s", (int)text.bytes.size, (const char *)text.bytes.data);
+        ids[count - 1 - i] = atoi(number);
+    }
+    simcall_done(&call);
+    return (size_t)count;
+}
+
+static size_t times(const int *ids, size_t count, int id)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        n += ids[i] == id;
+    return n;
+}
+
+static void check_posts(struct world *w)
+{
+    int posts[USERS][128], timeline[USERS][128];
+    size_t post_count[USERS], timeline_count[USERS];
+
+    for (int u = 0; u < USERS; u++) {
+        post_count[u] = read_posts(w, u, "posts", posts[u], 128);
+        timeline_count[u] = read_posts(w, u, "timeline", timeline[u], 128);
+    }
+    for (size_t p = 0; p < w->post_count; p++) {
+        struct post *post = &w->posts[p];
+        size_t own;
+        if (post->round != w->round)
+            continue;
+        own = times(posts[post->author], post_count[post->author], (int)p);
+        if (own > 1 || (post->acknowledged && own != 1))
+            broken("post %zu of user %d stands %zu times in its author's posts", p, post->author, own);
+        for (int u = 0; u < USERS; u++) {
+            size_t n = times(timeline[u], timeline_count[u], (int)p);
+            bool reader = u == post->author || follows(u, post->author);
+            if (n > (reader ? 1u : 0u) || (reader && post->acknowledged && n != 1))
+                broken("%s post %zu of user %d stands %zu times in the timeline of user %d",
+                       post->acknowledged ? "acknowledged" : "unacknowledged", p, post->author, n, u);
+            if (n && !own)
+                broken("post %zu reached user %d, but its author does not have it", p, u);
+        }
+    }
+    for (int u = 0; u < USERS; u++)
+        for (int a = 0; a < USERS; a++) { /* an author's posts arrive in order */
+            size_t at = 0;
+            for (size_t i = 0; i < timeline_count[u]; i++) {
+                if (w->posts[timeline[u][i]].author != a)
+                    continue;
+                while (at < post_count[a] && posts[a][at] != timeline[u][i])
+                    at++;
+                if (at == post_count[a])
+                    broken("user %d sees the posts of user %d in another order", u, a);
+            }
+        }
+}
+
+/* --- running ---------------------------------------------------------------------------------------- */
+
+static void lying_sync(struct cairn_disk *disk)
+{
+    static struct cairn_disk_ops ops;
+    extern enum cairn_code lying_sync_call(struct cairn_file * file, struct cairn_err * err);
+
+    ops = *disk->ops;
+    ops.sync = lying_sync_call;
+    disk->ops = &ops;
+}
+
+enum cairn_code lying_sync_call(struct cairn_file *file, struct cairn_err *err);
+enum cairn_code lying_sync_call(struct cairn_file *file, struct cairn_err *err)
+{
+    (void)file, (void)err;
+    return CAIRN_OK;
+}
+
+static void open_node(struct world *w)
+{
+    struct cairn_err err;
+    enum cairn_code code = CAIRN_EIO;
+
+    for (int tries = 0; tries < 50 && code != CAIRN_OK; tries++) {
+        code = simnode_open(&w->sim, &err);
+        if (code == CAIRN_ECORRUPT || code == CAIRN_EVERSION)
+            broken("the node does not open: %s", err.text);
+        if (code != CAIRN_OK) /* a planned failure, or power off, has hit the opening itself */
+            cairn_sim_disk_crash(w->sim.disk, CAIRN_SIM_TEAR);
+    }
+    if (code != CAIRN_OK)
+        broken("the node does not open: %s", err.text);
+}
+
+static void start_round(struct world *w)
+{
+    w->round++;
+    w->round_posts = 0;
+    for (int f = 0; f < USERS; f++)
+        for (int a = 0; a < USERS; a++) {
+            struct simcall call;
+            if (!follows(f, a))
+                continue;
+            simcall_init(&call, CAIRN_OP_INVOKE, "User", user(w->round, f), "follow", user(w->round, a), NULL);
+            run(w, &call);
+            if (is_error(&call))
+                broken("follow: %s", simvalue_text(cairn_buf_bytes(&call.reply)));
+            simcall_done(&call);
+        }
+}
+
+static void crash(struct world *w)
+{
+    static const enum cairn_sim_crash how[] = {CAIRN_SIM_DROP, CAIRN_SIM_KEEP, CAIRN_SIM_TEAR};
+
+    simnode_crash(&w->sim, how[below(w, 3)]);
+    w->crashes++;
+    for (int i = 0; i < CLIENTS; i++)
+        if (w->clients[i].doing != IDLE && !w->clients[i].call.replied)
+            finish(w, &w->clients[i], true);
+    if (below(w, 4) == 0) /* the restart itself is cut off */
+        cairn_sim_disk_halt_at(w->sim.disk, (int64_t)below(w, 60));
+    open_node(w);
+    cairn_sim_disk_halt_at(w->sim.disk, -1);
+}
+
+/* Lets the clients work until power goes off, or for a while. */
+static void episode(struct world *w)
+{
+    uint64_t end = w->step + 400 + below(w, 4000);
+    bool failing = below(w, 5) == 0;
+
+    if (failing)
+        cairn_sim_disk_fail_call(w->sim.disk, (int64_t)below(w, 300), below(w, 2) ? CAIRN_EIO : CAIRN_EFULL);
+    while (w->step < end && !w->sim.log_failed) {
+        w->step++;
+        for (int i = 0; i < CLIENTS; i++) {
+            struct client *c = &w->clients[i];
+            if (c->doing != IDLE && c->call.replied)
+                finish(w, c, false);
+        }
+        if (below(w, 3) == 0) {
+            struct client *c = &w->clients[below(w, CLIENTS)];
+            if (c->doing == IDLE || (c->again && c->call.replied)) {
+                c->call.replied = false;
+                begin(w, c);
+            }
+        }
+        simnode_step(&w->sim);
+    }
+    w->failures += w->sim.log_failed;
+    cairn_sim_disk_fail_call(w->sim.disk, -1, CAIRN_OK);
+}
+
+/* Brings every open question to an answer. */
+static void quiesce(struct world *w)
+{
+    for (int i = 0; i < CLIENTS; i++) {
+        struct client *c = &w->clients[i];
+        while (c->doing != IDLE) {
+            if (c->again && c->call.replied) {
+                c->call.replied = false;
+                begin(w, c);
+            } else if (c->again && !c->call.replied && c->asked != w->step) {
+                begin(w, c);
+            }
+            for (int steps = 0; !c->call.replied; steps++) {
+                if (steps > 5000000)
+                    broken("a request was never answered (%s)", w->sim.log_failed ? "the log has failed" : "nothing failed");
+                simnode_step(&w->sim);
+            }
+            w->step++;
+            finish(w, c, false);
+        }
+    }
+}
+
+static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbose)
+{
+    struct world *w = cairn_alloc_zeroed(1, sizeof *w);
+    struct simnode_options options = {.workers = 2, .shards = 4, .log_segment_bytes = 64 << 10, .log_bytes_max = 1 << 20,
+                                      .limits = {.write_set_bytes = 16 << 10, .value_bytes = 8 << 10}};
+
+    seed_now = seed;
+    cairn_random_init(&w->random, seed * 2 + 1);
+    simnode_init(&w->sim, seed, &options);
+    open_node(w);
+    simnode_deploy(&w->sim, "probe");
+    simnode_deploy(&w->sim, "retwis");
+    if (lying)
+        lying_sync(w->sim.disk);
+    start_round(w);
+    while (w->operations < operations || w->crashes < CRASHES_LEAST) {
+        episode(w);
+        crash(w);
+        if (w->round_posts >= POSTS_PER_ROUND || below(w, 6) == 0) {
+            quiesce(w);
+            check_posts(w);
+            check_lives(w);
+            check_keyed(w);
+            start_round(w);
+        }
+    }
+    quiesce(w);
+    check_posts(w);
+    check_lives(w);
+    check_keyed(w);
+    for (int i = 0; i < COUNTERS; i++) {
+        check_counter(i, &w->counters[i]);
+        free(w->counters[i].seen);
+    }
+    if (verbose)
+        printf("seed %llu: %llu operations, %llu crashes, %llu log failures, %zu posts: all promises held\n",
+               (unsigned long long)seed, (unsigned long long)w->operations, (unsigned long long)w->crashes,
+               (unsigned long long)w->failures, w->post_count);
+    for (int i = 0; i < CLIENTS; i++)
+        simcall_done(&w->clients[i].call);
+    free(w->posts);
+    simnode_done(&w->sim);
+    free(w);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = 1, seeds = 1, operations = 10000;
+    bool lying = false, verbose = false;
+
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--seed") == 0)
+            seed = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--seeds") == 0)
+            seeds = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--ops") == 0)
+            operations = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--break") == 0)
+            lying = strcmp(value, "sync") == 0, i++;
+        else if (strcmp(argv[i], "--verbose") == 0)
+            verbose = true;
+        else {
+            fprintf(stderr, "usage: sim [--seed N] [--seeds COUNT] [--ops N] [--break sync] [--verbose]\n");
+            return 2;
+        }
+    }
+    for (uint64_t i = 0; i < seeds; i++) {
+        run_seed(seed + i, operations, lying, verbose || seeds == 1);
+        if (!verbose && seeds > 1 && (i + 1) % 10 == 0) {
+            printf("%llu of %llu seeds\n", (unsigned long long)(i + 1), (unsigned long long)seeds);
+            fflush(stdout);
+        }
+    }
+    printf("%llu seeds from %llu on: all promises held\n", (unsigned long long)seeds, (unsigned long long)seed);
+    return 0;
+}
