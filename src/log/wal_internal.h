@@ -185,7 +185,8 @@ uint64_t wal_offset(const struct wal_segment *segment, uint64_t position);
 /* *ret_found false: there is no mark file.  CAIRN_ECORRUPT: both slots are damaged. */
 enum cairn_code wal_mark_load(struct wal *wal, bool *ret_found, struct cairn_err *err);
 enum cairn_code wal_mark_create(struct wal *wal, struct cairn_err *err);
-/* Writes both slots, one after the other, each synced, and makes it wal->mark. */
+/* Writes both slots, one after the other, each synced, and makes it wal->mark.  CAIRN_EFULL: nothing
+ * was synced, it may be tried again. */
 enum cairn_code wal_mark_store(struct wal *wal, const struct wal_mark *mark, struct cairn_err *err);
 
 /* --- wal_recover.c --- */

@@ -101,8 +101,8 @@ enum cairn_code wal_mark_store(struct wal *wal, const struct wal_mark *mark, str
         wal_mark_encode(&next, slot);
         code = wal->disk->ops->write_at(wal->mark_file, (next.sequence + 1) % 2 * WAL_MARK_SLOT_STEP, slot, sizeof slot,
                                         err);
-        if (code == CAIRN_OK)
-            code = wal->disk->ops->sync(wal->mark_file, err);
+        if (code == CAIRN_OK && wal->disk->ops->sync(wal->mark_file, err) != CAIRN_OK)
+            code = CAIRN_EIO; /* final, whatever its reason: never to be tried again */
     }
     if (code == CAIRN_OK)
         wal->mark = next;

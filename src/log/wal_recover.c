@@ -223,7 +223,7 @@ static enum cairn_code check_old(struct recovery *recovery, struct wal_segment *
     code = cursor_move(&cursor, from == newest ? NULL : from, err);
     while (code == CAIRN_OK && cursor.segment) {
         code = cursor_look(&cursor, &record, err);
-        if (code != CAIRN_OK || !cursor.segment || cursor.segment == newest)
+        if (code != CAIRN_OK || !cursor.segment || cursor.segment->head.epoch == newest->head.epoch)
             break;
         if (record.kind == WAL_BAD)
             code = rot(recovery->wal, cursor.segment, cursor.position, "a record known to be durable fails its check",

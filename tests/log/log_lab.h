@@ -25,6 +25,7 @@ struct lab {
     size_t count, capacity;
     uint64_t next_number;
     uint64_t acknowledged, durable;   /* record numbers below this were */
+    uint64_t kept;                    /* below this the operating system has them: a kill loses none */
     uint64_t trimmed;                 /* record numbers below this may be gone */
     uint64_t position_max, epoch_max; /* ever given */
     uint64_t progress, failed_count, warning_count;
