@@ -1,0 +1,445 @@
+/* inprocess.c - a whole node with --sync none, driven in the worker threads' own loops: no sockets, no protocol.
+ *
+ *   bench_inprocess isolated --data DIR --guests DIR [--count N]
+ *       what an invocation costs: read-only (Plain.get), writing (Plain.set), and what a nested call adds, to an object
+ *       on the same worker: Plain.relay with one call less Plain.get; with a second call less with one; and the
+ *       same where caller and called one write (Plain.push).  100-byte values, 1000 objects drawn at random.
+ *   bench_inprocess post --data DIR --guests DIR --objects N --authors N --followers N [--fill N] --count N
+ *                        [--workers N]
+ *       ReTwis' post by `authors` users drawn at random, each with `followers` followers that are spread over all
+ *       `objects` users; before it everybody posts `fill` times, which fills timelines so that each delivery drops an
+ *       entry too
+ *
+ * Times are of the whole stretch divided by its invocations, with WINDOW requests under way per worker: replies to
+ * writes wait for the log's thread to hand the records to the operating system, and one at a time would measure
+ * the two threads waking each other.  DIR must be empty.  Each line of output is JSON. */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "server/house.h"
+
+enum { WINDOW = 64, WORKERS_MAX = 64, TEXT_BYTES = 64, VALUE_BYTES = 100, PLAIN_OBJECTS = 1000, BUDGET_NS = 1000000 };
+
+static struct {
+    const char *data, *guests;
+    unsigned objects, authors, followers, fill, workers;
+    uint64_t count;
+} options = {.objects = PLAIN_OBJECTS, .authors = 1, .workers = 1, .count = 200000};
+
+struct load;
+
+/* What is asked for next: request number n of all. */
+typedef void next_request(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                          struct cairn_buf *args);
+
+struct load {
+    const char *type, *method;
+    next_request *next;
+    uint64_t count;
+    int64_t argument;
+};
+
+struct slot {
+    struct cairn_request request;
+    struct cairn_buf id, args;
+    struct driver *driver;
+};
+
+struct driver {
+    uint32_t index;
+    struct cairn_worker *worker;
+    struct cairn_random dice;
+    const struct load *load;
+    uint64_t next, under_way; /* request numbers: index, index + workers, .. */
+    struct slot slots[WINDOW];
+    pthread_t thread;
+    int event;
+    /* The worker sleeps with `asleep` set after it has looked at `woken`; a waker sets `woken` before it looks at
+     * `asleep`; both in sequentially consistent order, so one of them sees the other. */
+    atomic_bool woken, asleep;
+};
+
+static struct driver drivers[WORKERS_MAX];
+static struct cairn_house *house;
+
+static void __attribute__((noreturn)) die(const char *what, const char *why)
+{
+    fprintf(stderr, "inprocess: %s: %s\n", what, why);
+    exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+    return cairn_clock_system()->monotonic_ns(cairn_clock_system());
+}
+
+/* --- driving workers --------------------------------------------------------------------------------- */
+
+static void wake(void *context, uint32_t index)
+{
+    struct driver *driver = &drivers[index];
+    uint64_t one = 1;
+
+    (void)context;
+    atomic_store(&driver->woken, true);
+    if (atomic_load(&driver->asleep) && write(driver->event, &one, sizeof one) < 0 && errno != EAGAIN)
+        die("eventfd", strerror(errno));
+}
+
+static void wait_for_wake(struct driver *driver)
+{
+    uint64_t ns = cairn_worker_next_ns(driver->worker), count;
+    struct pollfd p = {.fd = driver->event, .events = POLLIN};
+
+    atomic_store(&driver->asleep, true);
+    if (!atomic_exchange(&driver->woken, false)) {
+        poll(&p, 1, ns > 100000000 ? 100 : (int)(ns / 1000000) + 1);
+        if (read(driver->event, &count, sizeof count) < 0 && errno != EAGAIN)
+            die("eventfd", strerror(errno));
+        atomic_store(&driver->woken, false);
+    }
+    atomic_store(&driver->asleep, false);
+}
+
+static void submit(struct slot *slot)
+{
+    struct driver *driver = slot->driver;
+    const struct load *load = driver->load;
+
+    if (driver->next >= load->count)
+        return;
+    slot->id.size = slot->args.size = 0;
+    load->next(load, driver->next, &driver->dice, &slot->id, &slot->args);
+    driver->next += options.workers;
+    driver->under_way++;
+    slot->request = (struct cairn_request){.op = CAIRN_OP_INVOKE,
+                                           .type = cairn_str(load->type),
+                                           .method = cairn_str(load->method),
+                                           .id = cairn_buf_bytes(&slot->id),
+                                           .args = cairn_buf_bytes(&slot->args),
+                                           .reply = slot->request.reply,
+                                           .owner = slot};
+    cairn_worker_submit(driver->worker, &slot->request);
+}
+
+static void on_reply(struct cairn_request *request, struct cairn_bytes value)
+{
+    struct slot *slot = request->owner;
+
+    if (value.size && value.data[0] == (uint8_t)CAIRN_VALUE_ERROR)
+        die(slot->driver->load->method, "gave an error");
+    slot->driver->under_way--;
+    submit(slot);
+}
+
+static void drive(struct driver *driver)
+{
+    for (int i = 0; i < WINDOW; i++)
+        submit(&driver->slots[i]);
+    while (driver->under_way)
+        if (!cairn_worker_run(driver->worker, BUDGET_NS) && driver->under_way)
+            wait_for_wake(driver);
+}
+
+/* Another worker may still need this one for calls between their objects when its own requests are done. */
+static atomic_uint driving;
+
+static void *drive_to_the_end(void *argument)
+{
+    struct driver *driver = argument;
+
+    drive(driver);
+    atomic_fetch_sub(&driving, 1);
+    for (uint32_t i = 0; i < options.workers; i++)
+        wake(NULL, i);
+    while (atomic_load(&driving))
+        if (!cairn_worker_run(driver->worker, BUDGET_NS))
+            wait_for_wake(driver);
+    return NULL;
+}
+
+/* Seconds that the load took. */
+static double run(const struct load *load)
+{
+    uint64_t start = now_ns();
+
+    atomic_store(&driving, options.workers);
+    for (uint32_t i = 0; i < options.workers; i++) {
+        drivers[i].load = load;
+        drivers[i].next = i;
+    }
+    for (uint32_t i = 1; i < options.workers; i++)
+        if (pthread_create(&drivers[i].thread, NULL, drive_to_the_end, &drivers[i]) != 0)
+            die("a thread", strerror(errno));
+    drive_to_the_end(&drivers[0]);
+    for (uint32_t i = 1; i < options.workers; i++)
+        pthread_join(drivers[i].thread, NULL);
+    return (double)(now_ns() - start) / 1e9;
+}
+
+/* --- the node ------------------------------------------------------------------------------------------ */
+
+static void open_node(void)
+{
+    struct cairn_house_options o = {
+        .data = options.data, .workers = options.workers, .sync = CAIRN_SYNC_NONE, .wake = wake};
+    struct cairn_err err;
+
+    for (uint32_t i = 0; i < options.workers; i++) {
+        drivers[i].index = i;
+        drivers[i].event = eventfd(0, EFD_NONBLOCK);
+        cairn_random_init(&drivers[i].dice, i + 1);
+        for (int k = 0; k < WINDOW; k++) {
+            drivers[i].slots[k].driver = &drivers[i];
+            drivers[i].slots[k].request.reply = on_reply;
+        }
+    }
+    if (cairn_house_open(&o, &house, &err) != CAIRN_OK)
+        die("cannot open the node", err.text);
+    for (uint32_t i = 0; i < options.workers; i++)
+        drivers[i].worker = cairn_house_backend(house)->worker(cairn_house_backend(house)->context, i);
+}
+
+static bool deployed;
+
+static void on_deployed(struct cairn_request *request, struct cairn_bytes value)
+{
+    (void)request;
+    if (!value.size || value.data[0] == (uint8_t)CAIRN_VALUE_ERROR)
+        die("deploying", "gave an error");
+    deployed = true;
+}
+
+static void deploy(const char *module)
+{
+    struct cairn_buf wasm = {0};
+    struct cairn_request request = {.op = CAIRN_OP_DEPLOY, .reply = on_deployed};
+    char path[4096];
+    FILE *file;
+    size_t n;
+
+    snprintf(path, sizeof path, "%s/%s.wasm", options.guests, module);
+    file = fopen(path, "rb");
+    if (!file)
+        die(path, strerror(errno));
+    while ((n = fread(cairn_buf_reserve(&wasm, 65536), 1, 65536, file)) > 0)
+        wasm.size += n;
+    fclose(file);
+    request.body = cairn_buf_bytes(&wasm);
+    cairn_worker_submit(drivers[0].worker, &request);
+    while (!deployed) { /* no thread runs yet but this one */
+        for (uint32_t i = 0; i < options.workers; i++)
+            cairn_worker_run(drivers[i].worker, BUDGET_NS);
+        usleep(1000);
+    }
+    cairn_buf_done(&wasm);
+}
+
+/* --- what is asked for ----------------------------------------------------------------------------------- */
+
+static void add_id(struct cairn_buf *id, uint64_t number)
+{
+    char text[24];
+    int size = snprintf(text, sizeof text, "o%011llu", (unsigned long long)number);
+
+    cairn_buf_add(id, text, (size_t)size);
+}
+
+static void add_text(struct cairn_buf *args, size_t bytes)
+{
+    static const char text[] = "The quick brown fox jumps over the lazy dog, again and again, as long as there is "
+                               "a dog to jump over.......";
+
+    cairn_args_add(args, cairn_bytes(text, bytes));
+}
+
+static void next_get(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                     struct cairn_buf *args)
+{
+    (void)load, (void)n, (void)args;
+    add_id(id, cairn_random_below(dice, PLAIN_OBJECTS));
+}
+
+static void next_set(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                     struct cairn_buf *args)
+{
+    (void)load;
+    add_id(id, n < PLAIN_OBJECTS ? n : cairn_random_below(dice, PLAIN_OBJECTS));
+    add_text(args, VALUE_BYTES);
+}
+
+static void next_relay(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                       struct cairn_buf *args)
+{
+    struct cairn_buf whom = {0};
+    char times[24];
+
+    (void)n;
+    snprintf(times, sizeof times, "%lld", (long long)load->argument);
+    add_id(id, cairn_random_below(dice, PLAIN_OBJECTS));
+    add_id(&whom, cairn_random_below(dice, PLAIN_OBJECTS));
+    cairn_args_add(args, cairn_buf_bytes(&whom));
+    cairn_args_add(args, cairn_str(times));
+    cairn_buf_done(&whom);
+}
+
+static void next_create(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                        struct cairn_buf *args)
+{
+    (void)load, (void)dice;
+    add_id(id, n);
+    add_text(args, 16);
+}
+
+static uint64_t author(uint64_t number)
+{
+    return number * (options.objects / options.authors);
+}
+
+/* Follower number f of author a; the last factor spreads them over the whole table. */
+static void next_follow(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                        struct cairn_buf *args)
+{
+    uint64_t a = author(n / options.followers), f = n % options.followers + 1, away;
+    struct cairn_buf whom = {0};
+
+    (void)load, (void)dice;
+    away = options.objects > 4ull * options.followers ? f * (options.objects / (2ull * options.followers) | 1) : f;
+    add_id(id, (a + away) % options.objects);
+    add_id(&whom, a);
+    cairn_args_add(args, cairn_buf_bytes(&whom));
+    cairn_buf_done(&whom);
+}
+
+static void next_fill(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                      struct cairn_buf *args)
+{
+    (void)load, (void)dice;
+    add_id(id, author(n % options.authors));
+    add_text(args, TEXT_BYTES);
+}
+
+static void next_post(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                      struct cairn_buf *args)
+{
+    (void)load, (void)n;
+    add_id(id, author(cairn_random_below(dice, options.authors)));
+    add_text(args, TEXT_BYTES);
+}
+
+/* --- the parts --------------------------------------------------------------------------------------------- */
+
+static double us(const char *type, const char *method, next_request *next, int64_t argument, uint64_t count)
+{
+    struct load load = {type, method, next, count, argument};
+
+    return run(&load) * 1e6 / (double)count;
+}
+
+static void isolated(void)
+{
+    uint64_t n = options.count;
+    double get, set, relay[3], push[3];
+
+    deploy("plain");
+    us("Plain", "set", next_set, 0, 2 * PLAIN_OBJECTS);
+    us("Plain", "get", next_get, 0, n / 10);
+    us("Plain", "relay", next_relay, 1, n / 10);
+    us("Plain", "push", next_relay, 1, n / 10);
+    get = us("Plain", "get", next_get, 0, n);
+    set = us("Plain", "set", next_set, 0, n);
+    for (int i = 1; i <= 2; i++) {
+        relay[i] = us("Plain", "relay", next_relay, i, n);
+        push[i] = us("Plain", "push", next_relay, i, n);
+    }
+    printf("{\"get_us\": %.3f, \"set_us\": %.3f, \"nested_us\": %.3f, \"nested_more_us\": %.3f, "
+           "\"nested_set_us\": %.3f, \"nested_set_more_us\": %.3f}\n",
+           get, set, relay[1] - get, relay[2] - relay[1], push[1] - set, push[2] - push[1]);
+}
+
+static void post(void)
+{
+    double seconds;
+
+    if (options.authors > options.objects || options.followers >= options.objects)
+        die("usage", "authors and followers are some of the objects");
+    deploy("retwis");
+    us("User", "create", next_create, 0, options.objects);
+    if (options.followers)
+        us("User", "follow", next_follow, 0, (uint64_t)options.authors * options.followers);
+    us("User", "post", next_post, 0, 200);
+    if (options.fill)
+        us("User", "post", next_fill, 0, (uint64_t)options.fill * options.authors);
+    seconds = us("User", "post", next_post, 0, options.count) * (double)options.count / 1e6;
+    printf("{\"objects\": %u, \"authors\": %u, \"followers\": %u, \"workers\": %u, \"posts\": %llu, \"seconds\": %.4f, "
+           "\"us\": %.3f, \"throughput\": %.1f}\n",
+           options.objects, options.authors, options.followers, options.workers, (unsigned long long)options.count,
+           seconds, seconds * 1e6 / (double)options.count, (double)options.count / seconds);
+}
+
+static const struct option known[] = {
+    {"data", required_argument, NULL, 'd'},
+    {"guests", required_argument, NULL, 'g'},
+    {"objects", required_argument, NULL, 'o'},
+    {"authors", required_argument, NULL, 'a'},
+    {"followers", required_argument, NULL, 'f'},
+    {"fill", required_argument, NULL, 'F'},
+    {"workers", required_argument, NULL, 'w'},
+    {"count", required_argument, NULL, 'n'},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    const char *part = argc > 1 ? argv[1] : "";
+
+    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+        switch (c) {
+        case 'd':
+            options.data = optarg;
+            break;
+        case 'g':
+            options.guests = optarg;
+            break;
+        case 'o':
+            options.objects = (unsigned)atoi(optarg);
+            break;
+        case 'a':
+            options.authors = (unsigned)atoi(optarg);
+            break;
+        case 'f':
+            options.followers = (unsigned)atoi(optarg);
+            break;
+        case 'F':
+            options.fill = (unsigned)atoi(optarg);
+            break;
+        case 'w':
+            options.workers = (unsigned)atoi(optarg);
+            break;
+        case 'n':
+            options.count = strtoull(optarg, NULL, 10);
+            break;
+        default:
+            return 2;
+        }
+    }
+    if (!options.data || !options.guests || !options.authors || options.workers < 1 || options.workers > WORKERS_MAX)
+        die("usage", "--data, --guests, and at least one author and worker");
+    open_node();
+    if (strcmp(part, "isolated") == 0)
+        isolated();
+    else if (strcmp(part, "post") == 0)
+        post();
+    else
+        die("usage", "isolated or post");
+    fflush(stdout);
+    _exit(0); /* the folder is thrown away: a checkpoint at the end would only cost time */
+}
