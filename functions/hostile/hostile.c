@@ -84,9 +84,9 @@ CAIRN_METHOD(Hostile, wild_pointer, CAIRN_PUBLIC)
 
 CAIRN_METHOD(Hostile, divide, CAIRN_PUBLIC)
 {
-    volatile int32_t zero = 0;
+    volatile int32_t many = 1000, zero = 0;
 
-    cairn_result_int(1 / zero);
+    cairn_result_int(many / zero);
 }
 
 CAIRN_METHOD(Hostile, wild_call, CAIRN_PUBLIC)

@@ -63,6 +63,15 @@ static void add_place(struct cairn_err *err, const wasm_trap_t *trap)
     wasm_frame_delete(frame);
 }
 
+/* A host call's stop comes back as an error, a guest's own trap as a trap. */
+static void drop_trap(wasm_trap_t *trap, wasmtime_error_t *error)
+{
+    if (trap)
+        wasm_trap_delete(trap);
+    if (error)
+        wasmtime_error_delete(error);
+}
+
 static bool trap_is(const wasm_trap_t *trap, wasmtime_trap_code_t code)
 {
     wasmtime_trap_code_t is;
@@ -96,10 +105,7 @@ static enum cairn_run_state failure(struct cairn_run *run, wasm_trap_t *trap, wa
         fn_fail_error(run->err, CAIRN_ELIMIT, "the sandbox could not run the method", error);
         error = NULL;
     }
-    if (trap)
-        wasm_trap_delete(trap);
-    if (error)
-        wasmtime_error_delete(error);
+    drop_trap(trap, error);
     return state;
 }
 
@@ -211,8 +217,7 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
         return true;
     }
     if (must_start_over(run, trap)) {
-        if (trap)
-            wasm_trap_delete(trap);
+        drop_trap(trap, error);
         fn_worker_put_plain(worker, instance, false);
         run->stop = FN_STOP_NOT;
         run->instance = NULL;
@@ -251,10 +256,7 @@ static void end_fiber(struct cairn_run *run, bool clean)
     if (run->future)
         wasmtime_call_future_delete(run->future);
     run->future = NULL;
-    if (run->trap)
-        wasm_trap_delete(run->trap);
-    if (run->error)
-        wasmtime_error_delete(run->error);
+    drop_trap(run->trap, run->error);
     instance->run = NULL;
     fn_worker_put_fiber(run->worker, instance, clean);
     free_run(run);
