@@ -2,11 +2,12 @@
  *
  * What is durable is always a prefix of it.  A record's position is reserved by append,
  * under a lock, in the order of the calls; positions ascend and are never used twice.
- * Under --sync always a record is durable once durable() has passed its end; on_durable
- * tells so.  Rules: "The embedded log" in docs/promises.md; bytes: docs/formats/log.md.
+ * They count bytes, but openings leave gaps between them: ask stats how much is retained.
+ * A record is durable once durable() has reached its end; on_progress tells so.
+ * Rules: "The embedded log" in docs/promises.md; bytes: docs/formats/log.md.
  * Threads: any worker may append, claim, want and ask; read, start and close belong to the
- * thread that opened it.  on_durable and on_failed run on the log's own thread (or inside
- * step) and must only pass a message on.
+ * thread that opened it.  on_progress and on_failed run on one of the log's own threads,
+ * always the same (or inside step and close), hold no lock and must only pass a message on.
  * Layer: log; uses base and io. */
 #ifndef CAIRN_LOG_LOG_H
 #define CAIRN_LOG_LOG_H
@@ -53,7 +54,7 @@ struct cairn_log; /* begins with its ops */
 struct cairn_log_stats {
     uint64_t records, bytes, syncs, sync_ns_total, sync_ns_max;
     uint64_t durable, end;           /* positions */
-    uint64_t retained_bytes;         /* between the trim point and the end */
+    uint64_t retained_bytes;         /* of records between the trim point and the end */
     uint64_t pending_bytes;          /* appended, not yet written */
     uint64_t room_bytes;             /* prepared and unclaimed */
     bool full, failed;               /* writes are refused: no room now; for good */
@@ -67,9 +68,11 @@ struct cairn_log_ops {
     enum cairn_code (*append)(struct cairn_log *log, const struct cairn_bytes *parts, size_t count,
                               uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
     /* Claims room in prepared segments for records of `bytes` body bytes in total, in at most
-     * `records` records; never blocks.  CAIRN_EFULL: the disk has no room (heals).
+     * `records` records; never blocks.  Claims add up: one may be enlarged by claiming more bytes
+     * and 0 records.  CAIRN_EFULL: the disk has no room (heals).
      * CAIRN_EOVERLOAD: the next segment is not ready yet or too much is pending; ask again
-     * after progress.  CAIRN_EUNAVAILABLE: failed. */
+     * after progress, which is told.  CAIRN_EUNAVAILABLE: failed.
+     * CAIRN_ELIMIT: a record of that size, or so many, would never fit. */
     enum cairn_code (*claim)(struct cairn_log *log, uint64_t bytes, uint32_t records, struct cairn_err *err);
     /* Gives back what a claim did not use, in the units it was claimed. */
     void (*release)(struct cairn_log *log, uint64_t bytes, uint32_t records);
@@ -84,27 +87,32 @@ struct cairn_log_ops {
     uint64_t (*acknowledged)(struct cairn_log *log);
     /* The next record's position will not be below this. */
     uint64_t (*end)(struct cairn_log *log);
-    /* Time reserved ahead by the mark: the node's `now` starts above it, see promises.md.
-     * Tells the log how far time has been given out; it keeps the mark ahead of it. */
+    /* Time reserved ahead by the mark, see promises.md: after an opening the node's `now` starts
+     * above it, and above every time in a record. */
     uint64_t (*reserved_time_ms)(struct cairn_log *log);
+    /* Tells the log how far time has been given out, which never goes down; cheap, for every `now`.
+     * It keeps the mark about 3 s ahead, in the background: a time that runs ahead of that is as
+     * durable as the record that holds it. */
     void (*reserve_time)(struct cairn_log *log, uint64_t wall_ms);
     /* Calls visit for every record at or above `from`, in order, as found by open; the body is
-     * borrowed.  Only before start.  visit's failure stops and is returned. */
+     * borrowed.  Only before start.  visit's failure stops and is returned.  Records that opening
+     * had to copy come with their new positions.  CAIRN_ECORRUPT: what lay at `from` was trimmed
+     * (0 means all that is there) or is damaged. */
     enum cairn_code (*read)(struct cairn_log *log, uint64_t from,
                             enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
                                                      struct cairn_bytes body, struct cairn_err *err),
                             void *context, struct cairn_err *err);
     /* Ends the reading phase: prepares segments and, if threaded, starts the log's thread. */
     enum cairn_code (*start)(struct cairn_log *log, struct cairn_err *err);
-    /* Records below `position` are needed no more; their segments are removed or used again.
-     * May be called by any thread; the work is done on the log's thread. */
+    /* Records below `position` are needed no more; segments that hold no others are removed, once
+     * the records are durable.  May be called by any thread; the work is done on the log's. */
     void (*trim)(struct cairn_log *log, uint64_t position);
     /* Simulation (threaded == false): does one round of what the thread would do: write, sync,
      * prepare, trim, mark.  False when there was nothing to do. */
     bool (*step)(struct cairn_log *log);
     void (*stats)(struct cairn_log *log, struct cairn_log_stats *ret_stats);
-    /* Writes and syncs what was appended, writes the mark, and closes.  If it fails the
-     * records not yet durable are void.  Always frees; NULL log is CAIRN_OK. */
+    /* Writes and syncs what was appended, writes the mark, and closes.  If it fails, what was not
+     * durable may be gone.  Always frees; NULL log is CAIRN_OK. */
     enum cairn_code (*close)(struct cairn_log *log, struct cairn_err *err);
     /* Stops as a crash would: writes nothing more. */
     void (*abandon)(struct cairn_log *log);
