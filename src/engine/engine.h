@@ -34,6 +34,9 @@ struct cairn_engine_ops {
      * may be one that get returned.  Removing what is not there does nothing. */
     void (*put)(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash, struct cairn_bytes value);
     void (*remove)(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash);
+    /* A hint for many operations in a row: a key with this hash is about to be used.  Depth 0 starts to
+     * fetch the place of the key, depth 1, asked some work later, the entry that is found there. */
+    void (*prefetch)(struct cairn_engine *engine, uint64_t hash, int depth);
     /* Visits everything, in any order; the engine must not be changed meanwhile. */
     void (*visit)(struct cairn_engine *engine,
                   void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value), void *context);

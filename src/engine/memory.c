@@ -310,6 +310,22 @@ static void memory_remove(struct cairn_engine *engine, struct cairn_bytes key, u
     entry_free(memory, entry);
 }
 
+void memory_prefetch(struct cairn_engine *engine, uint64_t hash, int depth)
+{
+    struct memory *memory = memory_of(engine);
+    struct bucket *bucket = bucket_at(memory, bucket_index(memory, index_bits(hash)));
+    uint64_t tag = slot_tag(hash);
+
+    if (depth == 0) {
+        __builtin_prefetch(bucket);
+        return;
+    }
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        if (bucket->slots[i] >> 48 == tag)
+            __builtin_prefetch(slot_entry(bucket->slots[i]));
+    __builtin_prefetch(bucket->more); /* harmless when there is none */
+}
+
 static void memory_visit(struct cairn_engine *engine,
                          void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value), void *context)
 {
@@ -373,6 +389,7 @@ static const struct cairn_engine_ops memory_ops = {
     memory_get,
     memory_put,
     memory_remove,
+    memory_prefetch,
     memory_visit,
     memory_stats,
     memory_snapshot_begin,

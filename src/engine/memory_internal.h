@@ -141,6 +141,8 @@ void memory_blob_unref(struct blob *blob);
 void memory_insert(struct memory *memory, struct cairn_bytes key, uint64_t hash, struct cairn_bytes value,
                    struct blob *blob);
 
+void memory_prefetch(struct cairn_engine *engine, uint64_t hash, int depth);
+
 /* memory_snapshot.c */
 /* The entry is about to change or go: if the walk has not reached it, its image goes out now. */
 void memory_snapshot_save(struct cairn_snapshot *snapshot, struct entry *entry);

@@ -255,68 +255,100 @@ struct cairn_snapshot *memory_snapshot_end(struct cairn_snapshot *snapshot)
 
 /* --- loading --------------------------------------------------------------------------------- */
 
-static enum cairn_code load_slice(struct memory *memory, struct cairn_bytes key, uint64_t total, struct cairn_reader *r,
-                                  struct cairn_err *err)
-{
-    uint64_t offset = cairn_read_varint(r), size = cairn_read_varint(r);
-    struct held *held = memory->loading;
-    struct cairn_bytes slice;
+struct item {
+    size_t at;                     /* in the chunk */
+    struct cairn_bytes key, value; /* value: the slice if the item is one */
+    uint64_t total, offset, hash;  /* total: of the whole value */
+};
 
-    if (r->bad || size == 0 || size > cairn_reader_left(r) || size > total || offset > total - size)
-        return cairn_fail(err, CAIRN_ECORRUPT, "malformed slice of a long value");
-    slice = cairn_read_bytes(r, (size_t)size);
+static enum cairn_code read_item(struct cairn_reader *r, struct item *item, struct cairn_err *err)
+{
+    uint64_t size;
+
+    item->key = cairn_read_sized(r);
+    item->total = size = cairn_read_varint(r);
+    item->offset = 0;
+    if (r->bad || item->key.size < 1 || item->key.size > CAIRN_KEY_BYTES_MAX || size > CAIRN_VALUE_BYTES_MAX)
+        return cairn_fail(err, CAIRN_ECORRUPT, "malformed item");
+    if (item->total > INLINE_BYTES_MAX) {
+        item->offset = cairn_read_varint(r);
+        size = cairn_read_varint(r);
+        if (size == 0 || size > item->total || item->offset > item->total - size)
+            return cairn_fail(err, CAIRN_ECORRUPT, "malformed slice of a long value");
+    }
+    item->value = cairn_read_bytes(r, (size_t)size);
+    if (r->bad)
+        return cairn_fail(err, CAIRN_ECORRUPT, "a value that ends behind its chunk");
+    item->hash = cairn_hash(item->key);
+    return CAIRN_OK;
+}
+
+static enum cairn_code load_slice(struct memory *memory, const struct item *item, struct cairn_err *err)
+{
+    struct held *held = memory->loading;
+
     if (!held) {
-        if (offset != 0)
+        if (item->offset != 0)
             return cairn_fail(err, CAIRN_ECORRUPT, "a long value does not start at its first byte");
-        held = cairn_alloc(sizeof *held + key.size);
-        held->blob = memory_blob_create((uint32_t)total);
-        held->key_bytes = (uint32_t)key.size;
-        memcpy(held->key, key.data, key.size);
+        held = cairn_alloc(sizeof *held + item->key.size);
+        held->blob = memory_blob_create((uint32_t)item->total);
+        held->key_bytes = (uint32_t)item->key.size;
+        memcpy(held->key, item->key.data, item->key.size);
         memory->loading = held;
         memory->loading_done = 0;
-    } else if (offset != memory->loading_done || total != held->blob->bytes ||
-               !cairn_bytes_equal(key, cairn_bytes(held->key, held->key_bytes))) {
+    } else if (item->offset != memory->loading_done || item->total != held->blob->bytes ||
+               !cairn_bytes_equal(item->key, cairn_bytes(held->key, held->key_bytes))) {
         return cairn_fail(err, CAIRN_ECORRUPT, "a slice does not continue the long value before it");
     }
-    memcpy(held->blob->data + offset, slice.data, slice.size);
-    memory->loading_done += (uint32_t)size;
-    if (memory->loading_done == total) {
+    memcpy(held->blob->data + item->offset, item->value.data, item->value.size);
+    memory->loading_done += (uint32_t)item->value.size;
+    if (memory->loading_done == item->total) {
         memory->loading = NULL;
-        memory_insert(memory, key, cairn_hash(key), cairn_bytes(NULL, 0), held->blob);
+        memory_insert(memory, item->key, item->hash, cairn_bytes(NULL, 0), held->blob);
         free(held);
     }
     return CAIRN_OK;
 }
 
-static enum cairn_code load_item(struct memory *memory, struct cairn_reader *r, struct cairn_err *err)
+static enum cairn_code load_item(struct memory *memory, const struct item *item, struct cairn_err *err)
 {
-    struct cairn_bytes key = cairn_read_sized(r), value;
-    uint64_t value_bytes = cairn_read_varint(r), hash;
+    struct cairn_bytes value;
 
-    if (r->bad || key.size < 1 || key.size > CAIRN_KEY_BYTES_MAX || value_bytes > CAIRN_VALUE_BYTES_MAX)
-        return cairn_fail(err, CAIRN_ECORRUPT, "malformed item");
-    hash = cairn_hash(key);
-    if (memory->base.ops->get(&memory->base, key, hash, &value))
+    if (memory->base.ops->get(&memory->base, item->key, item->hash, &value))
         return cairn_fail(err, CAIRN_ECORRUPT, "a key that occurred before");
-    if (value_bytes > INLINE_BYTES_MAX)
-        return load_slice(memory, key, value_bytes, r, err);
-    value = cairn_read_bytes(r, (size_t)value_bytes);
-    if (r->bad)
-        return cairn_fail(err, CAIRN_ECORRUPT, "a value that ends behind its chunk");
-    memory_insert(memory, key, hash, value, NULL);
+    if (item->total > INLINE_BYTES_MAX)
+        return load_slice(memory, item, err);
+    memory_insert(memory, item->key, item->hash, item->value, NULL);
     return CAIRN_OK;
 }
 
+/* Some items at a time: while one is read, the table's lines for those before it are on their way. */
 enum cairn_code memory_load_chunk(struct cairn_engine *engine, struct cairn_bytes chunk, struct cairn_err *err)
 {
+    enum { BATCH = 32 };
     struct memory *memory = memory_of(engine);
     struct cairn_reader r = cairn_reader(chunk);
     enum cairn_code code = CAIRN_OK;
+    struct item items[BATCH];
+    size_t at = 0;
 
     assert(!memory->snapshot);
     while (code == CAIRN_OK && cairn_reader_left(&r)) {
-        size_t at = (size_t)(r.at - chunk.data);
-        code = load_item(memory, &r, err);
+        enum cairn_code read_code = CAIRN_OK;
+        size_t count = 0;
+
+        while (count < BATCH && cairn_reader_left(&r)) {
+            items[count].at = at = (size_t)(r.at - chunk.data);
+            read_code = read_item(&r, &items[count], err);
+            if (read_code != CAIRN_OK)
+                break;
+            memory_prefetch(engine, items[count++].hash, 0);
+        }
+        code = read_code;
+        for (size_t i = 0; i < count && code == CAIRN_OK; i++) {
+            at = items[i].at;
+            code = load_item(memory, &items[i], err);
+        }
         if (code != CAIRN_OK && err)
             cairn_while(err, "reading the item at byte %zu of a chunk", at);
     }

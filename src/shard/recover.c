@@ -105,25 +105,75 @@ enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err 
 
 /* --- the log --------------------------------------------------------------------------------- */
 
+/* Writes are applied some at a time, so that the table's lines for all of them are fetched at
+ * once: waiting for memory, one key after another, would be most of a restart's time. */
+enum { QUEUE = 64, QUEUE_BYTES = 256 << 10 };
+
+struct queued {
+    struct cairn_engine *engine;
+    struct cairn_write write;
+};
+
 struct replay {
     struct cairn_store *store;
     uint64_t from, end, reported;
+    size_t count;
+    struct queued queue[QUEUE];
+    struct cairn_buf bodies; /* copies of the records that queued writes lie in */
 };
 
-static enum cairn_code replay_writes(struct cairn_shard *shard, struct cairn_reader *r, uint64_t count,
-                                     struct cairn_err *err)
+static void apply_queued(struct replay *replay)
+{
+    for (size_t i = 0; i < replay->count; i++)
+        replay->queue[i].engine->ops->prefetch(replay->queue[i].engine, replay->queue[i].write.hash, 1);
+    for (size_t i = 0; i < replay->count; i++) {
+        struct cairn_engine *engine = replay->queue[i].engine;
+        const struct cairn_write *write = &replay->queue[i].write;
+        if (write->deleted)
+            engine->ops->remove(engine, write->key, write->hash);
+        else
+            engine->ops->put(engine, write->key, write->hash, write->value);
+    }
+    replay->count = 0;
+}
+
+/* A copy that lives until the queue is next found empty; bodies too large for that are used as they
+ * are, and applied before they go. */
+static struct cairn_bytes keep_body(struct replay *replay, struct cairn_bytes body)
+{
+    uint8_t *copy;
+
+    if (replay->bodies.size + body.size > QUEUE_BYTES)
+        apply_queued(replay);
+    if (!replay->count)
+        replay->bodies.size = 0;
+    if (body.size > QUEUE_BYTES)
+        return body;
+    cairn_buf_reserve(&replay->bodies, QUEUE_BYTES - replay->bodies.size); /* once: what is queued points into it */
+    copy = replay->bodies.data + replay->bodies.size;
+    cairn_buf_add(&replay->bodies, body.data, body.size);
+    return cairn_bytes(copy, body.size);
+}
+
+static enum cairn_code replay_writes(struct replay *replay, struct cairn_shard *shard, struct cairn_reader *r,
+                                     uint64_t count, struct cairn_err *err)
 {
     struct cairn_engine *engine = shard->engine;
 
     for (uint64_t i = 0; i < count; i++) {
-        struct cairn_write write;
-        enum cairn_code code = commit_read_write(r, &write, err);
+        struct queued *queued;
+        enum cairn_code code;
+
+        if (replay->count == QUEUE)
+            apply_queued(replay);
+        queued = &replay->queue[replay->count];
+        code = commit_read_write(r, &queued->write, err);
         if (code != CAIRN_OK)
             return code;
-        if (write.deleted)
-            engine->ops->remove(engine, write.key, cairn_hash(write.key));
-        else
-            engine->ops->put(engine, write.key, cairn_hash(write.key), write.value);
+        queued->engine = engine;
+        queued->write.hash = cairn_hash(queued->write.key);
+        engine->ops->prefetch(engine, queued->write.hash, 0);
+        replay->count++;
     }
     if (cairn_reader_left(r))
         return cairn_fail(err, CAIRN_ECORRUPT, "bytes behind the last write of a commit");
@@ -135,7 +185,8 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
 {
     struct replay *replay = context;
     struct cairn_store *store = replay->store;
-    struct cairn_reader r = cairn_reader(body);
+    struct cairn_bytes kept = keep_body(replay, body);
+    struct cairn_reader r = cairn_reader(kept);
     struct cairn_shard *shard;
     struct commit_head head;
     enum cairn_code code;
@@ -154,9 +205,11 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
     shard = &store->shards[head.shard];
     if (position < store->manifest.shards[head.shard].position)
         return CAIRN_OK; /* the checkpoint has it */
-    code = replay_writes(shard, &r, head.writes, err);
+    code = replay_writes(replay, shard, &r, head.writes, err);
     if (code != CAIRN_OK)
         return cairn_while(err, "replaying the log record at position %" PRIu64, position);
+    if (kept.data == body.data)
+        apply_queued(replay);
     if (shard->dirty_from == CLEAN)
         shard->dirty_from = position;
     shard->applied_end = end;
@@ -212,6 +265,8 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
                           LOG_DIR, replay.end, last);
     store->wall_ms = store->manifest.wall_ms;
     code = store->log->ops->read(store->log, replay.from, replay_record, &replay, err);
+    apply_queued(&replay);
+    cairn_buf_done(&replay.bodies);
     if (code != CAIRN_OK)
         return code;
     if (replay.end > replay.from)
