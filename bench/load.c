@@ -8,6 +8,7 @@
  *     profile     profile() of users drawn
  *
  *     --users N (200)  --connections N (1)  --pipeline N (1)  --followers N (10)  --zipf S (0: uniform)  --seed N (1)
+ *     --first N (0)    number of the first user  --id-bytes N (12)
  *     --text-bytes N (64)  --seconds S, --count N (whichever comes first)  --warm-up S (0)  --edge N (0)
  *     --pause-us N     between a reply and the next request; one connection only
  *     --names FORMAT   what a method is called: User.%s (Redis: User_%s)
@@ -35,7 +36,7 @@
 #include "base/random.h"
 #include "histogram.h"
 
-enum { ID_BYTES = 12, TIMELINE_ENTRIES = 10, REPLY_BYTES_MAX = 64 << 20, LONGEST_WAIT_MS = 30000 };
+enum { ID_BYTES_MAX = 64, TIMELINE_ENTRIES = 10, REPLY_BYTES_MAX = 64 << 20, LONGEST_WAIT_MS = 30000 };
 
 enum workload { CREATE, GRAPH, FOLLOW, POST, TIMELINE, PROFILE, WORKLOADS };
 
@@ -49,7 +50,7 @@ static const struct {
 };
 
 static struct {
-    unsigned port, users, connections, pipeline, followers, text_bytes, pause_us;
+    unsigned port, users, connections, pipeline, followers, text_bytes, pause_us, first, id_bytes;
     double zipf, seconds, warm_up;
     uint64_t seed, count, edge;
     const char *names, *http;
@@ -60,6 +61,7 @@ static struct {
              .pipeline = 1,
              .followers = 10,
              .text_bytes = 64,
+             .id_bytes = 12,
              .seed = 1,
              .names = "User.%s",
              .workload = WORKLOADS};
@@ -169,7 +171,7 @@ static void add_resp(struct cairn_buf *to, const char *word)
 static void add_request(struct cairn_buf *to)
 {
     const char *method = workloads[options.workload].method, *argument = NULL;
-    char id[16], whom[16], number[16], name[128];
+    char id[ID_BYTES_MAX + 1], whom[ID_BYTES_MAX + 1], number[16], name[128];
     unsigned user = 0, other = 0;
 
     if (workloads[options.workload].whom)
@@ -177,8 +179,8 @@ static void add_request(struct cairn_buf *to)
     else
         user = options.workload == CREATE ? (unsigned)(sent % options.users) : draw_user();
     sent++;
-    snprintf(id, sizeof id, "%0*u", ID_BYTES, user);
-    snprintf(whom, sizeof whom, "%0*u", ID_BYTES, other);
+    snprintf(id, sizeof id, "%0*u", (int)options.id_bytes, options.first + user);
+    snprintf(whom, sizeof whom, "%0*u", (int)options.id_bytes, options.first + other);
     snprintf(number, sizeof number, "%d", TIMELINE_ENTRIES);
     if (workloads[options.workload].whom)
         argument = whom;
@@ -449,7 +451,8 @@ static const struct option known[] = {
     {"count", required_argument, NULL, 'n'},      {"warm-up", required_argument, NULL, 'W'},
     {"edge", required_argument, NULL, 'e'},       {"pause-us", required_argument, NULL, 'i'},
     {"names", required_argument, NULL, 'N'},      {"http", required_argument, NULL, 'h'},
-    {"body", required_argument, NULL, 'b'},       {0},
+    {"body", required_argument, NULL, 'b'},       {"first", required_argument, NULL, 'F'},
+    {"id-bytes", required_argument, NULL, 'I'},   {0},
 };
 
 static void read_options(int argc, char **argv)
@@ -506,6 +509,12 @@ static void read_options(int argc, char **argv)
         case 'h':
             options.http = optarg;
             break;
+        case 'F':
+            options.first = (unsigned)atoi(optarg);
+            break;
+        case 'I':
+            options.id_bytes = (unsigned)atoi(optarg);
+            break;
         case 'b':
             options.body_array = strcmp(optarg, "array") == 0;
             break;
@@ -518,6 +527,8 @@ static void read_options(int argc, char **argv)
         die("--port and --workload (create, graph, follow, post, timeline, profile) are needed, and at least 2 users");
     if (planned() == UINT64_MAX && options.seconds <= 0 && !options.count)
         die("--seconds or --count is needed");
+    if (options.id_bytes > ID_BYTES_MAX || options.text_bytes > 1 << 20)
+        die("an id has at most %d bytes, a text 1 MiB", ID_BYTES_MAX);
     if (options.pause_us && options.connections != 1)
         die("--pause-us is for one connection");
 }
