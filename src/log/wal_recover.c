@@ -310,7 +310,7 @@ static enum cairn_code copy_tail(struct recovery *recovery, struct wal_segment *
                                  const struct wal_head *head, uint64_t *ret_bytes, struct cairn_err *err)
 {
     struct wal *wal = recovery->wal;
-    struct wal_segment *segment = newest;
+    struct wal_segment *segment = newest, *at = newest;
     struct cursor cursor = {0};
     struct wal_record record;
     struct cairn_buf out = {0};
@@ -328,10 +328,9 @@ static enum cairn_code copy_tail(struct recovery *recovery, struct wal_segment *
         code = cursor_look(&cursor, &record, err);
         if (code != CAIRN_OK || !cursor.segment)
             break;
-        if (record.kind != WAL_DATA) {
-            code = rot(wal, cursor.segment, cursor.position, "no record begins where the log was durable to", err);
+        if (record.kind != WAL_DATA)
             break;
-        }
+        at = cursor.segment;
         to = cairn_buf_reserve(&out, record.bytes);
         if (file) {
             wal_record_begin(to, (uint32_t)record.body.size, head->first + done + out.size);
@@ -349,6 +348,8 @@ static enum cairn_code copy_tail(struct recovery *recovery, struct wal_segment *
             out.size = 0;
         }
     }
+    if (code == CAIRN_OK && recovery->proven < recovery->cut && cursor.position != recovery->cut)
+        code = rot(wal, at, at->head.first, "its records do not begin where the log was durable to", err);
     wal_reader_done(&cursor.reader);
     cairn_buf_done(&out);
     *ret_bytes = done;
