@@ -183,6 +183,7 @@ static enum cairn_code start_ticker(struct cairn_fn *fn, struct cairn_err *err)
     int error;
 
     pthread_mutex_init(&fn->lock, NULL);
+    pthread_mutex_init(&fn->quiet, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&fn->wake, &attributes);
@@ -237,6 +238,7 @@ struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn)
     }
     pthread_cond_destroy(&fn->wake);
     pthread_mutex_destroy(&fn->lock);
+    pthread_mutex_destroy(&fn->quiet);
     wasmtime_linker_delete(fn->plain);
     wasmtime_linker_delete(fn->fiber);
     wasm_engine_delete(fn->engine);

@@ -201,7 +201,9 @@ enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct 
         wasmtime_context_fuel_async_yield_interval(instance->context, fn->options.slice_ns);
     else if (fiber)
         wasmtime_context_epoch_deadline_async_yield_and_update(instance->context, 1);
+    fn_quiet_lock(fn);
     code = instantiate(instance, err);
+    fn_quiet_unlock(fn);
     if (code != CAIRN_OK) {
         fn_instance_destroy(instance);
         return code;
@@ -220,7 +222,9 @@ void fn_instance_destroy(struct fn_instance *instance)
         return;
     if (instance->writable_end != SIZE_MAX)
         set_window(instance, false); /* the pool clears the slot */
+    fn_quiet_lock(instance->module->fn);
     wasmtime_store_delete(instance->store);
+    fn_quiet_unlock(instance->module->fn);
     free(instance->funcs);
     free(instance->globals);
     free(instance);

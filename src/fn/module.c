@@ -90,7 +90,9 @@ static enum cairn_code make_code(struct fn_module *m, struct cairn_bytes binary,
     m->code = fn_cache_load(m->fn, m->module.hash);
     if (m->code)
         return CAIRN_OK;
+    fn_quiet_lock(m->fn);
     error = wasmtime_module_new(m->fn->engine, binary.data, binary.size, &m->code);
+    fn_quiet_unlock(m->fn);
     if (error) {
         m->code = NULL;
         return fn_fail_error(err, CAIRN_EMODULE, "the module does not compile", error);
@@ -114,12 +116,14 @@ static void module_free(struct fn_module *m)
 {
     struct cairn_types types = {m->module.name, m->module.types, m->module.type_count};
 
+    fn_quiet_lock(m->fn);
     if (m->plain)
         wasmtime_instance_pre_delete(m->plain);
     if (m->fiber)
         wasmtime_instance_pre_delete(m->fiber);
     if (m->code)
         wasmtime_module_delete(m->code);
+    fn_quiet_unlock(m->fn);
     cairn_types_done(&types);
     for (uint32_t i = 0; i < m->method_count; i++)
         free(m->methods[i].export);

@@ -297,7 +297,14 @@ static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter 
     run->slices++;
     for (;;) {
         uint64_t start = deterministic ? 0 : fn_clock_ns(worker);
-        bool done = wasmtime_call_future_poll(run->future);
+        bool fresh = !run->instance->has_stack, done;
+
+        if (fresh)
+            fn_quiet_lock(worker->fn);
+        done = wasmtime_call_future_poll(run->future);
+        if (fresh)
+            fn_quiet_unlock(worker->fn);
+        run->instance->has_stack = true;
 
         if (!deterministic) {
             uint64_t took = fn_clock_ns(worker) - start;

@@ -105,6 +105,7 @@ void fn_host_done(struct fn_host *h)
     cairn_buf_done(&h->fail_code);
     cairn_buf_done(&h->fail_message);
     cairn_buf_done(&h->log);
+    cairn_buf_done(&h->shown);
 }
 
 void fn_host_args(struct fn_host *h, ...)
@@ -167,7 +168,6 @@ static void show(struct cairn_reader *r, struct cairn_buf *to)
 
 const char *fn_host_result(struct fn_host *h)
 {
-    static char text[65536];
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&h->result));
     struct cairn_buf to = {0};
 
@@ -176,9 +176,10 @@ const char *fn_host_result(struct fn_host *h)
     show(&r, &to);
     if (r.bad || cairn_reader_left(&r))
         cairn_buf_str(&to, " (malformed)");
-    snprintf(text, sizeof text, "%.*s", (int)to.size, (const char *)to.data);
-    cairn_buf_done(&to);
-    return text;
+    cairn_buf_u8(&to, 0);
+    cairn_buf_done(&h->shown);
+    h->shown = to;
+    return (const char *)to.data;
 }
 
 /* --- the host calls --- */

@@ -30,7 +30,7 @@ struct fn_host {
      * removed by a run that starts over). */
     struct fn_host_string kept_values[FN_HOST_FIELDS];
     size_t kept_list, kept_map;
-    struct cairn_buf args, result, fail_code, fail_message, log;
+    struct cairn_buf args, result, fail_code, fail_message, log, shown;
     bool deleted, no_caller;
     struct fn_host_call calls[FN_HOST_CALLS];
     uint32_t call_count;

@@ -162,7 +162,7 @@ static void slices(void **state)
     }
     assert_int_equal(lab->state, CAIRN_RUN_FAILED);
     assert_int_equal(lab->err.code, CAIRN_ECPU);
-    assert_true(resumes >= 1 && resumes <= 60); /* time that others had counts */
+    assert_true(resumes >= 1 && resumes <= 60);       /* time that others had counts */
     assert_int_equal(lab->meter.slices, resumes + 2); /* the plain one, and the first as a fiber */
     assert_true(lab->meter.cpu_ns > 30000000);
     assert_int_equal(h->restarts, 1);
