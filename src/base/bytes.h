@@ -112,7 +112,8 @@ struct cairn_reader {
 
 static inline struct cairn_reader cairn_reader(struct cairn_bytes bytes)
 {
-    return (struct cairn_reader){bytes.data, bytes.data + bytes.size, false};
+    /* Nothing may be added to NULL, not even 0. */
+    return (struct cairn_reader){bytes.data, bytes.size ? bytes.data + bytes.size : bytes.data, false};
 }
 
 static inline size_t cairn_reader_left(const struct cairn_reader *r)

@@ -340,6 +340,14 @@ struct cairn_listener *cairn_listener_close(struct cairn_listener *listener)
     return NULL;
 }
 
+void cairn_turn_away(int fd, struct cairn_bytes last_words)
+{
+    ssize_t n = send(fd, last_words.data, last_words.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    (void)n; /* best effort */
+    close(fd);
+}
+
 /* --- sockets --- */
 
 static void on_socket_event(uv_poll_t *poll, int status, int events);

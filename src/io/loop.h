@@ -74,6 +74,9 @@ enum cairn_code cairn_listener_open(struct cairn_loop *loop, int fd, void (*on_a
                                     void *context, struct cairn_listener **ret_listener, struct cairn_err *err);
 struct cairn_listener *cairn_listener_close(struct cairn_listener *listener); /* returns NULL; accepts NULL */
 
+/* For a connection that is not wanted: sends what goes at once, and closes. */
+void cairn_turn_away(int fd, struct cairn_bytes last_words);
+
 /* --- sockets --- */
 
 struct cairn_socket;

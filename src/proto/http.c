@@ -466,8 +466,11 @@ bool cairn_http_query_next(struct cairn_bytes *query, struct cairn_bytes *ret_na
 
 bool cairn_http_decode(struct cairn_buf *to, struct cairn_bytes encoded, bool plus)
 {
-    size_t size = decode(cairn_buf_reserve(to, encoded.size), encoded, plus);
+    size_t size;
 
+    if (!encoded.size)
+        return true;
+    size = decode(cairn_buf_reserve(to, encoded.size), encoded, plus);
     if (size == SIZE_MAX)
         return false;
     to->size += size;

@@ -48,7 +48,7 @@ static size_t utf8_sequence(const uint8_t *at, const uint8_t *end)
 
 bool cairn_utf8_valid(struct cairn_bytes bytes)
 {
-    const uint8_t *at = bytes.data, *end = at + bytes.size;
+    const uint8_t *at = bytes.data, *end = bytes.size ? at + bytes.size : at;
 
     while (at < end) {
         size_t n;
@@ -367,7 +367,7 @@ enum cairn_code cairn_json_args(struct cairn_bytes text, uint32_t args_max, stru
                                 struct cairn_err *err)
 {
     struct cairn_err ours;
-    struct scanner s = {text.data, text.data, text.data + text.size, err ? err : &ours};
+    struct scanner s = {text.data, text.data, text.size ? text.data + text.size : text.data, err ? err : &ours};
     size_t from = packed->size;
 
     if (text.size > UINT32_MAX)
@@ -385,8 +385,11 @@ void cairn_base64_add(struct cairn_buf *to, struct cairn_bytes bytes, bool url)
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const char *digit = url ? safe : plain;
-    uint8_t *at = cairn_buf_reserve(to, (bytes.size + 2) / 3 * 4), *start = at;
+    uint8_t *at, *start;
 
+    if (!bytes.size)
+        return;
+    at = start = cairn_buf_reserve(to, (bytes.size + 2) / 3 * 4);
     for (size_t i = 0; i < bytes.size; i += 3) {
         size_t left = bytes.size - i;
         uint32_t bits = (uint32_t)bytes.data[i] << 16;
@@ -446,7 +449,11 @@ bad:
 static void add_escaped(struct cairn_buf *to, const uint8_t *at, size_t size)
 {
     static const char hex[] = "0123456789abcdef";
-    const uint8_t *end = at + size, *run = at;
+    const uint8_t *end = at, *run = at;
+
+    if (!size)
+        return; /* there may be no place */
+    end += size;
 
     for (; at < end; at++) {
         uint8_t escape[6] = {'\\', 'u', '0', '0', (uint8_t)hex[*at >> 4], (uint8_t)hex[*at & 15]};
@@ -480,7 +487,7 @@ static void add_escaped(struct cairn_buf *to, const uint8_t *at, size_t size)
 
 void cairn_json_text(struct cairn_buf *to, struct cairn_bytes text)
 {
-    const uint8_t *at = text.data, *end = at + text.size;
+    const uint8_t *at = text.data, *end = text.size ? at + text.size : at;
 
     cairn_buf_u8(to, '"');
     while (at < end) {

@@ -1,7 +1,6 @@
 /* One worker's thread: its loop, listeners and connections. */
 #include <assert.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "server/server_internal.h"
 
@@ -100,14 +99,17 @@ static const struct cairn_socket_ops socket_ops = {
 static void refuse(struct cairn_seat *seat, int fd, enum cairn_front_protocol protocol)
 {
     static const char resp[] = "-ERR max number of clients reached\r\n";
-    static const char http[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
-                               "Content-Type: application/problem+json\r\nContent-Length: 72\r\n\r\n"
-                               "{\"status\":503,\"code\":\"overloaded\",\"detail\":\"too many connections are open\"}";
-    const char *text = protocol == CAIRN_FRONT_RESP ? resp : http;
-    ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    static const char body[] =
+        "{\"status\":503,\"code\":\"overloaded\",\"detail\":\"too many connections are open\"}\n";
+    struct cairn_http_response response = {.status = 503, .type = "application/problem+json"};
+    struct cairn_buf text = {0};
 
-    (void)n; /* it is told if that costs nothing */
-    close(fd);
+    if (protocol == CAIRN_FRONT_RESP)
+        cairn_buf_str(&text, resp);
+    else
+        cairn_http_write(&text, &response, cairn_str(body));
+    cairn_turn_away(fd, cairn_buf_bytes(&text));
+    cairn_buf_done(&text);
     atomic_fetch_add_explicit(&seat->front.stats.refused, 1, memory_order_relaxed);
 }
 

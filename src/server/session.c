@@ -379,6 +379,8 @@ void cairn_session_input_ended(struct cairn_session *session)
 
 struct cairn_bytes cairn_session_output(const struct cairn_session *session)
 {
+    if (session->out_sent == session->out.size)
+        return cairn_bytes(NULL, 0);
     return cairn_bytes(session->out.data + session->out_sent, session->out.size - session->out_sent);
 }
 

@@ -15,7 +15,7 @@ struct cairn_worker {
     struct standin *standin;
     struct cairn_request *first, **last; /* submitted */
     struct cairn_request *late, *never;  /* waiting; started_ns counts the runs that are left */
-    bool release;
+    atomic_bool release;                 /* any thread sets it */
     struct cairn_buf value;
 };
 
@@ -242,7 +242,7 @@ static void run_show(struct standin *standin, struct cairn_request *request, str
 
 static bool starts(struct cairn_bytes bytes, struct cairn_bytes with)
 {
-    return bytes.size >= with.size && memcmp(bytes.data, with.data, with.size) == 0;
+    return with.size == 0 || (bytes.size >= with.size && memcmp(bytes.data, with.data, with.size) == 0);
 }
 
 /* In order of creation; the cursor is the index to go on from. */
@@ -403,11 +403,11 @@ static bool run(struct cairn_worker *worker, uint64_t budget_ns)
             at = &request->next;
         }
     }
-    while (worker->release && (request = worker->never)) {
-        worker->never = request->next;
-        answer(worker, request);
-    }
-    worker->release = false;
+    if (atomic_exchange(&worker->release, false))
+        while ((request = worker->never)) {
+            worker->never = request->next;
+            answer(worker, request);
+        }
     while ((request = worker->first)) {
         worker->first = request->next;
         if (!worker->first)
@@ -459,8 +459,10 @@ static void metrics(void *context, struct cairn_buf *to)
 {
     struct standin *standin = context;
 
+    pthread_mutex_lock(&standin->lock);
     cairn_buf_printf(to, "# HELP standin_objects Objects.\n# TYPE standin_objects gauge\nstandin_objects %zu\n",
                      standin->object_count);
+    pthread_mutex_unlock(&standin->lock);
 }
 
 static enum cairn_code ready(void *context, struct cairn_err *err)
@@ -527,7 +529,7 @@ const struct cairn_backend *standin_backend(struct standin *standin)
 
 void standin_release(struct standin *standin)
 {
-    standin->workers[0].release = true;
+    atomic_store(&standin->workers[0].release, true);
     if (standin->wake)
         standin->wake(standin->context, 0);
 }

@@ -19,7 +19,7 @@ struct standin;
 struct standin *standin_create(uint32_t workers, void (*wake)(void *context, uint32_t index), void *context);
 struct standin *standin_destroy(struct standin *standin);
 const struct cairn_backend *standin_backend(struct standin *standin);
-/* Worker 0's thread: requests of `never` are answered in the next run. */
+/* Any thread: worker 0's requests of `never` are answered in its next run. */
 void standin_release(struct standin *standin);
 /* Requests with a reply outstanding. */
 uint64_t standin_admitted(struct standin *standin);

@@ -1,0 +1,835 @@
+/* Would catch: replies that come out of the order of the commands, or not at all; a session that takes more commands
+ * or keeps more output than its bounds, or never goes on afterwards; commands and routes that answer otherwise than
+ * the reference says; memory touched after a session was closed with requests under way (under ASan). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "io/clock.h"
+#include "server/session.h"
+#include "server/standin.h"
+
+struct rig {
+    struct cairn_sim_clock clock;
+    struct standin *standin;
+    struct cairn_front_about about;
+    struct cairn_front front;
+    struct cairn_session *session; /* NULL: closed */
+    struct cairn_buf got;          /* what the client has received */
+    bool sends;                    /* false: the client takes nothing */
+};
+
+static void no_metrics(void *context, struct cairn_buf *to)
+{
+    (void)context;
+    cairn_buf_str(to, "numbers\n");
+}
+
+static void no_totals(void *context, struct cairn_front_stats *ret_sums)
+{
+    (void)context;
+    memset(ret_sums, 0, sizeof *ret_sums);
+}
+
+static struct rig *rig_create(struct cairn_session *(*open)(struct cairn_front *front, void *owner),
+                              const struct cairn_front_limits *limits)
+{
+    struct rig *rig = cairn_alloc_zeroed(1, sizeof *rig);
+
+    cairn_sim_clock_init(&rig->clock, 1);
+    rig->standin = standin_create(1, NULL, NULL);
+    rig->about = (struct cairn_front_about){
+        .http_port = 7070,
+        .resp_port = 6379,
+        .started_ms = rig->clock.clock.wall_ms(&rig->clock.clock),
+        .sync = "always",
+        .data = "data",
+        .connections_max = 10,
+        .loopback_only = true,
+        .metrics = no_metrics,
+        .totals = no_totals,
+    };
+    cairn_front_init(&rig->front, standin_backend(rig->standin), 0, &rig->clock.clock, limits, &rig->about);
+    rig->session = open(&rig->front, rig);
+    rig->sends = true;
+    return rig;
+}
+
+static void rig_destroy(struct rig *rig)
+{
+    if (rig->session)
+        cairn_session_close(rig->session);
+    /* Requests under way are answered, or never will be. */
+    cairn_front_done(&rig->front);
+    standin_destroy(rig->standin);
+    cairn_buf_done(&rig->got);
+    free(rig);
+}
+
+/* One turn of what the listeners do; false when nothing was to be done. */
+static bool turn(struct rig *rig)
+{
+    const struct cairn_backend *backend = standin_backend(rig->standin);
+    uint64_t submitted = rig->front.submitted;
+    bool more = backend->run(rig->front.worker, 1000000);
+    struct cairn_session *session;
+
+    while ((session = cairn_front_next(&rig->front))) {
+        struct cairn_bytes output = cairn_session_output(session);
+
+        assert_ptr_equal(session, rig->session);
+        assert_ptr_equal(cairn_session_owner(session), rig);
+        if (rig->sends && output.size) {
+            cairn_buf_add(&rig->got, output.data, output.size);
+            cairn_session_sent(session, output.size);
+        }
+        if (cairn_session_over(session)) {
+            cairn_session_close(session);
+            rig->session = NULL;
+            return false;
+        }
+    }
+    return more || rig->front.submitted != submitted;
+}
+
+static void settle(struct rig *rig)
+{
+    while (turn(rig))
+        ;
+}
+
+static void input(struct rig *rig, const char *text)
+{
+    if (rig->session)
+        cairn_session_input(rig->session, cairn_str(text));
+}
+
+/* Words of one line become one command. */
+static void command(struct rig *rig, const char *line)
+{
+    struct cairn_buf text = {0}, words = {0};
+    uint64_t count = 0;
+    char *copy = strdup(line), *at = copy, *word;
+
+    while ((word = strsep(&at, " "))) {
+        count++;
+        cairn_resp_text(&words, word);
+    }
+    cairn_resp_array(&text, count);
+    cairn_buf_add(&text, words.data, words.size);
+    cairn_session_input(rig->session, cairn_buf_bytes(&text));
+    cairn_buf_done(&text);
+    cairn_buf_done(&words);
+    free(copy);
+}
+
+static const char *received(struct rig *rig)
+{
+    cairn_buf_u8(&rig->got, 0);
+    rig->got.size = 0;
+    return (const char *)rig->got.data;
+}
+
+static void expect(struct rig *rig, const char *label, const char *want)
+{
+    const char *got = received(rig);
+
+    if (strcmp(got, want) != 0)
+        fail_msg("%s: got\n%s\nwant\n%s", label, got, want);
+}
+
+/* --- RESP --- */
+
+static const struct {
+    const char *line, *want;
+} commands[] = {
+    {"PING", "+PONG\r\n"},
+    {"ping hello", "$5\r\nhello\r\n"},
+    {"PING a b", "-ERR wrong number of arguments for 'ping' command\r\n"},
+    {"ECHO hello", "$5\r\nhello\r\n"},
+    {"ECHO", "-ERR wrong number of arguments for 'echo' command\r\n"},
+    {"SELECT 0", "+OK\r\n"},
+    {"SELECT 1", "-ERR DB index is out of range: there is only 0\r\n"},
+    {"AUTH secret", "-AUTH this node has no credentials: connect without user and password\r\n"},
+    {"HELLO 2 AUTH user secret", "-AUTH this node has no credentials: connect without user and password\r\n"},
+    {"HELLO 4", "-NOPROTO unsupported protocol version: 2 and 3 are spoken\r\n"},
+    {"HELLO 2 SETNAME", "-ERR Syntax error in HELLO option 'SETNAME'\r\n"},
+    {"CLIENT SETNAME me", "+OK\r\n"},
+    {"CLIENT GETNAME", "$2\r\nme\r\n"},
+    {"CLIENT SETINFO LIB-NAME redis-py", "+OK\r\n"},
+    {"CLIENT SETINFO LIB-VER 5.0", "+OK\r\n"},
+    {"CLIENT ID", ":1\r\n"},
+    {"CLIENT NO-EVICT ON", "+OK\r\n"},
+    {"CLIENT TRACKING ON", "-ERR CLIENT TRACKING is not supported by cairn\r\n"},
+    {"CLIENT KILL 1", "-ERR CLIENT KILL is not supported by cairn\r\n"},
+    {"COMMAND COUNT", ":14\r\n"},
+    {"COMMAND INFO ping nosuch",
+     "*2\r\n*10\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n*0\r\n$-1\r\n"},
+    {"COMMAND NOSUCH", "-ERR COMMAND NOSUCH is not supported by cairn\r\n"},
+    {"CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n"},
+    {"CONFIG GET append*", "*4\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n$11\r\nappendfsync\r\n$6\r\nalways\r\n"},
+    {"CONFIG GET nothing", "*0\r\n"},
+    {"CONFIG SET save x", "-ERR write CONFIG GET <pattern> ...: settings are flags of 'cairn serve'\r\n"},
+    {"GET x", "-ERR unknown command 'GET', with args beginning with: 'x' \r\n"},
+    {"RESET", "+RESET\r\n"},
+    {"CLIENT GETNAME", "$-1\r\n"},
+    {"FCALL Box.echo 1 b1 a b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"},
+    {"FCALL Box.echo 1 b1", "*0\r\n"},
+    {"fcall Box.set 1 b1 hello", "$-1\r\n"},
+    {"FCALL_RO Box.get 1 b1", "$5\r\nhello\r\n"},
+    {"FCALL_RO Box.set 1 b1 x", "-NOT_READ_ONLY the method changes its object\r\n"},
+    {"FCALL Box.get 1 b1", "$5\r\nhello\r\n"},
+    {"FCALL Box.key 2 b1 k1", "$2\r\nk1\r\n"},
+    {"FCALL Box.key 1 b1 k1", "$0\r\n\r\n"},
+    {"FCALL Box.list 1 b1", "*5\r\n$-1\r\n:-7\r\n$4\r\ntext\r\n*1\r\n$2\r\n\xff"},
+    {"FCALL Box.fail 1 b1 own_code message", "-OWN_CODE message\r\n"},
+    {"FCALL Nothing.get 1 b1", "-UNKNOWN_TYPE there is no type 'Nothing'\r\n"},
+    {"FCALL Box.bad 1 b1", "-CORRUPT the result is not a valid value\r\n"},
+    {"FCALL Box 1 b1", "-BAD_REQUEST the function's name must be TYPE.METHOD\r\n"},
+    {"FCALL Box.get", "-ERR wrong number of arguments for 'fcall' command\r\n"},
+    {"FCALL Box.get 0", "-BAD_REQUEST the number of keys must be 1 (ID) or 2 (ID and an idempotency key)\r\n"},
+    {"FCALL Box.get 3 a b c", "-BAD_REQUEST the number of keys must be 1 (ID) or 2 (ID and an idempotency key)\r\n"},
+    {"FCALL Box.get 1", "-BAD_REQUEST fewer words than the number of keys says\r\n"},
+    {"FCALL Box.get 2 b1", "-BAD_REQUEST fewer words than the number of keys says\r\n"},
+    {"FUNCTION LOAD REPLACE text", "-BAD_MODULE this is not a WebAssembly module\r\n"},
+    {"FUNCTION LOAD", "-ERR write FUNCTION LOAD [REPLACE] <.wasm>\r\n"},
+    {"FUNCTION DELETE boxes", "+OK\r\n"},
+    {"FUNCTION DELETE other", "-NOT_FOUND there is no such module\r\n"},
+    {"FUNCTION LIST LIBRARYNAME other", "*0\r\n"},
+    {"FUNCTION LIST LIBRARYNAME box*",
+     "*1\r\n*6\r\n$12\r\nlibrary_name\r\n$5\r\nboxes\r\n$6\r\nengine\r\n$4\r\nWASM\r\n$9\r\nfunctions\r\n*2\r\n"
+     "*6\r\n$4\r\nname\r\n$7\r\nBox.get\r\n$11\r\ndescription\r\n$-1\r\n$5\r\nflags\r\n*1\r\n$9\r\nno-writes\r\n"
+     "*6\r\n$4\r\nname\r\n$7\r\nBox.set\r\n$11\r\ndescription\r\n$-1\r\n$5\r\nflags\r\n*0\r\n"},
+    {"FUNCTION FLUSH", "-ERR FUNCTION FLUSH is not supported by cairn\r\n"},
+    {"HELLO 3",
+     "%7\r\n$6\r\nserver\r\n$5\r\ncairn\r\n$7\r\nversion\r\n$5\r\n0.1.0\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:1\r\n"
+     "$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n"},
+    {"FCALL Box.nil 1 b1", "_\r\n"},
+    {"CONFIG GET save", "%1\r\n$4\r\nsave\r\n$0\r\n\r\n"},
+};
+
+static void test_commands(void **state)
+{
+    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        command(rig, commands[i].line);
+        settle(rig);
+        expect(rig, commands[i].line, commands[i].want);
+    }
+    command(rig, "QUIT");
+    command(rig, "PING");
+    settle(rig);
+    expect(rig, "QUIT", "+OK\r\n");
+    assert_null(rig->session);
+    rig_destroy(rig);
+}
+
+static void test_info_and_list(void **state)
+{
+    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+    const char *got;
+
+    (void)state;
+    command(rig, "INFO");
+    settle(rig);
+    got = received(rig);
+    assert_non_null(strstr(got, "redis_version:7"));
+    assert_non_null(strstr(got, "cairn_version:"));
+    assert_non_null(strstr(got, "\r\nloading:0\r\n"));
+    assert_non_null(strstr(got, "\r\nrole:master\r\n"));
+    assert_non_null(strstr(got, "\r\nlog_syncs:0\r\n"));
+    command(rig, "INFO clients");
+    settle(rig);
+    got = received(rig);
+    assert_null(strstr(got, "redis_version"));
+    assert_non_null(strstr(got, "connected_clients:"));
+    cairn_session_name_peer(rig->session, "1.2.3.4:5");
+    command(rig, "CLIENT LIST");
+    settle(rig);
+    got = received(rig);
+    assert_non_null(strstr(got, "id=1 addr=1.2.3.4:5 "));
+    rig_destroy(rig);
+}
+
+/* Later commands may be done first; replies keep the order. */
+static void test_replies_keep_the_order(void **state)
+{
+    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+
+    (void)state;
+    command(rig, "FCALL Box.late 1 b1 3 first");
+    command(rig, "FCALL Box.late 1 b1 1 second");
+    command(rig, "PING");
+    command(rig, "FCALL Box.echo 1 b1");
+    command(rig, "NOSUCH");
+    turn(rig);
+    turn(rig);
+    turn(rig);
+    expect(rig, "before the first", "");
+    settle(rig);
+    expect(
+        rig, "order",
+        "$5\r\nfirst\r\n$6\r\nsecond\r\n+PONG\r\n*0\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n");
+    rig_destroy(rig);
+}
+
+/* Everything at random: delays, portions, a client that now and then takes nothing; the replies are those of the
+ * commands, in their order, whatever the bounds. */
+static void test_random_pipelines(void **state)
+{
+    static const struct cairn_front_limits small = {.under_way = 5, .output_bytes = 100};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct rig *rig = rig_create(cairn_resp_session_open, seed % 2 ? &small : NULL);
+        struct cairn_buf text = {0}, want = {0};
+        struct cairn_random random;
+        size_t at = 0;
+
+        cairn_random_init(&random, seed);
+        for (int i = 0; i < 40; i++) {
+            char number[24];
+
+            snprintf(number, sizeof number, "%d-%d", (int)seed, i);
+            switch (cairn_random_below(&random, 4)) {
+            case 0:
+                cairn_resp_array(&text, 2);
+                cairn_resp_text(&text, "ECHO");
+                cairn_resp_text(&text, number);
+                cairn_resp_text(&want, number);
+                break;
+            case 1:
+                cairn_buf_str(&text, "PING\r\n");
+                cairn_buf_str(&want, "+PONG\r\n");
+                break;
+            default:
+                cairn_buf_printf(&text, "FCALL Box.late 1 b1 %d %s\r\n", (int)cairn_random_below(&random, 4), number);
+                cairn_resp_text(&want, number);
+            }
+        }
+        while (at < text.size || rig->got.size < want.size) {
+            size_t size = 1 + cairn_random_below(&random, 60);
+
+            if (at < text.size && cairn_session_reads(rig->session)) {
+                if (size > text.size - at)
+                    size = text.size - at;
+                cairn_session_input(rig->session, cairn_bytes(text.data + at, size));
+                at += size;
+            }
+            rig->sends = cairn_random_below(&random, 3) > 0;
+            turn(rig);
+            if (rig->sends && rig->session) { /* as when the socket has room again */
+                struct cairn_bytes output = cairn_session_output(rig->session);
+
+                cairn_buf_add(&rig->got, output.data, output.size);
+                cairn_session_sent(rig->session, output.size);
+            }
+        }
+        assert_int_equal(rig->got.size, want.size);
+        assert_memory_equal(rig->got.data, want.data, want.size);
+        cairn_buf_done(&text);
+        cairn_buf_done(&want);
+        rig_destroy(rig);
+    }
+}
+
+static void test_bounds_under_way(void **state)
+{
+    static const struct cairn_front_limits limits = {.under_way = 10};
+    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+    struct cairn_buf text = {0};
+
+    (void)state;
+    for (int i = 0; i < 25; i++)
+        cairn_buf_str(&text, "FCALL Box.never 1 b1\r\n");
+    cairn_session_input(rig->session, cairn_buf_bytes(&text));
+    assert_int_equal(standin_admitted(rig->standin), 10);
+    assert_false(cairn_session_reads(rig->session));
+    settle(rig);
+    assert_int_equal(standin_admitted(rig->standin), 10);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(standin_admitted(rig->standin), round < 2 ? 10 : 5);
+        standin_release(rig->standin);
+        settle(rig);
+    }
+    assert_int_equal(standin_admitted(rig->standin), 0);
+    assert_true(cairn_session_reads(rig->session));
+    assert_int_equal(rig->got.size, 25 * strlen("$8\r\nreleased\r\n"));
+    cairn_buf_done(&text);
+    rig_destroy(rig);
+}
+
+static void test_bounds_output(void **state)
+{
+    static const struct cairn_front_limits limits = {.output_bytes = 10000};
+    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+
+    (void)state;
+    rig->sends = false;
+    for (int i = 0; i < 100 && cairn_session_reads(rig->session); i++) {
+        command(rig, "FCALL Box.big 1 b1 1000");
+        settle(rig);
+    }
+    assert_false(cairn_session_reads(rig->session));
+    assert_in_range(cairn_session_output(rig->session).size, 10000, 12000);
+    command(rig, "PING"); /* what came in before it was full waits */
+    settle(rig);
+    assert_in_range(cairn_session_output(rig->session).size, 10000, 12000);
+    cairn_session_sent(rig->session, cairn_session_output(rig->session).size);
+    rig->sends = true;
+    settle(rig);
+    expect(rig, "what had waited", "+PONG\r\n");
+    assert_true(cairn_session_reads(rig->session));
+    rig_destroy(rig);
+}
+
+/* A client that asks for much at once does not get all of it made at once. */
+static void test_large_replies_narrow_the_window(void **state)
+{
+    static const struct cairn_front_limits limits = {.output_bytes = 64 << 20};
+    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+    struct cairn_buf text = {0};
+
+    (void)state;
+    for (int i = 0; i < 200; i++)
+        cairn_buf_str(&text, "FCALL Box.big 1 b1 1000000\r\n");
+    rig->sends = false;
+    cairn_session_input(rig->session, cairn_buf_bytes(&text));
+    assert_int_equal(standin_admitted(rig->standin), 64); /* before anything is known */
+    turn(rig);
+    assert_in_range(standin_admitted(rig->standin), 1, 8);
+    cairn_buf_done(&text);
+    rig_destroy(rig);
+}
+
+/* When memory runs short the one who lets much wait is cut off, the others are not. */
+static void test_overflow(void **state)
+{
+    static const struct cairn_front_limits limits = {.output_bytes = 10000, .output_bytes_all = 60000};
+    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+    struct cairn_session *other = cairn_resp_session_open(&rig->front, NULL);
+
+    (void)state;
+    rig->sends = false;
+    command(rig, "FCALL Box.big 1 b1 9000");
+    command(rig, "FCALL Box.big 1 b1 60000");
+    cairn_session_input(other, cairn_str("PING\r\n"));
+    standin_backend(rig->standin)->run(rig->front.worker, 1);
+    assert_true(cairn_session_over(rig->session));
+    assert_int_equal(cairn_session_output(rig->session).size, 0);
+    assert_false(cairn_session_over(other));
+    assert_int_equal(cairn_session_output(other).size, 7);
+    assert_int_equal(rig->front.stats.overflowed, 1);
+    cairn_session_close(other);
+    rig_destroy(rig);
+}
+
+/* Half received commands draw on what all sessions share. */
+static void test_input_memory(void **state)
+{
+    static const struct cairn_front_limits limits = {.partial_bytes = 1000, .input_bytes = 5000};
+    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+    struct cairn_session *other = cairn_resp_session_open(&rig->front, NULL);
+    uint8_t bytes[1000];
+
+    (void)state;
+    memset(bytes, 'x', sizeof bytes);
+    cairn_session_input(other, cairn_str("*2\r\n$4\r\nECHO\r\n$500\r\n"));
+    cairn_session_input(other, cairn_bytes(bytes, 400));
+    input(rig, "*2\r\n$4\r\nECHO\r\n$30000000\r\n");
+    for (int i = 0; i < 5; i++)
+        cairn_session_input(rig->session, cairn_bytes(bytes, sizeof bytes));
+    settle(rig);
+    expect(rig, "refusal", "-OVERLOADED no memory for a command this large now, try again\r\n");
+    assert_null(rig->session);
+    assert_int_equal(cairn_session_partial_bytes(other), 420);
+    cairn_session_input(other, cairn_bytes(bytes, 100));
+    cairn_session_input(other, cairn_str("\r\n"));
+    assert_int_equal(cairn_session_output(other).size, 500 + 8);
+    cairn_session_close(other);
+    assert_int_equal(rig->front.input_bytes, 0);
+    rig_destroy(rig);
+}
+
+static void test_protocol_error(void **state)
+{
+    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+
+    (void)state;
+    command(rig, "FCALL Box.late 1 b1 2 x");
+    input(rig, "*1\r\n!3\r\nPING\r\n");
+    input(rig, "PING\r\n");
+    settle(rig);
+    expect(rig, "refusal", "$1\r\nx\r\n-ERR Protocol error: expected '$', got '!'\r\n");
+    assert_null(rig->session);
+    rig_destroy(rig);
+}
+
+static void test_http_at_the_resp_port(void **state)
+{
+    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+
+    (void)state;
+    input(rig, "POST / HTTP/1.1\r\nHost: localhost\r\n\r\nFCALL Box.set 1 b1 evil\r\n");
+    settle(rig);
+    expect(rig, "refusal", "-ERR this port speaks RESP, not HTTP\r\n");
+    assert_null(rig->session);
+    rig_destroy(rig);
+}
+
+static void test_end_of_input(void **state)
+{
+    static const struct cairn_front_limits limits = {.under_way = 2};
+    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+
+    (void)state;
+    input(rig,
+          "FCALL Box.late 1 b1 1 a\r\nFCALL Box.late 1 b1 2 b\r\nFCALL Box.late 1 b1 1 c\r\nPING\r\n*1\r\n$4\r\nPI");
+    cairn_session_input_ended(rig->session);
+    assert_false(cairn_session_reads(rig->session));
+    settle(rig);
+    expect(rig, "all replies", "$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n+PONG\r\n");
+    assert_null(rig->session);
+    rig_destroy(rig);
+}
+
+static void test_close_with_requests_under_way(void **state)
+{
+    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+
+    (void)state;
+    command(rig, "FCALL Box.never 1 b1");
+    command(rig, "PING");
+    command(rig, "FCALL Box.late 1 b1 2 x");
+    settle(rig);
+    cairn_session_close(rig->session);
+    rig->session = NULL;
+    standin_release(rig->standin);
+    settle(rig);
+    assert_int_equal(standin_admitted(rig->standin), 0);
+    assert_true(cairn_list_empty(&rig->front.sessions)); /* freed with its last reply */
+    rig_destroy(rig);
+}
+
+static void test_timeout(void **state)
+{
+    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+
+    (void)state;
+    assert_int_equal(cairn_session_partial_bytes(rig->session), 0);
+    input(rig, "*1\r\n$4\r\nPI");
+    assert_int_equal(cairn_session_partial_bytes(rig->session), 10);
+    cairn_session_timed_out(rig->session);
+    settle(rig);
+    expect(rig, "refusal", "-ERR Protocol error: the rest of the command did not come in time\r\n");
+    assert_null(rig->session);
+    rig_destroy(rig);
+}
+
+/* --- HTTP --- */
+
+#define H " HTTP/1.1\r\nHost: localhost:7070\r\n"
+
+/* The body, and before it the status; what else is in the head is looked at elsewhere. */
+static void expect_http(struct rig *rig, const char *label, const char *want)
+{
+    const char *got = received(rig), *body = strstr(got, "\r\n\r\n");
+    char text[2048];
+
+    if (!body || strncmp(got, "HTTP/1.1 ", 9) != 0)
+        fail_msg("%s: no response: %s", label, got);
+    snprintf(text, sizeof text, "%.3s %s", got + 9, body + 4);
+    if (strcmp(text, want) != 0)
+        fail_msg("%s: got\n%s\nwant\n%s", label, text, want);
+}
+
+#define PROBLEM(title, status, code, detail, effects, retry)                                   \
+    "{\"type\":\"about:blank\",\"title\":\"" title "\",\"status\":" status ",\"code\":\"" code \
+    "\",\"detail\":\"" detail "\",\"effects\":\"" effects "\",\"retry\":\"" retry "\"}\n"
+
+static const struct {
+    const char *request, *want;
+} exchanges[] = {
+    {"GET /" H "\r\n",
+     "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/types\",\"/v1/modules\",\"/v1/logs\",\"/healthz\",\"/readyz\","
+     "\"/metrics\"]}\n"},
+    {"GET /healthz" H "\r\n", "200 {\"healthy\":true}\n"},
+    {"GET /readyz" H "\r\n", "200 {\"ready\":true}\n"},
+    {"GET /metrics" H "\r\n", "200 numbers\n"},
+    {"POST /v1/objects/Box/b1/echo" H "Content-Length: 9\r\n\r\n[\"a\", 1 ]", "200 [\"a\",\"1\"]\n"},
+    {"POST /v1/objects/Box/b1/echo" H "\r\n", "200 []\n"},
+    {"POST /v1/objects/Box/b1/echo?arg=x" H "\r\n", "200 [\"x\"]\n"},
+    {"POST /v1/objects/Box/b1/echo" H "Content-Type: text/plain\r\nContent-Length: 3\r\n\r\n[1]", "200 [\"[1]\"]\n"},
+    {"POST /v1/objects/Box/b1/echo" H "Content-Type: application/octet-stream\r\nContent-Length: 2\r\n\r\n\xff\xfe",
+     "200 [{\"base64\":\"//4=\"}]\n"},
+    {"POST /v1/objects/Box/b1/echo" H
+     "Content-Type: application/vnd.cairn.value\r\nContent-Length: 5\r\n\r\n\x03\x01\x02\x01y",
+     "200 [\"y\"]\n"},
+    {"POST /v1/objects/Box/b1/echo" H
+     "Content-Type: application/vnd.cairn.value\r\nContent-Length: 5\r\n\r\n\x03\x02\x02\x01y",
+     "400 " PROBLEM("Bad Request", "400", "bad_request", "the body is not an encoded list of byte strings", "none",
+                    "no")},
+    {"POST /v1/objects/Box/b1/echo" H "Content-Type: text/xml\r\nContent-Length: 1\r\n\r\nx",
+     "415 " PROBLEM("Unsupported Media Type", "415", "bad_request",
+                    "send arguments as a JSON array (application/json), or one raw argument (text/plain or "
+                    "application/octet-stream)",
+                    "none", "no")},
+    {"POST /v1/objects/Box/b1/echo" H "Content-Length: 2\r\n\r\n[1",
+     "400 " PROBLEM("Bad Request", "400", "bad_request",
+                    "the body is not a JSON array of arguments: ']' is missing at byte 2", "none", "no")},
+    {"POST /v1/objects/Box/b%2F1/set" H "Content-Length: 5\r\n\r\n[\"v\"]", "200 null\n"},
+    {"GET /v1/objects/Box/b%2F1/get" H "\r\n", "200 \"v\"\n"},
+    {"GET /v1/objects/Box/b%2F1/get" H "Accept: application/octet-stream\r\n\r\n", "200 v"},
+    {"GET /v1/objects/Box/b%2F1/get" H "Accept: application/vnd.cairn.value\r\n\r\n", "200 \x02\x01v"},
+    {"GET /v1/objects/Box/none/get" H "Accept: application/octet-stream\r\n\r\n", "200 null\n"},
+    {"HEAD /v1/objects/Box/b%2F1/get" H "\r\n", "200 "},
+    {"GET /v1/objects/Box/b1/echo?arg=a+b&arg=&arg=%C3%A9" H "\r\n", "200 [\"a b\",\"\",\"\xc3\xa9\"]\n"},
+    {"GET /v1/objects/Box/b1/echo?arg=%zz" H "\r\n",
+     "400 " PROBLEM("Bad Request", "400", "bad_request", "the query has a broken percent-encoding", "none", "no")},
+    {"GET /v1/objects/Box/b1/echo?ark=1" H "\r\n",
+     "400 " PROBLEM("Bad Request", "400", "bad_request",
+                    "there is no parameter 'ark': arguments are given as arg=", "none", "no")},
+    {"GET /v1/objects/Box/b1/set" H "\r\n",
+     "405 " PROBLEM("Method Not Allowed", "405", "not_read_only", "the method changes its object", "earlier", "no")},
+    {"POST /v1/objects/Box/b1/list" H "\r\n",
+     "200 [null,-7,\"text\",[{\"base64\":\"/wA=\"}],{\"error\":{\"code\":\"partial\",\"message\":\"2 of 3\"}}]\n"},
+    {"POST /v1/objects/Box/b1/key" H "Idempotency-Key: \"k1\"\r\n\r\n", "200 \"k1\"\n"},
+    {"POST /v1/objects/Box/b1/key" H "Idempotency-Key:\r\n\r\n",
+     "400 " PROBLEM("Bad Request", "400", "bad_request", "an Idempotency-Key has 1 to 256 bytes", "none", "no")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 13\r\n\r\n[\"mine\",\"no\"]",
+     "422 " PROBLEM("Unprocessable Content", "422", "mine", "no", "earlier", "no")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 23\r\n\r\n[\"overloaded\",\"gently\"]",
+     "429 " PROBLEM("Too Many Requests", "429", "overloaded", "gently", "none", "yes")},
+    {"POST /v1/objects/Box/b1/fail" H
+     "Accept: application/vnd.cairn.value\r\nContent-Length: 13\r\n\r\n[\"mine\",\"no\"]",
+     "422 \x04\x04mine\x02no"},
+    {"POST /v1/objects/Box/b1/bad" H "\r\n",
+     "500 " PROBLEM("Internal Server Error", "500", "corrupt", "the result is not a valid value", "earlier", "no")},
+    {"GET /v1/objects/Nothing/b1/get" H "\r\n",
+     "404 " PROBLEM("Not Found", "404", "unknown_type", "there is no type 'Nothing'", "none", "no")},
+    {"GET /v1/objects/Box" H "\r\n", "200 {\"ids\":[\"b/1\"],\"cursor\":null}\n"},
+    {"GET /v1/objects/Box?prefix=c" H "\r\n", "200 {\"ids\":[],\"cursor\":null}\n"},
+    {"GET /v1/objects/Box?limit=0" H "\r\n",
+     "400 " PROBLEM("Bad Request", "400", "bad_request", "limit must be a number from 1 to 10000", "none", "no")},
+    {"GET /v1/objects/Box?limit=x" H "\r\n",
+     "400 " PROBLEM("Bad Request", "400", "bad_request", "limit must be a number from 1 to 10000", "none", "no")},
+    {"GET /v1/objects/Box?cursor=!" H "\r\n",
+     "400 " PROBLEM("Bad Request", "400", "bad_request", "the parameter 'cursor' is unknown or broken", "none", "no")},
+    {"GET /v1/objects/Box/b%2F1" H "\r\n",
+     "200 {\"type\":\"Box\",\"id\":\"b/1\",\"fields\":[{\"name\":\"content\",\"kind\":\"value\",\"count\":1,"
+     "\"content\":\"v\"},{\"name\":\"posts\",\"kind\":\"list\",\"count\":7,\"content\":[{\"value\":[\"alice\",42]}]},"
+     "{\"name\":\"friends\",\"kind\":\"map\",\"count\":1,\"content\":[{\"key\":\"bob\",\"value\":{\"base64\":\"/gE=\"}}"
+     "]}]}\n"},
+    {"GET /v1/objects/Box/none" H "\r\n",
+     "404 " PROBLEM("Not Found", "404", "not_found", "there is no such object", "none", "no")},
+    {"DELETE /v1/objects/Box/b%2F1" H "\r\n", "200 {\"deleted\":true}\n"},
+    {"DELETE /v1/objects/Box/b%2F1" H "\r\n", "200 {\"deleted\":false}\n"},
+    {"PUT /v1/modules/boxes" H "Content-Length: 4\r\n\r\n", NULL},
+    {"PUT /v1/modules/boxes" H "Content-Length: 3\r\n\r\nabc",
+     "422 " PROBLEM("Unprocessable Content", "422", "bad_module", "this is not a WebAssembly module", "none", "no")},
+    {"GET /v1/modules" H "\r\n",
+     "200 [{\"name\":\"boxes\",\"version\":3,"
+     "\"hash\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"deployed_ms\":1700000000000,"
+     "\"bytes\":4096,\"earlier\":[{\"version\":2,"
+     "\"hash\":\"fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210\",\"deployed_ms\":1600000000000}]}]\n"},
+    {"DELETE /v1/modules/boxes" H "\r\n", "200 {\"deleted\":true}\n"},
+    {"DELETE /v1/modules/other" H "\r\n",
+     "404 " PROBLEM("Not Found", "404", "not_found", "there is no such module", "none", "no")},
+    {"GET /v1/types" H "\r\n",
+     "200 [{\"type\":\"Box\",\"module\":\"boxes\",\"version\":3,\"fields\":[{\"name\":\"content\",\"kind\":\"value\"}],"
+     "\"methods\":[{\"name\":\"get\",\"access\":\"public\",\"flags\":[\"read-only\",\"deterministic\"]},"
+     "{\"name\":\"set\",\"access\":\"public\",\"flags\":[]}]}]\n"},
+    {"GET /v1/logs?limit=5" H "\r\n",
+     "200 [{\"ms\":1700000000123,\"level\":\"warning\",\"type\":\"Box\",\"id\":\"b1\",\"method\":\"set\","
+     "\"line\":\"a line\"}]\n"},
+    {"PATCH /v1/modules" H "\r\n",
+     "405 " PROBLEM("Method Not Allowed", "405", "bad_request", "here only GET, HEAD, POST is possible", "none", "no")},
+    {"OPTIONS /v1/types" H "\r\n", "204 "},
+    {"GET /v1/nosuch" H "\r\n",
+     "404 " PROBLEM("Not Found", "404", "not_found", "there is nothing at /v1/nosuch", "none", "no")},
+    {"GET /v1/a/b/c/d/e/f/g/h/i" H "\r\n",
+     "404 " PROBLEM("Not Found", "404", "not_found", "there is nothing at /v1/a/b/c/d/e/f/g/h/i", "none", "no")},
+    {"GET /v1/types" H "Origin: http://evil.example\r\n\r\n",
+     "403 " PROBLEM("Forbidden", "403", "permission", "pages of other origins may not use this node", "none", "no")},
+    {"GET /healthz" H "Origin: http://localhost:7070\r\n\r\n", "200 {\"healthy\":true}\n"},
+    {"GET /v1/types HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+     "403 " PROBLEM("Forbidden", "403", "permission", "pages of other origins may not use this node", "none", "no")},
+    {"GET /v1/types HTTP/1.1\r\nHost: localhost.evil.example:7070\r\n\r\n",
+     "403 " PROBLEM("Forbidden", "403", "permission", "pages of other origins may not use this node", "none", "no")},
+    {"GET /healthz HTTP/1.1\r\nHost: [::1]:7070\r\n\r\n", "200 {\"healthy\":true}\n"},
+    {"GET /v1/types" H "Authorization: Bearer x\r\n\r\n",
+     "401 " PROBLEM("Unauthorized", "401", "auth", "this node has no credentials: send none", "none", "no")},
+};
+
+static void test_routes(void **state)
+{
+    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof exchanges / sizeof exchanges[0]; i++) {
+        input(rig, exchanges[i].request);
+        if (!exchanges[i].want) { /* a body with a zero byte */
+            cairn_session_input(rig->session, cairn_bytes("\0asm", 4));
+            settle(rig);
+            expect_http(rig, "deploy",
+                        "201 {\"name\":\"boxes\",\"version\":4,"
+                        "\"hash\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
+                        "\"created\":true}\n");
+            continue;
+        }
+        settle(rig);
+        expect_http(rig, exchanges[i].request, exchanges[i].want);
+        assert_non_null(rig->session);
+    }
+    assert_string_equal(standin_last(rig->standin), "op=8 type= id= method= args=0 key= ro=0");
+    rig_destroy(rig);
+}
+
+static void test_http_heads(void **state)
+{
+    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+    const char *got;
+
+    (void)state;
+    input(rig, "GET /healthz" H "\r\n");
+    settle(rig);
+    expect(rig, "head",
+           "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Type: application/json\r\n"
+           "Content-Length: 17\r\nCache-Control: no-store\r\n\r\n{\"healthy\":true}\n");
+    input(rig, "OPTIONS /v1/types" H "\r\n");
+    settle(rig);
+    expect(rig, "options", "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD\r\n\r\n");
+    input(rig, "POST /v1/objects/Box/b1/echo" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    settle(rig);
+    expect(rig, "expect", "HTTP/1.1 100 Continue\r\n\r\n");
+    input(rig, "[]");
+    settle(rig);
+    expect_http(rig, "after it", "200 []\n");
+    input(rig, "GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    settle(rig);
+    got = received(rig);
+    assert_non_null(strstr(got, "Connection: keep-alive\r\n"));
+    input(rig, "GET /healthz" H "Connection: close\r\n\r\nGET /healthz" H "\r\n");
+    settle(rig);
+    got = received(rig);
+    assert_non_null(strstr(got, "Connection: close\r\n"));
+    assert_null(strstr(got + 20, "HTTP/1.1"));
+    assert_null(rig->session);
+    rig_destroy(rig);
+}
+
+static void test_http_pipeline_keeps_the_order(void **state)
+{
+    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+    const char *got, *first, *second, *third;
+
+    (void)state;
+    input(rig, "GET /v1/objects/Box/b1/late?arg=3&arg=first" H "\r\nGET /healthz" H
+               "\r\nGET /v1/objects/Box/b1/late?arg=1&arg=third" H "\r\n");
+    settle(rig);
+    got = received(rig);
+    first = strstr(got, "\"first\"");
+    second = strstr(got, "healthy");
+    third = strstr(got, "\"third\"");
+    assert_true(first && second && third && first < second && second < third);
+    rig_destroy(rig);
+}
+
+static void test_http_refusals_end(void **state)
+{
+    static const struct {
+        const char *request, *status;
+    } refused[] = {
+        {"BREW /pot HTTP/1.1\r\n\r\n", "400"},
+        {"POST /v1/objects/Box/b1/set" H "Content-Length: 9000000\r\n\r\n", "413"},
+        {"PUT /v1/modules/x" H "Content-Length: 100000000\r\n\r\n", "413"},
+        {"PUT /v1/modules/x" H "Expect: 100-continue\r\nContent-Length: 100000000\r\n\r\n", "413"},
+        {"GET /healthz HTTP/1.1\r\n\r\n", "400"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct rig *rig = rig_create(cairn_http_session_open, NULL);
+        const char *got;
+
+        input(rig, refused[i].request);
+        settle(rig);
+        got = received(rig);
+        if (strncmp(got + 9, refused[i].status, 3) != 0 || !strstr(got, "Connection: close\r\n"))
+            fail_msg("%s: got %s", refused[i].request, got);
+        assert_null(rig->session);
+        rig_destroy(rig);
+    }
+}
+
+static void test_http_ready(void **state)
+{
+    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+
+    (void)state;
+    standin_set_ready(rig->standin, false);
+    input(rig, "GET /readyz" H "\r\n");
+    settle(rig);
+    expect_http(
+        rig, "failed",
+        "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the log has failed", "none", "with a key"));
+    standin_set_ready(rig->standin, true);
+    atomic_store(&rig->front.draining, true);
+    input(rig, "GET /readyz" H "\r\n");
+    settle(rig);
+    expect_http(
+        rig, "draining",
+        "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the node is stopping", "none", "with a key"));
+    rig_destroy(rig);
+}
+
+static void test_http_timeout(void **state)
+{
+    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+
+    (void)state;
+    assert_int_equal(cairn_session_partial_bytes(rig->session), 0);
+    input(rig, "GET /healthz HTTP/1.1\r\n");
+    assert_in_range(cairn_session_partial_bytes(rig->session), 1, 100);
+    cairn_session_timed_out(rig->session);
+    settle(rig);
+    expect_http(rig, "timeout",
+                "408 " PROBLEM("Request Timeout", "408", "bad_request", "the rest of the request did not come in time",
+                               "none", "no"));
+    assert_null(rig->session);
+    rig_destroy(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_info_and_list),
+        cmocka_unit_test(test_replies_keep_the_order),
+        cmocka_unit_test(test_random_pipelines),
+        cmocka_unit_test(test_bounds_under_way),
+        cmocka_unit_test(test_bounds_output),
+        cmocka_unit_test(test_large_replies_narrow_the_window),
+        cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_input_memory),
+        cmocka_unit_test(test_protocol_error),
+        cmocka_unit_test(test_http_at_the_resp_port),
+        cmocka_unit_test(test_end_of_input),
+        cmocka_unit_test(test_close_with_requests_under_way),
+        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_http_heads),
+        cmocka_unit_test(test_http_pipeline_keeps_the_order),
+        cmocka_unit_test(test_http_refusals_end),
+        cmocka_unit_test(test_http_ready),
+        cmocka_unit_test(test_http_timeout),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
