@@ -79,6 +79,7 @@ struct client {
     int target;
     uint64_t asked;
     char key[32];
+    bool out;   /* a request is under way */
     bool again; /* a keyed call whose outcome is not known: the same key once more */
 };
 
@@ -161,6 +162,7 @@ static void begin(struct world *w, struct client *c)
     char id[32];
 
     c->asked = w->step;
+    c->out = true;
     if (c->again) { /* the call is still there, key and all */
         simcall_submit(&w->sim, &c->call, (uint32_t)below(w, w->sim.options.workers));
         return;
@@ -187,6 +189,7 @@ static void begin(struct world *w, struct client *c)
         c->target = (int)below(w, LIVES);
         if (w->life_busy[c->target]) {
             c->doing = IDLE;
+            c->out = false;
             return;
         }
         w->life_busy[c->target] = true;
@@ -201,6 +204,7 @@ static void begin(struct world *w, struct client *c)
         c->target = (int)below(w, USERS);
         if (w->user_busy[c->target] || w->round_posts >= POSTS_PER_ROUND) {
             c->doing = IDLE;
+            c->out = false;
             return;
         }
         w->user_busy[c->target] = true;
@@ -223,7 +227,7 @@ static void finish(struct world *w, struct client *c, bool lost)
 {
     bool unknown = lost || error_is(&c->call, "unavailable"), done = !unknown && !refused(&c->call);
 
-    c->again = false;
+    c->again = c->out = false;
     switch (c->doing) {
     case ADD:
     case READ:
@@ -491,7 +495,7 @@ static void crash(struct world *w)
     simnode_crash(&w->sim, how[below(w, 3)]);
     w->crashes++;
     for (int i = 0; i < CLIENTS; i++)
-        if (w->clients[i].doing != IDLE && !w->clients[i].call.replied)
+        if (w->clients[i].out)
             finish(w, &w->clients[i], true);
     if (below(w, 4) == 0) /* the restart itself is cut off */
         cairn_sim_disk_halt_at(w->sim.disk, (int64_t)below(w, 60));
@@ -511,15 +515,13 @@ static void episode(struct world *w)
         w->step++;
         for (int i = 0; i < CLIENTS; i++) {
             struct client *c = &w->clients[i];
-            if (c->doing != IDLE && c->call.replied)
+            if (c->out && c->call.replied)
                 finish(w, c, false);
         }
         if (below(w, 3) == 0) {
             struct client *c = &w->clients[below(w, CLIENTS)];
-            if (c->doing == IDLE || (c->again && c->call.replied)) {
-                c->call.replied = false;
+            if (!c->out)
                 begin(w, c);
-            }
         }
         simnode_step(&w->sim);
     }
@@ -533,12 +535,8 @@ static void quiesce(struct world *w)
     for (int i = 0; i < CLIENTS; i++) {
         struct client *c = &w->clients[i];
         while (c->doing != IDLE) {
-            if (c->again && c->call.replied) {
-                c->call.replied = false;
+            if (!c->out)
                 begin(w, c);
-            } else if (c->again && !c->call.replied && c->asked != w->step) {
-                begin(w, c);
-            }
             for (int steps = 0; !c->call.replied; steps++) {
                 if (steps > 5000000)
                     broken("a request was never answered (%s)", w->sim.log_failed ? "the log has failed" : "nothing failed");

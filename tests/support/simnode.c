@@ -67,16 +67,36 @@ static void stop(struct simnode *sim)
     if (sim->store)
         cairn_store_abandon(sim->store);
     sim->store = NULL;
-    sim->fn = cairn_fn_destroy(sim->fn);
+}
+
+/* One sandbox serves all nodes of the process, one after the other: it keeps nothing of theirs (its
+ * modules are compiled anew), and making one for every restart of a long simulation costs time and
+ * address space that Wasmtime does not give back. */
+static enum cairn_code shared_sandbox(const struct simnode_options *options, struct cairn_fn **ret_fn,
+                                      struct cairn_err *err)
+{
+    static struct cairn_fn *shared;
+    static struct cairn_sim_clock still;
+    static uint32_t workers, fibers;
+    struct cairn_fn_options fn = {.clock = &still.clock,
+                                  .workers = options->workers,
+                                  .fibers_per_worker = options->fibers_per_worker,
+                                  .deterministic = true};
+
+    if (!shared || workers != options->workers || fibers != options->fibers_per_worker) {
+        shared = cairn_fn_destroy(shared);
+        cairn_sim_clock_init(&still, 1);
+        if (cairn_fn_create(&fn, &shared, err) != CAIRN_OK)
+            return err->code;
+        workers = options->workers;
+        fibers = options->fibers_per_worker;
+    }
+    *ret_fn = shared;
+    return CAIRN_OK;
 }
 
 enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
 {
-    struct cairn_fn_options fn = {.clock = &sim->clock.clock,
-                                  .cache_disk = NULL,
-                                  .workers = sim->options.workers,
-                                  .fibers_per_worker = sim->options.fibers_per_worker,
-                                  .deterministic = true};
     struct cairn_store_options store = {.disk = sim->disk,
                                         .clock = &sim->clock.clock,
                                         .shards = sim->options.shards,
@@ -93,7 +113,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
 
     sim->log_failed = false;
     sim->tasks = store.tasks = node.tasks = cairn_tasks_create(0);
-    code = cairn_fn_create(&fn, &sim->fn, err);
+    code = shared_sandbox(&sim->options, &sim->fn, err);
     keep_trap_handlers();
     if (code == CAIRN_OK)
         code = cairn_store_open(&store, &sim->store, err);
@@ -155,7 +175,6 @@ enum cairn_code simnode_close(struct simnode *sim, struct cairn_err *err)
     code = cairn_store_close(sim->store, true, err);
     sim->store = NULL;
     sim->tasks = cairn_tasks_destroy(sim->tasks);
-    sim->fn = cairn_fn_destroy(sim->fn);
     cairn_sim_disk_crash(sim->disk, CAIRN_SIM_DROP); /* whatever was promised is synced; the lock is free */
     return code;
 }
