@@ -1,11 +1,11 @@
 /* checkpoint.c - the checkpoint that is under way: whose turn it is, its states, its task.
  *
  * Who may write what, and why that is enough:
- * A shard's line in a new manifest is min(dirty_from, durable), where `durable` was asked for
+ * A shard's line in a new manifest is min(dirt.from, durable), where `durable` was asked for
  * before the lock was taken.  A clean shard's next record can only lie above that (see mark_dirty);
- * a changed one's first record lies at or above its dirty_from.  So positions advance for idle
+ * a changed one's first record lies at or above its dirt.from.  So positions advance for idle
  * shards without a word from their owners, and nothing ever names a position that the log could
- * still lose.  For the shard whose file is named, begin has set dirty_from anew, and the AWAIT
+ * still lose.  For the shard whose file is named, begin has set dirt anew, and the AWAIT
  * state has seen the log durable past everything applied before. */
 #include "shard/shard_internal.h"
 
@@ -49,11 +49,11 @@ static bool log_failed(const struct cairn_store *store)
 
 void checkpoint_update_oldest(struct cairn_store *store)
 {
-    uint64_t oldest = store->checkpoint.dirty_before;
+    uint64_t oldest = store->checkpoint.dirt_before.age;
 
     for (uint32_t i = 0; i < store->count; i++)
-        if (store->shards[i].dirty_from < oldest)
-            oldest = store->shards[i].dirty_from;
+        if (store->shards[i].dirt.age < oldest)
+            oldest = store->shards[i].dirt.age;
     atomic_store_explicit(&store->oldest, oldest, memory_order_relaxed);
 }
 
@@ -64,8 +64,8 @@ static int32_t choose(struct cairn_store *store, uint64_t log_end)
     int32_t turn = NO_TURN;
 
     for (uint32_t i = 0; i < store->count; i++)
-        if (store->shards[i].dirty_from < oldest) {
-            oldest = store->shards[i].dirty_from;
+        if (store->shards[i].dirt.age < oldest) {
+            oldest = store->shards[i].dirt.age;
             turn = (int32_t)i;
         }
     if (log_failed(store) || turn == NO_TURN ||
@@ -143,7 +143,7 @@ static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *er
     manifest.next_number = store->next_number;
     for (uint32_t i = 0; i < store->count; i++) {
         struct cairn_shard *shard = &store->shards[i];
-        uint64_t position = shard->dirty_from < durable ? shard->dirty_from : durable;
+        uint64_t position = shard->dirt.from < durable ? shard->dirt.from : durable;
         uint64_t wall_ms = atomic_load_explicit(&shard->wall_ms, memory_order_relaxed);
         if (position > manifest.shards[i].position)
             manifest.shards[i].position = position;
@@ -331,8 +331,8 @@ static void begin(struct cairn_store *store, struct cairn_shard *shard)
     checkpoint->number = store->next_number++;
     checkpoint->keys = stats.keys;
     checkpoint->code = CAIRN_OK;
-    checkpoint->dirty_before = shard->dirty_from;
-    shard->dirty_from = CLEAN;
+    checkpoint->dirt_before = shard->dirt;
+    shard->dirt = (struct dirt){CLEAN, CLEAN};
     pthread_mutex_unlock(&store->lock);
     checkpoint->snapshot = shard->engine->ops->snapshot_begin(shard->engine);
     move(checkpoint, CKPT_WALK);
@@ -357,11 +357,11 @@ static void conclude(struct cairn_store *store, struct cairn_shard *shard, bool 
     move(checkpoint, CKPT_IDLE);
     pthread_mutex_lock(&store->lock);
     if (!good) {
-        shard->dirty_from = checkpoint->dirty_before;
+        shard->dirt = checkpoint->dirt_before;
         store->checkpoint_failures++;
     }
     snprintf(store->checkpoint_error, sizeof store->checkpoint_error, "%s", good ? "" : checkpoint->err.text);
-    checkpoint->dirty_before = CLEAN;
+    checkpoint->dirt_before = (struct dirt){CLEAN, CLEAN};
     checkpoint_update_oldest(store);
     if (good)
         turn = choose(store, log_end);
@@ -418,7 +418,7 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
     rest = at_rest(store, &code);
     switch (checkpoint->state) {
     case CKPT_IDLE:
-        if (log_failed(store) || shard->dirty_from == CLEAN) {
+        if (log_failed(store) || shard->dirt.from == CLEAN) {
             atomic_store_explicit(&store->turn, NO_TURN, memory_order_release);
             return false;
         }
@@ -485,7 +485,7 @@ void checkpoint_init(struct cairn_store *store)
     struct checkpoint *checkpoint = &store->checkpoint;
 
     checkpoint->last = &checkpoint->first;
-    checkpoint->dirty_before = CLEAN;
+    checkpoint->dirt_before = (struct dirt){CLEAN, CLEAN};
     checkpoint->task = cairn_alloc_zeroed(1, sizeof *checkpoint->task);
     checkpoint->task->task.run = run;
     checkpoint->task->store = store;

@@ -117,6 +117,7 @@ struct queued {
 struct replay {
     struct cairn_store *store;
     uint64_t from, end, reported;
+    uint64_t seen_end, gaps; /* behind the last record; positions below it that no record has */
     size_t count;
     struct queued queue[QUEUE];
     struct cairn_buf bodies; /* copies of the records that queued writes lie in */
@@ -191,6 +192,8 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
     struct commit_head head;
     enum cairn_code code;
 
+    replay->gaps += position - replay->seen_end;
+    replay->seen_end = end;
     if (position - replay->reported >= PROGRESS_BYTES) {
         replay->reported = position;
         report(store, "log", position - replay->from, replay->end - replay->from);
@@ -210,8 +213,8 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
         return cairn_while(err, "replaying the log record at position %" PRIu64, position);
     if (kept.data == body.data)
         apply_queued(replay);
-    if (shard->dirty_from == CLEAN)
-        shard->dirty_from = position;
+    if (shard->dirt.from == CLEAN)
+        shard->dirt = (struct dirt){position, position - replay->gaps};
     shard->applied_end = end;
     return CAIRN_OK;
 }
@@ -257,7 +260,7 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
     if (code != CAIRN_OK)
         return code;
     replay.end = store->log->ops->end(store->log);
-    replay.reported = replay.from;
+    replay.reported = replay.seen_end = replay.from;
     if (replay.end < last)
         return cairn_fail(err, CAIRN_ECORRUPT,
                           "the log in '%s' ends at position %" PRIu64 " although checkpoints continue at %" PRIu64
@@ -273,6 +276,10 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
         report(store, "log", replay.end - replay.from, replay.end - replay.from);
     if (store->log->ops->reserved_time_ms(store->log) > store->wall_ms)
         store->wall_ms = store->log->ops->reserved_time_ms(store->log);
+    replay.gaps += replay.end - replay.seen_end;
+    for (uint32_t i = 0; i < store->count; i++)
+        if (store->shards[i].dirt.from != CLEAN)
+            store->shards[i].dirt.age += replay.gaps;
     for (uint32_t i = 0; i < store->count; i++)
         atomic_store_explicit(&store->shards[i].wall_ms, store->wall_ms, memory_order_relaxed);
     return CAIRN_OK;

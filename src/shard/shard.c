@@ -125,7 +125,7 @@ static void mark_dirty(struct cairn_shard *shard)
     uint64_t end = store->log->ops->end(store->log);
 
     pthread_mutex_lock(&store->lock);
-    shard->dirty_from = end;
+    shard->dirt = (struct dirt){end, end};
     checkpoint_update_oldest(store);
     pthread_mutex_unlock(&store->lock);
 }
@@ -141,7 +141,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
     size_t parts, body = 0;
 
     assert(store->started);
-    if (shard->dirty_from == CLEAN)
+    if (shard->dirt.from == CLEAN)
         mark_dirty(shard);
     parts = encode(shard, wall_ms, note, writes, count);
     code = store->log->ops->append(store->log, shard->parts, parts, &position, &end, err);

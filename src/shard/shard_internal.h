@@ -22,7 +22,7 @@ enum {
     NO_TURN = -1,
 };
 
-#define CLEAN UINT64_MAX /* dirty_from of a shard without changes */
+#define CLEAN UINT64_MAX /* the dirt of a shard without changes */
 
 /* --- the manifest (manifest.c; docs/formats/checkpoint.md) ------------------------------------ */
 
@@ -83,6 +83,13 @@ enum cairn_code checkpoint_load(struct cairn_disk *disk, uint32_t shard, const s
 
 /* --- the store -------------------------------------------------------------------------------- */
 
+/* What of a shard is in no checkpoint. */
+struct dirt {
+    uint64_t from; /* a position at or below its first record; CLEAN when there is none */
+    uint64_t age;  /* the same, moved up by the gaps that openings have left above it: the log's end
+                    * less this is how many bytes of log that is; CLEAN when from is */
+};
+
 struct cairn_shard {
     struct cairn_store *store;
     uint32_t index;
@@ -93,7 +100,7 @@ struct cairn_shard {
     struct cairn_bytes *parts;
     size_t part_capacity;
     /* Written by the owner, under store->lock; the owner reads it without. */
-    uint64_t dirty_from;      /* at or below the first record that is not in a checkpoint; or CLEAN */
+    struct dirt dirt;
     _Atomic uint64_t wall_ms; /* of its newest commit; relaxed, read long after */
 };
 
@@ -132,8 +139,8 @@ struct checkpoint {
     struct handed_chunk *first, **last;
     uint32_t shard;
     uint64_t number, keys;
-    uint64_t dirty_before; /* the shard's dirty_from at begin, CLEAN when none is under way */
-    enum cairn_code code;  /* the task's first failure */
+    struct dirt dirt_before; /* the shard's at begin, CLEAN when none is under way */
+    enum cairn_code code;    /* the task's first failure */
     struct cairn_err err;
     /* The task's while busy, the owner's otherwise. */
     struct checkpoint_writer writer;
@@ -166,9 +173,8 @@ struct cairn_store {
     struct checkpoint checkpoint;
 
     /* Any thread. */
-    _Atomic int32_t turn; /* the shard that is to step; released with what it inherits, acquired by its owner */
-    _Atomic uint64_t
-        oldest; /* least dirty_from, the one under way included; written under lock, relaxed hint elsewhere */
+    _Atomic int32_t turn;    /* the shard that is to step; released with what it inherits, acquired by its owner */
+    _Atomic uint64_t oldest; /* least age of dirt, the one under way included; written under lock, else a hint */
     _Atomic bool log_failed; /* set once */
     _Atomic bool closing;    /* set once: every changed shard is due, the log's events are to wake */
 };

@@ -320,7 +320,7 @@ enum cairn_code cairn_store_open(const struct cairn_store_options *options, stru
     store->shards = cairn_alloc_zeroed(store->count, sizeof *store->shards);
     for (uint32_t i = 0; i < store->count; i++)
         store->shards[i] =
-            (struct cairn_shard){.store = store, .index = i, .engine = cairn_memory_create(), .dirty_from = CLEAN};
+            (struct cairn_shard){.store = store, .index = i, .engine = cairn_memory_create(), .dirt = {CLEAN, CLEAN}};
     code = recover_checkpoints(store, &err);
     if (code == CAIRN_OK)
         code = recover_log(store, &err);
@@ -420,7 +420,7 @@ void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_
     ret_stats->checkpoints = store->checkpoints;
     ret_stats->checkpoint_bytes = store->checkpoint_bytes;
     ret_stats->checkpoint_failures = store->checkpoint_failures;
-    ret_stats->checkpoint_running = store->checkpoint.dirty_before != CLEAN;
+    ret_stats->checkpoint_running = store->checkpoint.dirt_before.from != CLEAN;
     memcpy(ret_stats->checkpoint_error, store->checkpoint_error, sizeof ret_stats->checkpoint_error);
     oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
     pthread_mutex_unlock(&store->lock);

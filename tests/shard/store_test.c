@@ -656,6 +656,34 @@ static void writers_wait_for_the_log(void **state)
     rig_done(&rig);
 }
 
+/* Every opening leaves a gap in the positions; gaps are not log. */
+static void gaps_do_not_make_checkpoints_due(void **state)
+{
+    static struct rig rig;
+
+    (void)state;
+    rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_ALWAYS, 1);
+    for (int life = 0; life < 30; life++) {
+        struct cairn_store_stats stats;
+        must_open(&rig);
+        assert_true(rig_commit(&rig, life % 4));
+        assert_false(cairn_store_checkpoint_due(rig.store));
+        assert_false(cairn_shard_writers_wait(cairn_store_shard(rig.store, (uint32_t)life % 4)));
+        rig_settle(&rig);
+        cairn_store_stats(rig.store, &stats);
+        assert_int_equal(stats.checkpoints, 0);
+        assert_in_range(stats.checkpoint_age_log_bytes, (uint64_t)(life + 1) * 150, (uint64_t)(life + 1) * 550);
+        if (life == 29)
+            assert_true(stats.log.end > 4 * rig.options.log_bytes_max);
+        rig_crash(&rig, CAIRN_SIM_DROP);
+    }
+    must_open(&rig);
+    rig_verify(&rig, rig.durable, "gaps");
+    load(&rig, 50, -1); /* but what is written is */
+    assert_true(cairn_store_checkpoint_due(rig.store));
+    rig_done(&rig);
+}
+
 static void time_never_goes_back(void **state)
 {
     static struct rig rig;
@@ -694,6 +722,7 @@ int main(void)
         cmocka_unit_test(leftovers_are_swept),
         cmocka_unit_test(writers_wait_for_snapshot_memory),
         cmocka_unit_test(writers_wait_for_the_log),
+        cmocka_unit_test(gaps_do_not_make_checkpoints_due),
         cmocka_unit_test(time_never_goes_back),
     };
 
