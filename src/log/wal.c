@@ -335,21 +335,24 @@ static enum cairn_code wal_start(struct cairn_log *log, struct cairn_err *err)
 
     assert(!wal->started);
     code = wal_keeper_start(wal, err);
-    if (code != CAIRN_OK || !wal->threaded) {
-        wal->started = code == CAIRN_OK;
+    if (code != CAIRN_OK)
         return code;
-    }
-    if (pthread_create(&wal->writer_thread, NULL, wal_writer_main, wal) != 0)
+    wal->started = true; /* the threads may look */
+    if (!wal->threaded)
+        return CAIRN_OK;
+    if (pthread_create(&wal->writer_thread, NULL, wal_writer_main, wal) != 0) {
+        wal->started = false;
         return cairn_fail(err, CAIRN_ENOMEM, "cannot start the log's thread");
+    }
     if (pthread_create(&wal->keeper_thread, NULL, wal_keeper_main, wal) != 0) {
         pthread_mutex_lock(&wal->lock);
         wal->stopping = true;
         pthread_cond_broadcast(&wal->writer_wake);
         pthread_mutex_unlock(&wal->lock);
         pthread_join(wal->writer_thread, NULL);
+        wal->started = false;
         return cairn_fail(err, CAIRN_ENOMEM, "cannot start the log's second thread");
     }
-    wal->started = true;
     return CAIRN_OK;
 }
 

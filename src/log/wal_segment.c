@@ -75,7 +75,8 @@ void wal_segment_discard(struct wal *wal, struct cairn_file *file)
     wal->disk->ops->remove(wal->disk, path, NULL); /* else the next begin does */
 }
 
-/* Zeros are synced piece by piece: one large burst would make the log's own syncs wait behind it. */
+/* Once records are appended, zeros are synced piece by piece: one large burst would make the log's
+ * own syncs wait behind it. */
 static enum cairn_code fill(struct wal *wal, struct cairn_file *file, uint64_t from, uint64_t to, struct cairn_err *err)
 {
     size_t size = to - from < WAL_CHUNK_BYTES ? (size_t)(to - from) : WAL_CHUNK_BYTES;
@@ -86,7 +87,7 @@ static enum cairn_code fill(struct wal *wal, struct cairn_file *file, uint64_t f
         if (to - from < size)
             size = (size_t)(to - from);
         code = wal->disk->ops->write_at(file, from, zeros, size, err);
-        if (code == CAIRN_OK && to - from > size)
+        if (code == CAIRN_OK && wal->started && to - from > size)
             code = wal->disk->ops->sync(file, err);
         from += size;
     }
