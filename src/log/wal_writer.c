@@ -247,7 +247,7 @@ static void add_ns(struct timespec *at, uint64_t ns)
  * need not wake us.  True if the time went by. */
 static bool writer_wait(struct wal *wal, bool lately)
 {
-    uint64_t deadline = sync_deadline(wal), now, wait_ns = UINT64_MAX;
+    uint64_t deadline = wal_failed(wal) ? UINT64_MAX : sync_deadline(wal), now, wait_ns = UINT64_MAX;
     struct timespec until;
     bool timed_out = false;
 

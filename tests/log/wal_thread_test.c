@@ -395,6 +395,38 @@ static void test_idle(void **state)
     cairn_disk_close(disk);
 }
 
+/* A log that has failed rests too, though what was due before is due for ever. */
+static void test_idle_after_failure(void **state)
+{
+    uint8_t zero[8] = {0};
+    struct cairn_bytes part = cairn_bytes(zero, sizeof zero);
+    uint64_t position, end;
+
+    (void)state;
+    for (int sync = CAIRN_SYNC_ALWAYS; sync <= CAIRN_SYNC_NONE; sync++) {
+        struct cairn_disk *disk = cairn_sim_disk_create(1);
+        struct bench bench;
+        long before;
+
+        bench_init(&bench, disk, (enum cairn_sync_mode)sync);
+        bench_start(&bench);
+        usleep(50000); /* all is prepared */
+        assert_int_equal(bench.log->ops->claim(bench.log, 8, 1, NULL), CAIRN_OK);
+        cairn_sim_disk_fail_call(disk, 1, CAIRN_EIO); /* the write is 0 */
+        assert_int_equal(bench.log->ops->append(bench.log, &part, 1, &position, &end, NULL), CAIRN_OK);
+        bench.log->ops->want_durable(bench.log, end);
+        wait_for(&bench, UINT64_MAX);
+        assert_true(cairn_sim_disk_fired(disk));
+        usleep(50000);
+        before = switches();
+        usleep(300000);
+        assert_true(switches() - before < 20);
+        assert_int_equal(bench.log->ops->close(bench.log, NULL), CAIRN_EUNAVAILABLE);
+        assert_int_equal(bench.failed, 1);
+        cairn_disk_close(disk);
+    }
+}
+
 /* Refused for want of room while nothing else happens: told when there is. */
 static void test_refused_claim_is_told(void **state)
 {
@@ -434,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_failure_under_load),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_refused_claim_is_told),
+        cmocka_unit_test(test_idle_after_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
