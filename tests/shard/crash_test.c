@@ -182,6 +182,12 @@ static void failing_calls(void **state)
     fail_every_call(CAIRN_EIO);
 }
 
+static void full_disk_at_every_call(void **state)
+{
+    (void)state;
+    fail_every_call(CAIRN_EFULL);
+}
+
 /* Call n fails once and soon after, before anything is tried again, the power goes: what the failed
  * call left behind, a manifest that may or may not be there above all, must not harm. */
 static void fail_then_crash(void **state)
@@ -238,9 +244,15 @@ static void many_lives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crash_drops),        cmocka_unit_test(crash_keeps),         cmocka_unit_test(crash_tears),
-        cmocka_unit_test(crash_without_sync), cmocka_unit_test(crash_while_opening), cmocka_unit_test(failing_calls),
-        cmocka_unit_test(fail_then_crash),    cmocka_unit_test(many_lives),
+        cmocka_unit_test(crash_drops),
+        cmocka_unit_test(crash_keeps),
+        cmocka_unit_test(crash_tears),
+        cmocka_unit_test(crash_without_sync),
+        cmocka_unit_test(crash_while_opening),
+        cmocka_unit_test(failing_calls),
+        cmocka_unit_test(full_disk_at_every_call),
+        cmocka_unit_test(fail_then_crash),
+        cmocka_unit_test(many_lives),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
