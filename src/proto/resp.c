@@ -10,23 +10,26 @@ static struct cairn_resp_span *spans_of(struct cairn_resp_parser *parser)
     return parser->more ? parser->more : parser->here;
 }
 
-static void add_span(struct cairn_resp_parser *parser, size_t offset, size_t size)
+/* Grows as words arrive, not as they are announced. */
+static __attribute__((noinline)) void grow_spans(struct cairn_resp_parser *parser)
 {
-    uint32_t capacity = parser->more ? parser->capacity : CAIRN_RESP_SPANS_INLINE;
+    size_t capacity = 2 * (size_t)parser->count;
+    struct cairn_resp_span *grown = cairn_alloc(capacity * sizeof *grown);
 
-    if (parser->count == capacity) {
-        /* Grows as words arrive, not as they are announced. */
-        struct cairn_resp_span *grown = cairn_alloc(2 * (size_t)capacity * sizeof *grown);
+    memcpy(grown, spans_of(parser), parser->count * sizeof *grown);
+    free(parser->more);
+    parser->more = grown;
+    parser->capacity = (uint32_t)capacity;
+}
 
-        memcpy(grown, spans_of(parser), capacity * sizeof *grown);
-        free(parser->more);
-        parser->more = grown;
-        parser->capacity = 2 * capacity;
-    }
+static inline void add_span(struct cairn_resp_parser *parser, size_t offset, size_t size)
+{
+    if (parser->count == (parser->more ? parser->capacity : CAIRN_RESP_SPANS_INLINE))
+        grow_spans(parser);
     spans_of(parser)[parser->count++] = (struct cairn_resp_span){(uint32_t)offset, (uint32_t)size};
 }
 
-static void start(struct cairn_resp_parser *parser)
+static inline void start(struct cairn_resp_parser *parser)
 {
     if (parser->more) {
         free(parser->more);
@@ -79,6 +82,31 @@ static enum cairn_resp_result read_number(struct cairn_resp_parser *parser, stru
     parser->at = (uint32_t)(at + 2 - input.data);
     *ret = negative ? -n : n;
     return CAIRN_RESP_REQUEST;
+}
+
+static inline bool is_digit(uint8_t c)
+{
+    return (uint8_t)(c - '0') < 10;
+}
+
+/* Nearly all numbers have one or two digits: "$5\r\n", "$12\r\n".  True if it is such a one, whole. */
+static inline bool short_number(struct cairn_bytes input, uint32_t *at, uint32_t *ret)
+{
+    const uint8_t *p = input.data + *at + 1;
+
+    if (input.size - *at < 5 || !is_digit(p[0]))
+        return false;
+    if (p[1] == '\r' && p[2] == '\n') {
+        *ret = p[0] - '0';
+        *at += 4;
+        return true;
+    }
+    if (is_digit(p[1]) && p[2] == '\r' && p[3] == '\n') {
+        *ret = (uint32_t)(p[0] - '0') * 10 + p[1] - '0';
+        *at += 5;
+        return true;
+    }
+    return false;
 }
 
 static int hex_digit(uint8_t c)
@@ -196,8 +224,15 @@ static enum cairn_resp_result parse_inline(struct cairn_resp_parser *parser, con
 static enum cairn_resp_result parse_head(struct cairn_resp_parser *parser, const struct cairn_resp_limits *limits,
                                          struct cairn_bytes input, struct cairn_err *err)
 {
+    enum cairn_resp_result result;
     int64_t count = 0;
-    enum cairn_resp_result result = read_number(parser, input, &count, err, "invalid multibulk length");
+
+    if (short_number(input, &parser->at, &parser->expected)) {
+        if (parser->expected > limits->args_max)
+            return bad(parser, err, "invalid multibulk length");
+        return CAIRN_RESP_REQUEST;
+    }
+    result = read_number(parser, input, &count, err, "invalid multibulk length");
 
     if (result != CAIRN_RESP_REQUEST)
         return result;
@@ -207,30 +242,38 @@ static enum cairn_resp_result parse_head(struct cairn_resp_parser *parser, const
     return CAIRN_RESP_REQUEST;
 }
 
-/* "$<size>\r\n" */
-static enum cairn_resp_result parse_bulk_head(struct cairn_resp_parser *parser, const struct cairn_resp_limits *limits,
-                                              struct cairn_bytes input, struct cairn_err *err)
+static __attribute__((noinline)) enum cairn_resp_result no_dollar(struct cairn_resp_parser *parser, uint8_t c,
+                                                                  struct cairn_err *err)
 {
-    enum cairn_resp_result result;
+    parser->started = false;
+    cairn_fail(err, CAIRN_EINVAL, "Protocol error: expected '$', got '%c'", c >= ' ' && c < 127 ? c : '?');
+    return CAIRN_RESP_BAD;
+}
+
+/* "$<size>\r\n" */
+static inline enum cairn_resp_result parse_bulk_head(struct cairn_resp_parser *parser,
+                                                     const struct cairn_resp_limits *limits, struct cairn_bytes input,
+                                                     struct cairn_err *err)
+{
+    uint32_t short_size;
     int64_t size = 0;
 
     if (parser->at == input.size)
         return CAIRN_RESP_MORE;
-    if (input.data[parser->at] != '$') {
-        uint8_t c = input.data[parser->at];
+    if (input.data[parser->at] != '$')
+        return no_dollar(parser, input.data[parser->at], err);
+    if (short_number(input, &parser->at, &short_size)) {
+        size = short_size;
+    } else {
+        enum cairn_resp_result result = read_number(parser, input, &size, err, "invalid bulk length");
 
-        parser->started = false;
-        cairn_fail(err, CAIRN_EINVAL, "Protocol error: expected '$', got '%c'", c >= ' ' && c < 127 ? c : '?');
-        return CAIRN_RESP_BAD;
+        if (result != CAIRN_RESP_REQUEST)
+            return result;
     }
-    result = read_number(parser, input, &size, err, "invalid bulk length");
-    if (result != CAIRN_RESP_REQUEST)
-        return result;
     if (size < 0 || size > limits->bulk_bytes_max)
         return bad(parser, err, "invalid bulk length");
     if (parser->at + (uint64_t)size + 2 > limits->request_bytes_max)
         return bad(parser, err, "too big request");
-    parser->bulk = true;
     parser->bulk_bytes = (uint32_t)size;
     return CAIRN_RESP_REQUEST;
 }
@@ -260,8 +303,10 @@ enum cairn_resp_result cairn_resp_parse(struct cairn_resp_parser *parser, const 
                 return result;
         }
         parser->need = parser->at + parser->bulk_bytes + 2;
-        if (input.size < parser->need)
+        if (input.size < parser->need) {
+            parser->bulk = true;
             return CAIRN_RESP_MORE;
+        }
         end = input.data + parser->at + parser->bulk_bytes;
         if (end[0] != '\r' || end[1] != '\n')
             return bad(parser, err, "expected the end of a line behind a word");

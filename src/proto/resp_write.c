@@ -100,7 +100,25 @@ void cairn_resp_error_value(struct cairn_buf *to, struct cairn_bytes code, struc
     cairn_buf_add(to, "\r\n", 2);
 }
 
-bool cairn_resp_value(struct cairn_buf *to, int version, struct cairn_bytes encoded)
+static inline void add_leaf(struct cairn_buf *to, int version, const struct cairn_value *v)
+{
+    switch (v->kind) {
+    case CAIRN_VALUE_INT:
+        cairn_resp_int(to, v->integer);
+        break;
+    case CAIRN_VALUE_BYTES:
+        cairn_resp_bulk(to, v->bytes);
+        break;
+    case CAIRN_VALUE_ERROR:
+        cairn_resp_error_value(to, v->error, v->bytes);
+        break;
+    default:
+        cairn_resp_null(to, version);
+    }
+}
+
+/* A list, which may hold lists. */
+static bool add_tree(struct cairn_buf *to, int version, struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
     uint64_t left[CAIRN_VALUE_DEPTH_MAX + 1] = {1};
@@ -118,25 +136,13 @@ bool cairn_resp_value(struct cairn_buf *to, int version, struct cairn_bytes enco
         v = cairn_value_read(&r);
         if (r.bad)
             goto bad;
-        switch (v.kind) {
-        case CAIRN_VALUE_NIL:
-            cairn_resp_null(to, version);
-            break;
-        case CAIRN_VALUE_INT:
-            cairn_resp_int(to, v.integer);
-            break;
-        case CAIRN_VALUE_BYTES:
-            cairn_resp_bulk(to, v.bytes);
-            break;
-        case CAIRN_VALUE_LIST:
+        if (v.kind == CAIRN_VALUE_LIST) {
             if (depth == CAIRN_VALUE_DEPTH_MAX)
                 goto bad;
             cairn_resp_array(to, v.count);
             left[++depth] = v.count;
-            break;
-        case CAIRN_VALUE_ERROR:
-            cairn_resp_error_value(to, v.error, v.bytes);
-            break;
+        } else {
+            add_leaf(to, version, &v);
         }
     }
     if (cairn_reader_left(&r) == 0)
@@ -144,4 +150,17 @@ bool cairn_resp_value(struct cairn_buf *to, int version, struct cairn_bytes enco
 bad:
     to->size = from;
     return false;
+}
+
+bool cairn_resp_value(struct cairn_buf *to, int version, struct cairn_bytes encoded)
+{
+    struct cairn_reader r = cairn_reader(encoded);
+    struct cairn_value v = cairn_value_read(&r);
+
+    if (v.kind == CAIRN_VALUE_LIST)
+        return add_tree(to, version, encoded);
+    if (r.bad || cairn_reader_left(&r) > 0)
+        return false;
+    add_leaf(to, version, &v);
+    return true;
 }
