@@ -2,45 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/build.h"
 #include "cli/commands.h"
 #include "server/version.h"
-#if __has_include("cli/build.h")
-#include "cli/build.h"
-#endif
 
 /* --- the commands that need no file of their own --- */
 
 static const struct cairn_command command_version, command_help;
 
-#if __has_include("cli/build.h")
-static int run_build(int argc, char **argv)
-{
-    return cairn_build(argc, argv);
-}
-
-static const struct cairn_command command_build = {
-    .name = "build",
-    .arguments = "SRC... -o X.wasm",
-    .summary = "Compiles functions in C to a module",
-    .run = run_build,
-};
-#endif
-
 const struct cairn_command *const cairn_commands[] = {
-    &cairn_command_serve,
-#if __has_include("cli/build.h")
-    &command_build,
-#endif
-    &cairn_command_deploy,
-    &cairn_command_call,
-    &cairn_command_types,
-    &cairn_command_objects,
-    &cairn_command_modules,
-    &cairn_command_logs,
-    &cairn_command_completion,
-    &command_version,
-    &command_help,
-    NULL,
+    &cairn_command_serve,      &cairn_command_build,   &cairn_command_deploy,  &cairn_command_call,
+    &cairn_command_types,      &cairn_command_objects, &cairn_command_modules, &cairn_command_logs,
+    &cairn_command_completion, &command_version,       &command_help,          NULL,
 };
 
 static void print_overview(FILE *to)
@@ -131,12 +104,8 @@ static int run_help(int argc, char **argv)
         return cairn_complain(CAIRN_EXIT_USAGE, "there is no command '%s'", argv[0]);
     if (command->subcommands) {
         print_group(command, stdout);
-    } else if (command->flags || command->more) {
-        cairn_flags_help(command, stdout);
     } else {
-        char help[] = "--help", *only[] = {help};
-
-        return command->run(1, only);
+        cairn_flags_help(command, stdout);
     }
     return CAIRN_EXIT_OK;
 }
