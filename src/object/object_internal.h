@@ -384,9 +384,6 @@ enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shar
                                  const char *note, uint64_t *ret_end, struct cairn_err *err);
 void shard_meta_load(struct shard *shard);
 void shard_meta_store(struct shard *shard, struct overlay *overlay);
-void header_encode(const struct header *header, struct cairn_buf *to);
-/* Into header->containers, at most header->room. */
-bool header_decode(struct cairn_bytes bytes, struct header *header);
 
 /* host.c */
 extern const struct cairn_host_ops object_host_ops;

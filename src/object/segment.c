@@ -9,19 +9,27 @@
 
 /* --- header: u64 incarnation | per list or map: varint field, varint first, varint count ---- */
 
-void header_encode(const struct header *header, struct cairn_buf *to)
+/* Room for the encoded header. */
+static size_t header_bytes_max(const struct header *header)
 {
-    uint8_t incarnation[8];
+    return 8 + header->count * 3 * (size_t)CAIRN_VARINT_BYTES_MAX;
+}
 
-    cairn_put_u64(incarnation, header->incarnation);
-    cairn_buf_add(to, incarnation, sizeof incarnation);
+static size_t header_encode(const struct header *header, uint8_t *to)
+{
+    uint8_t *at = to;
+
+    cairn_put_u64(at, header->incarnation);
+    at += 8;
     for (uint32_t i = 0; i < header->count; i++) {
-        if (header->containers[i].count == 0 && header->containers[i].first == 0)
+        const struct container *c = &header->containers[i];
+        if (c->count == 0 && c->first == 0)
             continue;
-        cairn_buf_varint(to, header->containers[i].field);
-        cairn_buf_varint(to, header->containers[i].first);
-        cairn_buf_varint(to, header->containers[i].count);
+        at += cairn_put_varint(at, c->field);
+        at += cairn_put_varint(at, c->first);
+        at += cairn_put_varint(at, c->count);
     }
+    return (size_t)(at - to);
 }
 
 static struct container *header_add(struct cairn_arena *arena, struct header *header, uint32_t field)
@@ -38,7 +46,7 @@ static struct container *header_add(struct cairn_arena *arena, struct header *he
     return &header->containers[header->count++];
 }
 
-bool header_decode(struct cairn_bytes bytes, struct header *header)
+static bool header_decode(struct cairn_bytes bytes, struct header *header)
 {
     struct cairn_reader r = cairn_reader(bytes);
 
@@ -275,15 +283,8 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_e
     }
     if (segment->header_dirty) {
         if (exists) {
-            uint8_t small[256];
-            struct cairn_buf encoded = {.data = small, .capacity = sizeof small};
-            bool large = segment->header.count * 3 * CAIRN_VARINT_BYTES_MAX + 8 > sizeof small;
-            if (large)
-                encoded = (struct cairn_buf){0};
-            header_encode(&segment->header, &encoded);
-            overlay_put(overlay, key, cairn_buf_bytes(&encoded));
-            if (large)
-                cairn_buf_done(&encoded);
+            uint8_t *encoded = cairn_arena_alloc(&overlay->arena, header_bytes_max(&segment->header));
+            overlay_put(overlay, key, cairn_bytes(encoded, header_encode(&segment->header, encoded)));
         } else if (existed) {
             overlay_remove(overlay, key);
         }

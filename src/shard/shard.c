@@ -43,40 +43,49 @@ static void add_part(struct cairn_shard *shard, size_t *count, const void *data,
     shard->parts[(*count)++] = cairn_bytes(data, size);
 }
 
-/* Fills shard->parts and returns their number. */
+static uint8_t *put_bytes(uint8_t *to, struct cairn_bytes bytes)
+{
+    if (bytes.size)
+        memcpy(to, bytes.data, bytes.size);
+    return to + bytes.size;
+}
+
+/* Fills shard->parts and returns their number.  On the way of every segment: room for the worst case is made once, and
+ * then it is written straight down. */
 static size_t encode(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
                      const struct cairn_write *writes, size_t count)
 {
-    struct cairn_buf *to = &shard->scratch;
-    size_t bytes = 1 + 4 * CAIRN_VARINT_BYTES_MAX + note.size, parts = 0, from = 0;
+    size_t bytes = 1 + 4 * CAIRN_VARINT_BYTES_MAX + note.size, parts = 0;
+    uint8_t *at, *from;
 
     for (size_t i = 0; i < count; i++)
-        bytes += 2 * CAIRN_VARINT_BYTES_MAX + writes[i].key.size + PART_BYTES;
-    to->size = 0;
-    cairn_buf_reserve(to, bytes); /* all of it now: the parts point into it */
-    cairn_buf_u8(to, KIND_COMMIT);
-    cairn_buf_varint(to, shard->index);
-    cairn_buf_varint(to, wall_ms);
-    cairn_buf_varint(to, note.size);
-    cairn_buf_add(to, note.data, note.size);
-    cairn_buf_varint(to, count);
+        bytes += 2 * CAIRN_VARINT_BYTES_MAX + writes[i].key.size +
+                 (writes[i].value.size <= PART_BYTES ? writes[i].value.size : 0);
+    shard->scratch.size = 0;
+    at = from = cairn_buf_reserve(&shard->scratch, bytes);
+    *at++ = KIND_COMMIT;
+    at += cairn_put_varint(at, shard->index);
+    at += cairn_put_varint(at, wall_ms);
+    at += cairn_put_varint(at, note.size);
+    at = put_bytes(at, note);
+    at += cairn_put_varint(at, count);
     for (size_t i = 0; i < count; i++) {
         const struct cairn_write *write = &writes[i];
-        cairn_buf_varint(to, write->key.size);
-        cairn_buf_add(to, write->key.data, write->key.size);
-        cairn_buf_varint(to, write->deleted ? 0 : write->value.size + 1);
+        at += cairn_put_varint(at, write->key.size);
+        at = put_bytes(at, write->key);
+        at += cairn_put_varint(at, write->deleted ? 0 : write->value.size + 1);
         if (write->deleted)
             continue;
         if (write->value.size <= PART_BYTES) {
-            cairn_buf_add(to, write->value.data, write->value.size);
+            at = put_bytes(at, write->value);
             continue;
         }
-        add_part(shard, &parts, to->data + from, to->size - from);
+        add_part(shard, &parts, from, (size_t)(at - from));
         add_part(shard, &parts, write->value.data, write->value.size);
-        from = to->size;
+        from = at;
     }
-    if (to->size > from)
-        add_part(shard, &parts, to->data + from, to->size - from);
+    if (at > from)
+        add_part(shard, &parts, from, (size_t)(at - from));
     return parts;
 }
 
