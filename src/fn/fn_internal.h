@@ -4,7 +4,7 @@
  *   types.c     the section cairn.types           cache.c     compiled code on disk
  *   wasm.c      what a binary tells by itself     instance.c  making, resetting, dropping instances
  *   host.c      the host calls                    worker.c    a worker's instances
- *   run.c       invocations
+ *   check.c     what must hold of a module        run.c       invocations
  *
  * An instance belongs to one worker; everything in it is touched by that worker only.  A module is
  * immutable but for its atomics and for caches[], of which each worker touches its own entry. */
@@ -134,6 +134,11 @@ static inline struct fn_module *fn_module(struct cairn_module *module)
 {
     return cairn_container(module, struct fn_module, module);
 }
+
+/* TYPE.METHOD, as methods are exported. */
+enum { FN_EXPORT_BYTES = 2 * CAIRN_NAME_BYTES_MAX + 2 };
+void fn_export_name(const struct cairn_type_decl *type, const struct cairn_method_decl *method,
+                    char name[FN_EXPORT_BYTES]);
 
 /* A worker's hold on a module; see `holders`. */
 void fn_module_hold(struct fn_module *module);

@@ -1,7 +1,7 @@
 /* Modules: what is checked before one is taken, compiling, references. */
+#include "fn/check.h"
 #include "fn/fn_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum cairn_code fn_fail_error(struct cairn_err *err, enum cairn_code code, const char *what, wasmtime_error_t *error)
@@ -19,65 +19,53 @@ enum cairn_code fn_fail_error(struct cairn_err *err, enum cairn_code code, const
     return code;
 }
 
-/* Every declared method is exported as TYPE.METHOD. */
-static enum cairn_code take_types(struct fn_module *m, const struct cairn_wasm *wasm, struct cairn_err *err)
+/* Makes the declarations the module's own. */
+static void take_types(struct fn_module *m, const struct cairn_types *types)
 {
-    struct cairn_types types;
-    enum cairn_code code = cairn_types_parse(wasm->types, &types, err);
+    uint32_t count = 0;
 
-    if (code != CAIRN_OK)
-        return code;
-    m->module.name = types.module;
-    m->module.types = types.types;
-    m->module.type_count = types.type_count;
-    for (size_t i = 0; i < types.type_count; i++)
-        m->method_count += (uint32_t)types.types[i].method_count;
-    m->methods = cairn_alloc_zeroed(m->method_count + 1, sizeof *m->methods);
-    m->method_count = 0;
-    for (size_t i = 0; i < types.type_count; i++)
-        for (size_t k = 0; k < types.types[i].method_count; k++) {
+    m->module.name = types->module;
+    m->module.types = types->types;
+    m->module.type_count = types->type_count;
+    for (size_t i = 0; i < types->type_count; i++)
+        count += (uint32_t)types->types[i].method_count;
+    m->methods = cairn_alloc_zeroed(count + 1, sizeof *m->methods);
+    for (size_t i = 0; i < types->type_count; i++)
+        for (size_t k = 0; k < types->types[i].method_count; k++) {
             struct cairn_method_private *method = &m->methods[m->method_count];
-            char name[2 * CAIRN_NAME_BYTES_MAX + 2];
-            bool is_function;
+            char name[FN_EXPORT_BYTES];
 
-            snprintf(name, sizeof name, "%s.%s", types.types[i].name, types.types[i].methods[k].name);
-            if (!cairn_wasm_exports(wasm, cairn_str(name), &is_function))
-                return cairn_fail(err, CAIRN_EMODULE,
-                                  is_function ? "method %s is exported with parameters or results; it must have none"
-                                              : "method %s is declared and not exported",
-                                  name);
+            fn_export_name(&types->types[i], &types->types[i].methods[k], name);
             method->module = m;
             method->export = cairn_bytes_dup(cairn_str(name));
             method->index = m->method_count++;
-            types.types[i].methods[k].private_ = method;
+            types->types[i].methods[k].private_ = method;
         }
-    return CAIRN_OK;
 }
 
 static enum cairn_code check(struct fn_module *m, struct cairn_bytes binary, struct cairn_err *err)
 {
     const struct cairn_fn_options *o = &m->fn->options;
     struct cairn_wasm wasm;
+    struct cairn_types types;
     enum cairn_code code;
 
     if (binary.size > o->module_bytes_max)
         return cairn_fail(err, CAIRN_ELIMIT, "the module has %zu bytes, the limit is %llu", binary.size,
                           (unsigned long long)o->module_bytes_max);
-    code = cairn_wasm_scan(binary, fn_host_knows, &wasm, err);
+    code = cairn_module_check(binary, &wasm, &types, err);
     if (code != CAIRN_OK)
         return code;
-    code = take_types(m, &wasm, err);
-    if (code == CAIRN_OK && wasm.memory_pages_min > o->memory_bytes_max / FN_WASM_PAGE_BYTES)
+    take_types(m, &types);
+    m->module.wasm_bytes = binary.size;
+    m->module.reusable = wasm.reusable;
+    m->globals = cairn_alloc_zeroed(wasm.global_count + 1, sizeof *m->globals);
+    for (uint32_t i = 0; i < wasm.global_count; i++)
+        m->globals[m->global_count++] = cairn_bytes_dup(wasm.globals[i]);
+    if (wasm.memory_pages_min > o->memory_bytes_max / FN_WASM_PAGE_BYTES)
         code =
             cairn_fail(err, CAIRN_EMODULE, "the module's memory starts with %llu KiB, the limit is %llu KiB",
                        (unsigned long long)wasm.memory_pages_min * 64, (unsigned long long)(o->memory_bytes_max >> 10));
-    if (code == CAIRN_OK) {
-        m->module.wasm_bytes = binary.size;
-        m->module.reusable = wasm.reusable;
-        m->globals = cairn_alloc_zeroed(wasm.global_count + 1, sizeof *m->globals);
-        for (uint32_t i = 0; i < wasm.global_count; i++)
-            m->globals[m->global_count++] = cairn_bytes_dup(wasm.globals[i]);
-    }
     cairn_wasm_done(&wasm);
     return code;
 }
