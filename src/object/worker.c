@@ -231,7 +231,12 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
     }
 }
 
-enum { FRESH_PER_TURN = 32, ASIDE_PAUSE_NS = 1000000 };
+enum {
+    FRESH_PER_TURN = 32,
+    ASIDE_PAUSE_NS = 1000000,
+    CHECKPOINT_STEP_NS = 200000,
+    CHECKPOINT_POLL_NS = 10000000,
+};
 
 /* --- the loop -------------------------------------------------------------------------------------------- */
 
@@ -276,10 +281,10 @@ static bool upkeep(struct cairn_worker *worker)
     uint64_t now = worker_clock_ns(worker);
     bool more = false;
 
-    for (uint32_t i = worker->index; i < worker->node->shard_count; i += worker->node->options.workers)
-        more |= cairn_shard_step(worker->shards[i].shard, 200000);
-    if (worker->index == 0)
-        more |= cairn_shard_step(worker->shards[worker->node->shard_count].shard, 200000);
+    if (cairn_store_checkpoint_due(worker->node->options.store))
+        for (uint32_t i = 0; i <= worker->node->shard_count; i++)
+            if (worker->shards[i].shard)
+                more |= cairn_shard_step(worker->shards[i].shard, CHECKPOINT_STEP_NS);
     if (!cairn_list_empty(&worker->log_waiters) && now >= worker->retry_ns) {
         worker->retry_ns = now + 500000;
         invocation_retry(worker, &worker->log_waiters, UINT32_MAX);
@@ -358,5 +363,7 @@ uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
     for (uint32_t i = 0; i < worker->node->shard_count; i++)
         if (worker->shards[i].shard && worker->shards[i].meta.purge_first != worker->shards[i].meta.purge_end)
             return 100000000; /* purging could not go on; the log had no room */
+    if (cairn_store_checkpoint_due(worker->node->options.store))
+        return CHECKPOINT_POLL_NS;
     return UINT64_MAX;
 }

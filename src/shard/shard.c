@@ -152,10 +152,14 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
     assert(store->started);
     if (shard->dirt.from == CLEAN)
         mark_dirty(shard);
+    for (size_t i = 0; i < count; i++) /* the table's lines come while the record is written */
+        engine->ops->prefetch(engine, writes[i].hash, 0);
     parts = encode(shard, wall_ms, note, writes, count);
     code = store->log->ops->append(store->log, shard->parts, parts, &position, &end, err);
     if (code != CAIRN_OK)
         return code;
+    for (size_t i = 0; i < count; i++)
+        engine->ops->prefetch(engine, writes[i].hash, 1);
     for (size_t i = 0; i < parts; i++)
         body += shard->parts[i].size;
     store->log->ops->release(store->log, cairn_shard_record_bytes(note, writes, count) - body, 0);
