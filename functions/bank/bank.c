@@ -1,7 +1,7 @@
 /* Accounts that never spend what they have not.
  *
  * A transfer debits its own account first, and that is kept from when the call leaves; then it credits the other one.  If
- * that is refused it puts the money back.  Between the two the money is on its way: in neither account. */
+ * that is refused the money is put back.  Between the two the money is on its way: in neither account. */
 #include <cairn/guest.h>
 
 CAIRN_MODULE(bank);
@@ -77,21 +77,27 @@ CAIRN_METHOD(Account, credit, CAIRN_INTERNAL)
         add(amount);
 }
 
-/* transfer(to, amount).  When the credit is refused the money is put back; that must be kept, so the method returns
- * an error and does not fail. */
+/* What a refused transfer puts back; it always fits. */
+CAIRN_METHOD(Account, refund, CAIRN_INTERNAL)
+{
+    cairn_set_int(Account_balance, cairn_get_int(Account_balance, 0) + cairn_arg_int(0));
+}
+
+/* transfer(to, amount).  A method that fails leaves nothing of its last segment, so the refund is a call of its own: it is
+ * kept though the transfer fails. */
 CAIRN_METHOD(Account, transfer, CAIRN_PUBLIC)
 {
     struct cairn_bytes to = cairn_arg(0);
     struct cairn_args args = {0};
-    struct cairn_outcome outcome;
+    struct cairn_outcome credit, refund;
     int64_t amount;
 
     if (!take_amount(1, &amount) || !spend(amount))
         return;
     cairn_args_add_int(&args, amount);
-    outcome = cairn_wait(cairn_call("Account", to, "credit", &args));
-    if (outcome.ok)
+    credit = cairn_wait(cairn_call("Account", to, "credit", &args));
+    if (credit.ok)
         return;
-    cairn_set_int(Account_balance, cairn_get_int(Account_balance, 0) + amount);
-    cairn_result_error("refunded", cairn_text("the other account refused: %b", outcome.code));
+    refund = cairn_wait(cairn_call("Account", cairn_self_id(), "refund", &args));
+    cairn_fail(refund.ok ? "refunded" : "not_refunded", cairn_text("the other account refused: %b", credit.code));
 }

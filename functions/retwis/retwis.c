@@ -39,17 +39,19 @@ static void read_list(struct cairn_list_field list)
     cairn_result_newest(list, 0, (uint32_t)n);
 }
 
-/* Calls whom.METHOD(self); returns that one's error to the caller, if there is one. */
-static bool tell(struct cairn_bytes whom, const char *method)
+/* Calls whom.METHOD(self). */
+static struct cairn_outcome tell(struct cairn_bytes whom, const char *method)
 {
     struct cairn_args args = {0};
-    struct cairn_outcome outcome;
 
     cairn_args_add(&args, cairn_self_id());
-    outcome = cairn_wait(cairn_call("User", whom, method, &args));
-    if (!outcome.ok)
-        cairn_result_error(cairn_text("%b", outcome.code), cairn_text("%b", outcome.message));
-    return outcome.ok;
+    return cairn_wait(cairn_call("User", whom, method, &args));
+}
+
+/* Fails as a call has failed. */
+static void fail_as(struct cairn_outcome outcome)
+{
+    cairn_fail(cairn_text("%b", outcome.code), cairn_text("%b", outcome.message));
 }
 
 CAIRN_METHOD(User, create, CAIRN_PUBLIC)
@@ -65,28 +67,39 @@ CAIRN_METHOD(User, profile, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
         cairn_result_bytes(name);
 }
 
+/* Returns 1, or 0 if the other has blocked this user. */
 CAIRN_METHOD(User, follow, CAIRN_PUBLIC)
 {
     struct cairn_bytes whom = cairn_arg(0);
+    struct cairn_outcome outcome;
 
     if (cairn_equal(whom, cairn_self_id())) {
         cairn_fail("bad_argument", "nobody follows themselves");
         return;
     }
     cairn_map_set(User_following, whom, nothing);
-    if (tell(whom, "add_follower"))
+    outcome = tell(whom, "add_follower");
+    if (outcome.ok) {
         cairn_result_int(1);
-    else
+    } else if (cairn_equal(outcome.code, cairn_str("blocked"))) {
         cairn_map_remove(User_following, whom);
+        cairn_result_int(0);
+    } else {
+        fail_as(outcome); /* following is kept: following again will do the rest */
+    }
 }
 
+/* Returns whether the other was followed. */
 CAIRN_METHOD(User, unfollow, CAIRN_PUBLIC)
 {
     struct cairn_bytes whom = cairn_arg(0);
     bool followed = cairn_map_remove(User_following, whom);
+    struct cairn_outcome outcome = tell(whom, "remove_follower");
 
-    if (tell(whom, "remove_follower"))
+    if (outcome.ok)
         cairn_result_int(followed);
+    else
+        fail_as(outcome);
 }
 
 CAIRN_METHOD(User, add_follower, CAIRN_INTERNAL)

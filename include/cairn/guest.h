@@ -160,12 +160,11 @@ void cairn_result_nil(void);
 void cairn_result_int(int64_t integer);
 void cairn_result_bytes(struct cairn_bytes bytes);
 static inline void cairn_result_str(const char *text);
-/* An error that the caller gets while what was written is kept; see cairn_fail. */
-void cairn_result_error(const char *code, const char *message);
 /* An encoded value: a struct cairn_pack's contents, an outcome's. */
 static inline void cairn_result_packed(struct cairn_bytes value);
 
-/* The method has failed: its segment leaves nothing, the caller gets this error.  Return right after. */
+/* The method has failed: its segment leaves nothing, the caller gets this error; what earlier segments wrote (before a
+ * wait) stays.  The code is a name: letters, digits, _.  Return right after. */
 static inline void cairn_fail(const char *code, const char *message);
 /* Ends the method here, from any depth; with what has been said by result or fail. */
 __attribute__((noreturn)) static inline void cairn_exit(void);

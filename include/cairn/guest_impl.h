@@ -221,14 +221,6 @@ static inline void cairn_result_str(const char *text)
     cairn_result_bytes(cairn_str(text));
 }
 
-CAIRN_SHARED_ void cairn_result_error(const char *code, const char *message)
-{
-    struct cairn_pack pack = {0, 0, 0};
-
-    cairn_pack_error(&pack, cairn_str(code), cairn_str(message));
-    cairn_result_packed(cairn_packed(&pack));
-}
-
 static inline void cairn_fail(const char *code, const char *message)
 {
     cairn_host_fail(code, (uint32_t)__builtin_strlen(code), message, (uint32_t)__builtin_strlen(message));
