@@ -28,12 +28,11 @@ struct cairn_disk_ops {
 
     /* CAIRN_ENOTFOUND when there is no such file (or folder, to create in); CAIRN_ECONFLICT when
      * one to be created exists.  Close every file before its disk. */
-    enum cairn_code (*open)(struct cairn_disk *disk, const char *path, unsigned flags,
-                            struct cairn_file **ret_file, struct cairn_err *err);
+    enum cairn_code (*open)(struct cairn_disk *disk, const char *path, unsigned flags, struct cairn_file **ret_file,
+                            struct cairn_err *err);
     /* Reads exactly `size` bytes; a short file is CAIRN_EIO ("short read").  A read error is
      * never to be taken for absent data. */
-    enum cairn_code (*read_at)(struct cairn_file *file, uint64_t offset, void *to, size_t size,
-                               struct cairn_err *err);
+    enum cairn_code (*read_at)(struct cairn_file *file, uint64_t offset, void *to, size_t size, struct cairn_err *err);
     /* Writes all or fails; after a failure any part may have been written.
      * CAIRN_EFULL when there is no room. */
     enum cairn_code (*write_at)(struct cairn_file *file, uint64_t offset, const void *from, size_t size,
@@ -50,8 +49,8 @@ struct cairn_disk_ops {
     enum cairn_code (*make_dir)(struct cairn_disk *disk, const char *path, struct cairn_err *err); /* exists: OK */
     enum cairn_code (*sync_dir)(struct cairn_disk *disk, const char *path, struct cairn_err *err); /* "" is the root */
     /* Calls visit for every plain file in the folder, in name order; visit may change the folder. */
-    enum cairn_code (*list)(struct cairn_disk *disk, const char *path,
-                            void (*visit)(void *context, const char *name), void *context, struct cairn_err *err);
+    enum cairn_code (*list)(struct cairn_disk *disk, const char *path, void (*visit)(void *context, const char *name),
+                            void *context, struct cairn_err *err);
     /* Takes the exclusive lock of the whole disk, kept until close or the process's end (a file
      * named "lock" in the root).  CAIRN_ELOCKED when another process, or another handle of this
      * one, has it. */
@@ -77,8 +76,8 @@ struct cairn_disk *cairn_disk_close(struct cairn_disk *disk);
 /* Helpers over the vtable. */
 
 /* Reads a whole file of at most max_bytes (CAIRN_ELIMIT beyond) behind what `to` holds. */
-enum cairn_code cairn_disk_read_file(struct cairn_disk *disk, const char *path, size_t max_bytes,
-                                     struct cairn_buf *to, struct cairn_err *err);
+enum cairn_code cairn_disk_read_file(struct cairn_disk *disk, const char *path, size_t max_bytes, struct cairn_buf *to,
+                                     struct cairn_err *err);
 /* Writes path atomically: a temporary file "<path>.tmp", sync, rename, sync of the folder. */
 enum cairn_code cairn_disk_replace_file(struct cairn_disk *disk, const char *path, struct cairn_bytes bytes,
                                         struct cairn_err *err);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 struct cairn_task {
-    struct cairn_task *next;             /* the queue's */
+    struct cairn_task *next;              /* the queue's */
     void (*run)(struct cairn_task *task); /* last use of the task may be here: it may free itself */
 };
 

@@ -39,7 +39,7 @@ struct cairn_log_events {
 struct cairn_log_options {
     struct cairn_disk *disk;
     struct cairn_clock *clock;
-    const char *dir;          /* below the disk's root, e.g. "log" */
+    const char *dir; /* below the disk's root, e.g. "log" */
     enum cairn_sync_mode sync;
     uint32_t interval_ms;     /* CAIRN_SYNC_INTERVAL */
     uint64_t segment_bytes;   /* 0: 16 MiB; a record must fit into one */
@@ -53,11 +53,11 @@ struct cairn_log; /* begins with its ops */
 
 struct cairn_log_stats {
     uint64_t records, bytes, syncs, sync_ns_total, sync_ns_max;
-    uint64_t durable, end;           /* positions */
-    uint64_t retained_bytes;         /* of records between the trim point and the end */
-    uint64_t pending_bytes;          /* appended, not yet written */
-    uint64_t room_bytes;             /* prepared and unclaimed */
-    bool full, failed;               /* writes are refused: no room now; for good */
+    uint64_t durable, end;   /* positions */
+    uint64_t retained_bytes; /* of records between the trim point and the end */
+    uint64_t pending_bytes;  /* appended, not yet written */
+    uint64_t room_bytes;     /* prepared and unclaimed */
+    bool full, failed;       /* writes are refused: no room now; for good */
 };
 
 struct cairn_log_ops {

@@ -22,7 +22,7 @@ static inline enum cairn_code field_of(struct invocation *inv, uint32_t field, e
 
     if (field >= type->field_end || type->fields[field].kind != kind)
         return cairn_fail(err, CAIRN_ETRAP, "field %u of type %s is not a %s", field, type->decl->name,
-                          kind == CAIRN_FIELD_VALUE ? "value"
+                          kind == CAIRN_FIELD_VALUE  ? "value"
                           : kind == CAIRN_FIELD_LIST ? "list"
                                                      : "map");
     *ret_number = type->fields[field].number;
@@ -41,8 +41,8 @@ static enum cairn_code writable(struct invocation *inv, size_t bytes, struct cai
     if (overlay->bytes + bytes > limits->write_set_bytes || overlay->count >= WRITES_PER_SEGMENT_MAX ||
         overlay->arena.bytes + bytes > 4ull * limits->write_set_bytes)
         return cairn_fail(err, CAIRN_ELIMIT,
-                          "the segment writes more than %u bytes or %d keys; split the work with a call", limits->write_set_bytes,
-                          WRITES_PER_SEGMENT_MAX);
+                          "the segment writes more than %u bytes or %d keys; split the work with a call",
+                          limits->write_set_bytes, WRITES_PER_SEGMENT_MAX);
     /* The record holds the overlay, the header and a page of the directory. */
     if (!segment_claim(inv->worker, inv->segment, overlay->bytes + bytes + CLAIM_FIRST_BYTES / 2, err))
         return err->code;
@@ -446,8 +446,8 @@ static enum cairn_code host_map_at(void *run, uint32_t field, uint64_t index, st
     if (!overlay_get(overlay_of(inv),
                      cairn_bytes(place_key, key_map_place(place_key, incarnation_of(inv), number, index)), ret_key))
         return CAIRN_OK;
-    if (!overlay_get(overlay_of(inv),
-                     cairn_bytes(bytes, key_map_entry(bytes, incarnation_of(inv), number, *ret_key)), &entry))
+    if (!overlay_get(overlay_of(inv), cairn_bytes(bytes, key_map_entry(bytes, incarnation_of(inv), number, *ret_key)),
+                     &entry))
         return CAIRN_OK;
     *ret_value = entry_value(entry, &place);
     *ret_found = true;
@@ -499,8 +499,8 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     struct invocation *inv = run, *callee;
     struct cairn_worker *worker = inv->worker;
     const struct cairn_limits *limits = &worker->node->limits;
-    struct type *type = cairn_bytes_equal(type_name, inv->type->name) ? inv->type
-                                                                      : type_find(worker, inv->type->space, type_name);
+    struct type *type =
+        cairn_bytes_equal(type_name, inv->type->name) ? inv->type : type_find(worker, inv->type->space, type_name);
     size_t payload;
     uint8_t *at;
 
@@ -513,12 +513,13 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
         return cairn_fail(err, CAIRN_ELIMIT, "the call's arguments have %zu bytes; at most %u are allowed", args.size,
                           limits->value_bytes);
     if (id.size == 0 || id.size > CAIRN_ID_BYTES_MAX || !cairn_name_valid(type_name) || !cairn_name_valid(method_name))
-        return cairn_fail(err, CAIRN_ETRAP, "a call needs a type, an id of 1 to %d bytes, and a method", CAIRN_ID_BYTES_MAX);
+        return cairn_fail(err, CAIRN_ETRAP, "a call needs a type, an id of 1 to %d bytes, and a method",
+                          CAIRN_ID_BYTES_MAX);
 
     callee = invocation_new(worker);
     callee->op = CAIRN_OP_INVOKE;
-    payload = inv->type->space.size + type_name.size + id.size + method_name.size + args.size +
-              inv->type->name.size + object_id(inv->object).size;
+    payload = inv->type->space.size + type_name.size + id.size + method_name.size + args.size + inv->type->name.size +
+              object_id(inv->object).size;
     if (callee->payload_room < payload) {
         callee->payload = cairn_realloc(callee->payload, payload);
         callee->payload_room = payload;
@@ -566,8 +567,8 @@ static enum cairn_code host_call_result(void *run, uint32_t call, struct cairn_b
 
     if (call >= inv->call_count || inv->calls[call].state != CALL_DONE)
         return cairn_fail(err, CAIRN_ETRAP, "the result of call %u was asked for before waiting for it", call);
-    *ret_value = cairn_bytes(inv->calls[call].large ? inv->calls[call].large : inv->calls[call].small,
-                             inv->calls[call].size);
+    *ret_value =
+        cairn_bytes(inv->calls[call].large ? inv->calls[call].large : inv->calls[call].small, inv->calls[call].size);
     return CAIRN_OK;
 }
 

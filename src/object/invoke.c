@@ -121,7 +121,8 @@ void set_error(struct invocation *inv, enum cairn_code code, const char *text)
     inv->failed = true;
 }
 
-void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *format, ...)
+void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *format,
+                       ...)
 {
     char text[CAIRN_ERR_TEXT_BYTES];
     va_list args;
@@ -187,8 +188,8 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
         return;
     }
     if (!type) {
-        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s; see `cairn types`", (int)inv->type_name.size,
-                          (const char *)inv->type_name.data);
+        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s; see `cairn types`",
+                          (int)inv->type_name.size, (const char *)inv->type_name.data);
         return;
     }
     if (inv->op == CAIRN_OP_INVOKE) {
@@ -199,8 +200,9 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
             return;
         }
         if (!method->decl->is_public && (inv->request || !inv->may_internal)) {
-            invocation_refuse(worker, inv, CAIRN_ENOTPUBLIC, "%s.%s is internal: only objects of its own module may call it",
-                              type->decl->name, method->decl->name);
+            invocation_refuse(worker, inv, CAIRN_ENOTPUBLIC,
+                              "%s.%s is internal: only objects of its own module may call it", type->decl->name,
+                              method->decl->name);
             return;
         }
         if (inv->must_read_only && !method->decl->read_only) {
@@ -556,7 +558,8 @@ static void no_fiber(struct cairn_worker *worker, struct invocation *inv)
     after_run(worker, inv, false);
 }
 
-static void settle(struct cairn_worker *worker, struct invocation *inv, enum cairn_run_state state, struct cairn_err *err)
+static void settle(struct cairn_worker *worker, struct invocation *inv, enum cairn_run_state state,
+                   struct cairn_err *err)
 {
     if (inv->run && !inv->fiber_counted) {
         inv->fiber_counted = true;

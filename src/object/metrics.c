@@ -82,7 +82,8 @@ static void each_method(struct cairn_node *node, struct cairn_buf *to,
                 print(node, to, m, s);
 }
 
-static void print_sum(struct cairn_node *node, struct cairn_buf *to, const struct method_stats *m, const struct series *s)
+static void print_sum(struct cairn_node *node, struct cairn_buf *to, const struct method_stats *m,
+                      const struct series *s)
 {
     double sum = 0;
 
@@ -127,8 +128,9 @@ static void print_latency(struct cairn_node *node, struct cairn_buf *to, const s
 
 void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to)
 {
-    static const struct series latency = {"cairn_request_seconds", "histogram",
-                                          "From a request's arrival to the end of its invocation, the sync not included.", 0, 1};
+    static const struct series latency = {
+        "cairn_request_seconds", "histogram",
+        "From a request's arrival to the end of its invocation, the sync not included.", 0, 1};
     static const struct series admitted = {"cairn_requests_admitted", "gauge", "Requests under way.", 0, 1};
 
     for (size_t i = 0; i < sizeof of_methods / sizeof *of_methods; i++) {

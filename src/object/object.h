@@ -27,25 +27,25 @@ struct cairn_worker;
 
 /* 0 in any member means its default. */
 struct cairn_limits {
-    uint64_t cpu_ns;               /* CPU time of an invocation: 100 ms */
-    uint32_t depth;                /* nested calls: 64 */
-    uint32_t job_calls;            /* calls of a job: 100,000 */
-    uint32_t value_bytes;          /* arguments, and result, each: 1 MiB */
-    uint32_t write_set_bytes;      /* of a segment: 8 MiB */
-    uint32_t mailbox;              /* requests from outside that wait in one mailbox: 10,000 */
-    uint32_t requests;             /* requests from outside under way per worker: 20,000 */
-    uint32_t keys_per_shard;       /* remembered idempotency keys: 100,000 */
-    uint64_t key_ms;               /* how long they are remembered: a day */
+    uint64_t cpu_ns;          /* CPU time of an invocation: 100 ms */
+    uint32_t depth;           /* nested calls: 64 */
+    uint32_t job_calls;       /* calls of a job: 100,000 */
+    uint32_t value_bytes;     /* arguments, and result, each: 1 MiB */
+    uint32_t write_set_bytes; /* of a segment: 8 MiB */
+    uint32_t mailbox;         /* requests from outside that wait in one mailbox: 10,000 */
+    uint32_t requests;        /* requests from outside under way per worker: 20,000 */
+    uint32_t keys_per_shard;  /* remembered idempotency keys: 100,000 */
+    uint64_t key_ms;          /* how long they are remembered: a day */
 };
 
 struct cairn_node_options {
-    struct cairn_store *store;     /* opened, not started; borrowed until the node is closed */
-    struct cairn_fn *fn;           /* borrowed */
+    struct cairn_store *store; /* opened, not started; borrowed until the node is closed */
+    struct cairn_fn *fn;       /* borrowed */
     struct cairn_clock *clock;
-    struct cairn_tasks *tasks;     /* for compiling and for module files */
+    struct cairn_tasks *tasks; /* for compiling and for module files */
     uint32_t workers;
     struct cairn_limits limits;
-    uint64_t seed;                 /* of the guests' random */
+    uint64_t seed; /* of the guests' random */
     /* Any thread: worker `index` has something to do.  May be called often; must be cheap. */
     void (*wake)(void *context, uint32_t index);
     void *context;
@@ -72,33 +72,44 @@ void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to);
 
 /* --- requests --- */
 
+/* What each asks for, and the value that it is answered with. */
 enum cairn_op {
-    CAIRN_OP_INVOKE,  /* type, id, method, args[, key] -> the method's value or an error value */
-    CAIRN_OP_LIST,    /* type, prefix, cursor, limit -> list [list of ids, next cursor or nil] */
-    CAIRN_OP_SHOW,    /* type, id[, limit] -> list of [field name, kind name, count, content]: content is
-                       *   bytes (value), list of bytes (list, newest last, at most `limit`), list of
-                       *   [key, value] (map, at most `limit`); not_found if the object does not exist */
-    CAIRN_OP_DELETE,  /* type, id -> int 1, or 0 if it did not exist */
-    CAIRN_OP_DEPLOY,  /* body: the .wasm; name: what it must be called, or empty -> [name, version int, hash hex, created int 0|1] */
-    CAIRN_OP_UNDEPLOY,/* name: refused with `conflict` while objects of its types exist -> nil */
-    CAIRN_OP_MODULES, /* -> list of [name, version, hash hex, deployed ms, wasm bytes, list of earlier [version, hash hex, deployed ms]] */
-    CAIRN_OP_TYPES,   /* -> list of [type, module, version, list of [field, kind], list of [method, public|internal, flags list]] */
-    CAIRN_OP_LOGS,    /* limit -> list of [ms, level int, type, id, method, line], oldest first */
+    /* type, id, method, args[, key]: the method's value, or an error value. */
+    CAIRN_OP_INVOKE,
+    /* type, prefix, cursor, limit: [list of ids, next cursor or nil]. */
+    CAIRN_OP_LIST,
+    /* type, id[, limit]: list of [field, kind, count, content]; content is bytes or nil (value), a list of
+     * bytes (list: the newest `limit`, oldest first), or a list of [key, value] (map: at most `limit`).
+     * `not_found` if the object does not exist. */
+    CAIRN_OP_SHOW,
+    /* type, id: 1, or 0 if it did not exist. */
+    CAIRN_OP_DELETE,
+    /* body: the .wasm; name: what it must be called, or empty: [name, version, hash in hex, 1 if it is new]. */
+    CAIRN_OP_DEPLOY,
+    /* name: nil.  Refused with `conflict` while objects of its types exist. */
+    CAIRN_OP_UNDEPLOY,
+    /* list of [name, version, hash in hex, deployed ms, wasm bytes, list of other [version, hash, deployed ms]]. */
+    CAIRN_OP_MODULES,
+    /* list of [type, module, version, list of [field, kind],
+     * list of [method, public|internal, list of read-only|deterministic]]. */
+    CAIRN_OP_TYPES,
+    /* limit: list of [ms, level, type, id, method, line], oldest first. */
+    CAIRN_OP_LOGS,
 };
 
 /* The caller's memory until reply has been called (exactly once per submit). */
 struct cairn_request {
     enum cairn_op op;
-    struct cairn_bytes space;   /* namespace; empty: "default" */
+    struct cairn_bytes space; /* namespace; empty: "default" */
     struct cairn_bytes type, id, method;
-    struct cairn_bytes args;    /* packed: per argument u32 size little-endian, bytes */
-    struct cairn_bytes key;     /* idempotency key, at most 256 bytes; empty: none */
-    bool read_only;             /* only read-only methods may run */
+    struct cairn_bytes args; /* packed: per argument u32 size little-endian, bytes */
+    struct cairn_bytes key;  /* idempotency key, at most 256 bytes; empty: none */
+    bool read_only;          /* only read-only methods may run */
     struct cairn_bytes name, body, prefix, cursor;
     uint32_t limit;
     /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
     void (*reply)(struct cairn_request *request, struct cairn_bytes value);
-    void *owner;                /* the caller's */
+    void *owner; /* the caller's */
 
     /* object's: where it is under way */
     struct cairn_request *next;

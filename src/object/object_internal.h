@@ -42,7 +42,7 @@ struct method {
 };
 
 struct type_field {
-    uint32_t number; /* the type's own, for good; the module's number is the array's index */
+    uint32_t number;            /* the type's own, for good; the module's number is the array's index */
     enum cairn_field_kind kind; /* 0: the module has no such field */
 };
 
@@ -91,7 +91,7 @@ struct shard {
     struct cairn_shard *shard;
     struct cairn_engine *engine;
     uint32_t index;
-    uint64_t incarnations; /* given out, this epoch's */
+    uint64_t incarnations;  /* given out, this epoch's */
     uint64_t directory_end; /* log end of the last change to the directory */
     struct shard_meta {
         uint64_t once_first, once_end;   /* numbers of 05 keys in use */
@@ -107,20 +107,20 @@ struct object {
     struct cairn_link mailbox; /* invocations that wait to start or resume, FIFO */
     struct cairn_link keyed;   /* keyed invocations under way */
     struct shard *shard;
-    uint64_t last_end;         /* log end of the last write applied */
-    uint32_t type;             /* number */
-    uint32_t refs;             /* invocations at this object: in the mailbox, running, waiting */
-    uint32_t outside_waiting;  /* requests from outside in the mailbox or before it */
-    uint32_t before_mailbox;   /* of them, still waiting for admission */
-    uint32_t readers;          /* read-only segments in progress (running or set aside) */
-    bool writing;              /* a mutating segment is in progress */
-    bool loaded;               /* header is the committed one */
-    bool ready_urgent;         /* which of the two ready lists */
-    struct header header;      /* committed */
+    uint64_t last_end;        /* log end of the last write applied */
+    uint32_t type;            /* number */
+    uint32_t refs;            /* invocations at this object: in the mailbox, running, waiting */
+    uint32_t outside_waiting; /* requests from outside in the mailbox or before it */
+    uint32_t before_mailbox;  /* of them, still waiting for admission */
+    uint32_t readers;         /* read-only segments in progress (running or set aside) */
+    bool writing;             /* a mutating segment is in progress */
+    bool loaded;              /* header is the committed one */
+    bool ready_urgent;        /* which of the two ready lists */
+    struct header header;     /* committed */
     struct container containers_inline[HEADER_INLINE];
     uint64_t hash;
     uint16_t key_size, id_offset;
-    uint8_t key[];             /* the 01 key; the id is its tail */
+    uint8_t key[]; /* the 01 key; the id is its tail */
 };
 
 static inline struct cairn_bytes object_id(const struct object *object)
@@ -144,12 +144,12 @@ bool objects_in_use(const struct cairn_worker *worker, uint32_t type);
 struct segment {
     struct segment *next_free;
     struct overlay overlay;
-    struct header header;    /* as this segment sees it */
+    struct header header; /* as this segment sees it */
     bool header_dirty;
     bool deleted;            /* the committed incarnation was deleted in this segment */
     struct cairn_link calls; /* invocations queued by this segment, in the order issued */
     uint32_t call_count;
-    uint64_t claimed_bytes;  /* of the log; 0: no claim */
+    uint64_t claimed_bytes; /* of the log; 0: no claim */
 };
 
 /* --- invocations -------------------------------------------------------------------------- */
@@ -165,14 +165,14 @@ enum invocation_state {
     INV_NEW,
     INV_ADMISSION, /* from outside, waits for its share of fibers */
     INV_MAILBOX,
-    INV_FIBER,     /* at its object's head, waits for a fiber or for room in the log */
+    INV_FIBER, /* at its object's head, waits for a fiber or for room in the log */
     INV_RUNNING,
     INV_ASIDE,     /* its slice is over */
     INV_WAITING,   /* for results */
     INV_RETURNING, /* over but for calls still out */
     INV_DUPLICATE, /* waits for the first invocation with its key */
     INV_OVER,
-    INV_HELD,      /* until the log is acknowledged to `depends` */
+    INV_HELD, /* until the log is acknowledged to `depends` */
     INV_STATE_COUNT
 };
 
@@ -303,7 +303,7 @@ struct cairn_worker {
     uint32_t purge_cursor;
     uint64_t retry_ns; /* when the log's waiters try again */
     uint64_t aside_ns; /* until then fresh segments run before those set aside */
-    bool failed; /* the log has failed */
+    bool failed;       /* the log has failed */
     bool running;
 
     /* crossing threads: a stack of messages, pushed by any, taken whole by the owner */
@@ -320,14 +320,14 @@ struct cairn_node {
     struct cairn_log *log;
     struct cairn_worker *workers;
     uint32_t shard_count;
-    struct deploy *deploys;  /* worker 0's queue, the first is under way */
+    struct deploy *deploys; /* worker 0's queue, the first is under way */
 
     /* crossing threads; relaxed unless said */
     atomic_bool draining, failed;
     _Atomic uint64_t acknowledged; /* release by the log's thread, acquire by workers */
     _Atomic int64_t last_ms;       /* the latest `now` given out */
     _Atomic uint64_t admitted;
-    struct cairn_err failure;      /* written before `failed` (release) */
+    struct cairn_err failure; /* written before `failed` (release) */
 };
 
 /* worker.c */
@@ -336,7 +336,10 @@ void worker_post(struct cairn_node *node, uint32_t to, struct message *message);
 int64_t worker_now_ms(struct cairn_worker *worker);
 uint64_t worker_clock_ns(struct cairn_worker *worker);
 void worker_hold(struct cairn_worker *worker, struct invocation *inv); /* replies at once if it may */
-static inline struct shard *worker_shard(struct cairn_worker *worker, uint32_t index) { return &worker->shards[index]; }
+static inline struct shard *worker_shard(struct cairn_worker *worker, uint32_t index)
+{
+    return &worker->shards[index];
+}
 uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes type,
                        struct cairn_bytes id);
 static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)
@@ -355,8 +358,8 @@ void invocation_move(struct invocation *inv, enum invocation_state to); /* the o
 /* An invocation has come to the worker that owns its object. */
 void invocation_arrive(struct cairn_worker *worker, struct invocation *inv);
 /* It ends here with this error, as if it had run (its caller or client gets it). */
-void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *format,
+                       ...) __attribute__((format(printf, 4, 5)));
 /* Its outcome is in inv->result: goes back to its origin. */
 void invocation_finish(struct cairn_worker *worker, struct invocation *inv);
 /* Runs one segment of the object's head. */

@@ -27,7 +27,9 @@ static size_t once_key(uint8_t *to, const struct invocation *inv)
     return n + inv->key.size;
 }
 
-enum { ONCE_KEY_ROOM = 1 + 3 * CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX + CAIRN_NAME_BYTES_MAX + ONCE_KEY_BYTES_MAX };
+enum {
+    ONCE_KEY_ROOM = 1 + 3 * CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX + CAIRN_NAME_BYTES_MAX + ONCE_KEY_BYTES_MAX
+};
 
 static bool decode(struct cairn_bytes value, struct record *ret_record)
 {
@@ -94,8 +96,7 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
             return reused(inv);
         if (inv->depends < object->last_end)
             inv->depends = object->last_end;
-        return answer(inv, record.outcome,
-                      record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR);
+        return answer(inv, record.outcome, record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR);
     }
     cairn_list_push_back(&object->keyed, &inv->keyed_link);
     return ONCE_RUN;

@@ -16,9 +16,9 @@ struct overlay {
     struct cairn_write *writes; /* kept between segments */
     uint32_t *capacities;       /* of each value's memory, for writing in place */
     uint32_t count, room;
-    uint32_t *index;            /* open addressing over writes, once there are more than a few */
+    uint32_t *index; /* open addressing over writes, once there are more than a few */
     uint32_t index_size;
-    size_t bytes;               /* of keys and values as they stand */
+    size_t bytes;                                   /* of keys and values as they stand */
     uint64_t operations, read_bytes, written_bytes; /* metering */
 };
 

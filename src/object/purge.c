@@ -91,7 +91,8 @@ static uint32_t remove_last(struct overlay *overlay, uint64_t incarnation, struc
             overlay_remove(overlay, place);
             removed += 2;
         } else {
-            overlay_remove(overlay, cairn_bytes(key, key_list_entry(key, incarnation, c->field, c->first + c->count - 1)));
+            overlay_remove(overlay,
+                           cairn_bytes(key, key_list_entry(key, incarnation, c->field, c->first + c->count - 1)));
             removed++;
         }
     }
@@ -113,9 +114,8 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
     if (overlay_get(&overlay, item, &bytes) && decode(bytes, remains)) {
         for (; remains->values && left; remains->values--, left--) {
             uint8_t field[FIELD_KEY_FIXED_MAX];
-            overlay_remove(&overlay,
-                           cairn_bytes(field, key_field(field, remains->incarnation,
-                                                        remains->value_fields[remains->values - 1])));
+            overlay_remove(&overlay, cairn_bytes(field, key_field(field, remains->incarnation,
+                                                                  remains->value_fields[remains->values - 1])));
         }
         while (remains->containers && left) {
             struct container *last = &remains->container[remains->containers - 1];

@@ -9,7 +9,8 @@ static const char *kind_name(enum cairn_field_kind kind)
 }
 
 /* A field: [name, kind, count, content]. */
-static void show_field(struct invocation *inv, const struct cairn_field_decl *decl, uint64_t limit, struct cairn_buf *to)
+static void show_field(struct invocation *inv, const struct cairn_field_decl *decl, uint64_t limit,
+                       struct cairn_buf *to)
 {
     const struct cairn_host_ops *host = &object_host_ops;
     struct cairn_bytes key, value = {0};

@@ -8,7 +8,8 @@ struct method_stats *stats_find(struct stats_table *table, struct cairn_bytes sp
     struct method_stats *s = atomic_load_explicit(&table->first, memory_order_relaxed);
 
     for (; s; s = s->next)
-        if (cairn_bytes_equal(s->space, space) && cairn_bytes_equal(s->type, type) && cairn_bytes_equal(s->method, method))
+        if (cairn_bytes_equal(s->space, space) && cairn_bytes_equal(s->type, type) &&
+            cairn_bytes_equal(s->method, method))
             return s;
     s = cairn_alloc_zeroed(1, sizeof *s);
     s->space = cairn_bytes(cairn_bytes_dup(space), space.size);

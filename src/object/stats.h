@@ -36,8 +36,8 @@ struct stats_table {
 };
 
 struct worker_counts {
-    _Atomic uint64_t segments, records, slices, restarts, refused, held, mailbox_waiting, set_aside, fibers,
-        objects, purged_keys, evicted_keys, messages, loops;
+    _Atomic uint64_t segments, records, slices, restarts, refused, held, mailbox_waiting, set_aside, fibers, objects,
+        purged_keys, evicted_keys, messages, loops;
 };
 
 struct method_stats *stats_find(struct stats_table *table, struct cairn_bytes space, struct cairn_bytes type,

@@ -22,7 +22,8 @@ int64_t worker_now_ms(struct cairn_worker *worker)
     int64_t last = atomic_load_explicit(&node->last_ms, memory_order_relaxed);
 
     while (now > last)
-        if (atomic_compare_exchange_weak_explicit(&node->last_ms, &last, now, memory_order_relaxed, memory_order_relaxed)) {
+        if (atomic_compare_exchange_weak_explicit(&node->last_ms, &last, now, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
             node->log->ops->reserve_time(node->log, (uint64_t)now);
             return now;
         }
@@ -37,7 +38,8 @@ static void inbox_push(struct cairn_worker *to, struct message *message)
 
     do
         message->next = head;
-    while (!atomic_compare_exchange_weak_explicit(&to->inbox, &head, message, memory_order_release, memory_order_relaxed));
+    while (
+        !atomic_compare_exchange_weak_explicit(&to->inbox, &head, message, memory_order_release, memory_order_relaxed));
     if (!head && to->node->options.wake)
         to->node->options.wake(to->node->options.context, to->index);
 }
@@ -166,11 +168,13 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct c
     if (stat_get(&worker->admitted) > limits->requests)
         return cairn_fail(err, CAIRN_EOVERLOAD, "%u requests are under way; try again later", limits->requests);
     if ((object || request->op == CAIRN_OP_LIST) && !cairn_name_valid(request->type))
-        return cairn_fail(err, CAIRN_EINVAL, "a type's name has 1 to 64 letters, digits and _, and begins with a letter");
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "a type's name has 1 to 64 letters, digits and _, and begins with a letter");
     if (object && (request->id.size == 0 || request->id.size > CAIRN_ID_BYTES_MAX))
         return cairn_fail(err, CAIRN_EINVAL, "an id has 1 to %d bytes", CAIRN_ID_BYTES_MAX);
     if (request->op == CAIRN_OP_INVOKE && !cairn_name_valid(request->method))
-        return cairn_fail(err, CAIRN_EINVAL, "a method's name has 1 to 64 letters, digits and _, and begins with a letter");
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "a method's name has 1 to 64 letters, digits and _, and begins with a letter");
     if (request->args.size > limits->value_bytes)
         return cairn_fail(err, CAIRN_ELIMIT, "the arguments have %zu bytes; at most %u are allowed", request->args.size,
                           limits->value_bytes);
@@ -260,7 +264,8 @@ static struct object *next_ready(struct cairn_worker *worker)
 static bool anything_ready(const struct cairn_worker *worker)
 {
     return !cairn_list_empty(&worker->ready_urgent) || !cairn_list_empty(&worker->ready_outside) ||
-           !cairn_list_empty(&worker->aside) || atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
+           !cairn_list_empty(&worker->aside) ||
+           atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
 }
 
 static void retry_waiters(struct cairn_worker *worker)

@@ -262,8 +262,7 @@ static void listings_are_whole_and_ordered(void **state)
     cairn_buf_str(&want, "], nil]");
     cairn_buf_u8(&want, 0);
     assert_string_equal(list_all(&sim, "", "", 1000), (const char *)want.data);
-    assert_string_equal(list_all(&sim, "id-00", "id-003", 3),
-                        "[[\"id-004\", \"id-005\", \"id-006\"], \"id-006\"]");
+    assert_string_equal(list_all(&sim, "id-00", "id-003", 3), "[[\"id-004\", \"id-005\", \"id-006\"], \"id-006\"]");
     assert_string_equal(list_all(&sim, "id-49", "", 100),
                         "[[\"id-490\", \"id-491\", \"id-492\", \"id-493\", \"id-494\", \"id-495\", \"id-496\", "
                         "\"id-497\", \"id-498\", \"id-499\"], nil]");

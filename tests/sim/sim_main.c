@@ -232,8 +232,7 @@ static void finish(struct world *w, struct client *c, bool lost)
     case ADD:
     case READ:
         if (done)
-            counter_add(&w->counters[c->target],
-                        (struct seen){c->asked, w->step, integer(&c->call), c->doing == ADD});
+            counter_add(&w->counters[c->target], (struct seen){c->asked, w->step, integer(&c->call), c->doing == ADD});
         else if (unknown && c->doing == ADD)
             w->counters[c->target].unknown++;
         break;
@@ -306,8 +305,8 @@ static void check_counter(int n, struct counter *c)
         top = s->value;
     }
     if (top - adds > c->unknown)
-        broken("counter c%d: %lld values have no add, but only %lld adds are unaccounted for", n, (long long)(top - adds),
-               (long long)c->unknown);
+        broken("counter c%d: %lld values have no add, but only %lld adds are unaccounted for", n,
+               (long long)(top - adds), (long long)c->unknown);
 }
 
 static void run(struct world *w, struct simcall *call)
@@ -539,7 +538,8 @@ static void quiesce(struct world *w)
                 begin(w, c);
             for (int steps = 0; !c->call.replied; steps++) {
                 if (steps > 5000000)
-                    broken("a request was never answered (%s)", w->sim.log_failed ? "the log has failed" : "nothing failed");
+                    broken("a request was never answered (%s)",
+                           w->sim.log_failed ? "the log has failed" : "nothing failed");
                 simnode_step(&w->sim);
             }
             w->step++;
@@ -551,7 +551,10 @@ static void quiesce(struct world *w)
 static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbose)
 {
     struct world *w = cairn_alloc_zeroed(1, sizeof *w);
-    struct simnode_options options = {.workers = 2, .shards = 4, .log_segment_bytes = 64 << 10, .log_bytes_max = 1 << 20,
+    struct simnode_options options = {.workers = 2,
+                                      .shards = 4,
+                                      .log_segment_bytes = 64 << 10,
+                                      .log_bytes_max = 1 << 20,
                                       .limits = {.write_set_bytes = 16 << 10, .value_bytes = 8 << 10}};
 
     seed_now = seed;

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define must(condition)                                                                                 \
-    do {                                                                                                \
-        if (!(condition)) {                                                                             \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);               \
-            abort();                                                                                    \
-        }                                                                                               \
+#define must(condition)                                                                   \
+    do {                                                                                  \
+        if (!(condition)) {                                                               \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                      \
+        }                                                                                 \
     } while (0)
 
 /* --- the node ------------------------------------------------------------------------------- */
@@ -97,14 +97,15 @@ static enum cairn_code shared_sandbox(const struct simnode_options *options, str
 
 enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
 {
-    struct cairn_store_options store = {.disk = sim->disk,
-                                        .clock = &sim->clock.clock,
-                                        .shards = sim->options.shards,
-                                        .log_bytes_max = sim->options.log_bytes_max,
-                                        .log = {.sync = sim->options.sync,
-                                                .interval_ms = 50,
-                                                .segment_bytes = sim->options.log_segment_bytes,
-                                                .events = {.on_progress = on_progress, .on_failed = on_failed, .context = sim}}};
+    struct cairn_store_options store = {
+        .disk = sim->disk,
+        .clock = &sim->clock.clock,
+        .shards = sim->options.shards,
+        .log_bytes_max = sim->options.log_bytes_max,
+        .log = {.sync = sim->options.sync,
+                .interval_ms = 50,
+                .segment_bytes = sim->options.log_segment_bytes,
+                .events = {.on_progress = on_progress, .on_failed = on_failed, .context = sim}}};
     struct cairn_node_options node = {.clock = &sim->clock.clock,
                                       .workers = sim->options.workers,
                                       .limits = sim->options.limits,
@@ -142,8 +143,8 @@ bool simnode_step(struct simnode *sim)
         cairn_sim_clock_advance(&sim->clock, 1 + cairn_random_below(&sim->random, 2000000));
         break;
     default:
-        did = cairn_worker_run(cairn_node_worker(sim->node, (uint32_t)cairn_random_below(&sim->random, sim->options.workers)),
-                               0);
+        did = cairn_worker_run(
+            cairn_node_worker(sim->node, (uint32_t)cairn_random_below(&sim->random, sim->options.workers)), 0);
     }
     return did;
 }
@@ -209,7 +210,8 @@ static struct cairn_bytes keep(struct simcall *call, int slot, const char *text)
     return cairn_str(call->strings[slot]);
 }
 
-static void init(struct simcall *call, enum cairn_op op, const char *type, const char *id, const char *method, va_list args)
+static void init(struct simcall *call, enum cairn_op op, const char *type, const char *id, const char *method,
+                 va_list args)
 {
     *call = (struct simcall){.request = {.op = op, .reply = on_reply}};
     call->request.type = keep(call, 0, type);
@@ -323,7 +325,8 @@ void simnode_expect(struct simnode *sim, const char *want, const char *type, con
     simcall_run(sim, &call);
     got = simvalue_text(cairn_buf_bytes(&call.reply));
     /* "!code..." compares the code only. */
-    if (length > 3 && strcmp(want + length - 3, "...") == 0 ? strncmp(got, want, length - 3) != 0 : strcmp(got, want) != 0) {
+    if (length > 3 && strcmp(want + length - 3, "...") == 0 ? strncmp(got, want, length - 3) != 0
+                                                            : strcmp(got, want) != 0) {
         fprintf(stderr, "%s/%s.%s gave %s, wanted %s\n", type, id, method, got, want);
         abort();
     }
