@@ -39,13 +39,13 @@ static void read_list(struct cairn_list_field list)
     cairn_result_newest(list, 0, (uint32_t)n);
 }
 
-/* Calls whom.METHOD(self). */
-static struct cairn_outcome tell(struct cairn_bytes whom, const char *method)
+/* Calls object.METHOD(id). */
+static struct cairn_outcome tell(struct cairn_bytes object, const char *method, struct cairn_bytes id)
 {
     struct cairn_args args = {0};
 
-    cairn_args_add(&args, cairn_self_id());
-    return cairn_wait(cairn_call("User", whom, method, &args));
+    cairn_args_add(&args, id);
+    return cairn_wait(cairn_call("User", object, method, &args));
 }
 
 /* Fails as a call has failed. */
@@ -67,26 +67,32 @@ CAIRN_METHOD(User, profile, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
         cairn_result_bytes(name);
 }
 
-/* Returns 1, or 0 if the other has blocked this user. */
+/* The error `blocked` means that the other does not want it. */
 CAIRN_METHOD(User, follow, CAIRN_PUBLIC)
 {
-    struct cairn_bytes whom = cairn_arg(0);
+    struct cairn_bytes whom = cairn_arg(0), self = cairn_self_id();
     struct cairn_outcome outcome;
 
-    if (cairn_equal(whom, cairn_self_id())) {
+    if (cairn_equal(whom, self)) {
         cairn_fail("bad_argument", "nobody follows themselves");
         return;
     }
     cairn_map_set(User_following, whom, nothing);
-    outcome = tell(whom, "add_follower");
+    outcome = tell(whom, "add_follower", self);
     if (outcome.ok) {
         cairn_result_int(1);
-    } else if (cairn_equal(outcome.code, cairn_str("blocked"))) {
-        cairn_map_remove(User_following, whom);
-        cairn_result_int(0);
-    } else {
-        fail_as(outcome); /* following is kept: following again will do the rest */
+        return;
     }
+    /* A method that fails leaves nothing of its last segment, so taking it back is a call of its own.  After any other
+     * error following is kept: to follow again does the rest. */
+    if (cairn_equal(outcome.code, cairn_str("blocked")))
+        tell(self, "forget", whom);
+    fail_as(outcome);
+}
+
+CAIRN_METHOD(User, forget, CAIRN_INTERNAL)
+{
+    cairn_map_remove(User_following, cairn_arg(0));
 }
 
 /* Returns whether the other was followed. */
@@ -94,7 +100,7 @@ CAIRN_METHOD(User, unfollow, CAIRN_PUBLIC)
 {
     struct cairn_bytes whom = cairn_arg(0);
     bool followed = cairn_map_remove(User_following, whom);
-    struct cairn_outcome outcome = tell(whom, "remove_follower");
+    struct cairn_outcome outcome = tell(whom, "remove_follower", cairn_self_id());
 
     if (outcome.ok)
         cairn_result_int(followed);
