@@ -12,7 +12,8 @@
  *
  * Times are of the whole stretch divided by its invocations, with WINDOW requests under way per worker: replies to
  * writes wait for the log's thread to hand the records to the operating system, and one at a time would measure
- * the two threads waking each other.  DIR must be empty.  Each line of output is JSON. */
+ * the two threads waking each other.  CPU time is told beside it (of worker 0, and of all threads), which others on the
+ * machine disturb less.  DIR must be empty.  Output is JSON. */
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -130,12 +132,24 @@ static void submit(struct slot *slot)
     cairn_worker_submit(driver->worker, &slot->request);
 }
 
+static void check(const char *what, struct cairn_bytes reply)
+{
+    struct cairn_reader r = cairn_reader(reply);
+    struct cairn_value v = cairn_value_read(&r);
+    char why[512];
+
+    if (v.kind != CAIRN_VALUE_ERROR)
+        return;
+    snprintf(why, sizeof why, "%.*s: %.*s", (int)v.error.size, (const char *)v.error.data, (int)v.bytes.size,
+             (const char *)v.bytes.data);
+    die(what, why);
+}
+
 static void on_reply(struct cairn_request *request, struct cairn_bytes value)
 {
     struct slot *slot = request->owner;
 
-    if (value.size && value.data[0] == (uint8_t)CAIRN_VALUE_ERROR)
-        die(slot->driver->load->method, "gave an error");
+    check(slot->driver->load->method, value);
     slot->driver->under_way--;
     submit(slot);
 }
@@ -166,10 +180,23 @@ static void *drive_to_the_end(void *argument)
     return NULL;
 }
 
-/* Seconds that the load took. */
-static double run(const struct load *load)
+struct cost {
+    double us;                /* wall time per invocation */
+    double worker_us, all_us; /* CPU time per invocation: of worker 0's thread, of the process */
+};
+
+static uint64_t cpu_ns(clockid_t clock)
 {
-    uint64_t start = now_ns();
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static struct cost run(const struct load *load)
+{
+    uint64_t start = now_ns(), worker = cpu_ns(CLOCK_THREAD_CPUTIME_ID), all = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+    double each = 1e3 * (double)load->count;
 
     atomic_store(&driving, options.workers);
     for (uint32_t i = 0; i < options.workers; i++) {
@@ -182,7 +209,8 @@ static double run(const struct load *load)
     drive_to_the_end(&drivers[0]);
     for (uint32_t i = 1; i < options.workers; i++)
         pthread_join(drivers[i].thread, NULL);
-    return (double)(now_ns() - start) / 1e9;
+    return (struct cost){(double)(now_ns() - start) / each, (double)(cpu_ns(CLOCK_THREAD_CPUTIME_ID) - worker) / each,
+                         (double)(cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - all) / each};
 }
 
 /* --- the node ------------------------------------------------------------------------------------------ */
@@ -213,8 +241,7 @@ static bool deployed;
 static void on_deployed(struct cairn_request *request, struct cairn_bytes value)
 {
     (void)request;
-    if (!value.size || value.data[0] == (uint8_t)CAIRN_VALUE_ERROR)
-        die("deploying", "gave an error");
+    check("deploying", value);
     deployed = true;
 }
 
@@ -337,52 +364,75 @@ static void next_post(const struct load *load, uint64_t n, struct cairn_random *
 
 /* --- the parts --------------------------------------------------------------------------------------------- */
 
-static double us(const char *type, const char *method, next_request *next, int64_t argument, uint64_t count)
+static struct cost cost(const char *type, const char *method, next_request *next, int64_t argument, uint64_t count)
 {
     struct load load = {type, method, next, count, argument};
 
-    return run(&load) * 1e6 / (double)count;
+    return run(&load);
+}
+
+static void tell(const char *name, struct cost c)
+{
+    printf("\"%s_us\": %.3f, \"%s_worker_us\": %.3f, \"%s_all_us\": %.3f", name, c.us, name, c.worker_us, name,
+           c.all_us);
+}
+
+static struct cost less(struct cost a, struct cost b)
+{
+    return (struct cost){a.us - b.us, a.worker_us - b.worker_us, a.all_us - b.all_us};
 }
 
 static void isolated(void)
 {
     uint64_t n = options.count;
-    double get, set, relay[3], push[3];
+    struct cost get, set, relay[3], push[3];
 
     deploy("plain");
-    us("Plain", "set", next_set, 0, 2 * PLAIN_OBJECTS);
-    us("Plain", "get", next_get, 0, n / 10);
-    us("Plain", "relay", next_relay, 1, n / 10);
-    us("Plain", "push", next_relay, 1, n / 10);
-    get = us("Plain", "get", next_get, 0, n);
-    set = us("Plain", "set", next_set, 0, n);
+    cost("Plain", "set", next_set, 0, 2 * PLAIN_OBJECTS);
+    cost("Plain", "get", next_get, 0, n / 10);
+    cost("Plain", "relay", next_relay, 1, n / 10);
+    cost("Plain", "push", next_relay, 1, n / 10);
+    get = cost("Plain", "get", next_get, 0, n);
+    set = cost("Plain", "set", next_set, 0, n);
     for (int i = 1; i <= 2; i++) {
-        relay[i] = us("Plain", "relay", next_relay, i, n);
-        push[i] = us("Plain", "push", next_relay, i, n);
+        relay[i] = cost("Plain", "relay", next_relay, i, n);
+        push[i] = cost("Plain", "push", next_relay, i, n);
     }
-    printf("{\"get_us\": %.3f, \"set_us\": %.3f, \"nested_us\": %.3f, \"nested_more_us\": %.3f, "
-           "\"nested_set_us\": %.3f, \"nested_set_more_us\": %.3f}\n",
-           get, set, relay[1] - get, relay[2] - relay[1], push[1] - set, push[2] - push[1]);
+    printf("{");
+    tell("get", get);
+    printf(", ");
+    tell("set", set);
+    printf(", ");
+    tell("nested", less(relay[1], get));
+    printf(", ");
+    tell("nested_more", less(relay[2], relay[1]));
+    printf(", ");
+    tell("nested_set", less(push[1], set));
+    printf(", ");
+    tell("nested_set_more", less(push[2], push[1]));
+    printf("}\n");
 }
 
 static void post(void)
 {
-    double seconds;
+    struct cost each;
 
     if (options.authors > options.objects || options.followers >= options.objects)
         die("usage", "authors and followers are some of the objects");
     deploy("retwis");
-    us("User", "create", next_create, 0, options.objects);
+    cost("User", "create", next_create, 0, options.objects);
     if (options.followers)
-        us("User", "follow", next_follow, 0, (uint64_t)options.authors * options.followers);
-    us("User", "post", next_post, 0, 200);
+        cost("User", "follow", next_follow, 0, (uint64_t)options.authors * options.followers);
+    cost("User", "post", next_post, 0, 200);
     if (options.fill)
-        us("User", "post", next_fill, 0, (uint64_t)options.fill * options.authors);
-    seconds = us("User", "post", next_post, 0, options.count) * (double)options.count / 1e6;
-    printf("{\"objects\": %u, \"authors\": %u, \"followers\": %u, \"workers\": %u, \"posts\": %llu, \"seconds\": %.4f, "
-           "\"us\": %.3f, \"throughput\": %.1f}\n",
+        cost("User", "post", next_fill, 0, (uint64_t)options.fill * options.authors);
+    each = cost("User", "post", next_post, 0, options.count);
+    printf("{\"objects\": %u, \"authors\": %u, \"followers\": %u, \"workers\": %u, \"posts\": %llu, "
+           "\"throughput\": %.1f, ",
            options.objects, options.authors, options.followers, options.workers, (unsigned long long)options.count,
-           seconds, seconds * 1e6 / (double)options.count, (double)options.count / seconds);
+           1e6 / each.us);
+    tell("post", each);
+    printf("}\n");
 }
 
 static const struct option known[] = {

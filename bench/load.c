@@ -36,7 +36,7 @@
 #include "base/random.h"
 #include "histogram.h"
 
-enum { ID_BYTES_MAX = 64, TIMELINE_ENTRIES = 10, REPLY_BYTES_MAX = 64 << 20, LONGEST_WAIT_MS = 30000 };
+enum { ID_BYTES_MAX = 64, TIMELINE_ENTRIES = 10, REPLY_BYTES_MAX = 64 << 20, LONGEST_WAIT_MS = 120000 };
 
 enum workload { CREATE, GRAPH, FOLLOW, POST, TIMELINE, PROFILE, WORKLOADS };
 

@@ -1,9 +1,12 @@
 // ReTwis as Restate virtual objects: the logic of functions/retwis/retwis.c for what the benchmark calls.
 //
 // Equal: an object per user; a post goes into the author's own posts and timeline, and is delivered to every follower
-// by a call of its own, all at once; the newest 100 entries are kept; everything is journalled before it is answered.
+// by a call of its own, all at once, and their ends are waited for; the newest 100 entries are kept; everything is
+// journalled before it is answered.
 // Not equal: JavaScript in a process of its own, to which Restate sends an object's state with every call; entries
 // are written one key each, so that a call writes no more than it changes.  Restate keeps its defaults (with fsync).
+// A virtual object does nothing else while it waits for a call, so two users who post to each other would wait for ever:
+// what others call lies in a second object per user, Wall, which calls nobody.
 // Restate's ingress takes POST /User/ID/METHOD with the argument as JSON.
 import * as restate from "@restatedev/restate-sdk";
 
@@ -23,20 +26,11 @@ async function append(ctx, list, entry, most) {
   if (end >= most) ctx.clear(`${list}.${end - most}`);
 }
 
-const User = restate.object({
-  name: "User",
+const wall = (ctx, id) => ctx.objectClient({ name: "Wall" }, id);
+
+const Wall = restate.object({
+  name: "Wall",
   handlers: {
-    create: async (ctx, name) => {
-      ctx.set("profile", name);
-    },
-
-    follow: async (ctx, whom) => {
-      if (whom === ctx.key) throw new restate.TerminalError("nobody follows themselves");
-      ctx.set(`following.${whom}`, "");
-      await ctx.objectClient({ name: "User" }, whom).addFollower(ctx.key);
-      return 1;
-    },
-
     addFollower: async (ctx, who) => {
       if ((await ctx.get(`blocked.${who}`)) !== null) throw new restate.TerminalError("blocked");
       const followers = (await ctx.get("followers")) ?? [];
@@ -47,14 +41,7 @@ const User = restate.object({
       await append(ctx, "timeline", entry, TIMELINE_MAX);
     },
 
-    post: async (ctx, text) => {
-      const entry = [ctx.key, await ctx.date.now(), text];
-      const followers = (await ctx.get("followers")) ?? [];
-      await append(ctx, "posts", entry, Infinity);
-      await append(ctx, "timeline", entry, TIMELINE_MAX);
-      await restate.RestatePromise.all(followers.map((id) => ctx.objectClient({ name: "User" }, id).deliver(entry)));
-      return followers.length;
-    },
+    followers: restate.handlers.object.shared(async (ctx) => (await ctx.get("followers")) ?? []),
 
     timeline: restate.handlers.object.shared(async (ctx, n) => {
       const end = (await ctx.get("timeline.end")) ?? 0;
@@ -66,4 +53,30 @@ const User = restate.object({
   },
 });
 
-restate.serve({ services: [User], port: Number(process.argv[2]) });
+const User = restate.object({
+  name: "User",
+  handlers: {
+    create: async (ctx, name) => {
+      ctx.set("profile", name);
+    },
+
+    follow: async (ctx, whom) => {
+      if (whom === ctx.key) throw new restate.TerminalError("nobody follows themselves");
+      ctx.set(`following.${whom}`, "");
+      await wall(ctx, whom).addFollower(ctx.key);
+      return 1;
+    },
+
+    post: async (ctx, text) => {
+      const entry = [ctx.key, await ctx.date.now(), text];
+      const followers = await wall(ctx, ctx.key).followers();
+      await append(ctx, "posts", entry, Infinity);
+      await restate.RestatePromise.all([ctx.key, ...followers].map((id) => wall(ctx, id).deliver(entry)));
+      return followers.length;
+    },
+
+    timeline: restate.handlers.object.shared(async (ctx, n) => wall(ctx, ctx.key).timeline(n)),
+  },
+});
+
+restate.serve({ services: [User, Wall], port: Number(process.argv[2]) });

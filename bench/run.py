@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""bench/run.py [NAME ...] [--rounds N] [--seconds S] [--out FILE]: cairn beside its peers.
+
+Runs the benchmarks named (all without names; --list tells them), prints a table, and writes FILE (build/bench.json): a
+list of {name, unit, cairn, peer, peer_name, ratio}.  ratio is cairn / peer; where there is no peer, both are null.
+Every figure is the median of the rounds, in which cairn and its peers take turns on the same machine.  Each module of
+bench/suite says at its head what its sides have in common and what they have not.
+
+`make bench` calls this through tools/bench, which sets CAIRN (the binary), CAIRN_BUILD (where the programs and
+modules lie) and CAIRN_REDIS_SERVER.  Data folders are made below CAIRN_BENCH_DATA, or the build folder: a real disk.
+"""
+import argparse
+import json
+import os
+import sys
+import time
+
+from suite import base, figures, growth, inprocess, paper, platforms, recovery, retwis, single
+
+CASES = {
+    "retwis": retwis.run,        # Redis functions, by redis-benchmark
+    "paper": paper.run,          # aggregated against disaggregated
+    "platforms": platforms.run,  # workerd's Durable Objects, Restate
+    "inprocess": inprocess.run,  # what an invocation costs
+    "objects": growth.objects,
+    "followers": growth.followers,
+    "workers": growth.workers,
+    "single": single.run,        # one client, one post at a time
+    "idle": recovery.idle,
+    "restart": recovery.restart,
+    "stall": recovery.stall,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3, help="of one measurement")
+    parser.add_argument("--out")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(CASES))
+        return 0
+    names = [name for given in options.names for name in given.replace(",", " ").split()] or list(CASES)
+    unknown = [name for name in names if name not in CASES]
+    if unknown:
+        print(f"bench: there is no {', '.join(unknown)}; there are: {', '.join(CASES)}", file=sys.stderr)
+        return 2
+
+    bench = base.Bench(options.rounds, options.seconds)
+    begin = time.monotonic()
+    failed = []
+    bench.warn_if_busy()
+    try:
+        for name in names:
+            start = time.monotonic()
+            bench.say(f"{name} ...")
+            try:
+                CASES[name](bench)
+            except base.Broken as error:
+                failed.append(name)
+                bench.say(f"{name} FAILED: {error}")
+            finally:
+                bench.stop_all()
+            bench.say(f"{name} took {time.monotonic() - start:.0f} s")
+    finally:
+        bench.close()
+    out = options.out or os.path.join(bench.build, "bench.json")
+    with open(out, "w", encoding="utf-8") as file:
+        json.dump([row.record() for row in bench.rows], file, indent=1)
+        file.write("\n")
+    base.print_table(bench.rows)
+    for line in bench.notes:
+        print("  " + line)
+    print(f"\n{len(bench.rows)} figures in {out} after {time.monotonic() - begin:.0f} s; "
+          f"{options.rounds} rounds, medians; load at the end {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    if any(row.name.startswith(paper.PREFIX) for row in bench.rows):
+        figures.draw(out, os.path.join(bench.source, "docs", "figures"))
+    if failed:
+        print(f"FAILED: {', '.join(failed)}")
+        return 1
+    return 0
+
+
+sys.exit(main())
