@@ -77,7 +77,8 @@ static enum cairn_resp_result read_number(struct cairn_resp_parser *parser, stru
             return bad(parser, err, what);
         return CAIRN_RESP_MORE;
     }
-    if (!digits || at[0] != '\r' || at[1] != '\n')
+    /* As long as what was refused when its end had not arrived yet. */
+    if (!digits || at[0] != '\r' || at[1] != '\n' || (size_t)(at - input.data) - parser->at >= NUMBER_LINE_BYTES_MAX)
         return bad(parser, err, what);
     parser->at = (uint32_t)(at + 2 - input.data);
     *ret = negative ? -n : n;

@@ -55,7 +55,8 @@ static inline struct cairn_bytes cairn_resp_word(const struct cairn_resp_parser 
     const struct cairn_resp_span *spans = parser->more ? parser->more : parser->here;
     const uint8_t *base = parser->is_inline ? parser->text.data : input.data;
 
-    return cairn_bytes(base + spans[index].offset, spans[index].size);
+    /* An inline command of nothing but empty words has no text at all. */
+    return cairn_bytes(base ? base + spans[index].offset : (const uint8_t *)"", spans[index].size);
 }
 
 /* --- replies; `version` is 2 or 3 --- */

@@ -105,6 +105,8 @@ static const struct {
     {"size far too large", "*1\r\n$184467440737095516160\r\n", "!Protocol error: invalid bulk length"},
     {"word without its end", "*1\r\n$4\r\nPINGxx", "!Protocol error: expected the end of a line behind a word"},
     {"size without carriage return", "*1\r\n$4\nPING\r\n", "!Protocol error: invalid bulk length"},
+    {"leading zeros", "*1\r\n$00000000000000000000000000000000001\r\nx\r\n", "!Protocol error: invalid bulk length"},
+    {"fewer", "*1\r\n$0001\r\nx\r\n", "[x]"},
     {"leading zeros without end", "*1\r\n$0000000000000000000000000000000000000000",
      "!Protocol error: invalid bulk length"},
     {"request too large",
