@@ -1,7 +1,7 @@
 /* fields.h - what bench_disagg asks of bench_store: operations on the fields of one object.
  *
  *   request   u32 bytes that follow | sized object name | one or more operations
- *     operation   u8 op | varint field | varint number | sized key | sized value   (what an op has no use for: 0, empty)
+ *     operation   u8 op | varint field | varint number | sized key | sized value   (what is not used: 0, empty)
  *   reply     u32 bytes that follow | per operation: varint number | varint count | that many sized strings
  *
  * Integers are little-endian.  A request's operations see each other's writes and are applied as one record; its

@@ -46,7 +46,7 @@ static const struct {
 } workloads[WORKLOADS] = {
     [CREATE] = {"create", "create", .text = true},         [GRAPH] = {"graph", "follow", .whom = true},
     [FOLLOW] = {"follow", "follow", .whom = true},         [POST] = {"post", "post", .text = true},
-    [TIMELINE] = {"timeline", "timeline", .number = true}, [PROFILE] = {"profile", "profile"},
+    [TIMELINE] = {"timeline", "timeline", .number = true}, [PROFILE] = {.name = "profile", .method = "profile"},
 };
 
 static struct {

@@ -2,9 +2,9 @@
  *
  *   bench_store --data DIR [--threads N]      prints "ready PORT PORT ..", one port per thread
  *
- * Equal to cairn: engine, log, group commit over all threads, `--sync always`, checkpoints, and as many threads as cairn
- * has workers.  Not equal, in the baseline's favour: no sandbox, no mailboxes, no directory of objects, no headers, and
- * a read is answered at once, even if what it shows is not on stable storage yet.
+ * Equal to cairn: engine, log, group commit over all threads, `--sync always`, checkpoints, and as many threads as
+ * cairn has workers.  Not equal, in the baseline's favour: no sandbox, no mailboxes, no directory of objects, no
+ * headers, and a read is answered at once, even if what it shows is not on stable storage yet.
  *
  * An object lives on thread hash(name) mod threads; clients connect to all of them.  A thread owns the shards whose
  * index mod threads is its own. */
