@@ -1,7 +1,7 @@
 /* Accounts that never spend what they have not.
  *
- * A transfer debits its own account first, and that is kept from when the call leaves; then it credits the other one.  If
- * that is refused the money is put back.  Between the two the money is on its way: in neither account. */
+ * A transfer debits its own account first, and that is kept from when the call leaves; then it credits the other
+ * one.  If that is refused the money is put back.  Between the two the money is on its way: in neither account. */
 #include <cairn/guest.h>
 
 CAIRN_MODULE(bank);
@@ -83,8 +83,8 @@ CAIRN_METHOD(Account, refund, CAIRN_INTERNAL)
     cairn_set_int(Account_balance, cairn_get_int(Account_balance, 0) + cairn_arg_int(0));
 }
 
-/* transfer(to, amount).  A method that fails leaves nothing of its last segment, so the refund is a call of its own: it is
- * kept though the transfer fails. */
+/* transfer(to, amount).  A method that fails leaves nothing of its last segment, so the refund is a call of its own: it
+ * is kept though the transfer fails. */
 CAIRN_METHOD(Account, transfer, CAIRN_PUBLIC)
 {
     struct cairn_bytes to = cairn_arg(0);

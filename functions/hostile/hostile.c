@@ -273,7 +273,7 @@ CAIRN_METHOD(Hostile, many_writes, CAIRN_PUBLIC)
         cairn_list_push(Hostile_list, cairn_bytes(entry, 65536));
 }
 
-/* bad_request: a field that the type has not, a call that was never made, arguments that are none */
+/* trap: a field that the type has not, a call that was never made, arguments that are none */
 CAIRN_METHOD(Hostile, no_such_field, CAIRN_PUBLIC)
 {
     cairn_host_value_set(1000, "x", 1);

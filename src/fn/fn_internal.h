@@ -44,6 +44,7 @@ enum {
     FN_SPARE_SLOTS = 8,          /* for trial instances of modules being compiled */
     FN_FIBERS_TOTAL_MAX = 16384, /* over all workers: each takes several of the process's 65,530 mappings */
     FN_PLAIN_TICKS = 2,          /* a plain run is thrown away after one to two slices */
+    FN_SLICES_MAX = 4,           /* what a run can have used before a tick stops it, bulk operations included */
     FN_SKIP_PLAIN = 1000,        /* at most, starts for which a slow or big method goes straight to a fiber */
     FN_STACK_BYTES = 4 << 10,    /* writable in a plain instance: the top of the guest's own stack, */
     FN_HEAP_BYTES = 8 << 10,     /* its data, and as much of its heap */
@@ -235,6 +236,7 @@ struct cairn_run {
     uint64_t fuel;     /* deterministic: given to this run when its fiber started */
     uint64_t fuel_cpu; /* and cpu_ns then */
     uint32_t slices;
+    bool was_aside; /* its slice was over once */
 
     /* Fibers only. */
     bool waiting;

@@ -151,7 +151,7 @@ HOST_CALL(who)
     BUFFER(out, 1);
 
     if (which > CAIRN_WHO_CALLER_ID)
-        return failed(run, cairn_fail(run->err, CAIRN_EINVAL, "host call who knows no %u", which));
+        return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "host call who knows no %u", which));
     who = run->host->who(run->context, (enum cairn_who)which);
     return hand_out(run, v, out, out_bytes, who, who.data != NULL);
 }
@@ -216,7 +216,7 @@ HOST_CALL(random)
     BUFFER(out, 0);
 
     if (out_bytes > RANDOM_BYTES_MAX)
-        return failed(run, cairn_fail(run->err, CAIRN_EINVAL, "host call random gives at most %d bytes at once",
+        return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "host call random gives at most %d bytes at once",
                                       RANDOM_BYTES_MAX));
     to = writable(run, out, out_bytes);
     if (!to)
@@ -382,7 +382,7 @@ HOST_CALL(list_read)
     struct packer p = {run, out, out_bytes, 0, false};
 
     if (flags > (LIST_NEWEST_FIRST | LIST_BARE))
-        return failed(run, cairn_fail(run->err, CAIRN_EINVAL, "host call list_read knows no flags %u", flags));
+        return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "host call list_read knows no flags %u", flags));
     CHECK(run->host->list_count(run->context, field, &there, run->err));
     if (want > READ_ENTRIES_MAX)
         want = READ_ENTRIES_MAX;
@@ -493,7 +493,7 @@ HOST_CALL(call)
     BYTES(args, 6);
 
     if (!args_valid(args))
-        return failed(run, cairn_fail(run->err, CAIRN_EINVAL, "malformed arguments in host call call"));
+        return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "malformed arguments in host call call"));
     CHECK(run->host->call(run->context, type, id, method, args, &number, run->err));
     v[0].i32 = (int32_t)number;
     return NULL;

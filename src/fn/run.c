@@ -175,6 +175,11 @@ static bool must_start_over(struct cairn_run *run, const wasm_trap_t *trap)
     return false;
 }
 
+static uint64_t at_most(uint64_t ns, uint64_t most)
+{
+    return ns < most ? ns : most;
+}
+
 /* False if it must start over as a fiber; run->cpu_ns says what the attempt cost. */
 static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cairn_run_state *ret_state,
                       struct cairn_run_meter *ret_meter)
@@ -204,7 +209,7 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
         start = fn_clock_ns(worker);
         error =
             wasmtime_func_call_unchecked(instance->context, fn_instance_func(instance, run->method), &none, 0, &trap);
-        run->cpu_ns += fn_clock_ns(worker) - start;
+        run->cpu_ns += at_most(fn_clock_ns(worker) - start, FN_SLICES_MAX * worker->fn->options.slice_ns);
     }
     run->slices = 1;
     instance->run = NULL;
@@ -285,6 +290,16 @@ static enum cairn_run_state finish(struct cairn_run *run, struct cairn_run_meter
     return state;
 }
 
+/* CPU time.  A run that was set aside may be near its limit, and is measured by the thread's own clock; that takes a
+ * system call, so that the others, which a tick stops after one or two slices, are measured by the time that passed,
+ * and what the operating system did in between is not counted beyond what they can have used. */
+static uint64_t slice_clock_ns(const struct cairn_run *run)
+{
+    struct cairn_clock *clock = run->worker->fn->options.clock;
+
+    return run->was_aside ? clock->thread_ns(clock) : clock->monotonic_ns(clock);
+}
+
 /* Runs the fiber until it ends, waits, or has had its slice. */
 static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter *ret_meter, struct cairn_err *err)
 {
@@ -296,7 +311,7 @@ static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter 
     run->err = err;
     run->slices++;
     for (;;) {
-        uint64_t start = deterministic ? 0 : fn_clock_ns(worker);
+        uint64_t start = deterministic ? 0 : slice_clock_ns(run);
         bool fresh = !run->instance->has_stack, done;
 
         if (fresh)
@@ -307,8 +322,10 @@ static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter 
         run->instance->has_stack = true;
 
         if (!deterministic) {
-            uint64_t took = fn_clock_ns(worker) - start;
+            uint64_t took = slice_clock_ns(run) - start;
 
+            if (!run->was_aside)
+                took = at_most(took, FN_SLICES_MAX * slice_ns);
             used += took;
             run->cpu_ns += took;
         }
@@ -331,6 +348,7 @@ static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter 
         /* A tick came early in this slice, or while the run was waiting: go on. */
         if (used >= slice_ns / 2) {
             state = CAIRN_RUN_SLICE;
+            run->was_aside = true;
             break;
         }
     }

@@ -315,7 +315,7 @@ static void nonsense(void **state)
     } bad[] = {
         {"Hostile.no_such_field", CAIRN_EINVAL, "no field 1000"},
         {"Hostile.wait_for_nothing", CAIRN_EINVAL, "call 77"},
-        {"Hostile.malformed_args", CAIRN_EINVAL, "malformed arguments"},
+        {"Hostile.malformed_args", CAIRN_ETRAP, "malformed arguments"},
     };
 
     (void)state;

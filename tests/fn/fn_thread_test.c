@@ -1,5 +1,5 @@
-/* Catches what goes wrong when several workers run the same modules at once while others are compiled and let go, and the
- * ticker wakes and sleeps: races (under TSan), instances or modules shared that must not be, references lost. */
+/* Catches what goes wrong when several workers run the same modules at once while others are compiled and let go, and
+ * the ticker wakes and sleeps: races (under TSan), instances or modules shared that must not be, references lost. */
 #include "fn/fn_host.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* Catches examples that do not do what their comments and the guide say: followers who miss a post, timelines that are out
- * of order or too long, blocked users who still get posts, money that appears or vanishes. */
+/* Catches examples that do not do what their comments and the guide say: followers who miss a post, timelines that
+ * are out of order or too long, blocked users who still get posts, money that appears or vanishes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

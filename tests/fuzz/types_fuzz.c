@@ -1,6 +1,6 @@
-/* The section cairn.types, and whole binaries as a node looks at them before compiling.  Catches: reads beyond the bytes at
- * hand, endless loops and failed assertions on any bytes; declarations that break the format's own rules; and ones
- * that are not the same when they are written down and read again.
+/* The section cairn.types, and whole binaries as a node looks at them before compiling.  Catches: reads beyond the
+ * bytes at hand, endless loops and failed assertions on any bytes; declarations that break the format's own rules; and
+ * ones that are not the same when they are written down and read again.
  *
  * Input: a byte that says what follows (odd: a binary), then that. */
 #include <stdio.h>
