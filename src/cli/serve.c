@@ -15,7 +15,7 @@ struct options {
     const char *data, *http, *resp, *sync, *engine;
     bool insecure;
     uint64_t workers, shards, connections, stop_seconds, log_mib;
-    uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib;
+    uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib;
 };
 
 #define SWITCH(flag, member, text)                                                                        \
@@ -54,6 +54,7 @@ static const struct cairn_flag flags[] = {
     NUMBER("limit-calls", calls, "N", 1, UINT32_MAX, "calls that one request may cause (100,000)"),
     NUMBER("limit-value", value_kib, "KIB", 1, 32 << 10, "arguments, and result, of a call (1024)"),
     NUMBER("limit-write-set", write_set_kib, "KIB", 1, 15 << 10, "writes between two calls (8192)"),
+    NUMBER("limit-module", module_mib, "MIB", 1, 512, "size of a .wasm file (32)"),
     {0},
 };
 
@@ -156,6 +157,8 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .workers = (uint32_t)o->workers,
         .connections_max = (uint32_t)o->connections,
         .stop_ms = (uint32_t)o->stop_seconds * 1000,
+        /* A request must be able to carry a whole module. */
+        .limits = {.bulk_bytes = (uint32_t)(o->module_mib + 1) << 20},
         .clock = cairn_clock_system(),
         .sync = o->sync,
         .data = o->data,
@@ -175,6 +178,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
                    .value_bytes = (uint32_t)o->value_kib << 10,
                    .write_set_bytes = (uint32_t)o->write_set_kib << 10},
         .memory_bytes_max = o->memory_mib << 20,
+        .module_bytes_max = o->module_mib << 20,
         .log_bytes_max = o->log_mib << 20,
         .wake = cairn_server_wake,
         .on_warning = on_warning,
@@ -215,6 +219,7 @@ static int run(int argc, char **argv)
         .sync = "always",
         .workers = cores > 0 ? (uint64_t)cores : 1,
         .stop_seconds = 10,
+        .module_mib = 32,
     };
     enum cairn_sync_mode sync;
     uint32_t interval_ms;

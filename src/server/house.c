@@ -9,7 +9,8 @@ struct cairn_house {
     struct cairn_house_options options;
     struct cairn_clock *clock;
     struct cairn_disk *disk;
-    struct cairn_tasks *tasks;
+    /* A node must find its own tasks done when it closes, the store still needs some then: two queues. */
+    struct cairn_tasks *node_tasks, *store_tasks;
     struct cairn_fn *fn;
     struct cairn_store *store;
     struct cairn_backend backend;
@@ -172,12 +173,14 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
 
     if (code != CAIRN_OK)
         return code;
-    house->tasks = cairn_tasks_create(1);
+    house->node_tasks = cairn_tasks_create(1);
+    house->store_tasks = cairn_tasks_create(1);
     fn_options = (struct cairn_fn_options){
         .clock = house->clock,
         .cache_disk = house->disk,
         .cache_dir = "cache",
         .memory_bytes_max = o->memory_bytes_max,
+        .module_bytes_max = o->module_bytes_max,
         .workers = o->workers,
     };
     code = cairn_fn_create(&fn_options, &house->fn, err);
@@ -186,7 +189,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     store_options = (struct cairn_store_options){
         .disk = house->disk,
         .clock = house->clock,
-        .tasks = house->tasks,
+        .tasks = house->store_tasks,
         .shards = o->shards,
         .log_bytes_max = o->log_bytes_max,
         .log = {.sync = o->sync,
@@ -205,7 +208,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .store = house->store,
         .fn = house->fn,
         .clock = house->clock,
-        .tasks = house->tasks,
+        .tasks = house->node_tasks,
         .workers = o->workers,
         .limits = o->limits,
         .seed = house->clock->entropy(house->clock),
@@ -290,11 +293,12 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     node = house->node;
     house->node = NULL; /* the log tells nobody any more */
     pthread_mutex_unlock(&house->lock);
+    cairn_tasks_destroy(house->node_tasks);
     if (node)
         cairn_node_close(node);
     if (house->store)
         code = cairn_store_close(house->store, node != NULL, err);
-    cairn_tasks_destroy(house->tasks); /* the last task may still use the sandbox */
+    cairn_tasks_destroy(house->store_tasks);
     if (house->fn)
         cairn_fn_destroy(house->fn);
     if (house->disk)

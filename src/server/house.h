@@ -20,6 +20,7 @@ struct cairn_house_options {
     uint32_t interval_ms;
     struct cairn_limits limits;
     uint64_t memory_bytes_max; /* of one instance */
+    uint64_t module_bytes_max; /* of a .wasm */
     uint64_t log_bytes_max;    /* beyond the checkpoint */
     /* cairn_node_options.wake */
     void (*wake)(void *context, uint32_t index);
