@@ -27,6 +27,12 @@ static uint64_t system_wall_ms(struct cairn_clock *clock)
     return read_clock(CLOCK_REALTIME, 1000, 1000000);
 }
 
+static uint64_t system_thread_ns(struct cairn_clock *clock)
+{
+    (void)clock;
+    return read_clock(CLOCK_THREAD_CPUTIME_ID, 1000000000u, 1);
+}
+
 static uint64_t system_entropy(struct cairn_clock *clock)
 {
     uint64_t bits;
@@ -40,7 +46,7 @@ static uint64_t system_entropy(struct cairn_clock *clock)
 
 struct cairn_clock *cairn_clock_system(void)
 {
-    static struct cairn_clock clock = {system_monotonic_ns, system_wall_ms, system_entropy};
+    static struct cairn_clock clock = {system_monotonic_ns, system_wall_ms, system_thread_ns, system_entropy};
 
     return &clock;
 }
@@ -75,7 +81,7 @@ static uint64_t sim_entropy(struct cairn_clock *clock)
 void cairn_sim_clock_init(struct cairn_sim_clock *sim, uint64_t seed)
 {
     *sim = (struct cairn_sim_clock){
-        .clock = {sim_monotonic_ns, sim_wall_ms, sim_entropy},
+        .clock = {sim_monotonic_ns, sim_wall_ms, sim_monotonic_ns, sim_entropy},
         .now_ns = 1000000000u,            /* so that 0 can mean "never" */
         .wall_offset_ms = 1700000000000u, /* November 2023 */
         .state = seed,
