@@ -15,7 +15,7 @@ import os
 import sys
 import time
 
-from suite import base, figures, growth, inprocess, paper, platforms, recovery, retwis, single
+from suite import base, figures, growth, inprocess, paper, platforms, recovery, report, retwis, single
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -39,6 +39,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=3, help="of one measurement")
     parser.add_argument("--out")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--docs", action="store_true", help="also put the figures into docs/performance.md")
     options = parser.parse_args()
     if options.list:
         print("\n".join(CASES))
@@ -51,11 +52,11 @@ def main():
 
     bench = base.Bench(options.rounds, options.seconds)
     begin = time.monotonic()
-    failed = []
+    failed, by_case = [], {}
     bench.warn_if_busy()
     try:
         for name in names:
-            start = time.monotonic()
+            start, rows, notes = time.monotonic(), len(bench.rows), len(bench.notes)
             bench.say(f"{name} ...")
             try:
                 CASES[name](bench)
@@ -64,6 +65,7 @@ def main():
                 bench.say(f"{name} FAILED: {error}")
             finally:
                 bench.stop_all()
+            by_case[name] = (bench.rows[rows:], bench.notes[notes:])
             bench.say(f"{name} took {time.monotonic() - start:.0f} s")
     finally:
         bench.close()
@@ -76,8 +78,10 @@ def main():
         print("  " + line)
     print(f"\n{len(bench.rows)} figures in {out} after {time.monotonic() - begin:.0f} s; "
           f"{options.rounds} rounds, medians; load at the end {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    if options.docs:
+        report.write(bench, os.path.join(bench.source, "docs", "performance.md"), by_case)
     if any(row.name.startswith(paper.PREFIX) for row in bench.rows):
-        figures.draw(out, os.path.join(bench.source, "docs", "figures"))
+        figures.draw(out, os.path.join(bench.source, "docs") if options.docs else bench.build)
     if failed:
         print(f"FAILED: {', '.join(failed)}")
         return 1

@@ -46,6 +46,7 @@ def draw(path, folder):
     if not shutil.which("gnuplot"):
         print("bench: gnuplot is not there; no figures are drawn")
         return
+    folder = os.path.join(folder, "figures")
     os.makedirs(folder, exist_ok=True)
     style = ("set style data histograms\nset style histogram clustered gap 1\nset style fill solid 0.9 border -1\n"
              "set boxwidth 0.9\nset grid ytics\nset key outside top center horizontal maxrows 2\nset xtics scale 0\n")

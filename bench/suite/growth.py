@@ -1,8 +1,9 @@
 """How cost grows, in process, without protocol and sync: cairn beside itself at another size.
 
-objects    Post by users with 10 followers each, of 10^3 .. 10^6 users.  Equal at all sizes: the work of a post; no
-           timeline is full (8000 posts on a fresh node), so no delivery drops an entry.  Not equal: with more users
-           fewer of them are in the processor's caches, which is what is asked.
+objects    Post by users with 10 followers each, of 10^3 .. 10^6 users.  Equal at all sizes: the work of a post; every
+           timeline has an entry before, none is full (a fresh node each time), so no delivery drops one.  Not equal:
+           with more users fewer of them are at hand (in the processor's caches, in the node's of active objects),
+           which is what is asked.
 followers  Post with 1 .. 1000 followers; always 2000 users in all, timelines full.  The cost of a follower is the slope
            between neighbouring sizes.
 workers    the same Post with one worker thread and with two, each submitting and running in its own loop; the log's
@@ -10,7 +11,7 @@ workers    the same Post with one worker thread and with two, each submitting an
 """
 from .base import median
 
-POSTS = 8000
+POSTS = 7000
 
 
 def post(bench, **options):
@@ -24,7 +25,8 @@ def objects(bench):
     sizes = {1000: "10^3", 10000: "10^4", 100000: "10^5", 1000000: "10^6"}
     figures = {size: [] for size in sizes}
     for _, size in bench.turns(list(sizes)):
-        figures[size].append(post(bench, objects=size, authors=min(size, 20000), followers=10, count=POSTS))
+        figures[size].append(post(bench, objects=size, authors=min(size, 20000), followers=10, fill=1,
+                                  count=POSTS))
     least = median([one["throughput"] for one in figures[1000]])
     bench.note("Post by users, CPU time of the worker, us: " + ", ".join(
         f"{name}: {median([one['post_worker_us'] for one in figures[size]]):.1f}" for size, name in sizes.items()))

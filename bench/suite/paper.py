@@ -15,9 +15,11 @@ key-value store today.  `batched`: a range is one request, and so are all of a s
 same with Redis as the storage (appendfsync always, MULTI .. EXEC per segment).
 Timelines are not full here (10,000 users would need a million entries); they hold 12 entries or more, on every side.
 """
+import json
 import os
+import subprocess
 
-from .base import Cairn, Process, Redis, median
+from .base import Broken, Cairn, Process, Redis, median
 
 PREFIX = "paper "
 USERS, FOLLOWERS, CLIENTS = 10000, 10, 100
@@ -44,8 +46,24 @@ class Disaggregated:
         self.port = int(compute.wait_for_line("ready "))
 
 
+def verify(system):
+    """Every side really does what it is measured for: a post is in each follower's timeline, once."""
+    def ask(method, user, argument):
+        reply = subprocess.run(["redis-cli", "-2", "-p", str(system.port), "--json", "FCALL", f"User.{method}", "1",
+                                f"{user:012}", argument], stdout=subprocess.PIPE, text=True, check=True)
+        return json.loads(reply.stdout)
+
+    if ask("post", USERS - 1, "to be verified") != FOLLOWERS:
+        raise Broken("a post was not delivered to all followers")
+    found = [sum(text == "to be verified" for _, _, text in ask("timeline", user % USERS, "100"))
+             for user in range(USERS - 1 - FOLLOWERS - 1, USERS + 1)]
+    if found != [0] + [1] * (FOLLOWERS + 1) + [0]:
+        raise Broken(f"a post is in these timelines so many times: {found}")
+
+
 def prepare(bench, system):
     bench.load(system, "graph", users=USERS, followers=FOLLOWERS, connections=CLIENTS)
+    verify(system)
     bench.load(system, "post", users=USERS, connections=CLIENTS, count=USERS * 12 // 10)
 
 

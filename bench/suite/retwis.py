@@ -42,7 +42,7 @@ def prepare(bench, server):
     bench.load(server, "graph", users=USERS, followers=FOLLOWERS, connections=CLIENTS, pipeline=4)
     bench.load(server, "post", users=USERS, connections=CLIENTS, count=USERS * 20)
     for user in range(0, USERS, 37):
-        reply = subprocess.run(["redis-cli", "-p", str(server.port), "--json", "FCALL", server.names % "timeline", "1",
+        reply = subprocess.run(["redis-cli", "-2", "-p", str(server.port), "--json", "FCALL", server.names % "timeline", "1",
                                 f"{user:012}", "1000"], stdout=subprocess.PIPE, text=True, check=True)
         if reply.stdout.count("[") != 101:
             raise Broken(f"user {user} has {reply.stdout.count('[') - 1} entries instead of 100")
