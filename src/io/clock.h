@@ -10,7 +10,7 @@ struct cairn_clock {
     uint64_t (*monotonic_ns)(struct cairn_clock *clock);
     uint64_t (*wall_ms)(struct cairn_clock *clock);   /* Unix time; may go back */
     uint64_t (*thread_ns)(struct cairn_clock *clock); /* CPU time of the calling thread; a system call */
-    uint64_t (*entropy)(struct cairn_clock *clock); /* 64 unpredictable bits (seeded when simulated) */
+    uint64_t (*entropy)(struct cairn_clock *clock);   /* 64 unpredictable bits (seeded when simulated) */
 };
 
 /* The operating system's; a constant object, never freed. */
