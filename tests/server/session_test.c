@@ -637,7 +637,8 @@ static const struct {
      "200 [{\"name\":\"boxes\",\"version\":3,"
      "\"hash\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"deployed_ms\":1700000000000,"
      "\"bytes\":4096,\"earlier\":[{\"version\":2,"
-     "\"hash\":\"fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210\",\"deployed_ms\":1600000000000}]}]\n"},
+     "\"hash\":\"fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210\","
+     "\"deployed_ms\":1600000000000}]}]\n"},
     {"DELETE /v1/modules/boxes" H "\r\n", "200 {\"deleted\":true}\n"},
     {"DELETE /v1/modules/other" H "\r\n",
      "404 " PROBLEM("Not Found", "404", "not_found", "there is no such module", "none", "no")},
