@@ -1,0 +1,85 @@
+"""The client libraries of other projects, fetched once into a cache outside of the checkout, pinned by version."""
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "process"))
+
+from cairnproc import Skip  # noqa: E402 (its folder had to be named first)
+
+CACHE = os.path.join(os.environ.get("CAIRN_CACHE") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "cairn"), "clients")
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def need(program):
+    path = shutil.which(program)
+    if not path:
+        raise Skip(f"{program} is not installed")
+    return path
+
+
+@contextlib.contextmanager
+def lock(name):
+    os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, name + ".lock"), "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def fetch(name, command):
+    """The folder that `command(folder)`, words to run, fills; made once, and whole or not at all."""
+    place = os.path.join(CACHE, name)
+    with lock(name):
+        if os.path.isdir(place):
+            return place
+        half = place + ".tmp"
+        shutil.rmtree(half, ignore_errors=True)
+        os.makedirs(half)
+        try:
+            done = subprocess.run(command(half), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, timeout=240, check=False)
+            failed, said = done.returncode != 0, done.stdout.strip()
+        except subprocess.TimeoutExpired:
+            failed, said = True, "it took over 240 s"
+        if failed:
+            shutil.rmtree(half, ignore_errors=True)
+            raise Skip(f"{name} could not be fetched: {' '.join(said.split())[-200:]}")
+        os.rename(half, place)
+    return place
+
+
+def redis_py(version):
+    """What to put before PYTHONPATH."""
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], stdout=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        raise Skip("pip is not installed (Debian: python3-pip)")
+    return fetch(f"redis-py-{version}", lambda folder: [
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--retries=1",
+        "--timeout=20", "--no-compile", "--target", folder, f"redis=={version}"])
+
+
+def from_npm(package, version):
+    """The folder with node_modules."""
+    need("node")
+    npm = need("npm")
+    return fetch(f"{package}-{version}", lambda folder: [
+        npm, "install", "--prefix", folder, "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save",
+        "--fetch-retries=1", "--fetch-timeout=30000", f"{package}@{version}"])
+
+
+def node_major():
+    said = subprocess.run([need("node"), "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return int(said.strip().lstrip("v").split(".")[0])
+
+
+def run_client(words, environment, seconds=60):
+    """Runs a client's script; it must end with status 0.  Returns what it said."""
+    done = subprocess.run(words, env=dict(os.environ, **environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(words[:2])} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout.strip()
