@@ -19,6 +19,9 @@
  * validates with bulk-memory and reference-types off, no trap happened.  Everything else gets a
  * fresh instance.  An instance never serves two modules.
  *
+ * Signals: Wasmtime takes SIGSEGV, SIGILL and SIGFPE when the first struct cairn_fn is made, to turn faults of
+ * guests into traps; nobody may take them away later.
+ *
  * Threads: cairn_fn and cairn_module functions may be called by any thread (modules are
  * reference counted); a worker's functions by its owner only.
  * Layer: fn; uses base and io.  ABI: docs/formats/guest-abi.md. */
@@ -106,7 +109,7 @@ enum cairn_who { CAIRN_WHO_SELF_TYPE, CAIRN_WHO_SELF_ID, CAIRN_WHO_CALLER_TYPE, 
  * call of the same run; bytes passed are in guest memory, borrowed for the call.
  * Host calls do bounded work and do not block. */
 struct cairn_host_ops {
-    /* The run starts over: forget every effect of the segment so far. */
+    /* The run starts over: forget every effect of the segment so far (log lines may stay). */
     void (*restart)(void *run);
 
     /* Packed arguments: per argument u32 size little-endian, bytes. */
@@ -150,10 +153,10 @@ struct cairn_host_ops {
     /* Queues a call that leaves when the segment commits; *ret_call counts 0, 1, 2 ... per run. */
     enum cairn_code (*call)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                             struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err);
-    /* True if `call` (UINT32_MAX: all so far) has its result; an unknown call is CAIRN_EINVAL. */
+    /* True if `call` (UINT32_MAX: all so far) has its result; an unknown call is CAIRN_ETRAP. */
     enum cairn_code (*ready)(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err);
-    /* The encoded value (maybe an error value) of a finished call; kept until the run ends or
-     * call_forget.  Not ready: CAIRN_EINVAL. */
+    /* The encoded value (maybe an error value) of a finished call; kept until the run ends.
+     * Not ready: CAIRN_ETRAP. */
     enum cairn_code (*call_result)(void *run, uint32_t call, struct cairn_bytes *ret_value, struct cairn_err *err);
 
     enum cairn_code (*now_ms)(void *run, int64_t *ret_ms, struct cairn_err *err);

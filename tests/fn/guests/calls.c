@@ -214,6 +214,24 @@ CAIRN_METHOD(Calls, time_and_chance, CAIRN_PUBLIC)
     cairn_result_packed(cairn_packed(&out));
 }
 
+/* The bits of a NaN that arithmetic makes: the same on every machine. */
+CAIRN_METHOD(Calls, not_a_number, CAIRN_PUBLIC)
+{
+    volatile float zero = 0;
+    volatile double wide = 0;
+    float a = zero / zero;
+    double b = wide / wide;
+    uint32_t a_bits;
+    uint64_t b_bits;
+
+    memcpy(&a_bits, &a, sizeof a);
+    memcpy(&b_bits, &b, sizeof b);
+    cairn_pack_list(&out, 2);
+    cairn_pack_int(&out, a_bits);
+    cairn_pack_int(&out, (int64_t)b_bits);
+    cairn_result_packed(cairn_packed(&out));
+}
+
 CAIRN_METHOD(Calls, logs, CAIRN_PUBLIC)
 {
     cairn_log(CAIRN_WARNING, "%d %u %x %lld %llu %llx %s %b %% %q", -1, 4294967295u, 0xbeefu, (long long)INT64_MIN,
