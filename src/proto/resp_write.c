@@ -100,67 +100,141 @@ void cairn_resp_error_value(struct cairn_buf *to, struct cairn_bytes code, struc
     cairn_buf_add(to, "\r\n", 2);
 }
 
-static inline void add_leaf(struct cairn_buf *to, int version, const struct cairn_value *v)
+/* --- values ---
+ * Results are what a node writes most of all, so that the encoding (base/value.h) is read right here, by the same grammar
+ * as cairn_value_read and without its copies; the fuzz target compares the two. */
+
+/* Room for what an item is written with beside its bytes: a length or integer of 20 digits, line ends. */
+enum { ITEM_BYTES_MAX = 32 };
+
+/* Decimal digits and a line end at `to`; returns where they end. */
+static inline uint8_t *put_number_line(uint8_t *to, uint64_t n)
 {
-    switch (v->kind) {
-    case CAIRN_VALUE_INT:
-        cairn_resp_int(to, v->integer);
-        break;
-    case CAIRN_VALUE_BYTES:
-        cairn_resp_bulk(to, v->bytes);
-        break;
-    case CAIRN_VALUE_ERROR:
-        cairn_resp_error_value(to, v->error, v->bytes);
-        break;
-    default:
-        cairn_resp_null(to, version);
+    uint8_t digits[20], *at = digits + sizeof digits;
+    size_t size;
+
+    if (n < 10) {
+        *to++ = (uint8_t)('0' + n);
+    } else {
+        do {
+            *--at = (uint8_t)('0' + n % 10);
+            n /= 10;
+        } while (n);
+        size = (size_t)(digits + sizeof digits - at);
+        memcpy(to, at, size);
+        to += size;
     }
+    *to++ = '\r';
+    *to++ = '\n';
+    return to;
 }
 
-/* A list, which may hold lists. */
-static bool add_tree(struct cairn_buf *to, int version, struct cairn_bytes encoded)
+/* A varint; false if there is none. */
+static inline bool take_varint(struct cairn_reader *r, uint64_t *ret)
 {
-    struct cairn_reader r = cairn_reader(encoded);
-    uint64_t left[CAIRN_VALUE_DEPTH_MAX + 1] = {1};
-    size_t from = to->size;
-    int depth = 0;
-
-    while (depth >= 0) {
-        struct cairn_value v;
-
-        if (left[depth] == 0) {
-            depth--;
-            continue;
-        }
-        left[depth]--;
-        v = cairn_value_read(&r);
-        if (r.bad)
-            goto bad;
-        if (v.kind == CAIRN_VALUE_LIST) {
-            if (depth == CAIRN_VALUE_DEPTH_MAX)
-                goto bad;
-            cairn_resp_array(to, v.count);
-            left[++depth] = v.count;
-        } else {
-            add_leaf(to, version, &v);
-        }
-    }
-    if (cairn_reader_left(&r) == 0)
+    if (r->at < r->end && *r->at < 0x80) {
+        *ret = *r->at++;
         return true;
-bad:
-    to->size = from;
-    return false;
+    }
+    *ret = cairn_read_varint(r);
+    return !r->bad;
+}
+
+static inline bool take_bytes(struct cairn_reader *r, struct cairn_bytes *ret)
+{
+    uint64_t size;
+
+    if (!take_varint(r, &size) || size > cairn_reader_left(r))
+        return false;
+    *ret = cairn_bytes(r->at, (size_t)size);
+    r->at += size;
+    return true;
+}
+
+/* One item; of a list only its head, and how many items follow.  False: not valid. */
+static inline bool add_item(struct cairn_buf *to, int version, struct cairn_reader *r, bool *ret_list,
+                            uint64_t *ret_count)
+{
+    struct cairn_bytes bytes, message;
+    int64_t integer;
+    uint8_t *at;
+
+    *ret_list = false;
+    if (r->at == r->end)
+        return false;
+    switch (*r->at++) {
+    case CAIRN_VALUE_NIL:
+        cairn_resp_null(to, version);
+        return true;
+    case CAIRN_VALUE_INT:
+        if (cairn_reader_left(r) < 8)
+            return false;
+        integer = (int64_t)cairn_get_u64(r->at);
+        r->at += 8;
+        at = cairn_buf_reserve(to, ITEM_BYTES_MAX);
+        *at++ = ':';
+        if (integer < 0)
+            *at++ = '-';
+        at = put_number_line(at, integer < 0 ? -(uint64_t)integer : (uint64_t)integer);
+        to->size = (size_t)(at - to->data);
+        return true;
+    case CAIRN_VALUE_BYTES:
+        if (!take_bytes(r, &bytes))
+            return false;
+        at = cairn_buf_reserve(to, bytes.size + ITEM_BYTES_MAX);
+        *at++ = '$';
+        at = put_number_line(at, bytes.size);
+        memcpy(at, bytes.data, bytes.size);
+        at += bytes.size;
+        *at++ = '\r';
+        *at++ = '\n';
+        to->size = (size_t)(at - to->data);
+        return true;
+    case CAIRN_VALUE_LIST:
+        if (!take_varint(r, ret_count) || *ret_count > cairn_reader_left(r))
+            return false;
+        *ret_list = true;
+        at = cairn_buf_reserve(to, ITEM_BYTES_MAX);
+        *at++ = '*';
+        to->size = (size_t)(put_number_line(at, *ret_count) - to->data);
+        return true;
+    case CAIRN_VALUE_ERROR:
+        if (!take_bytes(r, &bytes) || !take_bytes(r, &message))
+            return false;
+        cairn_resp_error_value(to, bytes, message);
+        return true;
+    default:
+        return false;
+    }
 }
 
 bool cairn_resp_value(struct cairn_buf *to, int version, struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
-    struct cairn_value v = cairn_value_read(&r);
+    uint64_t left[CAIRN_VALUE_DEPTH_MAX + 1], count;
+    size_t from = to->size;
+    unsigned depth = 0;
+    bool list;
 
-    if (v.kind == CAIRN_VALUE_LIST)
-        return add_tree(to, version, encoded);
-    if (r.bad || cairn_reader_left(&r) > 0)
-        return false;
-    add_leaf(to, version, &v);
-    return true;
+    left[0] = 1;
+    for (;;) {
+        while (left[depth] == 0) {
+            if (depth-- == 0) {
+                if (r.at == r.end)
+                    return true;
+                goto bad;
+            }
+        }
+        left[depth]--;
+        if (!add_item(to, version, &r, &list, &count))
+            goto bad;
+        if (list) {
+            if (depth == CAIRN_VALUE_DEPTH_MAX)
+                goto bad;
+            left[++depth] = count;
+        }
+    }
+bad:
+    to->size = from;
+    return false;
 }

@@ -306,6 +306,10 @@ static void test_nesting(void **state)
     cairn_value_add_nil(&value);
     assert_false(cairn_resp_value(&to, 2, cairn_buf_bytes(&value)));
     assert_int_equal(to.size, 0);
+    value.size--; /* the innermost list is empty: still one level too many */
+    value.data[value.size - 1] = 0;
+    assert_false(cairn_value_valid(cairn_buf_bytes(&value)));
+    assert_false(cairn_resp_value(&to, 2, cairn_buf_bytes(&value)));
     cairn_buf_done(&value);
     cairn_buf_done(&to);
 }
