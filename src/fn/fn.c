@@ -72,7 +72,7 @@ static wasm_engine_t *make_engine(struct cairn_fn *fn)
     wasmtime_pooling_allocation_config_max_core_instance_size_set(pool, 4 << 20);
     wasmtime_pooling_allocation_config_table_elements_set(pool, FN_TABLE_ELEMENTS_MAX);
     wasmtime_pooling_allocation_config_max_memory_size_set(pool, o->memory_bytes_max);
-    wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, 256 << 10);
+    wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, FN_KEPT_BYTES);
     wasmtime_pooling_allocation_config_table_keep_resident_set(pool, FN_PAGE_BYTES);
     wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, 100);
     wasmtime_pooling_allocation_strategy_set(config, pool);
