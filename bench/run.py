@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+import traceback
 
 from suite import base, figures, growth, inprocess, paper, platforms, recovery, report, retwis, single
 
@@ -63,6 +64,9 @@ def main():
             except base.Broken as error:
                 failed.append(name)
                 bench.say(f"{name} FAILED: {error}")
+            except Exception:  # pylint: disable=broad-exception-caught
+                failed.append(name)  # the others are still worth measuring
+                bench.say(f"{name} FAILED:\n{traceback.format_exc()}")
             finally:
                 bench.stop_all()
             by_case[name] = (bench.rows[rows:], bench.notes[notes:])

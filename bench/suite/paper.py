@@ -23,7 +23,7 @@ from .base import Broken, Cairn, Process, Redis, median
 
 PREFIX = "paper "
 USERS, FOLLOWERS, CLIENTS = 10000, 10, 100
-HELPERS = 8  # threads that take calls out of fan-outs, beside one thread per client
+HELPERS = 8  # threads that take calls out of fan-outs, beside one thread per client; none or 32 make no clear difference
 WORK = {"post": "Post", "timeline": "GetTimeline", "follow": "Follow"}
 
 
