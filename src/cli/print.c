@@ -15,14 +15,19 @@ struct cairn_bytes cairn_value_whole(struct cairn_reader *r)
     return cairn_bytes(from, (size_t)(r->at - from));
 }
 
+/* U+0080 to U+009F. */
+static bool is_c1(struct cairn_bytes text, size_t at)
+{
+    return text.data[at] == 0xc2 && at + 1 < text.size && text.data[at + 1] < 0xa0;
+}
+
 /* UTF-8 without control characters (a terminal would obey them). */
 static bool shows(struct cairn_bytes text, bool lines)
 {
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
 
-        if ((c < ' ' && !(lines && (c == '\n' || c == '\t'))) || c == 0x7f ||
-            (c == 0xc2 && i + 1 < text.size && text.data[i + 1] < 0xa0))
+        if ((c < ' ' && !(lines && (c == '\n' || c == '\t'))) || c == 0x7f || is_c1(text, i))
             return false;
     }
     return cairn_utf8_valid(text);
@@ -40,6 +45,8 @@ static void add_quoted(struct cairn_buf *to, struct cairn_bytes text)
             cairn_buf_printf(to, "\\%c", c);
         else if (c == '\n')
             cairn_buf_str(to, "\\n");
+        else if (is_c1(text, i) && whole)
+            cairn_buf_printf(to, "\\x%02x\\x%02x", c, text.data[++i]);
         else if (c < ' ' || c == 0x7f || (c >= 0x80 && !whole))
             cairn_buf_printf(to, "\\x%02x", c);
         else

@@ -7,6 +7,7 @@ ioredis if Node finds them (NODE_PATH); what is missing is skipped, and said.
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -196,6 +197,37 @@ def test_command_line(folder):
     check("CAIRN_URL" in run(CAIRN, "types", status=2, CAIRN_URL="https://localhost"), "an unknown scheme")
 
 
+def test_metrics(folder):
+    """The text is what Prometheus reads: every series has one HELP and TYPE before it, and is there once."""
+    with Node(folder) as node:
+        node.deploy("retwis")
+        run("redis-cli", "-p", str(node.resp), "FCALL", "User.post", "1", "alice", "hello")
+        text = run("curl", "-sS", f"http://localhost:{node.http}/metrics")
+        kinds, helped, seen = {}, set(), set()
+        for line in text.splitlines():
+            if line.startswith("# HELP "):
+                name = line.split()[2]
+                check(name not in helped and line.endswith("."), line)
+                helped.add(name)
+            elif line.startswith("# TYPE "):
+                name, kind = line.split()[2:]
+                check(name in helped and name not in kinds and kind in ("counter", "gauge", "histogram"), line)
+                kinds[name] = kind
+            else:
+                series, value = line.rsplit(" ", 1)
+                float(value)
+                check(series not in seen, f"{series} is there twice")
+                seen.add(series)
+                name = series.split("{")[0]
+                base = re.sub("_(bucket|sum|count)$", "", name)
+                kind = kinds.get(name) or kinds.get(base)
+                check(kind, f"{line} has no TYPE")
+                check((kind == "counter") == name.endswith("_total") or kind == "histogram", f"{kind} {name}")
+        for name in ("cairn_invocations_total", "cairn_log_syncs_total", "cairn_connections",
+                     "process_resident_memory_bytes"):
+            check(name in kinds, f"{name} is not there")
+
+
 def test_serve_refuses(folder):
     with Node(folder) as node:
         out = run(CAIRN, "serve", "--data", os.path.join(folder, "other"), "--http", f"127.0.0.1:{node.http}", "--resp=0",
@@ -231,4 +263,4 @@ def test_serve_stops(folder):
 
 if __name__ == "__main__":
     cairnproc.main([test_redis_cli, test_redis_benchmark, test_curl, test_redis_py, test_node_clients, test_command_line,
-                    test_serve_refuses, test_serve_stops], "clients")
+                    test_metrics, test_serve_refuses, test_serve_stops], "clients")
