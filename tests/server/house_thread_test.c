@@ -1,4 +1,4 @@
-/* Would catch: races and leaks where everything meets (under TSan and ASan): a whole node on a real folder, two workers,
+/* Would catch: races and leaks where everything meets (under TSan and ASan): a whole node on a real folder, 2 workers,
  * clients of both protocols at once, deploys while calls run, metrics while both, a stop in the middle of a load, and a
  * start on what it left. */
 #include <setjmp.h>
