@@ -101,8 +101,8 @@ void cairn_resp_error_value(struct cairn_buf *to, struct cairn_bytes code, struc
 }
 
 /* --- values ---
- * Results are what a node writes most of all, so that the encoding (base/value.h) is read right here, by the same grammar
- * as cairn_value_read and without its copies; the fuzz target compares the two. */
+ * Results are what a node writes most of all, so that the encoding (base/value.h) is read right here, by the same
+ * grammar as cairn_value_read and without its copies; the fuzz target compares the two. */
 
 /* Room for what an item is written with beside its bytes: a length or integer of 20 digits, line ends. */
 enum { ITEM_BYTES_MAX = 32 };
