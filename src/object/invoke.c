@@ -2,8 +2,9 @@
  *
  * object_run takes the head of a mailbox and runs one segment of it; `settle` does what
  * follows from how the segment ended.  An invocation that has begun a segment is counted in
- * object->writing or object->readers until the segment has ended, waiting for a fiber or for
- * room in the log included. */
+ * object->writing or object->readers until the segment has ended, waiting for room in the log
+ * included; one that waits for a fiber is counted in object->fiber_waiting, keeps its place
+ * before all that have not begun, and lets those through that resume. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,8 @@ static const struct {
     [INV_NEW] = {"new", TO(INV_ADMISSION) | TO(INV_MAILBOX) | TO(INV_OVER) | TO(INV_HELD)},
     [INV_ADMISSION] = {"admission", TO(INV_MAILBOX) | TO(INV_OVER)},
     [INV_MAILBOX] = {"mailbox", TO(INV_RUNNING)},
-    [INV_FIBER] = {"fiber", TO(INV_RUNNING)},
-    [INV_RUNNING] = {"running", TO(INV_ASIDE) | TO(INV_WAITING) | TO(INV_RETURNING) | TO(INV_OVER) | TO(INV_FIBER) |
+    [INV_ROOM] = {"room", TO(INV_RUNNING)},
+    [INV_RUNNING] = {"running", TO(INV_ASIDE) | TO(INV_WAITING) | TO(INV_RETURNING) | TO(INV_OVER) | TO(INV_ROOM) |
                                     TO(INV_DUPLICATE) | TO(INV_MAILBOX)},
     [INV_ASIDE] = {"aside", TO(INV_RUNNING)},
     [INV_WAITING] = {"waiting", TO(INV_MAILBOX)},
@@ -53,6 +54,7 @@ struct invocation *invocation_new(struct cairn_worker *worker)
         cairn_list_init(&inv->link);
         cairn_list_init(&inv->keyed_link);
         cairn_list_init(&inv->live);
+        cairn_list_init(&inv->waiter);
         cairn_list_init(&inv->duplicates);
     }
     inv->state = INV_NEW;
@@ -103,6 +105,7 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
     cairn_list_init(&inv->link);
     cairn_list_init(&inv->keyed_link);
     cairn_list_init(&inv->live);
+    cairn_list_init(&inv->waiter);
     cairn_list_init(&inv->duplicates);
     inv->calls = calls;
     inv->call_room = call_room;
@@ -139,8 +142,12 @@ void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum
 
 /* --- arriving ---------------------------------------------------------------------------------- */
 
-static bool may_start(const struct object *object, const struct invocation *inv)
+/* One that needs a fiber does not begin before there is one: it must not keep its object from those that
+ * hold fibers and come back to it. */
+static bool may_start(const struct cairn_worker *worker, const struct object *object, const struct invocation *inv)
 {
+    if (inv->needs_fiber && !worker->failed && cairn_fn_worker_fibers_free(worker->fn) == 0)
+        return false;
     return !object->writing && (inv->read_only || object->readers == 0);
 }
 
@@ -151,7 +158,7 @@ void object_make_ready(struct cairn_worker *worker, struct object *object)
     if (cairn_list_empty(&object->mailbox) || !cairn_list_empty(&object->ready))
         return;
     head = cairn_container(object->mailbox.next, struct invocation, link);
-    if (may_start(object, head))
+    if (may_start(worker, object, head))
         cairn_list_push_back(head->request && !head->resumes ? &worker->ready_outside : &worker->ready_urgent,
                              &object->ready);
 }
@@ -526,36 +533,60 @@ static void run_waits(struct cairn_worker *worker, struct invocation *inv)
     leave_object(worker, inv);
 }
 
-static bool all_fibers_wait(const struct cairn_worker *worker)
-{
-    return cairn_fn_worker_fibers_free(worker->fn) == 0 && worker->fibers_waiting == worker->fibers;
-}
-
+/* Back to the head of its mailbox, until a fiber is free. */
 static void no_fiber(struct cairn_worker *worker, struct invocation *inv)
 {
     segment_restart(worker, inv);
     end_segment(worker, inv);
     if (inv->method)
         inv->method->suspends = true;
-    if (!all_fibers_wait(worker)) {
-        invocation_move(inv, INV_FIBER);
-        cairn_list_push_back(&worker->fiber_waiters, &inv->link);
-        return;
-    }
-    /* Waiting could last for ever: all that hold one wait themselves. */
+    inv->needs_fiber = true;
+    invocation_move(inv, INV_MAILBOX);
+    cairn_list_push_front(&inv->object->mailbox, &inv->link);
+    cairn_list_push_back(&worker->fiber_waiters, &inv->waiter);
+    stat_add(&worker->counts.mailbox_waiting, 1);
     if (inv->request)
-        set_error(inv, CAIRN_EOVERLOAD, "all function instances wait for calls; try again later");
-    else
-        set_error(inv, CAIRN_ELIMIT, "all function instances wait for calls");
-    if (inv->key.size && inv->request) { /* refused before running: not an outcome */
-        leave_object(worker, inv);
+        inv->object->outside_waiting++;
+    leave_object(worker, inv);
+}
+
+static void leave_mailbox(struct cairn_worker *worker, struct invocation *inv)
+{
+    cairn_list_remove(&inv->link);
+    cairn_list_remove(&inv->waiter);
+    inv->needs_fiber = false;
+    stat_add(&worker->counts.mailbox_waiting, (uint64_t)-1);
+    if (inv->request && !inv->resumes)
+        inv->object->outside_waiting--;
+    invocation_move(inv, INV_RUNNING);
+}
+
+/* There are fibers again: those that wait for one may start, in order, as their objects let them. */
+void fibers_freed(struct cairn_worker *worker)
+{
+    uint32_t most = cairn_fn_worker_fibers_free(worker->fn);
+
+    for (struct cairn_link *l = worker->fiber_waiters.next; most && l != &worker->fiber_waiters; l = l->next, most--)
+        object_make_ready(worker, cairn_container(l, struct invocation, waiter)->object);
+}
+
+/* All fibers are held by invocations that themselves wait for calls, and nothing moves: the first that
+ * needs one will not get it. */
+void fibers_stuck(struct cairn_worker *worker)
+{
+    struct invocation *inv = cairn_container(worker->fiber_waiters.next, struct invocation, waiter);
+    struct object *object = inv->object;
+
+    leave_mailbox(worker, inv);
+    set_error(inv, inv->request ? CAIRN_EOVERLOAD : CAIRN_ELIMIT, "all function instances wait for calls");
+    if (inv->key.size) { /* refused before running: not an outcome */
         once_over(worker, inv);
         invocation_move(inv, INV_OVER);
         invocation_finish(worker, inv);
-        return;
+    } else {
+        after_run(worker, inv, false);
     }
-    leave_object(worker, inv);
-    after_run(worker, inv, false);
+    object_make_ready(worker, object);
 }
 
 static void settle(struct cairn_worker *worker, struct invocation *inv, enum cairn_run_state state,
@@ -638,7 +669,7 @@ static bool has_room(struct cairn_worker *worker, struct invocation *inv)
         return true;
     if (code == CAIRN_EOVERLOAD) { /* passes: the next log segment is being made, or a checkpoint */
         inv->segment = segment_end(worker, inv->segment);
-        invocation_move(inv, INV_FIBER);
+        invocation_move(inv, INV_ROOM);
         cairn_list_push_back(&worker->log_waiters, &inv->link);
         return false;
     }
@@ -691,18 +722,15 @@ void object_run(struct cairn_worker *worker, struct object *object)
     if (cairn_list_empty(&object->mailbox))
         return;
     inv = cairn_container(object->mailbox.next, struct invocation, link);
-    if (!may_start(object, inv))
+    if (!may_start(worker, object, inv))
         return;
     cairn_list_remove(&inv->link);
     stat_add(&worker->counts.mailbox_waiting, (uint64_t)-1);
     if (inv->request && !inv->resumes)
         object->outside_waiting--;
     invocation_move(inv, INV_RUNNING);
-    if (inv->read_only)
-        object->readers++;
-    else
-        object->writing = true;
-    if (inv->key.size && !inv->resumes) {
+    enter_object(inv);
+    if (inv->key.size && !inv->resumes && cairn_list_empty(&inv->keyed_link)) {
         enum once_answer answer = once_begin(worker, inv);
         if (answer != ONCE_RUN) {
             leave_object(worker, inv);
@@ -738,18 +766,26 @@ void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv
     settle(worker, inv, state, &err);
 }
 
-/* Tries again with those that wait for a fiber or for room in the log, in their order. */
-void invocation_retry(struct cairn_worker *worker, struct cairn_link *waiters, uint32_t most)
+/* Tries again with those that wait for room in the log, in their order. */
+void log_retry(struct cairn_worker *worker)
 {
     struct cairn_link now, *l;
 
     cairn_list_init(&now);
-    while (most-- && (l = cairn_list_pop_front(waiters)))
+    while ((l = cairn_list_pop_front(&worker->log_waiters)))
         cairn_list_push_back(&now, l);
     while ((l = cairn_list_pop_front(&now))) {
         struct invocation *inv = cairn_container(l, struct invocation, link);
         struct object *object = inv->object;
 
+        if (waiters == &worker->fiber_waiters) {
+            if (object->writing || (!inv->read_only && object->readers)) {
+                cairn_list_push_back(waiters, &inv->link); /* a segment that was set aside is in its way */
+                continue;
+            }
+            object->fiber_waiting--;
+            enter_object(inv);
+        }
         object_ref(worker, object);
         invocation_move(inv, INV_RUNNING);
         run_segment(worker, inv);
@@ -771,6 +807,6 @@ void invocations_fail_all(struct cairn_worker *worker)
     }
     while ((l = cairn_list_pop_front(&worker->aside)))
         invocation_resume_aside(worker, cairn_container(l, struct invocation, link));
-    invocation_retry(worker, &worker->fiber_waiters, UINT32_MAX);
-    invocation_retry(worker, &worker->log_waiters, UINT32_MAX);
+    log_retry(worker);
+    invocation_retry(worker, &worker->fiber_waiters, UINT32_MAX); /* nobody is in their objects any more */
 }

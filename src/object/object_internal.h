@@ -113,6 +113,7 @@ struct object {
     uint32_t outside_waiting; /* requests from outside in the mailbox or before it */
     uint32_t before_mailbox;  /* of them, still waiting for admission */
     uint32_t readers;         /* read-only segments in progress (running or set aside) */
+    uint32_t fiber_waiting;   /* invocations that could not begin for want of a fiber */
     bool writing;             /* a mutating segment is in progress */
     bool loaded;              /* header is the committed one */
     bool ready_urgent;        /* which of the two ready lists */
@@ -165,7 +166,7 @@ enum invocation_state {
     INV_NEW,
     INV_ADMISSION, /* from outside, waits for its share of fibers */
     INV_MAILBOX,
-    INV_FIBER, /* at its object's head, waits for a fiber or for room in the log */
+    INV_ROOM, /* at its object's head, waits for a fiber, or in its object for room in the log */
     INV_RUNNING,
     INV_ASIDE,     /* its slice is over */
     INV_WAITING,   /* for results */
@@ -193,7 +194,8 @@ struct invocation {
     struct message message; /* first */
     struct cairn_link link; /* mailbox, admission, aside, fiber_waiters, held, segment->calls */
     struct cairn_link keyed_link;
-    struct cairn_link live; /* in worker->live from its arrival to its end */
+    struct cairn_link live;   /* in worker->live from its arrival to its end */
+    struct cairn_link waiter; /* in worker->fiber_waiters while needs_fiber */
     enum invocation_state state;
     enum cairn_op op;
 
@@ -223,7 +225,7 @@ struct invocation {
     struct segment *segment;
     uint64_t number; /* for records and people */
     uint32_t segment_number;
-    bool read_only, resumes, fiber_counted;
+    bool read_only, resumes, fiber_counted, needs_fiber;
     int64_t now_ms;
     uint64_t depends; /* log end that must be acknowledged before the outcome may leave */
 
@@ -283,14 +285,13 @@ struct cairn_worker {
     uint32_t urgent_run;
     struct cairn_link aside;
     struct cairn_link admission;     /* invocations from outside that need a fiber */
-    struct cairn_link fiber_waiters; /* at their objects' heads */
-    struct cairn_link log_waiters;   /* likewise, for room in the log */
+    struct cairn_link fiber_waiters; /* invocations in mailboxes that need a fiber */
+    struct cairn_link log_waiters;   /* invocations that have begun and wait for room in the log */
     struct cairn_link held;          /* by depends, ascending */
     struct cairn_link live;          /* invocations at objects of this worker */
     uint32_t outside_fibers;         /* held by requests from outside */
     uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */
     _Atomic uint64_t admitted;       /* requests submitted here and not replied to; read by any thread */
-    uint32_t queued_calls;
 
     struct invocation *free_invocations;
     uint32_t free_invocation_count;
@@ -302,6 +303,7 @@ struct cairn_worker {
     struct catalog *catalog; /* the one that its types were made from */
     uint32_t purge_cursor;
     uint64_t retry_ns; /* when the log's waiters try again */
+    uint64_t stuck_ns; /* since when all fibers wait and nothing moves; 0: they do not */
     uint64_t aside_ns; /* until then fresh segments run before those set aside */
     bool failed;       /* the log has failed */
     bool running;
@@ -366,7 +368,9 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv);
 void object_run(struct cairn_worker *worker, struct object *object);
 void object_make_ready(struct cairn_worker *worker, struct object *object);
 void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv);
-void invocation_retry(struct cairn_worker *worker, struct cairn_link *waiters, uint32_t most);
+void log_retry(struct cairn_worker *worker);
+void fibers_freed(struct cairn_worker *worker);
+void fibers_stuck(struct cairn_worker *worker);
 void admission_next(struct cairn_worker *worker);
 void invocations_fail_all(struct cairn_worker *worker);
 void receive_invocation(struct cairn_worker *worker, struct message *message);
