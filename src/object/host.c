@@ -6,7 +6,7 @@
 
 #include "object/object_internal.h"
 
-enum { LIST_DROP_MAX = 4096, CALLS_QUEUED_MAX = 200000 };
+enum { LIST_DROP_MAX = 4096 };
 
 /* Host calls of an ended segment cannot happen: the guest runs only while it has one. */
 static struct overlay *overlay_of(struct invocation *inv)

@@ -3,8 +3,8 @@
  * object_run takes the head of a mailbox and runs one segment of it; `settle` does what
  * follows from how the segment ended.  An invocation that has begun a segment is counted in
  * object->writing or object->readers until the segment has ended, waiting for room in the log
- * included; one that waits for a fiber is counted in object->fiber_waiting, keeps its place
- * before all that have not begun, and lets those through that resume. */
+ * included.  One that needs a fiber goes back to the head of its mailbox instead, where those that
+ * hold fibers and resume can pass it. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -724,12 +724,11 @@ void object_run(struct cairn_worker *worker, struct object *object)
     inv = cairn_container(object->mailbox.next, struct invocation, link);
     if (!may_start(worker, object, inv))
         return;
-    cairn_list_remove(&inv->link);
-    stat_add(&worker->counts.mailbox_waiting, (uint64_t)-1);
-    if (inv->request && !inv->resumes)
-        object->outside_waiting--;
-    invocation_move(inv, INV_RUNNING);
-    enter_object(inv);
+    leave_mailbox(worker, inv);
+    if (inv->read_only)
+        object->readers++;
+    else
+        object->writing = true;
     if (inv->key.size && !inv->resumes && cairn_list_empty(&inv->keyed_link)) {
         enum once_answer answer = once_begin(worker, inv);
         if (answer != ONCE_RUN) {
@@ -778,14 +777,6 @@ void log_retry(struct cairn_worker *worker)
         struct invocation *inv = cairn_container(l, struct invocation, link);
         struct object *object = inv->object;
 
-        if (waiters == &worker->fiber_waiters) {
-            if (object->writing || (!inv->read_only && object->readers)) {
-                cairn_list_push_back(waiters, &inv->link); /* a segment that was set aside is in its way */
-                continue;
-            }
-            object->fiber_waiting--;
-            enter_object(inv);
-        }
         object_ref(worker, object);
         invocation_move(inv, INV_RUNNING);
         run_segment(worker, inv);
@@ -808,5 +799,6 @@ void invocations_fail_all(struct cairn_worker *worker)
     while ((l = cairn_list_pop_front(&worker->aside)))
         invocation_resume_aside(worker, cairn_container(l, struct invocation, link));
     log_retry(worker);
-    invocation_retry(worker, &worker->fiber_waiters, UINT32_MAX); /* nobody is in their objects any more */
+    for (l = worker->fiber_waiters.next; l != &worker->fiber_waiters; l = l->next)
+        object_make_ready(worker, cairn_container(l, struct invocation, waiter)->object);
 }

@@ -113,7 +113,6 @@ struct object {
     uint32_t outside_waiting; /* requests from outside in the mailbox or before it */
     uint32_t before_mailbox;  /* of them, still waiting for admission */
     uint32_t readers;         /* read-only segments in progress (running or set aside) */
-    uint32_t fiber_waiting;   /* invocations that could not begin for want of a fiber */
     bool writing;             /* a mutating segment is in progress */
     bool loaded;              /* header is the committed one */
     bool ready_urgent;        /* which of the two ready lists */
@@ -166,7 +165,7 @@ enum invocation_state {
     INV_NEW,
     INV_ADMISSION, /* from outside, waits for its share of fibers */
     INV_MAILBOX,
-    INV_ROOM, /* at its object's head, waits for a fiber, or in its object for room in the log */
+    INV_ROOM, /* has begun, and waits for room in the log */
     INV_RUNNING,
     INV_ASIDE,     /* its slice is over */
     INV_WAITING,   /* for results */
@@ -192,7 +191,7 @@ struct call {
 
 struct invocation {
     struct message message; /* first */
-    struct cairn_link link; /* mailbox, admission, aside, fiber_waiters, held, segment->calls */
+    struct cairn_link link; /* mailbox, admission, aside, log_waiters, held, segment->calls */
     struct cairn_link keyed_link;
     struct cairn_link live;   /* in worker->live from its arrival to its end */
     struct cairn_link waiter; /* in worker->fiber_waiters while needs_fiber */

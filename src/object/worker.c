@@ -240,6 +240,8 @@ enum {
     ASIDE_PAUSE_NS = 1000000,
     CHECKPOINT_STEP_NS = 200000,
     CHECKPOINT_POLL_NS = 10000000,
+    FIBERS_STUCK_NS = 100000000,
+    FIBERS_POLL_NS = 5000000,
 };
 
 /* --- the loop -------------------------------------------------------------------------------------------- */
@@ -268,13 +270,20 @@ static bool anything_ready(const struct cairn_worker *worker)
            atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
 }
 
+/* Whoever needs a fiber waits as long as one can come free. */
 static void retry_waiters(struct cairn_worker *worker)
 {
     if (!cairn_list_empty(&worker->fiber_waiters)) {
-        uint32_t free_fibers = cairn_fn_worker_fibers_free(worker->fn);
-        /* With none free, the first finds out whether waiting can end at all. */
-        if (free_fibers || worker->fibers_waiting == worker->fibers)
-            invocation_retry(worker, &worker->fiber_waiters, free_fibers ? free_fibers : 1);
+        bool stuck = cairn_fn_worker_fibers_free(worker->fn) == 0 && worker->fibers_waiting == worker->fibers &&
+                     !anything_ready(worker);
+        if (!stuck) {
+            worker->stuck_ns = 0;
+            fibers_freed(worker);
+        } else if (worker->stuck_ns == 0) {
+            worker->stuck_ns = worker_clock_ns(worker); /* an answer of another worker may be on its way */
+        } else if (worker_clock_ns(worker) - worker->stuck_ns >= FIBERS_STUCK_NS) {
+            fibers_stuck(worker);
+        }
     }
     if (!cairn_list_empty(&worker->admission))
         admission_next(worker);
@@ -292,7 +301,7 @@ static bool upkeep(struct cairn_worker *worker)
                 more |= cairn_shard_step(worker->shards[i].shard, CHECKPOINT_STEP_NS);
     if (!cairn_list_empty(&worker->log_waiters) && now >= worker->retry_ns) {
         worker->retry_ns = now + 500000;
-        invocation_retry(worker, &worker->log_waiters, UINT32_MAX);
+        log_retry(worker);
     }
     if (!worker->failed && purge_step(worker))
         more = true;
@@ -365,6 +374,8 @@ uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
 {
     if (!cairn_list_empty(&worker->log_waiters))
         return 500000;
+    if (!cairn_list_empty(&worker->fiber_waiters))
+        return FIBERS_POLL_NS;
     for (uint32_t i = 0; i < worker->node->shard_count; i++)
         if (worker->shards[i].shard && worker->shards[i].meta.purge_first != worker->shards[i].meta.purge_end)
             return 100000000; /* purging could not go on; the log had no room */

@@ -374,6 +374,49 @@ static void a_crash_interrupts(void **state)
     assert_true(interrupted > 2);
 }
 
+/* More invocations that wait for calls than there are fibers, on few objects: one that has its result must
+ * get back to its object although others stand there that need a fiber; and calls so deep that all
+ * fibers wait for each other end with `limit`. */
+static void fibers_run_out(void **state)
+{
+    enum { CALLS = 60 };
+    struct simnode_options options = {.fibers_per_worker = 4};
+    struct simcall calls[CALLS];
+    struct simnode sim;
+    char want[16];
+    int done = 0;
+    struct cairn_err err;
+
+    (void)state;
+    simnode_init(&sim, 12, &options);
+    if (simnode_open(&sim, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+    simnode_deploy(&sim, "probe");
+    for (int i = 0; i < CALLS; i++) {
+        simcall_init(&calls[i], CAIRN_OP_INVOKE, "Probe", i % 3 ? "a" : "b", "add_and_fan", "add", i % 2 ? "a" : "c",
+                     "d", NULL);
+        simcall_submit(&sim, &calls[i], (uint32_t)i % 2);
+    }
+    for (int i = 0; i < CALLS; i++) {
+        for (int steps = 0; !calls[i].replied; steps++) {
+            assert_true(steps < 1000000);
+            simnode_step(&sim);
+        }
+        if (calls[i].reply.data[0] != CAIRN_VALUE_ERROR)
+            done++;
+        else
+            assert_true(strncmp(simvalue_text(cairn_buf_bytes(&calls[i].reply)), "!overloaded", 11) == 0);
+        simcall_done(&calls[i]);
+    }
+    assert_true(done > CALLS / 2); /* the others were refused before they ran */
+    snprintf(want, sizeof want, "%d", done);
+    expect(want, "d", "count");
+    expect("!limit...", "x", "endless", "y");
+    snprintf(want, sizeof want, "[%d]", done + 1);
+    expect(want, "a", "fan", "add", "d");
+    simnode_done(&sim);
+}
+
 static void modules_come_and_go(void **state)
 {
     struct simnode sim;
@@ -456,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_key_takes_effect_once),
         cmocka_unit_test(duplicates_wait),
         cmocka_unit_test(a_crash_interrupts),
+        cmocka_unit_test(fibers_run_out),
         cmocka_unit_test(modules_come_and_go),
         cmocka_unit_test(time_never_goes_back),
         cmocka_unit_test(a_clean_stop_keeps_all),
