@@ -217,6 +217,12 @@ enum cairn_code cairn_loop_signal(struct cairn_loop *loop, int signal_number,
     return CAIRN_OK;
 }
 
+void cairn_loop_unsignal(struct cairn_loop *loop)
+{
+    for (struct signal_watch *watch = loop->signals; watch; watch = watch->next)
+        uv_signal_stop(&watch->signal);
+}
+
 /* --- listeners --- */
 
 enum cairn_code cairn_port_bind(struct cairn_address *address, bool first, int *ret_fd, struct cairn_err *err)
@@ -470,6 +476,12 @@ enum cairn_code cairn_socket_send(struct cairn_socket *socket, struct cairn_byte
     socket->wants_room = *ret_sent < bytes.size;
     watch(socket);
     return CAIRN_OK;
+}
+
+void cairn_socket_send_end(struct cairn_socket *socket)
+{
+    if (!socket->broken && shutdown(socket->fd, SHUT_WR) != 0)
+        break_off(socket);
 }
 
 const char *cairn_socket_peer(struct cairn_socket *socket, char to[CAIRN_ADDRESS_TEXT_BYTES])

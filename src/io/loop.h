@@ -38,10 +38,13 @@ void cairn_loop_stop(struct cairn_loop *loop);
 void cairn_loop_wake(struct cairn_loop *loop);
 /* Monotonic, as of the beginning of this round. */
 uint64_t cairn_loop_now_ms(struct cairn_loop *loop);
-/* Calls on_signal in the loop when the process is sent the signal; until the loop is destroyed. */
+/* Calls on_signal in the loop when the process is sent the signal; until cairn_loop_unsignal or the loop
+ * is destroyed. */
 enum cairn_code cairn_loop_signal(struct cairn_loop *loop, int signal_number,
                                   void (*on_signal)(void *context, int signal_number), void *context,
                                   struct cairn_err *err);
+/* From here on signals do what they do by default: end the process. */
+void cairn_loop_unsignal(struct cairn_loop *loop);
 
 /* --- addresses --- */
 
@@ -100,6 +103,8 @@ struct cairn_socket *cairn_socket_close(struct cairn_socket *socket);
 void cairn_socket_reading(struct cairn_socket *socket, bool on);
 /* How much the kernel took; if that is not all, on_room will follow.  CAIRN_EIO: broken. */
 enum cairn_code cairn_socket_send(struct cairn_socket *socket, struct cairn_bytes bytes, size_t *ret_sent);
+/* Tells the other side that nothing follows what has been sent; it may still send. */
+void cairn_socket_send_end(struct cairn_socket *socket);
 /* The other side's address; "?" when it is gone. */
 const char *cairn_socket_peer(struct cairn_socket *socket, char to[CAIRN_ADDRESS_TEXT_BYTES]);
 

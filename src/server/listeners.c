@@ -9,29 +9,49 @@ enum {
     SWEEP_MS_MAX = 5000,
     PARTIAL_BYTES_PER_MS = 16, /* what a large request must manage on the average: 16 KB/s */
     CLOSE_MS = 1000,           /* for the last replies when the node stops */
+    LINGER_MS = 5000,          /* for a client to take them when its session is over */
 };
 
+/* When a session is over, its client may still be sending (a module that is too large, say).  To close with input unread
+ * would reset the connection, and take from the client what it was told: so the session is closed and the
+ * connection lingers, until the client has seen the end and closes. */
 struct connection {
     struct cairn_socket *socket;
-    struct cairn_session *session;
+    struct cairn_session *session; /* NULL: lingers */
     struct cairn_seat *seat;
     struct cairn_link link;
     uint64_t active_ms;        /* something came in */
     uint64_t partial_since_ms; /* 0: no request is half received */
     uint64_t stalled_since_ms; /* 0: the client takes its replies */
-    uint32_t requests_seen;    /* at the last sweep */
+    uint64_t lingers_since_ms;
+    uint32_t requests_seen; /* at the last sweep */
+    bool input_ended;
 };
 
 static void close_connection(struct connection *connection)
 {
     struct cairn_seat *seat = connection->seat;
 
-    cairn_session_close(connection->session);
+    if (connection->session)
+        cairn_session_close(connection->session);
     cairn_socket_close(connection->socket);
     cairn_list_remove(&connection->link);
     seat->connection_count--;
     atomic_fetch_sub(&seat->server->connections, 1);
     free(connection);
+}
+
+static void linger(struct connection *connection)
+{
+    if (connection->input_ended) {
+        close_connection(connection);
+        return;
+    }
+    cairn_session_close(connection->session);
+    connection->session = NULL;
+    connection->lingers_since_ms = cairn_loop_now_ms(connection->seat->loop);
+    cairn_socket_reading(connection->socket, true);
+    cairn_socket_send_end(connection->socket); /* may end it */
 }
 
 /* Sends what there is, and closes or goes on. */
@@ -54,16 +74,20 @@ static void serve(struct connection *connection)
         if (sent < output.size && !connection->stalled_since_ms)
             connection->stalled_since_ms = cairn_loop_now_ms(connection->seat->loop);
     }
-    if (cairn_session_over(session))
+    if (!cairn_session_over(session))
+        cairn_socket_reading(connection->socket, cairn_session_reads(session));
+    else if (cairn_session_cut(session))
         close_connection(connection);
     else
-        cairn_socket_reading(connection->socket, cairn_session_reads(session));
+        linger(connection);
 }
 
 static void on_read(void *context, struct cairn_bytes bytes)
 {
     struct connection *connection = context;
 
+    if (!connection->session)
+        return; /* not for anybody any more */
     connection->active_ms = cairn_loop_now_ms(connection->seat->loop);
     cairn_session_input(connection->session, bytes);
     if (!cairn_session_reads(connection->session))
@@ -73,13 +97,21 @@ static void on_read(void *context, struct cairn_bytes bytes)
 
 static void on_room(void *context)
 {
-    serve(context);
+    struct connection *connection = context;
+
+    if (connection->session)
+        serve(connection);
 }
 
 static void on_end(void *context)
 {
     struct connection *connection = context;
 
+    connection->input_ended = true;
+    if (!connection->session) {
+        close_connection(connection);
+        return;
+    }
     cairn_session_input_ended(connection->session);
     serve(connection);
 }
@@ -184,9 +216,14 @@ static void check_times(struct connection *connection, uint64_t now_ms)
 {
     const struct cairn_server_options *options = &connection->seat->server->options;
     struct cairn_session *session = connection->session;
-    uint32_t idle_ms =
-        cairn_session_protocol(session) == CAIRN_FRONT_HTTP ? options->http_idle_ms : options->resp_idle_ms;
+    uint32_t idle_ms;
 
+    if (!session) {
+        if (now_ms - connection->lingers_since_ms > LINGER_MS)
+            close_connection(connection);
+        return;
+    }
+    idle_ms = cairn_session_protocol(session) == CAIRN_FRONT_HTTP ? options->http_idle_ms : options->resp_idle_ms;
     if (connection->stalled_since_ms && now_ms - connection->stalled_since_ms > options->stalled_ms) {
         close_connection(connection);
     } else if (partial_too_long(connection, now_ms, options->partial_ms)) {
@@ -213,6 +250,8 @@ static void for_each_connection(struct cairn_seat *seat, void (*call)(struct con
 static void finish(struct connection *connection, uint64_t now_ms)
 {
     (void)now_ms;
+    if (!connection->session)
+        return;
     cairn_session_finish(connection->session);
     serve(connection);
 }

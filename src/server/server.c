@@ -64,6 +64,7 @@ void cairn_server_stop(struct cairn_server *server)
 bool cairn_server_run(struct cairn_server *server)
 {
     cairn_loop_run(server->loop);
+    cairn_loop_unsignal(server->loop); /* what follows may take long; who asks again need not wait */
     for (uint32_t i = 0; i < server->options.workers; i++) {
         pthread_join(server->seats[i].thread, NULL);
         server->seats[i].started = false;

@@ -413,6 +413,11 @@ bool cairn_session_over(const struct cairn_session *session)
            (session->state == CAIRN_SESSION_ENDING && session->queued == 0 && session->out_sent == session->out.size);
 }
 
+bool cairn_session_cut(const struct cairn_session *session)
+{
+    return session->cut;
+}
+
 size_t cairn_session_partial_bytes(const struct cairn_session *session)
 {
     if (session->state != CAIRN_SESSION_OPEN || session->stalled)

@@ -119,6 +119,8 @@ void cairn_session_sent(struct cairn_session *session, size_t bytes);
 bool cairn_session_reads(const struct cairn_session *session);
 /* Everything is sent and nothing will follow. */
 bool cairn_session_over(const struct cairn_session *session);
+/* It is over because it was given up: the client took too little. */
+bool cairn_session_cut(const struct cairn_session *session);
 /* Bytes of a request whose rest has not arrived; 0: none. */
 size_t cairn_session_partial_bytes(const struct cairn_session *session);
 /* Counts whole requests. */

@@ -271,6 +271,33 @@ static void test_half_requests_time_out(void **state)
     rig_stop(&rig);
 }
 
+/* Who sends far too much is told so, though it goes on sending. */
+static void test_refusal_of_a_large_body_arrives(void **state)
+{
+    static char zeros[1 << 20];
+    struct rig rig;
+    char *got;
+
+    (void)state;
+    rig_start(&rig, (struct cairn_server_options){.workers = 1});
+    for (int i = 0; i < 20; i++) {
+        int fd = dial(cairn_server_http(rig.server));
+
+        send_text(fd, "PUT /v1/modules/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 52428800\r\n\r\n");
+        for (int mib = 0; mib < 50; mib++) {
+            struct cairn_err err;
+
+            if (cairn_dial_send(fd, cairn_bytes(zeros, sizeof zeros), &err) != CAIRN_OK)
+                fail_msg("after %d MiB: %s", mib, err.text);
+        }
+        got = receive(fd, SIZE_MAX);
+        assert_memory_equal(got, "HTTP/1.1 413 ", 13);
+        free(got);
+        cairn_dial_close(fd);
+    }
+    rig_stop(&rig);
+}
+
 static void test_idle_http_is_closed(void **state)
 {
     struct rig rig;
@@ -463,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_no_reader),
         cmocka_unit_test(test_half_closed),
         cmocka_unit_test(test_half_requests_time_out),
+        cmocka_unit_test(test_refusal_of_a_large_body_arrives),
         cmocka_unit_test(test_idle_http_is_closed),
         cmocka_unit_test(test_too_many_connections),
         cmocka_unit_test(test_graceful_stop),
