@@ -20,7 +20,7 @@ static const struct {
 } states[INV_STATE_COUNT] = {
     [INV_NEW] = {"new", TO(INV_ADMISSION) | TO(INV_MAILBOX) | TO(INV_OVER) | TO(INV_HELD)},
     [INV_ADMISSION] = {"admission", TO(INV_MAILBOX) | TO(INV_OVER)},
-    [INV_MAILBOX] = {"mailbox", TO(INV_RUNNING)},
+    [INV_MAILBOX] = {"mailbox", TO(INV_RUNNING) | TO(INV_ADMISSION)},
     [INV_ROOM] = {"room", TO(INV_RUNNING)},
     [INV_RUNNING] = {"running", TO(INV_ASIDE) | TO(INV_WAITING) | TO(INV_RETURNING) | TO(INV_OVER) | TO(INV_ROOM) |
                                     TO(INV_DUPLICATE) | TO(INV_MAILBOX)},
@@ -533,6 +533,33 @@ static void run_waits(struct cairn_worker *worker, struct invocation *inv)
     leave_object(worker, inv);
 }
 
+/* Requests from outside that turn out to need a fiber while there is none wait before the mailbox, where calls pass
+ * them, and with them all that came behind: they keep their order, also against those that wait there already. */
+static void back_to_admission(struct cairn_worker *worker, struct object *object)
+{
+    struct cairn_link *before = &worker->admission, *next;
+
+    for (struct cairn_link *l = worker->admission.next; object->before_mailbox && l != &worker->admission; l = l->next)
+        if (cairn_container(l, struct invocation, link)->object == object) {
+            before = l;
+            break;
+        }
+    for (struct cairn_link *l = object->mailbox.next; l != &object->mailbox; l = next) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+
+        next = l->next;
+        if (!inv->request || inv->resumes)
+            continue;
+        cairn_list_remove(&inv->link);
+        cairn_list_remove(&inv->waiter);
+        inv->needs_fiber = false;
+        stat_add(&worker->counts.mailbox_waiting, (uint64_t)-1);
+        invocation_move(inv, INV_ADMISSION);
+        object->before_mailbox++;
+        cairn_list_push_back(before, &inv->link); /* right before it */
+    }
+}
+
 /* Back to the head of its mailbox, until a fiber is free. */
 static void no_fiber(struct cairn_worker *worker, struct invocation *inv)
 {
@@ -545,8 +572,10 @@ static void no_fiber(struct cairn_worker *worker, struct invocation *inv)
     cairn_list_push_front(&inv->object->mailbox, &inv->link);
     cairn_list_push_back(&worker->fiber_waiters, &inv->waiter);
     stat_add(&worker->counts.mailbox_waiting, 1);
-    if (inv->request)
+    if (inv->request) {
         inv->object->outside_waiting++;
+        back_to_admission(worker, inv->object);
+    }
     leave_object(worker, inv);
 }
 
