@@ -472,10 +472,25 @@ static struct cairn_bytes host_only(struct cairn_bytes host)
     return cairn_bytes(host.data, colon ? (size_t)(colon - host.data) : host.size);
 }
 
+/* An address of 127.0.0.0/8: digits and dots only, so that no name which merely begins like one passes. */
+static bool is_loopback_address(struct cairn_bytes host)
+{
+    size_t dots = 0;
+
+    if (host.size < 7 || host.size > 15 || memcmp(host.data, "127.", 4) != 0)
+        return false;
+    for (size_t i = 0; i < host.size; i++) {
+        if (host.data[i] != '.' && (host.data[i] < '0' || host.data[i] > '9'))
+            return false;
+        dots += host.data[i] == '.';
+    }
+    return dots == 3;
+}
+
 static bool is_local(struct cairn_bytes host)
 {
-    return (host.size == 9 && strncasecmp((const char *)host.data, "localhost", 9) == 0) ||
-           (host.size > 4 && memcmp(host.data, "127.", 4) == 0) || is(host, "[::1]");
+    return (host.size == 9 && strncasecmp((const char *)host.data, "localhost", 9) == 0) || is_loopback_address(host) ||
+           is(host, "[::1]");
 }
 
 /* There are no credentials, so any page that a browser on this machine shows could use the node.

@@ -12,8 +12,8 @@ enum {
     LINGER_MS = 5000,          /* for a client to take them when its session is over */
 };
 
-/* When a session is over, its client may still be sending (a module that is too large, say).  To close with input unread
- * would reset the connection, and take from the client what it was told: so the session is closed and the
+/* When a session is over, its client may still be sending (a module that is too large, say).  To close with input
+ * unread would reset the connection, and take from the client what it was told: so the session is closed and the
  * connection lingers, until the client has seen the end and closes. */
 struct connection {
     struct cairn_socket *socket;
