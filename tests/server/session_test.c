@@ -663,6 +663,11 @@ static const struct {
      "403 " PROBLEM("Forbidden", "403", "permission", "pages of other origins may not use this node", "none", "no")},
     {"GET /v1/types HTTP/1.1\r\nHost: localhost.evil.example:7070\r\n\r\n",
      "403 " PROBLEM("Forbidden", "403", "permission", "pages of other origins may not use this node", "none", "no")},
+    {"GET /v1/types HTTP/1.1\r\nHost: 127.evil.example\r\n\r\n", /* begins like a loopback address */
+     "403 " PROBLEM("Forbidden", "403", "permission", "pages of other origins may not use this node", "none", "no")},
+    {"GET /v1/types HTTP/1.1\r\nHost: 127.0.0.1.evil:7070\r\n\r\n",
+     "403 " PROBLEM("Forbidden", "403", "permission", "pages of other origins may not use this node", "none", "no")},
+    {"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:7070\r\n\r\n", "200 {\"healthy\":true}\n"},
     {"GET /healthz HTTP/1.1\r\nHost: [::1]:7070\r\n\r\n", "200 {\"healthy\":true}\n"},
     {"GET /v1/types" H "Authorization: Bearer x\r\n\r\n",
      "401 " PROBLEM("Unauthorized", "401", "auth", "this node has no credentials: send none", "none", "no")},
