@@ -240,7 +240,7 @@ enum {
     ASIDE_PAUSE_NS = 1000000,
     CHECKPOINT_STEP_NS = 200000,
     CHECKPOINT_POLL_NS = 10000000,
-    FIBERS_STUCK_NS = 100000000,
+    FIBERS_STUCK_NS = 50000000,
     FIBERS_POLL_NS = 5000000,
 };
 
@@ -282,7 +282,9 @@ static void retry_waiters(struct cairn_worker *worker)
         } else if (worker->stuck_ns == 0) {
             worker->stuck_ns = worker_clock_ns(worker); /* an answer of another worker may be on its way */
         } else if (worker_clock_ns(worker) - worker->stuck_ns >= FIBERS_STUCK_NS) {
-            fibers_stuck(worker);
+            /* All of them: one at a time, a job that multiplies would be at it for minutes. */
+            for (int n = 4096; n && !cairn_list_empty(&worker->fiber_waiters); n--)
+                fibers_stuck(worker);
         }
     }
     if (!cairn_list_empty(&worker->admission))
