@@ -147,6 +147,9 @@ struct cairn_host_ops {
     enum cairn_code (*map_at)(void *run, uint32_t field, uint64_t index, struct cairn_bytes *ret_key,
                               struct cairn_bytes *ret_value, bool *ret_found, struct cairn_err *err);
 
+    /* A hint, may be NULL: `count` entries of that list or map are read next, from `index` on, down if `down`. */
+    void (*ahead)(void *run, uint32_t field, uint64_t index, bool down, uint64_t count);
+
     /* Deletes the object itself; it is empty from here on. */
     enum cairn_code (*delete_self)(void *run, struct cairn_err *err);
 
@@ -163,6 +166,8 @@ struct cairn_host_ops {
     enum cairn_code (*random)(void *run, uint8_t *out, size_t size, struct cairn_err *err);
     void (*log)(void *run, uint32_t level, struct cairn_bytes line); /* 0 debug .. 3 error */
 };
+
+enum { CAIRN_AHEAD_MAX = 16 }; /* entries that one hint is good for; longer reads repeat it */
 
 /* --- running --- */
 

@@ -102,6 +102,12 @@ static wasm_trap_t *hand_out(struct cairn_run *run, wasmtime_val_raw_t *v, uint3
     return NULL;
 }
 
+static void ahead(struct cairn_run *run, uint32_t field, uint64_t index, bool down, uint64_t count)
+{
+    if (run->host->ahead && count > 1)
+        run->host->ahead(run->context, field, index, down, count < CAIRN_AHEAD_MAX ? count : CAIRN_AHEAD_MAX);
+}
+
 #define HOST_CALL(name) \
     static wasm_trap_t *host_##name(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *v, size_t count)
 
@@ -391,6 +397,8 @@ HOST_CALL(list_read)
         struct cairn_bytes value = {0};
         bool found = false;
 
+        if (entries % CAIRN_AHEAD_MAX == 0)
+            ahead(run, field, index, flags & LIST_NEWEST_FIRST, want - entries);
         CHECK(run->host->list_get(run->context, field, index, &value, &found, run->err));
         if (!found || !pack(&p, &value, 1, flags & LIST_BARE, &needs))
             break;
@@ -459,6 +467,8 @@ HOST_CALL(map_read)
         struct cairn_bytes entry[2] = {{0}};
         bool found = false;
 
+        if (entries % CAIRN_AHEAD_MAX == 0)
+            ahead(run, field, start + entries, false, want - entries);
         CHECK(run->host->map_at(run->context, field, start + entries, &entry[0], &entry[1], &found, run->err));
         if (!found || !pack(&p, entry, 2, false, &needs))
             break;

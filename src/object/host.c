@@ -454,6 +454,54 @@ static enum cairn_code host_map_at(void *run, uint32_t field, uint64_t index, st
     return CAIRN_OK;
 }
 
+/* --- reading ahead ---------------------------------------------------------------------------- */
+
+/* The engine's lines for a row of entries are fetched together, not one after the other. */
+static void fetch(struct cairn_engine *engine, const uint64_t *hashes, uint64_t count)
+{
+    for (int depth = 0; depth < 2; depth++)
+        for (uint64_t i = 0; i < count; i++)
+            engine->ops->prefetch(engine, hashes[i], depth);
+}
+
+static void host_ahead(void *run, uint32_t field, uint64_t index, bool down, uint64_t count)
+{
+    struct invocation *inv = run;
+    struct cairn_engine *engine = overlay_of(inv)->engine;
+    uint8_t keys[CAIRN_AHEAD_MAX][FIELD_KEY_FIXED_MAX], key[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
+    uint64_t hashes[CAIRN_AHEAD_MAX], left;
+    size_t sizes[CAIRN_AHEAD_MAX];
+    struct container *c;
+    struct type_field *f;
+    bool list;
+
+    if (field >= inv->type->field_end)
+        return;
+    f = &inv->type->fields[field];
+    list = f->kind == CAIRN_FIELD_LIST;
+    c = f->kind == CAIRN_FIELD_VALUE ? NULL : container_of(inv, f->number, false);
+    if (!c || index >= c->count)
+        return;
+    left = down ? index + 1 : c->count - index;
+    count = count < left ? count : left;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t n = down ? index - i : index + i;
+        sizes[i] = list ? key_list_entry(keys[i], incarnation_of(inv), f->number, c->first + n)
+                        : key_map_place(keys[i], incarnation_of(inv), f->number, n);
+        hashes[i] = cairn_hash(cairn_bytes(keys[i], sizes[i]));
+    }
+    fetch(engine, hashes, count);
+    if (list)
+        return;
+    for (uint64_t i = 0; i < count; i++) { /* the places tell the keys */
+        struct cairn_bytes name;
+        if (engine->ops->get(engine, cairn_bytes(keys[i], sizes[i]), hashes[i], &name) &&
+            name.size <= MAP_KEY_BYTES_MAX)
+            hashes[i] = cairn_hash(cairn_bytes(key, key_map_entry(key, incarnation_of(inv), f->number, name)));
+    }
+    fetch(engine, hashes, count);
+}
+
 static enum cairn_code host_delete_self(void *run, struct cairn_err *err)
 {
     struct invocation *inv = run;
@@ -636,6 +684,7 @@ const struct cairn_host_ops object_host_ops = {
     .map_set = host_map_set,
     .map_remove = host_map_remove,
     .map_at = host_map_at,
+    .ahead = host_ahead,
     .delete_self = host_delete_self,
     .call = host_call,
     .ready = host_ready,

@@ -287,6 +287,7 @@ struct cairn_worker {
     struct cairn_link fiber_waiters; /* invocations in mailboxes that need a fiber */
     struct cairn_link log_waiters;   /* invocations that have begun and wait for room in the log */
     struct cairn_link held;          /* by depends, ascending */
+    uint64_t wanted_end;             /* of the log, by what was held this turn; 0: nothing was */
     struct cairn_link live;          /* invocations at objects of this worker */
     uint32_t outside_fibers;         /* held by requests from outside */
     uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */

@@ -51,6 +51,7 @@ struct object *object_get(struct cairn_worker *worker, struct shard *shard, uint
     object->hash_next = worker->table[hash & (worker->table_size - 1)];
     worker->table[hash & (worker->table_size - 1)] = object;
     worker->object_count++;
+    shard->engine->ops->prefetch(shard->engine, hash, 0); /* its header is read soon */
     cairn_list_push_back(&worker->idle, &object->idle);
     worker->idle_count++;
     return object;

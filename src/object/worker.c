@@ -111,7 +111,17 @@ void worker_hold(struct cairn_worker *worker, struct invocation *inv)
     stat_add(&worker->counts.held, 1);
     if (!atomic_load_explicit(&worker->wants_progress, memory_order_relaxed))
         atomic_store(&worker->wants_progress, true);
-    node->log->ops->want(node->log, inv->depends);
+    if (worker->wanted_end < inv->depends)
+        worker->wanted_end = inv->depends;
+}
+
+/* Once a turn, and not with each reply: then the sync that it starts is that of all replies of the turn, and waking the
+ * log's thread is paid for once. */
+static void want_held(struct cairn_worker *worker)
+{
+    if (worker->wanted_end)
+        worker->node->log->ops->want(worker->node->log, worker->wanted_end);
+    worker->wanted_end = 0;
 }
 
 static void release_held(struct cairn_worker *worker)
@@ -311,12 +321,27 @@ static bool upkeep(struct cairn_worker *worker)
     return more;
 }
 
+/* The objects that run next: where their headers lie is fetched while this one runs. */
+static void look_ahead(struct cairn_worker *worker)
+{
+    const struct cairn_link *list =
+        cairn_list_empty(&worker->ready_urgent) ? &worker->ready_outside : &worker->ready_urgent;
+
+    if (!cairn_list_empty(list)) {
+        struct object *object = cairn_container(list->next, struct object, ready);
+
+        if (!object->loaded)
+            object->shard->engine->ops->prefetch(object->shard->engine, object->hash, 1);
+    }
+}
+
 static bool run_fresh(struct cairn_worker *worker, int most)
 {
     struct object *object;
     int ran = 0;
 
     while (ran < most && (object = next_ready(worker))) {
+        look_ahead(worker);
         object_run(worker, object);
         ran++;
     }
@@ -364,8 +389,10 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
             break;
         spent = worker_clock_ns(worker) - start;
     } while (spent < budget_ns);
+    want_held(worker);
     more = upkeep(worker);
     retry_waiters(worker);
+    want_held(worker);
     more |= anything_ready(worker);
     if (!more)
         cairn_fn_worker_busy(worker->fn, false);
