@@ -84,6 +84,7 @@ static wasm_engine_t *make_engine(struct cairn_fn *fn)
              FN_WASM_STACK_BYTES, CAIRN_ABI);
     cairn_sha256(cairn_str(key), fn->engine_key);
     engine = wasm_engine_new_with_config(config); /* takes config */
+    fn_window_take_faults();                      /* after Wasmtime has */
     return engine;
 }
 

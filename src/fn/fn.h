@@ -8,19 +8,19 @@
  *
  * How an invocation runs:
  *   plain   on the worker's own stack, in an instance used again after a reset that is provably
- *           complete.  If it turns out that it must wait, exceeds its slice, or writes beyond
- *           the instance's writable window, it is thrown away, restart() forgets its effects,
- *           and it starts over as a fiber; the method is remembered for that.  Only the first
- *           segment can be thrown away, and nothing of it has left the worker.
+ *           complete.  If it turns out that it must wait or exceeds its slice, it is thrown
+ *           away, restart() forgets its effects, and it starts over as a fiber; the method is
+ *           remembered for that.  Only the first segment can be thrown away, and nothing of it
+ *           has left the worker.
  *   fiber   on a stack of its own, in an instance that may be set aside and may wait.
  * Reset (plain and fiber): memory has not grown, memory is put back to its image (beyond the
- * writable window nothing can have changed: it is write-protected; fiber instances have
- * no window and are checked whole), every mutable global is exported and put back, the module
+ * instance's window nothing can have changed: it is write-protected until the first write
+ * there, after which all of it is looked through), every mutable global is exported and put back, the module
  * validates with bulk-memory and reference-types off, no trap happened.  Everything else gets a
  * fresh instance.  An instance never serves two modules.
  *
- * Signals: Wasmtime takes SIGSEGV, SIGILL and SIGFPE when the first struct cairn_fn is made, to turn faults of
- * guests into traps; nobody may take them away later.
+ * Signals: when the first struct cairn_fn is made Wasmtime takes SIGSEGV, SIGILL and SIGFPE, to turn faults of guests
+ * into traps, and this room SIGSEGV in front of it, for writes beyond a window; nobody may take them away later.
  *
  * Threads: cairn_fn and cairn_module functions may be called by any thread (modules are
  * reference counted); a worker's functions by its owner only.

@@ -4,7 +4,8 @@
  *   types.c     the section cairn.types           cache.c     compiled code on disk
  *   wasm.c      what a binary tells by itself     instance.c  making, resetting, dropping instances
  *   host.c      the host calls                    worker.c    a worker's instances
- *   check.c     what must hold of a module        run.c       invocations
+ *   check.c     what must hold of a module        window.c    what of an instance may be written
+ *   run.c       invocations
  *
  * An instance belongs to one worker; everything in it is touched by that worker only.  A module is
  * immutable but for its atomics and for caches[], of which each worker touches its own entry. */
@@ -45,9 +46,10 @@ enum {
     FN_FIBERS_TOTAL_MAX = 16384, /* over all workers: each takes several of the process's 65,530 mappings */
     FN_PLAIN_TICKS = 2,          /* a plain run is thrown away after one to two slices */
     FN_SLICES_MAX = 4,           /* what a run can have used before a tick stops it, bulk operations included */
-    FN_SKIP_PLAIN = 1000,        /* at most, starts for which a slow or big method goes straight to a fiber */
-    FN_STACK_BYTES = 4 << 10,    /* writable in a plain instance: the top of the guest's own stack, */
+    FN_SKIP_PLAIN = 1000,        /* at most, starts for which a slow method goes straight to a fiber */
+    FN_STACK_BYTES = 4 << 10,    /* in an instance's window: the top of the guest's own stack, */
     FN_HEAP_BYTES = 8 << 10,     /* its data, and as much of its heap */
+    FN_RESETS_OPEN = 64,         /* an opened window is closed again after so many: opening costs about 5 us */
     FN_BLOCK_BYTES = 256,        /* what is compared and copied as one when memory is reset */
     FN_PAGE_BYTES = 4096,
     FN_RESET_BYTES_MAX = 256 << 10, /* a memory larger than this is cheaper to make anew than to look through */
@@ -125,8 +127,8 @@ struct fn_module {
     char **globals; /* names of mutable globals, when reusable */
     uint32_t global_count;
     uint32_t memory_bytes;          /* of a fresh instance */
-    uint32_t window_at, window_end; /* what a plain one that is used again may write to */
-    bool plain_again, fiber_again;  /* their instances are used again: reusable and small enough */
+    uint32_t window_at, window_end; /* see window.c */
+    bool again;                     /* its instances are used again: reusable, and the window small enough */
     struct fn_extent *image;        /* when reusable */
     uint32_t image_count;
     struct fn_cache **caches; /* by worker index */
@@ -175,7 +177,8 @@ struct fn_instance {
     struct cairn_run *run; /* whose guest is in it */
     uint8_t *memory;
     size_t memory_bytes;              /* as last seen: it may have grown */
-    size_t writable_at, writable_end; /* 0, SIZE_MAX: all of it, grown or not */
+    size_t writable_at, writable_end; /* the window; 0, SIZE_MAX: all of it, grown or not */
+    uint32_t resets_open;             /* since the window was opened */
     wasmtime_context_t *context;
     wasmtime_func_t *funcs; /* by method index; store_id 0: not looked up yet */
     struct fn_global *globals;
@@ -189,7 +192,7 @@ struct fn_instance {
     struct cairn_link lru;  /* in its worker's */
 };
 
-/* A plain one that will be used again gets its window. */
+/* One that will be used again gets its window. */
 enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct fn_instance **ret_instance,
                                    struct cairn_err *err);
 void fn_instance_destroy(struct fn_instance *instance); /* accepts NULL */
@@ -201,6 +204,17 @@ const wasmtime_func_t *fn_instance_func(struct fn_instance *instance, const stru
 size_t fn_instance_memory_bytes(struct fn_instance *instance, const wasmtime_context_t *context);
 /* Makes a first instance, to see that it can be made, and notes what a fresh memory looks like. */
 enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *err);
+
+/* --- windows --- */
+
+/* From an instance as it was made; notes window_at and window_end. */
+void fn_window_choose(struct fn_module *module, const struct fn_instance *instance);
+void fn_window_close(struct fn_instance *instance);
+void fn_window_open(struct fn_instance *instance); /* all of the memory is writable */
+/* Puts the handler of faults in front of Wasmtime's, once in the process. */
+void fn_window_take_faults(void);
+/* This thread runs guests in that instance now; NULL: in none. */
+void fn_window_enter(struct fn_instance *instance);
 
 /* --- workers, runs --- */
 
@@ -221,7 +235,6 @@ enum fn_stop {
     FN_STOP_FAILED, /* code and err tell */
     FN_STOP_EXIT,   /* the guest asked to end here, well */
     FN_STOP_WAIT,   /* plain: it must wait */
-    FN_STOP_WINDOW, /* plain: a host call would write beyond the window */
 };
 
 struct cairn_run {

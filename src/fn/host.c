@@ -1,8 +1,8 @@
 /* The host calls: docs/formats/guest-abi.md, one import each.
  *
  * Arguments come unchecked from Wasmtime: v[0..] in order, the result goes to v[0].  Every pointer is checked against
- * the memory's size now; what is written into a plain instance also against its window.  A host call that fails
- * returns a trap, so the guest never runs on; what happened is in the run. */
+ * the memory's size now; what is written beyond the instance's window opens it.  A host call that fails returns a
+ * trap, so the guest never runs on; what happened is in the run. */
 #include "fn/fn_internal.h"
 
 #include <assert.h>
@@ -70,12 +70,14 @@ static bool get_bytes(wasmtime_caller_t *caller, const struct cairn_run *run, co
     return true;
 }
 
-/* Where `size` bytes go that are inside; NULL if the run must be stopped (stop with FN_STOP_WINDOW). */
+/* Where `size` bytes go that are inside. */
 static uint8_t *writable(struct cairn_run *run, uint32_t at, uint64_t size)
 {
-    const struct fn_instance *instance = run->instance;
+    struct fn_instance *instance = run->instance;
 
-    return at >= instance->writable_at && at + size <= instance->writable_end ? instance->memory + at : NULL;
+    if (at < instance->writable_at || at + size > instance->writable_end)
+        fn_window_open(instance);
+    return instance->memory + at;
 }
 
 /* Hands out a byte string: as much as fits, and its whole size as the result (-1: there is none).
@@ -84,7 +86,6 @@ static wasm_trap_t *hand_out(struct cairn_run *run, wasmtime_val_raw_t *v, uint3
                              struct cairn_bytes bytes, bool found)
 {
     size_t size = bytes.size < capacity ? bytes.size : capacity;
-    uint8_t *to;
 
     if (!found) {
         v[0].i32 = -1;
@@ -92,12 +93,8 @@ static wasm_trap_t *hand_out(struct cairn_run *run, wasmtime_val_raw_t *v, uint3
     }
     if (bytes.size > INT32_MAX)
         return failed(run, cairn_fail(run->err, CAIRN_ELIMIT, "a value of %zu bytes is too large", bytes.size));
-    if (size > 0) {
-        to = writable(run, at, size);
-        if (!to)
-            return stop(run, FN_STOP_WINDOW);
-        memcpy(to, bytes.data, size);
-    }
+    if (size > 0)
+        memcpy(writable(run, at, size), bytes.data, size);
     v[0].i32 = (int32_t)bytes.size;
     return NULL;
 }
@@ -218,16 +215,12 @@ HOST_CALL(now)
 HOST_CALL(random)
 {
     ENTER();
-    uint8_t *to;
     BUFFER(out, 0);
 
     if (out_bytes > RANDOM_BYTES_MAX)
         return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "host call random gives at most %d bytes at once",
                                       RANDOM_BYTES_MAX));
-    to = writable(run, out, out_bytes);
-    if (!to)
-        return stop(run, FN_STOP_WINDOW);
-    CHECK(run->host->random(run->context, to, out_bytes, run->err));
+    CHECK(run->host->random(run->context, writable(run, out, out_bytes), out_bytes, run->err));
     return NULL;
 }
 
@@ -330,11 +323,10 @@ struct packer {
     struct cairn_run *run;
     uint32_t at, capacity;
     uint64_t used;
-    bool blocked; /* by the window */
 };
 
-/* One entry of one or two strings, with their sizes unless `bare`.  False if it does not fit (needs says what it
- * would have taken) or the run is stopped. */
+/* One entry of one or two strings, with their sizes unless `bare`.  False if it does not fit; needs says what it
+ * would have taken. */
 static bool pack(struct packer *p, const struct cairn_bytes *strings, size_t count, bool bare, uint64_t *ret_needs)
 {
     uint64_t needs = 0;
@@ -345,11 +337,7 @@ static bool pack(struct packer *p, const struct cairn_bytes *strings, size_t cou
     *ret_needs = needs;
     if (needs > p->capacity - p->used)
         return false;
-    to = writable(p->run, p->at, p->used + needs);
-    p->blocked = !to;
-    if (!to)
-        return false;
-    to += p->used;
+    to = writable(p->run, p->at, p->used + needs) + p->used;
     for (size_t i = 0; i < count; i++) {
         if (!bare) {
             cairn_put_u32(to, (uint32_t)strings[i].size);
@@ -368,8 +356,6 @@ static wasm_trap_t *packed(struct packer *p, wasmtime_val_raw_t *v, uint64_t ent
 {
     uint64_t bytes = entries ? p->used : needs;
 
-    if (p->blocked)
-        return stop(p->run, FN_STOP_WINDOW);
     if (bytes > UINT32_MAX)
         return failed(p->run, cairn_fail(p->run->err, CAIRN_ELIMIT, "an entry of %llu bytes is too large",
                                          (unsigned long long)bytes));
@@ -385,7 +371,7 @@ HOST_CALL(list_read)
     uint32_t field = u32(v), want = u32(v + 2), flags = u32(v + 3);
     uint64_t start = (uint64_t)v[1].i64, there = 0, entries = 0, needs = 0;
     BUFFER(out, 4);
-    struct packer p = {run, out, out_bytes, 0, false};
+    struct packer p = {run, out, out_bytes, 0};
 
     if (flags > (LIST_NEWEST_FIRST | LIST_BARE))
         return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "host call list_read knows no flags %u", flags));
@@ -459,7 +445,7 @@ HOST_CALL(map_read)
     uint32_t field = u32(v), want = u32(v + 2);
     uint64_t start = (uint64_t)v[1].i64, entries = 0, needs = 0;
     BUFFER(out, 3);
-    struct packer p = {run, out, out_bytes, 0, false};
+    struct packer p = {run, out, out_bytes, 0};
 
     if (want > READ_ENTRIES_MAX)
         want = READ_ENTRIES_MAX;

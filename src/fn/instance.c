@@ -4,17 +4,13 @@
  * are all exported (wasm.h).  Memory right after instantiation is known (the image), so it is compared with that
  * block by block, and a block that differs is written back; what the image does not list is zero.
  *
- * A plain instance that is used again has a window: the rest of its memory is write-protected, so nothing can have
- * changed there and nothing need be looked at.  A guest that writes there is stopped by Wasmtime's
- * handler like one that leaves its memory, and starts over as a fiber, whose instance has no window.  This works
- * because in a reusable module every write to memory is a single store instruction of compiled code, for which Wasmtime
- * expects faults (memory.fill and memory.copy, which run in native code, do not occur); host calls check for
- * themselves. */
+ * A plain or fiber instance that is used again has a window (window.c): outside of it memory is write-protected, so
+ * nothing can have changed there and nothing need be looked at.  memory.fill and the like do not occur in reusable
+ * modules. */
 #include "fn/fn_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -161,28 +157,6 @@ static void find_exports(struct fn_instance *instance)
     }
 }
 
-/* Write-protects what lies outside the window, or gives write access back. */
-static void set_window(struct fn_instance *instance, bool on)
-{
-    const struct fn_module *m = instance->module;
-    int protection = on ? PROT_READ : PROT_READ | PROT_WRITE;
-    int failed = 0;
-
-    if (m->window_at > 0)
-        failed |= mprotect(instance->memory, m->window_at, protection);
-    if (m->window_end < m->memory_bytes)
-        failed |= mprotect(instance->memory + m->window_end, m->memory_bytes - m->window_end, protection);
-    /* Too many mappings: the instance goes without a window, and is looked at whole.  Giving access back joins
-     * mappings and cannot fail; a slot that stayed protected would crash Wasmtime later. */
-    if (failed && on)
-        set_window(instance, false);
-    else
-        assert(!failed);
-    on = on && !failed;
-    instance->writable_at = on ? m->window_at : 0;
-    instance->writable_end = on ? m->window_end : SIZE_MAX;
-}
-
 enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct fn_instance **ret_instance,
                                    struct cairn_err *err)
 {
@@ -209,9 +183,9 @@ enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct 
         return code;
     }
     find_exports(instance);
-    assert(!(fiber ? module->fiber_again : module->plain_again) || memory_matches(module, instance->memory));
-    if (!fiber && module->plain_again)
-        set_window(instance, true);
+    assert(!module->again || memory_matches(module, instance->memory));
+    if (module->again)
+        fn_window_close(instance);
     *ret_instance = instance;
     return CAIRN_OK;
 }
@@ -220,8 +194,7 @@ void fn_instance_destroy(struct fn_instance *instance)
 {
     if (!instance)
         return;
-    if (instance->writable_end != SIZE_MAX)
-        set_window(instance, false); /* the pool clears the slot */
+    fn_window_open(instance); /* the pool clears the slot */
     fn_quiet_lock(instance->module->fn);
     wasmtime_store_delete(instance->store);
     fn_quiet_unlock(instance->module->fn);
@@ -233,12 +206,14 @@ void fn_instance_destroy(struct fn_instance *instance)
 bool fn_instance_reset(struct fn_instance *instance)
 {
     const struct fn_module *module = instance->module;
+    bool open = instance->writable_end == SIZE_MAX;
     wasmtime_val_t now;
 
-    if (instance->memory_bytes != module->memory_bytes)
+    if (instance->memory_bytes != module->memory_bytes || (open && module->memory_bytes > FN_RESET_BYTES_MAX))
         return false;
-    reset_memory(module, instance->memory, instance->writable_at,
-                 instance->writable_end < module->memory_bytes ? instance->writable_end : module->memory_bytes);
+    reset_memory(module, instance->memory, instance->writable_at, open ? module->memory_bytes : instance->writable_end);
+    if (open && ++instance->resets_open == FN_RESETS_OPEN)
+        fn_window_close(instance);
     for (uint32_t i = 0; i < module->global_count; i++) {
         struct fn_global *g = &instance->globals[i];
 
@@ -298,46 +273,6 @@ static void take_image(struct fn_module *module, const uint8_t *memory)
     }
 }
 
-/* An exported number called `name` that may be an address; `otherwise` if there is none. */
-static uint32_t exported_address(const struct fn_instance *instance, const char *name, uint32_t otherwise)
-{
-    wasmtime_extern_t item;
-    wasmtime_val_t v;
-
-    if (!wasmtime_instance_export_get(instance->context, &instance->instance, name, strlen(name), &item) ||
-        item.kind != WASMTIME_EXTERN_GLOBAL)
-        return otherwise;
-    wasmtime_global_get(instance->context, &item.of.global, &v);
-    return v.kind == WASMTIME_I32 && (uint32_t)v.of.i32 <= instance->memory_bytes ? (uint32_t)v.of.i32 : otherwise;
-}
-
-/* The top of the stack, the data, and the beginning of the heap: what small methods write to.  Where they lie is told
- * by __stack_pointer and __heap_base, as clang's linker calls them.  A module that keeps its stack elsewhere, or lies,
- * is slower and not less isolated: what is outside is protected, what is inside is put back. */
-static void choose_window(struct fn_module *module, const struct fn_instance *instance)
-{
-    uint32_t data_at = UINT32_MAX, data_end = 0, stack, at = 0;
-    uint64_t end;
-
-    if (module->image_count > 0) {
-        const struct fn_extent *last = &module->image[module->image_count - 1];
-
-        data_at = module->image[0].at;
-        data_end = last->at + last->bytes;
-    }
-    stack = exported_address(instance, "__stack_pointer", 0);
-    if (stack <= data_at && stack > FN_STACK_BYTES) /* it grows down from below the data */
-        at = (stack - FN_STACK_BYTES) & ~(uint32_t)(FN_PAGE_BYTES - 1);
-    end = exported_address(instance, "__heap_base", 0);
-    if (end < data_end)
-        end = data_end;
-    if (end < stack)
-        end = stack;
-    end = (end + FN_HEAP_BYTES + FN_PAGE_BYTES - 1) & ~(uint64_t)(FN_PAGE_BYTES - 1);
-    module->window_at = at;
-    module->window_end = end < module->memory_bytes ? (uint32_t)end : module->memory_bytes;
-}
-
 enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *err)
 {
     struct fn_instance *instance;
@@ -348,9 +283,8 @@ enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *er
     module->memory_bytes = (uint32_t)instance->memory_bytes;
     if (module->module.reusable) {
         take_image(module, instance->memory);
-        choose_window(module, instance);
-        module->plain_again = module->window_end - module->window_at <= FN_RESET_BYTES_MAX;
-        module->fiber_again = module->memory_bytes <= FN_RESET_BYTES_MAX;
+        fn_window_choose(module, instance);
+        module->again = module->window_end - module->window_at <= FN_RESET_BYTES_MAX;
     }
     fn_instance_destroy(instance);
     return CAIRN_OK;

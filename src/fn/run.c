@@ -1,11 +1,11 @@
 /* Invocations: plain first, as a fiber when that does not do.
  *
- *                       +--- waits, too slow, beyond the window: restart() ---+
- *                       |                                                     v
- *   start --> plain ----+--> done | failed          start (remembered) --> fiber --> done | failed
- *                                                                          |   ^
- *                                                                          v   | resume
- *                                                                     waits | slice --> cancelled
+ *                       +--- waits, too slow: restart() ---+
+ *                       |                                  v
+ *   start --> plain ----+--> done | failed   start (remembered) --> fiber --> done | failed
+ *                                                                   |   ^
+ *                                                                   v   | resume
+ *                                                              waits | slice --> cancelled
  *
  * While a future is alive its store must not be touched; only host calls, which get the store from
  * Wasmtime, may. */
@@ -140,36 +140,29 @@ void fn_run_meter_fuel(struct cairn_run *run, const wasmtime_context_t *context)
         run->cpu_ns = run->fuel_cpu + run->fuel - fuel_left(context);
 }
 
-/* A plain run was thrown away; the next ones may go straight to a fiber.  One that was merely interrupted may have
- * lost its processor to somebody else, so the first time proves nothing. */
-static void learn(struct cairn_method_private *method, bool interrupted)
+/* A plain run was interrupted and thrown away; the next ones may go straight to a fiber.  It may have lost its
+ * processor to somebody else, so the first time proves nothing. */
+static void learn(struct cairn_method_private *method)
 {
     uint32_t useless = atomic_load_explicit(&method->useless, memory_order_relaxed);
-    uint32_t skip = useless > 10 ? FN_SKIP_PLAIN : (interrupted ? 1u : 16u) << useless;
+    uint32_t skip = useless == 0 ? 0 : useless > 10 ? FN_SKIP_PLAIN : 1u << useless;
 
     if (skip > FN_SKIP_PLAIN)
         skip = FN_SKIP_PLAIN;
     atomic_store_explicit(&method->useless, useless + 1 ? useless + 1 : useless, memory_order_relaxed);
-    atomic_store_explicit(&method->skip_plain, interrupted && useless == 0 ? 0 : skip, memory_order_relaxed);
+    atomic_store_explicit(&method->skip_plain, skip, memory_order_relaxed);
 }
 
 /* Did the plain run end in a way that a fiber's might not? */
 static bool must_start_over(struct cairn_run *run, const wasm_trap_t *trap)
 {
-    bool windowed = run->instance->writable_end != SIZE_MAX;
-
     if (run->stop == FN_STOP_WAIT) {
         atomic_store_explicit(&run->method->skip_plain, FN_SKIP_ALWAYS, memory_order_relaxed);
         return true;
     }
     if (run->stop == FN_STOP_NOT &&
         (trap_is(trap, WASMTIME_TRAP_CODE_INTERRUPT) || trap_is(trap, WASMTIME_TRAP_CODE_OUT_OF_FUEL))) {
-        learn(run->method, true);
-        return true;
-    }
-    if (run->stop == FN_STOP_WINDOW ||
-        (run->stop == FN_STOP_NOT && windowed && trap_is(trap, WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS))) {
-        learn(run->method, false);
+        learn(run->method);
         return true;
     }
     return false;
@@ -199,6 +192,7 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
     }
     run->instance = instance;
     instance->run = run;
+    fn_window_enter(instance);
     if (deterministic) {
         set_fuel(instance->context, worker->fn->options.slice_ns * FN_PLAIN_TICKS);
         error =
@@ -211,6 +205,7 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
             wasmtime_func_call_unchecked(instance->context, fn_instance_func(instance, run->method), &none, 0, &trap);
         run->cpu_ns += at_most(fn_clock_ns(worker) - start, FN_SLICES_MAX * worker->fn->options.slice_ns);
     }
+    fn_window_enter(NULL);
     run->slices = 1;
     instance->run = NULL;
     tell_meter(run, fn_instance_memory_bytes(instance, instance->context), ret_meter);
@@ -316,7 +311,9 @@ static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter 
 
         if (fresh)
             fn_quiet_lock(worker->fn);
+        fn_window_enter(run->instance);
         done = wasmtime_call_future_poll(run->future);
+        fn_window_enter(NULL);
         if (fresh)
             fn_quiet_unlock(worker->fn);
         run->instance->has_stack = true;

@@ -160,7 +160,7 @@ void fn_worker_put_plain(struct cairn_fn_worker *worker, struct fn_instance *ins
     struct fn_cache *cache = instance->module->caches[worker->index];
 
     cache->plain_taken = false;
-    if (!clean || !instance->module->plain_again || !fn_instance_reset(instance))
+    if (!clean || !instance->module->again || !fn_instance_reset(instance))
         drop_plain(worker, cache);
 }
 
@@ -200,7 +200,7 @@ void fn_worker_put_fiber(struct cairn_fn_worker *worker, struct fn_instance *ins
 
     worker->fibers_in_use--;
     cache->runs--;
-    if (clean && instance->module->fiber_again && fn_instance_reset(instance)) {
+    if (clean && instance->module->again && fn_instance_reset(instance)) {
         cairn_list_push_front(&cache->idle_fibers, &instance->idle);
         cairn_list_push_back(&worker->idle_fibers, &instance->lru);
     } else {

@@ -120,25 +120,26 @@ static void a_plain_run_stays_plain(void **state)
     assert_true(lab->meter.cpu_ns > 0);
 }
 
-/* Beyond the window, by a store or by a host call that writes there: over as a fiber, once, then remembered. */
+/* Beyond the window, by a store or by a host call that writes there: nobody notices, and what comes later neither. */
 static void beyond_the_window(void **state)
 {
     struct fn_host *h = lab->host;
     char text[20000];
-    uint64_t restarts;
 
     (void)state;
-    for (int i = 0; i < 20; i++)
-        assert_int_equal(fn_lab_start(lab, leaks, "Leaks.large"), CAIRN_RUN_DONE);
-    assert_true(h->restarts >= 1 && h->restarts <= 2);
-
     memset(text, 'x', sizeof text);
     text[sizeof text - 1] = 0;
+    for (int i = 0; i < 200; i++) { /* opened and closed again several times */
+        assert_int_equal(fn_lab_start(lab, leaks, i % 100 < 70 ? "Leaks.small" : "Leaks.large"), CAIRN_RUN_DONE);
+        assert_string_equal(fn_host_result(h), "0");
+        assert_int_equal(lab->meter.memory_bytes_peak, 65536);
+    }
     fn_host_args(h, text, NULL);
-    restarts = h->restarts;
-    assert_int_equal(fn_lab_start(lab, calls, "Calls.args"), CAIRN_RUN_DONE);
-    assert_int_equal(h->restarts, restarts + 1);
-    assert_int_equal(h->result.size, 2 + 4 + sizeof text - 1);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(fn_lab_start(lab, calls, "Calls.args"), CAIRN_RUN_DONE);
+        assert_int_equal(h->result.size, 2 + 4 + sizeof text - 1);
+    }
+    assert_true(h->restarts <= 1); /* but for a moment that another process had */
 }
 
 /* --- slices and limits --- */
