@@ -113,6 +113,8 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 
 /* Defines a method: CAIRN_METHOD(TYPE, NAME, CAIRN_PUBLIC or CAIRN_INTERNAL, more ...) { ... } */
 #define CAIRN_METHOD(type, name, ...)                                                         \
+    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                         \
+                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");           \
     CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", ""));        \
     CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_method(void); \
     void type##_##name##_method(void)
@@ -356,9 +358,11 @@ CAIRN_IMPORT_(wait) void cairn_host_wait(uint32_t call);
 enum { CAIRN_READ_NEWEST_FIRST_ = 1, CAIRN_READ_BARE_ = 2, CAIRN_BATCH_MAX_ = 1024 };
 
 #ifdef __cplusplus
-#define CAIRN_C_ extern "C"
+#define CAIRN_C_      extern "C"
+#define CAIRN_ASSERT_ static_assert
 #else
 #define CAIRN_C_
+#define CAIRN_ASSERT_ _Static_assert
 #endif
 
 /* Functions that several sources of one module share. */
@@ -367,7 +371,10 @@ enum { CAIRN_READ_NEWEST_FIRST_ = 1, CAIRN_READ_BARE_ = 2, CAIRN_BATCH_MAX_ = 10
 /* A line of the section cairn.types. */
 #define CAIRN_LINE_(text) __asm__(".section .custom_section.cairn.types,\"\",@\n\t.ascii \"" text "\\n\"\n")
 
-#define CAIRN_ATTRIBUTES_(a, b, c, ...)                   a b c
+#define CAIRN_ATTRIBUTES_(a, b, c, ...) a b c
+/* Attributes are strings, and of a string only the size is a constant expression. */
+#define CAIRN_HAS_ACCESS_(a, ...)       (sizeof("" a) == sizeof(CAIRN_PUBLIC) || sizeof("" a) == sizeof(CAIRN_INTERNAL))
+
 #define CAIRN_FIELD_(kind_type, type, name, kind, number) CAIRN_FIELD__(kind_type, type, name, kind, number)
 #define CAIRN_FIELD__(kind_type, type, name, kind, number)       \
     CAIRN_LINE_("field " #type " " #number " " #name " " #kind); \

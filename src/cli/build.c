@@ -5,16 +5,16 @@
  * reference types, whatever clang's version switches on by itself); __stack_pointer is exported so that it can be put
  * back, __heap_base so that the node knows what small methods write to; the stack comes first, so that one that
  * overflows traps instead of overwriting data; the names of functions stay for the messages of traps. */
-#include "cli/build.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/commands.h"
 #include "cli/print.h"
 #include "fn/check.h"
 
@@ -67,21 +67,10 @@ static const struct cairn_flag flags[] = {
     {.name = "verbose",
      .letter = 'v',
      .kind = CAIRN_FLAG_SWITCH,
-     .help = "print the command that is run",
+     .help = "print the command that is run,\nand all fields and methods of the module",
      .offset = offsetof(struct options, verbose)},
-    {.name = "json", .kind = CAIRN_FLAG_SWITCH, .help = "print JSON", .offset = offsetof(struct options, json)},
+    CAIRN_FLAG_JSON(struct options),
     {0},
-};
-
-const struct cairn_command cairn_command_build = {
-    .name = "build",
-    .arguments = "SRC... -o X.wasm",
-    .summary = "Compiles functions in C to a module",
-    .more = "Needs clang and lld (Debian: apt install clang lld).  CAIRN_CLANG names another clang.",
-    .flags = flags,
-    .arguments_min = 1,
-    .arguments_max = -1,
-    .run = cairn_build,
 };
 
 /* --- running programs --- */
@@ -181,7 +170,8 @@ static bool has_header(const char *folder)
     return snprintf(path, sizeof path, "%s/cairn/guest.h", folder) < (int)sizeof path && access(path, R_OK) == 0;
 }
 
-/* Beside an installed program (bin/cairn, include/cairn/guest.h) or one in a build folder of the source tree. */
+/* Beside an installed program (bin/cairn, include/cairn/guest.h) or one in a build folder of the source tree.  On
+ * failure `folder` is where it was looked for. */
 static bool find_include(const struct options *o, char folder[PATH_MAX])
 {
     const char *named = o->include ? o->include : getenv("CAIRN_INCLUDE");
@@ -193,24 +183,19 @@ static bool find_include(const struct options *o, char folder[PATH_MAX])
         return has_header(folder);
     }
     n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = 0;
-        for (int up = 0; up < 4; up++) {
-            char *slash = strrchr(self, '/');
+    self[n > 0 ? n : 0] = 0;
+    for (int up = 0; up < 4; up++) {
+        char *slash = strrchr(self, '/');
 
-            if (!slash)
-                break;
-            *slash = 0;
-            if (snprintf(folder, PATH_MAX, "%s/include", self) < PATH_MAX && has_header(folder))
-                return true;
-        }
+        if (!slash)
+            break;
+        *slash = 0;
+        if (snprintf(folder, PATH_MAX, "%s/include", self) < PATH_MAX && has_header(folder))
+            return true;
     }
-#ifdef CAIRN_INCLUDE_DIR
-    snprintf(folder, PATH_MAX, "%s", CAIRN_INCLUDE_DIR);
-    return has_header(folder);
-#else
+    n = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    folder[n > 0 ? n : 0] = 0;
     return false;
-#endif
 }
 
 /* --- the command --- */
@@ -276,6 +261,7 @@ static void fill_command(struct command *c, const struct options *o, const char 
         "-fno-exceptions",
         "-Wall",
         "-Wextra",
+        "-Werror=implicit-function-declaration",
         "-Wl,--no-entry",
         "-Wl,--stack-first",
         "-Wl,--export=__stack_pointer",
@@ -328,32 +314,26 @@ static bool read_file(const char *path, struct cairn_buf *to)
 static const char *const kinds[] = {
     [CAIRN_FIELD_VALUE] = "value", [CAIRN_FIELD_LIST] = "list", [CAIRN_FIELD_MAP] = "map"};
 
-static void print_summary(const char *path, size_t bytes, const struct cairn_wasm *wasm,
-                          const struct cairn_types *types)
+/* All fields and methods, one per line. */
+static void print_members(const struct cairn_types *types)
 {
     struct cairn_table table = {.columns = 2};
     struct cairn_buf text = {0};
 
-    cairn_inline_size(&text, bytes);
-    printf("%s: module %s, %.*s\n", path, types->module, (int)text.size, (const char *)text.data);
-    cairn_table_cell(&table, cairn_str("NAME"));
-    cairn_table_cell(&table, cairn_str("KIND"));
     for (size_t i = 0; i < types->type_count; i++) {
         const struct cairn_type_decl *type = &types->types[i];
 
         for (size_t k = 0; k < type->field_count; k++) {
             text.size = 0;
-            cairn_buf_printf(&text, "%s.%s", type->name, type->fields[k].name);
+            cairn_buf_printf(&text, "  %s.%s", type->name, type->fields[k].name);
             cairn_table_cell(&table, cairn_buf_bytes(&text));
-            text.size = 0;
-            cairn_buf_printf(&text, "%s", kinds[type->fields[k].kind]);
-            cairn_table_cell(&table, cairn_buf_bytes(&text));
+            cairn_table_cell(&table, cairn_str(kinds[type->fields[k].kind]));
         }
         for (size_t k = 0; k < type->method_count; k++) {
             const struct cairn_method_decl *m = &type->methods[k];
 
             text.size = 0;
-            cairn_buf_printf(&text, "%s.%s()", type->name, m->name);
+            cairn_buf_printf(&text, "  %s.%s()", type->name, m->name);
             cairn_table_cell(&table, cairn_buf_bytes(&text));
             text.size = 0;
             cairn_buf_printf(&text, "%s%s%s", m->is_public ? "public" : "internal", m->read_only ? ", read-only" : "",
@@ -362,10 +342,28 @@ static void print_summary(const char *path, size_t bytes, const struct cairn_was
         }
     }
     cairn_table_print(&table, stdout);
+    cairn_buf_done(&text);
+    cairn_buf_done(&table.text);
+}
+
+/* "X.wasm: module shop, 6.5 KiB, types Cart (5 methods), Stock (1 method)" */
+static void print_summary(const struct options *o, size_t bytes, const struct cairn_wasm *wasm,
+                          const struct cairn_types *types)
+{
+    struct cairn_buf text = {0};
+
+    cairn_inline_size(&text, bytes);
+    printf("%s: module %s, %.*s, type%s", o->output, types->module, (int)text.size, (const char *)text.data,
+           types->type_count == 1 ? "" : "s");
+    for (size_t i = 0; i < types->type_count; i++)
+        printf("%s %s (%zu method%s)", i ? "," : "", types->types[i].name, (size_t)types->types[i].method_count,
+               types->types[i].method_count == 1 ? "" : "s");
+    putchar('\n');
+    if (o->verbose)
+        print_members(types);
     if (!wasm->reusable)
         printf("note: every call gets a new instance, which is slower: %s\n", wasm->why_not);
     cairn_buf_done(&text);
-    cairn_buf_done(&table.text);
 }
 
 /* Names and kinds are plain ASCII; only the path needs escapes. */
@@ -411,13 +409,18 @@ static int take_output(const struct options *o, const char *fresh)
         status = cairn_complain(CAIRN_EXIT_FAILED, "cannot read %s: %s", fresh, strerror(errno));
     } else if (cairn_module_check(cairn_buf_bytes(&binary), &wasm, &types, &err) != CAIRN_OK) {
         status = cairn_complain(CAIRN_EXIT_FAILED, "it compiles, but a node would refuse it: %s", err.text);
+        if (strstr(err.text, "cairn.types"))
+            fputs(
+                "cairn.types is what CAIRN_MODULE, CAIRN_TYPE, CAIRN_VALUE, CAIRN_LIST, CAIRN_MAP and CAIRN_METHOD\n"
+                "declare, a line each: one is missing, or has a name of other characters than letters, digits and _\n",
+                stderr);
     } else {
         if (rename(fresh, o->output) != 0)
             status = cairn_complain(CAIRN_EXIT_FAILED, "cannot write %s: %s", o->output, strerror(errno));
         else if (o->json)
             print_json(o->output, binary.size, &wasm, &types);
         else
-            print_summary(o->output, binary.size, &wasm, &types);
+            print_summary(o, binary.size, &wasm, &types);
         cairn_types_done(&types);
         cairn_wasm_done(&wasm);
     }
@@ -441,8 +444,11 @@ static int compile(const struct options *o, char **sources, int source_count)
     if (!has_linker(clang))
         return cairn_complain(CAIRN_EXIT_FAILED, "%s finds no wasm-ld: install lld (Debian: apt install lld)", clang);
     if (!find_include(o, include))
-        return cairn_complain(CAIRN_EXIT_FAILED, "cairn/guest.h was not found: name its folder with --include or "
-                                                 "CAIRN_INCLUDE");
+        return cairn_complain(
+            CAIRN_EXIT_FAILED,
+            "cairn/guest.h was not found %s'%s': name the folder that has it (include/ of cairn's "
+            "sources) with --include or CAIRN_INCLUDE",
+            o->include || getenv("CAIRN_INCLUDE") ? "in " : "in the folders include/ beside and above ", include);
     if (snprintf(fresh, sizeof fresh, "%s.tmp", o->output) >= (int)sizeof fresh)
         return cairn_complain(CAIRN_EXIT_USAGE, "the output's name is too long");
 
@@ -466,7 +472,14 @@ static int compile(const struct options *o, char **sources, int source_count)
     return status;
 }
 
-int cairn_build(int argc, char **argv)
+static bool same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+static int run_build(int argc, char **argv)
 {
     struct options o = {0};
     int status = CAIRN_EXIT_OK, left;
@@ -475,8 +488,24 @@ int cairn_build(int argc, char **argv)
         return status;
     if (!o.output)
         return cairn_complain(CAIRN_EXIT_USAGE, "say where the module goes: cairn build %s -o X.wasm", argv[0]);
-    for (int i = 0; i < left; i++)
+    for (int i = 0; i < left; i++) {
         if (access(argv[i], R_OK) != 0)
             return cairn_complain(CAIRN_EXIT_FAILED, "cannot read %s: %s", argv[i], strerror(errno));
+        if (same_file(argv[i], o.output))
+            return cairn_complain(CAIRN_EXIT_USAGE, "-o %s would overwrite a source: say where the module goes, X.wasm",
+                                  o.output);
+    }
     return compile(&o, argv, left);
 }
+
+const struct cairn_command cairn_command_build = {
+    .name = "build",
+    .arguments = "SRC... -o X.wasm",
+    .summary = "Compiles functions in C to a module",
+    .more = "Needs clang and lld (Debian: apt install clang lld).  CAIRN_CLANG names another clang.",
+    .flags = flags,
+    .arguments_min = 1,
+    .arguments_max = -1,
+    .files = true,
+    .run = run_build,
+};

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/build.h"
 #include "cli/commands.h"
+#include "cli/guess.h"
 #include "server/version.h"
 
 /* --- the commands that need no file of their own --- */
@@ -28,12 +28,38 @@ static void print_overview(FILE *to)
 static const struct cairn_command *find(const struct cairn_command *const *commands, const char *name)
 {
     for (size_t i = 0; commands[i]; i++) {
-        const char *blank = strrchr(commands[i]->name, ' ');
-
-        if (strcmp(name, blank ? blank + 1 : commands[i]->name) == 0)
+        if (strcmp(name, cairn_command_word(commands[i])) == 0)
             return commands[i];
     }
     return NULL;
+}
+
+static void offer(struct cairn_guess *guess, const struct cairn_command *const *commands)
+{
+    for (size_t i = 0; commands && commands[i]; i++)
+        cairn_guess_offer(guess, cairn_command_word(commands[i]), commands[i]->name);
+}
+
+/* Of a group, or of all.  `cairn show` may have meant `cairn objects show`. */
+static int complain_unknown(const struct cairn_command *group, const char *word)
+{
+    struct cairn_guess guess = {.typed = word};
+    char list[64] = "cairn help";
+
+    if (word[0] == '-' && !group)
+        return cairn_complain(CAIRN_EXIT_USAGE,
+                              "there is no flag '%s' here: flags come behind a command ('cairn help' lists them)",
+                              word);
+    offer(&guess, group ? group->subcommands : cairn_commands);
+    for (size_t i = 0; !group && cairn_commands[i]; i++)
+        offer(&guess, cairn_commands[i]->subcommands);
+    if (group)
+        snprintf(list, sizeof list, "cairn %s --help", group->name);
+    if (!guess.name)
+        return cairn_complain(CAIRN_EXIT_USAGE, "there is no command '%s%s%s'; '%s' lists all",
+                              group ? group->name : "", group ? " " : "", word, list);
+    return cairn_complain(CAIRN_EXIT_USAGE, "there is no command '%s%s%s'; did you mean 'cairn %s'? ('%s' lists all)",
+                          group ? group->name : "", group ? " " : "", word, guess.name, list);
 }
 
 static void print_group(const struct cairn_command *group, FILE *to)
@@ -68,7 +94,7 @@ static int run_group(const struct cairn_command *group, int argc, char **argv)
     if (command)
         return command->run(argc - 1, argv + 1);
     if (argc > 0)
-        cairn_complain(0, "there is no command '%s %s'", group->name, argv[0]);
+        return complain_unknown(group, argv[0]);
     print_group(group, stderr);
     return CAIRN_EXIT_USAGE;
 }
@@ -92,16 +118,18 @@ static const struct cairn_command command_version = {
 
 static int run_help(int argc, char **argv)
 {
-    const struct cairn_command *command = argc > 0 ? find(cairn_commands, argv[0]) : NULL;
+    const struct cairn_command *command = argc > 0 ? find(cairn_commands, argv[0]) : NULL, *group = NULL;
 
     if (argc == 0 || asks_for_help(argv[0])) {
         print_overview(stdout);
         return CAIRN_EXIT_OK;
     }
-    if (command && command->subcommands && argc > 1)
-        command = find(command->subcommands, argv[1]);
+    if (command && command->subcommands && argc > 1) {
+        group = command;
+        command = find(group->subcommands, argv[1]);
+    }
     if (!command)
-        return cairn_complain(CAIRN_EXIT_USAGE, "there is no command '%s'", argv[0]);
+        return complain_unknown(group, argv[group ? 1 : 0]);
     if (command->subcommands) {
         print_group(command, stdout);
     } else {
@@ -127,19 +155,14 @@ int cairn_cli(int argc, char **argv)
         print_overview(stderr);
         return CAIRN_EXIT_USAGE;
     }
-    if (asks_for_help(argv[1]) || strcmp(argv[1], "--version") == 0) {
-        if (asks_for_help(argv[1]))
-            print_overview(stdout);
-        else
-            printf("cairn %s\n", CAIRN_VERSION);
-        return CAIRN_EXIT_OK;
-    }
-    command = find(cairn_commands, argv[1]);
-    if (!command) {
-        cairn_complain(0, "there is no command '%s'", argv[1]);
-        print_overview(stderr);
-        return CAIRN_EXIT_USAGE;
-    }
+    if (asks_for_help(argv[1]))
+        command = &command_help;
+    else if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)
+        command = &command_version;
+    else
+        command = find(cairn_commands, argv[1]);
+    if (!command)
+        return complain_unknown(NULL, argv[1]);
     status = command->subcommands ? run_group(command, argc - 2, argv + 2) : command->run(argc - 2, argv + 2);
     if (fflush(stdout) != 0 && status == CAIRN_EXIT_OK)
         status = cairn_complain(CAIRN_EXIT_FAILED, "writing the output failed");

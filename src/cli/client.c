@@ -144,7 +144,10 @@ bool cairn_ask(struct cairn_ask *ask, struct cairn_answer *ret_answer, int *ret_
     }
     reader = cairn_http_reader_create(REPLY_BYTES_MAX, false);
     if (exchange(ask, &node, fd, reader, &err) != CAIRN_OK)
-        *ret_exit = cairn_complain(CAIRN_EXIT_UNREACHABLE, "the node at %s did not answer: %s", node.url, err.text);
+        *ret_exit = cairn_complain(CAIRN_EXIT_UNREACHABLE,
+                                   "%s did not answer as a node does (%s); is that its address "
+                                   "for HTTP?  CAIRN_URL names it",
+                                   node.url, err.text);
     else
         good = take_reply(ask, cairn_http_reader_reply(reader), ret_answer, ret_exit);
     cairn_http_reader_destroy(reader);

@@ -5,6 +5,7 @@
 #include "cli/flags.h"
 
 extern const struct cairn_command cairn_command_serve;
+extern const struct cairn_command cairn_command_build;
 extern const struct cairn_command cairn_command_deploy;
 extern const struct cairn_command cairn_command_call;
 extern const struct cairn_command cairn_command_types;

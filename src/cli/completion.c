@@ -11,27 +11,13 @@ static void print_flag_words(const struct cairn_command *command)
     printf("--help");
 }
 
-/* The last word of "objects ls". */
-static const char *last_word(const char *name)
-{
-    const char *blank = strrchr(name, ' ');
-
-    return blank ? blank + 1 : name;
-}
-
-/* True if the command's arguments are files. */
-static bool takes_files(const struct cairn_command *command)
-{
-    return strcmp(command->name, "deploy") == 0 || strcmp(command->name, "build") == 0;
-}
-
 static void print_bash_case(const struct cairn_command *command)
 {
     printf("        '%s') words='", command->name);
     for (size_t i = 0; command->subcommands && command->subcommands[i]; i++)
-        printf("%s ", last_word(command->subcommands[i]->name));
+        printf("%s ", cairn_command_word(command->subcommands[i]));
     print_flag_words(command);
-    printf("'; files=%d ;;\n", takes_files(command));
+    printf("'; files=%d ;;\n", command->files);
 }
 
 static void print_bash(void)
@@ -47,9 +33,12 @@ static void print_bash(void)
     puts("--help' -- \"$current\"))\n"
          "        return\n"
          "    fi\n"
-         "    case $command in objects|modules)\n"
-         "        [ \"$COMP_CWORD\" -gt 2 ] && command=\"$command ${COMP_WORDS[2]}\" ;;\n"
-         "    esac\n"
+         "    case $command in");
+    for (size_t i = 0; cairn_commands[i]; i++)
+        if (cairn_commands[i]->subcommands)
+            printf("        %s) [ \"$COMP_CWORD\" -gt 2 ] && command=\"$command ${COMP_WORDS[2]}\" ;;\n",
+                   cairn_commands[i]->name);
+    puts("    esac\n"
          "    case $command in");
     for (size_t i = 0; cairn_commands[i]; i++) {
         print_bash_case(cairn_commands[i]);
@@ -83,7 +72,7 @@ static void print_zsh_words(const struct cairn_command *const *commands)
     for (size_t i = 0; commands[i]; i++) {
         char text[256];
 
-        snprintf(text, sizeof text, "%s:%s", last_word(commands[i]->name), commands[i]->summary);
+        snprintf(text, sizeof text, "%s:%s", cairn_command_word(commands[i]), commands[i]->summary);
         fputs("        ", stdout);
         print_quoted(text);
         putchar('\n');
@@ -110,7 +99,7 @@ static void print_zsh_flags(const struct cairn_command *command)
         putchar(' ');
         print_quoted(text);
     }
-    puts(" '--help[tell more]' '*:argument:_files' ;;");
+    printf(" '--help[tell more]' '*:argument:%s' ;;\n", command->files ? "_files" : "");
 }
 
 static void print_zsh(void)
@@ -157,7 +146,10 @@ static void print_zsh(void)
 static void print_fish_flags(const struct cairn_command *command, const char *condition)
 {
     for (const struct cairn_flag *flag = command->flags; flag && flag->name; flag++) {
-        printf("complete -c cairn -n '%s' -l %s %s-d ", condition, flag->name, flag->value ? "-x " : "");
+        printf("complete -c cairn -n '%s' -l %s ", condition, flag->name);
+        if (flag->letter)
+            printf("-s %c ", flag->letter);
+        printf("%s-d ", flag->kind == CAIRN_FLAG_TEXT ? "-r -F " : flag->value ? "-x " : "");
         print_quoted(flag->help);
         putchar('\n');
     }
@@ -176,16 +168,16 @@ static void print_fish(void)
         putchar('\n');
         snprintf(condition, sizeof condition, "__fish_seen_subcommand_from %s", command->name);
         print_fish_flags(command, condition);
-        if (takes_files(command))
+        if (command->files)
             printf("complete -c cairn -n '%s' -F\n", condition);
         for (size_t j = 0; command->subcommands && command->subcommands[j]; j++) {
             const struct cairn_command *sub = command->subcommands[j];
 
-            printf("complete -c cairn -n '%s' -a %s -d ", condition, last_word(sub->name));
+            printf("complete -c cairn -n '%s' -a %s -d ", condition, cairn_command_word(sub));
             print_quoted(sub->summary);
             putchar('\n');
             snprintf(condition, sizeof condition, "__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s",
-                     command->name, last_word(sub->name));
+                     command->name, cairn_command_word(sub));
             print_fish_flags(sub, condition);
             snprintf(condition, sizeof condition, "__fish_seen_subcommand_from %s", command->name);
         }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/guess.h"
+
 enum { HELP_COLUMN = 30 };
 
 int cairn_complain(int status, const char *format, ...)
@@ -16,6 +18,13 @@ int cairn_complain(int status, const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     return status;
+}
+
+const char *cairn_command_word(const struct cairn_command *command)
+{
+    const char *blank = strrchr(command->name, ' ');
+
+    return blank ? blank + 1 : command->name;
 }
 
 /* Lines of `text`, each behind `indent` blanks but the first. */
@@ -79,6 +88,24 @@ static int complain(const struct cairn_command *command, const char *what, const
     return CAIRN_EXIT_USAGE;
 }
 
+static int complain_unknown(const struct cairn_command *command, const char *word)
+{
+    const char *name = word + (word[1] == '-' ? 2 : 1);
+    size_t size = strcspn(name, "=");
+    struct cairn_guess guess = {0};
+    char typed[64];
+
+    snprintf(typed, sizeof typed, "%.*s", (int)(size < sizeof typed ? size : sizeof typed - 1), name);
+    guess.typed = typed;
+    for (const struct cairn_flag *flag = command->flags; flag && flag->name; flag++)
+        if (size > 1)
+            cairn_guess_offer(&guess, flag->name, flag->name);
+    if (!guess.name)
+        return complain(command, "there is no flag", word);
+    return cairn_complain(CAIRN_EXIT_USAGE, "there is no flag '%s'; did you mean '--%s'? ('cairn %s --help' lists all)",
+                          word, guess.name, command->name);
+}
+
 static bool set_number(const struct cairn_flag *flag, const char *text, void *member)
 {
     char *end;
@@ -135,7 +162,7 @@ static int parse_flag(const struct cairn_command *command, int argc, char **argv
             value = word + 2;
     }
     if (!flag)
-        return complain(command, "there is no flag", word);
+        return complain_unknown(command, word);
     if (flag->kind == CAIRN_FLAG_SWITCH) {
         if (value)
             return complain(command, "this flag takes no value:", word);
@@ -173,6 +200,9 @@ bool cairn_flags_parse(const struct cairn_command *command, int argc, char **arg
     if (left < command->arguments_min || (command->arguments_max >= 0 && left > command->arguments_max)) {
         if (left < command->arguments_min)
             cairn_complain(0, "arguments are missing: cairn %s %s", command->name, command->arguments);
+        else if (command->arguments_max == 0)
+            cairn_complain(0, "too many arguments: 'cairn %s' takes none, only flags, and here is '%s'", command->name,
+                           argv[0]);
         else
             cairn_complain(0, "too many arguments, from '%s' on: cairn %s %s", argv[command->arguments_max],
                            command->name, command->arguments);

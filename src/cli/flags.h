@@ -1,5 +1,5 @@
 /* flags.h - what a command of `cairn` takes: one table per command gives parsing, --help and
- * shell completion.
+ * shell completion; tests/cli compares it with docs/reference.
  * Layer: cli. */
 #ifndef CAIRN_CLI_FLAGS_H
 #define CAIRN_CLI_FLAGS_H
@@ -33,14 +33,21 @@ struct cairn_flag {
     size_t offset; /* of the member in the command's options */
 };
 
+/* What most commands have; `options` is the struct that it sets `json` in. */
+#define CAIRN_FLAG_JSON(options)                                                                           \
+    {                                                                                                      \
+        .name = "json", .kind = CAIRN_FLAG_SWITCH, .help = "print JSON", .offset = offsetof(options, json) \
+    }
+
 struct cairn_command {
-    const char *name;
+    const char *name;      /* "objects ls": with its group's */
     const char *arguments; /* "TYPE/ID METHOD [ARG...]" */
     const char *summary;
     const char *more;                               /* paragraphs below the flags; NULL: none */
     const struct cairn_flag *flags;                 /* ends with a NULL name */
     const struct cairn_command *const *subcommands; /* NULL-terminated; instead of run */
     int arguments_min, arguments_max;               /* max -1: any number */
+    bool files;                                     /* the arguments are names of files */
     /* Takes the arguments that are left; returns the exit status. */
     int (*run)(int argc, char **argv);
 };
@@ -54,6 +61,8 @@ extern const struct cairn_command *const cairn_commands[];
 bool cairn_flags_parse(const struct cairn_command *command, int argc, char **argv, void *options, int *ret_argc,
                        int *ret_exit);
 void cairn_flags_help(const struct cairn_command *command, FILE *to);
+/* "ls" of "objects ls" */
+const char *cairn_command_word(const struct cairn_command *command);
 
 /* "cairn: ..." on stderr; returns `status`. */
 int cairn_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -21,7 +21,7 @@ static const struct cairn_flag flags[] = {
      .min = 1,
      .max = 100000,
      .offset = offsetof(struct options, limit)},
-    {.name = "json", .kind = CAIRN_FLAG_SWITCH, .help = "print JSON", .offset = offsetof(struct options, json)},
+    CAIRN_FLAG_JSON(struct options),
     {0},
 };
 

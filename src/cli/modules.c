@@ -15,11 +15,6 @@ struct options {
     bool json;
 };
 
-#define JSON_FLAG                                                                                                 \
-    {                                                                                                             \
-        .name = "json", .kind = CAIRN_FLAG_SWITCH, .help = "print JSON", .offset = offsetof(struct options, json) \
-    }
-
 /* --- deploy --- */
 
 static const struct cairn_flag deploy_flags[] = {
@@ -28,7 +23,7 @@ static const struct cairn_flag deploy_flags[] = {
      .value = "NAME",
      .help = "refuse the file unless its module is called this",
      .offset = offsetof(struct options, name)},
-    JSON_FLAG,
+    CAIRN_FLAG_JSON(struct options),
     {0},
 };
 
@@ -49,6 +44,18 @@ static bool read_file(const char *path, struct cairn_buf *to)
         cairn_complain(0, "cannot read %s: %s", path, strerror(errno));
     fclose(file);
     return good;
+}
+
+/* By its name, as nothing else tells a source from a broken module. */
+static bool is_source(const char *path)
+{
+    static const char *const ends[] = {".c", ".cc", ".cpp", ".cxx", ".h"};
+    const char *dot = strrchr(path, '.');
+
+    for (size_t i = 0; dot && i < sizeof ends / sizeof ends[0]; i++)
+        if (strcmp(dot, ends[i]) == 0)
+            return true;
+    return false;
 }
 
 /* [name, version, hash, created] */
@@ -79,7 +86,13 @@ static int run_deploy(int argc, char **argv)
         return status;
     if (!read_file(argv[0], &file)) {
         cairn_buf_done(&file);
-        return CAIRN_EXIT_USAGE;
+        return CAIRN_EXIT_FAILED;
+    }
+    if (is_source(argv[0])) {
+        cairn_buf_done(&file);
+        return cairn_complain(CAIRN_EXIT_FAILED,
+                              "%s is a source, and nodes take modules: cairn build %s -o X.wasm && cairn deploy X.wasm",
+                              argv[0], argv[0]);
     }
     cairn_buf_str(&ask.target, "/v1/modules");
     if (options.name) {
@@ -104,12 +117,13 @@ const struct cairn_command cairn_command_deploy = {
     .flags = deploy_flags,
     .arguments_min = 1,
     .arguments_max = 1,
+    .files = true,
     .run = run_deploy,
 };
 
 /* --- modules --- */
 
-static const struct cairn_flag modules_flags[] = {JSON_FLAG, {0}};
+static const struct cairn_flag modules_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
 
 static void add_number(struct cairn_table *table, int64_t n)
 {
@@ -243,7 +257,7 @@ const struct cairn_command cairn_command_modules = {
 
 /* --- types --- */
 
-static const struct cairn_flag types_flags[] = {JSON_FLAG, {0}};
+static const struct cairn_flag types_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
 
 /* [method, access, flags] each, in columns */
 static void print_methods(struct cairn_reader *r)

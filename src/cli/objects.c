@@ -16,11 +16,6 @@ struct options {
 
 enum { PAGE = 1000 };
 
-#define JSON_FLAG                                                                                                 \
-    {                                                                                                             \
-        .name = "json", .kind = CAIRN_FLAG_SWITCH, .help = "print JSON", .offset = offsetof(struct options, json) \
-    }
-
 static void add_number(struct cairn_ask *ask, const char *name, uint64_t n)
 {
     char text[24];
@@ -45,7 +40,7 @@ static const struct cairn_flag ls_flags[] = {
      .help = "at most so many (all)",
      .min = 1,
      .offset = offsetof(struct options, limit)},
-    JSON_FLAG,
+    CAIRN_FLAG_JSON(struct options),
     {0},
 };
 
@@ -108,6 +103,12 @@ static int run_ls(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_objects_ls, argc, argv, &options, &arguments, &status))
         return status;
+    if (strchr(argv[0], '/'))
+        return cairn_complain(
+            CAIRN_EXIT_USAGE,
+            "'%s' is not a type: 'cairn objects ls TYPE' lists ids, 'cairn objects show %s' shows one "
+            "object",
+            argv[0], argv[0]);
     left = options.limit ? options.limit : UINT64_MAX;
     do {
         more = list_page(argv[0], &options, left < PAGE ? left : PAGE, &cursor, &count, &status);
@@ -139,7 +140,7 @@ static const struct cairn_flag show_flags[] = {
      .min = 1,
      .max = 10000,
      .offset = offsetof(struct options, limit)},
-    JSON_FLAG,
+    CAIRN_FLAG_JSON(struct options),
     {0},
 };
 
@@ -257,7 +258,7 @@ const struct cairn_command cairn_command_objects_show = {
 
 /* --- rm --- */
 
-static const struct cairn_flag rm_flags[] = {JSON_FLAG, {0}};
+static const struct cairn_flag rm_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
 
 static int remove_one(const char *name, bool json)
 {

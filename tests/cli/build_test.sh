@@ -29,13 +29,21 @@ source() {
 source empty.c 'CAIRN_MODULE(m);'
 source other.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); CAIRN_VALUE(T, a); CAIRN_VALUE(T, a2) CAIRN_LIST(T, b);'
 source kind.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); CAIRN_METHOD(T, f, CAIRN_READ_ONLY) {}'
+source access.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); CAIRN_METHOD(T, f) {}'
+source module.c 'CAIRN_TYPE(T); CAIRN_METHOD(T, f, CAIRN_PUBLIC) {}'
+source name.c 'CAIRN_MODULE(my-shop); CAIRN_TYPE(T); CAIRN_METHOD(T, f, CAIRN_PUBLIC) {}'
+source malloc.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); CAIRN_METHOD(T, f, CAIRN_PUBLIC) { cairn_arg(malloc(3)); }'
 source import.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); int puts(const char *); CAIRN_METHOD(T, f, CAIRN_PUBLIC) { puts("x"); }'
 source foreign.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); __attribute__((import_module("env"), import_name("x"))) void x(void);
 CAIRN_METHOD(T, f, CAIRN_PUBLIC) { x(); }'
 
 refuses 1 "no type" "$folder/empty.c" -o "$folder/m.wasm"
 refuses 1 "error" "$folder/other.c" -o "$folder/m.wasm"
-refuses 1 "line 4" "$folder/kind.c" -o "$folder/m.wasm"
+refuses 1 "CAIRN_PUBLIC or CAIRN_INTERNAL" "$folder/kind.c" -o "$folder/m.wasm"
+refuses 1 "CAIRN_PUBLIC or CAIRN_INTERNAL" "$folder/access.c" -o "$folder/m.wasm"
+refuses 1 "one is missing" "$folder/module.c" -o "$folder/m.wasm"
+refuses 1 "other characters than letters" "$folder/name.c" -o "$folder/m.wasm"
+refuses 1 "malloc.c:2:.*declaration of function 'malloc'" "$folder/malloc.c" -o "$folder/m.wasm"
 refuses 1 "puts" "$folder/import.c" -o "$folder/m.wasm"
 refuses 1 "env.x" "$folder/foreign.c" -o "$folder/m.wasm"
 refuses 1 "No such file" "$folder/missing.c" -o "$folder/m.wasm"
@@ -48,8 +56,12 @@ CAIRN_INCLUDE=/nowhere refuses 1 "guest.h was not found" "$folder/empty.c" -o "$
 # The same bytes as the build's own, a summary for people, another for programs.
 "$CAIRN" build functions/retwis/retwis.c -o "$folder/retwis.wasm" >"$folder/out"
 cmp "$folder/retwis.wasm" "$CAIRN_GUESTS/retwis.wasm" || fail "cairn build and tools/guest differ"
-grep -q "module retwis" "$folder/out" || fail "no summary"
-grep -q "^User.timeline() *public, read-only, deterministic$" "$folder/out" || fail "no methods: $(cat "$folder/out")"
+grep -Eq "^[^ ]*/retwis.wasm: module retwis, [0-9.]+ KiB, type User \\(12 methods\\)$" "$folder/out" ||
+    fail "not the summary: $(cat "$folder/out")"
+[ "$(wc -l <"$folder/out")" = 1 ] || fail "more than a line: $(cat "$folder/out")"
+"$CAIRN" build functions/retwis/retwis.c -o "$folder/retwis.wasm" --verbose >"$folder/out" 2>"$folder/err"
+grep -q "^  User.timeline() *public, read-only, deterministic$" "$folder/out" || fail "no methods: $(cat "$folder/out")"
+grep -q -- "--target=wasm32" "$folder/err" || fail "does not say what is run: $(cat "$folder/err")"
 "$CAIRN" build functions/bank/bank.c -o "$folder/bank.wasm" --json | python3 -c '
 import json, sys
 it = json.load(sys.stdin)
@@ -61,12 +73,21 @@ cp "$folder/bank.wasm" "$folder/kept"
 ! "$CAIRN" build "$folder/empty.c" -o "$folder/bank.wasm" >/dev/null 2>&1 || fail "took an empty module"
 cmp "$folder/bank.wasm" "$folder/kept" || fail "a failed build changed the module"
 
+# Nor is a source written over.
+cp functions/bank/bank.c "$folder/kept"
+cp functions/bank/bank.c "$folder/bank.c"
+! "$CAIRN" build "$folder/bank.c" -o "$folder/bank.c" >/dev/null 2>&1 || fail "took a source for the output"
+cmp "$folder/bank.c" "$folder/kept" || fail "a source was written over"
+
 # Several sources with their declarations in a header; C++; flags of one's own.
 source decls.h 'CAIRN_MODULE(two); CAIRN_TYPE(T); CAIRN_VALUE(T, a); CAIRN_LIST(T, b);'
 printf '#include "decls.h"\nCAIRN_METHOD(T, f, CAIRN_PUBLIC) { cairn_set_int(T_a, VALUE); }\n' >"$folder/one.c"
 printf '#include "decls.h"\nCAIRN_METHOD(T, g, CAIRN_PUBLIC) { cairn_result_int(cairn_get_int(T_a, 0)); }\n' >"$folder/two.c"
 "$CAIRN" build "$folder/one.c" "$folder/two.c" -o "$folder/two.wasm" --flags "-DVALUE=7 -Os" --stack 64 >"$folder/out"
-grep -q "T.g()" "$folder/out" || fail "not both methods: $(cat "$folder/out")"
+grep -q "type T (2 methods)$" "$folder/out" || fail "not both methods: $(cat "$folder/out")"
+source types.c 'CAIRN_MODULE(m); CAIRN_TYPE(A); CAIRN_TYPE(B); CAIRN_METHOD(B, g, CAIRN_PUBLIC) {}'
+"$CAIRN" build "$folder/types.c" -o "$folder/types.wasm" >"$folder/out"
+grep -q ", types A (0 methods), B (1 method)$" "$folder/out" || fail "not both types: $(cat "$folder/out")"
 source plus.cc 'CAIRN_MODULE(plus); CAIRN_TYPE(T); CAIRN_VALUE(T, a);
 template <class X> static X twice(X x) { return x + x; }
 CAIRN_METHOD(T, f, CAIRN_PUBLIC) { cairn_set_int(T_a, twice(cairn_arg_int(0))); }'

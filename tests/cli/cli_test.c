@@ -1,5 +1,6 @@
 /* Would catch: flags read wrongly, wrong usage that is not told or has another exit status, values and fields shown
- * wrongly or with what a terminal would obey, commands whose tables are broken. */
+ * wrongly or with what a terminal would obey, commands whose tables are broken or that the reference does not know,
+ * suggestions that are none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/guess.h"
 #include "cli/print.h"
 
 struct options {
@@ -136,6 +138,120 @@ static void test_commands(void **state)
     }
 }
 
+/* The name that is suggested, NULL: none. */
+static const struct {
+    const char *typed, *want;
+} guesses[] = {
+    {"deplyo", "deploy"},
+    {"deploy", "deploy"},
+    {"bild", "build"},
+    {"buildd", "build"},
+    {"module", "modules"},
+    {"mod", "modules"},
+    {"completions", "completion"},
+    {"srve", "serve"},
+    {"hepl", "help"},
+    {"sho", "objects show"},
+    {"xyz", NULL},
+    {"s", NULL},
+    {"", NULL},
+    {"start", NULL},
+    {"deployment", NULL},
+    {"an-endless-word-that-is-longer-than-all-names", NULL},
+};
+
+static void test_guesses(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof guesses / sizeof guesses[0]; i++) {
+        struct cairn_guess guess = {.typed = guesses[i].typed};
+
+        for (size_t j = 0; cairn_commands[j]; j++) {
+            const struct cairn_command *const *sub = cairn_commands[j]->subcommands;
+
+            cairn_guess_offer(&guess, cairn_commands[j]->name, cairn_commands[j]->name);
+            for (size_t k = 0; sub && sub[k]; k++)
+                cairn_guess_offer(&guess, cairn_command_word(sub[k]), sub[k]->name);
+        }
+        if (!same(guess.name, guesses[i].want))
+            fail_msg("'%s': '%s'", guesses[i].typed, guess.name ? guess.name : "nothing");
+    }
+}
+
+/* --- what the reference says --- */
+
+static char *read_page(const char *name)
+{
+    const char *folder = getenv("CAIRN_SOURCE");
+    char path[4096], *text = test_calloc(1, 1 << 16);
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/docs/reference/%s", folder ? folder : ".", name);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+/* The part of the page that is about a command: from its heading to the next. */
+static char *section_of(const char *page, const struct cairn_command *one)
+{
+    char name[64];
+    size_t n = strlen(one->name);
+
+    snprintf(name, sizeof name, "cairn %s", one->name);
+    for (const char *at = strstr(page, "\n## "); at; at = strstr(at + 1, "\n## ")) {
+        size_t line = strcspn(at + 1, "\n");
+        const char *found = strstr(at, name), *end = strstr(at + 1, "\n## ");
+        size_t size = end ? (size_t)(end - at) : strlen(at);
+        char *section;
+
+        if (!found || found > at + line || (found[6 + n] && strchr("abcdefghijklmnopqrstuvwxyz", found[6 + n])))
+            continue;
+        section = test_calloc(1, size + 1);
+        memcpy(section, at, size);
+        return section;
+    }
+    fail_msg("the reference has no section about '%s'", name);
+    return NULL;
+}
+
+static void check_documented(const struct cairn_command *one, const char *cli, const char *configuration)
+{
+    bool serve = strcmp(one->name, "serve") == 0;
+    char *section;
+
+    if (one->subcommands) {
+        for (size_t i = 0; one->subcommands[i]; i++)
+            check_documented(one->subcommands[i], cli, configuration);
+        return;
+    }
+    section = section_of(cli, one);
+
+    for (const struct cairn_flag *flag = one->flags; flag && flag->name; flag++) {
+        char text[128];
+
+        if (strcmp(flag->name, "json") == 0)
+            continue; /* told once, for all */
+        snprintf(text, sizeof text, "`--%s%s%s`", flag->name, flag->value ? " " : "", flag->value ? flag->value : "");
+        if (!strstr(serve ? configuration : section, text))
+            fail_msg("the reference does not tell of %s of 'cairn %s'", text, one->name);
+    }
+    test_free(section);
+}
+
+static void test_reference(void **state)
+{
+    char *cli = read_page("cli.md"), *configuration = read_page("configuration.md");
+
+    (void)state;
+    for (size_t i = 0; cairn_commands[i]; i++)
+        check_documented(cairn_commands[i], cli, configuration);
+    test_free(cli);
+    test_free(configuration);
+}
+
 static void check(struct cairn_buf *got, const char *want)
 {
     cairn_buf_u8(got, 0);
@@ -208,8 +324,9 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flags),  cmocka_unit_test(test_commands), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_tables), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_flags),     cmocka_unit_test(test_commands), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_tables),    cmocka_unit_test(test_names),    cmocka_unit_test(test_guesses),
+        cmocka_unit_test(test_reference),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

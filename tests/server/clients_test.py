@@ -185,7 +185,18 @@ def test_command_line(folder):
         check("arguments are missing" in cairn("call", "User/bob", status=2), "no method")
         check("there is no flag" in cairn("types", "--nosuch", status=2), "an unknown flag")
         check("takes a number" in cairn("objects", "show", "User/bob", "-n", "x", status=2), "no number")
-        check("there is no command" in cairn("nosuch", status=2), "an unknown command")
+        equal(cairn("nosuch", status=2), "cairn: there is no command 'nosuch'; 'cairn help' lists all\n")
+        equal(cairn("deplyo", "x", status=2),
+              "cairn: there is no command 'deplyo'; did you mean 'cairn deploy'? ('cairn help' lists all)\n")
+        equal(cairn("objects", "lst", status=2), "cairn: there is no command 'objects lst'; "
+              "did you mean 'cairn objects ls'? ('cairn objects --help' lists all)\n")
+        check("did you mean 'cairn objects show'" in cairn("show", "User/bob", status=2), "a command of a group")
+        check("behind a command" in cairn("--data", "x", status=2), "a flag instead of a command")
+        check("did you mean '--read-only'" in cairn("call", "--readonly", "User/bob", "posts", status=2), "a flag")
+        check("cairn build functions" in cairn("deploy", "functions/bank/bank.c", status=1), "a source is deployed")
+        check("cannot open" in cairn("deploy", "nosuch.wasm", status=1), "no file is deployed")
+        check("is not a type" in cairn("objects", "ls", "User/bob", status=2), "an object for a type")
+        check(cairn("-v").startswith("cairn ") and cairn("--version") == cairn("version"), "the version")
         for words in (["build"], ["deploy"], ["objects"], ["objects", "ls"], ["serve"], ["completion"]):
             check("cairn " + words[0] in cairn(*words, "--help"), words)
         for shell in ("bash", "zsh", "fish"):
