@@ -353,29 +353,44 @@ static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)
 void gather_drop(struct cairn_worker *worker, struct message *message);
 void deploys_drop(struct cairn_worker *worker);
 
-/* invoke.c */
+/* invocation.c */
 struct invocation *invocation_new(struct cairn_worker *worker);
 void invocation_free(struct cairn_worker *worker, struct invocation *inv);
 void invocation_move(struct invocation *inv, enum invocation_state to); /* the only writer of state */
-/* An invocation has come to the worker that owns its object. */
-void invocation_arrive(struct cairn_worker *worker, struct invocation *inv);
+void set_error(struct invocation *inv, enum cairn_code code, const char *text);
 /* It ends here with this error, as if it had run (its caller or client gets it). */
 void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *format,
                        ...) __attribute__((format(printf, 4, 5)));
-/* Its outcome is in inv->result: goes back to its origin. */
+/* It has left its object, and its outcome is in inv->result: goes back to its origin. */
 void invocation_finish(struct cairn_worker *worker, struct invocation *inv);
+
+/* mailbox.c */
+/* An invocation has come to the worker that owns its object. */
+void invocation_arrive(struct cairn_worker *worker, struct invocation *inv);
+void receive_invocation(struct cairn_worker *worker, struct message *message);
+/* Puts the object on the list of those to run, if its mailbox's head may start. */
+void object_make_ready(struct cairn_worker *worker, struct object *object);
+struct invocation *mailbox_take(struct cairn_worker *worker, struct object *object); /* NULL: none may start */
+/* To the head: what it waited for is there. */
+void mailbox_resume(struct cairn_worker *worker, struct invocation *inv);
+/* To the head, or back to admission: it has turned out to need a fiber, and there is none. */
+void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv);
+struct invocation *mailbox_give_up(struct cairn_worker *worker); /* takes the first that waits for a fiber */
+/* There are fibers again: those that wait for one may start. */
+void fibers_freed(struct cairn_worker *worker);
+/* A fiber held by a request from outside is free: who waits for one comes in. */
+void admission_next(struct cairn_worker *worker);
+
+/* invoke.c */
 /* Runs one segment of the object's head. */
 void object_run(struct cairn_worker *worker, struct object *object);
-void object_make_ready(struct cairn_worker *worker, struct object *object);
 void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv);
 void log_retry(struct cairn_worker *worker);
-void fibers_freed(struct cairn_worker *worker);
+/* All fibers are held by invocations that themselves wait for calls, and nothing moves: the first that
+ * needs one will not get it. */
 void fibers_stuck(struct cairn_worker *worker);
-void admission_next(struct cairn_worker *worker);
 void invocations_fail_all(struct cairn_worker *worker);
-void receive_invocation(struct cairn_worker *worker, struct message *message);
 void receive_result(struct cairn_worker *worker, struct message *message);
-void set_error(struct invocation *inv, enum cairn_code code, const char *text);
 
 /* segment.c */
 struct segment *segment_begin(struct cairn_worker *worker, struct object *object);

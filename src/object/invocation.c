@@ -1,0 +1,184 @@
+/* invocation.c - an invocation's states, its making and freeing, and how it ends. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "object/object_internal.h"
+
+#define TO(state) (1u << (state))
+
+static const struct {
+    const char *name;
+    unsigned next;
+} states[INV_STATE_COUNT] = {
+    [INV_NEW] = {"new", TO(INV_ADMISSION) | TO(INV_MAILBOX) | TO(INV_OVER) | TO(INV_HELD)},
+    [INV_ADMISSION] = {"admission", TO(INV_MAILBOX) | TO(INV_OVER)},
+    [INV_MAILBOX] = {"mailbox", TO(INV_RUNNING) | TO(INV_ADMISSION)},
+    [INV_ROOM] = {"room", TO(INV_RUNNING)},
+    [INV_RUNNING] = {"running", TO(INV_ASIDE) | TO(INV_WAITING) | TO(INV_RETURNING) | TO(INV_OVER) | TO(INV_ROOM) |
+                                    TO(INV_DUPLICATE) | TO(INV_MAILBOX)},
+    [INV_ASIDE] = {"aside", TO(INV_RUNNING)},
+    [INV_WAITING] = {"waiting", TO(INV_MAILBOX)},
+    [INV_RETURNING] = {"returning", TO(INV_OVER)},
+    [INV_DUPLICATE] = {"duplicate", TO(INV_OVER)},
+    [INV_OVER] = {"over", TO(INV_HELD)},
+    [INV_HELD] = {"held", 0},
+};
+
+void invocation_move(struct invocation *inv, enum invocation_state to)
+{
+    assert(states[inv->state].next & TO(to));
+    inv->state = to;
+}
+
+/* --- making and freeing ---------------------------------------------------------------------- */
+
+enum { FREE_INVOCATIONS_MAX = 2048, KEEP_BYTES = 1024 };
+
+struct invocation *invocation_new(struct cairn_worker *worker)
+{
+    struct invocation *inv = worker->free_invocations;
+
+    if (inv) {
+        worker->free_invocations = (struct invocation *)inv->message.next;
+        worker->free_invocation_count--;
+    } else {
+        inv = cairn_alloc_zeroed(1, sizeof *inv);
+        cairn_list_init(&inv->link);
+        cairn_list_init(&inv->keyed_link);
+        cairn_list_init(&inv->live);
+        cairn_list_init(&inv->waiter);
+        cairn_list_init(&inv->duplicates);
+    }
+    inv->state = INV_NEW;
+    inv->message.kind = MSG_INVOCATION;
+    inv->message.receive = receive_invocation;
+    return inv;
+}
+
+static void drop_results(struct invocation *inv)
+{
+    for (uint32_t i = 0; i < inv->call_count; i++)
+        free(inv->calls[i].large);
+    inv->call_count = 0;
+}
+
+void invocation_free(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct call *calls = inv->calls;
+    uint32_t call_room = inv->call_room;
+    uint8_t *payload = inv->payload;
+    size_t payload_room = inv->payload_room;
+    struct cairn_buf result = inv->result;
+
+    if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
+        free(inv->job);
+    drop_results(inv);
+    if (worker->free_invocation_count >= FREE_INVOCATIONS_MAX) {
+        free(calls);
+        free(payload);
+        cairn_buf_done(&result);
+        free(inv);
+        return;
+    }
+    if (payload_room > KEEP_BYTES) {
+        free(payload);
+        payload = NULL;
+        payload_room = 0;
+    }
+    if (result.capacity > KEEP_BYTES)
+        cairn_buf_done(&result);
+    if (call_room > 64) {
+        free(calls);
+        calls = NULL;
+        call_room = 0;
+    }
+    result.size = 0;
+    memset(inv, 0, sizeof *inv);
+    cairn_list_init(&inv->link);
+    cairn_list_init(&inv->keyed_link);
+    cairn_list_init(&inv->live);
+    cairn_list_init(&inv->waiter);
+    cairn_list_init(&inv->duplicates);
+    inv->calls = calls;
+    inv->call_room = call_room;
+    inv->payload = payload;
+    inv->payload_room = payload_room;
+    inv->result = result;
+    inv->message.next = (struct message *)worker->free_invocations;
+    worker->free_invocations = inv;
+    worker->free_invocation_count++;
+}
+
+void set_error(struct invocation *inv, enum cairn_code code, const char *text)
+{
+    inv->result.size = 0;
+    cairn_value_add_error(&inv->result, cairn_str(cairn_code_name(code)), cairn_str(text));
+    inv->failed = true;
+}
+
+void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *format,
+                       ...)
+{
+    char text[CAIRN_ERR_TEXT_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    set_error(inv, code, text);
+    stat_add(&worker->counts.refused, 1);
+    if (inv->state != INV_OVER)
+        invocation_move(inv, INV_OVER);
+    invocation_finish(worker, inv);
+}
+
+/* --- the end -------------------------------------------------------------------------------------- */
+
+static void count_outcome(struct invocation *inv)
+{
+    struct method_stats *stats = inv->method ? inv->method->stats : NULL;
+
+    if (!stats)
+        return;
+    stat_add(&stats->invocations, 1);
+    if (inv->failed)
+        stat_add(&stats->failures, 1);
+    stat_add(&stats->cpu_ns, inv->meter.cpu_ns);
+    if (inv->meter.memory_bytes_peak > stat_get(&stats->memory_peak_bytes))
+        atomic_store_explicit(&stats->memory_peak_bytes, inv->meter.memory_bytes_peak, memory_order_relaxed);
+    stat_add(&stats->read_bytes, inv->read_bytes);
+    stat_add(&stats->written_bytes, inv->written_bytes);
+    stat_add(&stats->operations, inv->operations);
+    stat_add(&stats->calls, inv->call_count);
+}
+
+/* An invocation has left its object; its result goes back where it came from. */
+void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
+{
+    assert(inv->state == INV_OVER);
+    cairn_list_remove(&inv->live);
+    if (inv->result.size == 0)
+        cairn_value_add_nil(&inv->result);
+    if (inv->once_claim)
+        worker->node->log->ops->release(worker->node->log, inv->once_claim, 1);
+    inv->once_claim = 0;
+    count_outcome(inv);
+    if (inv->object) {
+        object_unref(worker, inv->object);
+        inv->object = NULL;
+    }
+    if (inv->type) {
+        if (inv->method && inv->request)
+            stats_latency(inv->method->stats, worker_clock_ns(worker) - inv->started_ns);
+        type_unref(inv->type);
+        inv->type = NULL;
+        inv->method = NULL;
+    }
+    inv->message.kind = MSG_RESULT;
+    inv->message.receive = receive_result;
+    if (inv->origin == worker->index)
+        receive_result(worker, &inv->message);
+    else
+        worker_send(worker, inv->origin, &inv->message);
+}

@@ -1,0 +1,234 @@
+/* mailbox.c - how invocations come to an object, wait there in order, and leave to run.
+ *
+ * A mailbox is FIFO.  Calls and resumptions always enter it; requests from outside that will need a fiber wait
+ * before it (admission) while such requests hold their share of the fibers, and so does what comes behind them for
+ * the same object.  One that needs a fiber stays at the head of the mailbox until one is free. */
+#include "object/object_internal.h"
+
+/* One that needs a fiber does not begin before there is one: it must not keep its object from those that
+ * hold fibers and come back to it. */
+static bool may_start(const struct cairn_worker *worker, const struct object *object, const struct invocation *inv)
+{
+    if (inv->needs_fiber && !worker->failed && cairn_fn_worker_fibers_free(worker->fn) == 0)
+        return false;
+    return !object->writing && (inv->read_only || object->readers == 0);
+}
+
+void object_make_ready(struct cairn_worker *worker, struct object *object)
+{
+    struct invocation *head;
+
+    if (cairn_list_empty(&object->mailbox) || !cairn_list_empty(&object->ready))
+        return;
+    head = cairn_container(object->mailbox.next, struct invocation, link);
+    if (may_start(worker, object, head))
+        cairn_list_push_back(head->request && !head->resumes ? &worker->ready_outside : &worker->ready_urgent,
+                             &object->ready);
+}
+
+/* At the back. */
+static void enter_mailbox(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct object *object = inv->object;
+
+    invocation_move(inv, INV_MAILBOX);
+    cairn_list_push_back(&object->mailbox, &inv->link);
+    stat_add(&worker->counts.mailbox_waiting, 1);
+    object_make_ready(worker, object);
+}
+
+static bool fibers_share_used(const struct cairn_worker *worker)
+{
+    /* Requests from outside may hold half of the fibers; the rest is for calls. */
+    uint32_t all = worker->fibers + cairn_fn_worker_fibers_free(worker->fn);
+
+    return worker->outside_fibers >= (all + 1) / 2;
+}
+
+/* Is there such a type and method, and may it be called like this?  False: it was refused. */
+static bool may_call(struct cairn_worker *worker, struct invocation *inv, struct type *type, struct method *method)
+{
+    if (!type)
+        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s; see `cairn types`",
+                          (int)inv->type_name.size, (const char *)inv->type_name.data);
+    else if (inv->depth > worker->node->limits.depth)
+        invocation_refuse(worker, inv, CAIRN_ELIMIT, "calls are nested more than %u deep", worker->node->limits.depth);
+    else if (inv->op != CAIRN_OP_INVOKE)
+        return true;
+    else if (!method)
+        invocation_refuse(worker, inv, CAIRN_ENOMETHOD, "type %s has no method %.*s", type->decl->name,
+                          (int)inv->method_name.size, (const char *)inv->method_name.data);
+    else if (!method->decl->is_public && (inv->request || !inv->may_internal))
+        invocation_refuse(worker, inv, CAIRN_ENOTPUBLIC,
+                          "%s.%s is internal: only objects of its own module may call it", type->decl->name,
+                          method->decl->name);
+    else if (inv->must_read_only && !method->decl->read_only)
+        invocation_refuse(worker, inv, CAIRN_ENOTREADONLY, "%s.%s may write, and only reading is allowed here",
+                          type->decl->name, method->decl->name);
+    else if (inv->must_deterministic && !method->decl->deterministic)
+        invocation_refuse(worker, inv, CAIRN_ENOTDETERM,
+                          "%s.%s is not deterministic, and a deterministic method called it", type->decl->name,
+                          method->decl->name);
+    else
+        return true;
+    return false;
+}
+
+void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
+{
+    const struct cairn_limits *limits = &worker->node->limits;
+    struct type *type = type_find(worker, inv->space, inv->type_name);
+    struct method *method = type && inv->op == CAIRN_OP_INVOKE ? type_method(type, inv->method_name) : NULL;
+    struct object *object;
+
+    inv->worker = worker;
+    cairn_list_push_back(&worker->live, &inv->live);
+    if (worker->failed) {
+        invocation_refuse(worker, inv, CAIRN_EUNAVAILABLE, "the log has failed: %s", worker->node->failure.text);
+        return;
+    }
+    if (!may_call(worker, inv, type, method))
+        return;
+    object = object_get(worker, worker_shard(worker, inv->shard), type->number, inv->id);
+    object_ref(worker, object);
+    inv->type = type_ref(type);
+    inv->method = method;
+    inv->object = object;
+    inv->read_only = method ? method->decl->read_only : inv->op == CAIRN_OP_SHOW;
+    inv->number = ++worker->invocation_count;
+    if (!inv->request) {
+        enter_mailbox(worker, inv);
+        return;
+    }
+    if (object->outside_waiting >= limits->mailbox) {
+        invocation_refuse(worker, inv, CAIRN_EOVERLOAD, "%u requests wait for this object already; try again later",
+                          limits->mailbox);
+        return;
+    }
+    object->outside_waiting++;
+    if (object->before_mailbox || (method && method->suspends && fibers_share_used(worker))) {
+        invocation_move(inv, INV_ADMISSION);
+        object->before_mailbox++;
+        cairn_list_push_back(&worker->admission, &inv->link);
+        return;
+    }
+    enter_mailbox(worker, inv);
+}
+
+/* In order, and behind one that waited for a fiber those that only waited because it stood before them. */
+void admission_next(struct cairn_worker *worker)
+{
+    for (struct cairn_link *l = worker->admission.next, *next; l != &worker->admission; l = next) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+
+        next = l->next;
+        if (inv->method && inv->method->suspends && fibers_share_used(worker))
+            return;
+        cairn_list_remove(&inv->link);
+        inv->object->before_mailbox--;
+        enter_mailbox(worker, inv);
+    }
+}
+
+void receive_invocation(struct cairn_worker *worker, struct message *message)
+{
+    invocation_arrive(worker, (struct invocation *)message);
+}
+
+/* --- to the head, and away -------------------------------------------------------------------------- */
+
+static void enter_at_head(struct cairn_worker *worker, struct invocation *inv)
+{
+    invocation_move(inv, INV_MAILBOX);
+    cairn_list_push_front(&inv->object->mailbox, &inv->link);
+    stat_add(&worker->counts.mailbox_waiting, 1);
+}
+
+void mailbox_resume(struct cairn_worker *worker, struct invocation *inv)
+{
+    inv->resumes = true;
+    enter_at_head(worker, inv);
+    /* It may have come before a head that waits in the ready list: that one runs the new head. */
+    object_make_ready(worker, inv->object);
+}
+
+/* Requests from outside that turn out to need a fiber while there is none wait before the mailbox, where calls pass
+ * them, and with them all that came behind: they keep their order, also against those that wait there already. */
+static void back_to_admission(struct cairn_worker *worker, struct object *object)
+{
+    struct cairn_link *before = &worker->admission, *next;
+
+    for (struct cairn_link *l = worker->admission.next; object->before_mailbox && l != &worker->admission; l = l->next)
+        if (cairn_container(l, struct invocation, link)->object == object) {
+            before = l;
+            break;
+        }
+    for (struct cairn_link *l = object->mailbox.next; l != &object->mailbox; l = next) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+
+        next = l->next;
+        if (!inv->request || inv->resumes)
+            continue;
+        cairn_list_remove(&inv->link);
+        cairn_list_remove(&inv->waiter);
+        inv->needs_fiber = false;
+        stat_add(&worker->counts.mailbox_waiting, (uint64_t)-1);
+        invocation_move(inv, INV_ADMISSION);
+        object->before_mailbox++;
+        cairn_list_push_back(before, &inv->link); /* right before it */
+    }
+}
+
+void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->method)
+        inv->method->suspends = true;
+    inv->needs_fiber = true;
+    enter_at_head(worker, inv);
+    cairn_list_push_back(&worker->fiber_waiters, &inv->waiter);
+    if (inv->request) {
+        inv->object->outside_waiting++;
+        back_to_admission(worker, inv->object);
+    }
+}
+
+static void leave_mailbox(struct cairn_worker *worker, struct invocation *inv)
+{
+    cairn_list_remove(&inv->link);
+    cairn_list_remove(&inv->waiter);
+    inv->needs_fiber = false;
+    stat_add(&worker->counts.mailbox_waiting, (uint64_t)-1);
+    if (inv->request && !inv->resumes)
+        inv->object->outside_waiting--;
+    invocation_move(inv, INV_RUNNING);
+}
+
+struct invocation *mailbox_take(struct cairn_worker *worker, struct object *object)
+{
+    struct invocation *head;
+
+    if (cairn_list_empty(&object->mailbox))
+        return NULL;
+    head = cairn_container(object->mailbox.next, struct invocation, link);
+    if (!may_start(worker, object, head))
+        return NULL;
+    leave_mailbox(worker, head);
+    return head;
+}
+
+struct invocation *mailbox_give_up(struct cairn_worker *worker)
+{
+    struct invocation *inv = cairn_container(worker->fiber_waiters.next, struct invocation, waiter);
+
+    leave_mailbox(worker, inv);
+    return inv;
+}
+
+/* In order, as their objects let them. */
+void fibers_freed(struct cairn_worker *worker)
+{
+    uint32_t most = cairn_fn_worker_fibers_free(worker->fn);
+
+    for (struct cairn_link *l = worker->fiber_waiters.next; most && l != &worker->fiber_waiters; l = l->next, most--)
+        object_make_ready(worker, cairn_container(l, struct invocation, waiter)->object);
+}
