@@ -74,6 +74,18 @@ bool cairn_server_run(struct cairn_server *server)
 
 /* --- starting --- */
 
+/* What is wrong with an address, and what to do about it. */
+static enum cairn_code fail_to_bind(struct cairn_err *err, enum cairn_code code, const char *flag)
+{
+    struct cairn_err cause;
+
+    if (!err)
+        return code;
+    cause = *err;
+    return cairn_fail(err, code, "%s: choose another address with %s ADDR (a port alone will do; 0 takes a free one)",
+                      cause.text, flag);
+}
+
 /* Binds one address for every worker. */
 static enum cairn_code bind_all(struct cairn_server *server, const char *text, uint16_t default_port, const char *flag,
                                 bool http, struct cairn_err *err)
@@ -91,7 +103,7 @@ static enum cairn_code bind_all(struct cairn_server *server, const char *text, u
     for (uint32_t i = 0; i < server->options.workers; i++) {
         code = cairn_port_bind(&address, i == 0, http ? &server->seats[i].http_fd : &server->seats[i].resp_fd, err);
         if (code != CAIRN_OK)
-            return cairn_while(err, "reading %s", flag);
+            return fail_to_bind(err, code, flag);
     }
     *(http ? &server->http : &server->resp) = address;
     *(http ? &server->has_http : &server->has_resp) = true;

@@ -243,7 +243,10 @@ def test_serve_refuses(folder):
     with Node(folder) as node:
         out = run(CAIRN, "serve", "--data", os.path.join(folder, "other"), "--http", f"127.0.0.1:{node.http}", "--resp=0",
                   status=1)
-        check("another process listens" in out, out)
+        equal(out, f"cairn: another process listens at 127.0.0.1:{node.http}: choose another address with --http ADDR "
+              "(a port alone will do; 0 takes a free one)\n")
+        out = run(CAIRN, "serve", "--data", os.path.join(folder, "other"), "--http=0", "--resp", str(node.resp), status=1)
+        check(f"127.0.0.1:{node.resp}: choose another address with --resp ADDR" in out, out)
         out = run(CAIRN, "serve", "--data", node.data, "--http=0", "--resp=0", status=1)
         check("in use by another node" in out, out)
     data = os.path.join(folder, "new")
