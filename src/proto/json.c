@@ -336,7 +336,7 @@ static bool read_args(struct scanner *s, uint32_t args_max, struct cairn_buf *pa
     skip_blanks(s);
     if (s->at == s->end)
         return true;
-    if (!expect(s, '[', "'[' is missing"))
+    if (!expect(s, '[', "'[' is missing (as in [\"a\", 1])"))
         return false;
     skip_blanks(s);
     if (s->at < s->end && *s->at == ']') {

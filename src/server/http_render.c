@@ -226,11 +226,44 @@ static void one_log_line(struct cairn_buf *to, struct cairn_reader *r)
 
 /* --- all --- */
 
-static struct cairn_http_rendered render_error(struct cairn_buf *body, unsigned flags, struct cairn_value error,
-                                               struct cairn_bytes value)
+static bool only_reads(const struct cairn_request *request)
 {
-    const struct cairn_error_meaning *meaning = cairn_error_meaning(error.error);
-    unsigned status = meaning->http_status;
+    switch (request->op) {
+    case CAIRN_OP_INVOKE:
+        return request->read_only;
+    case CAIRN_OP_LIST:
+    case CAIRN_OP_SHOW:
+    case CAIRN_OP_MODULES:
+    case CAIRN_OP_TYPES:
+    case CAIRN_OP_LOGS:
+        return true;
+    case CAIRN_OP_DELETE:
+    case CAIRN_OP_DEPLOY:
+    case CAIRN_OP_UNDEPLOY:
+        return false;
+    }
+    return false;
+}
+
+/* Codes tell what may have changed at most: a request that only reads changes nothing, whatever went wrong, and may
+ * be sent again without a key. */
+static struct cairn_error_meaning meaning_for(const struct cairn_request *request, struct cairn_bytes code)
+{
+    struct cairn_error_meaning meaning = *cairn_error_meaning(code);
+
+    if (only_reads(request)) {
+        meaning.effects = CAIRN_EFFECTS_NONE;
+        if (meaning.retry == CAIRN_RETRY_KEYED)
+            meaning.retry = CAIRN_RETRY_YES;
+    }
+    return meaning;
+}
+
+static struct cairn_http_rendered render_error(struct cairn_buf *body, const struct cairn_request *request,
+                                               unsigned flags, struct cairn_value error, struct cairn_bytes value)
+{
+    struct cairn_error_meaning meaning = meaning_for(request, error.error);
+    unsigned status = meaning.http_status;
     struct cairn_http_rendered rendered = {status, "application/problem+json", NULL};
 
     if (status == 429)
@@ -241,7 +274,7 @@ static struct cairn_http_rendered render_error(struct cairn_buf *body, unsigned 
         cairn_buf_add(body, value.data, value.size);
         rendered.type = CAIRN_VALUE_TYPE;
     } else {
-        cairn_http_render_problem(body, status, error.error, error.bytes, meaning);
+        cairn_http_render_problem(body, status, error.error, error.bytes, &meaning);
     }
     return rendered;
 }
@@ -256,12 +289,14 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     bool created = false;
 
     if (!cairn_value_valid(value)) {
+        struct cairn_error_meaning meaning = meaning_for(request, cairn_str("corrupt"));
+
         cairn_http_render_problem(body, 500, cairn_str("corrupt"), cairn_str("the result is not a valid value"),
-                                  cairn_error_meaning_of(CAIRN_ECORRUPT));
+                                  &meaning);
         return (struct cairn_http_rendered){500, "application/problem+json", NULL};
     }
     if (head.kind == CAIRN_VALUE_ERROR)
-        return render_error(body, flags, head, value);
+        return render_error(body, request, flags, head, value);
     if (flags & CAIRN_HTTP_AS_VALUE) {
         rendered.type = CAIRN_VALUE_TYPE;
         cairn_buf_add(body, value.data, value.size);

@@ -313,10 +313,11 @@ static void ready(const struct call *call)
 
 static void root(const struct call *call)
 {
-    char text[160];
+    char text[256];
 
     snprintf(text, sizeof text,
-             "{\"cairn\":\"%s\",\"pages\":[\"/v1/types\",\"/v1/modules\",\"/v1/logs\",\"/healthz\",\"/readyz\","
+             "{\"cairn\":\"%s\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
+             "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/logs\",\"/healthz\",\"/readyz\","
              "\"/metrics\"]}\n",
              CAIRN_VERSION);
     respond_text(call, 200, "application/json", cairn_str(text));
@@ -534,6 +535,6 @@ void cairn_http_route(struct cairn_http_session *http, const struct cairn_http_r
     v1 = request->segment_count > 0 && request->segment_count <= CAIRN_HTTP_SEGMENTS_MAX &&
          is(request->segments[0], "v1");
     if (!(v1 ? route_v1(&call) : route_page(&call)))
-        problem(&call, 404, "not_found", "there is nothing at %.*s",
+        problem(&call, 404, "not_found", "there is nothing at %.*s; what there is: /",
                 (int)(request->path.size < 200 ? request->path.size : 200), (const char *)request->path.data);
 }

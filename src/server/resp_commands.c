@@ -492,8 +492,10 @@ static void unknown_command(struct cairn_resp_session *resp, const struct cairn_
 
         cairn_buf_printf(&args, "'%.*s' ", shown(word), (const char *)word.data);
     }
-    cairn_resp_reply_error(resp, "ERR", "unknown command '%.*s', with args beginning with: %.*s", shown(name),
-                           (const char *)name.data, (int)args.size, (const char *)args.data);
+    cairn_resp_reply_error(resp, "ERR",
+                           "unknown command '%.*s', with args beginning with: %.*s"
+                           "(methods are called by FCALL TYPE.METHOD 1 ID [ARG ...])",
+                           shown(name), (const char *)name.data, (int)args.size, (const char *)args.data);
     cairn_buf_done(&args);
 }
 

@@ -91,17 +91,20 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
     keys = cairn_resp_words_at(words, 2);
     if (keys.size != 1 || (keys.data[0] != '1' && keys.data[0] != '2')) {
         cairn_resp_reply_error(resp, "BAD_REQUEST",
-                               "the number of keys must be 1 (ID) or 2 (ID and an idempotency key)");
+                               "the number of keys must be 1 (ID) or 2 (ID and an idempotency key): "
+                               "write FCALL TYPE.METHOD 1 ID [ARG ...]");
         return;
     }
     first = 3 + (uint32_t)(keys.data[0] - '0'); /* the first argument's word */
     if (words->count < first) {
-        cairn_resp_reply_error(resp, "BAD_REQUEST", "fewer words than the number of keys says");
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "fewer words than the number of keys says: write FCALL TYPE.METHOD 1 ID [ARG ...]");
         return;
     }
     dot = memchr(function.data, '.', function.size);
     if (!dot) {
-        cairn_resp_reply_error(resp, "BAD_REQUEST", "the function's name must be TYPE.METHOD");
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "the function's name must be TYPE.METHOD, as in FCALL User.timeline 1 bob 10");
         return;
     }
 

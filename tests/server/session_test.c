@@ -144,6 +144,10 @@ static void expect(struct rig *rig, const char *label, const char *want)
 
 /* --- RESP --- */
 
+/* What stands behind some errors. */
+#define HOW   "(methods are called by FCALL TYPE.METHOD 1 ID [ARG ...])"
+#define WRITE ": write FCALL TYPE.METHOD 1 ID [ARG ...]"
+
 static const struct {
     const char *line, *want;
 } commands[] = {
@@ -174,7 +178,7 @@ static const struct {
     {"CONFIG GET append*", "*4\r\n$10\r\nappendonly\r\n$3\r\nyes\r\n$11\r\nappendfsync\r\n$6\r\nalways\r\n"},
     {"CONFIG GET nothing", "*0\r\n"},
     {"CONFIG SET save x", "-ERR write CONFIG GET <pattern> ...: settings are flags of 'cairn serve'\r\n"},
-    {"GET x", "-ERR unknown command 'GET', with args beginning with: 'x' \r\n"},
+    {"GET x", "-ERR unknown command 'GET', with args beginning with: 'x' " HOW "\r\n"},
     {"RESET", "+RESET\r\n"},
     {"CLIENT GETNAME", "$-1\r\n"},
     {"FCALL Box.echo 1 b1 a b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"},
@@ -189,12 +193,13 @@ static const struct {
     {"FCALL Box.fail 1 b1 own_code message", "-OWN_CODE message\r\n"},
     {"FCALL Nothing.get 1 b1", "-UNKNOWN_TYPE there is no type 'Nothing'\r\n"},
     {"FCALL Box.bad 1 b1", "-CORRUPT the result is not a valid value\r\n"},
-    {"FCALL Box 1 b1", "-BAD_REQUEST the function's name must be TYPE.METHOD\r\n"},
+    {"FCALL Box 1 b1", "-BAD_REQUEST the function's name must be TYPE.METHOD, as in FCALL User.timeline 1 bob 10\r\n"},
     {"FCALL Box.get", "-ERR wrong number of arguments for 'fcall' command\r\n"},
-    {"FCALL Box.get 0", "-BAD_REQUEST the number of keys must be 1 (ID) or 2 (ID and an idempotency key)\r\n"},
-    {"FCALL Box.get 3 a b c", "-BAD_REQUEST the number of keys must be 1 (ID) or 2 (ID and an idempotency key)\r\n"},
-    {"FCALL Box.get 1", "-BAD_REQUEST fewer words than the number of keys says\r\n"},
-    {"FCALL Box.get 2 b1", "-BAD_REQUEST fewer words than the number of keys says\r\n"},
+    {"FCALL Box.get 0", "-BAD_REQUEST the number of keys must be 1 (ID) or 2 (ID and an idempotency key)" WRITE "\r\n"},
+    {"FCALL Box.get 3 a b c",
+     "-BAD_REQUEST the number of keys must be 1 (ID) or 2 (ID and an idempotency key)" WRITE "\r\n"},
+    {"FCALL Box.get 1", "-BAD_REQUEST fewer words than the number of keys says" WRITE "\r\n"},
+    {"FCALL Box.get 2 b1", "-BAD_REQUEST fewer words than the number of keys says" WRITE "\r\n"},
     {"FUNCTION LOAD REPLACE text", "-BAD_MODULE this is not a WebAssembly module\r\n"},
     {"FUNCTION LOAD", "-ERR write FUNCTION LOAD [REPLACE] <.wasm>\r\n"},
     {"FUNCTION DELETE boxes", "+OK\r\n"},
@@ -273,9 +278,9 @@ static void test_replies_keep_the_order(void **state)
     turn(rig);
     expect(rig, "before the first", "");
     settle(rig);
-    expect(
-        rig, "order",
-        "$5\r\nfirst\r\n$6\r\nsecond\r\n+PONG\r\n*0\r\n-ERR unknown command 'NOSUCH', with args beginning with: \r\n");
+    expect(rig, "order",
+           "$5\r\nfirst\r\n$6\r\nsecond\r\n+PONG\r\n*0\r\n"
+           "-ERR unknown command 'NOSUCH', with args beginning with: " HOW "\r\n");
     rig_destroy(rig);
 }
 
@@ -557,7 +562,8 @@ static const struct {
     const char *request, *want;
 } exchanges[] = {
     {"GET /" H "\r\n",
-     "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/types\",\"/v1/modules\",\"/v1/logs\",\"/healthz\",\"/readyz\","
+     "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
+     "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/logs\",\"/healthz\",\"/readyz\","
      "\"/metrics\"]}\n"},
     {"GET /healthz" H "\r\n", "200 {\"healthy\":true}\n"},
     {"GET /readyz" H "\r\n", "200 {\"ready\":true}\n"},
@@ -596,7 +602,7 @@ static const struct {
      "400 " PROBLEM("Bad Request", "400", "bad_request",
                     "there is no parameter 'ark': arguments are given as arg=", "none", "no")},
     {"GET /v1/objects/Box/b1/set" H "\r\n",
-     "405 " PROBLEM("Method Not Allowed", "405", "not_read_only", "the method changes its object", "earlier", "no")},
+     "405 " PROBLEM("Method Not Allowed", "405", "not_read_only", "the method changes its object", "none", "no")},
     {"POST /v1/objects/Box/b1/list" H "\r\n",
      "200 [null,-7,\"text\",[{\"base64\":\"/wA=\"}],{\"error\":{\"code\":\"partial\",\"message\":\"2 of 3\"}}]\n"},
     {"POST /v1/objects/Box/b1/key" H "Idempotency-Key: \"k1\"\r\n\r\n", "200 \"k1\"\n"},
@@ -604,6 +610,13 @@ static const struct {
      "400 " PROBLEM("Bad Request", "400", "bad_request", "an Idempotency-Key has 1 to 256 bytes", "none", "no")},
     {"POST /v1/objects/Box/b1/fail" H "Content-Length: 13\r\n\r\n[\"mine\",\"no\"]",
      "422 " PROBLEM("Unprocessable Content", "422", "mine", "no", "earlier", "no")},
+    /* The same code says less if nothing can have changed. */
+    {"GET /v1/objects/Box/b1/fail?arg=mine&arg=no" H "\r\n",
+     "422 " PROBLEM("Unprocessable Content", "422", "mine", "no", "none", "no")},
+    {"GET /v1/objects/Box/b1/fail?arg=unavailable&arg=no" H "\r\n",
+     "503 " PROBLEM("Service Unavailable", "503", "unavailable", "no", "none", "yes")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 20\r\n\r\n[\"unavailable\",\"no\"]",
+     "503 " PROBLEM("Service Unavailable", "503", "unavailable", "no", "unknown", "with a key")},
     {"POST /v1/objects/Box/b1/fail" H "Content-Length: 23\r\n\r\n[\"overloaded\",\"gently\"]",
      "429 " PROBLEM("Too Many Requests", "429", "overloaded", "gently", "none", "yes")},
     {"POST /v1/objects/Box/b1/fail" H
@@ -653,9 +666,10 @@ static const struct {
      "405 " PROBLEM("Method Not Allowed", "405", "bad_request", "here only GET, HEAD, POST is possible", "none", "no")},
     {"OPTIONS /v1/types" H "\r\n", "204 "},
     {"GET /v1/nosuch" H "\r\n",
-     "404 " PROBLEM("Not Found", "404", "not_found", "there is nothing at /v1/nosuch", "none", "no")},
+     "404 " PROBLEM("Not Found", "404", "not_found", "there is nothing at /v1/nosuch; what there is: /", "none", "no")},
     {"GET /v1/a/b/c/d/e/f/g/h/i" H "\r\n",
-     "404 " PROBLEM("Not Found", "404", "not_found", "there is nothing at /v1/a/b/c/d/e/f/g/h/i", "none", "no")},
+     "404 " PROBLEM("Not Found", "404", "not_found", "there is nothing at /v1/a/b/c/d/e/f/g/h/i; what there is: /",
+                    "none", "no")},
     {"GET /v1/types" H "Origin: http://evil.example\r\n\r\n",
      "403 " PROBLEM("Forbidden", "403", "permission", "pages of other origins may not use this node", "none", "no")},
     {"GET /healthz" H "Origin: http://localhost:7070\r\n\r\n", "200 {\"healthy\":true}\n"},

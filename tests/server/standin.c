@@ -105,7 +105,8 @@ static void run_method(struct standin *standin, struct cairn_request *request, s
     struct cairn_reader args = cairn_reader(request->args);
     struct cairn_bytes method = request->method;
     bool reads = is(method, "get") || is(method, "echo") || is(method, "nil") || is(method, "list") ||
-                 is(method, "big") || is(method, "key") || is(method, "late") || is(method, "never");
+                 is(method, "big") || is(method, "key") || is(method, "late") || is(method, "never") ||
+                 is(method, "fail");
 
     if (is(request->type, "Nothing")) {
         error(to, "unknown_type", "there is no type 'Nothing'");
