@@ -5,7 +5,7 @@
  * UTF-8 strings, other byte strings {"base64": "..."}, lists arrays, errors inside of lists
  * {"error": {"code": ..., "message": ...}}.
  * Why not a library: a tree of doubles and NUL-terminated strings loses what arguments must
- * keep (integers beyond 2^53, "\u0000", the text of nested values); docs/design tells more.
+ * keep (integers beyond 2^53, "\u0000", the text of nested values); docs/design/0010-json-by-hand.md.
  * Threads: none of its own.  Layer: proto; uses base. */
 #ifndef CAIRN_PROTO_JSON_H
 #define CAIRN_PROTO_JSON_H
