@@ -4,7 +4,12 @@
  * to every follower; timelines are in order of arrival and keep the newest 100. */
 #include <cairn/guest.h>
 
-enum { TIMELINE_MAX = 100, READ_DEFAULT = 10, READ_MAX = 1000 };
+enum {
+    TIMELINE_MAX = 100,
+    READ_DEFAULT = 10,
+    READ_MAX = 1000,
+    PART_MAX = 1000, /* calls before a wait; a segment may have some thousands */
+};
 
 CAIRN_MODULE(retwis);
 CAIRN_TYPE(User);
@@ -133,14 +138,37 @@ CAIRN_METHOD(User, block, CAIRN_PUBLIC)
     cairn_map_remove(User_followers, whom);
 }
 
-/* Returns to how many followers the post was delivered. */
+/* What is left to go through, as keys. */
+static struct cairn_bytes *keys_left(struct cairn_map_iter *iter, uint64_t count)
+{
+    struct cairn_bytes *keys = cairn_alloc((uint32_t)count * (uint32_t)sizeof *keys);
+
+    for (uint64_t i = 0; i < count && cairn_map_next(iter); i++)
+        keys[i] = iter->key;
+    return keys;
+}
+
+/* Waits for the calls made since there were `from`; returns how many have failed. */
+static uint32_t wait_for(uint32_t from, uint32_t calls)
+{
+    uint32_t failed = 0;
+
+    if (calls > from)
+        cairn_wait_all();
+    for (uint32_t call = from; call < calls; call++)
+        failed += !cairn_outcome(call).ok;
+    return failed;
+}
+
+/* Returns to how many followers the post was delivered.  They are those that there were when it was made: a wait ends
+ * the segment, and others may follow then or cease to, so all of them are read before the first. */
 CAIRN_METHOD(User, post, CAIRN_PUBLIC)
 {
-    struct cairn_bytes text = cairn_arg(0);
+    struct cairn_bytes text = cairn_arg(0), *more = 0;
     struct cairn_map_iter follower = cairn_map_entries(User_followers, 0, UINT64_MAX);
     struct cairn_pack post = {0};
     struct cairn_args args = {0};
-    uint32_t calls = 0, failed = 0;
+    uint32_t calls = 0, count, failed;
 
     cairn_pack_list(&post, 3);
     cairn_pack_bytes(&post, cairn_self_id());
@@ -150,12 +178,21 @@ CAIRN_METHOD(User, post, CAIRN_PUBLIC)
     add_to_timeline(cairn_packed(&post));
 
     cairn_args_add(&args, cairn_packed(&post));
-    for (; cairn_map_next(&follower); calls++)
+    for (; calls < PART_MAX && cairn_map_next(&follower); calls++)
         cairn_call("User", follower.key, "deliver", &args);
-    if (calls > 0)
-        cairn_wait_all();
-    for (uint32_t call = 0; call < calls; call++)
-        failed += !cairn_outcome(call).ok;
+    count = calls;
+    if (calls == PART_MAX) {
+        count = (uint32_t)cairn_map_count(User_followers);
+        more = keys_left(&follower, count - calls);
+    }
+    failed = wait_for(0, calls);
+    while (calls < count) {
+        uint32_t from = calls;
+
+        for (; calls < count && calls - from < PART_MAX; calls++)
+            cairn_call("User", more[calls - PART_MAX], "deliver", &args);
+        failed += wait_for(from, calls);
+    }
 
     if (failed > 0)
         cairn_fail("partial", cairn_text("%u of %u followers could not be reached", failed, calls));

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -114,6 +115,37 @@ static void timelines_keep_a_hundred(void **state)
     simnode_done(&sim);
 }
 
+/* Beyond what one segment may call, and on both sides of where a post begins to go out in parts. */
+static void many_followers_get_posts(void **state)
+{
+    static const int posts_at[] = {999, 1000, 1001, 2000, 5001, 10000};
+    size_t next = 0;
+    char id[16], count[16];
+
+    (void)state;
+    open_with("retwis", 6);
+    for (int n = 1; n <= 10000; n++) {
+        snprintf(id, sizeof id, "fan%d", n);
+        USER("1", id, "follow", "star");
+        if (n != posts_at[next])
+            continue;
+        next++;
+        snprintf(count, sizeof count, "%d", n);
+        USER(count, "star", "post", count);
+    }
+    assert_int_equal(next, sizeof posts_at / sizeof posts_at[0]);
+    for (int n = 1; n <= 10000; n++) { /* everybody got, once, what was posted since they began to follow */
+        char want[64] = "";
+
+        for (size_t i = next; i-- > 0;)
+            if (n <= posts_at[i])
+                snprintf(want + strlen(want), sizeof want - strlen(want), "%s%d", *want ? " " : "", posts_at[i]);
+        snprintf(id, sizeof id, "fan%d", n);
+        assert_string_equal(texts(id, "timeline", "10"), want);
+    }
+    simnode_done(&sim);
+}
+
 static void blocked_users_get_nothing(void **state)
 {
     (void)state;
@@ -179,8 +211,11 @@ static void registers_and_counters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(followers_get_posts),       cmocka_unit_test(timelines_keep_a_hundred),
-        cmocka_unit_test(blocked_users_get_nothing), cmocka_unit_test(money_stays),
+        cmocka_unit_test(followers_get_posts),
+        cmocka_unit_test(timelines_keep_a_hundred),
+        cmocka_unit_test(many_followers_get_posts),
+        cmocka_unit_test(blocked_users_get_nothing),
+        cmocka_unit_test(money_stays),
         cmocka_unit_test(registers_and_counters),
     };
 
