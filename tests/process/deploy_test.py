@@ -114,7 +114,7 @@ def test_refused_and_nothing_changed(folder):
             file.write(guest("register"))
         equal(deploy_by_command(node, path, "--name", "other")[0], 1, "exit status with another name")
         status, said = deploy_by_command(node, os.path.join(folder, "nosuch.wasm"))
-        check(status == 2 and "nosuch.wasm" in said, f"a file that is not there: {status}, {said}")
+        check(status == 1 and "nosuch.wasm" in said, f"a file that is not there: {status}, {said}")
         equal(state(node), before, "the state after all")
         # As large as it may be, with the same types, is taken.
         equal(node.web().ask("POST", "/v1/modules", padded(guest("register"), MODULE_BYTES_MAX))[0], 201, "the largest")
