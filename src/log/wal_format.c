@@ -21,7 +21,8 @@ static enum cairn_code check_page(const uint8_t page[512], const uint8_t magic[8
         return cairn_fail(err, CAIRN_ECORRUPT, "'%s' is damaged at byte %llu: its header fails its check", name,
                           (unsigned long long)offset);
     if (cairn_get_u32(page + 8) != WAL_VERSION)
-        return cairn_fail(err, CAIRN_EVERSION, "'%s' has format version %u, this cairn knows version %u", name,
+        return cairn_fail(err, CAIRN_EVERSION,
+                          "'%s' has format version %u and this program knows %u: use the program that wrote it", name,
                           cairn_get_u32(page + 8), (unsigned)WAL_VERSION);
     return CAIRN_OK;
 }

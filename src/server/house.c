@@ -226,6 +226,15 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     return CAIRN_OK;
 }
 
+/* What to do about it, where the operating system's word does not tell. */
+static void advise(const char *data, struct cairn_err *err)
+{
+    if (err->code == CAIRN_EFULL)
+        cairn_while(err, "opening '%s'; nothing is lost: make room on the disk and start again", data);
+    else if (err->code == CAIRN_EACCES)
+        cairn_while(err, "opening '%s': start the node as the user who owns the folder and all that is in it", data);
+}
+
 enum cairn_code cairn_house_open(const struct cairn_house_options *options, struct cairn_house **ret_house,
                                  struct cairn_err *err)
 {
@@ -254,6 +263,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     };
     code = open_parts(house, err);
     if (code != CAIRN_OK) {
+        advise(options->data, err);
         cairn_house_close(house, NULL);
         return code;
     }
