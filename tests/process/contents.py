@@ -1,5 +1,4 @@
 """What tests put into a data folder, and whether all of it is there again; and what a folder's files are made of."""
-import hashlib
 import os
 import random
 
@@ -90,13 +89,10 @@ def files_of(folder):
     return dict(sorted(found.items()))
 
 
-def fingerprint(folder):
-    """{path within the folder: hash of the content}"""
-    prints = {}
-    for path in files_of(folder):
-        with open(os.path.join(folder, path), "rb") as file:
-            prints[path] = hashlib.file_digest(file, "sha256").hexdigest()
-    return prints
+def stamps(folder):
+    """{path within the folder: what changes when it is written}; the lock may be written."""
+    return {path: (os.stat(os.path.join(folder, path)).st_size, os.stat(os.path.join(folder, path)).st_mtime_ns)
+            for path in files_of(folder) if path != "lock"}
 
 
 # --- CRC-32C ---

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from cairnproc import Died, Node, check, copy_tree
-from contents import Contents, files_of
+from contents import Contents, files_of, stamps
 
 BLOCK = 4096
 CHUNK_BYTES_MAX = 1 << 18  # of a checkpoint: what one checksum covers, the record of a log is smaller here
@@ -30,12 +30,6 @@ def used_bytes(path):
     """Up to the last byte that is not zero."""
     with open(path, "rb") as file:
         return len(file.read().rstrip(b"\0"))
-
-
-def stamps(folder):
-    """What says that nothing was written; the lock may be."""
-    return {path: (os.stat(os.path.join(folder, path)).st_size, os.stat(os.path.join(folder, path)).st_mtime_ns)
-            for path in files_of(folder) if path != "lock"}
 
 
 class Rot:
