@@ -29,6 +29,11 @@ def read(path):
 def plot(commands, out, width=720):
     script = f"set terminal svg size {width},360 font 'sans,12' background 'white'\nset output '{out}'\n" + commands
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    with open(out, "r+", encoding="utf-8") as file:  # without the blanks that gnuplot leaves at ends of lines
+        lines = [line.rstrip() for line in file]
+        file.seek(0)
+        file.truncate()
+        file.write("\n".join(lines) + "\n")
 
 
 def table(found, columns):

@@ -11,7 +11,6 @@ from clients import need
 from cairnproc import GUESTS, Node, check, equal, guest, main
 
 
-
 def cli(running, *words, standard_input=None, want=0):
     done = subprocess.run([need("redis-cli"), "-p", str(running.resp), *words], input=standard_input,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False)
@@ -115,6 +114,11 @@ def test_curl(folder):
         for identity in ("big", "big2"):
             equal(ask(f"/v1/objects/Probe/{identity}/get", "-H", "Accept: application/octet-stream")[0] == data, True,
                   f"{identity} as it was sent")
+        os.truncate(big, 2_000_000)
+        body, _ = ask("/v1/objects/Probe/big/set", "-H", "Content-Type: application/octet-stream", "--data-binary", "@" + big,
+                      want=422)
+        equal(json.loads(body)["code"], "limit", "a body over the limit")
+        ask("/v1/objects/Counter/k/get", "--http2")  # an upgrade that is not taken up
         many = [f"http://127.0.0.1:{running.http}/v1/objects/Counter/k/get"] * 50
         done = subprocess.run([curl, "-sS", "-v", *many], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               timeout=30, check=True)

@@ -1,10 +1,7 @@
 #!/usr/bin/env python3
-"""Would catch: a client that people have already, and that cannot connect, call, pipeline, deploy or read errors.
-
-redis-cli, redis-benchmark and curl are there wherever tests run.  redis-py is used if this Python has it, node-redis and
-ioredis if Node finds them (NODE_PATH); what is missing is skipped, and said.
+"""The program as it is run: its commands against a real node, what it exports as metrics, what `serve` refuses, how it
+stops.  Would catch a command, a message or an exit status that is not what the reference says.
 """
-import importlib.util
 import json
 import os
 import re
@@ -15,12 +12,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "process"))
 import cairnproc
-from cairnproc import CAIRN, GUESTS, Node, Skip, check, equal
-
-
-def need(program):
-    if not shutil.which(program):
-        raise Skip(f"there is no {program}")
+from cairnproc import CAIRN, GUESTS, Node, check, equal
 
 
 def run(*words, status=0, text=True, stdin=None, **environment):
@@ -28,127 +20,6 @@ def run(*words, status=0, text=True, stdin=None, **environment):
                           env=dict(os.environ, **environment))
     check(done.returncode == status, f"{' '.join(words)} ended with {done.returncode}: {done.stdout}")
     return done.stdout
-
-
-def test_redis_cli(folder):
-    need("redis-cli")
-    with Node(folder) as node:
-        def cli(*words, **rest):
-            return run("redis-cli", "-p", str(node.resp), *words, **rest)
-
-        module = cairnproc.guest("retwis")
-        equal(cli("-x", "FUNCTION", "LOAD", "REPLACE", stdin=module, text=False), b"retwis\n")
-        equal(cli("FCALL", "User.create", "1", "alice", "Alice"), "\n", "nil")
-        equal(cli("FCALL", "User.follow", "1", "bob", "alice"), "1\n")
-        equal(cli("FCALL", "User.post", "1", "alice", "hello"), "1\n")
-        reply = cli("--json", "FCALL_RO", "User.timeline", "1", "bob", "10")
-        [[author, when, text]] = json.loads(reply)
-        equal((author, text), ("alice", "hello"))
-        check(when > 1600000000000, reply)
-        equal(json.loads(cli("-3", "--json", "FCALL_RO", "User.timeline", "1", "bob", "10")), json.loads(reply))
-        check(cli("FCALL_RO", "User.post", "1", "alice", "x").startswith("NOT_READ_ONLY "), "a write where only reading is")
-        check(cli("FCALL", "User.deliver", "1", "alice", "x").startswith("NOT_PUBLIC "), "an internal method")
-        check("retwis" in cli("FUNCTION", "LIST"), "the list of functions")
-        check("ERR unknown command" in cli("GET", "x"), "an unknown command")
-        check("redis_version:" in cli("INFO"), "INFO")
-        # As a person types: the help is loaded from COMMAND DOCS, lines are inline.
-        equal(cli(stdin="PING\nFCALL User.profile 1 alice\nHELLO 3\nQUIT\n").split("\n")[:2], ["PONG", "Alice"])
-        # --pipe sends RESP as it is, and an ECHO at the end.
-        check("errors: 0, replies: 200" in cli("--pipe", stdin="FCALL User.post 1 alice x\r\n" * 200), "--pipe")
-
-
-def test_redis_benchmark(folder):
-    need("redis-benchmark")
-    with Node(folder) as node:
-        node.deploy("retwis")
-        for flags in ((), ("-P", "16"), ("--threads", "2"), ("-3",)):
-            out = run("redis-benchmark", "-p", str(node.resp), "-c", "16", "-n", "2000", "-q", *flags, "FCALL",
-                      "User.post", "1", "alice", "hello")
-            check("requests per second" in out and "rror" not in out, out)
-        out = run("redis-benchmark", "-p", str(node.resp), "-c", "8", "-n", "1000", "-q", "-t", "ping")
-        equal(out.count("requests per second"), 2, out)  # inline and not
-
-
-def test_curl(folder):
-    need("curl")
-    with Node(folder) as node:
-        url = f"http://localhost:{node.http}"
-        wasm = os.path.join(GUESTS, "retwis.wasm")
-
-        def curl(*words, **rest):
-            return run("curl", "-sS", *words, **rest)
-
-        deployed = json.loads(curl("-T", wasm, f"{url}/v1/modules/retwis"))
-        equal((deployed["name"], deployed["version"], deployed["created"]), ("retwis", 1, True))
-        equal(json.loads(curl("--data-binary", "@" + wasm, f"{url}/v1/modules"))["created"], False)
-        equal(curl("-d", '["Alice \\u00e9"]', f"{url}/v1/objects/User/alice/create"), "null\n")
-        equal(json.loads(curl(f"{url}/v1/objects/User/alice/profile")), "Alice \u00e9")
-        equal(curl("-d", '["alice"]', f"{url}/v1/objects/User/bob%2Fb/follow"), "1\n")
-        for _ in range(2):  # once
-            equal(curl("-H", "Idempotency-Key: k1", "-d", '["hello"]', f"{url}/v1/objects/User/alice/post"), "1\n")
-        equal(len(json.loads(curl(f"{url}/v1/objects/User/bob%2Fb/timeline?arg=10"))), 1)
-        equal(json.loads(curl(f"{url}/v1/objects/User?prefix=b"))["ids"], ["bob/b"])
-        equal(json.loads(curl(f"{url}/v1/objects/User/bob%2Fb"))["id"], "bob/b")
-        equal(json.loads(curl(f"{url}/v1/types"))[0]["type"], "User")
-        equal(curl("-o", os.devnull, "-w", "%{http_code}", "-d", "[]", f"{url}/v1/objects/User/alice/nosuch"), "404")
-        equal(curl("-o", os.devnull, "-w", "%{http_code}", f"{url}/v1/objects/User/alice/post"), "405")
-        equal(json.loads(curl("-d", "[", f"{url}/v1/objects/User/alice/post"))["code"], "bad_request")
-        # A large body is announced first (Expect: 100-continue), and may be chunked.
-        big = json.dumps(["x" * 500000])
-        equal(curl("-d", "@-", f"{url}/v1/objects/User/carl/post", stdin=big), "0\n")
-        equal(curl("-H", "Transfer-Encoding: chunked", "-d", "@-", f"{url}/v1/objects/User/carl/post", stdin=big), "0\n")
-        equal(json.loads(curl("-d", "@-", f"{url}/v1/objects/User/carl/post", stdin=json.dumps(["x" * 2000000])))["code"],
-              "limit")
-        # Two requests over one connection.
-        equal(curl("-v", f"{url}/healthz", f"{url}/readyz").count("Re-using existing connection"), 1)
-        equal(json.loads(curl("-X", "DELETE", f"{url}/v1/objects/User/alice")), {"deleted": True})
-        equal(curl("--http2", f"{url}/healthz"), '{"healthy":true}\n')
-
-
-def test_redis_py(folder):
-    if not importlib.util.find_spec("redis"):
-        raise Skip("this Python has no package redis")
-    import redis
-    with Node(folder) as node:
-        for protocol in (2, 3):
-            client = redis.Redis(port=node.resp, protocol=protocol, client_name="tester", socket_timeout=30)
-            check(client.ping(), "PING")
-            equal(client.client_getname() in (b"tester", "tester"), True)
-            client.function_load(cairnproc.guest("retwis"), replace=True)
-            equal(client.fcall("User.create", 1, "alice", "Alice"), None)
-            client.fcall("User.follow", 1, "bob", "alice")
-            pipe = client.pipeline(transaction=False)
-            for i in range(50):
-                pipe.fcall("User.post", 1, "alice", f"post {i}")
-            equal(pipe.execute(), [1] * 50)
-            timeline = client.fcall_ro("User.timeline", 1, "bob", 10)
-            equal([entry[2] for entry in timeline], [b"post %d" % i for i in range(49, 39, -1)])
-            equal(client.fcall("User.post", 2, "alice", f"key{protocol}", "once"), 1)
-            equal(client.fcall("User.post", 2, "alice", f"key{protocol}", "once"), 1)
-            try:
-                client.fcall("User.nosuch", 1, "alice")
-                raise AssertionError("an unknown method was no error")
-            except redis.ResponseError as error:
-                check(str(error).startswith("UNKNOWN_METHOD "), error)
-            check(client.info()["loading"] == 0 and client.config_get("save") is not None, "INFO, CONFIG GET")
-            check(client.function_list(), "FUNCTION LIST")
-            client.close()
-
-
-def test_node_clients(folder):
-    need("node")
-    missing = []
-    with Node(folder) as node:
-        node.deploy("retwis")
-        for library in ("redis", "ioredis"):
-            done = subprocess.run(["node", os.path.join(HERE, "clients.cjs"), library, str(node.resp)], text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-            if done.returncode == cairnproc.SKIPPED:
-                missing.append(library)
-            else:
-                check(done.returncode == 0, f"{library}: {done.stdout}")
-    if missing:
-        raise Skip(f"Node has no package {' and '.join(missing)}")
 
 
 def test_command_line(folder):
@@ -276,5 +147,4 @@ def test_serve_stops(folder):
 
 
 if __name__ == "__main__":
-    cairnproc.main([test_redis_cli, test_redis_benchmark, test_curl, test_redis_py, test_node_clients, test_command_line,
-                    test_metrics, test_serve_refuses, test_serve_stops], "clients")
+    cairnproc.main([test_command_line, test_metrics, test_serve_refuses, test_serve_stops])
