@@ -36,8 +36,8 @@ struct options {
 static const struct cairn_flag flags[] = {
     TEXT("data", data, "DIR", "the data folder, made if it is missing (./data)"),
     TEXT("http", http, "ADDR",
-         "where HTTP listens: HOST:PORT, PORT or 'off' (127.0.0.1:7070);\nport 0 takes a free one"),
-    TEXT("resp", resp, "ADDR", "where Redis clients connect (127.0.0.1:6379)"),
+         "where HTTP listens: HOST:PORT, PORT or 'off' (localhost:7070);\nport 0 takes a free one"),
+    TEXT("resp", resp, "ADDR", "where Redis clients connect (localhost:6379)"),
     SWITCH("insecure", insecure, "allow addresses other than this machine's own"),
     TEXT("sync", sync, "MODE",
          "when a write counts as done: 'always' on stable storage (default),\n"

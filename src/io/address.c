@@ -72,6 +72,25 @@ enum cairn_code cairn_address_parse(const char *text, uint16_t default_port, str
     return CAIRN_OK;
 }
 
+bool cairn_address_is_localhost(const char *text)
+{
+    char host[256];
+    uint16_t port;
+
+    return split(text, &port, host, sizeof host) && (!*host || strcmp(host, "localhost") == 0);
+}
+
+struct cairn_address cairn_address_loopback6(uint16_t port)
+{
+    struct cairn_address address = {.size = sizeof(struct sockaddr_in6)};
+    struct sockaddr_in6 *in = (void *)&address.at;
+
+    in->sin6_family = AF_INET6;
+    in->sin6_addr = in6addr_loopback;
+    in->sin6_port = htons(port);
+    return address;
+}
+
 bool cairn_address_is_loopback(const struct cairn_address *address)
 {
     if (address->at.ss_family == AF_INET) {

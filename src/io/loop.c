@@ -245,15 +245,22 @@ enum cairn_code cairn_port_bind(struct cairn_address *address, bool first, int *
         }
     }
     fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 && errno == EAFNOSUPPORT)
+        return cairn_fail(err, CAIRN_ENOTFOUND, "this machine has no address %s", cairn_address_format(address, text));
     if (fd < 0)
         return cairn_fail_errno(err, errno, "creating a socket");
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 || /* accepted sockets inherit it */
         bind(fd, (struct sockaddr *)&address->at, address->size) != 0) {
-        cairn_fail_errno(err, errno, "listening at %s", cairn_address_format(address, text));
+        enum cairn_code code = CAIRN_ENOTFOUND;
+
+        if (errno == EADDRNOTAVAIL)
+            cairn_fail(err, code, "this machine has no address %s", cairn_address_format(address, text));
+        else
+            code = cairn_fail_errno(err, errno, "listening at %s", cairn_address_format(address, text));
         close(fd);
-        return err ? err->code : CAIRN_EIO;
+        return code;
     }
     address->size = sizeof address->at;
     if (getsockname(fd, (struct sockaddr *)&address->at, &address->size) != 0) {

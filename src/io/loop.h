@@ -55,10 +55,14 @@ struct cairn_address {
     socklen_t size;
 };
 
-/* "HOST:PORT", "[V6]:PORT", ":PORT", "PORT" or "HOST"; without a host it is 127.0.0.1.  May ask the
- * resolver. */
+/* "HOST:PORT", "[V6]:PORT", ":PORT", "PORT" or "HOST"; without a host, and for "localhost", it is 127.0.0.1.  May ask
+ * the resolver. */
 enum cairn_code cairn_address_parse(const char *text, uint16_t default_port, struct cairn_address *ret_address,
                                     struct cairn_err *err);
+/* True if it was 127.0.0.1 for want of an address: who listens there is expected at [::1] as well. */
+bool cairn_address_is_localhost(const char *text);
+/* [::1] with a port. */
+struct cairn_address cairn_address_loopback6(uint16_t port);
 bool cairn_address_is_loopback(const struct cairn_address *address);
 uint16_t cairn_address_port(const struct cairn_address *address);
 /* "127.0.0.1:7070", "[::1]:7070" */
@@ -67,7 +71,8 @@ const char *cairn_address_format(const struct cairn_address *address, char to[CA
 /* --- listeners --- */
 
 /* Binds a port without listening; with port 0 any free one is taken.  Several ports on one address
- * share its connections (SO_REUSEPORT); `first` refuses an address that somebody else serves. */
+ * share its connections (SO_REUSEPORT); `first` refuses an address that somebody else serves
+ * (CAIRN_ECONFLICT).  CAIRN_ENOTFOUND when this machine has no such address. */
 enum cairn_code cairn_port_bind(struct cairn_address *address, bool first, int *ret_fd, struct cairn_err *err);
 
 struct cairn_listener;

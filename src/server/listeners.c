@@ -265,8 +265,8 @@ static void cut_off(struct connection *connection, uint64_t now_ms)
 /* True when the thread has ended its work. */
 static bool stop_step(struct cairn_seat *seat, int stage, uint64_t now_ms)
 {
-    seat->http = cairn_listener_close(seat->http);
-    seat->resp = cairn_listener_close(seat->resp);
+    for (int i = 0; i < SEAT_PORTS; i++)
+        seat->ports[i].listener = cairn_listener_close(seat->ports[i].listener);
     atomic_store_explicit(&seat->front.draining, true, memory_order_relaxed); /* for readyz */
     if (stage != CAIRN_SERVER_CLOSING)
         return false;
@@ -334,13 +334,13 @@ enum cairn_code cairn_seat_listen(struct cairn_seat *seat, struct cairn_err *err
 {
     enum cairn_code code = CAIRN_OK;
 
-    if (seat->http_fd >= 0) {
-        code = cairn_listener_open(seat->loop, seat->http_fd, on_accept_http, seat, &seat->http, err);
-        seat->http_fd = -1;
-    }
-    if (code == CAIRN_OK && seat->resp_fd >= 0) {
-        code = cairn_listener_open(seat->loop, seat->resp_fd, on_accept_resp, seat, &seat->resp, err);
-        seat->resp_fd = -1;
+    for (int i = 0; code == CAIRN_OK && i < SEAT_PORTS; i++) {
+        if (seat->ports[i].fd < 0)
+            continue;
+        code = cairn_listener_open(seat->loop, seat->ports[i].fd,
+                                   i == SEAT_HTTP || i == SEAT_HTTP6 ? on_accept_http : on_accept_resp, seat,
+                                   &seat->ports[i].listener, err);
+        seat->ports[i].fd = -1;
     }
     return code;
 }

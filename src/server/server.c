@@ -87,11 +87,22 @@ static enum cairn_code fail_to_bind(struct cairn_err *err, enum cairn_code code,
 }
 
 /* Binds one address for every worker. */
-static enum cairn_code bind_all(struct cairn_server *server, const char *text, uint16_t default_port, const char *flag,
-                                bool http, struct cairn_err *err)
+static enum cairn_code bind_all(struct cairn_server *server, struct cairn_address *address, enum cairn_seat_port port,
+                                struct cairn_err *err)
 {
-    struct cairn_address address;
+    enum cairn_code code = CAIRN_OK;
+
+    for (uint32_t i = 0; code == CAIRN_OK && i < server->options.workers; i++)
+        code = cairn_port_bind(address, i == 0, &server->seats[i].ports[port].fd, err);
+    return code;
+}
+
+static enum cairn_code bind_front(struct cairn_server *server, const char *text, uint16_t default_port,
+                                  const char *flag, bool http, struct cairn_err *err)
+{
+    struct cairn_address address, address6;
     enum cairn_code code = cairn_address_parse(text, default_port, &address, err);
+    bool any_port;
 
     if (code != CAIRN_OK)
         return cairn_while(err, "reading %s", flag);
@@ -100,11 +111,16 @@ static enum cairn_code bind_all(struct cairn_server *server, const char *text, u
                           "%s %s is not a loopback address, and this node has neither credentials nor encryption: "
                           "anybody who reaches it could do anything; add --insecure if the network is trusted",
                           flag, text);
-    for (uint32_t i = 0; i < server->options.workers; i++) {
-        code = cairn_port_bind(&address, i == 0, http ? &server->seats[i].http_fd : &server->seats[i].resp_fd, err);
-        if (code != CAIRN_OK)
-            return fail_to_bind(err, code, flag);
+    any_port = cairn_address_port(&address) == 0;
+    code = bind_all(server, &address, http ? SEAT_HTTP : SEAT_RESP, err);
+    if (code == CAIRN_OK && cairn_address_is_localhost(text)) {
+        address6 = cairn_address_loopback6(cairn_address_port(&address));
+        code = bind_all(server, &address6, http ? SEAT_HTTP6 : SEAT_RESP6, err);
+        if (code == CAIRN_ENOTFOUND || (code == CAIRN_ECONFLICT && any_port))
+            code = CAIRN_OK; /* none here; or the port that was free there is taken here, and nobody asked for it */
     }
+    if (code != CAIRN_OK)
+        return fail_to_bind(err, code, flag);
     *(http ? &server->http : &server->resp) = address;
     *(http ? &server->has_http : &server->has_resp) = true;
     return CAIRN_OK;
@@ -135,7 +151,8 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
     for (uint32_t i = 0; i < o->workers; i++) {
         server->seats[i].server = server;
         server->seats[i].index = i;
-        server->seats[i].http_fd = server->seats[i].resp_fd = -1;
+        for (int port = 0; port < SEAT_PORTS; port++)
+            server->seats[i].ports[port].fd = -1;
         cairn_list_init(&server->seats[i].connections);
     }
     code = cairn_loop_create(&loop_options, &server->loop, err);
@@ -144,9 +161,9 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
         code = cairn_loop_create(&loop_options, &server->seats[i].loop, err);
     }
     if (code == CAIRN_OK && !(o->http && strcmp(o->http, "off") == 0))
-        code = bind_all(server, o->http ? o->http : "127.0.0.1", CAIRN_HTTP_PORT, "--http", true, err);
+        code = bind_front(server, o->http ? o->http : "localhost", CAIRN_HTTP_PORT, "--http", true, err);
     if (code == CAIRN_OK && !(o->resp && strcmp(o->resp, "off") == 0))
-        code = bind_all(server, o->resp ? o->resp : "127.0.0.1", CAIRN_RESP_PORT, "--resp", false, err);
+        code = bind_front(server, o->resp ? o->resp : "localhost", CAIRN_RESP_PORT, "--resp", false, err);
     if (code != CAIRN_OK) {
         cairn_server_destroy(server);
         return code;
@@ -219,12 +236,11 @@ struct cairn_server *cairn_server_destroy(struct cairn_server *server)
         struct cairn_seat *seat = &server->seats[i];
 
         assert(!seat->started); /* run has returned, or start was never called */
-        cairn_listener_close(seat->http);
-        cairn_listener_close(seat->resp);
-        if (seat->http_fd >= 0)
-            close(seat->http_fd);
-        if (seat->resp_fd >= 0)
-            close(seat->resp_fd);
+        for (int port = 0; port < SEAT_PORTS; port++) {
+            cairn_listener_close(seat->ports[port].listener);
+            if (seat->ports[port].fd >= 0)
+                close(seat->ports[port].fd);
+        }
         cairn_loop_destroy(seat->loop);
         if (server->backend)
             cairn_front_done(&seat->front);

@@ -24,8 +24,8 @@ enum { CAIRN_HTTP_PORT = 7070, CAIRN_RESP_PORT = 6379 };
 
 /* 0 or NULL in any member means its default. */
 struct cairn_server_options {
-    const char *http;         /* "127.0.0.1:7070"; "off": none; port 0: any free one */
-    const char *resp;         /* "127.0.0.1:6379" */
+    const char *http;         /* "localhost:7070", which is 127.0.0.1 and [::1]; "off": none; port 0: any free one */
+    const char *resp;         /* "localhost:6379" */
     bool insecure;            /* allows addresses other than the loopback's */
     uint32_t workers;         /* must be set */
     uint32_t connections_max; /* 20,000 */

@@ -10,6 +10,9 @@
 /* RUNNING -> DRAINING (stop asked: admitted requests go on) -> CLOSING (replies are flushed, threads end) */
 enum cairn_server_stage { CAIRN_SERVER_RUNNING, CAIRN_SERVER_DRAINING, CAIRN_SERVER_CLOSING };
 
+/* HTTP6 and RESP6: [::1] where nobody asked for one address, since "localhost" is either to a client. */
+enum cairn_seat_port { SEAT_HTTP, SEAT_RESP, SEAT_HTTP6, SEAT_RESP6, SEAT_PORTS };
+
 /* One worker's thread. */
 struct cairn_seat {
     struct cairn_server *server;
@@ -18,8 +21,10 @@ struct cairn_seat {
     pthread_t thread;
     bool started;
     uint32_t index;
-    int http_fd, resp_fd; /* bound, not yet listened at; -1: none */
-    struct cairn_listener *http, *resp;
+    struct {
+        int fd; /* bound, not yet listened at; -1: none */
+        struct cairn_listener *listener;
+    } ports[SEAT_PORTS];
     struct cairn_link connections;
     uint32_t connection_count;
     uint64_t sweep_at_ms;

@@ -102,11 +102,13 @@ def main(tests, name=None):
 class Node:
     """`cairn serve` on free ports.  Use as a context manager, or kill() or stop() it."""
 
-    def __init__(self, folder, *flags, data=None, name="node", before=(), sync="always", workers=2):
+    def __init__(self, folder, *flags, data=None, name="node", before=(), sync="always", workers=2,
+                 host="localhost"):
         self.data = data or os.path.join(folder, "data")
         self.output_path = os.path.join(folder, name + ".output")
         self.flags = [f"--sync={sync}", f"--workers={workers}", *flags]
         self.before = list(before)  # words before the program: setpriv and the like
+        self.host = host
         self.process = None
         self.http = self.resp = 0
         self.output_start = 0
@@ -123,7 +125,7 @@ class Node:
         with open(self.output_path, "ab") as output:
             self.output_start = output.tell()
             self.process = subprocess.Popen(
-                [*self.before, CAIRN, "serve", "--data", self.data, "--http", "127.0.0.1:0", "--resp", "127.0.0.1:0",
+                [*self.before, CAIRN, "serve", "--data", self.data, "--http", f"{self.host}:0", "--resp", f"{self.host}:0",
                  *self.flags], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         return self
 

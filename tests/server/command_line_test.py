@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -135,6 +136,32 @@ def test_serve_refuses(folder):
         check(text in out, f"{flags}: {out}")
 
 
+def answers(address, port):
+    try:
+        with socket.create_connection((address, port), timeout=10):
+            return True
+    except OSError:
+        return False
+
+
+def test_localhost(folder):
+    """Is 127.0.0.1 and, where there is one, ::1; an address is that address alone."""
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+            both = True
+        except OSError:
+            both = False
+    with Node(folder) as node:
+        for port in (node.http, node.resp):
+            equal((answers("127.0.0.1", port), answers("::1", port)), (True, both), "localhost")
+        if both:
+            equal(run("curl", "-sS", f"http://[::1]:{node.http}/healthz"), '{"healthy":true}\n')
+            equal(run("redis-cli", "-h", "::1", "-p", str(node.resp), "PING"), "PONG\n")
+    with Node(folder, name="one", host="127.0.0.1") as node:
+        equal((answers("127.0.0.1", node.http), answers("::1", node.http)), (True, False), "127.0.0.1")
+
+
 def test_serve_stops(folder):
     node = Node(folder).start()
     node.deploy("retwis")
@@ -147,4 +174,4 @@ def test_serve_stops(folder):
 
 
 if __name__ == "__main__":
-    cairnproc.main([test_command_line, test_metrics, test_serve_refuses, test_serve_stops])
+    cairnproc.main([test_command_line, test_metrics, test_serve_refuses, test_localhost, test_serve_stops])
