@@ -37,3 +37,32 @@ void cairn_sha256(struct cairn_bytes bytes, uint8_t digest[CAIRN_SHA256_BYTES])
     if (!EVP_Digest(bytes.data, bytes.size, digest, &size, EVP_sha256(), NULL) || size != CAIRN_SHA256_BYTES)
         abort(); /* only when memory is gone */
 }
+
+/* The struct is OpenSSL's context under our name. */
+static EVP_MD_CTX *context_of(struct cairn_sha256 *sha)
+{
+    return (EVP_MD_CTX *)sha;
+}
+
+struct cairn_sha256 *cairn_sha256_begin(void)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+    if (!context || !EVP_DigestInit_ex(context, EVP_sha256(), NULL))
+        abort();
+    return (struct cairn_sha256 *)context;
+}
+
+void cairn_sha256_add(struct cairn_sha256 *sha, const void *data, size_t size)
+{
+    if (!EVP_DigestUpdate(context_of(sha), data, size))
+        abort();
+}
+
+struct cairn_sha256 *cairn_sha256_end(struct cairn_sha256 *sha, uint8_t digest[CAIRN_SHA256_BYTES])
+{
+    if (sha && digest && !EVP_DigestFinal_ex(context_of(sha), digest, NULL))
+        abort();
+    EVP_MD_CTX_free(context_of(sha));
+    return NULL;
+}

@@ -15,4 +15,11 @@ uint32_t cairn_crc32c(uint32_t crc, const void *data, size_t size);
 enum { CAIRN_SHA256_BYTES = 32 };
 void cairn_sha256(struct cairn_bytes bytes, uint8_t digest[CAIRN_SHA256_BYTES]);
 
+/* The same in parts. */
+struct cairn_sha256;
+struct cairn_sha256 *cairn_sha256_begin(void);
+void cairn_sha256_add(struct cairn_sha256 *sha, const void *data, size_t size);
+/* Ends it: writes the digest unless that is NULL, and returns NULL.  Accepts NULL. */
+struct cairn_sha256 *cairn_sha256_end(struct cairn_sha256 *sha, uint8_t digest[CAIRN_SHA256_BYTES]);
+
 #endif

@@ -1,0 +1,29 @@
+/* run_format.h - what the writer and the reader of runs share (docs/formats/run.md). */
+#ifndef CAIRN_ENGINE_RUN_FORMAT_H
+#define CAIRN_ENGINE_RUN_FORMAT_H
+
+#include "engine/run.h"
+
+enum {
+    RUN_VERSION = 1,
+    RUN_HEADER_BYTES = 32,
+    RUN_FRAME_BYTES = 8, /* before every block, the fences and the filter: u32 size, u32 checksum */
+    RUN_FOOTER_BYTES = 72,
+};
+
+extern const char run_magic[8];
+extern const char run_footer_magic[8];
+
+/* What the footer says. */
+struct run_footer {
+    uint64_t id, fences_offset, filter_offset, records, tombstones, block_count;
+};
+
+/* Covers which file the frame belongs to and where it lies, so that no other can pass for it. */
+uint32_t run_frame_checksum(uint64_t id, uint64_t offset, const void *payload, uint32_t size);
+void run_header_encode(uint64_t id, uint32_t level, uint8_t to[RUN_HEADER_BYTES]);
+bool run_header_check(const uint8_t from[RUN_HEADER_BYTES], uint64_t id, uint32_t level);
+void run_footer_encode(const struct run_footer *footer, uint8_t to[RUN_FOOTER_BYTES]);
+bool run_footer_decode(const uint8_t from[RUN_FOOTER_BYTES], struct run_footer *ret_footer);
+
+#endif

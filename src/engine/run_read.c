@@ -1,0 +1,291 @@
+/* run_read.c - reading a run: by key through filter and fences, and in order. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/filter.h"
+#include "engine/run_format.h"
+
+struct run {
+    struct cairn_disk *disk;
+    struct cairn_file *file;
+    char path[CAIRN_PATH_BYTES];
+    struct run_about about;
+    struct filter filter;
+    struct cairn_buf fences; /* per block: varint offset, varint size, bytes */
+    uint32_t *fence_at;      /* where in `fences` each begins */
+    size_t block_count;
+    uint64_t blocks_end;
+};
+
+static enum cairn_code damaged(const struct run *run, uint64_t offset, const char *what, struct cairn_err *err)
+{
+    return cairn_fail(err, CAIRN_ECORRUPT,
+                      "'%s' in '%s' is damaged at byte %" PRIu64
+                      ": %s; restore a version that does not have this file, or put a copy of it in its place",
+                      run->path, run->disk->root, offset, what);
+}
+
+/* The payload of the frame that fills [offset, end), into `to`. */
+static enum cairn_code read_frame(struct run *run, uint64_t offset, uint64_t end, struct cairn_buf *to,
+                                  struct cairn_bytes *ret_payload, struct cairn_err *err)
+{
+    uint64_t bytes = end - offset;
+    enum cairn_code code;
+    uint32_t size;
+
+    if (end < offset + RUN_FRAME_BYTES || bytes - RUN_FRAME_BYTES > UINT32_MAX)
+        return damaged(run, offset, "a part has no such size", err);
+    to->size = 0;
+    code = run->disk->ops->read_at(run->file, offset, cairn_buf_reserve(to, bytes), bytes, err);
+    if (code != CAIRN_OK)
+        return code;
+    to->size = bytes;
+    size = cairn_get_u32(to->data);
+    if (size != bytes - RUN_FRAME_BYTES ||
+        cairn_get_u32(to->data + 4) != run_frame_checksum(run->about.id, offset, to->data + RUN_FRAME_BYTES, size))
+        return damaged(run, offset, "bad checksum", err);
+    *ret_payload = cairn_bytes(to->data + RUN_FRAME_BYTES, size);
+    return CAIRN_OK;
+}
+
+struct fence {
+    uint64_t offset;
+    struct cairn_bytes key;
+};
+
+static struct fence fence_of(const struct run *run, size_t block)
+{
+    struct cairn_reader reader =
+        cairn_reader(cairn_bytes(run->fences.data + run->fence_at[block], run->fences.size - run->fence_at[block]));
+    struct fence fence = {.offset = cairn_read_varint(&reader)};
+
+    fence.key = cairn_read_sized(&reader);
+    return fence;
+}
+
+static uint64_t block_end(const struct run *run, size_t block)
+{
+    return block + 1 < run->block_count ? fence_of(run, block + 1).offset : run->blocks_end;
+}
+
+/* Walks the fences once, so that nothing that is found in them later can be wrong. */
+static enum cairn_code index_fences(struct run *run, struct cairn_bytes payload, uint64_t offset, struct cairn_err *err)
+{
+    struct cairn_reader reader;
+    struct fence last = {.offset = 0};
+
+    cairn_buf_add(&run->fences, payload.data, payload.size);
+    reader = cairn_reader(cairn_buf_bytes(&run->fences));
+    if (run->block_count > payload.size / 2)
+        return damaged(run, offset, "fewer fences than blocks", err);
+    run->fence_at = cairn_alloc(run->block_count * sizeof *run->fence_at + 1);
+    for (size_t i = 0; i < run->block_count; i++) {
+        struct fence fence;
+
+        run->fence_at[i] = (uint32_t)(reader.at - run->fences.data);
+        fence.offset = cairn_read_varint(&reader);
+        fence.key = cairn_read_sized(&reader);
+        if (reader.bad || fence.offset >= run->blocks_end ||
+            (i ? fence.offset <= last.offset || cairn_bytes_compare(last.key, fence.key) >= 0
+               : fence.offset != RUN_HEADER_BYTES || fence.key.size > 0))
+            return damaged(run, offset, "its fences do not ascend", err);
+        last = fence;
+    }
+    if (cairn_reader_left(&reader) > 0 || (!run->block_count && run->blocks_end != RUN_HEADER_BYTES))
+        return damaged(run, offset, "more fences than blocks", err);
+    return CAIRN_OK;
+}
+
+static enum cairn_code read_ends(struct run *run, struct cairn_err *err)
+{
+    uint8_t header[RUN_HEADER_BYTES], end[RUN_FOOTER_BYTES];
+    struct cairn_buf bytes = {0};
+    struct cairn_bytes payload;
+    struct run_footer footer;
+    uint64_t size, footer_offset;
+    enum cairn_code code = run->disk->ops->size(run->file, &size, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    if (size != run->about.bytes || size < RUN_HEADER_BYTES + RUN_FOOTER_BYTES)
+        return damaged(run, size, "it ends here, which is not where it should", err);
+    footer_offset = size - RUN_FOOTER_BYTES;
+    code = run->disk->ops->read_at(run->file, 0, header, sizeof header, err);
+    if (code == CAIRN_OK)
+        code = run->disk->ops->read_at(run->file, footer_offset, end, sizeof end, err);
+    if (code != CAIRN_OK)
+        return code;
+    if (!run_header_check(header, run->about.id, run->about.level))
+        return damaged(run, 0, "its header is not its own", err);
+    if (!run_footer_decode(end, &footer) || footer.id != run->about.id || footer.records != run->about.records ||
+        footer.tombstones != run->about.tombstones || footer.block_count > footer.records ||
+        footer.fences_offset < RUN_HEADER_BYTES || footer.fences_offset > footer.filter_offset ||
+        footer.filter_offset > footer_offset)
+        return damaged(run, footer_offset, "its footer is not its own", err);
+    run->block_count = (size_t)footer.block_count;
+    run->blocks_end = footer.fences_offset;
+    code = read_frame(run, footer.fences_offset, footer.filter_offset, &bytes, &payload, err);
+    if (code == CAIRN_OK)
+        code = index_fences(run, payload, footer.fences_offset, err);
+    if (code == CAIRN_OK)
+        code = read_frame(run, footer.filter_offset, footer_offset, &bytes, &payload, err);
+    if (code == CAIRN_OK && payload.size % FILTER_BLOCK_BYTES)
+        code = damaged(run, footer.filter_offset, "a filter has no such size", err);
+    if (code == CAIRN_OK)
+        filter_init_with(&run->filter, payload);
+    cairn_buf_done(&bytes);
+    return code;
+}
+
+enum cairn_code run_open(struct cairn_disk *disk, const struct run_about *about, struct run **ret_run,
+                         struct cairn_err *err)
+{
+    struct run *run = cairn_alloc_zeroed(1, sizeof *run);
+    enum cairn_code code;
+
+    run->disk = disk;
+    run->about = *about;
+    run_path(about->id, run->path);
+    code = disk->ops->open(disk, run->path, CAIRN_OPEN_READ, &run->file, err);
+    if (code == CAIRN_ENOTFOUND)
+        code = cairn_fail(err, CAIRN_ECORRUPT,
+                          "'%s' in '%s' is missing: put a copy of it in its place, or restore a "
+                          "version that does not have it",
+                          run->path, disk->root);
+    if (code == CAIRN_OK)
+        code = read_ends(run, err);
+    if (code != CAIRN_OK) {
+        run_close(run);
+        return code;
+    }
+    *ret_run = run;
+    return CAIRN_OK;
+}
+
+struct run *run_close(struct run *run)
+{
+    if (!run)
+        return NULL;
+    run->disk->ops->close(run->file);
+    filter_done(&run->filter);
+    cairn_buf_done(&run->fences);
+    free(run->fence_at);
+    free(run);
+    return NULL;
+}
+
+const struct run_about *run_about(const struct run *run)
+{
+    return &run->about;
+}
+
+size_t run_memory_bytes(const struct run *run)
+{
+    return sizeof *run + filter_bytes(&run->filter).size + run->fences.capacity +
+           run->block_count * sizeof *run->fence_at;
+}
+
+/* The next record of a block; false when it makes no sense. */
+static bool read_record(struct cairn_reader *reader, struct cairn_bytes *ret_key, struct cairn_bytes *ret_value)
+{
+    uint64_t key_bytes = cairn_read_varint(reader), value_bytes = cairn_read_varint(reader);
+
+    *ret_key = cairn_read_bytes(reader, (size_t)key_bytes);
+    *ret_value = value_bytes ? cairn_read_bytes(reader, (size_t)value_bytes - 1) : run_tombstone();
+    return !reader->bad && key_bytes > 0;
+}
+
+enum cairn_code run_get(struct run *run, struct cairn_bytes key, uint64_t hash, struct cairn_buf *scratch,
+                        bool *ret_found, struct cairn_bytes *ret_value, struct cairn_err *err)
+{
+    size_t low = 0, high = run->block_count; /* fence low <= key < fence high */
+    struct cairn_bytes payload, found;
+    struct cairn_reader reader;
+    enum cairn_code code;
+
+    if (!run->block_count || !filter_has(&run->filter, hash)) {
+        *ret_found = false;
+        return CAIRN_OK;
+    }
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (cairn_bytes_compare(fence_of(run, middle).key, key) <= 0)
+            low = middle;
+        else
+            high = middle;
+    }
+    code = read_frame(run, fence_of(run, low).offset, block_end(run, low), scratch, &payload, err);
+    if (code != CAIRN_OK)
+        return code;
+    reader = cairn_reader(payload);
+    while (cairn_reader_left(&reader) > 0) {
+        struct cairn_bytes value;
+
+        if (!read_record(&reader, &found, &value))
+            return damaged(run, fence_of(run, low).offset, "a record has no such size", err);
+        if (cairn_bytes_equal(found, key)) {
+            *ret_found = true;
+            *ret_value = value;
+            return CAIRN_OK;
+        }
+    }
+    *ret_found = false;
+    return CAIRN_OK;
+}
+
+enum cairn_code run_verify(struct run *run, struct cairn_err *err)
+{
+    enum { PART = 1 << 20 };
+    struct cairn_sha256 *sha = cairn_sha256_begin();
+    uint8_t *part = cairn_alloc(PART), digest[CAIRN_SHA256_BYTES];
+    enum cairn_code code = CAIRN_OK;
+
+    for (uint64_t at = 0; code == CAIRN_OK && at < run->about.bytes; at += PART) {
+        size_t size = run->about.bytes - at < PART ? (size_t)(run->about.bytes - at) : PART;
+
+        code = run->disk->ops->read_at(run->file, at, part, size, err);
+        if (code == CAIRN_OK)
+            cairn_sha256_add(sha, part, size);
+    }
+    cairn_sha256_end(sha, digest);
+    free(part);
+    if (code == CAIRN_OK && memcmp(digest, run->about.sha256, sizeof digest) != 0)
+        return damaged(run, 0, "its SHA-256 is not the one that the version tells", err);
+    return code;
+}
+
+void run_cursor_init(struct run_cursor *cursor, struct run *run)
+{
+    *cursor = (struct run_cursor){.run = run};
+}
+
+enum cairn_code run_cursor_next(struct run_cursor *cursor, bool *ret_more, struct cairn_err *err)
+{
+    struct run *run = cursor->run;
+
+    if (cairn_reader_left(&cursor->left) == 0) {
+        struct cairn_bytes payload;
+        enum cairn_code code;
+
+        if (cursor->block == run->block_count) {
+            *ret_more = false;
+            return CAIRN_OK;
+        }
+        code = read_frame(run, fence_of(run, cursor->block).offset, block_end(run, cursor->block), &cursor->bytes,
+                          &payload, err);
+        if (code != CAIRN_OK)
+            return code;
+        cursor->left = cairn_reader(payload);
+        cursor->block++;
+    }
+    if (!read_record(&cursor->left, &cursor->key, &cursor->value))
+        return damaged(run, fence_of(run, cursor->block - 1).offset, "a record has no such size", err);
+    *ret_more = true;
+    return CAIRN_OK;
+}
+
+void run_cursor_done(struct run_cursor *cursor)
+{
+    cairn_buf_done(&cursor->bytes);
+}

@@ -1,0 +1,181 @@
+/* run_write.c - writing a run: one pass, front to back, hashed on its way. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "engine/filter.h"
+#include "engine/run_format.h"
+
+enum { WRITE_BYTES = 256 << 10 };
+
+struct run_writer {
+    struct cairn_disk *disk;
+    struct cairn_file *file;
+    char path[CAIRN_PATH_BYTES];
+    struct run_options options;
+    struct run_about about;
+    struct cairn_sha256 *sha;
+    struct filter filter;
+    struct cairn_buf block, fences, pending; /* pending: made, not yet written */
+    struct cairn_buf last_key;
+    uint64_t written, block_count;
+    unsigned block_records;
+    bool finished;
+};
+
+static enum cairn_code write_pending(struct run_writer *writer, struct cairn_err *err)
+{
+    enum cairn_code code =
+        writer->disk->ops->write_at(writer->file, writer->written, writer->pending.data, writer->pending.size, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    cairn_sha256_add(writer->sha, writer->pending.data, writer->pending.size);
+    writer->written += writer->pending.size;
+    writer->pending.size = 0;
+    return CAIRN_OK;
+}
+
+static uint64_t offset_now(const struct run_writer *writer)
+{
+    return writer->written + writer->pending.size;
+}
+
+static enum cairn_code add_frame(struct run_writer *writer, struct cairn_bytes payload, struct cairn_err *err)
+{
+    uint8_t head[RUN_FRAME_BYTES];
+    uint32_t size = (uint32_t)payload.size;
+
+    cairn_put_u32(head, size);
+    cairn_put_u32(head + 4, run_frame_checksum(writer->about.id, offset_now(writer), payload.data, size));
+    cairn_buf_add(&writer->pending, head, sizeof head);
+    cairn_buf_add(&writer->pending, payload.data, size);
+    return writer->pending.size < WRITE_BYTES ? CAIRN_OK : write_pending(writer, err);
+}
+
+enum cairn_code run_writer_create(struct cairn_disk *disk, uint64_t id, uint32_t level,
+                                  const struct run_options *options, struct run_writer **ret_writer,
+                                  struct cairn_err *err)
+{
+    struct run_writer *writer = cairn_alloc_zeroed(1, sizeof *writer);
+    enum cairn_code code;
+
+    writer->disk = disk;
+    writer->options = *options;
+    writer->about = (struct run_about){.id = id, .level = level};
+    run_path(id, writer->path);
+    code = disk->ops->open(disk, writer->path, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &writer->file, err);
+    if (code != CAIRN_OK) {
+        free(writer);
+        return code;
+    }
+    writer->sha = cairn_sha256_begin();
+    filter_init(&writer->filter, options->records_max, options->filter_bits);
+    run_header_encode(id, level, cairn_buf_reserve(&writer->pending, RUN_HEADER_BYTES));
+    writer->pending.size += RUN_HEADER_BYTES;
+    *ret_writer = writer;
+    return CAIRN_OK;
+}
+
+static enum cairn_code end_block(struct run_writer *writer, struct cairn_err *err)
+{
+    enum cairn_code code = add_frame(writer, cairn_buf_bytes(&writer->block), err);
+
+    writer->block.size = 0;
+    writer->block_records = 0;
+    writer->block_count++;
+    return code;
+}
+
+/* The block's fence: the shortest prefix of its first key that lies above the last key of the block before. */
+static void add_fence(struct run_writer *writer, struct cairn_bytes key)
+{
+    struct cairn_bytes last = cairn_buf_bytes(&writer->last_key);
+    size_t same = 0;
+
+    while (same < last.size && same < key.size && last.data[same] == key.data[same])
+        same++;
+    if (same < key.size && writer->block_count)
+        same++;
+    cairn_buf_varint(&writer->fences, offset_now(writer));
+    cairn_buf_varint(&writer->fences, same);
+    cairn_buf_add(&writer->fences, key.data, same);
+}
+
+enum cairn_code run_writer_add(struct run_writer *writer, struct cairn_bytes key, struct cairn_bytes value,
+                               struct cairn_err *err)
+{
+    bool tombstone = run_is_tombstone(value);
+    const struct run_options *options = &writer->options;
+
+    assert(!writer->about.records || cairn_bytes_compare(cairn_buf_bytes(&writer->last_key), key) < 0);
+    assert(writer->about.records < options->records_max);
+    if (!writer->block_records)
+        add_fence(writer, key);
+    cairn_buf_varint(&writer->block, key.size);
+    cairn_buf_varint(&writer->block, tombstone ? 0 : value.size + 1);
+    cairn_buf_add(&writer->block, key.data, key.size);
+    if (!tombstone)
+        cairn_buf_add(&writer->block, value.data, value.size);
+    filter_add(&writer->filter, cairn_hash(key));
+    writer->last_key.size = 0;
+    cairn_buf_add(&writer->last_key, key.data, key.size);
+    writer->about.records++;
+    writer->about.tombstones += tombstone;
+    writer->block_records++;
+    if (options->density_factor ? writer->block_records >= options->density_factor
+                                : writer->block.size >= RUN_BLOCK_BYTES)
+        return end_block(writer, err);
+    return CAIRN_OK;
+}
+
+enum cairn_code run_writer_finish(struct run_writer *writer, struct run_about *ret_about, struct cairn_err *err)
+{
+    struct run_footer footer;
+    enum cairn_code code = writer->block_records ? end_block(writer, err) : CAIRN_OK;
+
+    footer = (struct run_footer){.id = writer->about.id,
+                                 .fences_offset = offset_now(writer),
+                                 .records = writer->about.records,
+                                 .tombstones = writer->about.tombstones,
+                                 .block_count = writer->block_count};
+    if (code == CAIRN_OK)
+        code = add_frame(writer, cairn_buf_bytes(&writer->fences), err);
+    footer.filter_offset = offset_now(writer);
+    filter_fold(&writer->filter, writer->about.records, writer->options.filter_bits);
+    if (code == CAIRN_OK)
+        code = add_frame(writer, filter_bytes(&writer->filter), err);
+    if (code != CAIRN_OK)
+        return code;
+    run_footer_encode(&footer, cairn_buf_reserve(&writer->pending, RUN_FOOTER_BYTES));
+    writer->pending.size += RUN_FOOTER_BYTES;
+    code = write_pending(writer, err);
+    if (code == CAIRN_OK)
+        code = writer->disk->ops->sync(writer->file, err);
+    if (code == CAIRN_OK)
+        code = writer->disk->ops->sync_dir(writer->disk, RUN_DIR, err);
+    if (code != CAIRN_OK)
+        return code;
+    writer->about.bytes = writer->written;
+    writer->sha = cairn_sha256_end(writer->sha, writer->about.sha256);
+    writer->finished = true;
+    *ret_about = writer->about;
+    return CAIRN_OK;
+}
+
+struct run_writer *run_writer_destroy(struct run_writer *writer)
+{
+    if (!writer)
+        return NULL;
+    writer->disk->ops->close(writer->file);
+    if (!writer->finished)
+        writer->disk->ops->remove(writer->disk, writer->path, NULL); /* else it is removed at the next open */
+    cairn_sha256_end(writer->sha, NULL);
+    filter_done(&writer->filter);
+    cairn_buf_done(&writer->block);
+    cairn_buf_done(&writer->fences);
+    cairn_buf_done(&writer->pending);
+    cairn_buf_done(&writer->last_key);
+    free(writer);
+    return NULL;
+}

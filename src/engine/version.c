@@ -1,0 +1,627 @@
+#include "engine/version.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    FORMAT_VERSION = 1,
+    PREFIX_BYTES = 12, /* magic, version of the format */
+    HEAD_BYTES_MAX = 1 << 20,
+    MANIFEST_BYTES_MAX = VERSION_METADATA_BYTES_MAX + VERSION_RUNS_MAX * 96 + 4096,
+};
+
+static const char manifest_magic[8] = {'C', 'A', 'I', 'R', 'N', 'V', 'E', 'R'};
+static const char head_magic[8] = {'C', 'A', 'I', 'R', 'N', 'H', 'E', 'D'};
+static const char head_path[] = "HEAD";
+
+struct entry {
+    struct version version;
+    void *memory;  /* what the version points to */
+    bool readable; /* else only its number is known */
+    char *why;     /* not readable */
+};
+
+struct versions {
+    struct cairn_disk *disk;
+    struct entry **entries; /* by number, ascending */
+    size_t count, capacity;
+    uint64_t current, next_number, next_run_id;
+    bool uncertain;        /* a manifest may lie in the folder, or come back to it, that is not in the list */
+    struct cairn_buf pins; /* u64 each; of the head, until the manifests are read */
+};
+
+static void manifest_path(uint64_t number, char path[CAIRN_PATH_BYTES])
+{
+    snprintf(path, CAIRN_PATH_BYTES, VERSION_DIR "/%" PRIu64 ".version", number);
+}
+
+static bool manifest_name_parse(const char *name, uint64_t *ret_number)
+{
+    char path[CAIRN_PATH_BYTES];
+
+    if (sscanf(name, "%" SCNu64 ".version", ret_number) != 1)
+        return false;
+    manifest_path(*ret_number, path);
+    return strcmp(name, path + strlen(VERSION_DIR "/")) == 0;
+}
+
+/* --- bytes --- */
+
+static void add_u64(struct cairn_buf *to, uint64_t value)
+{
+    cairn_put_u64(cairn_buf_reserve(to, 8), value);
+    to->size += 8;
+}
+
+static void seal(struct cairn_buf *bytes)
+{
+    cairn_put_u32(cairn_buf_reserve(bytes, 4), cairn_crc32c(0, bytes->data, bytes->size));
+    bytes->size += 4;
+}
+
+static void begin(struct cairn_buf *bytes, const char magic[8])
+{
+    cairn_buf_add(bytes, magic, 8);
+    cairn_put_u32(cairn_buf_reserve(bytes, 4), FORMAT_VERSION);
+    bytes->size += 4;
+}
+
+/* What lies between prefix and checksum. */
+static enum cairn_code open_sealed(struct versions *versions, const char *path, struct cairn_bytes bytes,
+                                   const char magic[8], struct cairn_reader *ret_reader, struct cairn_err *err)
+{
+    if (bytes.size < PREFIX_BYTES + 4 || memcmp(bytes.data, magic, 8) != 0 ||
+        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
+        return cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' is damaged", path, versions->disk->root);
+    if (cairn_get_u32(bytes.data + 8) != FORMAT_VERSION)
+        return cairn_fail(err, CAIRN_EVERSION,
+                          "'%s' in '%s' has format version %u and this program knows %d: "
+                          "use the program that wrote it",
+                          path, versions->disk->root, cairn_get_u32(bytes.data + 8), FORMAT_VERSION);
+    *ret_reader = cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4));
+    return CAIRN_OK;
+}
+
+static void manifest_encode(const struct version *version, struct cairn_buf *to)
+{
+    begin(to, manifest_magic);
+    add_u64(to, version->number);
+    add_u64(to, version->parent);
+    add_u64(to, version->time_ms);
+    add_u64(to, version->sequence);
+    cairn_buf_varint(to, strlen(version->engine));
+    cairn_buf_str(to, version->engine);
+    cairn_buf_varint(to, version->metadata.size);
+    cairn_buf_add(to, version->metadata.data, version->metadata.size);
+    cairn_buf_varint(to, version->run_count);
+    for (size_t i = 0; i < version->run_count; i++) {
+        const struct run_about *run = &version->runs[i];
+
+        add_u64(to, run->id);
+        add_u64(to, run->bytes);
+        add_u64(to, run->records);
+        add_u64(to, run->tombstones);
+        cairn_buf_varint(to, run->level);
+        cairn_buf_add(to, run->sha256, sizeof run->sha256);
+    }
+    seal(to);
+}
+
+/* *ret_memory is what the version points to; to be freed. */
+static bool manifest_decode(struct cairn_reader reader, struct version *ret_version, void **ret_memory)
+{
+    struct cairn_bytes engine, metadata;
+    struct run_about *runs;
+    uint8_t *memory;
+    uint64_t count;
+
+    ret_version->number = cairn_read_u64(&reader);
+    ret_version->parent = cairn_read_u64(&reader);
+    ret_version->time_ms = cairn_read_u64(&reader);
+    ret_version->sequence = cairn_read_u64(&reader);
+    engine = cairn_read_sized(&reader);
+    metadata = cairn_read_sized(&reader);
+    count = cairn_read_varint(&reader);
+    if (reader.bad || engine.size >= VERSION_ENGINE_BYTES_MAX || metadata.size > VERSION_METADATA_BYTES_MAX ||
+        count > VERSION_RUNS_MAX)
+        return false;
+    memory = cairn_alloc((size_t)count * sizeof *runs + metadata.size + 1);
+    runs = (struct run_about *)(void *)memory;
+    for (uint64_t i = 0; i < count; i++) {
+        struct cairn_bytes sha256;
+
+        runs[i] = (struct run_about){.id = cairn_read_u64(&reader),
+                                     .bytes = cairn_read_u64(&reader),
+                                     .records = cairn_read_u64(&reader),
+                                     .tombstones = cairn_read_u64(&reader),
+                                     .level = (uint32_t)cairn_read_varint(&reader)};
+        sha256 = cairn_read_bytes(&reader, CAIRN_SHA256_BYTES);
+        if (reader.bad)
+            break;
+        memcpy(runs[i].sha256, sha256.data, sha256.size);
+    }
+    if (reader.bad || cairn_reader_left(&reader) > 0) {
+        free(memory);
+        return false;
+    }
+    memcpy(ret_version->engine, engine.data, engine.size);
+    ret_version->engine[engine.size] = 0;
+    memcpy(memory + count * sizeof *runs, metadata.data, metadata.size);
+    ret_version->metadata = cairn_bytes(memory + count * sizeof *runs, metadata.size);
+    ret_version->runs = runs;
+    ret_version->run_count = (size_t)count;
+    *ret_memory = memory;
+    return true;
+}
+
+static enum cairn_code check_certain(const struct versions *versions, struct cairn_err *err)
+{
+    if (versions->uncertain)
+        return cairn_fail(err, CAIRN_EUNAVAILABLE,
+                          "a name in '%s' could not be synced, so it is not known which versions a crash would leave: "
+                          "open the folder anew",
+                          versions->disk->root);
+    return CAIRN_OK;
+}
+
+static enum cairn_code write_head(struct versions *versions, uint64_t current, struct cairn_err *err)
+{
+    struct cairn_buf bytes = {0};
+    uint64_t pinned = 0;
+    enum cairn_code code = check_certain(versions, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    begin(&bytes, head_magic);
+    add_u64(&bytes, current);
+    add_u64(&bytes, versions->next_number);
+    for (size_t i = 0; i < versions->count; i++)
+        pinned += versions->entries[i]->version.pinned;
+    cairn_buf_varint(&bytes, pinned);
+    for (size_t i = 0; i < versions->count; i++)
+        if (versions->entries[i]->version.pinned)
+            add_u64(&bytes, versions->entries[i]->version.number);
+    seal(&bytes);
+    code = cairn_disk_replace_file(versions->disk, head_path, cairn_buf_bytes(&bytes), err);
+    if (code == CAIRN_OK)
+        versions->current = current;
+    cairn_buf_done(&bytes);
+    return code;
+}
+
+/* --- the list --- */
+
+static struct entry *entry_free(struct entry *entry)
+{
+    if (entry) {
+        free(entry->memory);
+        free(entry->why);
+        free(entry);
+    }
+    return NULL;
+}
+
+static void insert(struct versions *versions, struct entry *entry)
+{
+    size_t at = versions->count;
+
+    if (versions->count == versions->capacity) {
+        versions->capacity = versions->capacity ? versions->capacity * 2 : 16;
+        versions->entries = cairn_realloc(versions->entries, versions->capacity * sizeof *versions->entries);
+    }
+    for (; at > 0 && versions->entries[at - 1]->version.number > entry->version.number; at--)
+        versions->entries[at] = versions->entries[at - 1];
+    versions->entries[at] = entry;
+    versions->count++;
+}
+
+static struct entry *find(const struct versions *versions, uint64_t number)
+{
+    size_t low = 0, high = versions->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (versions->entries[middle]->version.number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < versions->count && versions->entries[low]->version.number == number ? versions->entries[low] : NULL;
+}
+
+static enum cairn_code known(const struct versions *versions, uint64_t number, struct entry **ret_entry,
+                             struct cairn_err *err)
+{
+    *ret_entry = find(versions, number);
+    if (!*ret_entry)
+        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %" PRIu64, number);
+    return CAIRN_OK;
+}
+
+const struct version *versions_current(const struct versions *versions)
+{
+    return versions->current ? &find(versions, versions->current)->version : NULL;
+}
+
+const struct version *versions_at(const struct versions *versions, size_t index)
+{
+    return index < versions->count ? &versions->entries[index]->version : NULL;
+}
+
+const struct version *versions_find(const struct versions *versions, uint64_t number)
+{
+    struct entry *entry = find(versions, number);
+
+    return entry ? &entry->version : NULL;
+}
+
+uint64_t versions_take_run_id(struct versions *versions)
+{
+    return versions->next_run_id++;
+}
+
+/* --- opening --- */
+
+static enum cairn_code read_head(struct versions *versions, bool *ret_found, struct cairn_err *err)
+{
+    struct cairn_buf bytes = {0};
+    struct cairn_reader reader;
+    enum cairn_code code = cairn_disk_read_file(versions->disk, head_path, HEAD_BYTES_MAX, &bytes, err);
+
+    *ret_found = code == CAIRN_OK;
+    if (code == CAIRN_ENOTFOUND) {
+        cairn_buf_done(&bytes);
+        return CAIRN_OK;
+    }
+    if (code == CAIRN_OK)
+        code = open_sealed(versions, head_path, cairn_buf_bytes(&bytes), head_magic, &reader, err);
+    if (code == CAIRN_OK) {
+        uint64_t pins;
+
+        versions->current = cairn_read_u64(&reader);
+        versions->next_number = cairn_read_u64(&reader);
+        pins = cairn_read_varint(&reader);
+        if (reader.bad || pins != cairn_reader_left(&reader) / 8 || cairn_reader_left(&reader) % 8 ||
+            versions->current >= versions->next_number)
+            code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' makes no sense", head_path, versions->disk->root);
+        else
+            cairn_buf_add(&versions->pins, reader.at, cairn_reader_left(&reader));
+    }
+    cairn_buf_done(&bytes);
+    return code;
+}
+
+static enum cairn_code read_manifest(struct versions *versions, struct entry *entry, struct cairn_err *err)
+{
+    char path[CAIRN_PATH_BYTES];
+    struct cairn_buf bytes = {0};
+    struct cairn_reader reader;
+    uint64_t number = entry->version.number;
+    enum cairn_code code;
+
+    manifest_path(number, path);
+    code = cairn_disk_read_file(versions->disk, path, MANIFEST_BYTES_MAX, &bytes, err);
+    if (code == CAIRN_OK)
+        code = open_sealed(versions, path, cairn_buf_bytes(&bytes), manifest_magic, &reader, err);
+    if (code == CAIRN_OK && (!manifest_decode(reader, &entry->version, &entry->memory) ||
+                             entry->version.number != number || entry->version.parent >= number)) {
+        entry->version.number = number;
+        code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' makes no sense", path, versions->disk->root);
+    }
+    entry->readable = code == CAIRN_OK;
+    cairn_buf_done(&bytes);
+    return code;
+}
+
+static void take_manifest_name(void *context, const char *name)
+{
+    struct versions *versions = context;
+    struct entry *entry;
+    uint64_t number;
+
+    if (!manifest_name_parse(name, &number) || !number)
+        return; /* a temporary file: replaced by the next */
+    entry = cairn_alloc_zeroed(1, sizeof *entry);
+    entry->version.number = number;
+    insert(versions, entry);
+}
+
+static enum cairn_code read_manifests(struct versions *versions, struct cairn_err *err)
+{
+    enum cairn_code code = versions->disk->ops->list(versions->disk, VERSION_DIR, take_manifest_name, versions, err);
+
+    for (size_t i = 0; code == CAIRN_OK && i < versions->count; i++) {
+        struct entry *entry = versions->entries[i];
+        struct cairn_err why;
+
+        code = read_manifest(versions, entry, &why);
+        if (code == CAIRN_ECORRUPT || code == CAIRN_EVERSION) { /* matters only to who wants it */
+            entry->why = cairn_bytes_dup(cairn_str(why.text));
+            code = CAIRN_OK;
+        } else if (code != CAIRN_OK) {
+            return cairn_fail(err, code, "%s", why.text);
+        }
+        for (size_t at = 0; at < versions->pins.size; at += 8)
+            entry->version.pinned |= cairn_get_u64(versions->pins.data + at) == entry->version.number;
+        for (size_t j = 0; j < entry->version.run_count; j++)
+            if (entry->version.runs[j].id >= versions->next_run_id)
+                versions->next_run_id = entry->version.runs[j].id + 1;
+        if (entry->version.number >= versions->next_number) { /* committed after the head was written */
+            versions->current = entry->version.number;
+            versions->next_number = entry->version.number + 1;
+        }
+    }
+    return code;
+}
+
+static enum cairn_code check_current(struct versions *versions, struct cairn_err *err)
+{
+    struct entry *current = find(versions, versions->current);
+    uint64_t whole = 0;
+
+    if (!versions->current || (current && current->readable))
+        return CAIRN_OK;
+    for (size_t i = 0; i < versions->count; i++)
+        if (versions->entries[i]->readable)
+            whole = versions->entries[i]->version.number;
+    cairn_fail(err, CAIRN_ECORRUPT, "%s", current ? current->why : "its version is missing");
+    if (!whole)
+        return cairn_while(err, "opening version %" PRIu64 " of '%s', which has no other", versions->current,
+                           versions->disk->root);
+    return cairn_while(err, "opening version %" PRIu64 " of '%s'; the newest that is whole is %" PRIu64,
+                       versions->current, versions->disk->root, whole);
+}
+
+static enum cairn_code make_folder(struct versions *versions, struct cairn_err *err)
+{
+    struct cairn_disk *disk = versions->disk;
+    enum cairn_code code = disk->ops->make_dir(disk, VERSION_DIR, err);
+
+    if (code == CAIRN_OK)
+        code = disk->ops->make_dir(disk, RUN_DIR, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->sync_dir(disk, "", err);
+    if (code == CAIRN_OK)
+        code = read_manifests(versions, err);
+    if (code == CAIRN_OK && versions->count)
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "'%s' is missing in '%s' though there are versions: put a copy of it in its place", head_path,
+                          disk->root);
+    return code == CAIRN_OK ? write_head(versions, 0, err) : code;
+}
+
+enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, struct versions **ret_versions,
+                              struct cairn_err *err)
+{
+    struct versions *versions = cairn_alloc_zeroed(1, sizeof *versions);
+    struct cairn_err why;
+    uint64_t removed;
+    bool found;
+    enum cairn_code code;
+
+    versions->disk = disk;
+    versions->next_number = versions->next_run_id = 1;
+    code = read_head(versions, &found, err);
+    if (code == CAIRN_OK && found) { /* what is seen here is what a crash from here on would leave */
+        code = disk->ops->sync_dir(disk, "", err);
+        if (code == CAIRN_OK)
+            code = disk->ops->sync_dir(disk, VERSION_DIR, err);
+    }
+    if (code == CAIRN_OK)
+        code = found ? read_manifests(versions, err) : make_folder(versions, err);
+    if (code == CAIRN_OK)
+        code = number && number != versions->current ? versions_restore(versions, number, err)
+                                                     : check_current(versions, err);
+    if (code == CAIRN_OK) {
+        code = versions_collect(versions, NULL, NULL, &removed, &why);
+        if (code == CAIRN_ECORRUPT) /* garbage stays while a version is unreadable; this one can be used */
+            code = CAIRN_OK;
+        else if (code != CAIRN_OK)
+            cairn_fail(err, code, "%s", why.text);
+    }
+    if (code != CAIRN_OK) {
+        versions_close(versions);
+        return code;
+    }
+    *ret_versions = versions;
+    return CAIRN_OK;
+}
+
+struct versions *versions_close(struct versions *versions)
+{
+    if (!versions)
+        return NULL;
+    for (size_t i = 0; i < versions->count; i++)
+        entry_free(versions->entries[i]);
+    free(versions->entries);
+    cairn_buf_done(&versions->pins);
+    free(versions);
+    return NULL;
+}
+
+/* --- changing --- */
+
+enum cairn_code versions_add(struct versions *versions, const struct version *version, uint64_t *ret_number,
+                             struct cairn_err *err)
+{
+    struct version whole = *version;
+    struct cairn_buf bytes = {0};
+    char path[CAIRN_PATH_BYTES];
+    struct entry *entry;
+    enum cairn_code code;
+
+    if (version->metadata.size > VERSION_METADATA_BYTES_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT, "metadata of %zu bytes; at most %d are allowed", version->metadata.size,
+                          VERSION_METADATA_BYTES_MAX);
+    if (version->run_count > VERSION_RUNS_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT, "%zu runs; at most %d are allowed", version->run_count, VERSION_RUNS_MAX);
+    code = check_certain(versions, err);
+    if (code != CAIRN_OK)
+        return code;
+    whole.number = versions->next_number;
+    whole.parent = versions->current;
+    manifest_encode(&whole, &bytes);
+    manifest_path(whole.number, path);
+    versions->next_number++; /* not again, even if this fails: the file may be there after all */
+    code = cairn_disk_replace_file(versions->disk, path, cairn_buf_bytes(&bytes), err);
+    if (code == CAIRN_OK) {
+        entry = cairn_alloc_zeroed(1, sizeof *entry);
+        entry->readable =
+            manifest_decode(cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4)),
+                            &entry->version, &entry->memory);
+        assert(entry->readable);
+        insert(versions, entry);
+        versions->current = whole.number;
+        *ret_number = whole.number;
+    } else {
+        struct cairn_file *file = NULL;
+        struct cairn_err ignored;
+
+        versions->uncertain =
+            versions->disk->ops->open(versions->disk, path, CAIRN_OPEN_READ, &file, &ignored) != CAIRN_ENOTFOUND;
+        if (file)
+            versions->disk->ops->close(file);
+    }
+    cairn_buf_done(&bytes);
+    return code;
+}
+
+enum cairn_code versions_restore(struct versions *versions, uint64_t number, struct cairn_err *err)
+{
+    struct entry *entry;
+    enum cairn_code code = known(versions, number, &entry, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    if (!entry->readable)
+        return cairn_fail(err, CAIRN_ECORRUPT, "%s", entry->why);
+    for (size_t i = 0; i < entry->version.run_count; i++) {
+        struct run *run;
+
+        code = run_open(versions->disk, &entry->version.runs[i], &run, err);
+        if (code != CAIRN_OK)
+            return code;
+        code = run_verify(run, err);
+        run_close(run);
+        if (code != CAIRN_OK)
+            return code;
+    }
+    return write_head(versions, number, err);
+}
+
+enum cairn_code versions_pin(struct versions *versions, uint64_t number, bool pinned, struct cairn_err *err)
+{
+    struct entry *entry;
+    enum cairn_code code = known(versions, number, &entry, err);
+    bool before;
+
+    if (code != CAIRN_OK)
+        return code;
+    before = entry->version.pinned;
+    entry->version.pinned = pinned;
+    code = write_head(versions, versions->current, err);
+    if (code != CAIRN_OK)
+        entry->version.pinned = before;
+    return code;
+}
+
+enum cairn_code versions_forget(struct versions *versions, uint64_t number, struct cairn_err *err)
+{
+    char path[CAIRN_PATH_BYTES];
+    struct entry *entry;
+    enum cairn_code code = known(versions, number, &entry, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    if (number == versions->current)
+        return cairn_fail(err, CAIRN_ECONFLICT, "version %" PRIu64 " is the one that the store is at", number);
+    if (entry->version.pinned)
+        return cairn_fail(err, CAIRN_ECONFLICT, "version %" PRIu64 " is pinned", number);
+    /* The head knows of a number before its file goes, so that it is not given out again. */
+    code = write_head(versions, versions->current, err);
+    manifest_path(number, path);
+    if (code == CAIRN_OK)
+        code = versions->disk->ops->remove(versions->disk, path, err);
+    if (code != CAIRN_OK)
+        return code;
+    for (size_t i = 0; i < versions->count; i++)
+        if (versions->entries[i] == entry)
+            memmove(&versions->entries[i], &versions->entries[i + 1],
+                    (--versions->count - i) * sizeof *versions->entries);
+    entry_free(entry);
+    /* Until the name is gone for good a crash brings the version back: nothing of it may be collected. */
+    code = versions->disk->ops->sync_dir(versions->disk, VERSION_DIR, err);
+    versions->uncertain = code != CAIRN_OK;
+    return code;
+}
+
+/* --- garbage --- */
+
+struct sweep {
+    const struct versions *versions;
+    bool (*in_use)(void *context, uint64_t run_id);
+    void *context;
+    struct cairn_buf ids; /* u64 each */
+    uint64_t id_max;
+};
+
+static bool is_named(const struct versions *versions, uint64_t id)
+{
+    for (size_t i = 0; i < versions->count; i++)
+        for (size_t j = 0; j < versions->entries[i]->version.run_count; j++)
+            if (versions->entries[i]->version.runs[j].id == id)
+                return true;
+    return false;
+}
+
+static void take_run_name(void *context, const char *name)
+{
+    struct sweep *sweep = context;
+    uint64_t id;
+
+    if (!run_name_parse(name, &id))
+        return;
+    if (id > sweep->id_max)
+        sweep->id_max = id;
+    if (!is_named(sweep->versions, id) && !(sweep->in_use && sweep->in_use(sweep->context, id)))
+        add_u64(&sweep->ids, id);
+}
+
+enum cairn_code versions_collect(struct versions *versions, bool (*in_use)(void *context, uint64_t run_id),
+                                 void *context, uint64_t *ret_bytes, struct cairn_err *err)
+{
+    struct sweep sweep = {.versions = versions, .in_use = in_use, .context = context};
+    uint64_t bytes = 0;
+    enum cairn_code code = check_certain(versions, err);
+
+    if (code == CAIRN_OK)
+        code = versions->disk->ops->list(versions->disk, RUN_DIR, take_run_name, &sweep, err);
+    if (code == CAIRN_OK && sweep.id_max >= versions->next_run_id)
+        versions->next_run_id = sweep.id_max + 1;
+    for (size_t i = 0; code == CAIRN_OK && i < versions->count; i++)
+        if (!versions->entries[i]->readable)
+            code = cairn_fail(err, CAIRN_ECORRUPT, "%s: forget version %" PRIu64 ", and what it alone needs can go",
+                              versions->entries[i]->why, versions->entries[i]->version.number);
+    for (size_t at = 0; code == CAIRN_OK && at < sweep.ids.size; at += 8) {
+        char path[CAIRN_PATH_BYTES];
+        struct cairn_file *file;
+        uint64_t size;
+
+        run_path(cairn_get_u64(sweep.ids.data + at), path);
+        code = versions->disk->ops->open(versions->disk, path, CAIRN_OPEN_READ, &file, err);
+        if (code == CAIRN_OK) {
+            code = versions->disk->ops->size(file, &size, err);
+            versions->disk->ops->close(file);
+        }
+        if (code == CAIRN_OK)
+            code = versions->disk->ops->remove(versions->disk, path, err);
+        if (code == CAIRN_OK)
+            bytes += size;
+    }
+    cairn_buf_done(&sweep.ids);
+    *ret_bytes = bytes;
+    return code;
+}

@@ -1,0 +1,73 @@
+/* version.h - the versions of a folder: what a snapshot leaves behind, and what restore goes back to
+ * (docs/formats/version.md).
+ *
+ * A version is a manifest: an immutable, numbered list of runs with its parent and the caller's metadata.  It is
+ * written last and is the commit point of a snapshot.  Numbers ascend and are never used again.  The head says which
+ * version the folder is at; a snapshot moves it by being newer than what the head knows, a restore by replacing the
+ * head.
+ * Runs that no version names, left by a crash or by merging, are garbage: versions_open removes them, versions_collect
+ * does while the folder is used.
+ * Threads: one owner.  Layer: engine; uses base and io. */
+#ifndef CAIRN_ENGINE_VERSION_H
+#define CAIRN_ENGINE_VERSION_H
+
+#include "engine/run.h"
+
+#define VERSION_DIR "versions"
+
+enum {
+    VERSION_METADATA_BYTES_MAX = 64 << 10,
+    VERSION_RUNS_MAX = 1 << 16,
+    VERSION_ENGINE_BYTES_MAX = 16, /* with the NUL */
+};
+
+struct version {
+    uint64_t number;   /* from 1 */
+    uint64_t parent;   /* the version that the folder was at before; 0: none */
+    uint64_t time_ms;  /* wall clock, when the snapshot was called for */
+    uint64_t sequence; /* of the engine: how many changes it has seen */
+    char engine[VERSION_ENGINE_BYTES_MAX];
+    struct cairn_bytes metadata;
+    const struct run_about *runs; /* newest first; where a key is in several, the first counts */
+    size_t run_count;
+    bool pinned; /* kept until it is unpinned, whatever retention says; not part of the manifest */
+};
+
+struct versions;
+
+/* Opens what lies on the disk, or makes a new folder (then there is no version); the caller holds the disk's lock.
+ * `number`: goes to that version at once, as versions_restore does, whatever the current one is like; 0: the current
+ * one. Removes garbage.  CAIRN_ECORRUPT when the head or the version that it names is damaged: the text says which,
+ * and which newest version is whole.  CAIRN_EVERSION for a folder of another format. */
+enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, struct versions **ret_versions,
+                              struct cairn_err *err);
+struct versions *versions_close(struct versions *versions); /* returns NULL; accepts NULL */
+
+/* NULL: the folder is empty.  Valid until the version is forgotten. */
+const struct version *versions_current(const struct versions *versions);
+/* In ascending order; NULL beyond the last. */
+const struct version *versions_at(const struct versions *versions, size_t index);
+/* NULL when there is none. */
+const struct version *versions_find(const struct versions *versions, uint64_t number);
+/* For a new run; never given out again if a run was finished under it. */
+uint64_t versions_take_run_id(struct versions *versions);
+
+/* Commits a version with the current one as its parent (`number`, `parent` and `pinned` are not looked at);
+ * everything is copied, and the version is the current one and durable.  After a failure the current one is what it
+ * was.  If it cannot be told whether the manifest lies in the folder after all (its name could not be synced),
+ * everything that would change the folder is refused with CAIRN_EUNAVAILABLE from then on; opened anew the folder is
+ * at either. */
+enum cairn_code versions_add(struct versions *versions, const struct version *version, uint64_t *ret_number,
+                             struct cairn_err *err);
+/* Makes a version the current one.  CAIRN_ENOTFOUND when there is none; CAIRN_ECORRUPT, and nothing is changed, unless
+ * all its runs are there and whole. */
+enum cairn_code versions_restore(struct versions *versions, uint64_t number, struct cairn_err *err);
+enum cairn_code versions_pin(struct versions *versions, uint64_t number, bool pinned, struct cairn_err *err);
+/* Its runs become garbage unless other versions name them.  CAIRN_ECONFLICT for the current and for a pinned one. */
+enum cairn_code versions_forget(struct versions *versions, uint64_t number, struct cairn_err *err);
+/* Removes runs that no version names and that `in_use` (may be NULL) does not claim.  Removes nothing, with
+ * CAIRN_ECORRUPT, while a version is unreadable: its runs are not known.  A crash loses nothing. */
+enum cairn_code versions_collect(struct versions *versions, bool (*in_use)(void *context, uint64_t run_id),
+                                 void *context, uint64_t *ret_bytes, struct cairn_err *err);
+
+#endif

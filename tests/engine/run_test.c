@@ -1,0 +1,244 @@
+/* Catches: a key that a run loses, returns with another's value, or finds though it was never added; a block, fence
+ * or filter at a border of sizes; a flipped byte of the file, or a file under another's name, that is served; a
+ * failed call of the disk that leaves a file behind or a run that opens. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/random.h"
+#include "engine/run.h"
+
+enum { KEYS = 3000 };
+
+/* Key number n, in ascending order; every 50th is long. */
+static struct cairn_bytes key_of(unsigned n, char memory[2000])
+{
+    int size = snprintf(memory, 2000, "key%06u", n);
+
+    if (n % 50 == 49) {
+        memset(memory + size, 'x', 1900);
+        size += 1900;
+    }
+    return cairn_bytes(memory, (size_t)size);
+}
+
+/* Of many sizes, some empty, some tombstones, few longer than many blocks. */
+static struct cairn_bytes value_of(unsigned n, uint8_t memory[40000])
+{
+    struct cairn_random random;
+    uint64_t kind;
+    size_t size;
+
+    cairn_random_init(&random, n);
+    kind = cairn_random_below(&random, 200);
+    if (kind < 10)
+        return run_tombstone();
+    size = kind < 20 ? 0 : kind < 198 ? kind : 40000 - kind;
+    cairn_random_fill(&random, memory, size);
+    return cairn_bytes(memory, size);
+}
+
+/* Every second key of `from` up to `to` is added. */
+static enum cairn_code write_run(struct cairn_disk *disk, uint64_t id, const struct run_options *options, unsigned from,
+                                 unsigned to, struct run_about *ret_about, struct cairn_err *err)
+{
+    struct run_writer *writer;
+    enum cairn_code code = run_writer_create(disk, id, 0, options, &writer, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    for (unsigned n = from; code == CAIRN_OK && n < to; n += 2) {
+        char key[2000];
+        uint8_t value[40000];
+
+        code = run_writer_add(writer, key_of(n, key), value_of(n, value), err);
+    }
+    if (code == CAIRN_OK)
+        code = run_writer_finish(writer, ret_about, err);
+    run_writer_destroy(writer);
+    return code;
+}
+
+static void check_value(struct cairn_bytes got, unsigned n)
+{
+    uint8_t memory[40000];
+    struct cairn_bytes want = value_of(n, memory);
+
+    assert_int_equal(run_is_tombstone(got), run_is_tombstone(want));
+    if (!run_is_tombstone(want))
+        assert_true(cairn_bytes_equal(got, want));
+}
+
+static void check_run(struct run *run, unsigned from, unsigned to, unsigned *ret_read)
+{
+    struct cairn_buf scratch = {0};
+    struct run_cursor cursor;
+    struct cairn_err err;
+    char key[2000];
+    unsigned next = from;
+    bool more;
+
+    for (unsigned n = 0; n <= to + 3; n++) {
+        struct cairn_bytes bytes = key_of(n, key), value;
+        bool found;
+
+        assert_int_equal(run_get(run, bytes, cairn_hash(bytes), &scratch, &found, &value, &err), CAIRN_OK);
+        assert_int_equal(found, n >= from && n < to && (n - from) % 2 == 0);
+        if (found)
+            check_value(value, n);
+        else if (scratch.size) {
+            (*ret_read)++;
+            scratch.size = 0;
+        }
+        scratch.size = 0;
+    }
+    run_cursor_init(&cursor, run);
+    for (;;) {
+        assert_int_equal(run_cursor_next(&cursor, &more, &err), CAIRN_OK);
+        if (!more)
+            break;
+        assert_true(cairn_bytes_equal(cursor.key, key_of(next, key)));
+        check_value(cursor.value, next);
+        next += 2;
+    }
+    assert_true(next >= to && next < to + 2);
+    run_cursor_done(&cursor);
+    cairn_buf_done(&scratch);
+}
+
+static struct cairn_disk *new_disk(void)
+{
+    struct cairn_disk *disk = cairn_sim_disk_create(1);
+    struct cairn_err err;
+
+    assert_int_equal(disk->ops->make_dir(disk, RUN_DIR, &err), CAIRN_OK);
+    assert_int_equal(disk->ops->sync_dir(disk, "", &err), CAIRN_OK);
+    return disk;
+}
+
+static void reads_what_was_written(void **state)
+{
+    static const struct {
+        struct run_options options;
+        unsigned from, to;
+    } cases[] = {
+        {{KEYS, 10, 0}, 1, KEYS},      {{KEYS, 10, 1}, 1, KEYS}, {{KEYS, 10, 7}, 0, KEYS}, {{KEYS, 10, 5000}, 0, KEYS},
+        {{10 * KEYS, 10, 0}, 1, KEYS}, {{KEYS, 0, 0}, 0, 400},   {{1, 10, 0}, 5, 6},       {{1, 10, 0}, 5, 5},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cairn_disk *disk = new_disk();
+        struct run_about about;
+        struct run *run;
+        struct cairn_err err;
+        unsigned read = 0, absent;
+
+        assert_int_equal(write_run(disk, 7, &cases[i].options, cases[i].from, cases[i].to, &about, &err), CAIRN_OK);
+        assert_int_equal(about.records, (cases[i].to - cases[i].from + 1) / 2);
+        cairn_sim_disk_crash(disk, CAIRN_SIM_DROP); /* finished is durable */
+        if (run_open(disk, &about, &run, &err) != CAIRN_OK)
+            fail_msg("case %zu: %s", i, err.text);
+        check_run(run, cases[i].from, cases[i].to, &read);
+        absent = cases[i].to + 4 - (unsigned)about.records;
+        if (cases[i].options.filter_bits) { /* the filter saves nearly all reads, also after it was folded */
+            if (read * 25 > absent)
+                fail_msg("case %zu: %u of %u absent keys were looked for", i, read, absent);
+            assert_true(run_memory_bytes(run) < 1000 + about.records * 200);
+        }
+        assert_int_equal(run_verify(run, &err), CAIRN_OK);
+        run_close(run);
+        cairn_disk_close(disk);
+    }
+}
+
+static void flipped_bytes_are_found(void **state)
+{
+    struct cairn_disk *disk = new_disk();
+    struct run_options options = {100, 10, 0};
+    struct run_about about;
+    struct cairn_err err;
+    struct run *run;
+    uint8_t *bytes;
+    size_t size;
+
+    (void)state;
+    assert_int_equal(write_run(disk, 7, &options, 0, 100, &about, &err), CAIRN_OK);
+    bytes = cairn_sim_disk_bytes(disk, RUN_DIR "/7.run", &size);
+    assert_int_equal(size, about.bytes);
+    for (size_t at = 0; at < size; at++) {
+        struct run_cursor cursor;
+        enum cairn_code code;
+        bool more = true;
+
+        bytes[at] ^= (uint8_t)(1u << at % 8);
+        code = run_open(disk, &about, &run, &err);
+        if (code == CAIRN_OK) { /* so it is in a block: a walk finds it, and the hash does */
+            assert_int_equal(run_verify(run, &err), CAIRN_ECORRUPT);
+            run_cursor_init(&cursor, run);
+            while (code == CAIRN_OK && more)
+                code = run_cursor_next(&cursor, &more, &err);
+            run_cursor_done(&cursor);
+            run_close(run);
+        }
+        if (code != CAIRN_ECORRUPT)
+            fail_msg("a flip at byte %zu of %zu ended with %s", at, size, cairn_code_name(code));
+        assert_non_null(strstr(err.text, "runs/7.run"));
+        bytes[at] ^= (uint8_t)(1u << at % 8);
+    }
+    assert_int_equal(run_open(disk, &about, &run, &err), CAIRN_OK);
+    run_close(run);
+    /* Whole, but another file; cut; gone. */
+    about.id = 8;
+    assert_int_equal(disk->ops->rename(disk, RUN_DIR "/7.run", RUN_DIR "/8.run", &err), CAIRN_OK);
+    assert_int_equal(run_open(disk, &about, &run, &err), CAIRN_ECORRUPT);
+    about.id = 9;
+    assert_int_equal(run_open(disk, &about, &run, &err), CAIRN_ECORRUPT);
+    assert_non_null(strstr(err.text, "missing"));
+    cairn_disk_close(disk);
+}
+
+static void call_n_fails(void **state)
+{
+    struct run_options options = {KEYS, 10, 0};
+
+    (void)state;
+    for (int64_t n = 0;; n++) {
+        struct cairn_disk *disk = new_disk();
+        struct run_about about;
+        struct cairn_err err;
+        struct run *run = NULL;
+        enum cairn_code code;
+        unsigned read = 0;
+        bool fired;
+
+        cairn_sim_disk_fail_call(disk, n, n % 2 ? CAIRN_EIO : CAIRN_EFULL);
+        code = write_run(disk, 7, &options, 1, 600, &about, &err);
+        if (code == CAIRN_OK)
+            code = run_open(disk, &about, &run, &err);
+        fired = cairn_sim_disk_fired(disk);
+        cairn_sim_disk_fail_call(disk, -1, CAIRN_OK);
+        assert_int_equal(code, !fired ? CAIRN_OK : n % 2 ? CAIRN_EIO : CAIRN_EFULL);
+        if (code == CAIRN_OK)
+            check_run(run, 1, 600, &read);
+        run_close(run);
+        cairn_disk_close(disk);
+        if (!fired)
+            break;
+        assert_true(n < 100);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_what_was_written),
+        cmocka_unit_test(flipped_bytes_are_found),
+        cmocka_unit_test(call_n_fails),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
