@@ -22,8 +22,7 @@ void object_make_ready(struct cairn_worker *worker, struct object *object)
         return;
     head = cairn_container(object->mailbox.next, struct invocation, link);
     if (may_start(worker, object, head))
-        cairn_list_push_back(head->request && !head->resumes ? &worker->ready_outside : &worker->ready_urgent,
-                             &object->ready);
+        ready_add(&worker->ready, object, head);
 }
 
 /* At the back. */

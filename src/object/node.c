@@ -39,8 +39,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     worker->index = index;
     cairn_random_init(&worker->random, node->options.seed + index);
     cairn_list_init(&worker->idle);
-    cairn_list_init(&worker->ready_urgent);
-    cairn_list_init(&worker->ready_outside);
+    ready_init(&worker->ready);
     cairn_list_init(&worker->aside);
     cairn_list_init(&worker->admission);
     cairn_list_init(&worker->fiber_waiters);

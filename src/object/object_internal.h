@@ -102,7 +102,7 @@ struct shard {
 /* In memory while something is under way for it, and a while longer. */
 struct object {
     struct object *hash_next;
-    struct cairn_link ready;   /* in worker->ready_* when the mailbox's head may start */
+    struct cairn_link ready;   /* in a line of worker->ready when the mailbox's head may start */
     struct cairn_link idle;    /* in worker->idle when nothing refers to it */
     struct cairn_link mailbox; /* invocations that wait to start or resume, FIFO */
     struct cairn_link keyed;   /* keyed invocations under way */
@@ -115,7 +115,6 @@ struct object {
     uint32_t readers;         /* read-only segments in progress (running or set aside) */
     bool writing;             /* a mutating segment is in progress */
     bool loaded;              /* header is the committed one */
-    bool ready_urgent;        /* which of the two ready lists */
     struct header header;     /* committed */
     struct container containers_inline[HEADER_INLINE];
     uint64_t hash;
@@ -250,7 +249,6 @@ struct invocation {
 
 enum {
     OBJECTS_IDLE_MAX = 8192,
-    URGENT_PER_OUTSIDE = 32, /* calls and resumptions run before requests from outside, but not for ever */
     CALLS_PER_SEGMENT_MAX = 4096,
     WRITES_PER_SEGMENT_MAX = 16384,
     CLAIM_FIRST_BYTES = 16 << 10,
@@ -261,6 +259,24 @@ struct log_line {
     int64_t ms;
     uint32_t level;
     char *text[4]; /* type, id, method, line */
+};
+
+/* Objects that may run, in lines (ready.c). */
+enum ready_line {
+    READY_CALLS, /* the head is a call or a resumption */
+    READY_OUTSIDE,
+    READY_HEAVY, /* either, of a job that has made more than HEAVY_CALLS calls */
+    READY_LINES
+};
+
+enum { HEAVY_CALLS = 1024 };
+
+struct ready {
+    struct cairn_link lines[READY_LINES];
+    uint64_t spent[READY_LINES]; /* ns times stride */
+    uint64_t floor;              /* of the line that was served last: where one that was empty starts */
+    uint64_t since_ns;
+    int last; /* the line that is to be charged for what runs since then; READY_LINES: none */
 };
 
 struct cairn_worker {
@@ -279,9 +295,7 @@ struct cairn_worker {
     uint32_t types_size, type_count;
     struct stats_table stats;
 
-    struct cairn_link ready_urgent; /* objects whose head is a call or a resumption */
-    struct cairn_link ready_outside;
-    uint32_t urgent_run;
+    struct ready ready;
     struct cairn_link aside;
     struct cairn_link admission;     /* invocations from outside that need a fiber */
     struct cairn_link fiber_waiters; /* invocations in mailboxes that need a fiber */
@@ -380,6 +394,17 @@ struct invocation *mailbox_give_up(struct cairn_worker *worker); /* takes the fi
 void fibers_freed(struct cairn_worker *worker);
 /* A fiber held by a request from outside is free: who waits for one comes in. */
 void admission_next(struct cairn_worker *worker);
+
+/* ready.c */
+void ready_init(struct ready *ready);
+void ready_add(struct ready *ready, struct object *object, const struct invocation *head);
+bool ready_empty(const struct ready *ready);
+/* Takes the object that is to run now; NULL: there is none. */
+struct object *ready_next(struct cairn_worker *worker);
+/* What follows is not the work of the object taken last. */
+void ready_pause(struct cairn_worker *worker);
+/* One that is likely to be next, or NULL. */
+const struct object *ready_peek(const struct ready *ready);
 
 /* invoke.c */
 /* Runs one segment of the object's head. */

@@ -246,7 +246,7 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
 }
 
 enum {
-    FRESH_PER_TURN = 32,
+    FRESH_PER_TURN = 4, /* a few of the dearest are still well under a slice */
     ASIDE_PAUSE_NS = 1000000,
     CHECKPOINT_STEP_NS = 200000,
     CHECKPOINT_POLL_NS = 10000000,
@@ -256,27 +256,9 @@ enum {
 
 /* --- the loop -------------------------------------------------------------------------------------------- */
 
-static struct object *next_ready(struct cairn_worker *worker)
-{
-    struct cairn_link *l = NULL;
-
-    if (worker->urgent_run < URGENT_PER_OUTSIDE || cairn_list_empty(&worker->ready_outside))
-        l = cairn_list_pop_front(&worker->ready_urgent);
-    if (l) {
-        worker->urgent_run++;
-    } else {
-        worker->urgent_run = 0;
-        l = cairn_list_pop_front(&worker->ready_outside);
-        if (!l)
-            l = cairn_list_pop_front(&worker->ready_urgent);
-    }
-    return l ? cairn_container(l, struct object, ready) : NULL;
-}
-
 static bool anything_ready(const struct cairn_worker *worker)
 {
-    return !cairn_list_empty(&worker->ready_urgent) || !cairn_list_empty(&worker->ready_outside) ||
-           !cairn_list_empty(&worker->aside) ||
+    return !ready_empty(&worker->ready) || !cairn_list_empty(&worker->aside) ||
            atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
 }
 
@@ -293,7 +275,7 @@ static void retry_waiters(struct cairn_worker *worker)
             worker->stuck_ns = worker_clock_ns(worker); /* an answer of another worker may be on its way */
         } else if (worker_clock_ns(worker) - worker->stuck_ns >= FIBERS_STUCK_NS) {
             /* All of them: one at a time, a job that multiplies would be at it for minutes. */
-            for (int n = 4096; n && !cairn_list_empty(&worker->fiber_waiters); n--)
+            for (int n = 256; n && !cairn_list_empty(&worker->fiber_waiters); n--)
                 fibers_stuck(worker);
         }
     }
@@ -324,15 +306,10 @@ static bool upkeep(struct cairn_worker *worker)
 /* The objects that run next: where their headers lie is fetched while this one runs. */
 static void look_ahead(struct cairn_worker *worker)
 {
-    const struct cairn_link *list =
-        cairn_list_empty(&worker->ready_urgent) ? &worker->ready_outside : &worker->ready_urgent;
+    const struct object *object = ready_peek(&worker->ready);
 
-    if (!cairn_list_empty(list)) {
-        struct object *object = cairn_container(list->next, struct object, ready);
-
-        if (!object->loaded)
-            object->shard->engine->ops->prefetch(object->shard->engine, object->hash, 1);
-    }
+    if (object && !object->loaded)
+        object->shard->engine->ops->prefetch(object->shard->engine, object->hash, 1);
 }
 
 static bool run_fresh(struct cairn_worker *worker, int most)
@@ -340,16 +317,17 @@ static bool run_fresh(struct cairn_worker *worker, int most)
     struct object *object;
     int ran = 0;
 
-    while (ran < most && (object = next_ready(worker))) {
+    while (ran < most && (object = ready_next(worker))) {
         look_ahead(worker);
         object_run(worker, object);
         ran++;
     }
+    ready_pause(worker);
     return ran > 0;
 }
 
-/* One slice of a segment that was set aside: when nothing fresh ran, or fresh segments have had
- * a slice's time since the last one. */
+/* One slice of a segment that was set aside: when nothing fresh ran in this turn, since replies to what did go out at
+ * its end, or fresh segments have had a slice's time since the last one. */
 static bool run_aside(struct cairn_worker *worker, bool fresh_ran)
 {
     struct cairn_link *l;
@@ -365,7 +343,7 @@ static bool run_aside(struct cairn_worker *worker, bool fresh_ran)
 bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
 {
     uint64_t start, spent = 0;
-    bool more;
+    bool more, fresh_ran = false;
 
     inbox_drain(worker);
     if (!worker->failed && atomic_load_explicit(&worker->node->failed, memory_order_acquire))
@@ -381,7 +359,8 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
 
         if (inbox_drain(worker))
             ran = true;
-        ran |= run_aside(worker, ran);
+        fresh_ran |= ran;
+        ran |= run_aside(worker, fresh_ran);
         retry_waiters(worker);
         if (!cairn_list_empty(&worker->held))
             release_held(worker);
