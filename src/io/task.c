@@ -98,7 +98,6 @@ bool cairn_tasks_step(struct cairn_tasks *tasks)
 {
     struct cairn_task *task;
 
-    assert(tasks->thread_count == 0);
     pthread_mutex_lock(&tasks->lock);
     task = take(tasks);
     pthread_mutex_unlock(&tasks->lock);

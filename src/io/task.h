@@ -22,7 +22,8 @@ struct cairn_tasks *cairn_tasks_create(unsigned threads);
 /* Runs what is queued to its end, then joins.  Returns NULL; accepts NULL. */
 struct cairn_tasks *cairn_tasks_destroy(struct cairn_tasks *tasks);
 void cairn_tasks_submit(struct cairn_tasks *tasks, struct cairn_task *task);
-/* Simulated only: runs the oldest task; false when there was none. */
+/* Runs the oldest task that no thread has taken; false when there is none.  So simulated tasks run, and so
+ * may who has to wait for one help. */
 bool cairn_tasks_step(struct cairn_tasks *tasks);
 
 #endif

@@ -1,10 +1,11 @@
 /* ready.c - which object runs next.
  *
  * Objects whose mailbox's head may start stand in one of three lines, by what that head is: a call or a resumption, a
- * request from outside, or anything of a job that has already made many calls.  While more than one line has somebody in it,
- * each gets time in proportion to its weight (stride scheduling, Waldspurger and Weihl 1995): what a line has run
- * counts against it the more the less it weighs, and the line that is least behind goes on.  So calls, which end work that
- * has begun, come before new work but never stop it, and a job that multiplies waits for the others and not they for it.
+ * request from outside, or anything of a job that has already made many calls.  While more than one line has somebody
+ * in it, each gets time in proportion to its weight (stride scheduling, Waldspurger and Weihl 1995): what a line has
+ * run counts against it the more the less it weighs, and the line with the least to its account goes on.  So calls,
+ * which end work that has begun, come before new work but never stop it, and a job that multiplies waits for the others
+ * and not they for it.
  * A line that was empty starts where the others are: it is served after what runs now, and saves nothing up. */
 #include "object/object_internal.h"
 

@@ -1,0 +1,101 @@
+/* engine.h - cairn's state engines for other programs: an embedded key-value store with incremental snapshots and
+ * rollback, made for dataflow and serverless systems that keep their state next to where it is used.
+ *
+ * A state lies in one folder.  It is used by one process at a time (the folder is locked) and by one thread at a time;
+ * background threads of its own write and merge files.  What is put is durable with the next snapshot: a crash brings
+ * back the version that was current, whole, with the metadata that was stored with it (offsets of a source, say), and
+ * nothing of what came after.  Versions have ascending numbers that are never used again; any that was not forgotten
+ * can be restored.
+ *
+ * Keys have 1 byte to 64 KiB, values 0 byte to 64 MiB; an empty value is a value.  Bytes that a function hands out are
+ * valid until the next call for the same state.  Failures are told in the caller's struct cairn_err, and leave the
+ * state as it was unless it is said otherwise.  CAIRN_ECORRUPT: a file is damaged; the text names it.  CAIRN_EFULL: no
+ * room; it heals when there is some. */
+#ifndef CAIRN_ENGINE_H
+#define CAIRN_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cairn/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cairn_state;
+
+/* 0 or NULL in any member means its default. */
+struct cairn_state_options {
+    const char *engine; /* "lsm" (default): a log-structured merge-tree.  A folder's engine is fixed when it is made */
+    uint64_t version;   /* to open at, as cairn_state_restore does; also when the current one is damaged */
+
+    size_t memtable_bytes_limit; /* of changes gathered in memory before they are written: 4 MiB */
+    unsigned max_runs_per_level; /* files of one level before they are merged, from 2: 8 */
+    unsigned density_factor;     /* records from one fence to the next: as many as fit 4 KiB */
+    unsigned filter_bits;        /* of the Bloom filters, per key: 10 */
+};
+
+/* What a snapshot has left. */
+struct cairn_state_version {
+    uint64_t number, parent; /* parent: the version that the state was at before; 0: none */
+    uint64_t time_ms;        /* wall clock */
+    uint64_t bytes;          /* of all its files, which it may share with other versions */
+    bool current, pinned;
+    const void *metadata;
+    size_t metadata_bytes;
+};
+
+struct cairn_state_stats {
+    uint64_t memory_bytes; /* what the engine keeps, estimated */
+    uint64_t disk_bytes;   /* of the files in use now */
+    uint64_t files;
+    uint64_t flushes, merges, merged_bytes; /* since it was opened */
+};
+
+/* Opens the folder, or makes it.  CAIRN_ELOCKED: somebody has it open; CAIRN_EVERSION: its format is not this one's;
+ * CAIRN_ECONFLICT: it is of another engine. */
+enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_options *options,
+                                 struct cairn_state **ret_state, struct cairn_err *err);
+/* Waits for background work and drops what is not in a snapshot.  Accepts NULL; returns NULL. */
+struct cairn_state *cairn_state_close(struct cairn_state *state);
+
+/* May read the disk.  *ret_value and *ret_value_bytes are set if *ret_found. */
+enum cairn_code cairn_state_get(struct cairn_state *state, const void *key, size_t key_bytes, bool *ret_found,
+                                const void **ret_value, size_t *ret_value_bytes, struct cairn_err *err);
+/* Blocks only while background writing is far behind. */
+enum cairn_code cairn_state_put(struct cairn_state *state, const void *key, size_t key_bytes, const void *value,
+                                size_t value_bytes, struct cairn_err *err);
+/* Removing what is not there does nothing. */
+enum cairn_code cairn_state_remove(struct cairn_state *state, const void *key, size_t key_bytes, struct cairn_err *err);
+/* Every key with its value, in ascending order of the keys' bytes; false ends the walk.  `each` must not call the
+ * state. */
+enum cairn_code cairn_state_visit(struct cairn_state *state,
+                                  bool (*each)(void *context, const void *key, size_t key_bytes, const void *value,
+                                               size_t value_bytes),
+                                  void *context, struct cairn_err *err);
+
+/* Makes a version of everything that was put, with up to 64 KiB of metadata.  Durable when it returns; costs what has
+ * changed since the last one, and one small file if nothing has. */
+enum cairn_code cairn_state_snapshot(struct cairn_state *state, const void *metadata, size_t metadata_bytes,
+                                     uint64_t *ret_version, struct cairn_err *err);
+/* All that were not forgotten, in ascending order; false ends the walk.  An unreadable one has only its number. */
+void cairn_state_versions(struct cairn_state *state,
+                          bool (*each)(void *context, const struct cairn_state_version *version), void *context);
+/* Goes back, or forth, to a version, after all its files were read and found whole; drops what is not in a snapshot.
+ * The next snapshot has it as its parent.  0: the current one. */
+enum cairn_code cairn_state_restore(struct cairn_state *state, uint64_t version, struct cairn_err *err);
+/* A pinned version cannot be forgotten. */
+enum cairn_code cairn_state_pin(struct cairn_state *state, uint64_t version, bool pinned, struct cairn_err *err);
+/* CAIRN_ECONFLICT for the current version and a pinned one. */
+enum cairn_code cairn_state_forget(struct cairn_state *state, uint64_t version, struct cairn_err *err);
+/* Removes files that no version needs. */
+enum cairn_code cairn_state_collect(struct cairn_state *state, uint64_t *ret_bytes, struct cairn_err *err);
+void cairn_state_get_stats(struct cairn_state *state, struct cairn_state_stats *ret_stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

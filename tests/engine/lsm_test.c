@@ -1,0 +1,429 @@
+/* Catches: a key that comes back after it was removed, or is lost, by merging, a snapshot, a restore or a crash; a
+ * version that is not exactly what was there at its snapshot; a restore that fails and has changed something; a failed
+ * write of a run that loses what was put, or that does not heal.
+ *
+ * One list of random operations, drawn from a seed, against a model that keeps every version as a whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/random.h"
+#include "engine/lsm.h"
+
+enum { KEYS = 300, VERSIONS_MAX = 256, ATTEMPTS_MAX = 512 };
+
+/* The value's number of every key; 0: not there. */
+struct state {
+    uint32_t values[KEYS];
+};
+
+struct model {
+    struct state now, versions[VERSIONS_MAX];
+    struct state attempts[ATTEMPTS_MAX]; /* what was there at each call of snapshot; its number is the metadata */
+    uint64_t attempt;
+    bool there[VERSIONS_MAX], maybe_gone[VERSIONS_MAX];
+    uint64_t current, newest, doubtful, restored; /* as in version_test.c */
+    uint32_t next_value;
+};
+
+struct lab {
+    struct cairn_disk *disk;
+    struct cairn_tasks *tasks;
+    struct lsm_options options;
+    struct lsm *lsm;
+    struct cairn_random random;
+    struct model *model;
+    unsigned failures;
+};
+
+static struct cairn_bytes key_of(uint32_t number, char memory[400])
+{
+    int size = snprintf(memory, 400, "%u", number * 7919u);
+
+    if (number % 40 == 0) {
+        memset(memory + size, 'k', 300);
+        size += 300;
+    }
+    return cairn_bytes(memory, (size_t)size);
+}
+
+static struct cairn_bytes value_of(uint32_t value, uint8_t memory[6000])
+{
+    struct cairn_random random;
+    uint64_t kind;
+    size_t size;
+
+    cairn_random_init(&random, value);
+    kind = cairn_random_below(&random, 100);
+    size = kind < 10 ? 0 : kind < 97 ? kind : 6000 - kind;
+    cairn_random_fill(&random, memory, size);
+    return cairn_bytes(memory, size);
+}
+
+static void lab_init(struct lab *lab, uint64_t seed)
+{
+    *lab = (struct lab){.disk = cairn_sim_disk_create(seed), .tasks = cairn_tasks_create(0)};
+    lab->model = cairn_alloc_zeroed(1, sizeof *lab->model);
+    cairn_random_init(&lab->random, seed);
+    lab->options = (struct lsm_options){
+        .memtable_bytes_limit = 500 + cairn_random_below(&lab->random, 8000),
+        .max_runs_per_level = 2 + (unsigned)cairn_random_below(&lab->random, 4),
+        .density_factor = (unsigned)cairn_random_below(&lab->random, 3) * 5,
+        .filter_bits = seed % 3 ? 10 : 1,
+    };
+}
+
+static void lab_done(struct lab *lab)
+{
+    lsm_close(lab->lsm);
+    cairn_tasks_destroy(lab->tasks);
+    cairn_disk_close(lab->disk);
+    free(lab->model);
+}
+
+/* --- checking --- */
+
+struct seen {
+    const struct state *state;
+    uint32_t count;
+    char last[400];
+    size_t last_size;
+};
+
+static bool see(void *context, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct seen *seen = context;
+
+    (void)value; /* gets compare them */
+    assert_true(seen->count == 0 || cairn_bytes_compare(cairn_bytes(seen->last, seen->last_size), key) < 0);
+    memcpy(seen->last, key.data, key.size);
+    seen->last_size = key.size;
+    seen->count++;
+    return true;
+}
+
+static void check_state(struct lsm *lsm, const struct state *state)
+{
+    struct seen seen = {.state = state};
+    struct cairn_err err;
+    uint32_t there = 0;
+
+    for (uint32_t number = 0; number < KEYS; number++) {
+        char memory[400];
+        uint8_t value_memory[6000];
+        struct cairn_bytes value;
+        bool found;
+
+        if (lsm_get(lsm, key_of(number, memory), &found, &value, &err) != CAIRN_OK)
+            fail_msg("key %u: %s", number, err.text);
+        if (found != (state->values[number] != 0))
+            fail_msg("key %u is %s", number, found ? "there" : "not there");
+        if (found && !cairn_bytes_equal(value, value_of(state->values[number], value_memory)))
+            fail_msg("key %u has another value", number);
+        there += found;
+    }
+    assert_int_equal(lsm_visit(lsm, see, &seen, &err), CAIRN_OK);
+    assert_int_equal(seen.count, there);
+}
+
+/* What is true of a folder that was opened anew; the model takes over what turned out to have happened. */
+static void check_opened(struct lab *lab, bool calls_may_fail)
+{
+    struct model *model = lab->model;
+    const struct version *current = versions_current(lsm_versions(lab->lsm)), *version;
+    uint64_t at = current ? current->number : 0;
+
+    if (at != model->current && !(model->restored && at == model->restored) &&
+        !(model->doubtful && at >= model->doubtful))
+        fail_msg("at version %llu, not at %llu", (unsigned long long)at, (unsigned long long)model->current);
+    for (uint64_t number = 1; number < VERSIONS_MAX; number++)
+        if (model->there[number] && !model->maybe_gone[number])
+            assert_non_null(versions_find(lsm_versions(lab->lsm), number));
+    memset(model->there, 0, sizeof model->there);
+    memset(model->maybe_gone, 0, sizeof model->maybe_gone);
+    for (size_t i = 0; (version = versions_at(lsm_versions(lab->lsm), i)); i++) {
+        uint64_t attempt;
+
+        model->there[version->number] = true;
+        assert_int_equal(version->metadata.size, sizeof attempt);
+        memcpy(&attempt, version->metadata.data, sizeof attempt);
+        assert_true(attempt < model->attempt);
+        model->versions[version->number] = model->attempts[attempt]; /* which one it is, the metadata tells */
+        if (version->number > model->newest)
+            model->newest = version->number;
+    }
+    model->current = at;
+    model->doubtful = model->restored = 0;
+    model->now = model->versions[at];
+    if (!calls_may_fail)
+        check_state(lab->lsm, &model->now);
+}
+
+static void check_every_version(struct lab *lab)
+{
+    struct model *model = lab->model;
+    struct cairn_err err;
+
+    for (uint64_t number = 1; number < VERSIONS_MAX; number++) {
+        if (!model->there[number])
+            continue;
+        if (lsm_restore(lab->lsm, number, &err) != CAIRN_OK)
+            fail_msg("version %llu: %s", (unsigned long long)number, err.text);
+        model->current = number;
+        model->now = model->versions[number];
+        check_state(lab->lsm, &model->now);
+    }
+}
+
+/* --- the operations --- */
+
+static enum cairn_code snapshot(struct lab *lab, struct cairn_err *err)
+{
+    struct model *model = lab->model;
+    uint64_t number;
+    enum cairn_code code;
+
+    if (!model->doubtful)
+        model->doubtful = model->newest + 1;
+    assert_true(model->attempt < ATTEMPTS_MAX);
+    model->attempts[model->attempt] = model->now;
+    code = lsm_snapshot(lab->lsm, 1, cairn_bytes(&model->attempt, sizeof model->attempt), &number, err);
+    model->attempt++;
+    if (code != CAIRN_OK)
+        return code;
+    assert_true(number > model->newest && number < VERSIONS_MAX);
+    model->versions[number] = model->now;
+    model->newest = model->current = number;
+    model->there[number] = true;
+    model->doubtful = model->restored = 0;
+    return CAIRN_OK;
+}
+
+static enum cairn_code restore(struct lab *lab, uint64_t number, struct cairn_err *err)
+{
+    struct model *model = lab->model;
+    enum cairn_code code;
+
+    model->restored = number;
+    code = lsm_restore(lab->lsm, number, err);
+    if (code == CAIRN_OK) {
+        model->current = number;
+        model->now = model->versions[number];
+        model->restored = 0;
+    }
+    return code;
+}
+
+static enum cairn_code change(struct lab *lab, struct cairn_err *err)
+{
+    /* A few keys are changed often, most rarely. */
+    uint32_t number = (uint32_t)cairn_random_below(&lab->random, 1 + cairn_random_below(&lab->random, KEYS));
+    uint32_t next = cairn_random_below(&lab->random, 3) ? ++lab->model->next_value : 0;
+    char memory[400];
+    uint8_t value_memory[6000];
+    enum cairn_code code =
+        lsm_put(lab->lsm, key_of(number, memory), next ? value_of(next, value_memory) : run_tombstone(), err);
+
+    if (code == CAIRN_OK)
+        lab->model->now.values[number] = next;
+    return code;
+}
+
+static uint64_t pick(struct lab *lab)
+{
+    uint64_t number = 1 + cairn_random_below(&lab->random, lab->model->newest + 1);
+
+    while (number > 0 && !lab->model->there[number])
+        number--;
+    return number; /* 0: none */
+}
+
+static enum cairn_code reopen(struct lab *lab, struct cairn_err *err)
+{
+    enum cairn_code code;
+
+    lab->lsm = lsm_close(lab->lsm);
+    code = lsm_open(lab->disk, lab->tasks, &lab->options, 0, &lab->lsm, err);
+    if (code == CAIRN_OK)
+        check_opened(lab, true);
+    return code;
+}
+
+/* Random operations; one that fails has changed nothing that counts. */
+static void run(struct lab *lab, unsigned steps)
+{
+    struct model *model = lab->model;
+    struct cairn_err err;
+    enum cairn_code code = lsm_open(lab->disk, lab->tasks, &lab->options, 0, &lab->lsm, &err);
+
+    for (unsigned i = 0; lab->lsm && i < steps; i++) {
+        uint64_t kind = cairn_random_below(&lab->random, 100), number = pick(lab), bytes;
+
+        if (kind < 12)
+            code = snapshot(lab, &err);
+        else if (kind < 14)
+            code = number ? restore(lab, number, &err) : CAIRN_OK;
+        else if (kind < 18 && number && number != model->current) {
+            model->maybe_gone[number] = true;
+            code = versions_forget(lsm_versions(lab->lsm), number, &err);
+            if (code == CAIRN_OK)
+                model->there[number] = model->maybe_gone[number] = false;
+        } else if (kind < 20)
+            code = lsm_collect(lab->lsm, &bytes, &err);
+        else if (kind < 22)
+            code = reopen(lab, &err);
+        else if (kind < 40)
+            cairn_tasks_step(lab->tasks);
+        else
+            for (int j = 0; j < 20; j++)
+                code = change(lab, &err);
+        lab->failures += code != CAIRN_OK;
+    }
+}
+
+static void check_alive(struct lab *lab)
+{
+    struct cairn_err err;
+
+    if (!lab->lsm && lsm_open(lab->disk, lab->tasks, &lab->options, 0, &lab->lsm, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+    check_opened(lab, false);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(change(lab, &err), CAIRN_OK);
+    assert_int_equal(snapshot(lab, &err), CAIRN_OK);
+    check_state(lab->lsm, &lab->model->now);
+    check_every_version(lab);
+}
+
+static void agrees_with_the_model(void **state)
+{
+    struct lsm_stats stats = {0}, all = {0};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct lab lab;
+
+        lab_init(&lab, seed);
+        run(&lab, 400);
+        assert_int_equal(lab.failures, 0);
+        check_state(lab.lsm, &lab.model->now);
+        lsm_stats(lab.lsm, &stats);
+        all.flushes += stats.flushes;
+        all.merges += stats.merges;
+        check_every_version(&lab);
+        lab_done(&lab);
+    }
+    print_message("%llu flushes, %llu merges\n", (unsigned long long)all.flushes, (unsigned long long)all.merges);
+    assert_true(all.flushes > 500 && all.merges > 100); /* of the last stretches alone */
+}
+
+static void nothing_new_is_one_file(void **state)
+{
+    struct lab lab;
+    struct cairn_err err;
+    uint64_t calls, number;
+
+    (void)state;
+    lab_init(&lab, 1);
+    assert_int_equal(lsm_open(lab.disk, lab.tasks, &lab.options, 0, &lab.lsm, &err), CAIRN_OK);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(change(&lab, &err), CAIRN_OK);
+    assert_int_equal(snapshot(&lab, &err), CAIRN_OK);
+    while (cairn_tasks_step(lab.tasks)) /* merges, which a get takes over */
+        check_state(lab.lsm, &lab.model->now);
+    calls = cairn_sim_disk_calls(lab.disk);
+    assert_int_equal(lsm_snapshot(lab.lsm, 2, cairn_str(""), &number, &err), CAIRN_OK);
+    assert_int_equal(number, 2);
+    assert_true(cairn_sim_disk_calls(lab.disk) - calls <= 6); /* open, write, sync, rename, sync of the folder */
+    lab_done(&lab);
+}
+
+static void call_n_fails(void **state)
+{
+    unsigned runs = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        bool fired = true;
+
+        for (int64_t n = 0; fired; n += 1 + n / 60, runs++) {
+            struct lab lab;
+
+            lab_init(&lab, seed);
+            cairn_sim_disk_fail_call(lab.disk, n, n % 2 ? CAIRN_EIO : CAIRN_EFULL);
+            run(&lab, 60);
+            fired = cairn_sim_disk_fired(lab.disk);
+            assert_true(lab.failures == 0 || fired);
+            cairn_sim_disk_fail_call(lab.disk, -1, CAIRN_OK);
+            if (lab.lsm) { /* what was put before and after the failure is there */
+                check_state(lab.lsm, &lab.model->now);
+                lab.lsm = lsm_close(lab.lsm);
+            }
+            if (n % 3)
+                cairn_sim_disk_crash(lab.disk, (enum cairn_sim_crash)(n / 3 % 3));
+            check_alive(&lab);
+            lab_done(&lab);
+        }
+    }
+    print_message("%u runs\n", runs);
+    assert_true(runs > 200);
+}
+
+static void crash_at_call_n(void **state)
+{
+    unsigned runs = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        bool reached = true;
+
+        for (int64_t n = 0; reached; n += 1 + n / 60, runs++) {
+            struct lab lab;
+
+            lab_init(&lab, seed);
+            cairn_sim_disk_halt_at(lab.disk, n);
+            run(&lab, 60);
+            reached = cairn_sim_disk_fired(lab.disk);
+            lab.lsm = lsm_close(lab.lsm);
+            cairn_sim_disk_crash(lab.disk, (enum cairn_sim_crash)(n % 3));
+            check_alive(&lab);
+            lab_done(&lab);
+        }
+    }
+    print_message("%u runs\n", runs);
+    assert_true(runs > 200);
+}
+
+static void other_engines_versions(void **state)
+{
+    struct lab lab;
+    struct versions *versions;
+    struct version version = {.engine = "other"};
+    struct cairn_err err;
+    uint64_t number;
+
+    (void)state;
+    lab_init(&lab, 1);
+    assert_int_equal(versions_open(lab.disk, 0, &versions, &err), CAIRN_OK);
+    assert_int_equal(versions_add(versions, &version, &number, &err), CAIRN_OK);
+    versions_close(versions);
+    assert_int_equal(lsm_open(lab.disk, lab.tasks, &lab.options, 0, &lab.lsm, &err), CAIRN_ECONFLICT);
+    assert_non_null(strstr(err.text, "other"));
+    lab.options.max_runs_per_level = 1;
+    assert_int_equal(lsm_open(lab.disk, lab.tasks, &lab.options, 0, &lab.lsm, &err), CAIRN_EINVAL);
+    lab_done(&lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(agrees_with_the_model),  cmocka_unit_test(nothing_new_is_one_file),
+        cmocka_unit_test(call_n_fails),           cmocka_unit_test(crash_at_call_n),
+        cmocka_unit_test(other_engines_versions),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

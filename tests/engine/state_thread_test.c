@@ -1,0 +1,188 @@
+/* Catches: an interface for embedders that does not keep what its header says: limits of keys and values, the lock of
+ * the folder, versions with their parents and metadata, a walk that can be ended, background threads that lose work
+ * or race with their owner. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "cairn/engine.h"
+
+static char folder[64];
+static struct cairn_err err;
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/cairn-state-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    char command[100];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static struct cairn_state *open_state(uint64_t version)
+{
+    /* So small that everything happens often. */
+    struct cairn_state_options options = {.version = version, .memtable_bytes_limit = 20000, .max_runs_per_level = 3};
+    struct cairn_state *opened;
+
+    if (cairn_state_open(folder, &options, &opened, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+    return opened;
+}
+
+static void check_number(struct cairn_state *state, uint32_t key, uint64_t want)
+{
+    const void *value;
+    size_t size;
+    uint64_t got = 0;
+    bool found;
+
+    assert_int_equal(cairn_state_get(state, &key, sizeof key, &found, &value, &size, &err), CAIRN_OK);
+    if (found) {
+        assert_int_equal(size, sizeof got);
+        memcpy(&got, value, sizeof got);
+    }
+    if (got != want)
+        fail_msg("key %u has %llu, not %llu", key, (unsigned long long)got, (unsigned long long)want);
+}
+
+enum { KEYS = 5000, ROUNDS = 40 };
+
+/* The value of a key after some rounds; 0: not there. */
+static uint64_t number_after(uint32_t key, uint64_t round)
+{
+    return (key + round) % 7 == 0 ? 0 : round * KEYS + key + 1;
+}
+
+static bool count_one(void *context, const void *key, size_t key_bytes, const void *value, size_t value_bytes)
+{
+    (void)key;
+    (void)key_bytes;
+    (void)value;
+    (void)value_bytes;
+    return ++*(unsigned *)context != 100000;
+}
+
+static bool stop_at_ten(void *context, const void *key, size_t key_bytes, const void *value, size_t value_bytes)
+{
+    count_one(context, key, key_bytes, value, value_bytes);
+    return *(unsigned *)context < 10;
+}
+
+static bool check_version(void *context, const struct cairn_state_version *version)
+{
+    uint64_t *next = context;
+
+    assert_int_equal(version->number, *next);
+    assert_int_equal(version->parent, *next - 1);
+    assert_int_equal(version->metadata_bytes, sizeof *next);
+    assert_memory_equal(version->metadata, next, sizeof *next);
+    assert_int_equal(version->current, *next == ROUNDS);
+    assert_true(version->bytes > 0 && version->time_ms > 0);
+    ++*next;
+    return true;
+}
+
+static void versions_of_a_busy_state(void **unused)
+{
+    struct cairn_state *state = open_state(0);
+    struct cairn_state_stats stats;
+    uint64_t version, next = 1, bytes;
+    unsigned count = 0;
+
+    (void)unused;
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        for (uint32_t key = 0; key < KEYS; key++) {
+            uint64_t number = number_after(key, round);
+
+            assert_int_equal(number ? cairn_state_put(state, &key, sizeof key, &number, sizeof number, &err)
+                                    : cairn_state_remove(state, &key, sizeof key, &err),
+                             CAIRN_OK);
+            if (key % 16 == 0)
+                check_number(state, key, number);
+        }
+        assert_int_equal(cairn_state_snapshot(state, &round, sizeof round, &version, &err), CAIRN_OK);
+        assert_int_equal(version, round);
+    }
+    cairn_state_get_stats(state, &stats);
+    assert_true(stats.flushes > ROUNDS && stats.merges > 10 && stats.files > 0 && stats.disk_bytes > KEYS * 12);
+    cairn_state_versions(state, check_version, &next);
+    assert_int_equal(next, ROUNDS + 1);
+    for (uint64_t round = ROUNDS; round >= 1; round -= 13) { /* back, without closing */
+        assert_int_equal(cairn_state_restore(state, round, &err), CAIRN_OK);
+        for (uint32_t key = 0; key < KEYS; key++)
+            check_number(state, key, number_after(key, round));
+        if (round < 13)
+            break;
+    }
+    assert_int_equal(cairn_state_restore(state, 99, &err), CAIRN_ENOTFOUND);
+    assert_int_equal(cairn_state_visit(state, stop_at_ten, &count, &err), CAIRN_OK);
+    assert_int_equal(count, 10);
+    state = cairn_state_close(state);
+    state = open_state(7);
+    for (uint64_t round = 1; round <= ROUNDS; round++)
+        if (round != 7 && round != 8)
+            assert_int_equal(cairn_state_forget(state, round, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_forget(state, 7, &err), CAIRN_ECONFLICT);
+    assert_int_equal(cairn_state_pin(state, 8, true, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_forget(state, 8, &err), CAIRN_ECONFLICT);
+    assert_int_equal(cairn_state_collect(state, &bytes, &err), CAIRN_OK);
+    assert_true(bytes > 0);
+    for (uint64_t round = 7; round <= 8; round++) {
+        assert_int_equal(cairn_state_restore(state, round, &err), CAIRN_OK);
+        for (uint32_t key = 0; key < KEYS; key++)
+            check_number(state, key, number_after(key, round));
+    }
+    cairn_state_close(state);
+}
+
+static void limits_and_locks(void **unused)
+{
+    struct cairn_state *state = open_state(0), *other;
+    struct cairn_state_options options = {.engine = "nosuch"};
+    static char big[65537];
+    const void *value;
+    size_t size;
+    bool found;
+    uint64_t version;
+
+    (void)unused;
+    assert_int_equal(cairn_state_open(folder, NULL, &other, &err), CAIRN_ELOCKED);
+    assert_int_equal(cairn_state_open(folder, &options, &other, &err), CAIRN_EINVAL);
+    assert_int_equal(cairn_state_restore(state, 0, &err), CAIRN_ENOTFOUND);
+    assert_int_equal(cairn_state_put(state, "", 0, "x", 1, &err), CAIRN_EINVAL);
+    assert_int_equal(cairn_state_put(state, big, 65537, "x", 1, &err), CAIRN_EINVAL);
+    assert_int_equal(cairn_state_put(state, big, 65536, "x", 1, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_put(state, "k", 1, big, (size_t)64 * 1024 * 1024 + 1, &err), CAIRN_ELIMIT);
+    assert_int_equal(cairn_state_put(state, "empty", 5, NULL, 0, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_snapshot(state, big, 65537, &version, &err), CAIRN_ELIMIT);
+    assert_int_equal(cairn_state_snapshot(state, big, 65536, &version, &err), CAIRN_OK);
+    cairn_state_close(state);
+    state = open_state(0);
+    assert_int_equal(cairn_state_get(state, "empty", 5, &found, &value, &size, &err), CAIRN_OK);
+    assert_true(found && size == 0);
+    assert_int_equal(cairn_state_get(state, big, 65536, &found, &value, &size, &err), CAIRN_OK);
+    assert_true(found && size == 1);
+    cairn_state_close(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(versions_of_a_busy_state, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(limits_and_locks, make_folder, remove_folder),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
