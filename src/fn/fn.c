@@ -169,7 +169,7 @@ static enum cairn_code fill_options(struct cairn_fn_options *o, struct cairn_err
     if (o->fibers_per_worker == 0)
         o->fibers_per_worker = 512;
     if (o->slice_ns == 0)
-        o->slice_ns = 1000000;
+        o->slice_ns = 500000; /* so that a late tick still ends it within a millisecond or so */
     o->memory_bytes_max &= ~(uint64_t)(FN_WASM_PAGE_BYTES - 1);
     if (o->memory_bytes_max == 0 || o->memory_bytes_max > (uint64_t)1 << 30)
         return cairn_fail(err, CAIRN_EINVAL, "an instance's memory limit must be from 64 KiB to 1 GiB");

@@ -47,7 +47,7 @@ struct cairn_fn_options {
     uint64_t module_bytes_max;     /* 0: 32 MiB */
     uint32_t workers;              /* how many struct cairn_fn_worker there will be */
     uint32_t fibers_per_worker;    /* instances that can wait or be set aside at once; 0: 512 */
-    uint64_t slice_ns;             /* 0: 1 ms */
+    uint64_t slice_ns;             /* 0: 500 us */
     bool deterministic;            /* simulation: slices and CPU time by fuel, no ticker thread */
 };
 

@@ -45,7 +45,7 @@ enum {
     FN_SPARE_SLOTS = 8,          /* for trial instances of modules being compiled */
     FN_FIBERS_TOTAL_MAX = 16384, /* over all workers: each takes several of the process's 65,530 mappings */
     FN_PLAIN_TICKS = 2,          /* a plain run is thrown away after one to two slices */
-    FN_SLICES_MAX = 4,           /* what a run can have used before a tick stops it, bulk operations included */
+    FN_SLICES_MAX = 8,           /* what a run can have used before a tick stops it, bulk operations included */
     FN_SKIP_PLAIN = 1000,        /* at most, starts for which a slow method goes straight to a fiber */
     FN_STACK_BYTES = 4 << 10,    /* in an instance's window: the top of the guest's own stack, */
     FN_HEAP_BYTES = 8 << 10,     /* its data, and as much of its heap */

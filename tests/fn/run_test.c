@@ -33,8 +33,11 @@ static int set_up(void **state)
 
 static int set_up_deterministic(void **state)
 {
-    struct cairn_fn_options options = {
-        .clock = cairn_clock_system(), .workers = 1, .fibers_per_worker = 16, .deterministic = true};
+    struct cairn_fn_options options = {.clock = cairn_clock_system(),
+                                       .workers = 1,
+                                       .fibers_per_worker = 16,
+                                       .deterministic = true,
+                                       .slice_ns = 1000000};
 
     (void)state;
     set_up_with(&options);
@@ -275,7 +278,7 @@ static void memory_fill_stalls(void **state)
     for (fn_lab_start_slice(lab, module, "T.f"); lab->state == CAIRN_RUN_SLICE; slices++)
         fn_lab_resume_slice(lab);
     assert_int_equal(lab->err.code, CAIRN_ECPU);
-    assert_true(slices >= 2 && slices < 60);
+    assert_true(slices >= 2 && slices < 120);
     assert_int_equal(lab->meter.memory_bytes_peak, 16 << 20);
     cairn_module_unref(module);
     cairn_buf_done(&wasm);
