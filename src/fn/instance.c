@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -157,6 +158,19 @@ static void find_exports(struct fn_instance *instance)
     }
 }
 
+/* A module that touches much memory does so in huge pages: with small ones 16 MiB are 4096 page faults, most of 10 ms in a
+ * virtual machine, and one memory.fill, which nothing interrupts, takes them all.  The first part, which small guests
+ * live in, stays as it is.  A hint: where it is refused nothing is lost. */
+static void ask_for_huge_pages(const struct fn_instance *instance)
+{
+    enum { HUGE_BYTES = 2 << 20 };
+    uintptr_t at = ((uintptr_t)instance->memory + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
+    uintptr_t end = (uintptr_t)instance->memory + instance->module->fn->options.memory_bytes_max;
+
+    if (at < end)
+        (void)madvise((void *)at, end - at, MADV_HUGEPAGE);
+}
+
 enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct fn_instance **ret_instance,
                                    struct cairn_err *err)
 {
@@ -183,6 +197,8 @@ enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct 
         return code;
     }
     find_exports(instance);
+    if (atomic_load_explicit(&module->large, memory_order_relaxed))
+        ask_for_huge_pages(instance);
     assert(!module->again || memory_matches(module, instance->memory));
     if (module->again)
         fn_window_close(instance);
@@ -246,6 +262,8 @@ const wasmtime_func_t *fn_instance_func(struct fn_instance *instance, const stru
 size_t fn_instance_memory_bytes(struct fn_instance *instance, const wasmtime_context_t *context)
 {
     instance->memory_bytes = wasmtime_memory_data_size(context, &instance->exported);
+    if (instance->memory_bytes >= FN_LARGE_BYTES)
+        atomic_store_explicit(&instance->module->large, true, memory_order_relaxed);
     return instance->memory_bytes;
 }
 
