@@ -158,7 +158,7 @@ static void find_exports(struct fn_instance *instance)
     }
 }
 
-/* A module that touches much memory does so in huge pages: with small ones 16 MiB are 4096 page faults, most of 10 ms in a
+/* A module that touches much memory does so in huge pages: with small ones 16 MiB are 4096 page faults, over 10 ms in a
  * virtual machine, and one memory.fill, which nothing interrupts, takes them all.  The first part, which small guests
  * live in, stays as it is.  A hint: where it is refused nothing is lost. */
 static void ask_for_huge_pages(const struct fn_instance *instance)
