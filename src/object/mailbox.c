@@ -36,12 +36,14 @@ static void enter_mailbox(struct cairn_worker *worker, struct invocation *inv)
     object_make_ready(worker, object);
 }
 
+/* Requests from outside may hold half of the fibers; the rest is for calls.  And while there is none at all, one that
+ * came in would only begin, find none and go back, again and again: the worker would never look idle, and so never
+ * notice that all fibers wait for each other. */
 static bool fibers_share_used(const struct cairn_worker *worker)
 {
-    /* Requests from outside may hold half of the fibers; the rest is for calls. */
-    uint32_t all = worker->fibers + cairn_fn_worker_fibers_free(worker->fn);
+    uint32_t left = cairn_fn_worker_fibers_free(worker->fn);
 
-    return worker->outside_fibers >= (all + 1) / 2;
+    return left == 0 || worker->outside_fibers >= (worker->fibers + left + 1) / 2;
 }
 
 /* Is there such a type and method, and may it be called like this?  False: it was refused. */
