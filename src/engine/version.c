@@ -18,9 +18,9 @@ static const char head_path[] = "HEAD";
 
 struct entry {
     struct version version;
-    void *memory;  /* what the version points to */
-    bool readable; /* else only its number is known */
-    char *why;     /* not readable */
+    void *memory;         /* what the version points to */
+    enum cairn_code code; /* of reading it; else than CAIRN_OK only its number is known */
+    char *why;            /* then: what was wrong */
 };
 
 struct versions {
@@ -311,7 +311,7 @@ static enum cairn_code read_manifest(struct versions *versions, struct entry *en
         entry->version.number = number;
         code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' makes no sense", path, versions->disk->root);
     }
-    entry->readable = code == CAIRN_OK;
+    entry->code = code;
     cairn_buf_done(&bytes);
     return code;
 }
@@ -362,12 +362,12 @@ static enum cairn_code check_current(struct versions *versions, struct cairn_err
     struct entry *current = find(versions, versions->current);
     uint64_t whole = 0;
 
-    if (!versions->current || (current && current->readable))
+    if (!versions->current || (current && current->code == CAIRN_OK))
         return CAIRN_OK;
     for (size_t i = 0; i < versions->count; i++)
-        if (versions->entries[i]->readable)
+        if (versions->entries[i]->code == CAIRN_OK)
             whole = versions->entries[i]->version.number;
-    cairn_fail(err, CAIRN_ECORRUPT, "%s", current ? current->why : "its version is missing");
+    cairn_fail(err, current ? current->code : CAIRN_ECORRUPT, "%s", current ? current->why : "its version is missing");
     if (!whole)
         return cairn_while(err, "opening version %" PRIu64 " of '%s', which has no other", versions->current,
                            versions->disk->root);
@@ -451,6 +451,7 @@ enum cairn_code versions_add(struct versions *versions, const struct version *ve
     struct cairn_buf bytes = {0};
     char path[CAIRN_PATH_BYTES];
     struct entry *entry;
+    bool decoded;
     enum cairn_code code;
 
     if (version->metadata.size > VERSION_METADATA_BYTES_MAX)
@@ -469,10 +470,10 @@ enum cairn_code versions_add(struct versions *versions, const struct version *ve
     code = cairn_disk_replace_file(versions->disk, path, cairn_buf_bytes(&bytes), err);
     if (code == CAIRN_OK) {
         entry = cairn_alloc_zeroed(1, sizeof *entry);
-        entry->readable =
-            manifest_decode(cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4)),
-                            &entry->version, &entry->memory);
-        assert(entry->readable);
+        decoded = manifest_decode(cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4)),
+                                  &entry->version, &entry->memory);
+        assert(decoded);
+        (void)decoded;
         insert(versions, entry);
         versions->current = whole.number;
         *ret_number = whole.number;
@@ -496,8 +497,8 @@ enum cairn_code versions_restore(struct versions *versions, uint64_t number, str
 
     if (code != CAIRN_OK)
         return code;
-    if (!entry->readable)
-        return cairn_fail(err, CAIRN_ECORRUPT, "%s", entry->why);
+    if (entry->code != CAIRN_OK)
+        return cairn_fail(err, entry->code, "%s", entry->why);
     for (size_t i = 0; i < entry->version.run_count; i++) {
         struct run *run;
 
@@ -561,20 +562,33 @@ enum cairn_code versions_forget(struct versions *versions, uint64_t number, stru
 /* --- garbage --- */
 
 struct sweep {
-    const struct versions *versions;
+    struct cairn_buf marked;
     bool (*in_use)(void *context, uint64_t run_id);
     void *context;
     struct cairn_buf ids; /* u64 each */
     uint64_t id_max;
 };
 
-static bool is_named(const struct versions *versions, uint64_t id)
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = cairn_get_u64(a), y = cairn_get_u64(b);
+
+    return (x > y) - (x < y);
+}
+
+/* The ids of all runs that versions name, in order. */
+static void mark(const struct versions *versions, struct cairn_buf *ids)
 {
     for (size_t i = 0; i < versions->count; i++)
         for (size_t j = 0; j < versions->entries[i]->version.run_count; j++)
-            if (versions->entries[i]->version.runs[j].id == id)
-                return true;
-    return false;
+            add_u64(ids, versions->entries[i]->version.runs[j].id);
+    if (ids->size)
+        qsort(ids->data, ids->size / 8, 8, compare_ids);
+}
+
+static bool is_marked(const struct cairn_buf *ids, uint64_t id)
+{
+    return ids->size && bsearch(&id, ids->data, ids->size / 8, 8, compare_ids);
 }
 
 static void take_run_name(void *context, const char *name)
@@ -586,23 +600,24 @@ static void take_run_name(void *context, const char *name)
         return;
     if (id > sweep->id_max)
         sweep->id_max = id;
-    if (!is_named(sweep->versions, id) && !(sweep->in_use && sweep->in_use(sweep->context, id)))
+    if (!is_marked(&sweep->marked, id) && !(sweep->in_use && sweep->in_use(sweep->context, id)))
         add_u64(&sweep->ids, id);
 }
 
 enum cairn_code versions_collect(struct versions *versions, bool (*in_use)(void *context, uint64_t run_id),
                                  void *context, uint64_t *ret_bytes, struct cairn_err *err)
 {
-    struct sweep sweep = {.versions = versions, .in_use = in_use, .context = context};
+    struct sweep sweep = {.in_use = in_use, .context = context};
     uint64_t bytes = 0;
     enum cairn_code code = check_certain(versions, err);
 
+    mark(versions, &sweep.marked);
     if (code == CAIRN_OK)
         code = versions->disk->ops->list(versions->disk, RUN_DIR, take_run_name, &sweep, err);
     if (code == CAIRN_OK && sweep.id_max >= versions->next_run_id)
         versions->next_run_id = sweep.id_max + 1;
     for (size_t i = 0; code == CAIRN_OK && i < versions->count; i++)
-        if (!versions->entries[i]->readable)
+        if (versions->entries[i]->code != CAIRN_OK)
             code = cairn_fail(err, CAIRN_ECORRUPT, "%s: forget version %" PRIu64 ", and what it alone needs can go",
                               versions->entries[i]->why, versions->entries[i]->version.number);
     for (size_t at = 0; code == CAIRN_OK && at < sweep.ids.size; at += 8) {
@@ -621,6 +636,7 @@ enum cairn_code versions_collect(struct versions *versions, bool (*in_use)(void 
         if (code == CAIRN_OK)
             bytes += size;
     }
+    cairn_buf_done(&sweep.marked);
     cairn_buf_done(&sweep.ids);
     *ret_bytes = bytes;
     return code;

@@ -49,9 +49,9 @@ enum {
     FN_SKIP_PLAIN = 1000,        /* at most, starts for which a slow method goes straight to a fiber */
     FN_STACK_BYTES = 4 << 10,    /* in an instance's window: the top of the guest's own stack, */
     FN_HEAP_BYTES = 8 << 10,     /* its data, and as much of its heap */
-    FN_LARGE_BYTES = 4 << 20,
-    FN_RESETS_OPEN = 64,  /* an opened window is closed again after so many: opening costs about 5 us */
-    FN_BLOCK_BYTES = 256, /* what is compared and copied as one when memory is reset */
+    FN_LARGE_BYTES = 4 << 20,    /* a module whose run has used so much gets huge pages */
+    FN_RESETS_OPEN = 64,         /* an opened window is closed again after so many: opening costs about 5 us */
+    FN_BLOCK_BYTES = 256,        /* what is compared and copied as one when memory is reset */
     FN_PAGE_BYTES = 4096,
     FN_RESET_BYTES_MAX = 256 << 10, /* a memory larger than this is cheaper to make anew than to look through */
     FN_KEPT_BYTES = 16 << 10,       /* of a free slot's memory: more costs memory, and measures no faster */

@@ -159,15 +159,18 @@ static void find_exports(struct fn_instance *instance)
 }
 
 /* A module that touches much memory does so in huge pages: with small ones 16 MiB are 4096 page faults, over 10 ms in a
- * virtual machine, and one memory.fill, which nothing interrupts, takes them all.  The first part, which small guests
- * live in, stays as it is.  A hint: where it is refused nothing is lost. */
+ * virtual machine, and one memory.fill, which nothing interrupts, takes them all.  The slot's first bytes, which the
+ * module's image is mapped to, stay as they are.  A slot keeps what was asked for, which is one mapping more: with so
+ * many slots that the process could run out of mappings nothing is asked.  A hint: where it is refused nothing is
+ * lost. */
 static void ask_for_huge_pages(const struct fn_instance *instance)
 {
     enum { HUGE_BYTES = 2 << 20 };
-    uintptr_t at = ((uintptr_t)instance->memory + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
-    uintptr_t end = (uintptr_t)instance->memory + instance->module->fn->options.memory_bytes_max;
+    const struct cairn_fn_options *o = &instance->module->fn->options;
+    uintptr_t at = ((uintptr_t)instance->memory + HUGE_BYTES) & ~(uintptr_t)(HUGE_BYTES - 1);
+    uintptr_t end = (uintptr_t)instance->memory + o->memory_bytes_max;
 
-    if (at < end)
+    if (at < end && (uint64_t)o->workers * o->fibers_per_worker <= FN_FIBERS_TOTAL_MAX / 2)
         (void)madvise((void *)at, end - at, MADV_HUGEPAGE);
 }
 

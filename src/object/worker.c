@@ -274,7 +274,7 @@ static void retry_waiters(struct cairn_worker *worker)
         } else if (worker->stuck_ns == 0) {
             worker->stuck_ns = worker_clock_ns(worker); /* an answer of another worker may be on its way */
         } else if (worker_clock_ns(worker) - worker->stuck_ns >= FIBERS_STUCK_NS) {
-            /* All of them: one at a time, a job that multiplies would be at it for minutes. */
+            /* Many at a time: with one, a job that multiplies would be at it for minutes. */
             for (int n = 256; n && !cairn_list_empty(&worker->fiber_waiters); n--)
                 fibers_stuck(worker);
         }

@@ -302,6 +302,37 @@ static void damage_is_found(void **state)
     cairn_disk_close(disk);
 }
 
+/* Not damage: the folder of a later program, whole by its checksum. */
+static void other_formats_are_refused(void **state)
+{
+    static const char *const paths[] = {"HEAD", VERSION_DIR "/1.version"};
+    struct cairn_disk *disk = cairn_sim_disk_create(1);
+    struct model model = {0};
+    struct versions *versions;
+    struct cairn_err err;
+
+    (void)state;
+    assert_int_equal(versions_open(disk, 0, &versions, &err), CAIRN_OK);
+    assert_int_equal(snapshot(disk, versions, &model, &err), CAIRN_OK);
+    versions_close(versions);
+    for (size_t i = 0; i < 2; i++) {
+        size_t size;
+        uint8_t *bytes = cairn_sim_disk_bytes(disk, paths[i], &size);
+
+        for (uint32_t format = 2; format > 0; format--) { /* 1 puts it right again */
+            cairn_put_u32(bytes + 8, format);
+            cairn_put_u32(bytes + size - 4, cairn_crc32c(0, bytes, size - 4));
+            if (format == 1)
+                continue;
+            assert_int_equal(versions_open(disk, 0, &versions, &err), CAIRN_EVERSION);
+            assert_non_null(strstr(err.text, "use the program that wrote it"));
+        }
+    }
+    assert_int_equal(versions_open(disk, 0, &versions, &err), CAIRN_OK);
+    versions_close(versions);
+    cairn_disk_close(disk);
+}
+
 static void pins_and_branches(void **state)
 {
     struct cairn_disk *disk = cairn_sim_disk_create(1);
@@ -336,9 +367,8 @@ static void pins_and_branches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pins_and_branches),
-        cmocka_unit_test(damage_is_found),
-        cmocka_unit_test(call_n_fails),
+        cmocka_unit_test(pins_and_branches),         cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(other_formats_are_refused), cmocka_unit_test(call_n_fails),
         cmocka_unit_test(crash_at_call_n),
     };
 

@@ -168,6 +168,39 @@ def test_thousands_suspended_at_once(folder):
               "objects of those that were served")
 
 
+def test_two_such_jobs_on_one_worker(folder):
+    """They take each other's instances: all wait for each other, and the worker has to notice."""
+    with Node(folder, workers=1) as node:
+        node.deploy("rogue")
+        for _ in range(4):
+            jobs = [node.redis() for _ in range(2)]
+            for number, job in enumerate(jobs):
+                job.send("FCALL", "Rogue.crowd", 1, f"square{number}", 4000)
+            for job in jobs:
+                equal(sum(job.receive()), 4000, "answers to 4000 calls that wait, twice")
+
+
+def test_others_beside_calls_that_multiply(folder):
+    """A job of 100,000 dear calls does not keep others waiting until it is over (beside_slow_test.py has figures)."""
+    with Node(folder, workers=1) as node, node.redis() as redis, node.redis() as bomb:
+        node.deploy("rogue")
+        redis.ok("FCALL", "Rogue.fine", 1, "other")
+        begin = time.monotonic()
+        bomb.send("FCALL", "Rogue.bomb", 1, "first")
+        waits = []
+        while not waits or time.monotonic() < begin + 1:
+            asked = time.monotonic()
+            redis.ok("FCALL", "Rogue.fine", 1, "other")
+            waits.append(time.monotonic() - asked)
+        bomb.receive()
+        took = time.monotonic() - begin
+        check(took > 1, f"the job was over after {took:.2f} s")
+        waits.sort()
+        print(f"    {len(waits)} others in a second of a job of {took:.1f} s; they waited "
+              f"{waits[len(waits) // 2] * 1000:.1f} ms, at most {waits[-1] * 1000:.0f}")
+        check(len(waits) > 50, f"only {len(waits)} others were served in a second")
+
+
 def test_large_and_wide_results(folder):
     """As large as allowed, over both protocols."""
     with Node(folder) as node, node.redis() as redis:
@@ -184,4 +217,4 @@ def test_large_and_wide_results(folder):
 if __name__ == "__main__":
     main([test_each_fails_with_its_code_and_leaves_nothing, test_pointers_out_of_bounds_in_each_host_call,
           test_what_came_before_stays, test_a_million_calls, test_calls_that_multiply, test_thousands_suspended_at_once,
-          test_large_and_wide_results])
+          test_two_such_jobs_on_one_worker, test_others_beside_calls_that_multiply, test_large_and_wide_results])
