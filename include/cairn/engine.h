@@ -7,10 +7,10 @@
  * nothing of what came after.  Versions have ascending numbers that are never used again; any that was not forgotten
  * can be restored.
  *
- * Keys have 1 byte to 64 KiB, values 0 byte to 64 MiB; an empty value is a value.  Bytes that a function hands out are
- * valid until the next call for the same state.  Failures are told in the caller's struct cairn_err, and leave the
- * state as it was unless it is said otherwise.  CAIRN_ECORRUPT: a file is damaged; the text names it.  CAIRN_EFULL: no
- * room; it heals when there is some. */
+ * Keys have 1 byte to 64 KiB, values 0 byte to 64 MiB; an empty value is a value.  Bytes that a function hands out
+ * are valid until the next call for the same state, and must be copied to be put.  Failures are told in the caller's
+ * struct cairn_err, and leave the state as it was unless it is said otherwise.  CAIRN_ECORRUPT: a file is damaged;
+ * the text names it.  CAIRN_EFULL: no room; it heals when there is some. */
 #ifndef CAIRN_ENGINE_H
 #define CAIRN_ENGINE_H
 
@@ -28,12 +28,27 @@ struct cairn_state;
 
 /* 0 or NULL in any member means its default. */
 struct cairn_state_options {
-    const char *engine; /* "lsm" (default): a log-structured merge-tree.  A folder's engine is fixed when it is made */
+    const char *engine; /* one of the below; the folder's, or for a new folder "hybridlog" */
     uint64_t version;   /* to open at, as cairn_state_restore does; also when the current one is damaged */
 
-    size_t memtable_bytes_limit; /* of changes gathered in memory before they are written: 4 MiB */
-    unsigned max_runs_per_level; /* files of one level before they are merged, from 2: 8 */
+    /* "hybridlog": FASTER's log.  Its tail is updated in place, older parts are read-only, then written; what was
+     * written, or read, stays to be found in memory while there is room.  All in bytes; mem_segment_len must be greater
+     * than the other two together. */
+    size_t mem_segment_len; /* in memory, with its index: 64 MiB */
+    size_t ro_lag_interval; /* updated in place: 80 % of that */
+    size_t flush_interval;  /* written as one file: a sixteenth of it */
+
+    /* "appendlog": Bitcask's log.  Everything put is appended and leaves memory when it is written. */
+    size_t threshold; /* written as one file: 4 MiB */
+
+    /* "lsm": a log-structured merge-tree; visits in the order of keys. */
+    size_t memtable_bytes_limit; /* gathered in memory and then written as one file: 4 MiB */
     unsigned density_factor;     /* records from one fence to the next: as many as fit 4 KiB */
+
+    /* "memory": all in memory, and a snapshot writes all of it. */
+
+    /* All but "memory". */
+    unsigned max_runs_per_level; /* files of one level before they are merged, from 2: 8 */
     unsigned filter_bits;        /* of the Bloom filters, per key: 10 */
 };
 
@@ -69,7 +84,7 @@ enum cairn_code cairn_state_put(struct cairn_state *state, const void *key, size
                                 size_t value_bytes, struct cairn_err *err);
 /* Removing what is not there does nothing. */
 enum cairn_code cairn_state_remove(struct cairn_state *state, const void *key, size_t key_bytes, struct cairn_err *err);
-/* Every key with its value, in ascending order of the keys' bytes; false ends the walk.  `each` must not call the
+/* Every key with its value, in any order; false ends the walk.  `each` must not call the
  * state. */
 enum cairn_code cairn_state_visit(struct cairn_state *state,
                                   bool (*each)(void *context, const void *key, size_t key_bytes, const void *value,

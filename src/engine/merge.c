@@ -2,70 +2,55 @@
 
 #include <stdlib.h>
 
-/* --- memtables --- */
+/* --- in memory --- */
 
-enum { TOMBSTONE, VALUE }; /* the byte in front */
-
-struct cairn_bytes memtable_value(struct cairn_bytes stored)
-{
-    return stored.data[0] == VALUE ? cairn_bytes(stored.data + 1, stored.size - 1) : run_tombstone();
-}
-
-bool memtable_get(struct cairn_engine *memtable, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
-{
-    struct cairn_bytes stored;
-
-    if (!memtable->ops->get(memtable, key, hash, &stored))
-        return false;
-    *ret_value = memtable_value(stored);
-    return true;
-}
-
-void memtable_put(struct cairn_engine *memtable, struct cairn_bytes key, uint64_t hash, struct cairn_bytes value,
-                  struct cairn_buf *scratch)
-{
-    scratch->size = 0;
-    cairn_buf_u8(scratch, run_is_tombstone(value) ? TOMBSTONE : VALUE);
-    if (!run_is_tombstone(value))
-        cairn_buf_add(scratch, value.data, value.size);
-    memtable->ops->put(memtable, key, hash, cairn_buf_bytes(scratch));
-}
-
-struct sorting {
-    struct memtable_entry *entries;
-    size_t count;
+struct aged {
+    struct run_record record;
+    size_t age; /* the newer, the greater: sorting need not be stable */
 };
 
-static void take_entry(void *context, struct cairn_bytes key, struct cairn_bytes stored)
+static int by_age(const struct aged *a, const struct aged *b)
 {
-    struct sorting *sorting = context;
-
-    sorting->entries[sorting->count++] = (struct memtable_entry){key, memtable_value(stored)};
+    return a->age > b->age ? -1 : 1;
 }
 
-static int compare_entries(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
-    return cairn_bytes_compare(((const struct memtable_entry *)a)->key, ((const struct memtable_entry *)b)->key);
+    const struct aged *x = a, *y = b;
+    int order = run_compare(RUN_BY_KEY, &x->record, &y->record);
+
+    return order ? order : by_age(x, y);
 }
 
-struct memtable_entry *memtable_sort(struct cairn_engine *memtable, size_t *ret_count)
+static int by_hash(const void *a, const void *b)
 {
-    struct cairn_engine_stats stats;
-    struct sorting sorting = {0};
+    const struct aged *x = a, *y = b;
+    int order = run_compare(RUN_BY_HASH, &x->record, &y->record);
 
-    memtable->ops->stats(memtable, &stats);
-    sorting.entries = cairn_alloc((size_t)(stats.keys + 1) * sizeof *sorting.entries);
-    memtable->ops->visit(memtable, take_entry, &sorting);
-    qsort(sorting.entries, sorting.count, sizeof *sorting.entries, compare_entries);
-    *ret_count = sorting.count;
-    return sorting.entries;
+    return order ? order : by_age(x, y);
+}
+
+size_t merge_sort(enum run_order order, struct run_record *records, size_t count)
+{
+    struct aged *sorted = cairn_alloc((count + 1) * sizeof *sorted);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (struct aged){records[i], i};
+    qsort(sorted, count, sizeof *sorted, order == RUN_BY_HASH ? by_hash : by_key);
+    for (size_t i = 0; i < count; i++)
+        if (!i || run_compare(order, &sorted[i - 1].record, &sorted[i].record) != 0)
+            records[kept++] = sorted[i].record;
+    free(sorted);
+    return kept;
 }
 
 /* --- merging --- */
 
-void merge_init(struct merge *merge, size_t count)
+void merge_init(struct merge *merge, enum run_order order, size_t count)
 {
-    *merge = (struct merge){.sources = cairn_alloc_zeroed(count + 1, sizeof *merge->sources), .count = count};
+    *merge = (struct merge){
+        .order = order, .sources = cairn_alloc_zeroed(count + 1, sizeof *merge->sources), .count = count};
     merge->last = count; /* none yet: the first step moves all */
 }
 
@@ -74,16 +59,16 @@ void merge_set_run(struct merge *merge, size_t index, struct run *run)
     run_cursor_init(&merge->sources[index].cursor, run);
 }
 
-void merge_set_memtable(struct merge *merge, size_t index, const struct memtable_entry *entries, size_t entry_count)
+void merge_set_records(struct merge *merge, size_t index, const struct run_record *records, size_t record_count)
 {
-    merge->sources[index].entries = entries;
-    merge->sources[index].entry_count = entry_count;
+    merge->sources[index].records = records;
+    merge->sources[index].record_count = record_count;
 }
 
 void merge_done(struct merge *merge)
 {
     for (size_t i = 0; i < merge->count; i++)
-        if (!merge->sources[i].entries)
+        if (!merge->sources[i].records)
             run_cursor_done(&merge->sources[i].cursor);
     free(merge->sources);
 }
@@ -93,27 +78,22 @@ static enum cairn_code step(struct merge_source *source, struct cairn_err *err)
     enum cairn_code code;
     bool more;
 
-    if (source->entries) {
-        source->ended = source->next == source->entry_count;
-        if (!source->ended) {
-            source->key = source->entries[source->next].key;
-            source->value = source->entries[source->next].value;
-            source->next++;
-        }
+    if (source->records) {
+        source->ended = source->next == source->record_count;
+        if (!source->ended)
+            source->at = source->records[source->next++];
         return CAIRN_OK;
     }
     code = run_cursor_next(&source->cursor, &more, err);
     if (code != CAIRN_OK)
         return code;
     source->ended = !more;
-    source->key = source->cursor.key;
-    source->value = source->cursor.value;
+    source->at = source->cursor.record;
     return CAIRN_OK;
 }
 
 /* Few sources: looking at each is as fast as a heap. */
-enum cairn_code merge_next(struct merge *merge, bool *ret_more, struct cairn_bytes *ret_key,
-                           struct cairn_bytes *ret_value, struct cairn_err *err)
+enum cairn_code merge_next(struct merge *merge, const struct run_record **ret_record, struct cairn_err *err)
 {
     struct merge_source *least = NULL;
     enum cairn_code code = CAIRN_OK;
@@ -122,10 +102,11 @@ enum cairn_code merge_next(struct merge *merge, bool *ret_more, struct cairn_byt
         for (size_t i = 0; code == CAIRN_OK && i < merge->count; i++)
             code = step(&merge->sources[i], err);
     } else { /* the last answer, and what older sources said of its key */
-        struct cairn_bytes key = merge->sources[merge->last].key;
+        struct merge_source *last = &merge->sources[merge->last];
 
         for (size_t i = merge->count; code == CAIRN_OK && i-- > merge->last;)
-            if (!merge->sources[i].ended && (i == merge->last || cairn_bytes_equal(merge->sources[i].key, key)))
+            if (!merge->sources[i].ended &&
+                (i == merge->last || run_compare(merge->order, &merge->sources[i].at, &last->at) == 0))
                 code = step(&merge->sources[i], err);
     }
     if (code != CAIRN_OK)
@@ -133,14 +114,13 @@ enum cairn_code merge_next(struct merge *merge, bool *ret_more, struct cairn_byt
     for (size_t i = 0; i < merge->count; i++) {
         struct merge_source *source = &merge->sources[i];
 
-        if (!source->ended && (!least || cairn_bytes_compare(source->key, least->key) < 0))
+        if (!source->ended && (!least || run_compare(merge->order, &source->at, &least->at) < 0))
             least = source;
     }
-    *ret_more = least;
+    *ret_record = NULL;
     if (least) {
         merge->last = (size_t)(least - merge->sources);
-        *ret_key = least->key;
-        *ret_value = least->value;
+        *ret_record = &least->at;
     }
     return CAIRN_OK;
 }

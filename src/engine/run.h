@@ -1,6 +1,9 @@
 /* run.h - a run: an immutable file of records in ascending order, as the log-structured engines keep state on disk
  * (docs/formats/run.md).
  *
+ * The order is that of the keys' bytes, or that of their hashes (and of the bytes where those are equal), which finds a
+ * record by one guess instead of a search.
+ *
  * A record is a key and a value, or a key and the fact that it was removed (a tombstone).  Records lie in blocks, one
  * checksum over each; in memory an open run keeps a fence (the first key) for every block and a Bloom filter over all
  * keys, so that a get reads at most one block, and none for nearly every key that is not there.
@@ -16,9 +19,28 @@
 #include "base/hash.h"
 #include "io/disk.h"
 
+enum run_order {
+    RUN_BY_KEY,
+    RUN_BY_HASH,
+};
+
 enum {
     RUN_BLOCK_BYTES = 4096, /* a block is closed when it reaches this, or holds density_factor records */
 };
+
+struct run_record {
+    uint64_t hash; /* cairn_hash(key) */
+    struct cairn_bytes key;
+    struct cairn_bytes value; /* or run_tombstone(): the key was removed */
+};
+
+/* Whether a record comes before, at or after another: below, at or above 0. */
+static inline int run_compare(enum run_order order, const struct run_record *a, const struct run_record *b)
+{
+    if (order == RUN_BY_HASH && a->hash != b->hash)
+        return a->hash < b->hash ? -1 : 1;
+    return cairn_bytes_compare(a->key, b->key);
+}
 
 /* What a version says of a file; written once, when the run is finished. */
 struct run_about {
@@ -31,6 +53,7 @@ struct run_about {
 };
 
 struct run_options {
+    enum run_order order;
     uint64_t records_max;    /* that will be added, at most: the filter is made for them and folded to what came */
     unsigned filter_bits;    /* per key; 0: no filter */
     unsigned density_factor; /* records between two fences; 0: as many as fit RUN_BLOCK_BYTES */
@@ -50,9 +73,8 @@ struct run_writer;
 enum cairn_code run_writer_create(struct cairn_disk *disk, uint64_t id, uint32_t level,
                                   const struct run_options *options, struct run_writer **ret_writer,
                                   struct cairn_err *err);
-/* The value may be run_tombstone().  Keys must ascend; after a failure only destroy may follow. */
-enum cairn_code run_writer_add(struct run_writer *writer, struct cairn_bytes key, struct cairn_bytes value,
-                               struct cairn_err *err);
+/* Records must ascend; after a failure only destroy may follow. */
+enum cairn_code run_writer_add(struct run_writer *writer, const struct run_record *record, struct cairn_err *err);
 /* Writes what is left, syncs the file and its name; the run may be named by a version now. */
 enum cairn_code run_writer_finish(struct run_writer *writer, struct run_about *ret_about, struct cairn_err *err);
 /* Also removes the file unless it was finished.  Returns NULL; accepts NULL. */
@@ -77,11 +99,12 @@ enum cairn_code run_open(struct cairn_disk *disk, const struct run_about *about,
                          struct cairn_err *err);
 struct run *run_close(struct run *run); /* returns NULL; accepts NULL */
 const struct run_about *run_about(const struct run *run);
+enum run_order run_order(const struct run *run);
 /* What an open run keeps in memory. */
 size_t run_memory_bytes(const struct run *run);
 
-/* CAIRN_OK and *ret_found; then *ret_value (perhaps a tombstone) points into `scratch`, valid until it is changed.
- * `hash` is cairn_hash(key). */
+/* CAIRN_OK and *ret_found; then *ret_value (perhaps a tombstone) points into `scratch`, valid until it is
+ * changed.  `hash` is cairn_hash(key). */
 enum cairn_code run_get(struct run *run, struct cairn_bytes key, uint64_t hash, struct cairn_buf *scratch,
                         bool *ret_found, struct cairn_bytes *ret_value, struct cairn_err *err);
 
@@ -94,7 +117,7 @@ struct run_cursor {
     size_t block;           /* the next to read */
     struct cairn_buf bytes; /* the block that is walked */
     struct cairn_reader left;
-    struct cairn_bytes key, value; /* valid until the next step */
+    struct run_record record; /* valid until the next step */
 };
 
 void run_cursor_init(struct run_cursor *cursor, struct run *run);

@@ -37,22 +37,44 @@ uint32_t run_frame_checksum(uint64_t id, uint64_t offset, const void *payload, u
     return cairn_crc32c(cairn_crc32c(0, where, sizeof where), payload, size);
 }
 
-void run_header_encode(uint64_t id, uint32_t level, uint8_t to[RUN_HEADER_BYTES])
+void run_header_encode(uint64_t id, uint32_t level, enum run_order order, uint8_t to[RUN_HEADER_BYTES])
 {
     memset(to, 0, RUN_HEADER_BYTES);
     memcpy(to, run_magic, sizeof run_magic);
     cairn_put_u32(to + 8, RUN_VERSION);
     cairn_put_u32(to + 12, level);
     cairn_put_u64(to + 16, id);
+    cairn_put_u32(to + 24, order);
     cairn_put_u32(to + 28, cairn_crc32c(0, to, 28));
 }
 
-bool run_header_check(const uint8_t from[RUN_HEADER_BYTES], uint64_t id, uint32_t level)
+enum cairn_code run_header_check(const uint8_t from[RUN_HEADER_BYTES], uint64_t id, uint32_t level,
+                                 enum run_order *ret_order)
 {
     uint8_t want[RUN_HEADER_BYTES];
+    uint32_t order = cairn_get_u32(from + 24);
 
-    run_header_encode(id, level, want);
-    return memcmp(from, want, sizeof want) == 0;
+    if (memcmp(from, run_magic, sizeof run_magic) == 0 && cairn_get_u32(from + 8) != RUN_VERSION &&
+        cairn_get_u32(from + 28) == cairn_crc32c(0, from, 28))
+        return CAIRN_EVERSION;
+    if (order > RUN_BY_HASH)
+        return CAIRN_ECORRUPT;
+    run_header_encode(id, level, (enum run_order)order, want);
+    if (memcmp(from, want, sizeof want) != 0)
+        return CAIRN_ECORRUPT;
+    *ret_order = (enum run_order)order;
+    return CAIRN_OK;
+}
+
+struct cairn_bytes run_sort_key(enum run_order order, uint64_t hash, struct cairn_bytes key, struct cairn_buf *scratch)
+{
+    if (order == RUN_BY_KEY)
+        return key;
+    scratch->size = 0;
+    cairn_put_be64(cairn_buf_reserve(scratch, 8), hash);
+    scratch->size = 8;
+    cairn_buf_add(scratch, key.data, key.size);
+    return cairn_buf_bytes(scratch);
 }
 
 void run_footer_encode(const struct run_footer *footer, uint8_t to[RUN_FOOTER_BYTES])

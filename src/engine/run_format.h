@@ -21,8 +21,13 @@ struct run_footer {
 
 /* Covers which file the frame belongs to and where it lies, so that no other can pass for it. */
 uint32_t run_frame_checksum(uint64_t id, uint64_t offset, const void *payload, uint32_t size);
-void run_header_encode(uint64_t id, uint32_t level, uint8_t to[RUN_HEADER_BYTES]);
-bool run_header_check(const uint8_t from[RUN_HEADER_BYTES], uint64_t id, uint32_t level);
+void run_header_encode(uint64_t id, uint32_t level, enum run_order order, uint8_t to[RUN_HEADER_BYTES]);
+/* CAIRN_ECORRUPT, or CAIRN_EVERSION for a header of a later format; `err` is not set. */
+enum cairn_code run_header_check(const uint8_t from[RUN_HEADER_BYTES], uint64_t id, uint32_t level,
+                                 enum run_order *ret_order);
+
+/* What records are ordered by, as bytes: fences are prefixes of it.  `scratch` holds it where it is not the key. */
+struct cairn_bytes run_sort_key(enum run_order order, uint64_t hash, struct cairn_bytes key, struct cairn_buf *scratch);
 void run_footer_encode(const struct run_footer *footer, uint8_t to[RUN_FOOTER_BYTES]);
 bool run_footer_decode(const uint8_t from[RUN_FOOTER_BYTES], struct run_footer *ret_footer);
 

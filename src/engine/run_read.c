@@ -10,6 +10,7 @@ struct run {
     struct cairn_file *file;
     char path[CAIRN_PATH_BYTES];
     struct run_about about;
+    enum run_order order;
     struct filter filter;
     struct cairn_buf fences; /* per block: varint offset, varint size, bytes */
     uint32_t *fence_at;      /* where in `fences` each begins */
@@ -115,7 +116,13 @@ static enum cairn_code read_ends(struct run *run, struct cairn_err *err)
         code = run->disk->ops->read_at(run->file, footer_offset, end, sizeof end, err);
     if (code != CAIRN_OK)
         return code;
-    if (!run_header_check(header, run->about.id, run->about.level))
+    code = run_header_check(header, run->about.id, run->about.level, &run->order);
+    if (code == CAIRN_EVERSION)
+        return cairn_fail(err, CAIRN_EVERSION,
+                          "'%s' in '%s' has format %" PRIu32 ", and this program reads format %d: use the program that "
+                          "wrote it, or a later one",
+                          run->path, run->disk->root, cairn_get_u32(header + 8), RUN_VERSION);
+    if (code != CAIRN_OK)
         return damaged(run, 0, "its header is not its own", err);
     if (!run_footer_decode(end, &footer) || footer.id != run->about.id || footer.records != run->about.records ||
         footer.tombstones != run->about.tombstones || footer.block_count > footer.records ||
@@ -179,27 +186,68 @@ const struct run_about *run_about(const struct run *run)
     return &run->about;
 }
 
+enum run_order run_order(const struct run *run)
+{
+    return run->order;
+}
+
 size_t run_memory_bytes(const struct run *run)
 {
     return sizeof *run + filter_bytes(&run->filter).size + run->fences.capacity +
            run->block_count * sizeof *run->fence_at;
 }
 
-/* The next record of a block; false when it makes no sense. */
-static bool read_record(struct cairn_reader *reader, struct cairn_bytes *ret_key, struct cairn_bytes *ret_value)
+/* The next record of a block, but for its hash; false when it makes no sense. */
+static bool read_record(struct cairn_reader *reader, struct run_record *ret_record)
 {
     uint64_t key_bytes = cairn_read_varint(reader), value_bytes = cairn_read_varint(reader);
 
-    *ret_key = cairn_read_bytes(reader, (size_t)key_bytes);
-    *ret_value = value_bytes ? cairn_read_bytes(reader, (size_t)value_bytes - 1) : run_tombstone();
+    ret_record->key = cairn_read_bytes(reader, (size_t)key_bytes);
+    ret_record->value = value_bytes ? cairn_read_bytes(reader, (size_t)value_bytes - 1) : run_tombstone();
     return !reader->bad && key_bytes > 0;
+}
+
+/* The block that has the key if any has: its fence is not above the sort key, the next one is. */
+static size_t find_block(const struct run *run, uint64_t hash, struct cairn_bytes sort_key)
+{
+    size_t low = 0, high = run->block_count;
+
+    if (run->order == RUN_BY_HASH) { /* hashes are spread evenly: it is near where it would be by proportion */
+        size_t step = 1, at = (size_t)((unsigned __int128)hash * run->block_count >> 64);
+
+        if (cairn_bytes_compare(fence_of(run, at).key, sort_key) <= 0) {
+            for (low = at; low + step < high; step *= 2)
+                if (cairn_bytes_compare(fence_of(run, low + step).key, sort_key) > 0)
+                    high = low + step;
+                else
+                    low += step;
+        } else {
+            for (high = at; high > step; step *= 2)
+                if (cairn_bytes_compare(fence_of(run, high - step).key, sort_key) <= 0) {
+                    low = high - step;
+                    break;
+                } else {
+                    high -= step;
+                }
+        }
+    }
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (cairn_bytes_compare(fence_of(run, middle).key, sort_key) <= 0)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 enum cairn_code run_get(struct run *run, struct cairn_bytes key, uint64_t hash, struct cairn_buf *scratch,
                         bool *ret_found, struct cairn_bytes *ret_value, struct cairn_err *err)
 {
-    size_t low = 0, high = run->block_count; /* fence low <= key < fence high */
-    struct cairn_bytes payload, found;
+    struct run_record found;
+    struct cairn_bytes payload;
+    size_t block;
     struct cairn_reader reader;
     enum cairn_code code;
 
@@ -207,26 +255,17 @@ enum cairn_code run_get(struct run *run, struct cairn_bytes key, uint64_t hash, 
         *ret_found = false;
         return CAIRN_OK;
     }
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-
-        if (cairn_bytes_compare(fence_of(run, middle).key, key) <= 0)
-            low = middle;
-        else
-            high = middle;
-    }
-    code = read_frame(run, fence_of(run, low).offset, block_end(run, low), scratch, &payload, err);
+    block = find_block(run, hash, run_sort_key(run->order, hash, key, scratch));
+    code = read_frame(run, fence_of(run, block).offset, block_end(run, block), scratch, &payload, err);
     if (code != CAIRN_OK)
         return code;
     reader = cairn_reader(payload);
     while (cairn_reader_left(&reader) > 0) {
-        struct cairn_bytes value;
-
-        if (!read_record(&reader, &found, &value))
-            return damaged(run, fence_of(run, low).offset, "a record has no such size", err);
-        if (cairn_bytes_equal(found, key)) {
+        if (!read_record(&reader, &found))
+            return damaged(run, fence_of(run, block).offset, "a record has no such size", err);
+        if (cairn_bytes_equal(found.key, key)) {
             *ret_found = true;
-            *ret_value = value;
+            *ret_value = found.value;
             return CAIRN_OK;
         }
     }
@@ -279,8 +318,9 @@ enum cairn_code run_cursor_next(struct run_cursor *cursor, bool *ret_more, struc
         cursor->left = cairn_reader(payload);
         cursor->block++;
     }
-    if (!read_record(&cursor->left, &cursor->key, &cursor->value))
+    if (!read_record(&cursor->left, &cursor->record))
         return damaged(run, fence_of(run, cursor->block - 1).offset, "a record has no such size", err);
+    cursor->record.hash = cairn_hash(cursor->record.key);
     *ret_more = true;
     return CAIRN_OK;
 }

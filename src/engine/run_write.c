@@ -17,7 +17,7 @@ struct run_writer {
     struct cairn_sha256 *sha;
     struct filter filter;
     struct cairn_buf block, fences, pending; /* pending: made, not yet written */
-    struct cairn_buf last_key;
+    struct cairn_buf last_key, sort_key;     /* last_key: the sort key of the record before */
     uint64_t written, block_count;
     unsigned block_records;
     bool finished;
@@ -71,7 +71,7 @@ enum cairn_code run_writer_create(struct cairn_disk *disk, uint64_t id, uint32_t
     }
     writer->sha = cairn_sha256_begin();
     filter_init(&writer->filter, options->records_max, options->filter_bits);
-    run_header_encode(id, level, cairn_buf_reserve(&writer->pending, RUN_HEADER_BYTES));
+    run_header_encode(id, level, options->order, cairn_buf_reserve(&writer->pending, RUN_HEADER_BYTES));
     writer->pending.size += RUN_HEADER_BYTES;
     *ret_writer = writer;
     return CAIRN_OK;
@@ -87,7 +87,7 @@ static enum cairn_code end_block(struct run_writer *writer, struct cairn_err *er
     return code;
 }
 
-/* The block's fence: the shortest prefix of its first key that lies above the last key of the block before. */
+/* The block's fence: the shortest prefix of its first sort key that lies above the last one of the block before. */
 static void add_fence(struct run_writer *writer, struct cairn_bytes key)
 {
     struct cairn_bytes last = cairn_buf_bytes(&writer->last_key);
@@ -102,24 +102,25 @@ static void add_fence(struct run_writer *writer, struct cairn_bytes key)
     cairn_buf_add(&writer->fences, key.data, same);
 }
 
-enum cairn_code run_writer_add(struct run_writer *writer, struct cairn_bytes key, struct cairn_bytes value,
-                               struct cairn_err *err)
+enum cairn_code run_writer_add(struct run_writer *writer, const struct run_record *record, struct cairn_err *err)
 {
+    struct cairn_bytes key = record->key, value = record->value;
     bool tombstone = run_is_tombstone(value);
     const struct run_options *options = &writer->options;
+    struct cairn_bytes sort_key = run_sort_key(options->order, record->hash, key, &writer->sort_key);
 
-    assert(!writer->about.records || cairn_bytes_compare(cairn_buf_bytes(&writer->last_key), key) < 0);
+    assert(!writer->about.records || cairn_bytes_compare(cairn_buf_bytes(&writer->last_key), sort_key) < 0);
     assert(writer->about.records < options->records_max);
     if (!writer->block_records)
-        add_fence(writer, key);
+        add_fence(writer, sort_key);
     cairn_buf_varint(&writer->block, key.size);
     cairn_buf_varint(&writer->block, tombstone ? 0 : value.size + 1);
     cairn_buf_add(&writer->block, key.data, key.size);
     if (!tombstone)
         cairn_buf_add(&writer->block, value.data, value.size);
-    filter_add(&writer->filter, cairn_hash(key));
+    filter_add(&writer->filter, record->hash);
     writer->last_key.size = 0;
-    cairn_buf_add(&writer->last_key, key.data, key.size);
+    cairn_buf_add(&writer->last_key, sort_key.data, sort_key.size);
     writer->about.records++;
     writer->about.tombstones += tombstone;
     writer->block_records++;
@@ -176,6 +177,7 @@ struct run_writer *run_writer_destroy(struct run_writer *writer)
     cairn_buf_done(&writer->fences);
     cairn_buf_done(&writer->pending);
     cairn_buf_done(&writer->last_key);
+    cairn_buf_done(&writer->sort_key);
     free(writer);
     return NULL;
 }

@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
-#include "engine/run.h"
+#include "engine/merge.h"
 
 enum { KEYS = 3000 };
 
@@ -41,21 +41,51 @@ static struct cairn_bytes value_of(unsigned n, uint8_t memory[40000])
     return cairn_bytes(memory, size);
 }
 
-/* Every second key of `from` up to `to` is added. */
+/* Every second key of `from` up to `to`, in order; to be freed with free_records. */
+static struct run_record *make_records(enum run_order order, unsigned from, unsigned to, size_t *ret_count)
+{
+    struct run_record *records = cairn_alloc((to - from + 1) * sizeof *records);
+    size_t count = 0;
+
+    for (unsigned n = from; n < to; n += 2) {
+        char key[2000];
+        uint8_t value_memory[40000];
+        struct cairn_bytes bytes = key_of(n, key), value = value_of(n, value_memory);
+
+        records[count++] = (struct run_record){
+            .hash = cairn_hash(bytes),
+            .key = cairn_bytes(cairn_bytes_dup(bytes), bytes.size),
+            .value = run_is_tombstone(value) ? value : cairn_bytes(cairn_bytes_dup(value), value.size),
+        };
+    }
+    *ret_count = merge_sort(order, records, count);
+    assert_int_equal(*ret_count, count);
+    return records;
+}
+
+static void free_records(struct run_record *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free((void *)(uintptr_t)records[i].key.data);
+        free((void *)(uintptr_t)records[i].value.data);
+    }
+    free(records);
+}
+
 static enum cairn_code write_run(struct cairn_disk *disk, uint64_t id, const struct run_options *options, unsigned from,
                                  unsigned to, struct run_about *ret_about, struct cairn_err *err)
 {
     struct run_writer *writer;
+    struct run_record *records;
     enum cairn_code code = run_writer_create(disk, id, 0, options, &writer, err);
+    size_t count;
 
     if (code != CAIRN_OK)
         return code;
-    for (unsigned n = from; code == CAIRN_OK && n < to; n += 2) {
-        char key[2000];
-        uint8_t value[40000];
-
-        code = run_writer_add(writer, key_of(n, key), value_of(n, value), err);
-    }
+    records = make_records(options->order, from, to, &count);
+    for (size_t i = 0; code == CAIRN_OK && i < count; i++)
+        code = run_writer_add(writer, &records[i], err);
+    free_records(records, count);
     if (code == CAIRN_OK)
         code = run_writer_finish(writer, ret_about, err);
     run_writer_destroy(writer);
@@ -77,8 +107,9 @@ static void check_run(struct run *run, unsigned from, unsigned to, unsigned *ret
     struct cairn_buf scratch = {0};
     struct run_cursor cursor;
     struct cairn_err err;
+    struct run_record *records;
     char key[2000];
-    unsigned next = from;
+    size_t count, next = 0;
     bool more;
 
     for (unsigned n = 0; n <= to + 3; n++) {
@@ -95,17 +126,21 @@ static void check_run(struct run *run, unsigned from, unsigned to, unsigned *ret
         }
         scratch.size = 0;
     }
+    records = make_records(run_order(run), from, to, &count);
     run_cursor_init(&cursor, run);
-    for (;;) {
+    for (;; next++) {
         assert_int_equal(run_cursor_next(&cursor, &more, &err), CAIRN_OK);
         if (!more)
             break;
-        assert_true(cairn_bytes_equal(cursor.key, key_of(next, key)));
-        check_value(cursor.value, next);
-        next += 2;
+        assert_true(next < count && cursor.record.hash == records[next].hash);
+        assert_true(cairn_bytes_equal(cursor.record.key, records[next].key));
+        assert_int_equal(run_is_tombstone(cursor.record.value), run_is_tombstone(records[next].value));
+        assert_true(run_is_tombstone(records[next].value) ||
+                    cairn_bytes_equal(cursor.record.value, records[next].value));
     }
-    assert_true(next >= to && next < to + 2);
+    assert_int_equal(next, count);
     run_cursor_done(&cursor);
+    free_records(records, count);
     cairn_buf_done(&scratch);
 }
 
@@ -125,8 +160,19 @@ static void reads_what_was_written(void **state)
         struct run_options options;
         unsigned from, to;
     } cases[] = {
-        {{KEYS, 10, 0}, 1, KEYS},      {{KEYS, 10, 1}, 1, KEYS}, {{KEYS, 10, 7}, 0, KEYS}, {{KEYS, 10, 5000}, 0, KEYS},
-        {{10 * KEYS, 10, 0}, 1, KEYS}, {{KEYS, 0, 0}, 0, 400},   {{1, 10, 0}, 5, 6},       {{1, 10, 0}, 5, 5},
+        {{RUN_BY_KEY, KEYS, 10, 0}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 1}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 7}, 0, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 5000}, 0, KEYS},
+        {{RUN_BY_KEY, 10 * KEYS, 10, 0}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 0, 0}, 0, 400},
+        {{RUN_BY_KEY, 1, 10, 0}, 5, 6},
+        {{RUN_BY_KEY, 1, 10, 0}, 5, 5},
+        {{RUN_BY_HASH, KEYS, 10, 0}, 1, KEYS},
+        {{RUN_BY_HASH, KEYS, 10, 1}, 1, KEYS},
+        {{RUN_BY_HASH, KEYS, 0, 7}, 0, 400},
+        {{RUN_BY_HASH, 1, 10, 0}, 5, 6},
+        {{RUN_BY_HASH, 1, 10, 0}, 5, 5},
     };
 
     (void)state;
@@ -158,7 +204,7 @@ static void reads_what_was_written(void **state)
 static void flipped_bytes_are_found(void **state)
 {
     struct cairn_disk *disk = new_disk();
-    struct run_options options = {100, 10, 0};
+    struct run_options options = {.records_max = 100, .filter_bits = 10};
     struct run_about about;
     struct cairn_err err;
     struct run *run;
@@ -203,7 +249,7 @@ static void flipped_bytes_are_found(void **state)
 
 static void call_n_fails(void **state)
 {
-    struct run_options options = {KEYS, 10, 0};
+    struct run_options options = {.records_max = KEYS, .filter_bits = 10};
 
     (void)state;
     for (int64_t n = 0;; n++) {

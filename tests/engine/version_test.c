@@ -24,14 +24,15 @@ struct model {
 static enum cairn_code make_run(struct cairn_disk *disk, struct versions *versions, struct run_about *ret_about,
                                 struct cairn_err *err)
 {
-    struct run_options options = {1, 10, 0};
+    struct run_options options = {.records_max = 1, .filter_bits = 10};
     struct run_writer *writer;
     uint64_t id = versions_take_run_id(versions);
     enum cairn_code code = run_writer_create(disk, id, 0, &options, &writer, err);
 
     if (code != CAIRN_OK)
         return code;
-    code = run_writer_add(writer, cairn_str("key"), cairn_bytes(&id, sizeof id), err);
+    code = run_writer_add(
+        writer, &(struct run_record){cairn_hash(cairn_str("key")), cairn_str("key"), cairn_bytes(&id, sizeof id)}, err);
     if (code == CAIRN_OK)
         code = run_writer_finish(writer, ret_about, err);
     run_writer_destroy(writer);

@@ -1,0 +1,469 @@
+/* hybridlog.c - a front that is a log in memory with a hash index: FASTER's hybrid log (Chandramouli et al., SIGMOD
+ * 2018).
+ *
+ *     first        clean         sealed            ro               end
+ *       | written,   | in batches, | read-only,      | updated in     |
+ *       | may go     | not written | not in a batch  | place          |  appended here
+ *
+ * The log is chunks.  A record is found through the index and updated in place while its chunk is one of the last,
+ * the mutable ones; further back it is read-only, and an update appends its successor.  So what is hot stays at the
+ * tail, and what is written to disk has had time to be overwritten.  When flush_interval bytes are read-only they are
+ * sealed as a batch; written ones stay to be read until their memory is needed, and leave the index then.
+ *
+ * With ro_lag_interval 0 nothing is updated in place, and nothing written is kept: AppendLog (Bitcask).
+ *
+ * A place in the index is the chunk's number modulo 2^23 above the record's offset in 8 bytes. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "engine/front.h"
+#include "engine/index.h"
+
+enum {
+    UNIT = 8,         /* records begin at multiples of it */
+    OFFSET_BITS = 17, /* of a place */
+    CHUNK_BYTES_MAX = UNIT << OFFSET_BITS,
+    CHUNK_BYTES_LEAST = 512,
+    CHUNKS_OF_A_PART = 8, /* a region has at least so many chunks, if they are not too small then */
+    TOMBSTONE_BYTES = -1,
+};
+
+struct record {
+    uint64_t hash;
+    int32_t value_bytes; /* or TOMBSTONE_BYTES */
+    uint32_t room;       /* for a value, from 0 in steps of UNIT */
+    uint32_t key_bytes;
+    bool clean;     /* the runs have it */
+    uint8_t data[]; /* key, value */
+};
+
+struct chunk {
+    uint64_t number;
+    uint32_t size, used; /* of data */
+    uint32_t dirty;      /* records that are not clean, superseded ones included */
+    uint8_t data[] __attribute__((aligned(8)));
+};
+
+struct front_batch {
+    struct front_batch *next;
+    uint64_t end; /* the number behind its last chunk */
+    size_t count;
+    const struct chunk *chunks[];
+};
+
+struct hybridlog {
+    struct front base;
+    struct hybridlog_options options;
+    uint32_t chunk_bytes;
+    struct index index;
+    struct chunk **ring; /* chunk n at n & ring_mask */
+    uint64_t ring_mask;
+    uint64_t first, clean, sealed, ro, end; /* numbers of chunks, see above */
+    uint64_t bytes;                         /* of all chunks */
+    uint64_t mutable_bytes, ro_bytes;       /* of those from ro on, and from sealed to ro */
+    uint64_t dirty;                         /* records in no batch and not clean */
+    struct front_batch *batches, **batches_end;
+};
+
+static struct hybridlog *log_of(struct front *front)
+{
+    return (struct hybridlog *)(void *)front; /* its first member */
+}
+
+static const struct hybridlog *const_log_of(const struct front *front)
+{
+    return (const struct hybridlog *)(const void *)front;
+}
+
+/* --- records --- */
+
+static inline struct chunk *chunk_at(const struct hybridlog *log, uint64_t number)
+{
+    return log->ring[number & log->ring_mask];
+}
+
+static inline struct record *record_in(const struct chunk *chunk, uint32_t offset)
+{
+    return (struct record *)(uintptr_t)(chunk->data + offset);
+}
+
+static inline struct record *record_at(const struct hybridlog *log, uint64_t place, struct chunk **ret_chunk)
+{
+    *ret_chunk = chunk_at(log, place >> OFFSET_BITS);
+    return record_in(*ret_chunk, (uint32_t)(place & ((1 << OFFSET_BITS) - 1)) * UNIT);
+}
+
+static uint64_t place_of(const struct chunk *chunk, uint32_t offset)
+{
+    return (chunk->number << OFFSET_BITS & INDEX_PLACE_MAX) | offset / UNIT;
+}
+
+static inline struct cairn_bytes value_in(const struct record *record)
+{
+    if (record->value_bytes == TOMBSTONE_BYTES)
+        return run_tombstone();
+    return cairn_bytes(record->data + record->key_bytes, (size_t)record->value_bytes);
+}
+
+static size_t record_bytes(size_t key_bytes, size_t room)
+{
+    return (offsetof(struct record, data) + key_bytes + room + UNIT - 1) / UNIT * UNIT;
+}
+
+static uint64_t hash_at(void *context, uint64_t place)
+{
+    struct chunk *chunk;
+
+    return record_at(context, place, &chunk)->hash;
+}
+
+/* The key's newest record, with the walk at its entry; NULL: it is not in memory. */
+static inline struct record *find(const struct hybridlog *log, struct cairn_bytes key, uint64_t hash,
+                                  struct index_walk *walk, struct chunk **ret_chunk)
+{
+    uint64_t place;
+
+    *walk = index_walk(&log->index, hash);
+    while (index_next(walk, &place)) {
+        struct record *record = record_at(log, place, ret_chunk);
+
+        if (record->hash == hash && record->key_bytes == key.size && memcmp(record->data, key.data, key.size) == 0)
+            return record;
+    }
+    return NULL;
+}
+
+/* --- chunks --- */
+
+static void forget_chunk(struct hybridlog *log)
+{
+    struct chunk *chunk = chunk_at(log, log->first);
+
+    for (uint32_t offset = UNIT; offset < chunk->used;) {
+        const struct record *record = record_in(chunk, offset);
+        uint64_t place = place_of(chunk, offset), other;
+        struct index_walk walk = index_walk(&log->index, record->hash);
+
+        while (index_next(&walk, &other))
+            if (other == place) {
+                index_remove(&log->index, &walk);
+                break;
+            }
+        offset += (uint32_t)record_bytes(record->key_bytes, record->room);
+    }
+    log->bytes -= chunk->size;
+    free(chunk);
+    log->first++;
+}
+
+static bool is_over(const struct hybridlog *log)
+{
+    return log->bytes + log->index.bytes > log->options.mem_segment_len;
+}
+
+/* ro_lag_interval, but that two batches, of which one is being written, and the index have to find room, too. */
+static uint64_t mutable_bytes_max(const struct hybridlog *log)
+{
+    uint64_t others = 2 * log->options.flush_interval + log->index.bytes;
+    uint64_t room = others < log->options.mem_segment_len ? log->options.mem_segment_len - others : 0;
+
+    return log->options.ro_lag_interval < room ? log->options.ro_lag_interval : room;
+}
+
+static void advance_ro(struct hybridlog *log, uint64_t most)
+{
+    while (log->ro < log->end && log->mutable_bytes > most) {
+        uint32_t size = chunk_at(log, log->ro)->size;
+
+        log->mutable_bytes -= size;
+        log->ro_bytes += size;
+        log->ro++;
+    }
+}
+
+static struct chunk *add_chunk(struct hybridlog *log, size_t need)
+{
+    uint32_t size = need + UNIT > log->chunk_bytes ? (uint32_t)need + UNIT : log->chunk_bytes;
+    uint64_t most = mutable_bytes_max(log);
+    struct chunk *chunk;
+
+    advance_ro(log, most > size ? most - size : 0);
+    while (log->first < log->clean && is_over(log))
+        forget_chunk(log);
+    if (log->end - log->first > log->ring_mask) {
+        uint64_t mask = log->ring_mask * 2 + 1;
+        struct chunk **ring = cairn_alloc((mask + 1) * sizeof *ring);
+
+        for (uint64_t number = log->first; number < log->end; number++)
+            ring[number & mask] = chunk_at(log, number);
+        free(log->ring);
+        log->ring = ring;
+        log->ring_mask = mask;
+    }
+    chunk = cairn_alloc(sizeof *chunk + size);
+    *chunk = (struct chunk){.number = log->end, .size = size, .used = UNIT};
+    log->ring[log->end++ & log->ring_mask] = chunk;
+    log->bytes += size;
+    log->mutable_bytes += size;
+    return chunk;
+}
+
+/* Appends without looking for an older one. */
+static uint64_t append(struct hybridlog *log, const struct run_record *from, bool clean)
+{
+    size_t value_bytes = run_is_tombstone(from->value) ? 0 : from->value.size;
+    size_t room = (value_bytes + UNIT - 1) / UNIT * UNIT, need = record_bytes(from->key.size, room);
+    struct chunk *chunk = log->ro < log->end ? chunk_at(log, log->end - 1) : NULL;
+    struct record *record;
+    uint64_t place;
+
+    if (!chunk || chunk->size - chunk->used < need)
+        chunk = add_chunk(log, need);
+    place = place_of(chunk, chunk->used);
+    record = record_in(chunk, chunk->used);
+    record->hash = from->hash;
+    record->value_bytes = run_is_tombstone(from->value) ? TOMBSTONE_BYTES : (int32_t)from->value.size;
+    record->room = (uint32_t)room;
+    record->key_bytes = (uint32_t)from->key.size;
+    record->clean = clean;
+    memcpy(record->data, from->key.data, from->key.size);
+    if (value_bytes)
+        memcpy(record->data + from->key.size, from->value.data, value_bytes);
+    chunk->used += (uint32_t)need;
+    chunk->dirty += !clean;
+    log->dirty += !clean;
+    return place;
+}
+
+/* --- the vtable --- */
+
+static bool hybridlog_get(struct front *front, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
+{
+    struct index_walk walk;
+    struct chunk *chunk;
+    const struct record *record = find(log_of(front), key, hash, &walk, &chunk);
+
+    if (record)
+        *ret_value = value_in(record);
+    return record;
+}
+
+static bool update_in_place(struct hybridlog *log, struct chunk *chunk, struct record *record, struct cairn_bytes value)
+{
+    if (chunk->number < log->ro || log->options.ro_lag_interval == 0)
+        return false;
+    if (run_is_tombstone(value)) {
+        record->value_bytes = TOMBSTONE_BYTES;
+    } else {
+        if (value.size > record->room)
+            return false;
+        record->value_bytes = (int32_t)value.size;
+        if (value.size)
+            memmove(record->data + record->key_bytes, value.data, value.size);
+    }
+    if (record->clean) {
+        record->clean = false;
+        chunk->dirty++;
+        log->dirty++;
+    }
+    return true;
+}
+
+static void hybridlog_put(struct front *front, const struct run_record *from)
+{
+    struct hybridlog *log = log_of(front);
+    struct index_walk walk;
+    struct chunk *chunk;
+    struct record *record = find(log, from->key, from->hash, &walk, &chunk);
+    uint64_t place, first = log->first;
+
+    if (record && update_in_place(log, chunk, record, from->value))
+        return;
+    place = append(log, from, false);
+    if (log->first != first) /* a new chunk cost an old one its memory, and that changed the index */
+        record = find(log, from->key, from->hash, &walk, &chunk);
+    if (record)
+        index_set(&walk, place);
+    else
+        index_add(&log->index, from->hash, place);
+}
+
+static void hybridlog_keep(struct front *front, const struct run_record *from)
+{
+    struct hybridlog *log = log_of(front);
+
+    if (log->options.keeps)
+        index_add(&log->index, from->hash, append(log, from, true));
+}
+
+static enum front_pressure hybridlog_pressure(const struct front *front)
+{
+    const struct hybridlog *log = const_log_of(front);
+
+    if (is_over(log) && log->first == log->clean && (log->batches || log->ro_bytes))
+        return FRONT_FULL;
+    return log->ro_bytes >= log->options.flush_interval && log->ro_bytes ? FRONT_SEAL : FRONT_EASY;
+}
+
+static bool hybridlog_seal(struct front *front, bool all)
+{
+    struct hybridlog *log = log_of(front);
+    struct front_batch *batch;
+
+    if (all) {
+        struct chunk *tail;
+
+        if (!log->dirty)
+            return false;
+        advance_ro(log, 0);
+        tail = chunk_at(log, log->end - 1);
+        if (tail->used < tail->size / 2) { /* many snapshots, few changes: the rest of the chunk would be lost */
+            log->bytes -= tail->size - tail->used;
+            log->ro_bytes -= tail->size - tail->used;
+            tail->size = tail->used;
+            log->ring[(log->end - 1) & log->ring_mask] = cairn_realloc(tail, sizeof *tail + tail->size);
+        }
+    }
+    if (log->sealed == log->ro || (!all && log->batches && log->ro_bytes < log->options.flush_interval))
+        return false;
+    batch = cairn_alloc(sizeof *batch + (log->ro - log->sealed) * sizeof *batch->chunks);
+    *batch = (struct front_batch){.end = log->ro};
+    for (; log->sealed < log->ro; log->sealed++) {
+        const struct chunk *chunk = chunk_at(log, log->sealed);
+
+        log->dirty -= chunk->dirty;
+        batch->chunks[batch->count++] = chunk;
+    }
+    log->ro_bytes = 0;
+    *log->batches_end = batch;
+    log->batches_end = &batch->next;
+    return true;
+}
+
+static const struct front_batch *hybridlog_batch(const struct front *front)
+{
+    return const_log_of(front)->batches;
+}
+
+static size_t list_chunk(const struct chunk *chunk, bool clean_ones, struct run_record *to)
+{
+    size_t count = 0;
+
+    for (uint32_t offset = UNIT; offset < chunk->used;) {
+        const struct record *record = record_in(chunk, offset);
+
+        if (clean_ones || !record->clean) {
+            if (to)
+                to[count] =
+                    (struct run_record){record->hash, cairn_bytes(record->data, record->key_bytes), value_in(record)};
+            count++;
+        }
+        offset += (uint32_t)record_bytes(record->key_bytes, record->room);
+    }
+    return count;
+}
+
+static struct run_record *hybridlog_list_batch(const struct front_batch *batch, size_t *ret_count)
+{
+    struct run_record *records;
+    size_t count = 0;
+
+    for (size_t i = 0; i < batch->count; i++)
+        count += batch->chunks[i]->dirty;
+    records = cairn_alloc((count + 1) * sizeof *records);
+    count = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        count += list_chunk(batch->chunks[i], false, records + count);
+    *ret_count = count;
+    return records;
+}
+
+static struct run_record *hybridlog_list(const struct front *front, size_t *ret_count)
+{
+    const struct hybridlog *log = const_log_of(front);
+    struct run_record *records;
+    size_t count = 0;
+
+    for (uint64_t number = log->first; number < log->end; number++)
+        count += list_chunk(chunk_at(log, number), true, NULL);
+    records = cairn_alloc((count + 1) * sizeof *records);
+    count = 0;
+    for (uint64_t number = log->first; number < log->end; number++)
+        count += list_chunk(chunk_at(log, number), true, records + count);
+    *ret_count = count;
+    return records;
+}
+
+static void hybridlog_release(struct front *front)
+{
+    struct hybridlog *log = log_of(front);
+    struct front_batch *batch = log->batches;
+
+    assert(batch);
+    log->clean = batch->end;
+    log->batches = batch->next;
+    if (!log->batches)
+        log->batches_end = &log->batches;
+    free(batch);
+    while (log->first < log->clean && (is_over(log) || !log->options.keeps))
+        forget_chunk(log);
+}
+
+static uint64_t hybridlog_memory_bytes(const struct front *front)
+{
+    const struct hybridlog *log = const_log_of(front);
+
+    return log->bytes + log->index.bytes + (log->ring_mask + 1) * sizeof *log->ring;
+}
+
+static struct front *hybridlog_close(struct front *front)
+{
+    struct hybridlog *log = log_of(front);
+    struct front_batch *next;
+
+    for (struct front_batch *batch = log->batches; batch; batch = next) {
+        next = batch->next;
+        free(batch);
+    }
+    for (uint64_t number = log->first; number < log->end; number++)
+        free(chunk_at(log, number));
+    index_done(&log->index);
+    free(log->ring);
+    free(log);
+    return NULL;
+}
+
+static const struct front_ops hybridlog_ops = {
+    .get = hybridlog_get,
+    .put = hybridlog_put,
+    .keep = hybridlog_keep,
+    .pressure = hybridlog_pressure,
+    .seal = hybridlog_seal,
+    .batch = hybridlog_batch,
+    .list_batch = hybridlog_list_batch,
+    .list = hybridlog_list,
+    .release = hybridlog_release,
+    .memory_bytes = hybridlog_memory_bytes,
+    .close = hybridlog_close,
+};
+
+struct front *hybridlog_create(const void *hybridlog_options)
+{
+    const struct hybridlog_options *options = hybridlog_options;
+    struct hybridlog *log = cairn_alloc_zeroed(1, sizeof *log);
+    size_t least = options->flush_interval;
+
+    assert(options->mem_segment_len > options->ro_lag_interval + options->flush_interval);
+    if (options->ro_lag_interval && options->ro_lag_interval < least)
+        least = options->ro_lag_interval;
+    log->base.ops = &hybridlog_ops;
+    log->options = *options;
+    log->chunk_bytes = CHUNK_BYTES_MAX;
+    while (log->chunk_bytes > CHUNK_BYTES_LEAST && log->chunk_bytes > least / CHUNKS_OF_A_PART)
+        log->chunk_bytes /= 2;
+    log->ring_mask = 15;
+    log->ring = cairn_alloc((log->ring_mask + 1) * sizeof *log->ring);
+    index_init(&log->index, hash_at, log);
+    log->batches_end = &log->batches;
+    return &log->base;
+}

@@ -1,0 +1,69 @@
+/* levels.h - a store: a front in memory over runs on disk, tiered in levels (O'Neil et al. 1996; Dayan et al. 2017).
+ *
+ * What the front seals becomes a run of level 0; max_runs_per_level runs of a level are merged into one of the next.
+ * All engines are this, with different fronts: lsm, hybridlog, appendlog; and MemOnly, `whole`, whose front has
+ * everything, whose snapshot writes everything, and which never asks a run.
+ *
+ * State is durable as of the last snapshot: what came after it is lost with the process, unless the caller has a log
+ * of its own.  A snapshot writes what the front has that no run has, and names the runs, so it costs what changed.
+ * Runs are written and merged in the background; a merge never stops a read or a snapshot.  When merging falls behind
+ * puts are slowed, the more the further, and stopped when it falls far behind. Tombstones are dropped where no older
+ * run is left that could hold the key. Threads: one owner.  Layer: engine; uses base and io. */
+#ifndef CAIRN_ENGINE_LEVELS_H
+#define CAIRN_ENGINE_LEVELS_H
+
+#include "engine/front.h"
+#include "engine/version.h"
+#include "io/task.h"
+
+struct levels_options {
+    const char *engine;                                       /* its name, kept in every version */
+    struct front *(*create_front)(const void *front_options); /* for opening, and for each restore */
+    const void *front_options;
+    enum run_order order;
+    bool whole;
+    unsigned max_runs_per_level; /* from 2; 0: 8 */
+    unsigned density_factor;     /* records between fences; 0: blocks of RUN_BLOCK_BYTES */
+    unsigned filter_bits;        /* a key; 0: 10 */
+};
+
+struct levels_stats {
+    uint64_t front_bytes, run_memory_bytes;                              /* of memory */
+    uint64_t run_count, run_bytes, records;                              /* of the runs; records: old ones, too */
+    uint64_t flushes, flushed_bytes, merges, merged_bytes, throttled_ns; /* since it was opened */
+};
+
+struct levels;
+
+/* At `number`, or 0: at the current version (versions_open).  The disk, `tasks` and what the options point to must
+ * outlive it.  CAIRN_ECONFLICT: the version is of another engine. */
+enum cairn_code levels_open(struct cairn_disk *disk, struct cairn_tasks *tasks, const struct levels_options *options,
+                            uint64_t number, struct levels **ret_levels, struct cairn_err *err);
+/* Waits for background work; writes nothing.  Returns NULL; accepts NULL. */
+struct levels *levels_close(struct levels *levels);
+
+/* *ret_value is valid until the next call.  May read the disk. */
+enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, bool *ret_found,
+                           struct cairn_bytes *ret_value, struct cairn_err *err);
+/* The value may be run_tombstone(), and must not be one that get returned.  Blocks while memory is full and what was
+ * sealed is still being written, or merging is far behind; fails, and changes nothing, only if that could not be done:
+ * CAIRN_EFULL heals when there is room. */
+enum cairn_code levels_put(struct levels *levels, struct cairn_bytes key, struct cairn_bytes value,
+                           struct cairn_err *err);
+/* Every key that is there, in the order of the runs, until `each` returns false.  It must not call the store. */
+enum cairn_code levels_visit(struct levels *levels,
+                             bool (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),
+                             void *context, struct cairn_err *err);
+
+/* Everything that was put is in the version, durably.  After a failure nothing is lost, and it can be tried again. */
+enum cairn_code levels_snapshot(struct levels *levels, uint64_t time_ms, struct cairn_bytes metadata,
+                                uint64_t *ret_number, struct cairn_err *err);
+/* What was not in a snapshot is dropped.  After a failure nothing has changed. */
+enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct cairn_err *err);
+/* Removes the files of forgotten versions and of merges. */
+enum cairn_code levels_collect(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err);
+/* For listing, pinning and forgetting; not for adding and restoring. */
+struct versions *levels_versions(struct levels *levels);
+void levels_stats(const struct levels *levels, struct levels_stats *ret_stats);
+
+#endif
