@@ -4,8 +4,9 @@
  * A state lies in one folder.  It is used by one process at a time (the folder is locked) and by one thread at a time;
  * background threads of its own write and merge files.  What is put is durable with the next snapshot: a crash brings
  * back the version that was current, whole, with the metadata that was stored with it (offsets of a source, say), and
- * nothing of what came after.  Versions have ascending numbers that are never used again; any that was not forgotten
- * can be restored.
+ * nothing of what came after.  With a log (the option of that name) it brings back what came after, too, as far as
+ * the log's mode says, and then nothing between: a prefix of the batches.  Versions have ascending numbers that are
+ * never used again; any that was not forgotten can be restored.
  *
  * Keys have 1 byte to 64 KiB, values 0 byte to 64 MiB; an empty value is a value.  Bytes that a function hands out
  * are valid until the next call for the same state, and must be copied to be put.  Failures are told in the caller's
@@ -26,10 +27,23 @@ extern "C" {
 
 struct cairn_state;
 
+/* Whether changes are durable before the next snapshot: by a write-ahead log, in the sync modes of cairn's node. */
+enum cairn_state_log {
+    CAIRN_STATE_LOG_OFF,      /* no log */
+    CAIRN_STATE_LOG_ALWAYS,   /* a change is on stable storage when it was awaited */
+    CAIRN_STATE_LOG_INTERVAL, /* with the operating system then; synced every interval_ms, which a power cut may cost */
+    CAIRN_STATE_LOG_NONE,     /* with the operating system then; synced when that likes, and by snapshots */
+};
+
 /* 0 or NULL in any member means its default. */
 struct cairn_state_options {
     const char *engine; /* one of the below; the folder's, or for a new folder "hybridlog" */
     uint64_t version;   /* to open at, as cairn_state_restore does; also when the current one is damaged */
+
+    enum cairn_state_log log;
+    unsigned interval_ms;    /* of CAIRN_STATE_LOG_INTERVAL: 100 */
+    uint64_t log_bytes_max;  /* kept beyond the last version, then a version is made that is not listed: 256 MiB */
+    uint64_t log_file_bytes; /* of the log's files, of which three or more are there: 16 MiB, from 64 KiB */
 
     /* "hybridlog": FASTER's log.  Its tail is updated in place, older parts are read-only, then written; what was
      * written, or read, stays to be found in memory while there is room.  All in bytes; mem_segment_len must be greater
@@ -84,6 +98,25 @@ enum cairn_code cairn_state_put(struct cairn_state *state, const void *key, size
                                 size_t value_bytes, struct cairn_err *err);
 /* Removing what is not there does nothing. */
 enum cairn_code cairn_state_remove(struct cairn_state *state, const void *key, size_t key_bytes, struct cairn_err *err);
+
+/* A change of a batch. */
+struct cairn_state_change {
+    const void *key;
+    size_t key_bytes;
+    const void *value; /* ignored when it removes */
+    size_t value_bytes;
+    bool removes;
+};
+
+/* Makes all of the changes, in their order, or none: also after a crash.  At most 64 MiB of keys and values, but that
+ * one change may be larger (CAIRN_ELIMIT).  *ret_ticket, if not NULL, is for cairn_state_await, and the function does
+ * not wait for the log; if NULL it does, as put and remove do.  Reads see the changes at once in either case. */
+enum cairn_code cairn_state_write(struct cairn_state *state, const struct cairn_state_change *changes, size_t count,
+                                  uint64_t *ret_ticket, struct cairn_err *err);
+/* Until the batch, and all before it, is as durable as the log's mode says; at once without a log.  CAIRN_EUNAVAILABLE
+ * when the log has failed: then nothing more can be changed, and what was not awaited may be lost, until it is opened
+ * again. */
+enum cairn_code cairn_state_await(struct cairn_state *state, uint64_t ticket, struct cairn_err *err);
 /* Every key with its value, in any order; false ends the walk.  `each` must not call the
  * state. */
 enum cairn_code cairn_state_visit(struct cairn_state *state,
@@ -95,6 +128,13 @@ enum cairn_code cairn_state_visit(struct cairn_state *state,
  * changed since the last one, and one small file if nothing has. */
 enum cairn_code cairn_state_snapshot(struct cairn_state *state, const void *metadata, size_t metadata_bytes,
                                      uint64_t *ret_version, struct cairn_err *err);
+/* The same in two steps, so that one can go on between them: the version has what was there at begin.  Until end was
+ * called another one, restore, pin and forget are refused with CAIRN_ECONFLICT.  The engine "memory" does all in
+ * begin. */
+enum cairn_code cairn_state_snapshot_begin(struct cairn_state *state, const void *metadata, size_t metadata_bytes,
+                                           struct cairn_err *err);
+bool cairn_state_snapshot_is_done(struct cairn_state *state); /* end would not wait */
+enum cairn_code cairn_state_snapshot_end(struct cairn_state *state, uint64_t *ret_version, struct cairn_err *err);
 /* All that were not forgotten, in ascending order; false ends the walk.  An unreadable one has only its number. */
 void cairn_state_versions(struct cairn_state *state,
                           bool (*each)(void *context, const struct cairn_state_version *version), void *context);

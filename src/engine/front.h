@@ -34,6 +34,7 @@ struct front_ops {
     bool (*seal)(struct front *front, bool all);
     /* The oldest; NULL: there is none.  Valid until it is released. */
     const struct front_batch *(*batch)(const struct front *front);
+    size_t (*batch_count)(const struct front *front);
     /* All that is in a batch, the oldest first (of a key the last counts); to be freed.  Any thread. */
     struct run_record *(*list_batch)(const struct front_batch *batch, size_t *ret_count);
     /* The same of everything that is in memory; valid until the next change. */

@@ -345,6 +345,15 @@ static const struct front_batch *hybridlog_batch(const struct front *front)
     return const_log_of(front)->batches;
 }
 
+static size_t hybridlog_batch_count(const struct front *front)
+{
+    size_t count = 0;
+
+    for (const struct front_batch *batch = const_log_of(front)->batches; batch; batch = batch->next)
+        count++;
+    return count;
+}
+
 static size_t list_chunk(const struct chunk *chunk, bool clean_ones, struct run_record *to)
 {
     size_t count = 0;
@@ -440,6 +449,7 @@ static const struct front_ops hybridlog_ops = {
     .pressure = hybridlog_pressure,
     .seal = hybridlog_seal,
     .batch = hybridlog_batch,
+    .batch_count = hybridlog_batch_count,
     .list_batch = hybridlog_list_batch,
     .list = hybridlog_list,
     .release = hybridlog_release,

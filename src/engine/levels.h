@@ -8,7 +8,8 @@
  * of its own.  A snapshot writes what the front has that no run has, and names the runs, so it costs what changed.
  * Runs are written and merged in the background; a merge never stops a read or a snapshot.  When merging falls behind
  * puts are slowed, the more the further, and stopped when it falls far behind. Tombstones are dropped where no older
- * run is left that could hold the key. Threads: one owner.  Layer: engine; uses base and io. */
+ * run is left that could hold the key.
+ * Threads: one owner.  Layer: engine; uses base and io. */
 #ifndef CAIRN_ENGINE_LEVELS_H
 #define CAIRN_ENGINE_LEVELS_H
 
@@ -45,25 +46,38 @@ struct levels *levels_close(struct levels *levels);
 /* *ret_value is valid until the next call.  May read the disk. */
 enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, bool *ret_found,
                            struct cairn_bytes *ret_value, struct cairn_err *err);
-/* The value may be run_tombstone(), and must not be one that get returned.  Blocks while memory is full and what was
- * sealed is still being written, or merging is far behind; fails, and changes nothing, only if that could not be done:
- * CAIRN_EFULL heals when there is room. */
-enum cairn_code levels_put(struct levels *levels, struct cairn_bytes key, struct cairn_bytes value,
-                           struct cairn_err *err);
+/* Before changes of `bytes` in total.  Blocks while memory is full and what was sealed is still being written, or
+ * merging is far behind; fails only if that could not be done: CAIRN_EFULL heals when there is room. */
+enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_err *err);
+/* Never blocks or fails.  Neither key nor value may be one that get returned. */
+void levels_apply(struct levels *levels, const struct run_record *record);
 /* Every key that is there, in the order of the runs, until `each` returns false.  It must not call the store. */
 enum cairn_code levels_visit(struct levels *levels,
                              bool (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),
                              void *context, struct cairn_err *err);
 
-/* Everything that was put is in the version, durably.  After a failure nothing is lost, and it can be tried again. */
-enum cairn_code levels_snapshot(struct levels *levels, uint64_t time_ms, struct cairn_bytes metadata,
-                                uint64_t *ret_number, struct cairn_err *err);
+struct levels_snapshot_options {
+    uint64_t time_ms;
+    struct cairn_bytes metadata;
+    bool automatic; /* as struct version's */
+};
+
+/* Everything that was put until begin, and nothing that is put later, is in the version, durably once end returns.
+ * It is made while the store is used; `whole` stores block in begin.  After a failure of either nothing is lost, and
+ * it can be tried again.  begin: CAIRN_ECONFLICT while there is one that was not ended; restore, too. */
+enum cairn_code levels_snapshot_begin(struct levels *levels, const struct levels_snapshot_options *options,
+                                      struct cairn_err *err);
+bool levels_snapshot_is_done(struct levels *levels);
+/* Waits for it. */
+enum cairn_code levels_snapshot_end(struct levels *levels, uint64_t *ret_number, struct cairn_err *err);
 /* What was not in a snapshot is dropped.  After a failure nothing has changed. */
 enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct cairn_err *err);
 /* Removes the files of forgotten versions and of merges. */
 enum cairn_code levels_collect(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err);
-/* For listing, pinning and forgetting; not for adding and restoring. */
+/* For listing; for pinning and forgetting while no snapshot is made; not for adding and restoring. */
 struct versions *levels_versions(struct levels *levels);
+/* How many changes its state has seen: a version has that of its moment. */
+uint64_t levels_sequence(const struct levels *levels);
 void levels_stats(const struct levels *levels, struct levels_stats *ret_stats);
 
 #endif

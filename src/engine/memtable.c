@@ -110,6 +110,11 @@ static const struct front_batch *memtable_batch(const struct front *front)
     return memtable->batch_count ? (const struct front_batch *)(const void *)memtable->batches[0] : NULL;
 }
 
+static size_t memtable_batch_count(const struct front *front)
+{
+    return const_memtable_of(front)->batch_count;
+}
+
 struct listing {
     struct run_record *records;
     size_t count, capacity;
@@ -185,6 +190,7 @@ static const struct front_ops memtable_ops = {
     .pressure = memtable_pressure,
     .seal = memtable_seal,
     .batch = memtable_batch,
+    .batch_count = memtable_batch_count,
     .list_batch = memtable_list_batch,
     .list = memtable_list,
     .release = memtable_release,

@@ -14,7 +14,13 @@ enum {
     MEMTABLE_BYTES = 4 << 20,
     THRESHOLD_BYTES = 4 << 20,
     LEAST_BYTES = 1 << 10, /* of any of these */
+    INTERVAL_MS = 100,
+    LOG_FILE_BYTES_LEAST = 64 << 10,
+    LOG_FILE_BYTES_MAX = 1 << 30,
+    BATCH_BYTES_MAX = 64 << 20,
 };
+
+#define LOG_BYTES_MAX (UINT64_C(256) << 20)
 
 /* --- the engines: which front over which runs --- */
 
@@ -116,6 +122,52 @@ static enum cairn_code find_engine(const char *name, size_t *ret_engine, struct 
     return CAIRN_OK;
 }
 
+/* --- opening --- */
+
+static enum cairn_code apply_from_log(void *context, const struct run_record *record, struct cairn_err *err)
+{
+    enum cairn_code code = levels_ready(context, record->key.size, err);
+
+    if (code == CAIRN_OK)
+        levels_apply(context, record);
+    return code;
+}
+
+static enum cairn_code open_log(struct cairn_state *state, struct cairn_disk *disk, bool threaded,
+                                const struct cairn_state_options *o, struct cairn_err *err)
+{
+    static const enum cairn_sync_mode modes[] = {
+        [CAIRN_STATE_LOG_ALWAYS] = CAIRN_SYNC_ALWAYS,
+        [CAIRN_STATE_LOG_INTERVAL] = CAIRN_SYNC_INTERVAL,
+        [CAIRN_STATE_LOG_NONE] = CAIRN_SYNC_NONE,
+    };
+    struct state_log_options options = {
+        .disk = disk,
+        .clock = cairn_clock_system(),
+        .interval_ms = o->interval_ms ? o->interval_ms : INTERVAL_MS,
+        .segment_bytes = o->log_file_bytes,
+        .threaded = threaded,
+    };
+    enum cairn_code code;
+
+    if (o->log == CAIRN_STATE_LOG_OFF)
+        return CAIRN_OK;
+    if (o->log_file_bytes && (o->log_file_bytes < LOG_FILE_BYTES_LEAST || o->log_file_bytes > LOG_FILE_BYTES_MAX))
+        return cairn_fail(err, CAIRN_EINVAL, "log_file_bytes must be from %d to %d", LOG_FILE_BYTES_LEAST,
+                          LOG_FILE_BYTES_MAX);
+    if ((unsigned)o->log >= sizeof modes / sizeof *modes)
+        return cairn_fail(err, CAIRN_EINVAL, "there is no kind of log %d", (int)o->log);
+    options.sync = modes[o->log];
+    state->log_bytes_max = o->log_bytes_max ? o->log_bytes_max : LOG_BYTES_MAX;
+    code = state_log_open(&options, &state->log, err);
+    if (code == CAIRN_OK)
+        code = state_log_start(state->log, versions_branch(levels_versions(state->levels)),
+                               levels_sequence(state->levels), apply_from_log, state->levels, err);
+    if (code == CAIRN_OK)
+        state->version_at = state_log_end(state->log) - state_log_retained(state->log);
+    return code;
+}
+
 static enum cairn_code open_with(struct cairn_state *state, size_t engine, struct cairn_disk *disk,
                                  struct cairn_tasks *tasks, const struct cairn_state_options *o, struct cairn_err *err)
 {
@@ -128,19 +180,21 @@ static enum cairn_code open_with(struct cairn_state *state, size_t engine, struc
 
 /* With no engine given it is the folder's, which the others refuse. */
 static enum cairn_code open_on(struct cairn_state *state, struct cairn_disk *disk, struct cairn_tasks *tasks,
-                               const struct cairn_state_options *o, struct cairn_err *err)
+                               bool threaded, const struct cairn_state_options *o, struct cairn_err *err)
 {
     size_t engine;
     enum cairn_code code = find_engine(o->engine, &engine, err);
 
-    if (code == CAIRN_OK && engine < ENGINES)
-        return open_with(state, engine, disk, tasks, o, err);
-    for (engine = 0; engine < ENGINES; engine++) {
+    if (code == CAIRN_OK && engine < ENGINES) {
         code = open_with(state, engine, disk, tasks, o, err);
-        if (code != CAIRN_ECONFLICT)
-            break;
+    } else if (code == CAIRN_OK) {
+        for (engine = 0; engine < ENGINES; engine++) {
+            code = open_with(state, engine, disk, tasks, o, err);
+            if (code != CAIRN_ECONFLICT)
+                break;
+        }
     }
-    return code;
+    return code == CAIRN_OK ? open_log(state, disk, threaded, o, err) : code;
 }
 
 static const struct cairn_state_options defaults;
@@ -150,7 +204,7 @@ enum cairn_code state_open_on(struct cairn_disk *disk, struct cairn_tasks *tasks
                               struct cairn_err *err)
 {
     struct cairn_state *state = cairn_alloc_zeroed(1, sizeof *state);
-    enum cairn_code code = open_on(state, disk, tasks, options ? options : &defaults, err);
+    enum cairn_code code = open_on(state, disk, tasks, false, options ? options : &defaults, err);
 
     if (code == CAIRN_OK)
         *ret_state = state;
@@ -173,7 +227,7 @@ enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_op
         code = state->disk->ops->lock(state->disk, err);
     if (code == CAIRN_OK) {
         state->tasks = cairn_tasks_create(BACKGROUND_THREADS);
-        code = open_on(state, state->disk, state->tasks, o, err);
+        code = open_on(state, state->disk, state->tasks, true, o, err);
     }
     if (code == CAIRN_OK)
         *ret_state = state;
@@ -184,8 +238,11 @@ enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_op
 
 struct cairn_state *cairn_state_close(struct cairn_state *state)
 {
+    struct cairn_err ignored;
+
     if (!state)
         return NULL;
+    state_log_close(state->log, &ignored); /* what was awaited is there already */
     levels_close(state->levels);
     cairn_tasks_destroy(state->tasks);
     if (state->disk)
@@ -216,24 +273,130 @@ enum cairn_code cairn_state_get(struct cairn_state *state, const void *key, size
     return code;
 }
 
+/* --- writing --- */
+
+/* Takes over an automatic snapshot that has ended. */
+static void end_automatic(struct cairn_state *state)
+{
+    struct cairn_err ignored; /* the log is kept, and it is tried again */
+    uint64_t number;
+
+    if (levels_snapshot_end(state->levels, &number, &ignored) == CAIRN_OK) {
+        state->version_at = state->snapshot_at;
+        state_log_trim(state->log, state->version_at);
+    }
+    state->snapshot_automatic = false;
+}
+
+/* The log is kept short: a version of what is there now, that nobody asked for, lets it be trimmed. */
+static void bound_log(struct cairn_state *state)
+{
+    struct cairn_clock *clock = cairn_clock_system();
+    struct levels_snapshot_options options = {.automatic = true};
+    struct cairn_err ignored;
+
+    if (state->snapshot_automatic && levels_snapshot_is_done(state->levels))
+        end_automatic(state);
+    if (state->snapshot_automatic || state->snapshot_begun ||
+        state_log_end(state->log) - state->version_at < state->log_bytes_max)
+        return;
+    options.time_ms = clock->wall_ms(clock);
+    state->snapshot_at = state_log_end(state->log);
+    state->snapshot_automatic = levels_snapshot_begin(state->levels, &options, &ignored) == CAIRN_OK;
+}
+
+/* One change, without a batch around it in memory. */
+struct change {
+    struct cairn_bytes key, value;
+};
+
+static struct change change_of(const struct cairn_state_change *from)
+{
+    return (struct change){cairn_bytes(from->key, from->key_bytes),
+                           from->removes ? run_tombstone() : cairn_bytes(from->value, from->value_bytes)};
+}
+
+static enum cairn_code check(const struct cairn_state_change *changes, size_t count, size_t *ret_bytes,
+                             struct cairn_err *err)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        enum cairn_code code = check_key(changes[i].key_bytes, err);
+
+        if (code != CAIRN_OK)
+            return code;
+        bytes += changes[i].key_bytes;
+        if (changes[i].removes)
+            continue;
+        if (changes[i].value_bytes > CAIRN_VALUE_BYTES_MAX)
+            return cairn_fail(err, CAIRN_ELIMIT, "a value has at most %d bytes, not %zu", CAIRN_VALUE_BYTES_MAX,
+                              changes[i].value_bytes);
+        bytes += changes[i].value_bytes;
+        if (bytes > BATCH_BYTES_MAX && count > 1)
+            return cairn_fail(err, CAIRN_ELIMIT, "a batch of several changes has at most %d bytes of keys and values",
+                              BATCH_BYTES_MAX);
+    }
+    *ret_bytes = bytes;
+    return CAIRN_OK;
+}
+
+static enum cairn_code log_changes(struct cairn_state *state, const struct cairn_state_change *changes, size_t count,
+                                   uint64_t *ret_ticket, struct cairn_err *err)
+{
+    state_log_begin(state->log, versions_branch(levels_versions(state->levels)), levels_sequence(state->levels), count);
+    for (size_t i = 0; i < count; i++) {
+        struct change change = change_of(&changes[i]);
+
+        state_log_add(state->log, change.key, change.value);
+    }
+    return state_log_append(state->log, ret_ticket, err);
+}
+
+enum cairn_code cairn_state_write(struct cairn_state *state, const struct cairn_state_change *changes, size_t count,
+                                  uint64_t *ret_ticket, struct cairn_err *err)
+{
+    uint64_t ticket = 0;
+    size_t bytes = 0;
+    enum cairn_code code = check(changes, count, &bytes, err);
+
+    if (code == CAIRN_OK)
+        code = levels_ready(state->levels, bytes, err);
+    if (code == CAIRN_OK && state->log && count)
+        code = log_changes(state, changes, count, &ticket, err);
+    if (code != CAIRN_OK)
+        return code;
+    for (size_t i = 0; i < count; i++) {
+        struct change change = change_of(&changes[i]);
+
+        levels_apply(state->levels, &(struct run_record){cairn_hash(change.key), change.key, change.value});
+    }
+    if (state->log)
+        bound_log(state);
+    if (!ret_ticket)
+        return cairn_state_await(state, ticket, err);
+    *ret_ticket = ticket;
+    return CAIRN_OK;
+}
+
+enum cairn_code cairn_state_await(struct cairn_state *state, uint64_t ticket, struct cairn_err *err)
+{
+    return state->log ? state_log_await(state->log, ticket, err) : CAIRN_OK;
+}
+
 enum cairn_code cairn_state_put(struct cairn_state *state, const void *key, size_t key_bytes, const void *value,
                                 size_t value_bytes, struct cairn_err *err)
 {
-    enum cairn_code code = check_key(key_bytes, err);
+    struct cairn_state_change change = {.key = key, .key_bytes = key_bytes, .value = value, .value_bytes = value_bytes};
 
-    if (code == CAIRN_OK && value_bytes > CAIRN_VALUE_BYTES_MAX)
-        code =
-            cairn_fail(err, CAIRN_ELIMIT, "a value has at most %d bytes, not %zu", CAIRN_VALUE_BYTES_MAX, value_bytes);
-    if (code == CAIRN_OK)
-        code = levels_put(state->levels, cairn_bytes(key, key_bytes), cairn_bytes(value, value_bytes), err);
-    return code;
+    return cairn_state_write(state, &change, 1, NULL, err);
 }
 
 enum cairn_code cairn_state_remove(struct cairn_state *state, const void *key, size_t key_bytes, struct cairn_err *err)
 {
-    enum cairn_code code = check_key(key_bytes, err);
+    struct cairn_state_change change = {.key = key, .key_bytes = key_bytes, .removes = true};
 
-    return code == CAIRN_OK ? levels_put(state->levels, cairn_bytes(key, key_bytes), run_tombstone(), err) : code;
+    return cairn_state_write(state, &change, 1, NULL, err);
 }
 
 struct visit {
@@ -260,32 +423,88 @@ enum cairn_code cairn_state_visit(struct cairn_state *state,
 
 /* --- versions --- */
 
+/* What needs the versions for itself waits for an automatic snapshot. */
+static void finish_automatic(struct cairn_state *state)
+{
+    if (state->snapshot_automatic)
+        end_automatic(state);
+}
+
+enum cairn_code cairn_state_snapshot_begin(struct cairn_state *state, const void *metadata, size_t metadata_bytes,
+                                           struct cairn_err *err)
+{
+    struct cairn_clock *clock = cairn_clock_system();
+    struct levels_snapshot_options options = {.time_ms = clock->wall_ms(clock),
+                                              .metadata = cairn_bytes(metadata, metadata_bytes)};
+    enum cairn_code code;
+
+    finish_automatic(state);
+    code = levels_snapshot_begin(state->levels, &options, err);
+    if (code == CAIRN_OK) {
+        state->snapshot_begun = true;
+        state->snapshot_at = state->log ? state_log_end(state->log) : 0;
+    }
+    return code;
+}
+
+bool cairn_state_snapshot_is_done(struct cairn_state *state)
+{
+    return !state->snapshot_begun || levels_snapshot_is_done(state->levels);
+}
+
+enum cairn_code cairn_state_snapshot_end(struct cairn_state *state, uint64_t *ret_version, struct cairn_err *err)
+{
+    enum cairn_code code;
+
+    if (!state->snapshot_begun)
+        return cairn_fail(err, CAIRN_ECONFLICT, "no snapshot was begun");
+    state->snapshot_begun = false;
+    code = levels_snapshot_end(state->levels, ret_version, err);
+    if (code == CAIRN_OK && state->log) {
+        state->version_at = state->snapshot_at;
+        state_log_trim(state->log, state->version_at);
+    }
+    return code;
+}
+
 enum cairn_code cairn_state_snapshot(struct cairn_state *state, const void *metadata, size_t metadata_bytes,
                                      uint64_t *ret_version, struct cairn_err *err)
 {
-    struct cairn_clock *clock = cairn_clock_system();
+    enum cairn_code code = cairn_state_snapshot_begin(state, metadata, metadata_bytes, err);
 
-    return levels_snapshot(state->levels, clock->wall_ms(clock), cairn_bytes(metadata, metadata_bytes), ret_version,
-                           err);
+    return code == CAIRN_OK ? cairn_state_snapshot_end(state, ret_version, err) : code;
+}
+
+/* The newest that was asked for on the way to where the state is. */
+static uint64_t current_version(struct cairn_state *state)
+{
+    const struct version *current = versions_current(levels_versions(state->levels));
+
+    if (!current)
+        return 0;
+    return current->automatic ? current->parent : current->number;
 }
 
 void cairn_state_versions(struct cairn_state *state,
                           bool (*each)(void *context, const struct cairn_state_version *version), void *context)
 {
     const struct versions *versions = levels_versions(state->levels);
-    const struct version *version, *current = versions_current(versions);
+    const struct version *version;
+    uint64_t current = current_version(state);
 
     for (size_t i = 0; (version = versions_at(versions, i)); i++) {
         struct cairn_state_version told = {
             .number = version->number,
             .parent = version->parent,
             .time_ms = version->time_ms,
-            .current = version == current,
+            .current = version->number == current,
             .pinned = version->pinned,
             .metadata = version->metadata.data,
             .metadata_bytes = version->metadata.size,
         };
 
+        if (version->automatic)
+            continue;
         for (size_t j = 0; j < version->run_count; j++)
             told.bytes += version->runs[j].bytes;
         if (!each(context, &told))
@@ -293,23 +512,54 @@ void cairn_state_versions(struct cairn_state *state,
     }
 }
 
+static enum cairn_code check_version(struct cairn_state *state, uint64_t number, struct cairn_err *err)
+{
+    const struct version *version = versions_find(levels_versions(state->levels), number);
+
+    if (!version || version->automatic)
+        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %" PRIu64, number);
+    if (state->snapshot_begun)
+        return cairn_fail(err, CAIRN_ECONFLICT, "a snapshot is being made");
+    return CAIRN_OK;
+}
+
 enum cairn_code cairn_state_restore(struct cairn_state *state, uint64_t version, struct cairn_err *err)
 {
-    const struct version *current = versions_current(levels_versions(state->levels));
+    enum cairn_code code;
 
-    if (!version && !current)
+    finish_automatic(state);
+    if (!version)
+        version = current_version(state);
+    if (!version)
         return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version yet");
-    return levels_restore(state->levels, version ? version : current->number, err);
+    code = check_version(state, version, err);
+    if (code == CAIRN_OK)
+        code = levels_restore(state->levels, version, err);
+    if (code == CAIRN_OK && state->log) { /* the branch is another now: nothing before counts */
+        state->version_at = state_log_end(state->log);
+        state_log_trim(state->log, state->version_at);
+    }
+    return code;
 }
 
 enum cairn_code cairn_state_pin(struct cairn_state *state, uint64_t version, bool pinned, struct cairn_err *err)
 {
-    return versions_pin(levels_versions(state->levels), version, pinned, err);
+    enum cairn_code code;
+
+    finish_automatic(state);
+    code = check_version(state, version, err);
+    return code == CAIRN_OK ? versions_pin(levels_versions(state->levels), version, pinned, err) : code;
 }
 
 enum cairn_code cairn_state_forget(struct cairn_state *state, uint64_t version, struct cairn_err *err)
 {
-    return versions_forget(levels_versions(state->levels), version, err);
+    enum cairn_code code;
+
+    finish_automatic(state);
+    code = check_version(state, version, err);
+    if (code == CAIRN_OK && version == current_version(state))
+        return cairn_fail(err, CAIRN_ECONFLICT, "version %" PRIu64 " is the one that the store is at", version);
+    return code == CAIRN_OK ? versions_forget(levels_versions(state->levels), version, err) : code;
 }
 
 enum cairn_code cairn_state_collect(struct cairn_state *state, uint64_t *ret_bytes, struct cairn_err *err)

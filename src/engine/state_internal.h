@@ -4,6 +4,7 @@
 
 #include "cairn/engine.h"
 #include "engine/levels.h"
+#include "engine/state_log.h"
 
 struct cairn_state {
     struct cairn_disk *disk;   /* NULL when somebody else closes it, */
@@ -11,6 +12,11 @@ struct cairn_state {
     struct memtable_options memtable;
     struct hybridlog_options hybridlog;
     struct levels *levels;
+    struct state_log *log; /* NULL: none is kept */
+    uint64_t log_bytes_max;
+    uint64_t version_at, snapshot_at; /* of the log: where the current version was taken, and the one being made */
+    bool snapshot_automatic;          /* one is being made that nobody asked for */
+    bool snapshot_begun;              /* one is being made that somebody did */
 };
 
 /* Both are borrowed; the disk is not locked. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
     PREFIX_BYTES = 12, /* magic, version of the format */
     HEAD_BYTES_MAX = 1 << 20,
     MANIFEST_BYTES_MAX = VERSION_METADATA_BYTES_MAX + VERSION_RUNS_MAX * 96 + 4096,
@@ -27,7 +27,7 @@ struct versions {
     struct cairn_disk *disk;
     struct entry **entries; /* by number, ascending */
     size_t count, capacity;
-    uint64_t current, next_number, next_run_id;
+    uint64_t current, next_number, next_run_id, branch;
     bool uncertain;        /* a manifest may lie in the folder, or come back to it, that is not in the list */
     struct cairn_buf pins; /* u64 each; of the head, until the manifests are read */
 };
@@ -91,6 +91,7 @@ static void manifest_encode(const struct version *version, struct cairn_buf *to)
     add_u64(to, version->parent);
     add_u64(to, version->time_ms);
     add_u64(to, version->sequence);
+    cairn_buf_u8(to, version->automatic);
     cairn_buf_varint(to, strlen(version->engine));
     cairn_buf_str(to, version->engine);
     cairn_buf_varint(to, version->metadata.size);
@@ -114,18 +115,19 @@ static bool manifest_decode(struct cairn_reader reader, struct version *ret_vers
 {
     struct cairn_bytes engine, metadata;
     struct run_about *runs;
-    uint8_t *memory;
+    uint8_t *memory, automatic;
     uint64_t count;
 
     ret_version->number = cairn_read_u64(&reader);
     ret_version->parent = cairn_read_u64(&reader);
     ret_version->time_ms = cairn_read_u64(&reader);
     ret_version->sequence = cairn_read_u64(&reader);
+    automatic = cairn_read_u8(&reader);
     engine = cairn_read_sized(&reader);
     metadata = cairn_read_sized(&reader);
     count = cairn_read_varint(&reader);
-    if (reader.bad || engine.size >= VERSION_ENGINE_BYTES_MAX || metadata.size > VERSION_METADATA_BYTES_MAX ||
-        count > VERSION_RUNS_MAX)
+    if (reader.bad || automatic > 1 || engine.size >= VERSION_ENGINE_BYTES_MAX ||
+        metadata.size > VERSION_METADATA_BYTES_MAX || count > VERSION_RUNS_MAX)
         return false;
     memory = cairn_alloc((size_t)count * sizeof *runs + metadata.size + 1);
     runs = (struct run_about *)(void *)memory;
@@ -146,6 +148,7 @@ static bool manifest_decode(struct cairn_reader reader, struct version *ret_vers
         free(memory);
         return false;
     }
+    ret_version->automatic = automatic;
     memcpy(ret_version->engine, engine.data, engine.size);
     ret_version->engine[engine.size] = 0;
     memcpy(memory + count * sizeof *runs, metadata.data, metadata.size);
@@ -166,7 +169,7 @@ static enum cairn_code check_certain(const struct versions *versions, struct cai
     return CAIRN_OK;
 }
 
-static enum cairn_code write_head(struct versions *versions, uint64_t current, struct cairn_err *err)
+static enum cairn_code write_head(struct versions *versions, uint64_t current, uint64_t branch, struct cairn_err *err)
 {
     struct cairn_buf bytes = {0};
     uint64_t pinned = 0;
@@ -177,6 +180,7 @@ static enum cairn_code write_head(struct versions *versions, uint64_t current, s
     begin(&bytes, head_magic);
     add_u64(&bytes, current);
     add_u64(&bytes, versions->next_number);
+    add_u64(&bytes, branch);
     for (size_t i = 0; i < versions->count; i++)
         pinned += versions->entries[i]->version.pinned;
     cairn_buf_varint(&bytes, pinned);
@@ -185,8 +189,10 @@ static enum cairn_code write_head(struct versions *versions, uint64_t current, s
             add_u64(&bytes, versions->entries[i]->version.number);
     seal(&bytes);
     code = cairn_disk_replace_file(versions->disk, head_path, cairn_buf_bytes(&bytes), err);
-    if (code == CAIRN_OK)
+    if (code == CAIRN_OK) {
         versions->current = current;
+        versions->branch = branch;
+    }
     cairn_buf_done(&bytes);
     return code;
 }
@@ -215,6 +221,12 @@ static void insert(struct versions *versions, struct entry *entry)
         versions->entries[at] = versions->entries[at - 1];
     versions->entries[at] = entry;
     versions->count++;
+}
+
+static void take_out(struct versions *versions, size_t at)
+{
+    entry_free(versions->entries[at]);
+    memmove(&versions->entries[at], &versions->entries[at + 1], (--versions->count - at) * sizeof *versions->entries);
 }
 
 static struct entry *find(const struct versions *versions, uint64_t number)
@@ -263,6 +275,11 @@ uint64_t versions_take_run_id(struct versions *versions)
     return versions->next_run_id++;
 }
 
+uint64_t versions_branch(const struct versions *versions)
+{
+    return versions->branch;
+}
+
 /* --- opening --- */
 
 static enum cairn_code read_head(struct versions *versions, bool *ret_found, struct cairn_err *err)
@@ -283,6 +300,7 @@ static enum cairn_code read_head(struct versions *versions, bool *ret_found, str
 
         versions->current = cairn_read_u64(&reader);
         versions->next_number = cairn_read_u64(&reader);
+        versions->branch = cairn_read_u64(&reader);
         pins = cairn_read_varint(&reader);
         if (reader.bad || pins != cairn_reader_left(&reader) / 8 || cairn_reader_left(&reader) % 8 ||
             versions->current >= versions->next_number)
@@ -390,7 +408,21 @@ static enum cairn_code make_folder(struct versions *versions, struct cairn_err *
         return cairn_fail(err, CAIRN_ECORRUPT,
                           "'%s' is missing in '%s' though there are versions: put a copy of it in its place", head_path,
                           disk->root);
-    return code == CAIRN_OK ? write_head(versions, 0, err) : code;
+    return code == CAIRN_OK ? write_head(versions, 0, 0, err) : code;
+}
+
+static enum cairn_code remove_automatic(struct versions *versions, struct cairn_err *err)
+{
+    struct cairn_buf paths = {0};
+    enum cairn_code code = CAIRN_OK;
+
+    versions_forget_automatic(versions, &paths);
+    for (size_t at = 0; code == CAIRN_OK && at < paths.size; at += strlen((const char *)paths.data + at) + 1)
+        code = versions->disk->ops->remove(versions->disk, (const char *)paths.data + at, err);
+    if (code == CAIRN_OK && paths.size)
+        code = versions->disk->ops->sync_dir(versions->disk, VERSION_DIR, err);
+    cairn_buf_done(&paths);
+    return code;
 }
 
 enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, struct versions **ret_versions,
@@ -415,6 +447,8 @@ enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, struct v
     if (code == CAIRN_OK)
         code = number && number != versions->current ? versions_restore(versions, number, err)
                                                      : check_current(versions, err);
+    if (code == CAIRN_OK)
+        code = remove_automatic(versions, err);
     if (code == CAIRN_OK) {
         code = versions_collect(versions, NULL, NULL, &removed, &why);
         if (code == CAIRN_ECORRUPT) /* garbage stays while a version is unreadable; this one can be used */
@@ -444,14 +478,11 @@ struct versions *versions_close(struct versions *versions)
 
 /* --- changing --- */
 
-enum cairn_code versions_add(struct versions *versions, const struct version *version, uint64_t *ret_number,
-                             struct cairn_err *err)
+enum cairn_code versions_draft(struct versions *versions, const struct version *version, struct version_draft *draft,
+                               struct cairn_err *err)
 {
     struct version whole = *version;
-    struct cairn_buf bytes = {0};
-    char path[CAIRN_PATH_BYTES];
-    struct entry *entry;
-    bool decoded;
+    const struct version *current = versions_current(versions);
     enum cairn_code code;
 
     if (version->metadata.size > VERSION_METADATA_BYTES_MAX)
@@ -462,31 +493,64 @@ enum cairn_code versions_add(struct versions *versions, const struct version *ve
     code = check_certain(versions, err);
     if (code != CAIRN_OK)
         return code;
-    whole.number = versions->next_number;
-    whole.parent = versions->current;
-    manifest_encode(&whole, &bytes);
-    manifest_path(whole.number, path);
-    versions->next_number++; /* not again, even if this fails: the file may be there after all */
-    code = cairn_disk_replace_file(versions->disk, path, cairn_buf_bytes(&bytes), err);
-    if (code == CAIRN_OK) {
-        entry = cairn_alloc_zeroed(1, sizeof *entry);
-        decoded = manifest_decode(cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4)),
-                                  &entry->version, &entry->memory);
-        assert(decoded);
-        (void)decoded;
-        insert(versions, entry);
-        versions->current = whole.number;
-        *ret_number = whole.number;
-    } else {
+    *draft = (struct version_draft){.disk = versions->disk, .number = versions->next_number};
+    whole.number = versions->next_number++; /* not again, even if this fails: the file may be there after all */
+    whole.parent = current && current->automatic ? current->parent : versions->current;
+    manifest_encode(&whole, &draft->bytes);
+    return CAIRN_OK;
+}
+
+void version_draft_write(struct version_draft *draft)
+{
+    char path[CAIRN_PATH_BYTES];
+
+    manifest_path(draft->number, path);
+    draft->code = cairn_disk_replace_file(draft->disk, path, cairn_buf_bytes(&draft->bytes), &draft->err);
+    if (draft->code != CAIRN_OK) {
         struct cairn_file *file = NULL;
         struct cairn_err ignored;
 
-        versions->uncertain =
-            versions->disk->ops->open(versions->disk, path, CAIRN_OPEN_READ, &file, &ignored) != CAIRN_ENOTFOUND;
+        draft->uncertain =
+            draft->disk->ops->open(draft->disk, path, CAIRN_OPEN_READ, &file, &ignored) != CAIRN_ENOTFOUND;
         if (file)
-            versions->disk->ops->close(file);
+            draft->disk->ops->close(file);
     }
-    cairn_buf_done(&bytes);
+}
+
+enum cairn_code versions_enter(struct versions *versions, struct version_draft *draft, struct cairn_err *err)
+{
+    struct cairn_bytes bytes = cairn_buf_bytes(&draft->bytes);
+
+    if (draft->code == CAIRN_OK) {
+        struct entry *entry = cairn_alloc_zeroed(1, sizeof *entry);
+        bool decoded =
+            manifest_decode(cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4)),
+                            &entry->version, &entry->memory);
+
+        assert(decoded);
+        (void)decoded;
+        insert(versions, entry);
+        versions->current = draft->number;
+    } else {
+        versions->uncertain |= draft->uncertain;
+        *err = draft->err;
+    }
+    cairn_buf_done(&draft->bytes);
+    return draft->code;
+}
+
+enum cairn_code versions_add(struct versions *versions, const struct version *version, uint64_t *ret_number,
+                             struct cairn_err *err)
+{
+    struct version_draft draft;
+    enum cairn_code code = versions_draft(versions, version, &draft, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    version_draft_write(&draft);
+    code = versions_enter(versions, &draft, err);
+    if (code == CAIRN_OK)
+        *ret_number = draft.number;
     return code;
 }
 
@@ -510,7 +574,7 @@ enum cairn_code versions_restore(struct versions *versions, uint64_t number, str
         if (code != CAIRN_OK)
             return code;
     }
-    return write_head(versions, number, err);
+    return write_head(versions, number, versions->branch + 1, err);
 }
 
 enum cairn_code versions_pin(struct versions *versions, uint64_t number, bool pinned, struct cairn_err *err)
@@ -523,7 +587,7 @@ enum cairn_code versions_pin(struct versions *versions, uint64_t number, bool pi
         return code;
     before = entry->version.pinned;
     entry->version.pinned = pinned;
-    code = write_head(versions, versions->current, err);
+    code = write_head(versions, versions->current, versions->branch, err);
     if (code != CAIRN_OK)
         entry->version.pinned = before;
     return code;
@@ -542,7 +606,7 @@ enum cairn_code versions_forget(struct versions *versions, uint64_t number, stru
     if (entry->version.pinned)
         return cairn_fail(err, CAIRN_ECONFLICT, "version %" PRIu64 " is pinned", number);
     /* The head knows of a number before its file goes, so that it is not given out again. */
-    code = write_head(versions, versions->current, err);
+    code = write_head(versions, versions->current, versions->branch, err);
     manifest_path(number, path);
     if (code == CAIRN_OK)
         code = versions->disk->ops->remove(versions->disk, path, err);
@@ -550,9 +614,7 @@ enum cairn_code versions_forget(struct versions *versions, uint64_t number, stru
         return code;
     for (size_t i = 0; i < versions->count; i++)
         if (versions->entries[i] == entry)
-            memmove(&versions->entries[i], &versions->entries[i + 1],
-                    (--versions->count - i) * sizeof *versions->entries);
-    entry_free(entry);
+            take_out(versions, i);
     /* Until the name is gone for good a crash brings the version back: nothing of it may be collected. */
     code = versions->disk->ops->sync_dir(versions->disk, VERSION_DIR, err);
     versions->uncertain = code != CAIRN_OK;
@@ -576,19 +638,37 @@ static int compare_ids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The ids of all runs that versions name, in order. */
-static void mark(const struct versions *versions, struct cairn_buf *ids)
+bool versions_mark(const struct versions *versions, struct cairn_buf *ids)
 {
-    for (size_t i = 0; i < versions->count; i++)
+    bool all = !versions->uncertain;
+
+    for (size_t i = 0; i < versions->count; i++) {
+        all &= versions->entries[i]->code == CAIRN_OK;
         for (size_t j = 0; j < versions->entries[i]->version.run_count; j++)
             add_u64(ids, versions->entries[i]->version.runs[j].id);
+    }
     if (ids->size)
         qsort(ids->data, ids->size / 8, 8, compare_ids);
+    return all;
 }
 
-static bool is_marked(const struct cairn_buf *ids, uint64_t id)
+bool version_is_marked(const struct cairn_buf *ids, uint64_t run_id)
 {
-    return ids->size && bsearch(&id, ids->data, ids->size / 8, 8, compare_ids);
+    return ids->size && bsearch(&run_id, ids->data, ids->size / 8, 8, compare_ids);
+}
+
+void versions_forget_automatic(struct versions *versions, struct cairn_buf *paths)
+{
+    for (size_t i = versions->count; i-- > 0;) {
+        const struct version *version = &versions->entries[i]->version;
+        char path[CAIRN_PATH_BYTES];
+
+        if (!version->automatic || version->number == versions->current)
+            continue;
+        manifest_path(version->number, path);
+        cairn_buf_add(paths, path, strlen(path) + 1);
+        take_out(versions, i);
+    }
 }
 
 static void take_run_name(void *context, const char *name)
@@ -600,7 +680,7 @@ static void take_run_name(void *context, const char *name)
         return;
     if (id > sweep->id_max)
         sweep->id_max = id;
-    if (!is_marked(&sweep->marked, id) && !(sweep->in_use && sweep->in_use(sweep->context, id)))
+    if (!version_is_marked(&sweep->marked, id) && !(sweep->in_use && sweep->in_use(sweep->context, id)))
         add_u64(&sweep->ids, id);
 }
 
@@ -611,7 +691,7 @@ enum cairn_code versions_collect(struct versions *versions, bool (*in_use)(void 
     uint64_t bytes = 0;
     enum cairn_code code = check_certain(versions, err);
 
-    mark(versions, &sweep.marked);
+    versions_mark(versions, &sweep.marked);
     if (code == CAIRN_OK)
         code = versions->disk->ops->list(versions->disk, RUN_DIR, take_run_name, &sweep, err);
     if (code == CAIRN_OK && sweep.id_max >= versions->next_run_id)

@@ -7,7 +7,7 @@
  * head.
  * Runs that no version names, left by a crash or by merging, are garbage: versions_open removes them, versions_collect
  * does while the folder is used.
- * Threads: one owner.  Layer: engine; uses base and io. */
+ * Threads: one owner, but for version_draft_write.  Layer: engine; uses base and io. */
 #ifndef CAIRN_ENGINE_VERSION_H
 #define CAIRN_ENGINE_VERSION_H
 
@@ -30,7 +30,8 @@ struct version {
     struct cairn_bytes metadata;
     const struct run_about *runs; /* newest first; where a key is in several, the first counts */
     size_t run_count;
-    bool pinned; /* kept until it is unpinned, whatever retention says; not part of the manifest */
+    bool automatic; /* nobody asked for it: it bounds the caller's log, and goes when it is not the current one */
+    bool pinned;    /* kept until it is unpinned, whatever retention says; not part of the manifest */
 };
 
 struct versions;
@@ -51,20 +52,49 @@ const struct version *versions_at(const struct versions *versions, size_t index)
 const struct version *versions_find(const struct versions *versions, uint64_t number);
 /* For a new run; never given out again if a run was finished under it. */
 uint64_t versions_take_run_id(struct versions *versions);
+/* How often the folder was restored: what a log tells of another branch than this one is void. */
+uint64_t versions_branch(const struct versions *versions);
 
-/* Commits a version with the current one as its parent (`number`, `parent` and `pinned` are not looked at);
- * everything is copied, and the version is the current one and durable.  After a failure the current one is what it
- * was.  If it cannot be told whether the manifest lies in the folder after all (its name could not be synced),
- * everything that would change the folder is refused with CAIRN_EUNAVAILABLE from then on; opened anew the folder is
- * at either. */
+/* Commits a version with the current one as its parent (`number`, `parent` and `pinned` are not looked at; an
+ * automatic one is passed over as parent); everything is copied, and the version is the current one and durable.
+ * After a failure the current one is what it was.  If it cannot be told whether the manifest lies in the folder after
+ * all (its name could not be synced), everything that would change the folder is refused with CAIRN_EUNAVAILABLE from
+ * then on; opened anew the folder is at either. */
 enum cairn_code versions_add(struct versions *versions, const struct version *version, uint64_t *ret_number,
                              struct cairn_err *err);
+
+/* The same in three steps, of which the second blocks and may be on another thread.  Between them nothing else may be
+ * called that commits: add, restore, pin, forget. */
+struct version_draft {
+    struct cairn_disk *disk;
+    uint64_t number;
+    struct cairn_buf bytes; /* of the manifest */
+    enum cairn_code code;   /* of writing it */
+    bool uncertain;
+    struct cairn_err err;
+};
+
+/* *draft is set if CAIRN_OK is returned; then version_enter has to follow. */
+enum cairn_code versions_draft(struct versions *versions, const struct version *version, struct version_draft *draft,
+                               struct cairn_err *err);
+void version_draft_write(struct version_draft *draft);
+enum cairn_code versions_enter(struct versions *versions, struct version_draft *draft, struct cairn_err *err);
 /* Makes a version the current one.  CAIRN_ENOTFOUND when there is none; CAIRN_ECORRUPT, and nothing is changed, unless
  * all its runs are there and whole. */
 enum cairn_code versions_restore(struct versions *versions, uint64_t number, struct cairn_err *err);
 enum cairn_code versions_pin(struct versions *versions, uint64_t number, bool pinned, struct cairn_err *err);
 /* Its runs become garbage unless other versions name them.  CAIRN_ECONFLICT for the current and for a pinned one. */
 enum cairn_code versions_forget(struct versions *versions, uint64_t number, struct cairn_err *err);
+/* Where a crash loses nothing it need not be the owner who removes files: what no version needs is gone at the next
+ * opening at the latest. */
+
+/* Takes automatic versions that are not the current one from the list, and appends the paths of their manifests, each
+ * with its NUL, to `paths`. */
+void versions_forget_automatic(struct versions *versions, struct cairn_buf *paths);
+/* The ids of all runs that versions name, u64 each, in order; false while they are not known (see collect). */
+bool versions_mark(const struct versions *versions, struct cairn_buf *ids);
+bool version_is_marked(const struct cairn_buf *ids, uint64_t run_id);
+
 /* Removes runs that no version names and that `in_use` (may be NULL) does not claim.  Removes nothing, with
  * CAIRN_ECORRUPT, while a version is unreadable: its runs are not known.  A crash loses nothing. */
 enum cairn_code versions_collect(struct versions *versions, bool (*in_use)(void *context, uint64_t run_id),

@@ -1,0 +1,121 @@
+/* levels_internal.h - a store's state, shared by levels.c, which reads, writes, opens and restores, and
+ * levels_work.c, which writes runs, merges them, commits snapshots and removes files, in the background, and takes
+ * over what was done.
+ *
+ * Background work is jobs, one of a kind at a time.  A job gets what it needs when it is submitted, and until it is
+ * done the owner looks at nothing of it but `done`: so there is nothing to lock but that. */
+#ifndef CAIRN_ENGINE_LEVELS_INTERNAL_H
+#define CAIRN_ENGINE_LEVELS_INTERNAL_H
+
+#include <pthread.h>
+
+#include "engine/levels.h"
+
+enum {
+    /* Puts are slowed when level 0 has SLOW times max_runs_per_level runs, and stopped at STOP times. */
+    BACKLOG_SLOW = 2,
+    BACKLOG_STOP = 4,
+};
+
+struct job {
+    struct cairn_task task;
+    struct levels *levels;
+    void (*work)(struct job *job);
+    bool active; /* the owner's: submitted, and not yet taken over */
+    enum cairn_code code;
+    struct cairn_err err;
+    bool done; /* under the lock */
+};
+
+/* Flush and merge: makes a run. */
+struct making {
+    struct job job;
+    bool is_flush;
+    const struct front_batch *batch; /* flush: what to write; NULL: all that the front has, while the owner waits */
+    struct run **inputs;             /* merge: newest first, also in the list of runs */
+    size_t input_count;
+    bool drop_tombstones;
+    uint32_t level; /* of the output */
+    uint64_t run_id;
+    struct run *output; /* NULL: there was nothing to write */
+};
+
+struct committing {
+    struct job job;
+    struct version_draft draft;
+};
+
+struct removing {
+    struct job job;
+    struct cairn_buf paths; /* each with its NUL */
+};
+
+/*   NONE --begin--> FLUSHING --the last of its batches is a run--> COMMITTING --> ENDED --end--> NONE
+ *                      |                                                           ^
+ *                      +---------------------- a write failed ---------------------+                   */
+enum snapshot_state {
+    SNAPSHOT_NONE,
+    SNAPSHOT_FLUSHING,
+    SNAPSHOT_COMMITTING,
+    SNAPSHOT_ENDED, /* and nobody has asked for how */
+};
+
+struct snapshot {
+    enum snapshot_state state;
+    struct version version; /* without runs until it is committing */
+    struct cairn_buf metadata;
+    size_t batches_left; /* to be written before all of it is in runs */
+    uint64_t number;     /* ended: 0, or what it became */
+    enum cairn_code code;
+    struct cairn_err err;
+};
+
+struct levels {
+    struct cairn_disk *disk;
+    struct cairn_tasks *tasks;
+    struct levels_options options;
+    struct versions *versions;
+    struct front *front;
+    struct run **runs; /* newest first; levels do not descend */
+    size_t run_count, run_capacity, level0_count;
+    struct making flush, merge;
+    struct committing commit;
+    struct removing removal;
+    struct cairn_buf garbage;        /* paths for the next removal */
+    bool flush_failed, merge_failed; /* the last one; tried again with the next occasion */
+    struct snapshot snapshot;
+    uint64_t sequence;         /* changes since the folder was made */
+    uint64_t written_sequence; /* whole: what the one run has */
+    uint64_t debt_bytes;       /* see throttle */
+    struct cairn_buf scratch;
+    struct levels_stats stats;
+
+    pthread_mutex_t lock; /* guards done of all jobs, which background threads set */
+    pthread_cond_t ended;
+};
+
+/* --- levels.c --- */
+
+void levels_insert_run(struct levels *levels, size_t at, struct run *run);
+void levels_close_runs(struct levels *levels, size_t at, size_t count);
+
+/* --- levels_work.c --- */
+
+/* Of the oldest batch, if there is one and none is being written. */
+void levels_start_flush(struct levels *levels);
+/* Whole: of everything; the owner waits for it before the front is changed. */
+void levels_start_whole_flush(struct levels *levels);
+/* If a level has enough runs and none is being done. */
+void levels_start_merge(struct levels *levels);
+/* Once no batch is left to be written, the snapshot begins to be committed. */
+void levels_step_snapshot(struct levels *levels);
+void levels_take_over(struct levels *levels);
+void levels_wait_for(struct levels *levels, struct job *job);
+/* For all of them, and those that they start. */
+void levels_wait_for_all(struct levels *levels);
+/* Automatic versions but the current one, and the files that they alone need, go. */
+void levels_forget_automatic(struct levels *levels);
+/* At most so long, for any; a simulated one is done instead. */
+void levels_wait_a_little(struct levels *levels, uint64_t ns);
+
+#endif

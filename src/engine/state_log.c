@@ -1,0 +1,288 @@
+#include "engine/state_log.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    PART_BYTES = 4 << 20, /* of a batch in one record of the log, at most */
+    PARTS = 4,            /* in a segment, at least */
+    FIRST = 1,            /* a record's first byte: it begins a batch, */
+    LAST = 2,             /* it ends one */
+};
+
+struct state_log {
+    struct cairn_log *log;
+    bool threaded;
+    size_t part_bytes;
+    struct cairn_buf batch;
+    pthread_mutex_t lock;
+    pthread_cond_t progress;
+    uint64_t progress_count; /* under the lock; of what the log's thread told */
+};
+
+static void on_progress(void *context, uint64_t acknowledged)
+{
+    struct state_log *log = context;
+
+    (void)acknowledged;
+    pthread_mutex_lock(&log->lock);
+    log->progress_count++;
+    pthread_cond_signal(&log->progress);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static void on_failed(void *context, const struct cairn_err *why)
+{
+    (void)why;
+    on_progress(context, 0);
+}
+
+enum cairn_code state_log_open(const struct state_log_options *options, struct state_log **ret_log,
+                               struct cairn_err *err)
+{
+    struct state_log *log = cairn_alloc_zeroed(1, sizeof *log);
+    struct cairn_log_options log_options = {
+        .disk = options->disk,
+        .clock = options->clock,
+        .dir = "log",
+        .sync = options->sync,
+        .interval_ms = options->interval_ms,
+        .segment_bytes = options->segment_bytes,
+        .threaded = options->threaded,
+        .events = {.on_progress = on_progress, .on_failed = on_failed, .context = log},
+    };
+    enum cairn_code code;
+
+    log->threaded = options->threaded;
+    log->part_bytes = PART_BYTES;
+    if (options->segment_bytes && options->segment_bytes / PARTS < PART_BYTES)
+        log->part_bytes = (size_t)options->segment_bytes / PARTS;
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->progress, NULL);
+    code = cairn_wal_open(&log_options, &log->log, err);
+    if (code != CAIRN_OK) {
+        struct cairn_err ignored;
+
+        state_log_close(log, &ignored);
+        return code;
+    }
+    *ret_log = log;
+    return CAIRN_OK;
+}
+
+enum cairn_code state_log_close(struct state_log *log, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    if (!log)
+        return CAIRN_OK;
+    if (log->log)
+        code = log->log->ops->close(log->log, err);
+    pthread_cond_destroy(&log->progress);
+    pthread_mutex_destroy(&log->lock);
+    cairn_buf_done(&log->batch);
+    free(log);
+    return code;
+}
+
+/* --- reading --- */
+
+struct replay {
+    struct state_log *log;
+    uint64_t branch, sequence;
+    enum cairn_code (*apply)(void *context, const struct run_record *record, struct cairn_err *err);
+    void *context;
+    bool begun; /* a first part came */
+};
+
+static enum cairn_code apply_batch(struct replay *replay, uint64_t position, struct cairn_err *err)
+{
+    struct cairn_reader reader = cairn_reader(cairn_buf_bytes(&replay->log->batch));
+    uint64_t branch = cairn_read_u64(&reader), sequence = cairn_read_u64(&reader), count = cairn_read_varint(&reader);
+    enum cairn_code code;
+
+    for (uint64_t i = 0; !reader.bad && i < count; i++) {
+        uint64_t key_bytes = cairn_read_varint(&reader), value_bytes = cairn_read_varint(&reader);
+        struct run_record record = {.key = cairn_read_bytes(&reader, (size_t)key_bytes)};
+
+        record.value = value_bytes ? cairn_read_bytes(&reader, (size_t)value_bytes - 1) : run_tombstone();
+        if (reader.bad || key_bytes == 0)
+            break;
+        if (branch != replay->branch || sequence + i < replay->sequence)
+            continue;
+        record.hash = cairn_hash(record.key);
+        code = replay->apply(replay->context, &record, err);
+        if (code != CAIRN_OK)
+            return code;
+    }
+    if (reader.bad || cairn_reader_left(&reader) > 0)
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "a batch in the log makes no sense at position %llu: it was written by another program",
+                          (unsigned long long)position);
+    return CAIRN_OK;
+}
+
+static enum cairn_code read_part(void *context, uint64_t position, uint64_t end, struct cairn_bytes body,
+                                 struct cairn_err *err)
+{
+    struct replay *replay = context;
+    struct cairn_buf *batch = &replay->log->batch;
+    uint8_t kind = body.size ? body.data[0] : 0;
+
+    (void)end;
+    if (kind & FIRST) { /* what came of a batch before and has no end was never acknowledged */
+        batch->size = 0;
+        replay->begun = true;
+    }
+    if (!replay->begun)
+        return CAIRN_OK; /* its beginning was trimmed: a version has it */
+    if (body.size)
+        cairn_buf_add(batch, body.data + 1, body.size - 1);
+    if (!(kind & LAST))
+        return CAIRN_OK;
+    replay->begun = false;
+    return apply_batch(replay, position, err);
+}
+
+enum cairn_code state_log_start(struct state_log *log, uint64_t branch, uint64_t sequence,
+                                enum cairn_code (*apply)(void *context, const struct run_record *record,
+                                                         struct cairn_err *err),
+                                void *context, struct cairn_err *err)
+{
+    struct replay replay = {.log = log, .branch = branch, .sequence = sequence, .apply = apply, .context = context};
+    enum cairn_code code = log->log->ops->read(log->log, 0, read_part, &replay, err);
+
+    return code == CAIRN_OK ? log->log->ops->start(log->log, err) : code;
+}
+
+/* --- writing --- */
+
+void state_log_begin(struct state_log *log, uint64_t branch, uint64_t sequence, size_t count)
+{
+    log->batch.size = 0;
+    cairn_put_u64(cairn_buf_reserve(&log->batch, 16), branch);
+    cairn_put_u64(log->batch.data + 8, sequence);
+    log->batch.size = 16;
+    cairn_buf_varint(&log->batch, count);
+}
+
+void state_log_add(struct state_log *log, struct cairn_bytes key, struct cairn_bytes value)
+{
+    cairn_buf_varint(&log->batch, key.size);
+    cairn_buf_varint(&log->batch, run_is_tombstone(value) ? 0 : value.size + 1);
+    cairn_buf_add(&log->batch, key.data, key.size);
+    if (!run_is_tombstone(value))
+        cairn_buf_add(&log->batch, value.data, value.size);
+}
+
+static uint64_t progress_count(struct state_log *log)
+{
+    uint64_t count;
+
+    pthread_mutex_lock(&log->lock);
+    count = log->progress_count;
+    pthread_mutex_unlock(&log->lock);
+    return count;
+}
+
+/* Until more has happened in the log than `seen`, or a moment has passed: a failure is told once, long ago perhaps. */
+static void wait_for_progress(struct state_log *log, uint64_t seen)
+{
+    struct timespec until;
+
+    if (!log->threaded) {
+        log->log->ops->step(log->log);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 5000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&log->lock);
+    if (log->progress_count == seen)
+        pthread_cond_timedwait(&log->progress, &log->lock, &until);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static enum cairn_code claim(struct state_log *log, uint64_t bytes, uint32_t records, struct cairn_err *err)
+{
+    enum cairn_code code = log->log->ops->claim(log->log, bytes, records, err);
+
+    while (code == CAIRN_EOVERLOAD) {
+        uint64_t seen = progress_count(log);
+
+        code = log->log->ops->claim(log->log, bytes, records, err);
+        if (code == CAIRN_EOVERLOAD)
+            wait_for_progress(log, seen);
+    }
+    return code;
+}
+
+enum cairn_code state_log_append(struct state_log *log, uint64_t *ret_end, struct cairn_err *err)
+{
+    size_t parts = (log->batch.size + log->part_bytes - 1) / log->part_bytes;
+    enum cairn_code code = claim(log, log->batch.size + parts, (uint32_t)parts, err);
+    uint64_t position;
+
+    if (code != CAIRN_OK)
+        return code;
+    for (size_t i = 0; code == CAIRN_OK && i < parts; i++) {
+        size_t at = i * log->part_bytes, left = log->batch.size - at;
+        uint8_t kind = (uint8_t)((i == 0 ? FIRST : 0) | (i == parts - 1 ? LAST : 0));
+        struct cairn_bytes pieces[2] = {
+            cairn_bytes(&kind, 1), cairn_bytes(log->batch.data + at, left < log->part_bytes ? left : log->part_bytes)};
+
+        code = log->log->ops->append(log->log, pieces, 2, &position, ret_end, err);
+    }
+    if (code == CAIRN_OK)
+        log->log->ops->want(log->log, *ret_end);
+    return code;
+}
+
+/* The log's failure is told by claiming nothing. */
+static enum cairn_code check_alive(struct state_log *log, struct cairn_err *err)
+{
+    enum cairn_code code = log->log->ops->claim(log->log, 0, 0, err);
+
+    return code == CAIRN_EUNAVAILABLE ? code : CAIRN_OK;
+}
+
+enum cairn_code state_log_await(struct state_log *log, uint64_t end, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    while (code == CAIRN_OK && log->log->ops->acknowledged(log->log) < end) {
+        uint64_t seen = progress_count(log);
+
+        if (log->log->ops->acknowledged(log->log) >= end)
+            break;
+        code = check_alive(log, err);
+        if (code == CAIRN_OK)
+            wait_for_progress(log, seen);
+    }
+    return code;
+}
+
+uint64_t state_log_end(struct state_log *log)
+{
+    return log->log->ops->end(log->log);
+}
+
+uint64_t state_log_retained(struct state_log *log)
+{
+    struct cairn_log_stats stats;
+
+    log->log->ops->stats(log->log, &stats);
+    return stats.retained_bytes;
+}
+
+void state_log_trim(struct state_log *log, uint64_t position)
+{
+    log->log->ops->trim(log->log, position);
+    while (!log->threaded && log->log->ops->step(log->log))
+        continue;
+}
