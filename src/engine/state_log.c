@@ -51,6 +51,7 @@ enum cairn_code state_log_open(const struct state_log_options *options, struct s
         .interval_ms = options->interval_ms,
         .segment_bytes = options->segment_bytes,
         .threaded = options->threaded,
+        .mapped = true,
         .events = {.on_progress = on_progress, .on_failed = on_failed, .context = log},
     };
     enum cairn_code code;
@@ -282,6 +283,7 @@ uint64_t state_log_retained(struct state_log *log)
 
 void state_log_trim(struct state_log *log, uint64_t position)
 {
+    log->log->ops->want_durable(log->log, position); /* else nothing is trimmed */
     log->log->ops->trim(log->log, position);
     while (!log->threaded && log->log->ops->step(log->log))
         continue;

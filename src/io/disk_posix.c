@@ -5,10 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static const char lock_name[] = "lock";
@@ -21,6 +24,8 @@ struct posix_disk {
 struct posix_file {
     struct cairn_file base;
     int fd;
+    void *map;
+    size_t map_bytes;
 };
 
 static struct posix_disk *disk_of(struct cairn_disk *disk)
@@ -124,10 +129,38 @@ static enum cairn_code posix_size(struct cairn_file *file, uint64_t *ret_bytes, 
     return CAIRN_OK;
 }
 
+/* File systems that overwrite in place: a store to a page that has its blocks cannot run out of room. */
+static bool overwrites(int fd)
+{
+    struct statfs st;
+
+    return fstatfs(fd, &st) == 0 &&
+           (st.f_type == EXT4_SUPER_MAGIC || st.f_type == XFS_SUPER_MAGIC || st.f_type == TMPFS_MAGIC);
+}
+
+static bool posix_map(struct cairn_file *file, size_t bytes, uint8_t **ret_memory)
+{
+    struct posix_file *posix = file_of(file);
+
+    assert(!posix->map);
+    if (!overwrites(posix->fd))
+        return false;
+    posix->map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, posix->fd, 0);
+    if (posix->map == MAP_FAILED) {
+        posix->map = NULL;
+        return false;
+    }
+    posix->map_bytes = bytes;
+    *ret_memory = posix->map;
+    return true;
+}
+
 static void posix_close(struct cairn_file *file)
 {
     if (!file)
         return;
+    if (file_of(file)->map)
+        munmap(file_of(file)->map, file_of(file)->map_bytes);
     close(file_of(file)->fd);
     free(file->path);
     free(file);
@@ -286,8 +319,20 @@ static struct cairn_disk *posix_close_disk(struct cairn_disk *disk)
 }
 
 static const struct cairn_disk_ops posix_ops = {
-    posix_open,   posix_read_at,  posix_write_at, posix_sync, posix_size, posix_close,      posix_rename,
-    posix_remove, posix_make_dir, posix_sync_dir, posix_list, posix_lock, posix_close_disk,
+    .open = posix_open,
+    .read_at = posix_read_at,
+    .write_at = posix_write_at,
+    .sync = posix_sync,
+    .size = posix_size,
+    .map = posix_map,
+    .close = posix_close,
+    .rename = posix_rename,
+    .remove = posix_remove,
+    .make_dir = posix_make_dir,
+    .sync_dir = posix_sync_dir,
+    .list = posix_list,
+    .lock = posix_lock,
+    .close_disk = posix_close_disk,
 };
 
 static enum cairn_code sync_folder(const char *path, struct cairn_err *err)

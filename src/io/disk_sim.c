@@ -708,8 +708,19 @@ static struct cairn_disk *sim_close_disk(struct cairn_disk *disk)
 }
 
 static const struct cairn_disk_ops sim_ops = {
-    sim_open,   sim_read_at,  sim_write_at, sim_sync, sim_size, sim_close,      sim_rename,
-    sim_remove, sim_make_dir, sim_sync_dir, sim_list, sim_lock, sim_close_disk,
+    .open = sim_open,
+    .read_at = sim_read_at,
+    .write_at = sim_write_at,
+    .sync = sim_sync,
+    .size = sim_size,
+    .close = sim_close,
+    .rename = sim_rename,
+    .remove = sim_remove,
+    .make_dir = sim_make_dir,
+    .sync_dir = sim_sync_dir,
+    .list = sim_list,
+    .lock = sim_lock,
+    .close_disk = sim_close_disk,
 };
 
 /* --- the simulator's side -------------------------------------------------------------------- */

@@ -46,6 +46,8 @@ struct cairn_log_options {
     uint32_t segments_ahead;  /* 0: 2 prepared, zero-filled segments beyond the one in use */
     size_t pending_bytes_max; /* 0: 64 MiB appended and not yet written */
     bool threaded;            /* false: nothing happens but inside step (simulation) */
+    bool mapped;              /* append writes by itself, through a mapping, where the disk can do that: then */
+                              /* it is acknowledged at once under INTERVAL and NONE, and no progress is told */
     struct cairn_log_events events;
 };
 

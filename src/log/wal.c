@@ -68,11 +68,29 @@ static inline uint8_t *pending_add(struct wal_buffer *buffer, size_t bytes)
     return at;
 }
 
+/* Where a record of the current segment is made: in the file, or at the end of what is pending.  Under the lock. */
+static inline uint8_t *record_at(struct wal *wal, uint64_t position, size_t bytes)
+{
+    return wal->mapped ? wal->current->map + wal_offset(wal->current, position) : pending_add(&wal->active, bytes);
+}
+
+/* A mapped record is written when this is done; others are completed by the writer. */
+static inline void record_done(struct wal *wal, uint8_t *record)
+{
+    if (wal->mapped)
+        wal_record_finish(record, wal->base.epoch, wal->random,
+                          atomic_load_explicit(&wal->durable, memory_order_relaxed));
+}
+
 /* Goes on to the next prepared segment.  Claims have seen to it that there is one. */
 static uint64_t next_segment(struct wal *wal, uint64_t position)
 {
-    if (wal->current->end - position >= WAL_RECORD_HEAD_BYTES)
-        wal_record_begin(pending_add(&wal->active, WAL_RECORD_HEAD_BYTES), WAL_SEAL, position);
+    if (wal->current->end - position >= WAL_RECORD_HEAD_BYTES) {
+        uint8_t *seal = record_at(wal, position, WAL_RECORD_HEAD_BYTES);
+
+        wal_record_begin(seal, WAL_SEAL, position);
+        record_done(wal, seal);
+    }
     assert(wal->current->next); /* else somebody appends what he has not claimed */
     wal->current = wal->current->next;
     wal->ahead--;
@@ -87,7 +105,7 @@ static enum cairn_code wal_append(struct cairn_log *log, const struct cairn_byte
     struct wal *wal = wal_of(log);
     uint64_t body = 0, bytes, position, end, before;
     bool wake = false;
-    uint8_t *to;
+    uint8_t *record, *to;
     int sleep;
 
     for (size_t i = 0; i < count; i++)
@@ -104,21 +122,25 @@ static enum cairn_code wal_append(struct cairn_log *log, const struct cairn_byte
     while (wal->current->end - position < bytes)
         position = next_segment(wal, position);
     end = position + bytes;
-    to = pending_add(&wal->active, (size_t)bytes);
-    wal_record_begin(to, (uint32_t)body, position);
-    cairn_put_u64(to + bytes - 8, 0); /* the padding; the body overwrites what is not */
-    to += WAL_RECORD_HEAD_BYTES;
+    record = record_at(wal, position, (size_t)bytes);
+    wal_record_begin(record, (uint32_t)body, position);
+    cairn_put_u64(record + bytes - 8, 0); /* the padding; the body overwrites what is not */
+    to = record + WAL_RECORD_HEAD_BYTES;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].size)
             memcpy(to, parts[i].data, parts[i].size);
         to += parts[i].size;
     }
-    atomic_store_explicit(&wal->reserved, end, memory_order_release);
+    record_done(wal, record);
+    if (wal->mapped) /* before `reserved`: the writer must never think that there is something to write */
+        atomic_store(&wal->written, end);
+    atomic_store(&wal->reserved, end);
     atomic_store_explicit(&wal->pending, wal->active.size + wal->in_flight, memory_order_relaxed);
     wal->record_count++;
     wal->byte_count += bytes;
     sleep = atomic_load_explicit(&wal->sleep, memory_order_relaxed);
-    if (sleep == WAL_SLEEPING || (sleep == WAL_DOZING && wal->active.size >= WAL_LAZY_BYTES)) {
+    if ((sleep == WAL_SLEEPING && (!wal->mapped || wal->sync == CAIRN_SYNC_INTERVAL)) ||
+        (sleep == WAL_DOZING && wal->active.size >= WAL_LAZY_BYTES)) {
         atomic_store(&wal->sleep, WAL_AWAKE);
         wake = true;
     }
@@ -469,6 +491,26 @@ static enum cairn_code make_folder(struct wal *wal, struct cairn_err *err)
     return code;
 }
 
+/* Whether this disk can map what was written to it. */
+static enum cairn_code probe_mapping(struct wal *wal, struct cairn_err *err)
+{
+    static const uint8_t page[WAL_HEAD_BYTES];
+    struct cairn_file *file;
+    uint8_t *memory;
+    enum cairn_code code;
+
+    if (!wal->disk->ops->map)
+        return CAIRN_OK;
+    code = wal_segment_begin(wal, &file, err);
+    if (code != CAIRN_OK)
+        return code;
+    code = wal->disk->ops->write_at(file, 0, page, sizeof page, err);
+    if (code == CAIRN_OK)
+        wal->mapped = wal->disk->ops->map(file, sizeof page, &memory);
+    wal_segment_discard(wal, file);
+    return code;
+}
+
 enum cairn_code cairn_wal_open(const struct cairn_log_options *options, struct cairn_log **ret_log,
                                struct cairn_err *err)
 {
@@ -481,6 +523,8 @@ enum cairn_code cairn_wal_open(const struct cairn_log_options *options, struct c
     memset(wal, 0, sizeof *wal);
     init(wal, options);
     code = make_folder(wal, err);
+    if (code == CAIRN_OK && options->mapped)
+        code = probe_mapping(wal, err);
     if (code == CAIRN_OK)
         code = wal_recover(wal, err);
     if (code != CAIRN_OK) {

@@ -38,6 +38,7 @@ struct wal_segment {
     uint64_t limit;          /* where its valid records end; UINT64_MAX while it is of this epoch */
     bool chained;            /* opener: it counts */
     struct cairn_file *file; /* writer: open from preparing until it is full and synced */
+    uint8_t *map;            /* of the file, if it is mapped */
     bool dirty;              /* writer: written and not synced */
 };
 
@@ -64,6 +65,7 @@ struct wal {
     uint32_t segments_ahead;
     size_t pending_bytes_max;
     bool threaded, started;
+    bool mapped;     /* every segment to come: what is appended is written, and nothing is ever pending */
     uint64_t random; /* of this epoch */
 
     /* Any thread.  room: position space of prepared segments not reserved and not claimed; taken by

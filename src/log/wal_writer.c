@@ -119,6 +119,18 @@ static void count_sync(struct wal *wal, uint64_t ns)
         atomic_store_explicit(&wal->sync_ns_max, ns, memory_order_relaxed);
 }
 
+/* Mapped records were written without the writer: which segments they are in it sees only now. */
+static void follow(struct wal *wal, uint64_t end)
+{
+    pthread_mutex_lock(&wal->lock);
+    wal->write_segment->dirty = true;
+    while (wal->write_segment->end < end) {
+        wal->write_segment = wal->write_segment->next;
+        wal->write_segment->dirty = true;
+    }
+    pthread_mutex_unlock(&wal->lock);
+}
+
 /* Oldest file first, so that what is durable is always a prefix. */
 static void sync_written(struct wal *wal)
 {
@@ -126,6 +138,8 @@ static void sync_written(struct wal *wal)
     struct wal_segment *segment = wal->sync_segment;
     struct cairn_err err;
 
+    if (wal->mapped)
+        follow(wal, end);
     for (;;) {
         if (segment->dirty && wal->disk->ops->sync(segment->file, &err) != CAIRN_OK) {
             cairn_while(&err, "making the log durable");

@@ -233,6 +233,7 @@ static void run(struct lab *lab, unsigned steps)
 
     for (unsigned i = 0; lab->state && i < steps; i++) {
         uint64_t kind = cairn_random_below(&lab->random, 100), bytes;
+        uint32_t at;
 
         if (kind < 8)
             code = snapshot(lab, &err);
@@ -246,8 +247,9 @@ static void run(struct lab *lab, unsigned steps)
             code = write(lab, &err);
         lab->failures += code != CAIRN_OK;
         code = CAIRN_OK;
-        if (get(lab, 0, true) != UINT32_MAX)
-            assert_int_equal(get(lab, 0, true), lab->now);
+        at = get(lab, 0, true);
+        if (at != UINT32_MAX)
+            assert_int_equal(at, lab->now);
     }
 }
 
