@@ -16,6 +16,19 @@ enum {
 
 /* --- the list of runs --- */
 
+/* The oldest are the largest, and most keys are in them: their filters cost most and tell least. */
+static void bound_run_memory(struct levels *levels)
+{
+    size_t most = levels->options.run_memory_bytes_max, bytes = 0;
+
+    for (size_t i = 0; i < levels->run_count; i++)
+        bytes += run_memory_bytes(levels->runs[i]);
+    for (size_t i = levels->run_count; most && bytes > most && i-- > 0;) {
+        bytes -= run_filter_bytes(levels->runs[i]);
+        run_drop_filter(levels->runs[i]);
+    }
+}
+
 static void count_level0(struct levels *levels)
 {
     levels->level0_count = 0;
@@ -32,6 +45,7 @@ void levels_insert_run(struct levels *levels, size_t at, struct run *run)
     memmove(&levels->runs[at + 1], &levels->runs[at], (levels->run_count++ - at) * sizeof *levels->runs);
     levels->runs[at] = run;
     count_level0(levels);
+    bound_run_memory(levels);
 }
 
 void levels_close_runs(struct levels *levels, size_t at, size_t count)
@@ -81,6 +95,7 @@ static void use_runs(struct levels *levels, struct run **runs, const struct vers
     levels->run_capacity = version->run_count + 1;
     levels->sequence = levels->written_sequence = version->sequence;
     count_level0(levels);
+    bound_run_memory(levels);
 }
 
 /* Everything that the runs have goes into the front. */

@@ -26,6 +26,7 @@ struct levels_options {
     unsigned max_runs_per_level; /* from 2; 0: 8 */
     unsigned density_factor;     /* records between fences; 0: blocks of RUN_BLOCK_BYTES */
     unsigned filter_bits;        /* a key; 0: 10 */
+    size_t run_memory_bytes_max; /* for fences and filters; over it the oldest runs lose their filters.  0: no bound */
 };
 
 struct levels_stats {

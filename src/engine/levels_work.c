@@ -85,8 +85,20 @@ void levels_wait_a_little(struct levels *levels, uint64_t ns)
 
 /* --- making runs --- */
 
+/* Fences and filter of a large run have to fit what there is for all: an eighth and a half of it. */
+static void fit_memory(struct run_options *options, size_t memory_bytes, uint64_t records_max, uint64_t bytes_max)
+{
+    enum { FENCE_BYTES = 24 }; /* about */
+    uint64_t block_bytes = memory_bytes ? bytes_max * FENCE_BYTES / (memory_bytes / 8) : 0;
+
+    if (block_bytes > RUN_BLOCK_BYTES)
+        options->block_bytes = (size_t)block_bytes;
+    if (memory_bytes && records_max * options->filter_bits / 8 > memory_bytes / 2)
+        options->filter_bits = 0;
+}
+
 /* What is merged becomes a run, unless nothing is left of it. */
-static enum cairn_code write_run(struct making *making, struct merge *merge, uint64_t records_max,
+static enum cairn_code write_run(struct making *making, struct merge *merge, uint64_t records_max, uint64_t bytes_max,
                                  struct cairn_err *err)
 {
     struct levels *levels = making->job.levels;
@@ -96,8 +108,11 @@ static enum cairn_code write_run(struct making *making, struct merge *merge, uin
                                   .density_factor = levels->options.density_factor};
     struct run_writer *writer = NULL;
     struct run_about about = {0};
-    enum cairn_code code = run_writer_create(levels->disk, making->run_id, making->level, &options, &writer, err);
+    enum cairn_code code;
     bool any = false;
+
+    fit_memory(&options, levels->options.run_memory_bytes_max, records_max, bytes_max);
+    code = run_writer_create(levels->disk, making->run_id, making->level, &options, &writer, err);
 
     while (code == CAIRN_OK) {
         const struct run_record *record;
@@ -131,7 +146,7 @@ static void make_run(struct job *job)
     struct making *making = (struct making *)(void *)job; /* its first member */
     struct run_record *records = NULL;
     struct merge merge;
-    uint64_t records_max = 0;
+    uint64_t records_max = 0, bytes_max = 0;
 
     making->output = NULL;
     merge_init(&merge, job->levels->options.order, making->is_flush ? 1 : making->input_count);
@@ -145,8 +160,9 @@ static void make_run(struct job *job)
     for (size_t i = 0; i < making->input_count; i++) {
         merge_set_run(&merge, i, making->inputs[i]);
         records_max += run_about(making->inputs[i])->records;
+        bytes_max += run_about(making->inputs[i])->bytes;
     }
-    job->code = write_run(making, &merge, records_max, &job->err);
+    job->code = write_run(making, &merge, records_max, bytes_max, &job->err);
     merge_done(&merge);
     free(records);
 }

@@ -4,44 +4,48 @@
 
 /* --- in memory --- */
 
-struct aged {
-    struct run_record record;
-    size_t age; /* the newer, the greater: sorting need not be stable */
-};
-
-static int by_age(const struct aged *a, const struct aged *b)
-{
-    return a->age > b->age ? -1 : 1;
-}
-
 static int by_key(const void *a, const void *b)
 {
-    const struct aged *x = a, *y = b;
-    int order = run_compare(RUN_BY_KEY, &x->record, &y->record);
-
-    return order ? order : by_age(x, y);
+    return run_compare(RUN_BY_KEY, a, b);
 }
 
 static int by_hash(const void *a, const void *b)
 {
-    const struct aged *x = a, *y = b;
-    int order = run_compare(RUN_BY_HASH, &x->record, &y->record);
+    return run_compare(RUN_BY_HASH, a, b);
+}
 
-    return order ? order : by_age(x, y);
+/* One pass of merge sort, from runs of `width` to runs of twice that.  It is stable, and needs no memory but one
+ * copy. */
+static void merge_pass(int (*compare)(const void *a, const void *b), const struct run_record *from,
+                       struct run_record *to, size_t count, size_t width)
+{
+    for (size_t begin = 0; begin < count; begin += 2 * width) {
+        size_t left = begin, middle = begin + width < count ? begin + width : count;
+        size_t right = middle, end = middle + width < count ? middle + width : count;
+
+        for (size_t at = begin; at < end; at++)
+            to[at] = left < middle && (right == end || compare(&from[left], &from[right]) <= 0) ? from[left++]
+                                                                                                : from[right++];
+    }
 }
 
 size_t merge_sort(enum run_order order, struct run_record *records, size_t count)
 {
-    struct aged *sorted = cairn_alloc((count + 1) * sizeof *sorted);
+    int (*compare)(const void *a, const void *b) = order == RUN_BY_HASH ? by_hash : by_key;
+    struct run_record *copy = cairn_alloc((count + 1) * sizeof *copy), *from = records, *to = copy;
     size_t kept = 0;
 
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = (struct aged){records[i], i};
-    qsort(sorted, count, sizeof *sorted, order == RUN_BY_HASH ? by_hash : by_key);
-    for (size_t i = 0; i < count; i++)
-        if (!i || run_compare(order, &sorted[i - 1].record, &sorted[i].record) != 0)
-            records[kept++] = sorted[i].record;
-    free(sorted);
+    for (size_t width = 1; width < count; width *= 2) {
+        struct run_record *other = from;
+
+        merge_pass(compare, from, to, count, width);
+        from = to;
+        to = other;
+    }
+    for (size_t i = 0; i < count; i++) /* of equal keys the last is the newest */
+        if (i + 1 == count || run_compare(order, &from[i], &from[i + 1]) != 0)
+            records[kept++] = from[i];
+    free(copy);
     return kept;
 }
 

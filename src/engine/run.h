@@ -56,7 +56,8 @@ struct run_options {
     enum run_order order;
     uint64_t records_max;    /* that will be added, at most: the filter is made for them and folded to what came */
     unsigned filter_bits;    /* per key; 0: no filter */
-    unsigned density_factor; /* records between two fences; 0: as many as fit RUN_BLOCK_BYTES */
+    unsigned density_factor; /* records between two fences; 0: as many as fit block_bytes */
+    size_t block_bytes;      /* 0: RUN_BLOCK_BYTES */
 };
 
 #define RUN_DIR "runs"
@@ -102,6 +103,9 @@ const struct run_about *run_about(const struct run *run);
 enum run_order run_order(const struct run *run);
 /* What an open run keeps in memory. */
 size_t run_memory_bytes(const struct run *run);
+/* Of that its filter, which can be done without: then a get reads a block for each key that is not there, too. */
+size_t run_filter_bytes(const struct run *run);
+void run_drop_filter(struct run *run);
 
 /* CAIRN_OK and *ret_found; then *ret_value (perhaps a tombstone) points into `scratch`, valid until it is
  * changed.  `hash` is cairn_hash(key). */

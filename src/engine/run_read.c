@@ -197,6 +197,17 @@ size_t run_memory_bytes(const struct run *run)
            run->block_count * sizeof *run->fence_at;
 }
 
+size_t run_filter_bytes(const struct run *run)
+{
+    return filter_bytes(&run->filter).size;
+}
+
+void run_drop_filter(struct run *run)
+{
+    filter_done(&run->filter);
+    run->filter = (struct filter){0};
+}
+
 /* The next record of a block, but for its hash; false when it makes no sense. */
 static bool read_record(struct cairn_reader *reader, struct run_record *ret_record)
 {

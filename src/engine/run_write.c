@@ -125,7 +125,7 @@ enum cairn_code run_writer_add(struct run_writer *writer, const struct run_recor
     writer->about.tombstones += tombstone;
     writer->block_records++;
     if (options->density_factor ? writer->block_records >= options->density_factor
-                                : writer->block.size >= RUN_BLOCK_BYTES)
+                                : writer->block.size >= (options->block_bytes ? options->block_bytes : RUN_BLOCK_BYTES))
         return end_block(writer, err);
     return CAIRN_OK;
 }

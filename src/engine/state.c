@@ -11,8 +11,7 @@
 enum {
     BACKGROUND_THREADS = 2, /* one writes while the other merges */
     MEMORY_BYTES = 64 << 20,
-    MEMTABLE_BYTES = 4 << 20,
-    THRESHOLD_BYTES = 4 << 20,
+    MEMORY_BYTES_LEAST = 256 << 10,
     LEAST_BYTES = 1 << 10, /* of any of these */
     INTERVAL_MS = 100,
     LOG_FILE_BYTES_LEAST = 64 << 10,
@@ -40,7 +39,8 @@ static enum cairn_code set_lsm(struct cairn_state *state, const struct cairn_sta
                                struct levels_options *levels, struct cairn_err *err)
 {
     (void)err;
-    state->memtable = (struct memtable_options){.limit_bytes = or_default(o->memtable_bytes_limit, MEMTABLE_BYTES)};
+    state->memtable =
+        (struct memtable_options){.limit_bytes = or_default(o->memtable_bytes_limit, o->memory_bytes / 8)};
     levels->create_front = memtable_create;
     levels->front_options = &state->memtable;
     levels->density_factor = o->density_factor;
@@ -65,7 +65,7 @@ static enum cairn_code set_hybridlog(struct cairn_state *state, const struct cai
     struct hybridlog_options *log = &state->hybridlog;
     enum cairn_code code;
 
-    log->mem_segment_len = or_default(o->mem_segment_len, MEMORY_BYTES);
+    log->mem_segment_len = or_default(o->mem_segment_len, o->memory_bytes / 8 * 5);
     log->ro_lag_interval = or_default(o->ro_lag_interval, log->mem_segment_len / 10 * 8);
     log->flush_interval = or_default(o->flush_interval, log->mem_segment_len / 16);
     log->keeps = true;
@@ -87,7 +87,7 @@ static enum cairn_code set_appendlog(struct cairn_state *state, const struct cai
     enum { WAITING = 3 }; /* one gathers, one is written, one waits */
     struct hybridlog_options *log = &state->hybridlog;
 
-    *log = (struct hybridlog_options){.flush_interval = or_default(o->threshold, THRESHOLD_BYTES)};
+    *log = (struct hybridlog_options){.flush_interval = or_default(o->threshold, o->memory_bytes / 8)};
     log->mem_segment_len = log->flush_interval * WAITING;
     levels->create_front = hybridlog_create;
     levels->front_options = log;
@@ -171,10 +171,17 @@ static enum cairn_code open_log(struct cairn_state *state, struct cairn_disk *di
 static enum cairn_code open_with(struct cairn_state *state, size_t engine, struct cairn_disk *disk,
                                  struct cairn_tasks *tasks, const struct cairn_state_options *o, struct cairn_err *err)
 {
+    struct cairn_state_options whole = *o;
     struct levels_options levels = {
         .engine = engines[engine].name, .max_runs_per_level = o->max_runs_per_level, .filter_bits = o->filter_bits};
-    enum cairn_code code = engines[engine].set(state, o, &levels, err);
+    enum cairn_code code;
 
+    whole.memory_bytes = or_default(o->memory_bytes, MEMORY_BYTES);
+    if (whole.memory_bytes < MEMORY_BYTES_LEAST)
+        return cairn_fail(err, CAIRN_EINVAL, "memory_bytes is %zu and must be at least %d", o->memory_bytes,
+                          MEMORY_BYTES_LEAST);
+    levels.run_memory_bytes_max = whole.memory_bytes / 8;
+    code = engines[engine].set(state, &whole, &levels, err);
     return code == CAIRN_OK ? levels_open(disk, tasks, &levels, o->version, &state->levels, err) : code;
 }
 

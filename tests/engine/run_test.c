@@ -160,19 +160,20 @@ static void reads_what_was_written(void **state)
         struct run_options options;
         unsigned from, to;
     } cases[] = {
-        {{RUN_BY_KEY, KEYS, 10, 0}, 1, KEYS},
-        {{RUN_BY_KEY, KEYS, 10, 1}, 1, KEYS},
-        {{RUN_BY_KEY, KEYS, 10, 7}, 0, KEYS},
-        {{RUN_BY_KEY, KEYS, 10, 5000}, 0, KEYS},
-        {{RUN_BY_KEY, 10 * KEYS, 10, 0}, 1, KEYS},
-        {{RUN_BY_KEY, KEYS, 0, 0}, 0, 400},
-        {{RUN_BY_KEY, 1, 10, 0}, 5, 6},
-        {{RUN_BY_KEY, 1, 10, 0}, 5, 5},
-        {{RUN_BY_HASH, KEYS, 10, 0}, 1, KEYS},
-        {{RUN_BY_HASH, KEYS, 10, 1}, 1, KEYS},
-        {{RUN_BY_HASH, KEYS, 0, 7}, 0, 400},
-        {{RUN_BY_HASH, 1, 10, 0}, 5, 6},
-        {{RUN_BY_HASH, 1, 10, 0}, 5, 5},
+        {{RUN_BY_KEY, KEYS, 10, 0, 0}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 1, 0}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 7, 0}, 0, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 5000, 0}, 0, KEYS},
+        {{RUN_BY_KEY, 10 * KEYS, 10, 0, 0}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 0, 0, 0}, 0, 400},
+        {{RUN_BY_KEY, 1, 10, 0, 0}, 5, 6},
+        {{RUN_BY_KEY, 1, 10, 0, 0}, 5, 5},
+        {{RUN_BY_HASH, KEYS, 10, 0, 0}, 1, KEYS},
+        {{RUN_BY_HASH, KEYS, 10, 1, 0}, 1, KEYS},
+        {{RUN_BY_HASH, KEYS, 0, 7, 0}, 0, 400},
+        {{RUN_BY_HASH, KEYS, 10, 0, 50000}, 0, KEYS},
+        {{RUN_BY_HASH, 1, 10, 0, 0}, 5, 6},
+        {{RUN_BY_HASH, 1, 10, 0, 0}, 5, 5},
     };
 
     (void)state;

@@ -191,6 +191,49 @@ static void limits_and_locks(void **unused)
     cairn_state_close(state);
 }
 
+/* 12 bytes a key alone would be many times the budget. */
+static void memory_is_bounded(void **unused)
+{
+    enum { MEMORY = 512 << 10, MANY = 500000 };
+    struct cairn_state_options options = {.engine = engine, .memory_bytes = MEMORY};
+    struct cairn_state *state;
+    struct cairn_state_stats stats;
+    uint64_t most = 0;
+
+    (void)unused;
+    if (strcmp(engine, "memory") == 0)
+        return;
+    assert_int_equal(cairn_state_open(folder, &options, &state, &err), CAIRN_OK);
+    for (uint64_t n = 0; n < MANY; n++) {
+        uint64_t key[2] = {n * UINT64_C(0x9E3779B97F4A7C15), n};
+
+        assert_int_equal(cairn_state_put(state, key, sizeof key, &n, sizeof n, &err), CAIRN_OK);
+        if (n % 1000 == 0) {
+            cairn_state_get_stats(state, &stats);
+            if (stats.memory_bytes > most)
+                most = stats.memory_bytes;
+        }
+    }
+    print_message("at most %llu bytes, %llu files, %llu merges\n", (unsigned long long)most,
+                  (unsigned long long)stats.files, (unsigned long long)stats.merges);
+    assert_true(most <= MEMORY);
+    for (uint64_t n = 0; n < MANY; n += 997) {
+        uint64_t key[2] = {n * UINT64_C(0x9E3779B97F4A7C15), n}, got;
+        const void *value;
+        size_t size;
+        bool found;
+
+        assert_int_equal(cairn_state_get(state, key, sizeof key, &found, &value, &size, &err), CAIRN_OK);
+        assert_true(found && size == sizeof got);
+        memcpy(&got, value, sizeof got);
+        assert_int_equal(got, n);
+        key[1]++;
+        assert_int_equal(cairn_state_get(state, key, sizeof key, &found, &value, &size, &err), CAIRN_OK);
+        assert_false(found);
+    }
+    cairn_state_close(state);
+}
+
 /* Without a name the folder's own engine opens it; with another's it is refused. */
 static void folders_know_their_engine(void **unused)
 {
@@ -219,6 +262,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(versions_of_a_busy_state, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(limits_and_locks, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(folders_know_their_engine, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(memory_is_bounded, make_folder, remove_folder),
     };
     int failed = 0;
 
