@@ -44,6 +44,15 @@ struct cairn_state_options {
      * is read, and what work in the background takes.  Options below divide it otherwise.  64 MiB, from 256 KiB. */
     size_t memory_bytes;
 
+    /* Where versions go, too: a folder (on another machine's disk, say), or s3://BUCKET/PREFIX.  A
+     * snapshot ends when it is there; a new folder takes over the versions that are there, and what it needs of their
+     * files; what is missing or damaged here is fetched.  One state at a time uses it: opening claims it, and who had
+     * it before is told CAIRN_EUNAVAILABLE by the next snapshot.  The log does not go there. */
+    const char *blob;
+    unsigned blob_grace_s; /* cairn_state_collect spares what has not been there for so long: an hour */
+    void (*progress)(void *context, uint64_t bytes, uint64_t total); /* of a file that is fetched */
+    void *progress_context;
+
     enum cairn_state_log log;
     unsigned interval_ms;    /* of CAIRN_STATE_LOG_INTERVAL: 100 */
     uint64_t log_bytes_max;  /* kept beyond the last version, then a version is made that is not listed: 256 MiB */

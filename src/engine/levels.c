@@ -86,10 +86,17 @@ static enum cairn_code open_runs(struct levels *levels, const struct version *ve
     return CAIRN_OK;
 }
 
+static void forget_origins(struct levels *levels)
+{
+    while (levels->origin_count > 0)
+        free(levels->origins[--levels->origin_count].inputs);
+}
+
 static void use_runs(struct levels *levels, struct run **runs, const struct version *version)
 {
     levels_close_runs(levels, 0, levels->run_count);
     free(levels->runs);
+    forget_origins(levels);
     levels->runs = runs;
     levels->run_count = version->run_count;
     levels->run_capacity = version->run_count + 1;
@@ -115,6 +122,81 @@ static enum cairn_code load(struct front *front, struct run **runs, size_t count
     return code;
 }
 
+/* --- the remote --- */
+
+static enum cairn_code fetch(void *context, const struct run_about *about, struct cairn_err *err)
+{
+    struct levels *levels = context;
+
+    if (!levels->options.remote)
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "'" RUN_DIR "/%" PRIu64 ".run' in '%s' is missing: put a copy of it in its place, or restore "
+                          "a version that does not have it",
+                          about->id, levels->disk->root);
+    return remote_get_run(levels->options.remote, levels->disk, about, levels->options.progress, err);
+}
+
+/* A version that both have has to be the same. */
+static enum cairn_code compare_version(struct levels *levels, uint64_t number, struct cairn_err *err)
+{
+    struct cairn_buf here = {0}, there = {0};
+    enum cairn_code code = versions_get_manifest(levels->versions, number, &here, err);
+
+    if (code == CAIRN_OK)
+        code = remote_get_manifest(levels->options.remote, number, &there, err);
+    if (code == CAIRN_OK && !cairn_bytes_equal(cairn_buf_bytes(&here), cairn_buf_bytes(&there)))
+        code =
+            cairn_fail(err, CAIRN_ECONFLICT,
+                       "version %" PRIu64 " of '%s' is another one in the blob store: that belongs to another folder",
+                       number, levels->disk->root);
+    cairn_buf_done(&here);
+    cairn_buf_done(&there);
+    return code;
+}
+
+static enum cairn_code import_version(struct levels *levels, uint64_t number, struct cairn_err *err)
+{
+    struct cairn_buf manifest = {0};
+    enum cairn_code code = remote_get_manifest(levels->options.remote, number, &manifest, err);
+
+    if (code == CAIRN_OK)
+        code = versions_import(levels->versions, number, cairn_buf_bytes(&manifest), err);
+    cairn_buf_done(&manifest);
+    return code;
+}
+
+/* A new folder takes over the versions that the remote has; one that has versions must not be behind it. */
+static enum cairn_code meet_remote(struct levels *levels, struct cairn_err *err)
+{
+    struct versions *versions = levels->versions;
+    const struct version *newest = NULL;
+    bool is_new = !versions_at(versions, 0);
+    enum cairn_code code = CAIRN_OK;
+    uint64_t number;
+
+    for (size_t i = 0; versions_at(versions, i); i++)
+        newest = versions_at(versions, i);
+    for (size_t i = 0; code == CAIRN_OK && remote_version(levels->options.remote, i, &number); i++) {
+        const struct version *version = versions_find(versions, number);
+
+        if (version)
+            code = compare_version(levels, number, err);
+        else if (is_new)
+            code = import_version(levels, number, err);
+        else if (number > newest->number)
+            code = cairn_fail(err, CAIRN_ECONFLICT,
+                              "the blob store has version %" PRIu64 ", which came after all that '%s' has: open a new "
+                              "folder to go on from there",
+                              number, levels->disk->root);
+        version = versions_find(versions, number);
+        if (code == CAIRN_OK && version)
+            levels_note_stored(levels, version->runs, version->run_count);
+    }
+    return code;
+}
+
+/* --- opening and closing --- */
+
 enum cairn_code levels_open(struct cairn_disk *disk, struct cairn_tasks *tasks, const struct levels_options *options,
                             uint64_t number, struct levels **ret_levels, struct cairn_err *err)
 {
@@ -127,6 +209,7 @@ enum cairn_code levels_open(struct cairn_disk *disk, struct cairn_tasks *tasks, 
     levels->disk = disk;
     levels->tasks = tasks;
     levels->options = *options;
+    levels->source = (struct version_source){fetch, levels};
     levels->front = options->create_front(options->front_options);
     if (!levels->options.max_runs_per_level)
         levels->options.max_runs_per_level = RUNS_PER_LEVEL;
@@ -141,9 +224,15 @@ enum cairn_code levels_open(struct cairn_disk *disk, struct cairn_tasks *tasks, 
         code = cairn_fail(err, CAIRN_EINVAL, "max_runs_per_level is %u and must be 2 or more",
                           levels->options.max_runs_per_level);
     else
-        code = versions_open(disk, number, &levels->versions, err);
+        code = versions_open(disk, number, &levels->source, &levels->versions, err);
+    if (code == CAIRN_OK && levels->options.remote)
+        code = meet_remote(levels, err);
+    if (code == CAIRN_OK && number && versions_current(levels->versions)->number != number)
+        code = versions_restore(levels->versions, number, err); /* it has come from the remote just now */
     if (code == CAIRN_OK && (version = versions_current(levels->versions))) {
-        code = open_runs(levels, version, &runs, err);
+        code = versions_fetch(levels->versions, version, err);
+        if (code == CAIRN_OK)
+            code = open_runs(levels, version, &runs, err);
         if (code == CAIRN_OK)
             use_runs(levels, runs, version);
         if (code == CAIRN_OK && levels->options.whole)
@@ -162,12 +251,16 @@ struct levels *levels_close(struct levels *levels)
 {
     if (!levels)
         return NULL;
+    levels->closing = true;
     levels_wait_for_all(levels);
     levels->front->ops->close(levels->front);
     levels_close_runs(levels, 0, levels->run_count);
     free(levels->runs);
     versions_close(levels->versions);
     free((void *)(uintptr_t)levels->snapshot.version.runs);
+    forget_origins(levels);
+    free(levels->origins);
+    cairn_buf_done(&levels->stored);
     cairn_buf_done(&levels->snapshot.metadata);
     cairn_buf_done(&levels->removal.paths);
     cairn_buf_done(&levels->garbage);
@@ -397,6 +490,7 @@ enum cairn_code levels_snapshot_end(struct levels *levels, uint64_t *ret_number,
     levels_take_over(levels);
     while (snapshot->state == SNAPSHOT_FLUSHING)
         levels_wait_for(levels, &levels->flush.job);
+    levels_wait_for(levels, &levels->store.job);
     levels_wait_for(levels, &levels->commit.job);
     assert(snapshot->state == SNAPSHOT_ENDED);
     snapshot->state = SNAPSHOT_NONE;
@@ -418,14 +512,16 @@ enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct ca
     if (levels->snapshot.state != SNAPSHOT_NONE)
         return cairn_fail(err, CAIRN_ECONFLICT, "a snapshot is being made");
     levels_wait_for_all(levels);
-    code = open_runs(levels, version, &runs, err);
+    code = versions_verify(levels->versions, number, err);
+    if (code == CAIRN_OK)
+        code = open_runs(levels, version, &runs, err);
     if (code != CAIRN_OK)
         return code;
     front = levels->options.create_front(levels->options.front_options);
     if (levels->options.whole)
         code = load(front, runs, version->run_count, err);
     if (code == CAIRN_OK)
-        code = versions_restore(levels->versions, number, err);
+        code = versions_switch(levels->versions, number, err);
     if (code != CAIRN_OK) {
         for (size_t i = 0; i < version->run_count; i++)
             run_close(runs[i]);
@@ -452,17 +548,93 @@ static bool in_use(void *context, uint64_t run_id)
     for (size_t i = 0; i < levels->snapshot.version.run_count; i++)
         if (levels->snapshot.version.runs[i].id == run_id)
             return true;
+    for (size_t i = 0; i < levels->origin_count; i++)
+        for (size_t j = 0; j < levels->origins[i].input_count; j++)
+            if (levels->origins[i].inputs[j].id == run_id)
+                return true;
     for (size_t i = 0; i < levels->run_count; i++)
         if (run_about(levels->runs[i])->id == run_id)
             return true;
     return false;
 }
 
+static int compare_hashes(const void *a, const void *b)
+{
+    return memcmp(a, b, CAIRN_SHA256_BYTES);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = cairn_get_u64(a), y = cairn_get_u64(b);
+
+    return (x > y) - (x < y);
+}
+
+struct needed {
+    struct cairn_buf ids, hashes;
+};
+
+static void add_needed(struct needed *needed, const struct run_about *runs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        cairn_put_u64(cairn_buf_reserve(&needed->ids, 8), runs[i].id);
+        needed->ids.size += 8;
+        cairn_buf_add(&needed->hashes, runs[i].sha256, sizeof runs[i].sha256);
+    }
+}
+
+/* What versions name, and what they may name soon. */
+static enum cairn_code collect_remote(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err)
+{
+    struct needed needed = {0};
+    const struct version *version;
+    enum cairn_code code;
+
+    for (size_t i = 0; (version = versions_at(levels->versions, i)); i++)
+        add_needed(&needed, version->runs, version->run_count);
+    for (size_t i = 0; i < levels->run_count; i++)
+        add_needed(&needed, run_about(levels->runs[i]), 1);
+    for (size_t i = 0; i < levels->origin_count; i++)
+        add_needed(&needed, levels->origins[i].inputs, levels->origins[i].input_count);
+    add_needed(&needed, levels->snapshot.version.runs, levels->snapshot.version.run_count);
+    if (needed.ids.size) {
+        qsort(needed.ids.data, needed.ids.size / 8, 8, compare_ids);
+        qsort(needed.hashes.data, needed.hashes.size / CAIRN_SHA256_BYTES, CAIRN_SHA256_BYTES, compare_hashes);
+    }
+    levels_limit_stored(levels, &needed.ids);
+    code = remote_collect(levels->options.remote, &needed.hashes, levels->options.remote_grace_ms, ret_bytes, err);
+    cairn_buf_done(&needed.ids);
+    cairn_buf_done(&needed.hashes);
+    return code;
+}
+
 enum cairn_code levels_collect(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err)
 {
+    uint64_t remote_bytes = 0;
+    enum cairn_code code;
+
+    levels_take_over(levels);
     while (levels->removal.job.active)
         levels_wait_for(levels, &levels->removal.job);
-    return versions_collect(levels->versions, in_use, levels, ret_bytes, err);
+    while (levels->ahead.job.active) /* what it puts must not be taken for garbage */
+        levels_wait_for(levels, &levels->ahead.job);
+    code = versions_collect(levels->versions, in_use, levels, ret_bytes, err);
+    if (code == CAIRN_OK && levels->options.remote)
+        code = collect_remote(levels, &remote_bytes, err);
+    *ret_bytes += remote_bytes;
+    return code;
+}
+
+enum cairn_code levels_forget(struct levels *levels, uint64_t number, struct cairn_err *err)
+{
+    const struct version *version = versions_find(levels->versions, number);
+    const struct version *current = versions_current(levels->versions);
+    enum cairn_code code = CAIRN_OK;
+
+    /* There first: what is only here still is a version. */
+    if (levels->options.remote && version && !version->pinned && version != current)
+        code = remote_remove_manifest(levels->options.remote, number, err);
+    return code == CAIRN_OK ? versions_forget(levels->versions, number, err) : code;
 }
 
 struct versions *levels_versions(struct levels *levels)

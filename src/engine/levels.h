@@ -7,13 +7,17 @@
  * State is durable as of the last snapshot: what came after it is lost with the process, unless the caller has a log
  * of its own.  A snapshot writes what the front has that no run has, and names the runs, so it costs what changed.
  * Runs are written and merged in the background; a merge never stops a read or a snapshot.  When merging falls behind
- * puts are slowed, the more the further, and stopped when it falls far behind. Tombstones are dropped where no older
+ * puts are slowed, the more the further, and stopped when it falls far behind.
+ * With a remote a version's runs and its manifest are put there before the snapshot ends.  What a merge has made is
+ * named by a version only once it is there, and its inputs until then, so a merge never makes a snapshot wait.
+ * Tombstones are dropped where no older
  * run is left that could hold the key.
  * Threads: one owner.  Layer: engine; uses base and io. */
 #ifndef CAIRN_ENGINE_LEVELS_H
 #define CAIRN_ENGINE_LEVELS_H
 
 #include "engine/front.h"
+#include "engine/remote.h"
 #include "engine/version.h"
 #include "io/task.h"
 
@@ -23,9 +27,12 @@ struct levels_options {
     const void *front_options;
     enum run_order order;
     bool whole;
-    unsigned max_runs_per_level; /* from 2; 0: 8 */
-    unsigned density_factor;     /* records between fences; 0: blocks of RUN_BLOCK_BYTES */
-    unsigned filter_bits;        /* a key; 0: 10 */
+    unsigned max_runs_per_level;                /* from 2; 0: 8 */
+    unsigned density_factor;                    /* records between fences; 0: blocks of RUN_BLOCK_BYTES */
+    unsigned filter_bits;                       /* a key; 0: 10 */
+    struct remote *remote;                      /* where versions go, too; NULL: nowhere */
+    uint64_t remote_grace_ms;                   /* what is younger there is not collected */
+    const struct cairn_blob_progress *progress; /* of fetching; may be NULL */
     size_t run_memory_bytes_max; /* for fences and filters; over it the oldest runs lose their filters.  0: no bound */
 };
 
@@ -73,7 +80,9 @@ bool levels_snapshot_is_done(struct levels *levels);
 enum cairn_code levels_snapshot_end(struct levels *levels, uint64_t *ret_number, struct cairn_err *err);
 /* What was not in a snapshot is dropped.  After a failure nothing has changed. */
 enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct cairn_err *err);
-/* Removes the files of forgotten versions and of merges. */
+/* In the remote, too.  CAIRN_ECONFLICT for the current version and a pinned one. */
+enum cairn_code levels_forget(struct levels *levels, uint64_t number, struct cairn_err *err);
+/* Removes the files of forgotten versions and of merges; in the remote those that have been there for a while. */
 enum cairn_code levels_collect(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err);
 /* For listing; for pinning and forgetting while no snapshot is made; not for adding and restoring. */
 struct versions *levels_versions(struct levels *levels);

@@ -43,6 +43,23 @@ struct making {
 struct committing {
     struct job job;
     struct version_draft draft;
+    struct remote *remote; /* NULL: it stays here */
+    enum cairn_code remote_code;
+    struct cairn_err remote_err;
+};
+
+/* Puts runs into the remote. */
+struct storing {
+    struct job job;
+    struct run_about *runs;
+    size_t run_count;
+};
+
+/* Of a merged run that is not in the remote yet: what it was made of, which versions name instead. */
+struct origin {
+    uint64_t run_id;
+    struct run_about *inputs;
+    size_t input_count;
 };
 
 struct removing {
@@ -50,12 +67,13 @@ struct removing {
     struct cairn_buf paths; /* each with its NUL */
 };
 
-/*   NONE --begin--> FLUSHING --the last of its batches is a run--> COMMITTING --> ENDED --end--> NONE
- *                      |                                                           ^
- *                      +---------------------- a write failed ---------------------+                   */
+/*   NONE --begin--> FLUSHING --the last of its batches is a run--> STORING --> COMMITTING --> ENDED --end--> NONE
+ *                      |                                              |                           ^
+ *                      +------------------ a write failed ------------+---------------------------+            */
 enum snapshot_state {
     SNAPSHOT_NONE,
     SNAPSHOT_FLUSHING,
+    SNAPSHOT_STORING, /* its runs go to the remote */
     SNAPSHOT_COMMITTING,
     SNAPSHOT_ENDED, /* and nobody has asked for how */
 };
@@ -81,6 +99,12 @@ struct levels {
     struct making flush, merge;
     struct committing commit;
     struct removing removal;
+    struct storing store, ahead; /* what a snapshot waits for; what merges have made */
+    struct origin *origins;
+    size_t origin_count;
+    struct cairn_buf stored; /* the ids of runs that are in the remote, u64 each, in order */
+    struct version_source source;
+    bool closing;                    /* nothing more is put into the remote ahead of time */
     struct cairn_buf garbage;        /* paths for the next removal */
     bool flush_failed, merge_failed; /* the last one; tried again with the next occasion */
     struct snapshot snapshot;
@@ -113,6 +137,12 @@ void levels_take_over(struct levels *levels);
 void levels_wait_for(struct levels *levels, struct job *job);
 /* For all of them, and those that they start. */
 void levels_wait_for_all(struct levels *levels);
+/* Runs that are in the remote. */
+void levels_note_stored(struct levels *levels, const struct run_about *runs, size_t count);
+/* Forgets that any but these ids are. */
+void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids);
+/* Puts what merges have made into the remote, if nothing is being put. */
+void levels_start_ahead(struct levels *levels);
 /* Automatic versions but the current one, and the files that they alone need, go. */
 void levels_forget_automatic(struct levels *levels);
 /* At most so long, for any; a simulated one is done instead. */

@@ -55,7 +55,8 @@ void levels_wait_for(struct levels *levels, struct job *job)
 
 void levels_wait_for_all(struct levels *levels)
 {
-    struct job *jobs[] = {&levels->flush.job, &levels->merge.job, &levels->commit.job, &levels->removal.job};
+    struct job *jobs[] = {&levels->flush.job,   &levels->merge.job, &levels->commit.job,
+                          &levels->removal.job, &levels->store.job, &levels->ahead.job};
     bool any = true;
 
     while (any) { /* one that ends may start others */
@@ -263,6 +264,9 @@ static void discard_runs(struct levels *levels, const struct cairn_buf *ids)
                 needed |= snapshot->version.runs[i].id == id;
             for (size_t i = 0; i < levels->run_count; i++)
                 needed |= run_about(levels->runs[i])->id == id;
+            for (size_t i = 0; i < levels->origin_count; i++)
+                for (size_t j = 0; j < levels->origins[i].input_count; j++)
+                    needed |= levels->origins[i].inputs[j].id == id;
             run_path(id, path);
             if (!needed)
                 cairn_buf_add(&levels->garbage, path, strlen(path) + 1);
@@ -291,11 +295,150 @@ void levels_forget_automatic(struct levels *levels)
     cairn_buf_done(&ids);
 }
 
+/* --- the remote --- */
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = cairn_get_u64(a), y = cairn_get_u64(b);
+
+    return (x > y) - (x < y);
+}
+
+static bool is_stored(const struct levels *levels, uint64_t id)
+{
+    return version_is_marked(&levels->stored, id);
+}
+
+void levels_note_stored(struct levels *levels, const struct run_about *runs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!is_stored(levels, runs[i].id)) {
+            add_id(&levels->stored, runs[i].id);
+            qsort(levels->stored.data, levels->stored.size / 8, 8, compare_ids);
+        }
+}
+
+void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids)
+{
+    size_t kept = 0;
+
+    for (size_t at = 0; at < levels->stored.size; at += 8)
+        if (version_is_marked(ids, cairn_get_u64(levels->stored.data + at))) {
+            memmove(levels->stored.data + kept, levels->stored.data + at, 8);
+            kept += 8;
+        }
+    levels->stored.size = kept;
+}
+
+static struct origin *origin_of(const struct levels *levels, uint64_t run_id)
+{
+    for (size_t i = 0; i < levels->origin_count; i++)
+        if (levels->origins[i].run_id == run_id)
+            return &levels->origins[i];
+    return NULL;
+}
+
+static void remove_origin(struct levels *levels, struct origin *origin)
+{
+    free(origin->inputs);
+    *origin = levels->origins[--levels->origin_count];
+}
+
+static bool any_is_stored(const struct levels *levels, const struct origin *origin)
+{
+    for (size_t i = 0; i < origin->input_count; i++)
+        if (is_stored(levels, origin->inputs[i].id))
+            return true;
+    return false;
+}
+
+static void add_about(struct run_about **runs, size_t *count, const struct run_about *about)
+{
+    *runs = cairn_realloc(*runs, (*count + 1) * sizeof **runs);
+    (*runs)[(*count)++] = *about;
+}
+
+/* How a version names what a run has: by itself, or by what it was made of where of that something is in the remote
+ * already and it is not. */
+static void name_run(const struct levels *levels, const struct run_about *about, bool remote, struct run_about **runs,
+                     size_t *count)
+{
+    const struct origin *origin = remote && !is_stored(levels, about->id) ? origin_of(levels, about->id) : NULL;
+
+    if (!origin || !any_is_stored(levels, origin)) {
+        add_about(runs, count, about);
+        return;
+    }
+    for (size_t i = 0; i < origin->input_count; i++)
+        add_about(runs, count, &origin->inputs[i]);
+}
+
+/* What is merged now is named by what it was made of, in the same order, until it is stored itself. */
+static void note_origin(struct levels *levels, const struct making *merge)
+{
+    struct origin origin = {0};
+
+    if (!levels->options.remote)
+        return;
+    for (size_t i = 0; i < merge->input_count; i++) {
+        const struct run_about *about = run_about(merge->inputs[i]);
+        struct origin *older = origin_of(levels, about->id);
+
+        name_run(levels, about, true, &origin.inputs, &origin.input_count);
+        if (older)
+            remove_origin(levels, older);
+    }
+    if (!merge->output || !any_is_stored(levels, &origin)) { /* the next snapshot stores it itself */
+        free(origin.inputs);
+        return;
+    }
+    origin.run_id = run_about(merge->output)->id;
+    levels->origins = cairn_realloc(levels->origins, (levels->origin_count + 1) * sizeof *levels->origins);
+    levels->origins[levels->origin_count++] = origin;
+}
+
+static void store_runs(struct job *job)
+{
+    struct storing *storing = (struct storing *)(void *)job; /* its first member */
+
+    job->code = CAIRN_OK;
+    for (size_t i = 0; job->code == CAIRN_OK && i < storing->run_count; i++)
+        job->code = remote_put_run(job->levels->options.remote, job->levels->disk, &storing->runs[i], &job->err);
+}
+
+static void forget_stored(struct storing *storing)
+{
+    free(storing->runs);
+    storing->runs = NULL;
+    storing->run_count = 0;
+}
+
+void levels_start_ahead(struct levels *levels)
+{
+    if (levels->ahead.job.active || levels->store.job.active || levels->closing)
+        return;
+    for (size_t i = 0; i < levels->run_count; i++) {
+        const struct run_about *about = run_about(levels->runs[i]);
+
+        if (!origin_of(levels, about->id) || is_stored(levels, about->id))
+            continue;
+        add_about(&levels->ahead.runs, &levels->ahead.run_count, about);
+        submit(levels, &levels->ahead.job, store_runs);
+        return;
+    }
+}
+
 /* --- snapshots --- */
 
 static void write_manifest(struct job *job)
 {
-    version_draft_write(&((struct committing *)(void *)job)->draft);
+    struct committing *commit = (struct committing *)(void *)job; /* its first member */
+
+    version_draft_write(&commit->draft);
+    commit->remote_code = CAIRN_OK;
+    if (commit->draft.code == CAIRN_OK && commit->remote)
+        commit->remote_code = remote_put_manifest(commit->remote, commit->draft.number,
+                                                  cairn_buf_bytes(&commit->draft.bytes), &commit->remote_err);
 }
 
 static void end_snapshot(struct levels *levels, enum cairn_code code, const struct cairn_err *err)
@@ -311,27 +454,43 @@ static void end_snapshot(struct levels *levels, enum cairn_code code, const stru
     snapshot->version.run_count = 0;
 }
 
-void levels_step_snapshot(struct levels *levels)
+static void start_commit(struct levels *levels)
 {
     struct snapshot *snapshot = &levels->snapshot;
-    struct run_about *runs;
-    enum cairn_code code;
     struct cairn_err err;
+    enum cairn_code code = versions_draft(levels->versions, &snapshot->version, &levels->commit.draft, &err);
 
-    if (snapshot->state != SNAPSHOT_FLUSHING || snapshot->batches_left)
-        return;
-    runs = cairn_alloc((levels->run_count + 1) * sizeof *runs);
-    for (size_t i = 0; i < levels->run_count; i++)
-        runs[i] = *run_about(levels->runs[i]);
-    snapshot->version.runs = runs;
-    snapshot->version.run_count = levels->run_count;
-    code = versions_draft(levels->versions, &snapshot->version, &levels->commit.draft, &err);
     if (code != CAIRN_OK) {
         end_snapshot(levels, code, &err);
         return;
     }
+    levels->commit.remote = snapshot->version.automatic ? NULL : levels->options.remote;
     snapshot->state = SNAPSHOT_COMMITTING;
     submit(levels, &levels->commit.job, write_manifest);
+}
+
+void levels_step_snapshot(struct levels *levels)
+{
+    struct snapshot *snapshot = &levels->snapshot;
+    bool remote = levels->options.remote && !snapshot->version.automatic;
+    struct run_about *runs = NULL;
+    size_t count = 0;
+
+    if (snapshot->state != SNAPSHOT_FLUSHING || snapshot->batches_left)
+        return;
+    for (size_t i = 0; i < levels->run_count; i++)
+        name_run(levels, run_about(levels->runs[i]), remote, &runs, &count);
+    snapshot->version.runs = runs;
+    snapshot->version.run_count = count;
+    if (!remote) {
+        start_commit(levels);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!is_stored(levels, runs[i].id))
+            add_about(&levels->store.runs, &levels->store.run_count, &runs[i]);
+    snapshot->state = SNAPSHOT_STORING;
+    submit(levels, &levels->store.job, store_runs);
 }
 
 /* --- taking over what was done --- */
@@ -376,6 +535,7 @@ static void take_over_merge(struct levels *levels)
     if (!levels->merge_failed) {
         for (size_t i = 0; i < merge->input_count; i++)
             add_id(&ids, run_about(merge->inputs[i])->id);
+        note_origin(levels, merge);
         while (levels->runs[at] != merge->inputs[0])
             at++;
         levels_close_runs(levels, at, merge->input_count);
@@ -385,6 +545,7 @@ static void take_over_merge(struct levels *levels)
         }
         levels->stats.merges++;
         discard_runs(levels, &ids);
+        levels_start_ahead(levels);
     }
     cairn_buf_done(&ids);
     free(merge->inputs);
@@ -398,13 +559,58 @@ static void take_over_commit(struct levels *levels)
 {
     struct snapshot *snapshot = &levels->snapshot;
     struct cairn_err err;
-    enum cairn_code code = versions_enter(levels->versions, &levels->commit.draft, &err);
+    struct committing *commit = &levels->commit;
+    enum cairn_code code = versions_enter(levels->versions, &commit->draft, &err);
+    bool entered = code == CAIRN_OK;
 
-    levels->commit.job.active = false;
-    snapshot->number = levels->commit.draft.number;
+    commit->job.active = false;
+    snapshot->number = commit->draft.number;
+    if (entered && commit->remote_code != CAIRN_OK) {
+        code = cairn_fail(&err, commit->remote_code, "%s", commit->remote_err.text);
+        cairn_while(&err, "putting version %llu, which is in the folder, into the blob store",
+                    (unsigned long long)snapshot->number);
+    }
     end_snapshot(levels, code, &err);
-    if (code == CAIRN_OK)
+    if (entered)
         levels_forget_automatic(levels);
+    levels_start_ahead(levels);
+}
+
+static void take_over_store(struct levels *levels)
+{
+    struct storing *store = &levels->store;
+
+    store->job.active = false;
+    if (store->job.code == CAIRN_OK)
+        levels_note_stored(levels, store->runs, store->run_count);
+    forget_stored(store);
+    if (store->job.code == CAIRN_OK)
+        start_commit(levels);
+    else
+        end_snapshot(levels, store->job.code, &store->job.err);
+}
+
+/* A run that is in the remote is named itself from now on; what it was made of may go. */
+static void take_over_ahead(struct levels *levels)
+{
+    struct storing *ahead = &levels->ahead;
+    struct cairn_buf ids = {0};
+
+    ahead->job.active = false;
+    if (ahead->job.code == CAIRN_OK) {
+        struct origin *origin = origin_of(levels, ahead->runs[0].id);
+
+        levels_note_stored(levels, ahead->runs, ahead->run_count);
+        for (size_t i = 0; origin && i < origin->input_count; i++)
+            add_id(&ids, origin->inputs[i].id);
+        if (origin)
+            remove_origin(levels, origin);
+        discard_runs(levels, &ids);
+    } /* else it is tried again after the next snapshot or merge */
+    forget_stored(ahead);
+    cairn_buf_done(&ids);
+    if (ahead->job.code == CAIRN_OK)
+        levels_start_ahead(levels);
 }
 
 void levels_take_over(struct levels *levels)
@@ -415,6 +621,10 @@ void levels_take_over(struct levels *levels)
         take_over_merge(levels);
     if (levels->commit.job.active && is_done(levels, &levels->commit.job))
         take_over_commit(levels);
+    if (levels->store.job.active && is_done(levels, &levels->store.job))
+        take_over_store(levels);
+    if (levels->ahead.job.active && is_done(levels, &levels->ahead.job))
+        take_over_ahead(levels);
     if (levels->removal.job.active && is_done(levels, &levels->removal.job)) {
         levels->removal.job.active = false;
         start_removal(levels);

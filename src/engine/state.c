@@ -9,7 +9,9 @@
 #include "io/clock.h"
 
 enum {
-    BACKGROUND_THREADS = 2, /* one writes while the other merges */
+    BACKGROUND_THREADS = 2,      /* one writes while the other merges */
+    BACKGROUND_THREADS_BLOB = 4, /* and two put what they have written into the blob store */
+    BLOB_GRACE_S = 3600,
     MEMORY_BYTES = 64 << 20,
     MEMORY_BYTES_LEAST = 256 << 10,
     LEAST_BYTES = 1 << 10, /* of any of these */
@@ -180,6 +182,9 @@ static enum cairn_code open_with(struct cairn_state *state, size_t engine, struc
     if (whole.memory_bytes < MEMORY_BYTES_LEAST)
         return cairn_fail(err, CAIRN_EINVAL, "memory_bytes is %zu and must be at least %d", o->memory_bytes,
                           MEMORY_BYTES_LEAST);
+    levels.remote = state->remote;
+    levels.remote_grace_ms = (o->blob_grace_s ? o->blob_grace_s : BLOB_GRACE_S) * UINT64_C(1000);
+    levels.progress = &state->progress;
     levels.run_memory_bytes_max = whole.memory_bytes / 8;
     code = engines[engine].set(state, &whole, &levels, err);
     return code == CAIRN_OK ? levels_open(disk, tasks, &levels, o->version, &state->levels, err) : code;
@@ -206,13 +211,15 @@ static enum cairn_code open_on(struct cairn_state *state, struct cairn_disk *dis
 
 static const struct cairn_state_options defaults;
 
-enum cairn_code state_open_on(struct cairn_disk *disk, struct cairn_tasks *tasks,
+enum cairn_code state_open_on(struct cairn_disk *disk, struct cairn_tasks *tasks, struct cairn_blob *blob,
                               const struct cairn_state_options *options, struct cairn_state **ret_state,
                               struct cairn_err *err)
 {
     struct cairn_state *state = cairn_alloc_zeroed(1, sizeof *state);
-    enum cairn_code code = open_on(state, disk, tasks, false, options ? options : &defaults, err);
+    enum cairn_code code = blob ? remote_open(blob, &state->remote, err) : CAIRN_OK;
 
+    if (code == CAIRN_OK)
+        code = open_on(state, disk, tasks, false, options ? options : &defaults, err);
     if (code == CAIRN_OK)
         *ret_state = state;
     else
@@ -233,7 +240,14 @@ enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_op
     if (code == CAIRN_OK)
         code = state->disk->ops->lock(state->disk, err);
     if (code == CAIRN_OK) {
-        state->tasks = cairn_tasks_create(BACKGROUND_THREADS);
+        state->tasks = cairn_tasks_create(o->blob ? BACKGROUND_THREADS_BLOB : BACKGROUND_THREADS);
+        state->progress = (struct cairn_blob_progress){o->progress, o->progress_context};
+        if (o->blob)
+            code = cairn_blob_open(o->blob, &state->blob, err);
+        if (code == CAIRN_OK && o->blob)
+            code = remote_open(state->blob, &state->remote, err);
+    }
+    if (code == CAIRN_OK) {
         code = open_on(state, state->disk, state->tasks, true, o, err);
     }
     if (code == CAIRN_OK)
@@ -251,6 +265,8 @@ struct cairn_state *cairn_state_close(struct cairn_state *state)
         return NULL;
     state_log_close(state->log, &ignored); /* what was awaited is there already */
     levels_close(state->levels);
+    remote_close(state->remote);
+    cairn_blob_close(state->blob);
     cairn_tasks_destroy(state->tasks);
     if (state->disk)
         cairn_disk_close(state->disk);
@@ -351,6 +367,10 @@ static enum cairn_code check(const struct cairn_state_change *changes, size_t co
 static enum cairn_code log_changes(struct cairn_state *state, const struct cairn_state_change *changes, size_t count,
                                    uint64_t *ret_ticket, struct cairn_err *err)
 {
+    enum cairn_code code = versions_check_certain(levels_versions(state->levels), err);
+
+    if (code != CAIRN_OK)
+        return code; /* of which branch is it? */
     state_log_begin(state->log, versions_branch(levels_versions(state->levels)), levels_sequence(state->levels), count);
     for (size_t i = 0; i < count; i++) {
         struct change change = change_of(&changes[i]);
@@ -566,7 +586,7 @@ enum cairn_code cairn_state_forget(struct cairn_state *state, uint64_t version, 
     code = check_version(state, version, err);
     if (code == CAIRN_OK && version == current_version(state))
         return cairn_fail(err, CAIRN_ECONFLICT, "version %" PRIu64 " is the one that the store is at", version);
-    return code == CAIRN_OK ? versions_forget(levels_versions(state->levels), version, err) : code;
+    return code == CAIRN_OK ? levels_forget(state->levels, version, err) : code;
 }
 
 enum cairn_code cairn_state_collect(struct cairn_state *state, uint64_t *ret_bytes, struct cairn_err *err)

@@ -9,6 +9,9 @@
 struct cairn_state {
     struct cairn_disk *disk;   /* NULL when somebody else closes it, */
     struct cairn_tasks *tasks; /* as this */
+    struct cairn_blob *blob;   /* and this */
+    struct remote *remote;     /* over a blob, whoever closes that */
+    struct cairn_blob_progress progress;
     struct memtable_options memtable;
     struct hybridlog_options hybridlog;
     struct levels *levels;
@@ -19,8 +22,8 @@ struct cairn_state {
     bool snapshot_begun;              /* one is being made that somebody did */
 };
 
-/* Both are borrowed; the disk is not locked. */
-enum cairn_code state_open_on(struct cairn_disk *disk, struct cairn_tasks *tasks,
+/* All are borrowed, the blob may be NULL; the disk is not locked. */
+enum cairn_code state_open_on(struct cairn_disk *disk, struct cairn_tasks *tasks, struct cairn_blob *blob,
                               const struct cairn_state_options *options, struct cairn_state **ret_state,
                               struct cairn_err *err);
 

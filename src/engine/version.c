@@ -25,6 +25,7 @@ struct entry {
 
 struct versions {
     struct cairn_disk *disk;
+    const struct version_source *source;
     struct entry **entries; /* by number, ascending */
     size_t count, capacity;
     uint64_t current, next_number, next_run_id, branch;
@@ -192,6 +193,14 @@ static enum cairn_code write_head(struct versions *versions, uint64_t current, u
     if (code == CAIRN_OK) {
         versions->current = current;
         versions->branch = branch;
+    } else { /* if it is there after all a crash may leave it or not */
+        struct cairn_buf there = {0};
+        struct cairn_err ignored;
+        enum cairn_code read = cairn_disk_read_file(versions->disk, head_path, HEAD_BYTES_MAX, &there, &ignored);
+
+        versions->uncertain = read == CAIRN_OK ? cairn_bytes_equal(cairn_buf_bytes(&there), cairn_buf_bytes(&bytes))
+                                               : read != CAIRN_ENOTFOUND;
+        cairn_buf_done(&there);
     }
     cairn_buf_done(&bytes);
     return code;
@@ -275,6 +284,11 @@ uint64_t versions_take_run_id(struct versions *versions)
     return versions->next_run_id++;
 }
 
+enum cairn_code versions_check_certain(const struct versions *versions, struct cairn_err *err)
+{
+    return check_certain(versions, err);
+}
+
 uint64_t versions_branch(const struct versions *versions)
 {
     return versions->branch;
@@ -347,6 +361,14 @@ static void take_manifest_name(void *context, const char *name)
     insert(versions, entry);
 }
 
+/* Their ids are not given out again. */
+static void note_runs(struct versions *versions, const struct entry *entry)
+{
+    for (size_t i = 0; i < entry->version.run_count; i++)
+        if (entry->version.runs[i].id >= versions->next_run_id)
+            versions->next_run_id = entry->version.runs[i].id + 1;
+}
+
 static enum cairn_code read_manifests(struct versions *versions, struct cairn_err *err)
 {
     enum cairn_code code = versions->disk->ops->list(versions->disk, VERSION_DIR, take_manifest_name, versions, err);
@@ -364,9 +386,7 @@ static enum cairn_code read_manifests(struct versions *versions, struct cairn_er
         }
         for (size_t at = 0; at < versions->pins.size; at += 8)
             entry->version.pinned |= cairn_get_u64(versions->pins.data + at) == entry->version.number;
-        for (size_t j = 0; j < entry->version.run_count; j++)
-            if (entry->version.runs[j].id >= versions->next_run_id)
-                versions->next_run_id = entry->version.runs[j].id + 1;
+        note_runs(versions, entry);
         if (entry->version.number >= versions->next_number) { /* committed after the head was written */
             versions->current = entry->version.number;
             versions->next_number = entry->version.number + 1;
@@ -425,8 +445,8 @@ static enum cairn_code remove_automatic(struct versions *versions, struct cairn_
     return code;
 }
 
-enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, struct versions **ret_versions,
-                              struct cairn_err *err)
+enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, const struct version_source *source,
+                              struct versions **ret_versions, struct cairn_err *err)
 {
     struct versions *versions = cairn_alloc_zeroed(1, sizeof *versions);
     struct cairn_err why;
@@ -435,6 +455,7 @@ enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, struct v
     enum cairn_code code;
 
     versions->disk = disk;
+    versions->source = source;
     versions->next_number = versions->next_run_id = 1;
     code = read_head(versions, &found, err);
     if (code == CAIRN_OK && found) { /* what is seen here is what a crash from here on would leave */
@@ -554,7 +575,88 @@ enum cairn_code versions_add(struct versions *versions, const struct version *ve
     return code;
 }
 
-enum cairn_code versions_restore(struct versions *versions, uint64_t number, struct cairn_err *err)
+enum cairn_code versions_import(struct versions *versions, uint64_t number, struct cairn_bytes manifest,
+                                struct cairn_err *err)
+{
+    char path[CAIRN_PATH_BYTES];
+    struct entry *entry;
+    enum cairn_code code = check_certain(versions, err);
+
+    if (code == CAIRN_OK && find(versions, number))
+        code = cairn_fail(err, CAIRN_ECONFLICT, "there is a version %" PRIu64 " already", number);
+    manifest_path(number, path);
+    if (code == CAIRN_OK)
+        code = cairn_disk_replace_file(versions->disk, path, manifest, err);
+    if (code != CAIRN_OK)
+        return code;
+    entry = cairn_alloc_zeroed(1, sizeof *entry);
+    entry->version.number = number;
+    code = read_manifest(versions, entry, err);
+    if (code != CAIRN_OK) {
+        entry_free(entry);
+        versions->disk->ops->remove(versions->disk, path, NULL);
+        return code;
+    }
+    note_runs(versions, entry);
+    insert(versions, entry);
+    if (number >= versions->next_number) {
+        versions->current = number;
+        versions->next_number = number + 1;
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_code versions_get_manifest(struct versions *versions, uint64_t number, struct cairn_buf *to,
+                                      struct cairn_err *err)
+{
+    char path[CAIRN_PATH_BYTES];
+
+    manifest_path(number, path);
+    return cairn_disk_read_file(versions->disk, path, MANIFEST_BYTES_MAX, to, err);
+}
+
+/* CAIRN_OK and *ret_there. */
+static enum cairn_code is_there(struct cairn_disk *disk, const struct run_about *about, bool *ret_there,
+                                struct cairn_err *err)
+{
+    char path[CAIRN_PATH_BYTES];
+    struct cairn_file *file = NULL;
+    enum cairn_code code;
+
+    run_path(about->id, path);
+    code = disk->ops->open(disk, path, CAIRN_OPEN_READ, &file, err);
+    disk->ops->close(file);
+    *ret_there = code == CAIRN_OK;
+    return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
+}
+
+enum cairn_code versions_fetch(struct versions *versions, const struct version *version, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    for (size_t i = 0; versions->source && code == CAIRN_OK && i < version->run_count; i++) {
+        bool there;
+
+        code = is_there(versions->disk, &version->runs[i], &there, err);
+        if (code == CAIRN_OK && !there)
+            code = versions->source->fetch(versions->source->context, &version->runs[i], err);
+    }
+    return code;
+}
+
+static enum cairn_code verify(struct cairn_disk *disk, const struct run_about *about, struct cairn_err *err)
+{
+    struct run *run;
+    enum cairn_code code = run_open(disk, about, &run, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    code = run_verify(run, err);
+    run_close(run);
+    return code;
+}
+
+enum cairn_code versions_verify(struct versions *versions, uint64_t number, struct cairn_err *err)
 {
     struct entry *entry;
     enum cairn_code code = known(versions, number, &entry, err);
@@ -563,18 +665,32 @@ enum cairn_code versions_restore(struct versions *versions, uint64_t number, str
         return code;
     if (entry->code != CAIRN_OK)
         return cairn_fail(err, entry->code, "%s", entry->why);
-    for (size_t i = 0; i < entry->version.run_count; i++) {
-        struct run *run;
+    code = versions_fetch(versions, &entry->version, err);
+    for (size_t i = 0; code == CAIRN_OK && i < entry->version.run_count; i++) {
+        const struct run_about *about = &entry->version.runs[i];
+        const struct version_source *source = versions->source;
 
-        code = run_open(versions->disk, &entry->version.runs[i], &run, err);
-        if (code != CAIRN_OK)
-            return code;
-        code = run_verify(run, err);
-        run_close(run);
-        if (code != CAIRN_OK)
-            return code;
+        code = verify(versions->disk, about, err);
+        if (code == CAIRN_ECORRUPT && source) { /* the copy may be whole */
+            code = source->fetch(source->context, about, err);
+            if (code == CAIRN_OK)
+                code = verify(versions->disk, about, err);
+        }
     }
+    return code;
+}
+
+enum cairn_code versions_switch(struct versions *versions, uint64_t number, struct cairn_err *err)
+{
+    assert(find(versions, number));
     return write_head(versions, number, versions->branch + 1, err);
+}
+
+enum cairn_code versions_restore(struct versions *versions, uint64_t number, struct cairn_err *err)
+{
+    enum cairn_code code = versions_verify(versions, number, err);
+
+    return code == CAIRN_OK ? versions_switch(versions, number, err) : code;
 }
 
 enum cairn_code versions_pin(struct versions *versions, uint64_t number, bool pinned, struct cairn_err *err)

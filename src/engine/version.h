@@ -36,12 +36,19 @@ struct version {
 
 struct versions;
 
+/* Where runs that are not in the folder may be had from: under their own name, whole and durable. */
+struct version_source {
+    enum cairn_code (*fetch)(void *context, const struct run_about *about, struct cairn_err *err);
+    void *context;
+};
+
 /* Opens what lies on the disk, or makes a new folder (then there is no version); the caller holds the disk's lock.
  * `number`: goes to that version at once, as versions_restore does, whatever the current one is like; 0: the current
- * one. Removes garbage.  CAIRN_ECORRUPT when the head or the version that it names is damaged: the text says which,
- * and which newest version is whole.  CAIRN_EVERSION for a folder of another format. */
-enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, struct versions **ret_versions,
-                              struct cairn_err *err);
+ * one.  `source` may be NULL; else it must outlive the versions.  Removes garbage.  CAIRN_ECORRUPT when the head or
+ * the version that it names is damaged: the text says which, and which newest version is whole.  CAIRN_EVERSION for a
+ * folder of another format. */
+enum cairn_code versions_open(struct cairn_disk *disk, uint64_t number, const struct version_source *source,
+                              struct versions **ret_versions, struct cairn_err *err);
 struct versions *versions_close(struct versions *versions); /* returns NULL; accepts NULL */
 
 /* NULL: the folder is empty.  Valid until the version is forgotten. */
@@ -54,6 +61,8 @@ const struct version *versions_find(const struct versions *versions, uint64_t nu
 uint64_t versions_take_run_id(struct versions *versions);
 /* How often the folder was restored: what a log tells of another branch than this one is void. */
 uint64_t versions_branch(const struct versions *versions);
+/* CAIRN_EUNAVAILABLE after a failure that left it open at which version, of which branch, a crash leaves the folder. */
+enum cairn_code versions_check_certain(const struct versions *versions, struct cairn_err *err);
 
 /* Commits a version with the current one as its parent (`number`, `parent` and `pinned` are not looked at; an
  * automatic one is passed over as parent); everything is copied, and the version is the current one and durable.
@@ -79,9 +88,21 @@ enum cairn_code versions_draft(struct versions *versions, const struct version *
                                struct cairn_err *err);
 void version_draft_write(struct version_draft *draft);
 enum cairn_code versions_enter(struct versions *versions, struct version_draft *draft, struct cairn_err *err);
-/* Makes a version the current one.  CAIRN_ENOTFOUND when there is none; CAIRN_ECORRUPT, and nothing is changed, unless
- * all its runs are there and whole. */
+/* Takes over a version that is not there, from its manifest.  Opened anew the folder is at the greatest one. */
+enum cairn_code versions_import(struct versions *versions, uint64_t number, struct cairn_bytes manifest,
+                                struct cairn_err *err);
+/* The manifest as it lies in the folder, appended. */
+enum cairn_code versions_get_manifest(struct versions *versions, uint64_t number, struct cairn_buf *to,
+                                      struct cairn_err *err);
+/* Fetches what is missing of a version's runs, if there is a source. */
+enum cairn_code versions_fetch(struct versions *versions, const struct version *version, struct cairn_err *err);
+/* Makes a version the current one.  CAIRN_ENOTFOUND when there is none; CAIRN_ECORRUPT, and nothing is changed,
+ * unless all its runs are there and whole, or could be fetched.  As with versions_add a failure may leave it open
+ * what has come of it. */
 enum cairn_code versions_restore(struct versions *versions, uint64_t number, struct cairn_err *err);
+/* Its two halves: whether it can be, and that it is. */
+enum cairn_code versions_verify(struct versions *versions, uint64_t number, struct cairn_err *err);
+enum cairn_code versions_switch(struct versions *versions, uint64_t number, struct cairn_err *err);
 enum cairn_code versions_pin(struct versions *versions, uint64_t number, bool pinned, struct cairn_err *err);
 /* Its runs become garbage unless other versions name them.  CAIRN_ECONFLICT for the current and for a pinned one. */
 enum cairn_code versions_forget(struct versions *versions, uint64_t number, struct cairn_err *err);

@@ -55,6 +55,9 @@ struct cairn_disk_ops {
     /* Calls visit for every plain file in the folder, in name order; visit may change the folder. */
     enum cairn_code (*list)(struct cairn_disk *disk, const char *path, void (*visit)(void *context, const char *name),
                             void *context, struct cairn_err *err);
+    /* How large a file is, and how long ago it was last written, by the clock on the wall. */
+    enum cairn_code (*age)(struct cairn_disk *disk, const char *path, uint64_t *ret_bytes, uint64_t *ret_age_ms,
+                           struct cairn_err *err);
     /* Takes the exclusive lock of the whole disk, kept until close or the process's end (a file
      * named "lock" in the root).  CAIRN_ELOCKED when another process, or another handle of this
      * one, has it. */

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char lock_name[] = "lock";
@@ -318,6 +319,23 @@ static struct cairn_disk *posix_close_disk(struct cairn_disk *disk)
     return NULL;
 }
 
+static enum cairn_code posix_age(struct cairn_disk *disk, const char *path, uint64_t *ret_bytes, uint64_t *ret_age_ms,
+                                 struct cairn_err *err)
+{
+    struct timespec now;
+    struct stat st;
+    int64_t age_ms;
+
+    check_path(path);
+    if (fstatat(disk_of(disk)->root_fd, path, &st, 0) != 0)
+        return cairn_fail_errno(err, errno, "cannot ask for the age of '%s' in '%s'", path, disk->root);
+    clock_gettime(CLOCK_REALTIME, &now);
+    age_ms = (now.tv_sec - st.st_mtim.tv_sec) * INT64_C(1000) + (now.tv_nsec - st.st_mtim.tv_nsec) / 1000000;
+    *ret_bytes = (uint64_t)st.st_size;
+    *ret_age_ms = age_ms > 0 ? (uint64_t)age_ms : 0;
+    return CAIRN_OK;
+}
+
 static const struct cairn_disk_ops posix_ops = {
     .open = posix_open,
     .read_at = posix_read_at,
@@ -331,6 +349,7 @@ static const struct cairn_disk_ops posix_ops = {
     .make_dir = posix_make_dir,
     .sync_dir = posix_sync_dir,
     .list = posix_list,
+    .age = posix_age,
     .lock = posix_lock,
     .close_disk = posix_close_disk,
 };

@@ -219,10 +219,13 @@ static enum cairn_code snapshot(struct lab *lab, struct cairn_err *err)
 static enum cairn_code restore(struct lab *lab, uint64_t number, struct cairn_err *err)
 {
     struct model *model = lab->model;
+    uint64_t before = model->restored;
     enum cairn_code code;
 
     model->restored = number;
     code = cairn_state_restore(lab->store, number, err);
+    if (code == CAIRN_EUNAVAILABLE) /* refused, as one before may have happened */
+        model->restored = before;
     if (code == CAIRN_OK) {
         model->current = number;
         model->now = model->versions[number];
@@ -261,7 +264,7 @@ static enum cairn_code reopen(struct lab *lab, struct cairn_err *err)
     enum cairn_code code;
 
     lab->store = cairn_state_close(lab->store);
-    code = state_open_on(lab->disk, lab->tasks, &lab->options, &lab->store, err);
+    code = state_open_on(lab->disk, lab->tasks, NULL, &lab->options, &lab->store, err);
     if (code == CAIRN_OK)
         check_opened(lab, true);
     return code;
@@ -272,7 +275,7 @@ static void run(struct lab *lab, unsigned steps)
 {
     struct model *model = lab->model;
     struct cairn_err err;
-    enum cairn_code code = state_open_on(lab->disk, lab->tasks, &lab->options, &lab->store, &err);
+    enum cairn_code code = state_open_on(lab->disk, lab->tasks, NULL, &lab->options, &lab->store, &err);
 
     for (unsigned i = 0; lab->store && i < steps; i++) {
         uint64_t kind = cairn_random_below(&lab->random, 100), number = pick(lab), bytes;
@@ -303,7 +306,7 @@ static void check_alive(struct lab *lab)
 {
     struct cairn_err err;
 
-    if (!lab->store && state_open_on(lab->disk, lab->tasks, &lab->options, &lab->store, &err) != CAIRN_OK)
+    if (!lab->store && state_open_on(lab->disk, lab->tasks, NULL, &lab->options, &lab->store, &err) != CAIRN_OK)
         fail_msg("%s", err.text);
     check_opened(lab, false);
     for (int i = 0; i < 100; i++)
@@ -343,7 +346,7 @@ static void nothing_new_is_one_file(void **state)
 
     (void)state;
     lab_init(&lab, 1);
-    assert_int_equal(state_open_on(lab.disk, lab.tasks, &lab.options, &lab.store, &err), CAIRN_OK);
+    assert_int_equal(state_open_on(lab.disk, lab.tasks, NULL, &lab.options, &lab.store, &err), CAIRN_OK);
     for (int i = 0; i < 200; i++)
         assert_int_equal(change(&lab, &err), CAIRN_OK);
     assert_int_equal(snapshot(&lab, &err), CAIRN_OK);
@@ -422,13 +425,13 @@ static void other_engines_versions(void **state)
 
     (void)state;
     lab_init(&lab, 1);
-    assert_int_equal(versions_open(lab.disk, 0, &versions, &err), CAIRN_OK);
+    assert_int_equal(versions_open(lab.disk, 0, NULL, &versions, &err), CAIRN_OK);
     assert_int_equal(versions_add(versions, &version, &number, &err), CAIRN_OK);
     versions_close(versions);
-    assert_int_equal(state_open_on(lab.disk, lab.tasks, &lab.options, &lab.store, &err), CAIRN_ECONFLICT);
+    assert_int_equal(state_open_on(lab.disk, lab.tasks, NULL, &lab.options, &lab.store, &err), CAIRN_ECONFLICT);
     assert_non_null(strstr(err.text, "other"));
     lab.options.max_runs_per_level = 1;
-    assert_int_equal(state_open_on(lab.disk, lab.tasks, &lab.options, &lab.store, &err), CAIRN_EINVAL);
+    assert_int_equal(state_open_on(lab.disk, lab.tasks, NULL, &lab.options, &lab.store, &err), CAIRN_EINVAL);
     lab_done(&lab);
 }
 

@@ -223,7 +223,7 @@ static void check_opened(struct lab *lab)
 
 static enum cairn_code open_state(struct lab *lab, struct cairn_err *err)
 {
-    return state_open_on(lab->disk, lab->tasks, &lab->options, &lab->state, err);
+    return state_open_on(lab->disk, lab->tasks, NULL, &lab->options, &lab->state, err);
 }
 
 static void run(struct lab *lab, unsigned steps)

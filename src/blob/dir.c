@@ -1,0 +1,282 @@
+/* dir.c - a blob store that is a folder; and which kind of store a URL means. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "blob/blob_internal.h"
+#include "io/clock.h"
+
+enum { COPY_BYTES = 1 << 20 };
+
+struct dir {
+    struct cairn_blob base;
+    struct cairn_disk *disk;
+    bool owned; /* the disk */
+};
+
+static struct dir *dir_of(struct cairn_blob *blob)
+{
+    return (struct dir *)(void *)blob; /* its first member */
+}
+
+/* The folder of a name, "" for none; made, with its name synced, if it is missing. */
+static enum cairn_code make_folder(struct cairn_disk *disk, const char *name, char folder[CAIRN_PATH_BYTES],
+                                   struct cairn_err *err)
+{
+    const char *slash = strrchr(name, '/');
+    enum cairn_code code = CAIRN_OK;
+
+    snprintf(folder, CAIRN_PATH_BYTES, "%.*s", slash ? (int)(slash - name) : 0, name);
+    for (char *end = folder; code == CAIRN_OK && *end;) {
+        char above[CAIRN_PATH_BYTES], rest = 0;
+        const char *last;
+
+        end += strcspn(end + 1, "/") + 1;
+        rest = *end;
+        *end = 0;
+        code = disk->ops->make_dir(disk, folder, err);
+        last = strrchr(folder, '/');
+        snprintf(above, sizeof above, "%.*s", last ? (int)(last - folder) : 0, folder);
+        if (code == CAIRN_OK)
+            code = disk->ops->sync_dir(disk, above, err);
+        *end = rest;
+    }
+    return code;
+}
+
+static void temporary_path(const char *name, char path[CAIRN_PATH_BYTES])
+{
+    struct cairn_clock *clock = cairn_clock_system();
+
+    snprintf(path, CAIRN_PATH_BYTES, "%s.%016" PRIx64 ".tmp", name, clock->entropy(clock));
+}
+
+static bool is_temporary(const char *name)
+{
+    size_t size = strlen(name);
+
+    return size > 4 && strcmp(name + size - 4, ".tmp") == 0;
+}
+
+/* A file is made under a temporary name: filled, synced, renamed. */
+static enum cairn_code commit(struct cairn_disk *disk, struct cairn_file *file, const char *temporary, const char *name,
+                              const char *folder, enum cairn_code code, struct cairn_err *err)
+{
+    if (code == CAIRN_OK)
+        code = disk->ops->sync(file, err);
+    disk->ops->close(file);
+    if (code == CAIRN_OK)
+        code = disk->ops->rename(disk, temporary, name, err);
+    if (code == CAIRN_OK)
+        return disk->ops->sync_dir(disk, folder, err);
+    if (file)
+        disk->ops->remove(disk, temporary, NULL);
+    return code;
+}
+
+static enum cairn_code dir_put(struct cairn_blob *blob, const char *name, struct cairn_bytes bytes,
+                               struct cairn_err *err)
+{
+    struct cairn_disk *disk = dir_of(blob)->disk;
+    char folder[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES];
+    struct cairn_file *file = NULL;
+    enum cairn_code code = make_folder(disk, name, folder, err);
+
+    temporary_path(name, temporary);
+    if (code == CAIRN_OK)
+        code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
+    if (code == CAIRN_OK && bytes.size)
+        code = disk->ops->write_at(file, 0, bytes.data, bytes.size, err);
+    return commit(disk, file, temporary, name, folder, code, err);
+}
+
+static enum cairn_code dir_create(struct cairn_blob *blob, const char *name, struct cairn_bytes bytes,
+                                  struct cairn_err *err)
+{
+    struct cairn_disk *disk = dir_of(blob)->disk;
+    char folder[CAIRN_PATH_BYTES];
+    struct cairn_file *file = NULL;
+    enum cairn_code code = make_folder(disk, name, folder, err);
+
+    if (code == CAIRN_OK)
+        code = disk->ops->open(disk, name, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
+    if (code == CAIRN_OK && bytes.size)
+        code = disk->ops->write_at(file, 0, bytes.data, bytes.size, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->sync(file, err);
+    disk->ops->close(file);
+    return code == CAIRN_OK ? disk->ops->sync_dir(disk, folder, err) : code;
+}
+
+static enum cairn_code copy(struct cairn_file *from, struct cairn_file *to, const struct cairn_blob_progress *progress,
+                            struct cairn_err *err)
+{
+    uint8_t *part = cairn_alloc(COPY_BYTES);
+    uint64_t total = 0;
+    enum cairn_code code = from->disk->ops->size(from, &total, err);
+
+    for (uint64_t at = 0; code == CAIRN_OK && at < total; at += COPY_BYTES) {
+        size_t size = total - at < COPY_BYTES ? (size_t)(total - at) : COPY_BYTES;
+
+        code = from->disk->ops->read_at(from, at, part, size, err);
+        if (code == CAIRN_OK)
+            code = to->disk->ops->write_at(to, at, part, size, err);
+        if (code == CAIRN_OK && progress && progress->moved)
+            progress->moved(progress->context, at + size, total);
+    }
+    free(part);
+    return code;
+}
+
+static enum cairn_code dir_put_file(struct cairn_blob *blob, const char *name, struct cairn_disk *from_disk,
+                                    const char *path, const struct cairn_blob_progress *progress, struct cairn_err *err)
+{
+    struct cairn_disk *disk = dir_of(blob)->disk;
+    char folder[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES];
+    struct cairn_file *from = NULL, *file = NULL;
+    enum cairn_code code = make_folder(disk, name, folder, err);
+
+    temporary_path(name, temporary);
+    if (code == CAIRN_OK)
+        code = from_disk->ops->open(from_disk, path, CAIRN_OPEN_READ, &from, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
+    if (code == CAIRN_OK)
+        code = copy(from, file, progress, err);
+    from_disk->ops->close(from);
+    return commit(disk, file, temporary, name, folder, code, err);
+}
+
+static enum cairn_code dir_get(struct cairn_blob *blob, const char *name, size_t max_bytes, struct cairn_buf *to,
+                               struct cairn_err *err)
+{
+    return cairn_disk_read_file(dir_of(blob)->disk, name, max_bytes, to, err);
+}
+
+static enum cairn_code dir_get_file(struct cairn_blob *blob, const char *name, struct cairn_disk *disk,
+                                    const char *path, const struct cairn_blob_progress *progress, struct cairn_err *err)
+{
+    struct cairn_disk *from_disk = dir_of(blob)->disk;
+    struct cairn_file *from = NULL, *file = NULL;
+    enum cairn_code code = from_disk->ops->open(from_disk, name, CAIRN_OPEN_READ, &from, err);
+
+    if (code == CAIRN_OK) {
+        code = disk->ops->remove(disk, path, err); /* what a crash left of it */
+        if (code == CAIRN_ENOTFOUND)
+            code = CAIRN_OK;
+    }
+    if (code == CAIRN_OK)
+        code = disk->ops->open(disk, path, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
+    if (code == CAIRN_OK)
+        code = copy(from, file, progress, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->sync(file, err);
+    from_disk->ops->close(from);
+    disk->ops->close(file);
+    if (code != CAIRN_OK && file)
+        disk->ops->remove(disk, path, NULL);
+    return code;
+}
+
+static enum cairn_code dir_remove(struct cairn_blob *blob, const char *name, struct cairn_err *err)
+{
+    struct cairn_disk *disk = dir_of(blob)->disk;
+    enum cairn_code code = disk->ops->remove(disk, name, err);
+
+    return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
+}
+
+struct listing {
+    struct cairn_disk *disk;
+    const char *folder;
+    void (*visit)(void *context, const char *name, uint64_t bytes, uint64_t age_ms);
+    void *context;
+    enum cairn_code code;
+    struct cairn_err *err;
+};
+
+static void take_name(void *context, const char *name)
+{
+    struct listing *listing = context;
+    char path[CAIRN_PATH_BYTES];
+    uint64_t bytes, age_ms;
+    enum cairn_code code;
+
+    if (listing->code != CAIRN_OK || is_temporary(name))
+        return;
+    snprintf(path, sizeof path, "%s%s%s", listing->folder, listing->folder[0] ? "/" : "", name);
+    code = listing->disk->ops->age(listing->disk, path, &bytes, &age_ms, listing->err);
+    if (code == CAIRN_OK)
+        listing->visit(listing->context, name, bytes, age_ms);
+    else if (code != CAIRN_ENOTFOUND) /* somebody removed it */
+        listing->code = code;
+}
+
+static enum cairn_code dir_list(struct cairn_blob *blob, const char *folder,
+                                void (*visit)(void *context, const char *name, uint64_t bytes, uint64_t age_ms),
+                                void *context, struct cairn_err *err)
+{
+    struct cairn_disk *disk = dir_of(blob)->disk;
+    struct listing listing = {.disk = disk, .folder = folder, .visit = visit, .context = context, .err = err};
+    enum cairn_code code = disk->ops->list(disk, folder, take_name, &listing, err);
+
+    if (code == CAIRN_ENOTFOUND)
+        return CAIRN_OK;
+    return code == CAIRN_OK ? listing.code : code;
+}
+
+static struct cairn_blob *dir_close(struct cairn_blob *blob)
+{
+    struct dir *dir = dir_of(blob);
+
+    if (dir->owned)
+        cairn_disk_close(dir->disk);
+    free(dir->base.url);
+    free(dir);
+    return NULL;
+}
+
+static const struct cairn_blob_ops dir_ops = {
+    .put = dir_put,
+    .create = dir_create,
+    .put_file = dir_put_file,
+    .get = dir_get,
+    .get_file = dir_get_file,
+    .remove = dir_remove,
+    .list = dir_list,
+    .close = dir_close,
+};
+
+struct cairn_blob *cairn_blob_on_disk(struct cairn_disk *disk)
+{
+    struct dir *dir = cairn_alloc_zeroed(1, sizeof *dir);
+
+    dir->base.ops = &dir_ops;
+    dir->base.url = cairn_bytes_dup(cairn_str(disk->root));
+    dir->disk = disk;
+    return &dir->base;
+}
+
+enum cairn_code cairn_blob_open(const char *url, struct cairn_blob **ret_blob, struct cairn_err *err)
+{
+    static const char file[] = "file://", s3[] = "s3://";
+    const char *path = strncmp(url, file, strlen(file)) == 0 ? url + strlen(file) : url;
+    struct cairn_disk *disk;
+    enum cairn_code code;
+
+    if (strncmp(url, s3, strlen(s3)) == 0)
+        return blob_s3_open(url, ret_blob, err);
+    if (!path[0] || strstr(path, "://"))
+        return cairn_fail(err, CAIRN_EINVAL, "'%s' names no blob store: give a folder, or s3://BUCKET/PREFIX", url);
+    code = cairn_disk_open(path, &disk, err);
+    if (code != CAIRN_OK)
+        return code;
+    *ret_blob = cairn_blob_on_disk(disk);
+    dir_of(*ret_blob)->owned = true;
+    return CAIRN_OK;
+}
+
+struct cairn_blob *cairn_blob_close(struct cairn_blob *blob)
+{
+    return blob ? blob->ops->close(blob) : NULL;
+}

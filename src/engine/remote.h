@@ -1,0 +1,40 @@
+/* remote.h - a folder's versions in a blob store (docs/formats/remote.md): manifests as they are, and runs under the
+ * hash of their content, so that nothing is there twice and putting again what is there does no harm.
+ *
+ * The store has one owner at a time.  Opening claims it under a new epoch; what an older owner puts from then on counts
+ * for nothing, and it is told so before its commit returns.
+ * Threads: open, close, versions: one owner; the others: any, one at a time each.
+ * Layer: engine; uses base, io and blob. */
+#ifndef CAIRN_ENGINE_REMOTE_H
+#define CAIRN_ENGINE_REMOTE_H
+
+#include "blob/blob.h"
+#include "engine/run.h"
+
+struct remote;
+
+/* The blob must outlive it. */
+enum cairn_code remote_open(struct cairn_blob *blob, struct remote **ret_remote, struct cairn_err *err);
+struct remote *remote_close(struct remote *remote); /* returns NULL; accepts NULL */
+
+/* The versions that were there when it was claimed, in ascending order; false beyond the last. */
+bool remote_version(const struct remote *remote, size_t index, uint64_t *ret_number);
+/* A version's manifest, appended. */
+enum cairn_code remote_get_manifest(struct remote *remote, uint64_t number, struct cairn_buf *to,
+                                    struct cairn_err *err);
+
+enum cairn_code remote_put_run(struct remote *remote, struct cairn_disk *disk, const struct run_about *about,
+                               struct cairn_err *err);
+/* Under its own name, checked, durable.  CAIRN_ECORRUPT: the store does not have it, or has something else. */
+enum cairn_code remote_get_run(struct remote *remote, struct cairn_disk *disk, const struct run_about *about,
+                               const struct cairn_blob_progress *progress, struct cairn_err *err);
+/* Commits a version whose runs are all there.  CAIRN_EUNAVAILABLE: somebody else has claimed the store; nothing can be
+ * put there any more. */
+enum cairn_code remote_put_manifest(struct remote *remote, uint64_t number, struct cairn_bytes bytes,
+                                    struct cairn_err *err);
+enum cairn_code remote_remove_manifest(struct remote *remote, uint64_t number, struct cairn_err *err);
+/* Removes runs that are not among `hashes` (CAIRN_SHA256_BYTES each, in order) and have been there for grace_ms. */
+enum cairn_code remote_collect(struct remote *remote, const struct cairn_buf *hashes, uint64_t grace_ms,
+                               uint64_t *ret_bytes, struct cairn_err *err);
+
+#endif
