@@ -77,6 +77,10 @@ struct cairn_state_options {
     /* All but "memory". */
     unsigned max_runs_per_level; /* files of one level before they are merged, from 2: 8 */
     unsigned filter_bits;        /* of the Bloom filters, per key: 10 */
+
+    /* Of files: "none", "lz4" or "zstd", or one for each level from 0 on, of which the last counts for deeper ones, too:
+     * "none,lz4,zstd".  Files that are there are read whatever they have.  "none" */
+    const char *compression;
 };
 
 /* What a snapshot has left. */

@@ -27,12 +27,13 @@ struct levels_options {
     const void *front_options;
     enum run_order order;
     bool whole;
-    unsigned max_runs_per_level;                /* from 2; 0: 8 */
-    unsigned density_factor;                    /* records between fences; 0: blocks of RUN_BLOCK_BYTES */
-    unsigned filter_bits;                       /* a key; 0: 10 */
-    struct remote *remote;                      /* where versions go, too; NULL: nowhere */
-    uint64_t remote_grace_ms;                   /* what is younger there is not collected */
-    const struct cairn_blob_progress *progress; /* of fetching; may be NULL */
+    unsigned max_runs_per_level;                  /* from 2; 0: 8 */
+    unsigned density_factor;                      /* records between fences; 0: blocks of RUN_BLOCK_BYTES */
+    unsigned filter_bits;                         /* a key; 0: 10 */
+    enum run_compression compression[RUN_LEVELS]; /* of each level; the last counts for deeper ones, too */
+    struct remote *remote;                        /* where versions go, too; NULL: nowhere */
+    uint64_t remote_grace_ms;                     /* what is younger there is not collected */
+    const struct cairn_blob_progress *progress;   /* of fetching; may be NULL */
     size_t run_memory_bytes_max; /* for fences and filters; over it the oldest runs lose their filters.  0: no bound */
 };
 

@@ -103,10 +103,13 @@ static enum cairn_code write_run(struct making *making, struct merge *merge, uin
                                  struct cairn_err *err)
 {
     struct levels *levels = making->job.levels;
+    uint32_t level = making->level;
     struct run_options options = {.order = levels->options.order,
                                   .records_max = records_max,
                                   .filter_bits = levels->options.filter_bits,
-                                  .density_factor = levels->options.density_factor};
+                                  .density_factor = levels->options.density_factor,
+                                  .compression =
+                                      levels->options.compression[level < RUN_LEVELS ? level : RUN_LEVELS - 1]};
     struct run_writer *writer = NULL;
     struct run_about about = {0};
     enum cairn_code code;

@@ -24,6 +24,13 @@ enum run_order {
     RUN_BY_HASH,
 };
 
+/* Of blocks, each for itself; one that does not get smaller is kept as it is. */
+enum run_compression {
+    RUN_PLAIN,
+    RUN_LZ4,
+    RUN_ZSTD,
+};
+
 enum {
     RUN_BLOCK_BYTES = 4096, /* a block is closed when it reaches this, or holds density_factor records */
 };
@@ -58,7 +65,10 @@ struct run_options {
     unsigned filter_bits;    /* per key; 0: no filter */
     unsigned density_factor; /* records between two fences; 0: as many as fit block_bytes */
     size_t block_bytes;      /* 0: RUN_BLOCK_BYTES */
+    enum run_compression compression;
 };
+
+enum { RUN_LEVELS = 8 }; /* that are told apart */
 
 #define RUN_DIR "runs"
 

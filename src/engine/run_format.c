@@ -37,32 +37,33 @@ uint32_t run_frame_checksum(uint64_t id, uint64_t offset, const void *payload, u
     return cairn_crc32c(cairn_crc32c(0, where, sizeof where), payload, size);
 }
 
-void run_header_encode(uint64_t id, uint32_t level, enum run_order order, uint8_t to[RUN_HEADER_BYTES])
+void run_header_encode(uint64_t id, uint32_t level, struct run_kind kind, uint8_t to[RUN_HEADER_BYTES])
 {
     memset(to, 0, RUN_HEADER_BYTES);
     memcpy(to, run_magic, sizeof run_magic);
     cairn_put_u32(to + 8, RUN_VERSION);
     cairn_put_u32(to + 12, level);
     cairn_put_u64(to + 16, id);
-    cairn_put_u32(to + 24, order);
+    to[24] = (uint8_t)kind.order;
+    to[25] = (uint8_t)kind.compression;
     cairn_put_u32(to + 28, cairn_crc32c(0, to, 28));
 }
 
 enum cairn_code run_header_check(const uint8_t from[RUN_HEADER_BYTES], uint64_t id, uint32_t level,
-                                 enum run_order *ret_order)
+                                 struct run_kind *ret_kind)
 {
+    struct run_kind kind = {(enum run_order)from[24], (enum run_compression)from[25]};
     uint8_t want[RUN_HEADER_BYTES];
-    uint32_t order = cairn_get_u32(from + 24);
 
     if (memcmp(from, run_magic, sizeof run_magic) == 0 && cairn_get_u32(from + 8) != RUN_VERSION &&
         cairn_get_u32(from + 28) == cairn_crc32c(0, from, 28))
         return CAIRN_EVERSION;
-    if (order > RUN_BY_HASH)
+    if (kind.order > RUN_BY_HASH || kind.compression > RUN_ZSTD)
         return CAIRN_ECORRUPT;
-    run_header_encode(id, level, (enum run_order)order, want);
+    run_header_encode(id, level, kind, want);
     if (memcmp(from, want, sizeof want) != 0)
         return CAIRN_ECORRUPT;
-    *ret_order = (enum run_order)order;
+    *ret_kind = kind;
     return CAIRN_OK;
 }
 

@@ -10,7 +10,7 @@ struct run {
     struct cairn_file *file;
     char path[CAIRN_PATH_BYTES];
     struct run_about about;
-    enum run_order order;
+    struct run_kind kind;
     struct filter filter;
     struct cairn_buf fences; /* per block: varint offset, varint size, bytes */
     uint32_t *fence_at;      /* where in `fences` each begins */
@@ -69,6 +69,18 @@ static uint64_t block_end(const struct run *run, size_t block)
     return block + 1 < run->block_count ? fence_of(run, block + 1).offset : run->blocks_end;
 }
 
+static enum cairn_code read_block(struct run *run, size_t block, struct cairn_buf *to, struct cairn_bytes *ret_block,
+                                  struct cairn_err *err)
+{
+    uint64_t offset = fence_of(run, block).offset;
+    struct cairn_bytes packed;
+    enum cairn_code code = read_frame(run, offset, block_end(run, block), to, &packed, err);
+
+    if (code == CAIRN_OK && !run_block_unpack(run->kind.compression, packed, to, ret_block))
+        return damaged(run, offset, "a block cannot be decompressed", err);
+    return code;
+}
+
 /* Walks the fences once, so that nothing that is found in them later can be wrong. */
 static enum cairn_code index_fences(struct run *run, struct cairn_bytes payload, uint64_t offset, struct cairn_err *err)
 {
@@ -116,7 +128,7 @@ static enum cairn_code read_ends(struct run *run, struct cairn_err *err)
         code = run->disk->ops->read_at(run->file, footer_offset, end, sizeof end, err);
     if (code != CAIRN_OK)
         return code;
-    code = run_header_check(header, run->about.id, run->about.level, &run->order);
+    code = run_header_check(header, run->about.id, run->about.level, &run->kind);
     if (code == CAIRN_EVERSION)
         return cairn_fail(err, CAIRN_EVERSION,
                           "'%s' in '%s' has format %" PRIu32 ", and this program reads format %d: use the program that "
@@ -188,7 +200,7 @@ const struct run_about *run_about(const struct run *run)
 
 enum run_order run_order(const struct run *run)
 {
-    return run->order;
+    return run->kind.order;
 }
 
 size_t run_memory_bytes(const struct run *run)
@@ -223,7 +235,7 @@ static size_t find_block(const struct run *run, uint64_t hash, struct cairn_byte
 {
     size_t low = 0, high = run->block_count;
 
-    if (run->order == RUN_BY_HASH) { /* hashes are spread evenly: it is near where it would be by proportion */
+    if (run->kind.order == RUN_BY_HASH) { /* hashes are spread evenly: it is near where it would be by proportion */
         size_t step = 1, at = (size_t)((unsigned __int128)hash * run->block_count >> 64);
 
         if (cairn_bytes_compare(fence_of(run, at).key, sort_key) <= 0) {
@@ -266,8 +278,8 @@ enum cairn_code run_get(struct run *run, struct cairn_bytes key, uint64_t hash, 
         *ret_found = false;
         return CAIRN_OK;
     }
-    block = find_block(run, hash, run_sort_key(run->order, hash, key, scratch));
-    code = read_frame(run, fence_of(run, block).offset, block_end(run, block), scratch, &payload, err);
+    block = find_block(run, hash, run_sort_key(run->kind.order, hash, key, scratch));
+    code = read_block(run, block, scratch, &payload, err);
     if (code != CAIRN_OK)
         return code;
     reader = cairn_reader(payload);
@@ -322,8 +334,7 @@ enum cairn_code run_cursor_next(struct run_cursor *cursor, bool *ret_more, struc
             *ret_more = false;
             return CAIRN_OK;
         }
-        code = read_frame(run, fence_of(run, cursor->block).offset, block_end(run, cursor->block), &cursor->bytes,
-                          &payload, err);
+        code = read_block(run, cursor->block, &cursor->bytes, &payload, err);
         if (code != CAIRN_OK)
             return code;
         cursor->left = cairn_reader(payload);

@@ -16,8 +16,8 @@ struct run_writer {
     struct run_about about;
     struct cairn_sha256 *sha;
     struct filter filter;
-    struct cairn_buf block, fences, pending; /* pending: made, not yet written */
-    struct cairn_buf last_key, sort_key;     /* last_key: the sort key of the record before */
+    struct cairn_buf block, packed, fences, pending; /* pending: made, not yet written */
+    struct cairn_buf last_key, sort_key;             /* last_key: the sort key of the record before */
     uint64_t written, block_count;
     unsigned block_records;
     bool finished;
@@ -71,7 +71,8 @@ enum cairn_code run_writer_create(struct cairn_disk *disk, uint64_t id, uint32_t
     }
     writer->sha = cairn_sha256_begin();
     filter_init(&writer->filter, options->records_max, options->filter_bits);
-    run_header_encode(id, level, options->order, cairn_buf_reserve(&writer->pending, RUN_HEADER_BYTES));
+    run_header_encode(id, level, (struct run_kind){options->order, options->compression},
+                      cairn_buf_reserve(&writer->pending, RUN_HEADER_BYTES));
     writer->pending.size += RUN_HEADER_BYTES;
     *ret_writer = writer;
     return CAIRN_OK;
@@ -79,8 +80,14 @@ enum cairn_code run_writer_create(struct cairn_disk *disk, uint64_t id, uint32_t
 
 static enum cairn_code end_block(struct run_writer *writer, struct cairn_err *err)
 {
-    enum cairn_code code = add_frame(writer, cairn_buf_bytes(&writer->block), err);
+    enum run_compression compression = writer->options.compression;
+    enum cairn_code code;
 
+    if (compression != RUN_PLAIN) {
+        writer->packed.size = 0;
+        run_block_pack(compression, cairn_buf_bytes(&writer->block), &writer->packed);
+    }
+    code = add_frame(writer, cairn_buf_bytes(compression == RUN_PLAIN ? &writer->block : &writer->packed), err);
     writer->block.size = 0;
     writer->block_records = 0;
     writer->block_count++;
@@ -174,6 +181,7 @@ struct run_writer *run_writer_destroy(struct run_writer *writer)
     cairn_sha256_end(writer->sha, NULL);
     filter_done(&writer->filter);
     cairn_buf_done(&writer->block);
+    cairn_buf_done(&writer->packed);
     cairn_buf_done(&writer->fences);
     cairn_buf_done(&writer->pending);
     cairn_buf_done(&writer->last_key);

@@ -170,6 +170,29 @@ static enum cairn_code open_log(struct cairn_state *state, struct cairn_disk *di
     return code;
 }
 
+/* "lz4", or one for each level: "none,lz4,zstd"; the last one counts for all that follow. */
+static enum cairn_code set_compression(const char *text, enum run_compression levels[RUN_LEVELS], struct cairn_err *err)
+{
+    static const char *const names[] = {[RUN_PLAIN] = "none", [RUN_LZ4] = "lz4", [RUN_ZSTD] = "zstd"};
+    enum run_compression one = RUN_PLAIN;
+
+    for (size_t level = 0; level < RUN_LEVELS; level++) {
+        if (text && *text) {
+            size_t size = strcspn(text, ","), name = 0;
+
+            while (name <= RUN_ZSTD && (strlen(names[name]) != size || strncmp(names[name], text, size) != 0))
+                name++;
+            if (name > RUN_ZSTD)
+                return cairn_fail(err, CAIRN_EINVAL, "there is no compression '%.*s'; there are: none, lz4, zstd",
+                                  (int)size, text);
+            one = (enum run_compression)name;
+            text += size + (text[size] == ',');
+        }
+        levels[level] = one;
+    }
+    return CAIRN_OK;
+}
+
 static enum cairn_code open_with(struct cairn_state *state, size_t engine, struct cairn_disk *disk,
                                  struct cairn_tasks *tasks, const struct cairn_state_options *o, struct cairn_err *err)
 {
@@ -182,6 +205,9 @@ static enum cairn_code open_with(struct cairn_state *state, size_t engine, struc
     if (whole.memory_bytes < MEMORY_BYTES_LEAST)
         return cairn_fail(err, CAIRN_EINVAL, "memory_bytes is %zu and must be at least %d", o->memory_bytes,
                           MEMORY_BYTES_LEAST);
+    code = set_compression(o->compression, levels.compression, err);
+    if (code != CAIRN_OK)
+        return code;
     levels.remote = state->remote;
     levels.remote_grace_ms = (o->blob_grace_s ? o->blob_grace_s : BLOB_GRACE_S) * UINT64_C(1000);
     levels.progress = &state->progress;

@@ -64,6 +64,8 @@ static struct cairn_bytes value_of(uint32_t value, uint8_t memory[6000])
     kind = cairn_random_below(&random, 100);
     size = kind < 10 ? 0 : kind < 97 ? kind : 6000 - kind;
     cairn_random_fill(&random, memory, size);
+    if (value % 3 && size > 4)
+        memset(memory + 4, (int)value, size - 4); /* gets smaller */
     return cairn_bytes(memory, size);
 }
 
@@ -80,6 +82,9 @@ static void lab_init(struct lab *lab, uint64_t seed)
         .max_runs_per_level = 2 + (unsigned)cairn_random_below(&lab->random, 4),
         .density_factor = (unsigned)cairn_random_below(&lab->random, 3) * 5,
         .filter_bits = seed % 3 ? 10 : 1,
+        .compression = seed % 5 == 0   ? "none,lz4,zstd"
+                       : seed % 5 == 1 ? "zstd"
+                                       : NULL,
     };
     if (seed % 2) {
         lab->options.ro_lag_interval = cairn_random_below(&lab->random, lab->options.mem_segment_len / 2);

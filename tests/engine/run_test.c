@@ -38,6 +38,8 @@ static struct cairn_bytes value_of(unsigned n, uint8_t memory[40000])
         return run_tombstone();
     size = kind < 20 ? 0 : kind < 198 ? kind : 40000 - kind;
     cairn_random_fill(&random, memory, size);
+    if (kind % 3)
+        memset(memory, (int)kind, size); /* gets smaller */
     return cairn_bytes(memory, size);
 }
 
@@ -160,20 +162,24 @@ static void reads_what_was_written(void **state)
         struct run_options options;
         unsigned from, to;
     } cases[] = {
-        {{RUN_BY_KEY, KEYS, 10, 0, 0}, 1, KEYS},
-        {{RUN_BY_KEY, KEYS, 10, 1, 0}, 1, KEYS},
-        {{RUN_BY_KEY, KEYS, 10, 7, 0}, 0, KEYS},
-        {{RUN_BY_KEY, KEYS, 10, 5000, 0}, 0, KEYS},
-        {{RUN_BY_KEY, 10 * KEYS, 10, 0, 0}, 1, KEYS},
-        {{RUN_BY_KEY, KEYS, 0, 0, 0}, 0, 400},
-        {{RUN_BY_KEY, 1, 10, 0, 0}, 5, 6},
-        {{RUN_BY_KEY, 1, 10, 0, 0}, 5, 5},
-        {{RUN_BY_HASH, KEYS, 10, 0, 0}, 1, KEYS},
-        {{RUN_BY_HASH, KEYS, 10, 1, 0}, 1, KEYS},
-        {{RUN_BY_HASH, KEYS, 0, 7, 0}, 0, 400},
-        {{RUN_BY_HASH, KEYS, 10, 0, 50000}, 0, KEYS},
-        {{RUN_BY_HASH, 1, 10, 0, 0}, 5, 6},
-        {{RUN_BY_HASH, 1, 10, 0, 0}, 5, 5},
+        {{RUN_BY_KEY, KEYS, 10, 0, 0, RUN_PLAIN}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 1, 0, RUN_PLAIN}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 7, 0, RUN_PLAIN}, 0, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 5000, 0, RUN_PLAIN}, 0, KEYS},
+        {{RUN_BY_KEY, 10 * KEYS, 10, 0, 0, RUN_PLAIN}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 0, 0, 0, RUN_PLAIN}, 0, 400},
+        {{RUN_BY_KEY, 1, 10, 0, 0, RUN_PLAIN}, 5, 6},
+        {{RUN_BY_KEY, 1, 10, 0, 0, RUN_PLAIN}, 5, 5},
+        {{RUN_BY_HASH, KEYS, 10, 0, 0, RUN_PLAIN}, 1, KEYS},
+        {{RUN_BY_HASH, KEYS, 10, 1, 0, RUN_PLAIN}, 1, KEYS},
+        {{RUN_BY_HASH, KEYS, 0, 7, 0, RUN_PLAIN}, 0, 400},
+        {{RUN_BY_HASH, KEYS, 10, 0, 50000, RUN_PLAIN}, 0, KEYS},
+        {{RUN_BY_HASH, 1, 10, 0, 0, RUN_PLAIN}, 5, 6},
+        {{RUN_BY_HASH, KEYS, 10, 0, 0, RUN_LZ4}, 0, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 0, 20000, RUN_LZ4}, 0, KEYS},
+        {{RUN_BY_HASH, KEYS, 10, 3, 0, RUN_ZSTD}, 1, KEYS},
+        {{RUN_BY_KEY, KEYS, 10, 0, 0, RUN_ZSTD}, 0, KEYS},
+        {{RUN_BY_HASH, 1, 10, 0, 0, RUN_PLAIN}, 5, 5},
     };
 
     (void)state;
@@ -202,17 +208,16 @@ static void reads_what_was_written(void **state)
     }
 }
 
-static void flipped_bytes_are_found(void **state)
+static void check_flips(enum run_compression compression)
 {
     struct cairn_disk *disk = new_disk();
-    struct run_options options = {.records_max = 100, .filter_bits = 10};
+    struct run_options options = {.records_max = 100, .filter_bits = 10, .compression = compression};
     struct run_about about;
     struct cairn_err err;
     struct run *run;
     uint8_t *bytes;
     size_t size;
 
-    (void)state;
     assert_int_equal(write_run(disk, 7, &options, 0, 100, &about, &err), CAIRN_OK);
     bytes = cairn_sim_disk_bytes(disk, RUN_DIR "/7.run", &size);
     assert_int_equal(size, about.bytes);
@@ -246,6 +251,14 @@ static void flipped_bytes_are_found(void **state)
     assert_int_equal(run_open(disk, &about, &run, &err), CAIRN_ECORRUPT);
     assert_non_null(strstr(err.text, "missing"));
     cairn_disk_close(disk);
+}
+
+static void flipped_bytes_are_found(void **state)
+{
+    (void)state;
+    check_flips(RUN_PLAIN);
+    check_flips(RUN_LZ4);
+    check_flips(RUN_ZSTD);
 }
 
 static void call_n_fails(void **state)
