@@ -78,8 +78,10 @@ struct cairn_state_options {
     unsigned max_runs_per_level; /* files of one level before they are merged, from 2: 8 */
     unsigned filter_bits;        /* of the Bloom filters, per key: 10 */
 
-    /* Of files: "none", "lz4" or "zstd", or one for each level from 0 on, of which the last counts for deeper ones, too:
-     * "none,lz4,zstd".  Files that are there are read whatever they have.  "none" */
+    unsigned open_files_max; /* of them at once, but for those that are being merged: 500 */
+
+    /* Of files: "none", "lz4" or "zstd", or one for each level from 0 on, of which the last counts for deeper ones,
+     * too: "none,lz4,zstd".  Files that are there are read whatever they have.  "none" */
     const char *compression;
 };
 
@@ -162,6 +164,16 @@ enum cairn_code cairn_state_restore(struct cairn_state *state, uint64_t version,
 enum cairn_code cairn_state_pin(struct cairn_state *state, uint64_t version, bool pinned, struct cairn_err *err);
 /* CAIRN_ECONFLICT for the current version and a pinned one. */
 enum cairn_code cairn_state_forget(struct cairn_state *state, uint64_t version, struct cairn_err *err);
+/* Which versions to keep, besides the current one and pinned ones. */
+struct cairn_state_retention {
+    unsigned last;        /* as many, the newest ones, */
+    uint64_t interval_ms; /* and of each such stretch of time the newest one, */
+    unsigned intervals;   /* for as many stretches that have one */
+};
+
+/* Forgets all others.  After a failure some may be forgotten. */
+enum cairn_code cairn_state_retain(struct cairn_state *state, const struct cairn_state_retention *rule,
+                                   uint64_t *ret_forgotten, struct cairn_err *err);
 /* Removes files that no version needs. */
 enum cairn_code cairn_state_collect(struct cairn_state *state, uint64_t *ret_bytes, struct cairn_err *err);
 void cairn_state_get_stats(struct cairn_state *state, struct cairn_state_stats *ret_stats);

@@ -29,6 +29,20 @@ static void bound_run_memory(struct levels *levels)
     }
 }
 
+/* When there are too many open files all but one are closed: who is asked again is opened again. */
+static void bound_open_files(struct levels *levels, const struct run *but)
+{
+    size_t count = 0;
+
+    if (!levels->options.open_files_max || levels->run_count <= levels->options.open_files_max)
+        return;
+    for (size_t i = 0; i < levels->run_count; i++)
+        count += run_is_open(levels->runs[i]);
+    for (size_t i = 0; count > levels->options.open_files_max && i < levels->run_count; i++)
+        if (levels->runs[i] != but)
+            run_rest(levels->runs[i]);
+}
+
 static void count_level0(struct levels *levels)
 {
     levels->level0_count = 0;
@@ -46,6 +60,7 @@ void levels_insert_run(struct levels *levels, size_t at, struct run *run)
     levels->runs[at] = run;
     count_level0(levels);
     bound_run_memory(levels);
+    bound_open_files(levels, run);
 }
 
 void levels_close_runs(struct levels *levels, size_t at, size_t count)
@@ -74,6 +89,8 @@ static enum cairn_code open_runs(struct levels *levels, const struct version *ve
     runs = cairn_alloc((version->run_count + 1) * sizeof *runs);
     while (code == CAIRN_OK && count < version->run_count) {
         code = run_open(levels->disk, &version->runs[count], &runs[count], err);
+        if (code == CAIRN_OK && levels->options.open_files_max && count >= levels->options.open_files_max)
+            run_rest(runs[count]);
         count += code == CAIRN_OK;
     }
     if (code != CAIRN_OK) {
@@ -292,8 +309,11 @@ static enum cairn_code get_from_runs(struct levels *levels, struct cairn_bytes k
     enum cairn_code code = CAIRN_OK;
     bool found = false;
 
-    for (size_t i = 0; code == CAIRN_OK && !found && i < levels->run_count; i++)
+    for (size_t i = 0; code == CAIRN_OK && !found && i < levels->run_count; i++) {
         code = run_get(levels->runs[i], key, hash, &levels->scratch, &found, ret_value, err);
+        if (found)
+            bound_open_files(levels, levels->runs[i]);
+    }
     if (code != CAIRN_OK)
         return code;
     if (!found)

@@ -34,6 +34,7 @@ struct levels_options {
     struct remote *remote;                        /* where versions go, too; NULL: nowhere */
     uint64_t remote_grace_ms;                     /* what is younger there is not collected */
     const struct cairn_blob_progress *progress;   /* of fetching; may be NULL */
+    unsigned open_files_max;                      /* of runs, more or less; 0: no bound */
     size_t run_memory_bytes_max; /* for fences and filters; over it the oldest runs lose their filters.  0: no bound */
 };
 

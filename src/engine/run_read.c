@@ -1,5 +1,6 @@
 /* run_read.c - reading a run: by key through filter and fences, and in order. */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "engine/filter.h"
@@ -7,7 +8,9 @@
 
 struct run {
     struct cairn_disk *disk;
-    struct cairn_file *file;
+    pthread_mutex_t lock;    /* guards the next two: who reads holds the file, and it may be closed between */
+    struct cairn_file *file; /* NULL: opened when it is read next */
+    unsigned readers;
     char path[CAIRN_PATH_BYTES];
     struct run_about about;
     struct run_kind kind;
@@ -26,6 +29,60 @@ static enum cairn_code damaged(const struct run *run, uint64_t offset, const cha
                       run->path, run->disk->root, offset, what);
 }
 
+static enum cairn_code open_file(struct run *run, struct cairn_err *err)
+{
+    enum cairn_code code = run->disk->ops->open(run->disk, run->path, CAIRN_OPEN_READ, &run->file, err);
+
+    if (code == CAIRN_ENOTFOUND)
+        code = cairn_fail(err, CAIRN_ECORRUPT,
+                          "'%s' in '%s' is missing: put a copy of it in its place, or restore a "
+                          "version that does not have it",
+                          run->path, run->disk->root);
+    return code;
+}
+
+static enum cairn_code read_file(struct run *run, uint64_t offset, void *to, size_t size, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    pthread_mutex_lock(&run->lock);
+    if (!run->file)
+        code = open_file(run, err);
+    run->readers += code == CAIRN_OK;
+    pthread_mutex_unlock(&run->lock);
+    if (code != CAIRN_OK)
+        return code;
+    code = run->disk->ops->read_at(run->file, offset, to, size, err);
+    pthread_mutex_lock(&run->lock);
+    run->readers--;
+    pthread_mutex_unlock(&run->lock);
+    return code;
+}
+
+bool run_rest(struct run *run)
+{
+    bool rests;
+
+    pthread_mutex_lock(&run->lock);
+    if (!run->readers) {
+        run->disk->ops->close(run->file);
+        run->file = NULL;
+    }
+    rests = !run->file;
+    pthread_mutex_unlock(&run->lock);
+    return rests;
+}
+
+bool run_is_open(struct run *run)
+{
+    bool is_open;
+
+    pthread_mutex_lock(&run->lock);
+    is_open = run->file;
+    pthread_mutex_unlock(&run->lock);
+    return is_open;
+}
+
 /* The payload of the frame that fills [offset, end), into `to`. */
 static enum cairn_code read_frame(struct run *run, uint64_t offset, uint64_t end, struct cairn_buf *to,
                                   struct cairn_bytes *ret_payload, struct cairn_err *err)
@@ -37,7 +94,7 @@ static enum cairn_code read_frame(struct run *run, uint64_t offset, uint64_t end
     if (end < offset + RUN_FRAME_BYTES || bytes - RUN_FRAME_BYTES > UINT32_MAX)
         return damaged(run, offset, "a part has no such size", err);
     to->size = 0;
-    code = run->disk->ops->read_at(run->file, offset, cairn_buf_reserve(to, bytes), bytes, err);
+    code = read_file(run, offset, cairn_buf_reserve(to, bytes), bytes, err);
     if (code != CAIRN_OK)
         return code;
     to->size = bytes;
@@ -123,9 +180,9 @@ static enum cairn_code read_ends(struct run *run, struct cairn_err *err)
     if (size != run->about.bytes || size < RUN_HEADER_BYTES + RUN_FOOTER_BYTES)
         return damaged(run, size, "it ends here, which is not where it should", err);
     footer_offset = size - RUN_FOOTER_BYTES;
-    code = run->disk->ops->read_at(run->file, 0, header, sizeof header, err);
+    code = read_file(run, 0, header, sizeof header, err);
     if (code == CAIRN_OK)
-        code = run->disk->ops->read_at(run->file, footer_offset, end, sizeof end, err);
+        code = read_file(run, footer_offset, end, sizeof end, err);
     if (code != CAIRN_OK)
         return code;
     code = run_header_check(header, run->about.id, run->about.level, &run->kind);
@@ -165,12 +222,8 @@ enum cairn_code run_open(struct cairn_disk *disk, const struct run_about *about,
     run->disk = disk;
     run->about = *about;
     run_path(about->id, run->path);
-    code = disk->ops->open(disk, run->path, CAIRN_OPEN_READ, &run->file, err);
-    if (code == CAIRN_ENOTFOUND)
-        code = cairn_fail(err, CAIRN_ECORRUPT,
-                          "'%s' in '%s' is missing: put a copy of it in its place, or restore a "
-                          "version that does not have it",
-                          run->path, disk->root);
+    pthread_mutex_init(&run->lock, NULL);
+    code = open_file(run, err);
     if (code == CAIRN_OK)
         code = read_ends(run, err);
     if (code != CAIRN_OK) {
@@ -186,6 +239,7 @@ struct run *run_close(struct run *run)
     if (!run)
         return NULL;
     run->disk->ops->close(run->file);
+    pthread_mutex_destroy(&run->lock);
     filter_done(&run->filter);
     cairn_buf_done(&run->fences);
     free(run->fence_at);
@@ -306,7 +360,7 @@ enum cairn_code run_verify(struct run *run, struct cairn_err *err)
     for (uint64_t at = 0; code == CAIRN_OK && at < run->about.bytes; at += PART) {
         size_t size = run->about.bytes - at < PART ? (size_t)(run->about.bytes - at) : PART;
 
-        code = run->disk->ops->read_at(run->file, at, part, size, err);
+        code = read_file(run, at, part, size, err);
         if (code == CAIRN_OK)
             cairn_sha256_add(sha, part, size);
     }

@@ -12,6 +12,7 @@ enum {
     BACKGROUND_THREADS = 2,      /* one writes while the other merges */
     BACKGROUND_THREADS_BLOB = 4, /* and two put what they have written into the blob store */
     BLOB_GRACE_S = 3600,
+    OPEN_FILES_MAX = 500,
     MEMORY_BYTES = 64 << 20,
     MEMORY_BYTES_LEAST = 256 << 10,
     LEAST_BYTES = 1 << 10, /* of any of these */
@@ -208,6 +209,7 @@ static enum cairn_code open_with(struct cairn_state *state, size_t engine, struc
     code = set_compression(o->compression, levels.compression, err);
     if (code != CAIRN_OK)
         return code;
+    levels.open_files_max = o->open_files_max ? o->open_files_max : OPEN_FILES_MAX;
     levels.remote = state->remote;
     levels.remote_grace_ms = (o->blob_grace_s ? o->blob_grace_s : BLOB_GRACE_S) * UINT64_C(1000);
     levels.progress = &state->progress;
@@ -613,6 +615,43 @@ enum cairn_code cairn_state_forget(struct cairn_state *state, uint64_t version, 
     if (code == CAIRN_OK && version == current_version(state))
         return cairn_fail(err, CAIRN_ECONFLICT, "version %" PRIu64 " is the one that the store is at", version);
     return code == CAIRN_OK ? levels_forget(state->levels, version, err) : code;
+}
+
+enum cairn_code cairn_state_retain(struct cairn_state *state, const struct cairn_state_retention *rule,
+                                   uint64_t *ret_forgotten, struct cairn_err *err)
+{
+    const struct versions *versions = levels_versions(state->levels);
+    uint64_t current = current_version(state), forgotten = 0, interval = UINT64_MAX;
+    unsigned last = 0, intervals = 0;
+    struct cairn_buf numbers = {0}; /* u64 each */
+    const struct version *version;
+    size_t count = 0;
+    enum cairn_code code = CAIRN_OK;
+
+    while ((version = versions_at(versions, count)))
+        count++;
+    while (count-- > 0) { /* from the newest on */
+        bool first, keep;
+
+        version = versions_at(versions, count);
+        if (version->automatic || !version->engine[0]) /* the second: it cannot be read */
+            continue;
+        first = rule->interval_ms && version->time_ms / rule->interval_ms != interval;
+        if (first)
+            interval = version->time_ms / rule->interval_ms;
+        keep = version->number == current || version->pinned || last++ < rule->last ||
+               (first && intervals++ < rule->intervals);
+        if (!keep) {
+            cairn_put_u64(cairn_buf_reserve(&numbers, 8), version->number);
+            numbers.size += 8;
+        }
+    }
+    for (size_t at = 0; code == CAIRN_OK && at < numbers.size; at += 8, forgotten++)
+        code = cairn_state_forget(state, cairn_get_u64(numbers.data + at), err);
+    cairn_buf_done(&numbers);
+    if (code == CAIRN_OK)
+        *ret_forgotten = forgotten;
+    return code;
 }
 
 enum cairn_code cairn_state_collect(struct cairn_state *state, uint64_t *ret_bytes, struct cairn_err *err)

@@ -2,6 +2,7 @@
  * the folder, versions with their parents and metadata, a walk that can be ended, background threads that lose work
  * or race with their owner. */
 #include <setjmp.h>
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,11 +192,66 @@ static void limits_and_locks(void **unused)
     cairn_state_close(state);
 }
 
+static bool take_number(void *context, const struct cairn_state_version *version)
+{
+    uint64_t *seen = context;
+
+    *seen = *seen * 100 + version->number;
+    return true;
+}
+
+static void rules_of_retention(void **unused)
+{
+    struct cairn_state *state = open_state(0);
+    struct cairn_state_retention rule = {.last = 3};
+    uint64_t version, forgotten, seen = 0;
+
+    (void)unused;
+    for (uint64_t i = 0; i < 9; i++) {
+        assert_int_equal(cairn_state_put(state, &i, sizeof i, "x", 1, &err), CAIRN_OK);
+        assert_int_equal(cairn_state_snapshot(state, NULL, 0, &version, &err), CAIRN_OK);
+        if (i == 6)
+            usleep(1100000); /* two stretches of a second at least */
+    }
+    assert_int_equal(cairn_state_pin(state, 2, true, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_restore(state, 4, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_retain(state, &rule, &forgotten, &err), CAIRN_OK);
+    cairn_state_versions(state, take_number, &seen);
+    assert_int_equal(seen, 204070809);
+    assert_int_equal(forgotten, 4);
+    rule = (struct cairn_state_retention){.interval_ms = 1000, .intervals = 1};
+    assert_int_equal(cairn_state_retain(state, &rule, &forgotten, &err), CAIRN_OK);
+    seen = 0;
+    cairn_state_versions(state, take_number, &seen);
+    assert_int_equal(seen, 20409);
+    cairn_state_close(state);
+}
+
+static unsigned open_runs(void)
+{
+    struct dirent *entry;
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        char path[300], target[300];
+        ssize_t size;
+
+        snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
+        size = readlink(path, target, sizeof target - 1);
+        target[size < 0 ? 0 : size] = 0;
+        count += strstr(target, ".run") != NULL;
+    }
+    closedir(dir);
+    return count;
+}
+
 /* 12 bytes a key alone would be many times the budget. */
 static void memory_is_bounded(void **unused)
 {
-    enum { MEMORY = 512 << 10, MANY = 500000 };
-    struct cairn_state_options options = {.engine = engine, .memory_bytes = MEMORY};
+    enum { MEMORY = 512 << 10, MANY = 500000, FILES = 5 };
+    struct cairn_state_options options = {.engine = engine, .memory_bytes = MEMORY, .open_files_max = FILES};
     struct cairn_state *state;
     struct cairn_state_stats stats;
     uint64_t most = 0;
@@ -217,6 +273,8 @@ static void memory_is_bounded(void **unused)
     print_message("at most %llu bytes, %llu files, %llu merges\n", (unsigned long long)most,
                   (unsigned long long)stats.files, (unsigned long long)stats.merges);
     assert_true(most <= MEMORY);
+    assert_true(stats.files > FILES);
+    usleep(500000); /* a merge has its files open, too */
     for (uint64_t n = 0; n < MANY; n += 997) {
         uint64_t key[2] = {n * UINT64_C(0x9E3779B97F4A7C15), n}, got;
         const void *value;
@@ -227,6 +285,7 @@ static void memory_is_bounded(void **unused)
         assert_true(found && size == sizeof got);
         memcpy(&got, value, sizeof got);
         assert_int_equal(got, n);
+        assert_true(open_runs() <= FILES + 1);
         key[1]++;
         assert_int_equal(cairn_state_get(state, key, sizeof key, &found, &value, &size, &err), CAIRN_OK);
         assert_false(found);
@@ -263,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits_and_locks, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(folders_know_their_engine, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(memory_is_bounded, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(rules_of_retention, make_folder, remove_folder),
     };
     int failed = 0;
 
