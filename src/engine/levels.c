@@ -311,8 +311,7 @@ static enum cairn_code get_from_runs(struct levels *levels, struct cairn_bytes k
 
     for (size_t i = 0; code == CAIRN_OK && !found && i < levels->run_count; i++) {
         code = run_get(levels->runs[i], key, hash, &levels->scratch, &found, ret_value, err);
-        if (found)
-            bound_open_files(levels, levels->runs[i]);
+        bound_open_files(levels, levels->runs[i]);
     }
     if (code != CAIRN_OK)
         return code;
