@@ -56,7 +56,7 @@ struct cairn_state_options {
     enum cairn_state_log log;
     unsigned interval_ms;    /* of CAIRN_STATE_LOG_INTERVAL: 100 */
     uint64_t log_bytes_max;  /* kept beyond the last version, then a version is made that is not listed: 256 MiB */
-    uint64_t log_file_bytes; /* of the log's files, of which three or more are there: 16 MiB, from 64 KiB */
+    uint64_t log_file_bytes; /* of the log's files, of which three or more are there: 4 MiB, from 64 KiB */
 
     /* "hybridlog": FASTER's log.  Its tail is updated in place, older parts are read-only, then written; what was
      * written, or read, stays to be found in memory while there is room.  All in bytes; mem_segment_len must be greater

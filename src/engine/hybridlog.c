@@ -305,10 +305,30 @@ static enum front_pressure hybridlog_pressure(const struct front *front)
     return log->ro_bytes >= log->options.flush_interval && log->ro_bytes ? FRONT_SEAL : FRONT_EASY;
 }
 
+/* Of read-only chunks at most a quarter of all that may be in memory: listing them takes memory, too. */
+static void seal_batch(struct hybridlog *log)
+{
+    struct front_batch *batch = cairn_alloc(sizeof *batch + (log->ro - log->sealed) * sizeof *batch->chunks);
+    uint64_t bytes = 0, most = log->options.mem_segment_len / 4;
+
+    if (most < log->options.flush_interval)
+        most = log->options.flush_interval;
+    *batch = (struct front_batch){0};
+    while (log->sealed < log->ro && (!batch->count || bytes < most)) {
+        const struct chunk *chunk = chunk_at(log, log->sealed++);
+
+        log->dirty -= chunk->dirty;
+        bytes += chunk->used;
+        batch->chunks[batch->count++] = chunk;
+    }
+    batch->end = log->sealed;
+    *log->batches_end = batch;
+    log->batches_end = &batch->next;
+}
+
 static bool hybridlog_seal(struct front *front, bool all)
 {
     struct hybridlog *log = log_of(front);
-    struct front_batch *batch;
 
     if (all) {
         struct chunk *tail;
@@ -326,17 +346,9 @@ static bool hybridlog_seal(struct front *front, bool all)
     }
     if (log->sealed == log->ro || (!all && log->batches && log->ro_bytes < log->options.flush_interval))
         return false;
-    batch = cairn_alloc(sizeof *batch + (log->ro - log->sealed) * sizeof *batch->chunks);
-    *batch = (struct front_batch){.end = log->ro};
-    for (; log->sealed < log->ro; log->sealed++) {
-        const struct chunk *chunk = chunk_at(log, log->sealed);
-
-        log->dirty -= chunk->dirty;
-        batch->chunks[batch->count++] = chunk;
-    }
+    while (log->sealed < log->ro)
+        seal_batch(log);
     log->ro_bytes = 0;
-    *log->batches_end = batch;
-    log->batches_end = &batch->next;
     return true;
 }
 

@@ -269,6 +269,7 @@ struct levels *levels_close(struct levels *levels)
     if (!levels)
         return NULL;
     levels->closing = true;
+    levels_give_up_merge(levels);
     levels_wait_for_all(levels);
     levels->front->ops->close(levels->front);
     levels_close_runs(levels, 0, levels->run_count);
@@ -530,6 +531,7 @@ enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct ca
         return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %" PRIu64, number);
     if (levels->snapshot.state != SNAPSHOT_NONE)
         return cairn_fail(err, CAIRN_ECONFLICT, "a snapshot is being made");
+    levels_give_up_merge(levels); /* its runs are no longer wanted */
     levels_wait_for_all(levels);
     code = versions_verify(levels->versions, number, err);
     if (code == CAIRN_OK)

@@ -8,6 +8,7 @@
 #define CAIRN_ENGINE_LEVELS_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "engine/levels.h"
 
@@ -37,7 +38,8 @@ struct making {
     bool drop_tombstones;
     uint32_t level; /* of the output */
     uint64_t run_id;
-    struct run *output; /* NULL: there was nothing to write */
+    atomic_bool given_up; /* the owner does not want it any more */
+    struct run *output;   /* NULL: there was nothing to write */
 };
 
 struct committing {
@@ -135,6 +137,8 @@ void levels_start_merge(struct levels *levels);
 void levels_step_snapshot(struct levels *levels);
 void levels_take_over(struct levels *levels);
 void levels_wait_for(struct levels *levels, struct job *job);
+/* A merge that is under way ends soon, and fails. */
+void levels_give_up_merge(struct levels *levels);
 /* For all of them, and those that they start. */
 void levels_wait_for_all(struct levels *levels);
 /* Runs that are in the remote. */

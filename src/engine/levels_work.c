@@ -53,6 +53,11 @@ void levels_wait_for(struct levels *levels, struct job *job)
     levels_take_over(levels);
 }
 
+void levels_give_up_merge(struct levels *levels)
+{
+    atomic_store(&levels->merge.given_up, true);
+}
+
 void levels_wait_for_all(struct levels *levels)
 {
     struct job *jobs[] = {&levels->flush.job,   &levels->merge.job, &levels->commit.job,
@@ -121,6 +126,10 @@ static enum cairn_code write_run(struct making *making, struct merge *merge, uin
     while (code == CAIRN_OK) {
         const struct run_record *record;
 
+        if (atomic_load_explicit(&making->given_up, memory_order_relaxed)) {
+            code = cairn_fail(err, CAIRN_EINTERRUPTED, "the merge was given up");
+            break;
+        }
         code = merge_next(merge, &record, err);
         if (code != CAIRN_OK || !record)
             break;
@@ -222,6 +231,7 @@ void levels_start_merge(struct levels *levels)
         merge->level = level + 1;
         merge->drop_tombstones = at + count == levels->run_count;
         merge->run_id = versions_take_run_id(levels->versions);
+        atomic_store(&merge->given_up, false);
         submit(levels, &merge->job, make_run);
     }
 }

@@ -6,7 +6,10 @@
 #include "engine/filter.h"
 #include "engine/run_format.h"
 
-enum { WRITE_BYTES = 256 << 10 };
+enum {
+    WRITE_BYTES = 256 << 10,
+    SYNC_BYTES = 4 << 20, /* a long run is synced piece by piece: one burst would make other syncs wait behind it */
+};
 
 struct run_writer {
     struct cairn_disk *disk;
@@ -18,7 +21,7 @@ struct run_writer {
     struct filter filter;
     struct cairn_buf block, packed, fences, pending; /* pending: made, not yet written */
     struct cairn_buf last_key, sort_key;             /* last_key: the sort key of the record before */
-    uint64_t written, block_count;
+    uint64_t written, synced, block_count;
     unsigned block_records;
     bool finished;
 };
@@ -33,7 +36,10 @@ static enum cairn_code write_pending(struct run_writer *writer, struct cairn_err
     cairn_sha256_add(writer->sha, writer->pending.data, writer->pending.size);
     writer->written += writer->pending.size;
     writer->pending.size = 0;
-    return CAIRN_OK;
+    if (writer->written - writer->synced < SYNC_BYTES)
+        return CAIRN_OK;
+    writer->synced = writer->written;
+    return writer->disk->ops->sync(writer->file, err);
 }
 
 static uint64_t offset_now(const struct run_writer *writer)

@@ -17,6 +17,7 @@ enum {
     MEMORY_BYTES_LEAST = 256 << 10,
     LEAST_BYTES = 1 << 10, /* of any of these */
     INTERVAL_MS = 100,
+    LOG_FILE_BYTES = 4 << 20,
     LOG_FILE_BYTES_LEAST = 64 << 10,
     LOG_FILE_BYTES_MAX = 1 << 30,
     BATCH_BYTES_MAX = 64 << 20,
@@ -148,7 +149,7 @@ static enum cairn_code open_log(struct cairn_state *state, struct cairn_disk *di
         .disk = disk,
         .clock = cairn_clock_system(),
         .interval_ms = o->interval_ms ? o->interval_ms : INTERVAL_MS,
-        .segment_bytes = o->log_file_bytes,
+        .segment_bytes = o->log_file_bytes ? o->log_file_bytes : LOG_FILE_BYTES,
         .threaded = threaded,
     };
     enum cairn_code code;

@@ -41,10 +41,12 @@ struct cairn_disk_ops {
      * what was written may be gone though reads still show it; never sync that handle again. */
     enum cairn_code (*sync)(struct cairn_file *file, struct cairn_err *err);
     enum cairn_code (*size)(struct cairn_file *file, uint64_t *ret_bytes, struct cairn_err *err);
-    /* The file's first `bytes` bytes, which were all written before, in memory until close: what is stored there is
-     * written, as by write_at, at once and without a system call.  Should the device fail under it the process ends
-     * (SIGBUS).  False: not on this disk, e.g. as its file system would need new room for old bytes.  May be NULL. */
+    /* The file's first `bytes` bytes, which were all written before, in memory until unmap or close: what is stored
+     * there is written, as by write_at, at once and without a system call.  Should the device fail under it the process
+     * ends (SIGBUS).  False: not on this disk, e.g. as its file system would need new room for old bytes.  Both may be
+     * NULL. */
     bool (*map)(struct cairn_file *file, size_t bytes, uint8_t **ret_memory);
+    void (*unmap)(struct cairn_file *file);
     void (*close)(struct cairn_file *file); /* without syncing; accepts NULL */
 
     /* Names: durable only after sync_dir of the folder that holds them. */

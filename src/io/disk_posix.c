@@ -156,12 +156,20 @@ static bool posix_map(struct cairn_file *file, size_t bytes, uint8_t **ret_memor
     return true;
 }
 
+static void posix_unmap(struct cairn_file *file)
+{
+    struct posix_file *posix = file_of(file);
+
+    if (posix->map)
+        munmap(posix->map, posix->map_bytes);
+    posix->map = NULL;
+}
+
 static void posix_close(struct cairn_file *file)
 {
     if (!file)
         return;
-    if (file_of(file)->map)
-        munmap(file_of(file)->map, file_of(file)->map_bytes);
+    posix_unmap(file);
     close(file_of(file)->fd);
     free(file->path);
     free(file);
@@ -343,6 +351,7 @@ static const struct cairn_disk_ops posix_ops = {
     .sync = posix_sync,
     .size = posix_size,
     .map = posix_map,
+    .unmap = posix_unmap,
     .close = posix_close,
     .rename = posix_rename,
     .remove = posix_remove,

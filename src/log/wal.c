@@ -91,6 +91,10 @@ static uint64_t next_segment(struct wal *wal, uint64_t position)
         wal_record_begin(seal, WAL_SEAL, position);
         record_done(wal, seal);
     }
+    if (wal->mapped) { /* nobody syncs and closes the file before we let go of the lock, so it is there */
+        wal->disk->ops->unmap(wal->current->file);
+        wal->current->map = NULL;
+    }
     assert(wal->current->next); /* else somebody appends what he has not claimed */
     wal->current = wal->current->next;
     wal->ahead--;
