@@ -2,12 +2,8 @@
 """Power cuts of a whole file system under a program that keeps state with a log.
 
 Catches what a killed process cannot show: something was acknowledged before it was on stable storage (a sync left out, a
-name that was not synced, an order that only the page cache kept). FS_IOC_SHUTDOWN stops a file system at once, without
-writing its journal's memory out; mounted again it has what was synced, and what happened to be written.
-
-Needs root and loop devices, for ext4 and XFS of its own in a mount namespace of its own.
+name that was not synced, an order that only the page cache kept). tests/process/power.py tells how it is done.
 """
-import fcntl
 import os
 import random
 import struct
@@ -17,56 +13,12 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "process"))
-from cairnproc import Skip, check, main  # noqa: E402
+from cairnproc import check, main  # noqa: E402
 from disk_full import with_mounts  # noqa: E402
+from power import Machine, run  # noqa: E402
 
 PROGRAM = os.path.join(os.environ.get("CAIRN_BUILD", "build"), "state_kill")
-FS_IOC_SHUTDOWN = 0x8004587D
-NO_LOG_FLUSH = struct.pack("I", 2)
 CUTS = 3  # of each engine in each mode
-
-
-def run(*words):
-    path = os.environ.get("PATH", "") + ":/sbin:/usr/sbin"
-    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
-                          env=dict(os.environ, PATH=path))
-
-
-class Machine:
-    """A file system that can lose power."""
-
-    def __init__(self, folder, kind):
-        self.image, self.path = os.path.join(folder, f"{kind}.image"), os.path.join(folder, kind)
-        if os.geteuid() != 0:
-            raise Skip("mounting a file system needs root")
-        if run("sh", "-c", f"command -v mkfs.{kind}").returncode != 0:
-            raise Skip(f"there is no mkfs.{kind} (Debian: {'xfsprogs' if kind == 'xfs' else 'e2fsprogs'})")
-        os.makedirs(self.path)
-        run("truncate", "-s", "400M", self.image)
-        force = "-f" if kind == "xfs" else "-F"
-        made = run(f"mkfs.{kind}", "-q", force, self.image)
-        check(made.returncode == 0, made.stdout)
-        mounted = self.mount()
-        if mounted.returncode != 0:
-            raise Skip(f"a loop device cannot be mounted here: {mounted.stdout.strip()}")
-
-    def mount(self):
-        return run("mount", "-o", "loop", self.image, self.path)
-
-    def cut(self):
-        root = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.ioctl(root, FS_IOC_SHUTDOWN, NO_LOG_FLUSH)
-        finally:
-            os.close(root)
-
-    def again(self):
-        run("umount", self.path)
-        mounted = self.mount()
-        check(mounted.returncode == 0, mounted.stdout)
-
-    def close(self):
-        run("umount", "-l", self.path)
 
 
 def write_until_the_cut(machine, engine, mode, state, draw):

@@ -18,6 +18,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import os
 import random
 import time
 
@@ -46,11 +47,11 @@ def is_refused(reply):
 
 
 class World:
-    def __init__(self, seed, folder, sync="always"):
-        self.seed, self.folder = seed, folder
+    def __init__(self, seed, folder, sync="always", machine=None):
+        self.seed, self.folder, self.machine = seed, folder, machine
         self.dice = random.Random(f"{seed} world")
         self.sync = sync
-        self.node = Node(folder, "--log-max=64", sync=sync)
+        self.node = Node(folder, "--log-max=64", sync=sync, data=machine and os.path.join(machine.path, "data"))
         self.clock = itertools.count()
         self.faults = []
         self.counts = dict(operations=0, unanswered=0, posts=0, interrupted=0, kills=0, early_kills=0, slow_starts=0)
@@ -126,7 +127,12 @@ class World:
             await asyncio.sleep(self.dice.random() * .15)
         if not self.node.alive() and manner >= .2:
             raise Died(f"the node ended by itself:\n{self.node.output()}")
+        if self.machine:
+            self.machine.cut()
+            await asyncio.sleep(self.dice.random() * .1)  # it goes on for a while, and nothing of that counts
         self.node.kill()
+        if self.machine:
+            self.machine.again()
         self.counts["kills"] += 1
         _, stuck = await asyncio.wait(tasks, timeout=60)
         for task in stuck:
@@ -701,7 +707,8 @@ class Deploys:
         module = with_custom(guest("probe"), "variant", str(self.number).encode())
         self.possible = self.possible | {self.number}
         status, reply = await web.ask("PUT", "/v1/modules/probe", module)
-        if status not in (200, 201) and reply["code"] != "unavailable":
+        cut_off = ("unavailable", "io") if self.world.machine else ("unavailable",)  # "io": its disk is gone
+        if status not in (200, 201) and reply["code"] not in cut_off:
             raise Fault(f"a deploy was answered with {reply}")
         if status in (200, 201):
             self.possible = {self.number}
@@ -729,8 +736,8 @@ def sha256_of_variant(number):
 
 # --- the whole run ---
 
-async def run_async(kills, seed, folder, longest):
-    world = World(seed, folder)
+async def run_async(kills, seed, folder, longest, machine):
+    world = World(seed, folder, machine=machine)
     begin = time.monotonic()
     try:
         await world.start()
@@ -757,7 +764,8 @@ async def run_async(kills, seed, folder, longest):
     check(c["operations"] > kills * 20 and c["unanswered"] > 0 and c["posts"] > 0, f"hardly any load: {c}")
 
 
-def run(kills, folder, seed=None, longest=1.0):
+def run(kills, folder, seed=None, longest=1.0, machine=None):
+    """machine (power.py): its power is cut before each kill."""
     seed = random.randrange(1 << 31) if seed is None else seed
     print(f"    seed {seed} (--seed={seed} draws the same operations)", flush=True)
-    asyncio.run(run_async(kills, seed, folder, longest))
+    asyncio.run(run_async(kills, seed, folder, longest, machine))
