@@ -1,5 +1,5 @@
-/* s3.c - a blob store that is a bucket of an S3 service: its URL, and the operations that one request does.  Files are moved
- * by s3_file.c, lists are read by s3_list.c.
+/* s3.c - a blob store that is a bucket of an S3 service: its URL, and the operations that one request does.  Files are
+ * moved by s3_file.c, lists are read by s3_list.c.
  *
  * What was answered may have happened, and so may what was not: every operation can be repeated.  Two cannot by
  * themselves, and carry a random token as metadata of the object, by which they know it again: create, whose own first
@@ -365,8 +365,8 @@ static enum cairn_code read_environment(struct s3 *s3, struct cairn_err *err)
     return CAIRN_OK;
 }
 
-/* Does the store keep the promise that create needs?  One that does not know the condition stores the second object over
- * the first, and says so. */
+/* Does the store keep the promise that create needs?  One that does not know the condition stores the second object
+ * over the first, and says so. */
 static enum cairn_code probe(struct s3 *s3, struct cairn_err *err)
 {
     char token[S3_TOKEN_BYTES], name[sizeof "cairn-probe/" + S3_TOKEN_BYTES];

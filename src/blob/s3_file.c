@@ -1,5 +1,5 @@
-/* s3_file.c - files to and from a bucket, in parts when they are large: what fails is moved again part by part, and memory
- * holds no more than what is on its way. */
+/* s3_file.c - files to and from a bucket, in parts when they are large: what fails is moved again part by part, and
+ * memory holds no more than what is on its way. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* s3_internal.h - what the parts of the S3 store share: s3.c, s3_file.c and s3_list.c say what is asked for, s3_request.c
- * asks until there is an answer to believe, s3_xml.c reads answers. */
+/* s3_internal.h - what the parts of the S3 store share: s3.c, s3_file.c and s3_list.c say what is asked for,
+ * s3_request.c asks until there is an answer to believe, s3_xml.c reads answers. */
 #ifndef CAIRN_BLOB_S3_INTERNAL_H
 #define CAIRN_BLOB_S3_INTERNAL_H
 
@@ -112,9 +112,9 @@ enum cairn_code s3_list(struct cairn_blob *blob, const char *folder,
                         void (*visit)(void *context, const char *name, uint64_t bytes, uint64_t age_ms), void *context,
                         struct cairn_err *err);
 
-/* Walks through a document.  When an element ends, visit is told its path ("ListBucketResult/Contents/Key") and its text,
- * decoded, which is NULL when it has elements inside.  False: not well-formed, cut off, or not what S3 would write
- * (a DTD, CDATA, much nesting, long texts); visit may have been called before that was seen. */
+/* Walks through a document.  When an element ends, visit is told its path ("ListBucketResult/Contents/Key") and its
+ * text, decoded, which is NULL when it has elements inside.  False: not well-formed, cut off, or not what S3 would
+ * write (a DTD, CDATA, much nesting, long texts); visit may have been called before that was seen. */
 bool s3_xml_walk(struct cairn_bytes xml, void (*visit)(void *context, const char *path, const char *text),
                  void *context);
 /* Appends text as the content of an element. */

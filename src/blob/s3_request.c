@@ -2,8 +2,8 @@
  *
  * libcurl signs (AWS Signature Version 4).  What it signs of ours must be as the store will see it: header names are in
  * lower case, queries escaped and in order, and x-amz-content-sha256 is the body's real hash, so that the store checks
- * what it received.  A try that may have had an effect is repeated all the same: every request here may be made twice, or
- * its maker finds out (create, the end of an upload). */
+ * what it received.  A try that may have had an effect is repeated all the same: every request here may be made twice,
+ * or its maker finds out (create, the end of an upload). */
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -341,8 +341,8 @@ static void prepare(struct try *try, const char *url, struct curl_slist *headers
     if (s3->authorities)
         curl_easy_setopt(curl, CURLOPT_CAINFO, s3->authorities);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)s3->options.connect_ms);
-    /* libcurl asks before each body ("Expect: 100-continue").  For a small one it is not worth to wait for the answer, and
-     * the question cannot be left out: 7.88 would sign the header that is not sent. */
+    /* libcurl asks before each body ("Expect: 100-continue").  For a small one it is not worth to wait for the answer,
+     * and the question cannot be left out: 7.88 would sign the header that is not sent. */
     if (request->body_bytes < ASKED_BYTES)
         curl_easy_setopt(curl, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES_PER_S);
@@ -442,8 +442,8 @@ static enum verdict judge_error(struct try *try, enum cairn_code *ret_code)
     }
     switch (status) {
     case 404:
-        /* Only S3 itself knows what it has not: a 404 that does not say so may be anybody's between us and it.  The answer
-         * to a HEAD cannot say anything, and that to a DELETE does not matter. */
+        /* Only S3 itself knows what it has not: a 404 that does not say so may be anybody's between us and it.  The
+         * answer to a HEAD cannot say anything, and that to a DELETE does not matter. */
         if ((accept & S3_MISSING) &&
             (is_one_of(try->s3_code, missing) || strcmp(method, "HEAD") == 0 || strcmp(method, "DELETE") == 0))
             return BELIEVED;

@@ -179,10 +179,10 @@ static bool end_tag(struct walk *w)
 bool s3_xml_walk(struct cairn_bytes xml, void (*visit)(void *context, const char *path, const char *text),
                  void *context)
 {
-    struct walk w = {.at = xml.data, .end = xml.data + xml.size};
-    bool ended = false, good = xml.size > 0;
+    struct walk w = {.at = xml.data, .end = xml.size ? xml.data + xml.size : xml.data};
+    bool ended = false, good = true;
 
-    if (good && starts_with(&w, "\xef\xbb\xbf"))
+    if (starts_with(&w, "\xef\xbb\xbf"))
         w.at += 3;
     while (good && w.at < w.end) {
         bool empty = false;

@@ -7,8 +7,8 @@
  *   blob URL fill FOLDER COUNT        puts that many objects of one byte
  *   blob URL threads FOLDER COUNT     eight threads, each puts, gets, creates, lists and removes that many objects
  *
- * A failure is "code: text" on standard error, and status 1.  CAIRN_BLOB_S3=tries=2,pause_ms=10 and so on: other options
- * for S3 than the defaults (struct blob_s3_options). */
+ * A failure is "code: text" on standard error, and status 1.  CAIRN_BLOB_S3=tries=2,pause_ms=10 and so on: other
+ * options for S3 than the defaults (struct blob_s3_options). */
 #include <inttypes.h>
 #include <libgen.h>
 #include <pthread.h>

@@ -152,7 +152,11 @@ class Minio:
             self.process = None
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.kill()
+            raise
 
     def __exit__(self, *_):
         self.kill()
@@ -216,6 +220,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def handle_expect_100(self):
+        if int(self.headers.get("Content-Length", 0)) > self.server.store.refused_bytes:
+            self.reply(error(403, "AccessDenied"), cut=1000)
+            return False
         super().handle_expect_100()
         self.wfile.flush()
         return True
@@ -293,6 +300,7 @@ class Store:
         self.rules, self.log = [], []
         self.conditional = True
         self.page_keys = 1000
+        self.refused_bytes = 1 << 40  # of bodies that are refused before they are sent
         self.lock = threading.Lock()
         self.ended = threading.Event()
         self.server = Server(("127.0.0.1", 0), Handler)
@@ -301,7 +309,8 @@ class Store:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, args=(.05,), daemon=True).start()
@@ -336,7 +345,8 @@ class Store:
 
     @staticmethod
     def body(text, status=200, **headers):
-        return lambda handler, request: handler.reply((status, headers, text if isinstance(text, bytes) else text.encode()))
+        data = text if isinstance(text, bytes) else text.encode()
+        return lambda handler, request: handler.reply((status, headers, data))
 
     def lose(self, handler, request):
         """Does what is asked, and nobody hears of it."""
@@ -443,8 +453,8 @@ class Store:
         if want not in request.body.decode():
             return error(400, "InvalidPart")
         etag = self.put_object(key, b"".join(parts[number] for number in sorted(parts)), metadata, len(parts))
-        return 200, {}, (f'\n \n<?xml version="1.0"?>\n<CompleteMultipartUploadResult xmlns="http://s3/doc"><ETag>{escape(etag)}'
-                         "</ETag></CompleteMultipartUploadResult>").encode()
+        return 200, {}, ('\n \n<?xml version="1.0"?>\n<CompleteMultipartUploadResult xmlns="http://s3/doc">'
+                         f"<ETag>{escape(etag)}</ETag></CompleteMultipartUploadResult>").encode()
 
     def do_abort(self, request):
         if not self.uploads.pop(request.query["uploadId"], None):

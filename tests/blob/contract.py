@@ -15,13 +15,13 @@ def round_trips(url, folder, sizes, **more):
             file.write(b"x" * min(size + 10, MIB))
         ok(url, "get_file", f"trips/file{number}", back, **more)
         check(bytes_of(path) == bytes_of(back), f"{size} bytes came back as others")
-        check(ok(url, "get", f"trips/file{number}", **more).output == bytes_of(path), f"{size} bytes were got as others")
+        check(ok(url, "get", f"trips/file{number}", **more).output == bytes_of(path), f"{size} bytes got as others")
         ok(url, "put", f"trips/bytes{number}", path, **more)
         ok(url, "get_file", f"trips/bytes{number}", back, **more)
         check(bytes_of(path) == bytes_of(back), f"{size} bytes put at once came back as others")
         if size > 1:
             fails("limit", url, "get", f"trips/file{number}", size - 1, **more)
-        equal(len(ok(url, "get", f"trips/file{number}", max(size, 1), **more).output), size, "got with just enough room")
+        equal(len(ok(url, "get", f"trips/file{number}", max(size, 1), **more).output), size, "got with just room")
     found = listed(url, "trips", **more)
     equal({name: size for name, (size, _) in found.items()},
           {f"{kind}{number}": size for number, size in enumerate(sizes) for kind in ("file", "bytes")}, "the list")

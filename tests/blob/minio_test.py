@@ -33,14 +33,14 @@ def test_contract(folder):
 
 def test_refusals(folder):
     with Minio(folder) as minio:
-        fails("permission", minio.url, "list", "", says="403 SignatureDoesNotMatch", AWS_SECRET_ACCESS_KEY="wrong secret")
+        fails("permission", minio.url, "list", "", says="403 SignatureDoesNotMatch", AWS_SECRET_ACCESS_KEY="wrong")
         fails("permission", minio.url, "list", "", says="403 InvalidAccessKeyId", AWS_ACCESS_KEY_ID="nobody")
         fails("permission", minio.url, "list", "", says="403", AWS_SESSION_TOKEN="of another session")
         fails("not_found", minio.url.replace(BUCKET, "bucket-2"), "list", "", says="no bucket 'bucket-2'")
 
 
 def test_killed_in_an_upload(folder):
-    """The server is killed with -9 while a file is on its way: a clear error soon, nothing there, and later all is well."""
+    """The server is killed with -9 while a file is on its way: an error soon, nothing there, and later all is well."""
     with Minio(folder) as minio:
         path, back = made(folder, "in", 300 * MIB), os.path.join(folder, "out")
         ok(minio.url, "create", "up/other", "text")

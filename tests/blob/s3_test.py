@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Blob stores: a folder, and S3 as a server of our own speaks it, which can misbehave in every way we could think of.
 
-Catches what would be believed though it is not so: bodies cut short, answers that were lost, lists that are broken, other
-objects than were asked for; and tries that never end, or are not made.  The server checks each signature and each hash as
-AWS documents them.  minio_test.py does the same with a real server.
+Catches what would be believed though it is not so: bodies cut short, answers that were lost, lists that are broken,
+other objects than were asked for; and tries that never end, or are not made.  The server checks each signature and each
+hash as AWS documents them.  minio_test.py does the same with a real server.
 """
 import concurrent.futures
 import os
@@ -12,7 +12,8 @@ import subprocess
 import time
 
 import contract
-from blobs import (BUCKET, OPTIONS, TOKEN, Store, bytes_of, check, equal, error, fails, free_port, listed, made, ok, run)
+from blobs import (BUCKET, OPTIONS, TOKEN, Store, bytes_of, check, equal, error, fails, free_port, listed, made, ok,
+                   run)
 from cairnproc import Skip, main
 
 MIB = 1 << 20
@@ -35,8 +36,9 @@ def test_s3(folder):
             contract.creates(url, rounds=3, processes=6)
             fails("not_found", url, "get", "n")  # of which there are others below
             ok(url, "threads", "threads", 5)
-        contract.round_trips(store.url + "&region=x", folder, [60000, 60001, 100000, 100001, 140000, 350001], options=SMALL_PARTS)
-        check(not any(key.startswith("cairn-probe/") for key in store.objects), "what was tried on opening is there still")
+        contract.round_trips(store.url + "&region=x", folder, [60000, 60001, 100000, 100001, 140000, 350001],
+                             options=SMALL_PARTS)
+        check(not any(key.startswith("cairn-probe/") for key in store.objects), "what was tried on opening is there")
 
 
 def test_s3_100_mib(folder):
@@ -60,7 +62,7 @@ def test_pages():
         for keys in 1000, 999, 7:
             store.page_keys = keys
             found = listed(store.url, "many")
-            equal({name: size for name, (size, _) in found.items()}, {f"{i:04}": i % 7 for i in range(2500)}, "the list")
+            equal({name: size for name, (size, _) in found.items()}, {f"{i:04}": i % 7 for i in range(2500)}, "a list")
             check(all(4_990_000 < age < 5_060_000 for _, age in found.values()), f"ages {sorted(found.values())[:3]}")
         # A page may be empty, and the list go on.
         real, pages = store.do_list, [0]
@@ -125,22 +127,21 @@ def test_busy(folder):
     """503 and the like twice, then an answer; and forever."""
     with Store() as store:
         path, back = made(folder, "in", 200000), os.path.join(folder, "out")
-        busy = [("503", 503, "SlowDown"), ("500", 500, "InternalError"), ("502", 502, ""), ("504", 504, ""), ("429", 429, ""),
-                ("409", 409, "ConditionalRequestConflict"), ("400", 400, "RequestTimeout"), ("400", 400, "BadDigest"),
-                ("404", 404, "")]
-        for status, number, code in busy:
-            for kind, words in (("put", ("put", "a/b", path)), ("create", ("create", "a/b", "text")), ("get", ("get", "a/b")),
-                                ("list", ("list", "a")), ("delete", ("remove", "a/b"))):
-                if number == 404 and kind == "delete":
+        busy = [(503, "SlowDown"), (500, "InternalError"), (502, ""), (504, ""), (429, ""), (400, "RequestTimeout"),
+                (409, "ConditionalRequestConflict"), (400, "BadDigest"), (404, "")]
+        for status, code in busy:
+            for kind, *words in (("put", "put", "a/b", path), ("create", "create", "a/b", "x"), ("get", "get", "a/b"),
+                                 ("list", "list", "a"), ("delete", "remove", "a/b")):
+                if status == 404 and kind == "delete":
                     continue  # gone is gone
                 store.objects["a/b"] = b"text", {}, '"e"', time.time()
                 if kind == "create":
                     del store.objects["a/b"]
                 store.count(kind)
-                store.rule(kind, store.says(number, code), times=2)
+                store.rule(kind, store.says(status, code), times=2)
                 ok(store.url, *words)
                 equal(store.count(kind), 3, f"tries of {kind} with {status} {code} twice")
-                store.rule(kind, store.says(number, code), times=3)
+                store.rule(kind, store.says(status, code), times=3)
                 ran = fails("io", store.url, *words, says=f"{status} {code}".strip())
                 equal(store.count(kind), 3, f"tries of {kind} with {status} {code} forever")
                 check("3 tries" in ran.text, f"it does not say how often it was tried: {ran.text}")
@@ -163,11 +164,13 @@ def test_hopeless(folder):
         path = made(folder, "in", 200000)
         for status, code, want in ((507, "XMinioStorageFull", "disk_full"), (400, "QuotaExceeded", "disk_full"),
                                    (400, "EntityTooLarge", "io"), (413, "", "limit"), (405, "MethodNotAllowed", "io"),
-                                   (301, "PermanentRedirect", "bad_request"), (400, "AuthorizationHeaderMalformed", "bad_request"),
+                                   (301, "PermanentRedirect", "bad_request"),
+                                   (400, "AuthorizationHeaderMalformed", "bad_request"),
                                    (404, "NoSuchBucket", "not_found"), (412, "PreconditionFailed", "io")):
             store.count("put")
-            store.rule("put", store.says(status, code, "because", **{"x-amz-bucket-region": "mars-1", "Location": "/other"}))
-            fails(want, store.url, "put", "a/b", path, says="no bucket" if want == "not_found" else f"{status} {code}".strip())
+            store.rule("put", store.says(status, code, "because", Location="/other"))
+            says = "no bucket" if want == "not_found" else f"{status} {code}".strip()
+            fails(want, store.url, "put", "a/b", path, says=says)
             equal(store.count("put"), 1, f"tries with {status} {code}")
         store.rule("put", store.says(301, "PermanentRedirect", **{"x-amz-bucket-region": "mars-1"}))
         fails("bad_request", store.url, "put", "a/b", path, says="mars-1")
@@ -184,7 +187,8 @@ def test_short_bodies(folder):
             "no length": store.body(whole, **{"Content-Length": None, "Connection": "close"}),
             "chunked, cut": store.body(b"5\r\nhello\r\n", **{"Content-Length": None, "Transfer-Encoding": "chunked",
                                                              "Connection": "close"}),
-            "chunked": store.body(b"5\r\nhello\r\n0\r\n\r\n", **{"Content-Length": None, "Transfer-Encoding": "chunked"}),
+            "chunked": store.body(b"5\r\nhello\r\n0\r\n\r\n", **{"Content-Length": None,
+                                                                "Transfer-Encoding": "chunked"}),
             "the wrong part": store.body(whole[7:60007], 206, **{"Content-Range": "bytes 7-60006/200000"}),
             "too short a part": store.body(whole[:50000], 206, **{"Content-Range": "bytes 0-49999/200000"}),
             "a part that lies": store.body(whole[:50000], 206, **{"Content-Range": "bytes 0-59999/200000"}),
@@ -240,8 +244,9 @@ def test_lost_answers(folder):
     """The store does what it is asked, and the answer does not arrive."""
     with Store() as store:
         path, back = made(folder, "in", 200000), os.path.join(folder, "out")
-        for kind, words in (("put", ("put", "a/put", path)), ("delete", ("remove", "a/put")), ("create", ("create", "a/made", "mine")),
-                            ("list", ("list", "a")), ("get", ("get", "a/made")), ("head", ("put_file", "a/file", path))):
+        for kind, *words in (("put", "put", "a/put", path), ("delete", "remove", "a/put"),
+                             ("create", "create", "a/made", "mine"), ("list", "list", "a"), ("get", "get", "a/made"),
+                             ("head", "put_file", "a/file", path)):
             store.count(kind)
             store.rule(kind, store.lose, times=2)
             ok(store.url, *words)
@@ -288,8 +293,9 @@ def test_uploads_that_lie(folder):
         store.rule("part", store.body(b""), skip=1)
         fails("io", store.url, "put_file", "a/b", path, says="ETag", options=SMALL_PARTS)
         equal((store.uploads, store.objects), ({}, {}), "what is left")
-        for text in (b"", b"<InitiateMultipartUploadResult/>", b"<InitiateMultipartUploadResult><UploadId/></InitiateMultipartUploadResult>",
-                     b"<html>", b"<InitiateMultipartUploadResult><UploadId>x</UploadId>"):
+        for text in (b"", b"<InitiateMultipartUploadResult/>", b"<html>",
+                     b"<InitiateMultipartUploadResult><UploadId/></InitiateMultipartUploadResult>",
+                     b"<InitiateMultipartUploadResult><UploadId>x</UploadId>"):
             store.rule("begin", store.body(text), times=3)
             fails("io", store.url, "put_file", "a/b", path, says="something else", options=SMALL_PARTS)
         # "200", and then it was not so.
@@ -325,8 +331,10 @@ def test_lists_that_are_none():
     bad = {
         "nothing": "", "blanks": "  \n", "no XML": "OK", "HTML": "<html><body>Hello</body></html>",
         "another root": good.replace("ListBucketResult", "ListResult"),
-        "cut": good[:-5], "cut in the middle": good[:len(good) // 2], "cut before the end": good.replace("</ListBucketResult>", ""),
-        "wrong end": good.replace("</Size>", "</Siz>"), "crossed": good.replace("1</Size></Contents>", "1</Contents></Size>"),
+        "cut": good[:-5], "cut in the middle": good[:len(good) // 2],
+        "cut before the end": good.replace("</ListBucketResult>", ""),
+        "wrong end": good.replace("</Size>", "</Siz>"), "another end": good.replace("</Size>", "</Sile>"),
+        "crossed": good.replace("1</Size></Contents>", "1</Contents></Size>"),
         "two roots": good + good, "text behind": good + "x", "a DTD": '<!DOCTYPE x [<!ENTITY a "b">]>' + good,
         "CDATA": good.replace("a/x", "<![CDATA[a/x]]>"), "an unknown entity": good.replace("a/x", "a/&x;"),
         "half an entity": good.replace("a/x", "a/&amp"), "a NUL": good.replace("a/x", "a/&#0;"),
@@ -335,7 +343,8 @@ def test_lists_that_are_none():
         "long": good.replace("a/x", "a/" + "x" * 5000), "no key": good.replace("<Key>a/x</Key>", ""),
         "no size": good.replace("<Size>1</Size>", ""), "no number": good.replace("<Size>1<", "<Size>-1<"),
         "a large number": good.replace("<Size>1<", "<Size>99999999999999999999<"),
-        "no time": good.replace("2020-01-01T00:00:00.000Z", "yesterday"), "a bad time": good.replace("2020-01", "2020-13"),
+        "no time": good.replace("2020-01-01T00:00:00.000Z", "yesterday"),
+        "a bad time": good.replace("2020-01", "2020-13"),
         "local time": good.replace("000Z", "000+01:00"), "another folder": good.replace("a/x", "b/x"),
         "no end told": good.replace("<IsTruncated>false</IsTruncated>", ""), "maybe": good.replace("false", "maybe"),
         "more, but where": good.replace("false", "true"), "an error": error(200, "InternalError")[2].decode(),
@@ -421,14 +430,15 @@ def test_stalls(folder):
 
 
 def test_early_refusal(folder):
-    """A store that answers before it has read a body, and ends the connection."""
+    """A store that answers before it has a body, or ends the connection inside of its answer: the answer counts."""
     with Store() as store:
         path = made(folder, "in", 30 * MIB)
-
-        def refuse(handler, request):
-            handler.reply(error(403, "AccessDenied"), cut=1000)
-        store.rule("put", refuse)
-        fails("permission", store.url, "put_file", "a/b", path, says="AccessDenied")
+        store.rule("put", lambda handler, request: handler.reply(error(403, "AccessDenied"), cut=20))
+        fails("permission", store.url, "put", "a/b", path, says="403")
+        equal(store.count("put"), 1, "tries")
+        store.refused_bytes = MIB
+        fails("permission", store.url, "put_file", "a/b", path, says="403 AccessDenied")
+        equal(store.count("put"), 0, "bodies that were sent")
 
 
 def certificate(folder, name):
@@ -453,7 +463,8 @@ def test_tls(folder):
         for kind in "put", "part", "complete":  # connections that end where they should not
             for action in store.lose, store.drop_early:
                 store.rule(kind, action, times=2)
-                ok(store.url, "put_file", "a/b", path, options=OPTIONS if kind == "put" else SMALL_PARTS, AWS_CA_BUNDLE=ours)
+                options = OPTIONS if kind == "put" else SMALL_PARTS
+                ok(store.url, "put_file", "a/b", path, options=options, AWS_CA_BUNDLE=ours)
         store.log.clear()
         for authorities in None, theirs:
             fails("permission", store.url, "list", "", says="certificate", AWS_CA_BUNDLE=authorities)
@@ -485,6 +496,6 @@ def limit_memory(url, words):
 
 
 if __name__ == "__main__":
-    main([test_folder, test_s3, test_s3_100_mib, test_pages, test_credentials, test_urls, test_conditions_are_needed, test_busy,
-          test_hopeless, test_short_bodies, test_changes_while_it_is_read, test_lost_answers, test_uploads_that_lie,
-          test_lists_that_are_none, test_stalls, test_early_refusal, test_tls, test_memory])
+    main([test_folder, test_s3, test_s3_100_mib, test_pages, test_credentials, test_urls, test_conditions_are_needed,
+          test_busy, test_hopeless, test_short_bodies, test_changes_while_it_is_read, test_lost_answers,
+          test_uploads_that_lie, test_lists_that_are_none, test_stalls, test_early_refusal, test_tls, test_memory])
