@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 
-from suite import base, figures, growth, inprocess, paper, platforms, recovery, report, retwis, single
+from suite import base, engines, figures, growth, inprocess, paper, platforms, recovery, report, retwis, single
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -27,6 +27,7 @@ CASES = {
     "followers": growth.followers,
     "workers": growth.workers,
     "single": single.run,        # one client, one post at a time
+    "engines": engines.run,      # the state engines as a library, beside RocksDB, LevelDB, LMDB
     "idle": recovery.idle,
     "restart": recovery.restart,
     "stall": recovery.stall,

@@ -29,7 +29,7 @@ struct cairn_state;
 
 /* Whether changes are durable before the next snapshot: by a write-ahead log, in the sync modes of cairn's node. */
 enum cairn_state_log {
-    CAIRN_STATE_LOG_OFF,      /* no log */
+    CAIRN_STATE_LOG_OFF,      /* no log; what a folder's earlier one has is read */
     CAIRN_STATE_LOG_ALWAYS,   /* a change is on stable storage when it was awaited */
     CAIRN_STATE_LOG_INTERVAL, /* with the operating system then; synced every interval_ms, which a power cut may cost */
     CAIRN_STATE_LOG_NONE,     /* with the operating system then; synced when that likes, and by snapshots */
@@ -37,6 +37,9 @@ enum cairn_state_log {
 
 /* 0 or NULL in any member means its default. */
 struct cairn_state_options {
+    /* sizeof(struct cairn_state_options) of the header that the program was built with, so that a later library, whose
+     * struct may have more at its end, knows what it is given; 0: that of this library. */
+    size_t options_bytes;
     const char *engine; /* one of the below; the folder's, or for a new folder "hybridlog" */
     uint64_t version;   /* to open at, as cairn_state_restore does; also when the current one is damaged */
 
@@ -132,9 +135,9 @@ struct cairn_state_change {
  * not wait for the log; if NULL it does, as put and remove do.  Reads see the changes at once in either case. */
 enum cairn_code cairn_state_write(struct cairn_state *state, const struct cairn_state_change *changes, size_t count,
                                   uint64_t *ret_ticket, struct cairn_err *err);
-/* Until the batch, and all before it, is as durable as the log's mode says; at once without a log.  CAIRN_EUNAVAILABLE
- * when the log has failed: then nothing more can be changed, and what was not awaited may be lost, until it is opened
- * again. */
+/* Until the batch, and all before it, is as durable as the log's mode says; at once without a log.  CAIRN_EINVAL: no
+ * batch has that ticket.  CAIRN_EUNAVAILABLE when the log has failed: then nothing more can be changed, and what was
+ * not awaited may be lost, until it is opened again. */
 enum cairn_code cairn_state_await(struct cairn_state *state, uint64_t ticket, struct cairn_err *err);
 /* Every key with its value, in any order; false ends the walk.  `each` must not call the
  * state. */

@@ -12,6 +12,8 @@ enum {
     FILTER_BITS = 10,
     THROTTLE_BYTES = 256 << 10, /* after so many, times the backlog's share, a put waits for THROTTLE_NS */
     THROTTLE_NS = 2000000,
+    WAIT_BYTES = 64 << 10,
+    WAIT_NS = 10000000,
 };
 
 /* --- the list of runs --- */
@@ -43,13 +45,6 @@ static void bound_open_files(struct levels *levels, const struct run *but)
             run_rest(levels->runs[i]);
 }
 
-static void count_level0(struct levels *levels)
-{
-    levels->level0_count = 0;
-    while (levels->level0_count < levels->run_count && run_about(levels->runs[levels->level0_count])->level == 0)
-        levels->level0_count++;
-}
-
 void levels_insert_run(struct levels *levels, size_t at, struct run *run)
 {
     if (levels->run_count == levels->run_capacity) {
@@ -58,7 +53,6 @@ void levels_insert_run(struct levels *levels, size_t at, struct run *run)
     }
     memmove(&levels->runs[at + 1], &levels->runs[at], (levels->run_count++ - at) * sizeof *levels->runs);
     levels->runs[at] = run;
-    count_level0(levels);
     bound_run_memory(levels);
     bound_open_files(levels, run);
 }
@@ -71,7 +65,6 @@ void levels_close_runs(struct levels *levels, size_t at, size_t count)
         run_close(levels->runs[i]);
     levels->run_count -= count;
     memmove(&levels->runs[at], &levels->runs[at + count], (levels->run_count - at) * sizeof *levels->runs);
-    count_level0(levels);
 }
 
 /* --- opening --- */
@@ -118,7 +111,6 @@ static void use_runs(struct levels *levels, struct run **runs, const struct vers
     levels->run_count = version->run_count;
     levels->run_capacity = version->run_count + 1;
     levels->sequence = levels->written_sequence = version->sequence;
-    count_level0(levels);
     bound_run_memory(levels);
 }
 
@@ -269,7 +261,7 @@ struct levels *levels_close(struct levels *levels)
     if (!levels)
         return NULL;
     levels->closing = true;
-    levels_give_up_merge(levels);
+    levels_give_up_merges(levels);
     levels_wait_for_all(levels);
     levels->front->ops->close(levels->front);
     levels_close_runs(levels, 0, levels->run_count);
@@ -356,13 +348,15 @@ static enum cairn_code settle(struct levels *levels, struct cairn_err *err)
     return levels->flush_failed ? cairn_fail(err, job->code, "%s", job->err.text) : CAIRN_OK;
 }
 
-/* Until merging has caught up. */
-static enum cairn_code drain(struct levels *levels, struct cairn_err *err)
+/* True while merging is far behind; a merge that has failed is tried again then. */
+static enum cairn_code drain(struct levels *levels, bool *ret_behind, struct cairn_err *err)
 {
-    struct job *job = &levels->merge.job;
+    *ret_behind = levels->run_count >= (size_t)levels->options.max_runs_per_level * BACKLOG_STOP;
+    if (*ret_behind && levels->merge_failed) {
+        struct job *job = &levels->merges[0].job;
 
-    while (levels->level0_count >= (size_t)levels->options.max_runs_per_level * BACKLOG_STOP) {
         levels_start_merge(levels);
+        job = job->active ? job : &levels->merges[1].job;
         levels_wait_for(levels, job);
         if (levels->merge_failed)
             return cairn_fail(err, job->code, "%s", job->err.text);
@@ -370,15 +364,15 @@ static enum cairn_code drain(struct levels *levels, struct cairn_err *err)
     return CAIRN_OK;
 }
 
-/* Slows puts while merging is behind: by nothing at BACKLOG_SLOW, and to THROTTLE_BYTES in 2 ms for each share of the
+/* Slows puts while merging is behind: by nothing at BACKLOG_SLOW, and to THROTTLE_BYTES in 2 ms for each run of the
  * backlog beyond, so that the rate falls smoothly until it is that of the merges. */
 static void throttle(struct levels *levels, size_t bytes)
 {
     size_t slow = (size_t)levels->options.max_runs_per_level * BACKLOG_SLOW;
 
-    if (levels->level0_count <= slow)
+    if (levels->run_count <= slow)
         return;
-    levels->debt_bytes += bytes * (levels->level0_count - slow);
+    levels->debt_bytes += bytes * (levels->run_count - slow);
     if (levels->debt_bytes < THROTTLE_BYTES)
         return;
     levels->debt_bytes = 0;
@@ -386,18 +380,26 @@ static void throttle(struct levels *levels, size_t bytes)
     levels->stats.throttled_ns += THROTTLE_NS;
 }
 
+/* A full front, or far too many runs, stop nobody for longer than WAIT_NS for each WAIT_BYTES that he brings: what that
+ * goes over the bounds is little, and who waits long learns nothing that he would not learn from waiting often. */
 enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_err *err)
 {
     struct front *front = levels->front;
     enum cairn_code code = CAIRN_OK;
+    bool behind = false;
 
     if (front->ops->pressure(front) != FRONT_EASY) {
-        levels_take_over(levels);
-        relieve(levels);
-        while (code == CAIRN_OK && front->ops->pressure(front) == FRONT_FULL && front->ops->batch(front))
-            code = settle(levels, err);
-        if (code == CAIRN_OK)
-            code = drain(levels, err);
+        for (size_t rounds = 1 + bytes / WAIT_BYTES; code == CAIRN_OK && rounds > 0; rounds--) {
+            levels_take_over(levels);
+            relieve(levels);
+            code = drain(levels, &behind, err);
+            if (code != CAIRN_OK || (!behind && front->ops->pressure(front) != FRONT_FULL))
+                break;
+            if (levels->flush_failed && front->ops->batch(front))
+                code = settle(levels, err);
+            else
+                levels_wait_a_little(levels, WAIT_NS);
+        }
     }
     if (code == CAIRN_OK)
         throttle(levels, bytes);
@@ -531,7 +533,7 @@ enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct ca
         return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %" PRIu64, number);
     if (levels->snapshot.state != SNAPSHOT_NONE)
         return cairn_fail(err, CAIRN_ECONFLICT, "a snapshot is being made");
-    levels_give_up_merge(levels); /* its runs are no longer wanted */
+    levels_give_up_merges(levels); /* its runs are no longer wanted */
     levels_wait_for_all(levels);
     code = versions_verify(levels->versions, number, err);
     if (code == CAIRN_OK)
@@ -564,7 +566,8 @@ static bool in_use(void *context, uint64_t run_id)
     const struct levels *levels = context;
 
     if ((levels->flush.job.active && levels->flush.run_id == run_id) ||
-        (levels->merge.job.active && levels->merge.run_id == run_id))
+        (levels->merges[0].job.active && levels->merges[0].run_id == run_id) ||
+        (levels->merges[1].job.active && levels->merges[1].run_id == run_id))
         return true;
     for (size_t i = 0; i < levels->snapshot.version.run_count; i++)
         if (levels->snapshot.version.runs[i].id == run_id)

@@ -56,8 +56,9 @@ struct levels *levels_close(struct levels *levels);
 /* *ret_value is valid until the next call.  May read the disk. */
 enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, bool *ret_found,
                            struct cairn_bytes *ret_value, struct cairn_err *err);
-/* Before changes of `bytes` in total.  Blocks while memory is full and what was sealed is still being written, or
- * merging is far behind; fails only if that could not be done: CAIRN_EFULL heals when there is room. */
+/* Before changes of `bytes` in total.  Blocks for some milliseconds while memory is full and what was sealed is still
+ * being written, or merging is far behind; fails only if that could not be done: CAIRN_EFULL heals when there is
+ * room. */
 enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_err *err);
 /* Never blocks or fails.  Neither key nor value may be one that get returned. */
 void levels_apply(struct levels *levels, const struct run_record *record);

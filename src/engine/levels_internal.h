@@ -13,10 +13,13 @@
 #include "engine/levels.h"
 
 enum {
-    /* Puts are slowed when level 0 has SLOW times max_runs_per_level runs, and stopped at STOP times. */
-    BACKLOG_SLOW = 2,
-    BACKLOG_STOP = 4,
+    /* Puts are slowed when there are SLOW times max_runs_per_level runs, and stopped, for a moment each, at STOP
+     * times. */
+    BACKLOG_SLOW = 4,
+    BACKLOG_STOP = 12,
 };
+
+enum { MERGES = 2 };
 
 struct job {
     struct cairn_task task;
@@ -97,8 +100,8 @@ struct levels {
     struct versions *versions;
     struct front *front;
     struct run **runs; /* newest first; levels do not descend */
-    size_t run_count, run_capacity, level0_count;
-    struct making flush, merge;
+    size_t run_count, run_capacity;
+    struct making flush, merges[MERGES]; /* of level 0; of deeper ones, or of all, which takes longer */
     struct committing commit;
     struct removing removal;
     struct storing store, ahead; /* what a snapshot waits for; what merges have made */
@@ -131,14 +134,14 @@ void levels_close_runs(struct levels *levels, size_t at, size_t count);
 void levels_start_flush(struct levels *levels);
 /* Whole: of everything; the owner waits for it before the front is changed. */
 void levels_start_whole_flush(struct levels *levels);
-/* If a level has enough runs and none is being done. */
+/* If a level has enough runs that are not being merged. */
 void levels_start_merge(struct levels *levels);
 /* Once no batch is left to be written, the snapshot begins to be committed. */
 void levels_step_snapshot(struct levels *levels);
 void levels_take_over(struct levels *levels);
 void levels_wait_for(struct levels *levels, struct job *job);
-/* A merge that is under way ends soon, and fails. */
-void levels_give_up_merge(struct levels *levels);
+/* Merges that are under way end soon, and fail. */
+void levels_give_up_merges(struct levels *levels);
 /* For all of them, and those that they start. */
 void levels_wait_for_all(struct levels *levels);
 /* Runs that are in the remote. */

@@ -53,15 +53,16 @@ void levels_wait_for(struct levels *levels, struct job *job)
     levels_take_over(levels);
 }
 
-void levels_give_up_merge(struct levels *levels)
+void levels_give_up_merges(struct levels *levels)
 {
-    atomic_store(&levels->merge.given_up, true);
+    for (size_t i = 0; i < MERGES; i++)
+        atomic_store(&levels->merges[i].given_up, true);
 }
 
 void levels_wait_for_all(struct levels *levels)
 {
-    struct job *jobs[] = {&levels->flush.job,   &levels->merge.job, &levels->commit.job,
-                          &levels->removal.job, &levels->store.job, &levels->ahead.job};
+    struct job *jobs[] = {&levels->flush.job,   &levels->merges[0].job, &levels->merges[1].job, &levels->commit.job,
+                          &levels->removal.job, &levels->store.job,     &levels->ahead.job};
     bool any = true;
 
     while (any) { /* one that ends may start others */
@@ -75,16 +76,22 @@ void levels_wait_for_all(struct levels *levels)
 
 void levels_wait_a_little(struct levels *levels, uint64_t ns)
 {
+    const struct job *jobs[] = {&levels->flush.job, &levels->merges[0].job, &levels->merges[1].job};
     struct timespec until;
+    bool any = false;
 
-    if (cairn_tasks_step(levels->tasks))
+    if (cairn_tasks_simulated(levels->tasks)) {
+        cairn_tasks_step(levels->tasks);
         return;
+    }
     clock_gettime(CLOCK_MONOTONIC, &until);
     ns += (uint64_t)until.tv_nsec;
     until.tv_sec += (time_t)(ns / 1000000000);
     until.tv_nsec = (long)(ns % 1000000000);
     pthread_mutex_lock(&levels->lock);
-    if (levels->merge.job.active && !levels->merge.job.done)
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+        any |= jobs[i]->active && !jobs[i]->done;
+    if (any)
         pthread_cond_timedwait(&levels->ended, &levels->lock, &until);
     pthread_mutex_unlock(&levels->lock);
 }
@@ -204,35 +211,76 @@ void levels_start_whole_flush(struct levels *levels)
     submit(levels, &flush->job, make_run);
 }
 
-/* The runs of a level lie side by side. */
-static size_t runs_of_level(const struct levels *levels, uint32_t level, size_t *ret_at)
+static bool is_being_merged(const struct levels *levels, const struct run *run)
+{
+    for (size_t i = 0; i < MERGES; i++)
+        for (size_t j = 0; levels->merges[i].job.active && j < levels->merges[i].input_count; j++)
+            if (levels->merges[i].inputs[j] == run)
+                return true;
+    return false;
+}
+
+static void merge_runs(struct levels *levels, struct making *merge, size_t at, size_t count, uint32_t level)
+{
+    merge->inputs = cairn_alloc(count * sizeof *merge->inputs);
+    memcpy(merge->inputs, &levels->runs[at], count * sizeof *merge->inputs);
+    merge->input_count = count;
+    merge->level = level;
+    merge->drop_tombstones = at + count == levels->run_count;
+    merge->run_id = versions_take_run_id(levels->versions);
+    atomic_store(&merge->given_up, false);
+    submit(levels, &merge->job, make_run);
+}
+
+/* What came after the oldest run has become as large as that: half of it all may be out of date. */
+static bool is_stale(const struct levels *levels)
+{
+    uint64_t newer = 0;
+
+    for (size_t i = 0; i + 1 < levels->run_count; i++)
+        newer += run_about(levels->runs[i])->bytes;
+    return levels->run_count > 1 && newer >= run_about(levels->runs[levels->run_count - 1])->bytes;
+}
+
+/* Those of a level that are not being merged lie side by side: merges take all there are. */
+static size_t free_runs_of_level(const struct levels *levels, uint32_t level, size_t *ret_at)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < levels->run_count; i++)
-        if (run_about(levels->runs[i])->level == level && !count++)
+        if (run_about(levels->runs[i])->level == level && !is_being_merged(levels, levels->runs[i]) && !count++)
             *ret_at = i;
     return count;
 }
 
+/* The runs of the first full level; or, when one is full and much may be out of date, all that are not being merged.
+ * Level 0 has a thread of its own: it fills while deep levels, which are large, are merged. */
 void levels_start_merge(struct levels *levels)
 {
     uint32_t deepest = levels->run_count ? run_about(levels->runs[levels->run_count - 1])->level : 0;
-    struct making *merge = &levels->merge;
+    struct making *shallow = &levels->merges[0], *deep = &levels->merges[1];
 
-    for (uint32_t level = 0; !merge->job.active && level <= deepest; level++) {
-        size_t at = 0, count = runs_of_level(levels, level, &at);
+    for (uint32_t level = 0; level <= deepest; level++) {
+        struct making *merge = level ? deep : shallow;
+        size_t at = 0, count = free_runs_of_level(levels, level, &at);
 
         if (count < levels->options.max_runs_per_level)
             continue;
-        merge->inputs = cairn_alloc(count * sizeof *merge->inputs);
-        memcpy(merge->inputs, &levels->runs[at], count * sizeof *merge->inputs);
-        merge->input_count = count;
-        merge->level = level + 1;
-        merge->drop_tombstones = at + count == levels->run_count;
-        merge->run_id = versions_take_run_id(levels->versions);
-        atomic_store(&merge->given_up, false);
-        submit(levels, &merge->job, make_run);
+        if (level == 0 && count > levels->options.max_runs_per_level) { /* the oldest: each merge is a short one */
+            at += count - levels->options.max_runs_per_level;
+            count = levels->options.max_runs_per_level;
+        }
+        if (!deep->job.active && at + count < levels->run_count && is_stale(levels)) {
+            size_t from = 0;
+
+            for (size_t i = 0; i < levels->run_count; i++) /* behind what is being merged of level 0 */
+                if (is_being_merged(levels, levels->runs[i]))
+                    from = i + 1;
+            if (levels->run_count - from > 1)
+                merge_runs(levels, deep, from, levels->run_count - from, deepest);
+        } else if (!merge->job.active) {
+            merge_runs(levels, merge, at, count, level + 1);
+        }
     }
 }
 
@@ -537,9 +585,8 @@ static void take_over_flush(struct levels *levels)
     levels_start_merge(levels);
 }
 
-static void take_over_merge(struct levels *levels)
+static void take_over_merge(struct levels *levels, struct making *merge)
 {
-    struct making *merge = &levels->merge;
     struct cairn_buf ids = {0};
     size_t at = 0;
 
@@ -630,8 +677,9 @@ void levels_take_over(struct levels *levels)
 {
     if (levels->flush.job.active && is_done(levels, &levels->flush.job))
         take_over_flush(levels);
-    if (levels->merge.job.active && is_done(levels, &levels->merge.job))
-        take_over_merge(levels);
+    for (size_t i = 0; i < MERGES; i++)
+        if (levels->merges[i].job.active && is_done(levels, &levels->merges[i].job))
+            take_over_merge(levels, &levels->merges[i]);
     if (levels->commit.job.active && is_done(levels, &levels->commit.job))
         take_over_commit(levels);
     if (levels->store.job.active && is_done(levels, &levels->store.job))

@@ -9,8 +9,8 @@
 #include "io/clock.h"
 
 enum {
-    BACKGROUND_THREADS = 2,      /* one writes while the other merges */
-    BACKGROUND_THREADS_BLOB = 4, /* and two put what they have written into the blob store */
+    BACKGROUND_THREADS = 4,      /* one writes, two merge, one commits and removes */
+    BACKGROUND_THREADS_BLOB = 6, /* and two put what was written into the blob store */
     BLOB_GRACE_S = 3600,
     OPEN_FILES_MAX = 500,
     MEMORY_BYTES = 64 << 20,
@@ -154,13 +154,14 @@ static enum cairn_code open_log(struct cairn_state *state, struct cairn_disk *di
     };
     enum cairn_code code;
 
-    if (o->log == CAIRN_STATE_LOG_OFF)
-        return CAIRN_OK;
     if (o->log_file_bytes && (o->log_file_bytes < LOG_FILE_BYTES_LEAST || o->log_file_bytes > LOG_FILE_BYTES_MAX))
         return cairn_fail(err, CAIRN_EINVAL, "log_file_bytes must be from %d to %d", LOG_FILE_BYTES_LEAST,
                           LOG_FILE_BYTES_MAX);
     if ((unsigned)o->log >= sizeof modes / sizeof *modes)
         return cairn_fail(err, CAIRN_EINVAL, "there is no kind of log %d", (int)o->log);
+    if (o->log == CAIRN_STATE_LOG_OFF) /* what an earlier one has is state as well */
+        return state_log_read(&options, versions_branch(levels_versions(state->levels)), levels_sequence(state->levels),
+                              apply_from_log, state->levels, err);
     options.sync = modes[o->log];
     state->log_bytes_max = o->log_bytes_max ? o->log_bytes_max : LOG_BYTES_MAX;
     code = state_log_open(&options, &state->log, err);
@@ -178,13 +179,15 @@ static enum cairn_code set_compression(const char *text, enum run_compression le
     static const char *const names[] = {[RUN_PLAIN] = "none", [RUN_LZ4] = "lz4", [RUN_ZSTD] = "zstd"};
     enum run_compression one = RUN_PLAIN;
 
+    if (text && !*text)
+        return cairn_fail(err, CAIRN_EINVAL, "compression is empty; there are: none, lz4, zstd");
     for (size_t level = 0; level < RUN_LEVELS; level++) {
         if (text && *text) {
             size_t size = strcspn(text, ","), name = 0;
 
             while (name <= RUN_ZSTD && (strlen(names[name]) != size || strncmp(names[name], text, size) != 0))
                 name++;
-            if (name > RUN_ZSTD)
+            if (name > RUN_ZSTD || (text[size] && !text[size + 1]))
                 return cairn_fail(err, CAIRN_EINVAL, "there is no compression '%.*s'; there are: none, lz4, zstd",
                                   (int)size, text);
             one = (enum run_compression)name;
@@ -238,17 +241,27 @@ static enum cairn_code open_on(struct cairn_state *state, struct cairn_disk *dis
     return code == CAIRN_OK ? open_log(state, disk, threaded, o, err) : code;
 }
 
-static const struct cairn_state_options defaults;
+/* As the caller's header has it, which may know of less than this one. */
+static struct cairn_state_options options_of(const struct cairn_state_options *from)
+{
+    struct cairn_state_options options = {0};
+
+    if (from)
+        memcpy(&options, from,
+               from->options_bytes && from->options_bytes < sizeof options ? from->options_bytes : sizeof options);
+    return options;
+}
 
 enum cairn_code state_open_on(struct cairn_disk *disk, struct cairn_tasks *tasks, struct cairn_blob *blob,
                               const struct cairn_state_options *options, struct cairn_state **ret_state,
                               struct cairn_err *err)
 {
     struct cairn_state *state = cairn_alloc_zeroed(1, sizeof *state);
+    struct cairn_state_options o = options_of(options);
     enum cairn_code code = blob ? remote_open(blob, &state->remote, err) : CAIRN_OK;
 
     if (code == CAIRN_OK)
-        code = open_on(state, disk, tasks, false, options ? options : &defaults, err);
+        code = open_on(state, disk, tasks, false, &o, err);
     if (code == CAIRN_OK)
         *ret_state = state;
     else
@@ -259,7 +272,7 @@ enum cairn_code state_open_on(struct cairn_disk *disk, struct cairn_tasks *tasks
 enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_options *options,
                                  struct cairn_state **ret_state, struct cairn_err *err)
 {
-    const struct cairn_state_options *o = options ? options : &defaults;
+    struct cairn_state_options whole = options_of(options), *o = &whole;
     struct cairn_state *state = cairn_alloc_zeroed(1, sizeof *state);
     size_t engine;
     enum cairn_code code = find_engine(o->engine, &engine, err); /* before a folder is made for it */
@@ -437,7 +450,11 @@ enum cairn_code cairn_state_write(struct cairn_state *state, const struct cairn_
 
 enum cairn_code cairn_state_await(struct cairn_state *state, uint64_t ticket, struct cairn_err *err)
 {
-    return state->log ? state_log_await(state->log, ticket, err) : CAIRN_OK;
+    if (!state->log)
+        return CAIRN_OK;
+    if (ticket > state_log_end(state->log))
+        return cairn_fail(err, CAIRN_EINVAL, "no batch has that ticket");
+    return state_log_await(state->log, ticket, err);
 }
 
 enum cairn_code cairn_state_put(struct cairn_state *state, const void *key, size_t key_bytes, const void *value,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define LOG_DIR "log"
+
 enum {
     PART_BYTES = 4 << 20, /* of a batch in one record of the log, at most */
     PARTS = 4,            /* in a segment, at least */
@@ -46,12 +48,16 @@ enum cairn_code state_log_open(const struct state_log_options *options, struct s
     struct cairn_log_options log_options = {
         .disk = options->disk,
         .clock = options->clock,
-        .dir = "log",
+        .dir = LOG_DIR,
         .sync = options->sync,
         .interval_ms = options->interval_ms,
         .segment_bytes = options->segment_bytes,
+        /* Puts that wait for no sync fill a segment in some tens of milliseconds. */
+        .segments_ahead = options->sync == CAIRN_SYNC_ALWAYS ? 2 : 8,
         .threaded = options->threaded,
-        .mapped = true,
+        /* A store dirties all of a large page that it touches, and a sync writes that: with one for each batch, by
+         * far more than it has. */
+        .mapped = options->sync != CAIRN_SYNC_ALWAYS,
         .events = {.on_progress = on_progress, .on_failed = on_failed, .context = log},
     };
     enum cairn_code code;
@@ -89,6 +95,12 @@ enum cairn_code state_log_close(struct state_log *log, struct cairn_err *err)
 }
 
 /* --- reading --- */
+
+static void take_any(void *context, const char *name)
+{
+    (void)name;
+    *(bool *)context = true;
+}
 
 struct replay {
     struct state_log *log;
@@ -226,20 +238,21 @@ static enum cairn_code claim(struct state_log *log, uint64_t bytes, uint32_t rec
 enum cairn_code state_log_append(struct state_log *log, uint64_t *ret_end, struct cairn_err *err)
 {
     size_t parts = (log->batch.size + log->part_bytes - 1) / log->part_bytes;
-    enum cairn_code code = claim(log, log->batch.size + parts, (uint32_t)parts, err);
+    enum cairn_code code = CAIRN_OK;
     uint64_t position;
 
-    if (code != CAIRN_OK)
-        return code;
+    /* Should there be no room for a later part, those before are no batch without it. */
     for (size_t i = 0; code == CAIRN_OK && i < parts; i++) {
         size_t at = i * log->part_bytes, left = log->batch.size - at;
         uint8_t kind = (uint8_t)((i == 0 ? FIRST : 0) | (i == parts - 1 ? LAST : 0));
         struct cairn_bytes pieces[2] = {
             cairn_bytes(&kind, 1), cairn_bytes(log->batch.data + at, left < log->part_bytes ? left : log->part_bytes)};
 
-        code = log->log->ops->append(log->log, pieces, 2, &position, ret_end, err);
+        code = claim(log, 1 + pieces[1].size, 1, err);
+        if (code == CAIRN_OK)
+            code = log->log->ops->append(log->log, pieces, 2, &position, ret_end, err);
     }
-    if (code == CAIRN_OK)
+    if (code == CAIRN_OK && log->log->ops->acknowledged(log->log) < *ret_end)
         log->log->ops->want(log->log, *ret_end);
     return code;
 }
@@ -265,6 +278,28 @@ enum cairn_code state_log_await(struct state_log *log, uint64_t end, struct cair
         if (code == CAIRN_OK)
             wait_for_progress(log, seen);
     }
+    return code;
+}
+
+enum cairn_code state_log_read(const struct state_log_options *options, uint64_t branch, uint64_t sequence,
+                               enum cairn_code (*apply)(void *context, const struct run_record *record,
+                                                        struct cairn_err *err),
+                               void *context, struct cairn_err *err)
+{
+    struct replay replay = {.branch = branch, .sequence = sequence, .apply = apply, .context = context};
+    bool any = false;
+    enum cairn_code code = options->disk->ops->list(options->disk, LOG_DIR, take_any, &any, err);
+
+    if (code == CAIRN_ENOTFOUND || (code == CAIRN_OK && !any))
+        return CAIRN_OK;
+    if (code == CAIRN_OK)
+        code = state_log_open(options, &replay.log, err);
+    if (code != CAIRN_OK)
+        return code;
+    code = replay.log->log->ops->read(replay.log->log, 0, read_part, &replay, err);
+    replay.log->log->ops->abandon(replay.log->log);
+    replay.log->log = NULL;
+    state_log_close(replay.log, err);
     return code;
 }
 

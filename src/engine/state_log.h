@@ -35,6 +35,12 @@ enum cairn_code state_log_start(struct state_log *log, uint64_t branch, uint64_t
                                                          struct cairn_err *err),
                                 void *context, struct cairn_err *err);
 
+/* The same of a log, if there is one, that is not going to be added to. */
+enum cairn_code state_log_read(const struct state_log_options *options, uint64_t branch, uint64_t sequence,
+                               enum cairn_code (*apply)(void *context, const struct run_record *record,
+                                                        struct cairn_err *err),
+                               void *context, struct cairn_err *err);
+
 /* --- a batch: begin, add its changes, append --- */
 
 /* `sequence`: the changes before it. */

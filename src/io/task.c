@@ -106,3 +106,8 @@ bool cairn_tasks_step(struct cairn_tasks *tasks)
     task->run(task);
     return true;
 }
+
+bool cairn_tasks_simulated(const struct cairn_tasks *tasks)
+{
+    return tasks->thread_count == 0;
+}

@@ -25,5 +25,6 @@ void cairn_tasks_submit(struct cairn_tasks *tasks, struct cairn_task *task);
 /* Runs the oldest task that no thread has taken; false when there is none.  So simulated tasks run, and so
  * may who has to wait for one help. */
 bool cairn_tasks_step(struct cairn_tasks *tasks);
+bool cairn_tasks_simulated(const struct cairn_tasks *tasks);
 
 #endif

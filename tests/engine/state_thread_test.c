@@ -293,6 +293,54 @@ static void memory_is_bounded(void **unused)
     cairn_state_close(state);
 }
 
+static uint64_t number_of(struct cairn_state *state)
+{
+    const void *value;
+    uint64_t number = 0;
+    size_t size;
+    bool found;
+
+    assert_int_equal(cairn_state_get(state, "a", 1, &found, &value, &size, &err), CAIRN_OK);
+    if (found)
+        memcpy(&number, value, sizeof number);
+    return number;
+}
+
+/* With a log, without, with one again: nothing that was acknowledged is hidden, and nothing old comes back. */
+static void logs_come_and_go(void **unused)
+{
+    struct cairn_state_options logged = {.engine = engine, .log = CAIRN_STATE_LOG_NONE, .log_file_bytes = 64 << 10};
+    struct cairn_state_options plain = {.options_bytes = sizeof plain, .engine = engine};
+    struct cairn_state *state;
+    uint64_t version, number;
+    char *large = malloc(5 << 20);
+
+    (void)unused;
+    assert_int_equal(cairn_state_open(folder, &logged, &state, &err), CAIRN_OK);
+    for (number = 1; number <= 3; number++)
+        assert_int_equal(cairn_state_put(state, "a", 1, &number, sizeof number, &err), CAIRN_OK);
+    memset(large, 'x', 5 << 20);
+    if (cairn_state_put(state, "large", 5, large, 5 << 20, &err) != CAIRN_OK) /* many files of the log */
+        fail_msg("%s", err.text);
+    free(large);
+    assert_int_equal(cairn_state_await(state, UINT64_MAX, &err), CAIRN_EINVAL);
+    cairn_state_close(state);
+    assert_int_equal(cairn_state_open(folder, &plain, &state, &err), CAIRN_OK);
+    assert_int_equal(number_of(state), 3);
+    number = 100;
+    assert_int_equal(cairn_state_put(state, "a", 1, &number, sizeof number, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_snapshot(state, NULL, 0, &version, &err), CAIRN_OK);
+    cairn_state_close(state);
+    assert_int_equal(cairn_state_open(folder, &logged, &state, &err), CAIRN_OK);
+    assert_int_equal(number_of(state), 100);
+    number = 101;
+    assert_int_equal(cairn_state_put(state, "a", 1, &number, sizeof number, &err), CAIRN_OK);
+    cairn_state_close(state);
+    assert_int_equal(cairn_state_open(folder, &logged, &state, &err), CAIRN_OK);
+    assert_int_equal(number_of(state), 101);
+    cairn_state_close(state);
+}
+
 /* Without a name the folder's own engine opens it; with another's it is refused. */
 static void folders_know_their_engine(void **unused)
 {
@@ -323,6 +371,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(folders_know_their_engine, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(memory_is_bounded, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(rules_of_retention, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(logs_come_and_go, make_folder, remove_folder),
     };
     int failed = 0;
 

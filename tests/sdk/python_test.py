@@ -47,7 +47,7 @@ os.environ["CAIRN_ENGINE_LIBRARY"] = LIBRARY
 def with_sanitizers():
     with open(LIBRARY, "rb") as file:
         data = file.read()
-    return b"__asan" in data or b"__tsan" in data
+    return any(name in data for name in (b"__asan", b"__tsan", b"__ubsan"))
 
 
 def test_skipped():
@@ -377,11 +377,11 @@ def test_items_need_little_memory(folder):
     with State(os.path.join(folder, "state"), memory_bytes=4 * MIB) as state:
         for i in range(200):
             state[b"%d" % i] = bytes([i]) * MIB
-        with open("/proc/self/status", encoding="ascii") as status:
-            if "VmHWM" not in status.read():
-                raise Skip("this kernel does not tell how much memory was used")
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")  # the peak begins anew
+        try:
+            with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+                file.write("5")  # the peak begins anew
+        except OSError as error:
+            raise Skip(f"this kernel does not tell how much memory was used: {error}") from error
 
         def kib(name):
             with open("/proc/self/status", encoding="ascii") as status:
@@ -403,7 +403,7 @@ def test_items_need_little_memory(folder):
 
 
 def with_broken_tempfile(state):
-    old, tempfile.tempdir = tempfile.tempdir, "/nonexistent"
+    old, tempfile.tempdir = tempfile.tempdir, "/dev/null/none"
     try:
         return state.items()
     finally:
@@ -784,13 +784,13 @@ def test_threads(folder):
                         own[key] = os.urandom(draw.randrange(1000))
                         state[key] = own[key]
                     elif what < .9:
-                        equal(state.get(key), own.get(key), "a value of this thread's own")
+                        check(state.get(key) == own.get(key), "a value of this thread's own is another")
                     elif what < .95:
                         state.write([(key, None)])
                         own.pop(key, None)
                     elif what < .97:
                         mine = {k: v for k, v in state.items() if k.startswith(b"%d." % number)}
-                        equal(mine, own, "this thread's items")
+                        check(mine == own, "this thread's items are others")
                     elif what < .99:
                         check(all(len(v.metadata) == 3 for v in state.versions()), "a version's metadata")
                     else:
@@ -835,6 +835,8 @@ class Interrupt(BaseException):
 
 def test_interrupts(folder):
     """A handler that raises at any place: no item, no version is missing in what comes back, nothing hangs."""
+    if sys.version_info < (3, 11):
+        raise Skip("before Python 3.11 a lock may stay locked when `with` is interrupted in its end")
     path = os.path.join(folder, "state")
     state = State(path, "lsm", memtable_bytes_limit=20000)
     want = {b"%d" % i: b"%d" % i * 20 for i in range(2000)}
@@ -852,8 +854,29 @@ def test_interrupts(folder):
         "stats": lambda: [check(state.stats().files > 0, "files") for _ in range(100)],
     }
 
+    armed = []
+
     def interrupt(*_):
-        raise Interrupt
+        if armed:
+            armed.clear()
+            raise Interrupt
+
+    def interrupted(call, seconds):
+        """Whether it was, at some moment of these seconds."""
+        try:
+            armed.append(True)
+            signal.setitimer(signal.ITIMER_REAL, draw.uniform(.00005, seconds))
+            call()
+            armed.clear()
+            return False
+        except Interrupt:
+            return True
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def open_and_close():
+        with State(path):
+            pass
 
     lost = []  # exceptions of callbacks; others that cannot be raised are those of half-made objects of Python's own
     hook, sys.unraisablehook = sys.unraisablehook, lambda one: lost.append(one.err_msg) if one.err_msg else None
@@ -862,44 +885,26 @@ def test_interrupts(folder):
         for name, call in calls.items():
             begin = time.monotonic()
             call()
-            seconds, count, whole = time.monotonic() - begin, 0, 0
-            while time.monotonic() < begin + 1:
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, draw.uniform(.00005, 2 * seconds))
-                    call()
-                    whole += 1
-                except Interrupt:
-                    count += 1
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                except Interrupt:
-                    pass
-            print(f"    {name}: {count} were interrupted, {whole} were not")
-            check(count > 10 and whole > 0, f"{name} was interrupted {count} times, and {whole} times it was not")
+            now = time.monotonic()
+            seconds, outcomes = 2 * (now - begin), collections.Counter()
+            while now < begin + .7 or (min(outcomes[True], outcomes[False]) < 5 and now < begin + 30):
+                outcomes[interrupted(call, seconds)] += 1
+                now = time.monotonic()
+            print(f"    {name}: {outcomes[True]} were interrupted, {outcomes[False]} were not")
+            check(min(outcomes[True], outcomes[False]) >= 5, f"{name}: {outcomes}")
+        equal(contents(state), want, "afterwards")
+        state.close()
+        open_and_close()
+        outcomes = collections.Counter()
+        for _ in range(100):
+            outcomes[interrupted(open_and_close, .01)] += 1
+            gc.collect()
+        print(f"    opening: {outcomes[True]} were interrupted, {outcomes[False]} were not")
+        open_and_close()  # it is not locked
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         sys.unraisablehook = hook
     equal(lost, [], "exceptions that were lost in callbacks")
-    equal(contents(state), want, "afterwards")
-    state.close()
-    # Opening and closing, too: the folder is never left locked.
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        for _ in range(150):
-            try:
-                signal.setitimer(signal.ITIMER_REAL, draw.uniform(.0001, .01))
-                with State(path):
-                    pass
-            except Interrupt:
-                gc.collect()
-            try:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except Interrupt:
-                pass
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def test_call_from_a_handler(folder):
@@ -934,7 +939,7 @@ def test_call_from_a_handler(folder):
 
 
 def test_fork(folder):
-    done = python("-c", f"""
+    done = python("-W", "ignore::DeprecationWarning", "-c", f"""
 import os, sys, threading, cairn_state
 path = {os.path.join(folder, "state")!r}
 state = cairn_state.State(path, log="always")
@@ -1102,6 +1107,6 @@ if __name__ == "__main__":
         main([test_layout, test_prototypes, test_header_reader_sees_changes, test_keys, test_buffers,
               test_types_refused, test_sizes, test_write, test_tickets, test_items, test_items_need_little_memory,
               test_versions, test_retain, test_snapshots_in_two_steps, test_reopen, test_logs, test_stats,
-              test_compression, test_blob, test_errors_of_opening, test_damage, test_no_room, test_error_classes, test_closed, test_collected,
-              test_no_copies, test_threads, test_interrupts, test_call_from_a_handler, test_fork,
-              test_a_job_that_is_killed, test_library_missing, test_readme, test_versions_agree])
+              test_compression, test_blob, test_errors_of_opening, test_damage, test_no_room, test_error_classes,
+              test_closed, test_collected, test_no_copies, test_threads, test_interrupts, test_call_from_a_handler,
+              test_fork, test_a_job_that_is_killed, test_library_missing, test_readme, test_versions_agree])

@@ -1,0 +1,150 @@
+/* cairn.c - cairn's state engines, through the interface for embedders.
+ *
+ * Of the budget of memory:
+ *   hybridlog  its log in memory with the index is what 6 bytes a key (filters and fences of files, and once more of
+ *              those that a merge makes) and an eighth (what is being written) leave; its other regions by default
+ *   appendlog  a 64th is what is written as one file, at 256 MiB its default.  Larger ones make gets and puts faster,
+ *              and longer what a put waits for when puts come faster than files can be written.
+ *   lsm        the same for its memtable
+ *   memory     has everything in memory, whatever the budget
+ * None has a cache of blocks: what is read from files comes through the operating system's page cache, which is in no
+ * budget, as with all the others.  Two background threads, which is fixed; files of one level before they are merged
+ * and bits of the filters (10) as by default. */
+#include "cairn/engine.h"
+
+#include <stdlib.h>
+
+#include "stores.h"
+
+enum { RUN_BYTES_OF_A_KEY = 6 };
+
+struct store {
+    struct cairn_state *state;
+    uint64_t version; /* the last snapshot */
+};
+
+static void must(enum cairn_code code, const struct cairn_err *err)
+{
+    if (code != CAIRN_OK)
+        die("cairn", err->text);
+}
+
+static struct store *cairn_open(const struct store_options *options)
+{
+    static const enum cairn_state_log logs[] = {
+        [LOG_OFF] = CAIRN_STATE_LOG_OFF, [LOG_NONE] = CAIRN_STATE_LOG_NONE, [LOG_ALWAYS] = CAIRN_STATE_LOG_ALWAYS};
+    struct store *store = calloc(1, sizeof *store);
+    uint64_t aside = options->keys * RUN_BYTES_OF_A_KEY + options->memory_bytes / 8;
+    struct cairn_state_options how = {.engine = options->kind,
+                                      .log = logs[options->log],
+                                      .mem_segment_len =
+                                          options->memory_bytes > aside ? options->memory_bytes - aside : 1,
+                                      .threshold = options->memory_bytes / 64,
+                                      .memtable_bytes_limit = options->memory_bytes / 64,
+                                      .filter_bits = FILTER_BITS};
+    struct cairn_err err;
+
+    must(cairn_state_open(options->folder, &how, &store->state, &err), &err);
+    return store;
+}
+
+static void cairn_close(struct store *store)
+{
+    cairn_state_close(store->state);
+    free(store);
+}
+
+static bool cairn_get(struct store *store, struct cairn_bytes key, struct cairn_bytes *ret_value)
+{
+    struct cairn_err err;
+    const void *value;
+    size_t bytes;
+    bool found;
+
+    must(cairn_state_get(store->state, key.data, key.size, &found, &value, &bytes, &err), &err);
+    if (found)
+        *ret_value = cairn_bytes(value, bytes);
+    return found;
+}
+
+static void cairn_put(struct store *store, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct cairn_err err;
+
+    must(cairn_state_put(store->state, key.data, key.size, value.data, value.size, &err), &err);
+}
+
+static void cairn_write(struct store *store, const struct store_put *puts, size_t count)
+{
+    struct cairn_state_change *changes = calloc(count, sizeof *changes);
+    struct cairn_err err;
+
+    for (size_t i = 0; i < count; i++)
+        changes[i] = (struct cairn_state_change){.key = puts[i].key.data,
+                                                 .key_bytes = puts[i].key.size,
+                                                 .value = puts[i].value.data,
+                                                 .value_bytes = puts[i].value.size};
+    must(cairn_state_write(store->state, changes, count, NULL, &err), &err);
+    free(changes);
+}
+
+static uint64_t cairn_submit(struct store *store, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct cairn_state_change change = {
+        .key = key.data, .key_bytes = key.size, .value = value.data, .value_bytes = value.size};
+    struct cairn_err err;
+    uint64_t ticket;
+
+    must(cairn_state_write(store->state, &change, 1, &ticket, &err), &err);
+    return ticket;
+}
+
+static void cairn_await(struct store *store, uint64_t ticket)
+{
+    struct cairn_err err;
+
+    must(cairn_state_await(store->state, ticket, &err), &err);
+}
+
+static void cairn_take(struct store *store)
+{
+    struct cairn_err err;
+
+    must(cairn_state_snapshot(store->state, NULL, 0, &store->version, &err), &err);
+}
+
+static void cairn_begin(struct store *store)
+{
+    struct cairn_err err;
+
+    must(cairn_state_snapshot_begin(store->state, NULL, 0, &err), &err);
+}
+
+static bool cairn_end(struct store *store)
+{
+    struct cairn_err err;
+
+    if (!cairn_state_snapshot_is_done(store->state))
+        return false;
+    must(cairn_state_snapshot_end(store->state, &store->version, &err), &err);
+    return true;
+}
+
+static void cairn_back(struct store *store)
+{
+    struct cairn_err err;
+
+    must(cairn_state_restore(store->state, store->version, &err), &err);
+}
+
+#define OPS(its_name)                                                                                   \
+    {                                                                                                   \
+        .name = its_name, .open = cairn_open, .close = cairn_close, .get = cairn_get, .put = cairn_put, \
+        .write = cairn_write, .submit = cairn_submit, .await = cairn_await, .snapshot = cairn_take,     \
+        .restore = cairn_back, .snapshot_begin = cairn_begin, .snapshot_end = cairn_end                 \
+    }
+
+const struct store_ops cairn_hybridlog_ops = OPS("cairn:hybridlog");
+const struct store_ops cairn_appendlog_ops = OPS("cairn:appendlog");
+const struct store_ops cairn_lsm_ops = OPS("cairn:lsm");
+const struct store_ops cairn_memory_ops = OPS("cairn:memory");

@@ -1,0 +1,519 @@
+/* works.c - what the stores are asked to do.
+ *
+ *   ycsb-a       half reads, half updates            (Cooper et al., SoCC 2010; one thread)
+ *   ycsb-b       95 % reads, 5 % updates
+ *   ycsb-c       reads
+ *   ycsb-d       95 % reads of what is new, 5 % inserts
+ *   ycsb-f       half reads, half read-modify-writes
+ *   update       updates
+ *   drift        ycsb-a, whose hot keys are others after every 10^5 operations
+ *   amp          updates of keys that are all as likely; ten times as many as there are keys
+ *   sync         puts, each awaited, four at any time: of four threads, or of one that can submit
+ *   snapshot     10,000 updates, and a snapshot, again and again
+ *   restore      back to a snapshot after 10,000 updates, again and again: what the going back takes
+ *
+ * Keys are drawn as YCSB does it: ranks by a Zipf distribution with the exponent 0.99 (Gray et al., SIGMOD 1994) over
+ * 10^10 ranks, hashed onto the keys; `d` counts back from the newest key.  What to do is drawn beforehand, so that
+ * drawing is in no figure.  Between two operations the clock is read once: an operation includes that, making its key
+ * and value, and counting it, some 30 ns for every store alike. */
+#include "stores.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/random.h"
+
+enum {
+    BATCH = 1000,
+    DRIFT_OPS = 100000,
+    OUTSTANDING = 4,
+    SNAPSHOT_UPDATES = 10000,
+    RANDOM_BYTES = 1 << 20,
+    VALUE_BYTES_MAX = 1 << 16,
+    KIND_SHIFT = 30, /* an entry of the trace: what to do, above a key or its distance from the newest one */
+};
+
+enum kind { READ, UPDATE, MODIFY, INSERT };
+
+enum { PERCENT = 100 };
+
+static const struct work {
+    const char *name;
+    unsigned updates, modifies, inserts; /* percent; the rest are reads */
+    bool uniform, drifts, counted;       /* counted: cannot be bounded by time */
+    uint64_t ops;                        /* default; 0: ten times the keys */
+} works[] = {
+    {.name = "ycsb-a", .updates = 50, .ops = 500000},
+    {.name = "ycsb-b", .updates = 5, .ops = 500000},
+    {.name = "ycsb-c", .ops = 500000},
+    {.name = "ycsb-d", .inserts = 5, .ops = 500000},
+    {.name = "ycsb-f", .modifies = 50, .ops = 500000},
+    {.name = "update", .updates = 100, .ops = 500000},
+    {.name = "drift", .updates = 50, .drifts = true, .ops = 500000},
+    {.name = "amp", .updates = 100, .uniform = true},
+    {.name = "sync", .updates = 100, .uniform = true, .ops = 4000},
+    {.name = "snapshot", .updates = 100, .uniform = true, .counted = true, .ops = 100},
+    {.name = "restore", .updates = 100, .uniform = true, .counted = true, .ops = 3},
+};
+
+static const struct work *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        if (strcmp(works[i].name, name) == 0)
+            return &works[i];
+    return NULL;
+}
+
+bool work_exists(const char *name)
+{
+    return find(name);
+}
+
+uint64_t work_ops(const char *name, uint64_t keys, uint64_t ops, double seconds)
+{
+    const struct work *work = find(name);
+
+    if (ops)
+        return ops;
+    if (seconds > 0 && !work->counted)
+        return UINT64_MAX;
+    return work->ops ? work->ops : 10 * keys;
+}
+
+/* --- keys and values --- */
+
+/* 16 hexadecimal digits of the number's hash, which is different for each. */
+static struct cairn_bytes key_of(uint64_t number, uint8_t key[KEY_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t x = number + UINT64_C(0x9e3779b97f4a7c15); /* the end of SplitMix64, which can be undone */
+
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    x ^= x >> 31;
+    for (int i = 0; i < KEY_BYTES; i++)
+        key[i] = (uint8_t)digits[x >> (60 - 4 * i) & 15];
+    return cairn_bytes(key, KEY_BYTES);
+}
+
+/* Random bytes behind the key's number, by which a wrong answer is found out. */
+static struct cairn_bytes value_of(const struct bench *bench, uint64_t number, uint64_t salt, uint8_t *value)
+{
+    memcpy(value, bench->random + salt * 8 % (RANDOM_BYTES - VALUE_BYTES_MAX), bench->value_bytes);
+    memcpy(value, &number, sizeof number);
+    return cairn_bytes(value, bench->value_bytes);
+}
+
+static void check(const struct bench *bench, uint64_t number, bool found, struct cairn_bytes value)
+{
+    if (!found)
+        die(bench->ops->name, "has lost a key");
+    if (value.size != bench->value_bytes || memcmp(value.data, &number, sizeof number) != 0)
+        die(bench->ops->name, "has another value than was put");
+}
+
+/* --- drawing --- */
+
+struct zipf {
+    double items, zeta, eta, alpha, half;
+};
+
+static const double THETA = 0.99;
+
+static struct zipf zipf_of(double items, double zeta)
+{
+    double zeta2 = 1 + pow(0.5, THETA);
+
+    return (struct zipf){.items = items,
+                         .zeta = zeta,
+                         .eta = (1 - pow(2 / items, 1 - THETA)) / (1 - zeta2 / zeta),
+                         .alpha = 1 / (1 - THETA),
+                         .half = zeta2};
+}
+
+static double zeta_of(uint64_t items)
+{
+    double sum = 0;
+
+    for (uint64_t i = 1; i <= items; i++)
+        sum += 1 / pow((double)i, THETA);
+    return sum;
+}
+
+static uint64_t zipf_next(const struct zipf *zipf, struct cairn_random *random)
+{
+    double u = (double)(cairn_random_u64(random) >> 11) * 0x1p-53, uz = u * zipf->zeta;
+
+    if (uz < 1)
+        return 0;
+    if (uz < zipf->half)
+        return 1;
+    return (uint64_t)(zipf->items * pow(zipf->eta * u - zipf->eta + 1, zipf->alpha));
+}
+
+/* FNV-1a of the eight bytes, as YCSB scrambles ranks. */
+static uint64_t scramble(uint64_t rank)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (int i = 0; i < 8; i++, rank >>= 8)
+        hash = (hash ^ (rank & 0xff)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static size_t draw(struct bench *bench, const struct work *work)
+{
+    static const double scrambled_ranks = 1e10, scrambled_zeta = 26.46902820178302; /* YCSB's */
+    size_t count = bench->ops_max < bench->trace_room ? (size_t)bench->ops_max : bench->trace_room;
+    struct zipf zipf = work->inserts ? zipf_of((double)bench->inserted, zeta_of(bench->inserted))
+                                     : zipf_of(scrambled_ranks, scrambled_zeta);
+    struct cairn_random random;
+
+    cairn_random_init(&random, bench->seed << 8 | (uint64_t)(work - works)); /* other keys for each work */
+    for (size_t i = 0; i < count; i++) {
+        uint64_t dice = cairn_random_below(&random, PERCENT), at;
+        enum kind kind = dice < work->updates                                    ? UPDATE
+                         : dice < work->updates + work->modifies                 ? MODIFY
+                         : dice < work->updates + work->modifies + work->inserts ? INSERT
+                                                                                 : READ;
+
+        if (work->uniform)
+            at = cairn_random_below(&random, bench->keys);
+        else if (work->inserts)
+            at = zipf_next(&zipf, &random) % bench->keys;
+        else
+            at = scramble(zipf_next(&zipf, &random) + (work->drifts ? i / DRIFT_OPS * (uint64_t)scrambled_ranks : 0)) %
+                 bench->keys;
+        bench->trace[i] = (uint32_t)kind << KIND_SHIFT | (uint32_t)at;
+    }
+    return count;
+}
+
+/* --- the mixed works --- */
+
+static uint64_t ns_of(const struct bench *bench, uint64_t from, uint64_t to)
+{
+    return (uint64_t)((double)(to - from) * bench->ns_per_tick);
+}
+
+/* When a work that began then has had its time. */
+static uint64_t end_of(const struct bench *bench, uint64_t start)
+{
+    return bench->seconds_max > 0 ? start + (uint64_t)(bench->seconds_max * 1e9 / bench->ns_per_tick) : UINT64_MAX;
+}
+
+static void do_one(struct bench *bench, uint32_t entry, bool from_newest, uint64_t salt, struct result *result)
+{
+    const struct store_ops *ops = bench->ops;
+    uint64_t number = entry & ((UINT32_C(1) << KIND_SHIFT) - 1);
+    enum kind kind = (enum kind)(entry >> KIND_SHIFT);
+    uint8_t key_room[KEY_BYTES], value_room[VALUE_BYTES_MAX];
+    struct cairn_bytes key, value;
+
+    if (kind == INSERT)
+        number = bench->inserted++;
+    else if (from_newest)
+        number = bench->inserted - 1 - number;
+    key = key_of(number, key_room);
+    if (kind == READ || kind == MODIFY) {
+        bool found = ops->get(bench->store, key, &value);
+
+        check(bench, number, found, value);
+    }
+    if (kind != READ) {
+        ops->put(bench->store, key, value_of(bench, number, salt, value_room));
+        result->put_bytes += KEY_BYTES + bench->value_bytes;
+    }
+}
+
+/* In one step; the ticks that it took. */
+static uint64_t snapshot(struct bench *bench, struct result *result)
+{
+    uint64_t before = ticks(), took;
+
+    bench->ops->snapshot(bench->store);
+    took = ticks() - before;
+    histogram_add(&result->snapshots, ns_of(bench, 0, took));
+    return took;
+}
+
+/* Snapshots every now and then.  Beginning one and ending it count as part of the operation before, as both keep the
+ * caller waiting. */
+struct snapshots {
+    uint64_t every, due; /* ticks */
+    uint64_t since;      /* when the one began that is under way; 0: none is */
+};
+
+/* The ticks of a snapshot in one step, which would be no part of an operation but the other way round. */
+static uint64_t snapshots_step(struct bench *bench, struct snapshots *snapshots, uint64_t now, struct result *result)
+{
+    const struct store_ops *ops = bench->ops;
+
+    if (snapshots->since) {
+        if (ops->snapshot_end(bench->store)) {
+            histogram_add(&result->snapshots, ns_of(bench, snapshots->since, ticks()));
+            snapshots->since = 0;
+        }
+    } else if (now >= snapshots->due) {
+        snapshots->due = now + snapshots->every;
+        if (!ops->snapshot_begin)
+            return snapshot(bench, result);
+        snapshots->since = now;
+        ops->snapshot_begin(bench->store);
+    }
+    return 0;
+}
+
+static void run_mixed(struct bench *bench, const struct work *work, struct result *result)
+{
+    enum { LOOK_AFTER = 16 }; /* operations; then whether a snapshot is due, or done */
+    size_t count = draw(bench, work), next = 0;
+    bool from_newest = work->inserts > 0;
+    uint64_t start = ticks(), before = start, end = end_of(bench, start);
+    struct snapshots snapshots = {.every = (uint64_t)((double)bench->snapshot_ns / bench->ns_per_tick)};
+
+    snapshots.due = start + snapshots.every;
+    for (uint64_t done = 0; done < bench->ops_max && before < end; done++) {
+        uint64_t after, aside = 0;
+
+        do_one(bench, bench->trace[next], from_newest, done, result);
+        next = next + 1 < count ? next + 1 : 0;
+        if (snapshots.every && done % LOOK_AFTER == 0)
+            aside = snapshots_step(bench, &snapshots, before, result);
+        after = ticks();
+        histogram_add(&result->ops, ns_of(bench, before + aside, after));
+        before = after;
+    }
+    result->ns = ns_of(bench, start, before);
+    while (snapshots.since && !bench->ops->snapshot_end(bench->store))
+        usleep(1000);
+}
+
+/* --- the others --- */
+
+static void update_some(struct bench *bench, size_t count, size_t *next, uint64_t number, struct result *result)
+{
+    for (int i = 0; i < SNAPSHOT_UPDATES; i++) {
+        uint64_t before = ticks();
+
+        do_one(bench, bench->trace[*next], false, number * SNAPSHOT_UPDATES + (uint64_t)i, result);
+        histogram_add(&result->ops, ns_of(bench, before, ticks()));
+        *next = *next + 1 < count ? *next + 1 : 0;
+    }
+}
+
+static void run_snapshots(struct bench *bench, const struct work *work, struct result *result)
+{
+    uint64_t times = bench->ops_max, start;
+    size_t count, next = 0;
+
+    bench->ops_max *= SNAPSHOT_UPDATES;
+    count = draw(bench, work);
+    bench->ops->snapshot(bench->store); /* of all that was loaded */
+    bench_settle(bench);
+    start = ticks();
+    for (uint64_t n = 0; n < times; n++) {
+        update_some(bench, count, &next, n, result);
+        snapshot(bench, result);
+    }
+    result->ns = ns_of(bench, start, ticks());
+}
+
+static void run_restores(struct bench *bench, const struct work *work, struct result *result)
+{
+    uint64_t times = bench->ops_max;
+    struct result *updates = calloc(1, sizeof *updates);
+    size_t count, next = 0;
+
+    bench->ops_max *= SNAPSHOT_UPDATES;
+    count = draw(bench, work);
+    bench->ops->snapshot(bench->store);
+    bench_settle(bench);
+    for (uint64_t n = 0; n < times; n++) {
+        uint8_t key[KEY_BYTES];
+        struct cairn_bytes value = {0};
+        uint64_t before;
+        bool found;
+
+        update_some(bench, count, &next, n, updates);
+        before = ticks();
+        bench->ops->restore(bench->store);
+        found = bench->ops->get(bench->store, key_of(n, key), &value);
+        histogram_add(&result->ops, ns_of(bench, before, ticks()));
+        check(bench, n, found, value);
+    }
+    result->ns = (uint64_t)result->ops.total_ns;
+    free(updates);
+}
+
+struct syncer {
+    struct bench *bench;
+    pthread_t thread;
+    size_t from, count; /* of the trace; again and again */
+    uint64_t ops_max, end;
+    struct result result;
+};
+
+static void *sync_puts(void *argument)
+{
+    struct syncer *syncer = argument;
+    uint64_t before = ticks(), after;
+
+    for (uint64_t done = 0; done < syncer->ops_max && before < syncer->end; done++, before = after) {
+        do_one(syncer->bench, syncer->bench->trace[syncer->from + done % syncer->count], false, done, &syncer->result);
+        after = ticks();
+        histogram_add(&syncer->result.ops, ns_of(syncer->bench, before, after));
+    }
+    return NULL;
+}
+
+static void histogram_merge(struct histogram *to, const struct histogram *from)
+{
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        to->buckets[i] += from->buckets[i];
+    to->count += from->count;
+    to->total_ns += from->total_ns;
+    if (from->max_ns > to->max_ns)
+        to->max_ns = from->max_ns;
+}
+
+static void sync_by_threads(struct bench *bench, size_t count, uint64_t end, struct result *result)
+{
+    struct syncer *syncers = calloc(OUTSTANDING, sizeof *syncers);
+
+    for (size_t i = 0; i < OUTSTANDING; i++) {
+        syncers[i].bench = bench;
+        syncers[i].from = i * (count / OUTSTANDING);
+        syncers[i].count = count / OUTSTANDING;
+        syncers[i].ops_max = bench->ops_max / OUTSTANDING;
+        syncers[i].end = end;
+        if (pthread_create(&syncers[i].thread, NULL, sync_puts, &syncers[i]) != 0)
+            die("sync", "no thread");
+    }
+    for (size_t i = 0; i < OUTSTANDING; i++) {
+        pthread_join(syncers[i].thread, NULL);
+        histogram_merge(&result->ops, &syncers[i].result.ops);
+        result->put_bytes += syncers[i].result.put_bytes;
+    }
+    free(syncers);
+}
+
+static void sync_by_tickets(struct bench *bench, size_t count, uint64_t end, struct result *result)
+{
+    const struct store_ops *ops = bench->ops;
+    uint64_t tickets[OUTSTANDING], since[OUTSTANDING], awaited = 0;
+    uint8_t key[KEY_BYTES], value[VALUE_BYTES_MAX];
+
+    for (uint64_t sent = 0; awaited < sent || (sent < bench->ops_max && ticks() < end);) {
+        if (sent - awaited < OUTSTANDING && sent < bench->ops_max && ticks() < end) {
+            uint64_t number = bench->trace[sent % count] & ((UINT32_C(1) << KIND_SHIFT) - 1);
+
+            since[sent % OUTSTANDING] = ticks();
+            tickets[sent % OUTSTANDING] =
+                ops->submit(bench->store, key_of(number, key), value_of(bench, number, sent, value));
+            result->put_bytes += KEY_BYTES + bench->value_bytes;
+            sent++;
+        } else {
+            ops->await(bench->store, tickets[awaited % OUTSTANDING]);
+            histogram_add(&result->ops, ns_of(bench, since[awaited % OUTSTANDING], ticks()));
+            awaited++;
+        }
+    }
+}
+
+static void run_sync(struct bench *bench, const struct work *work, struct result *result)
+{
+    size_t count = draw(bench, work);
+    uint64_t start = ticks(), end = end_of(bench, start);
+
+    if (count < OUTSTANDING)
+        die("sync", "needs more operations");
+    if (bench->ops->submit)
+        sync_by_tickets(bench, count, end, result);
+    else
+        sync_by_threads(bench, count, end, result);
+    result->ns = ns_of(bench, start, ticks());
+}
+
+void work_run(struct bench *bench, const char *name, struct result *ret_result)
+{
+    const struct work *work = find(name);
+
+    memset(ret_result, 0, sizeof *ret_result);
+    if (strcmp(name, "sync") == 0)
+        run_sync(bench, work, ret_result);
+    else if (strcmp(name, "snapshot") == 0)
+        run_snapshots(bench, work, ret_result);
+    else if (strcmp(name, "restore") == 0)
+        run_restores(bench, work, ret_result);
+    else
+        run_mixed(bench, work, ret_result);
+}
+
+/* --- before a work --- */
+
+void bench_load(struct bench *bench)
+{
+    struct store_put *puts = cairn_alloc(BATCH * sizeof *puts);
+    uint8_t(*keys)[KEY_BYTES] = cairn_alloc(BATCH * sizeof *keys), *values = cairn_alloc(BATCH * bench->value_bytes);
+
+    for (bench->inserted = 0; bench->inserted < bench->keys;) {
+        size_t count = 0;
+
+        for (; count < BATCH && bench->inserted < bench->keys; count++, bench->inserted++) {
+            puts[count].key = key_of(bench->inserted, keys[count]);
+            puts[count].value = value_of(bench, bench->inserted, bench->inserted, values + count * bench->value_bytes);
+        }
+        bench->ops->write(bench->store, puts, count);
+    }
+    free(puts);
+    free(keys);
+    free(values);
+}
+
+static void read_one(struct bench *bench, uint64_t number)
+{
+    uint8_t key[KEY_BYTES];
+    struct cairn_bytes value = {0};
+    bool found = bench->ops->get(bench->store, key_of(number, key), &value);
+
+    check(bench, number, found, value);
+}
+
+void bench_warm(struct bench *bench)
+{
+    enum { EACH = 8 };
+
+    for (uint64_t number = 0; number < bench->inserted; number += EACH)
+        read_one(bench, number);
+}
+
+/* Processor time of all threads, in microseconds. */
+static uint64_t cpu_us(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+/* At rest: three times in a row 50 ms with less than 1 ms of processor time.  A key is read before each, as there are
+ * stores in which the caller's thread goes on with what a background thread has finished. */
+void bench_settle(struct bench *bench)
+{
+    enum { TIMES = 3, SLICE_US = 50000, IDLE_US = 1000, SLICES_MAX = 1200 };
+    int calm = 0;
+
+    for (int i = 0; i < SLICES_MAX && calm < TIMES; i++) {
+        uint64_t before;
+
+        read_one(bench, (uint64_t)i % bench->keys);
+        before = cpu_us();
+        usleep(SLICE_US);
+        calm = cpu_us() - before < IDLE_US ? calm + 1 : 0;
+    }
+}
