@@ -587,13 +587,6 @@ static int compare_hashes(const void *a, const void *b)
     return memcmp(a, b, CAIRN_SHA256_BYTES);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint64_t x = cairn_get_u64(a), y = cairn_get_u64(b);
-
-    return (x > y) - (x < y);
-}
-
 struct needed {
     struct cairn_buf ids, hashes;
 };
@@ -601,8 +594,7 @@ struct needed {
 static void add_needed(struct needed *needed, const struct run_about *runs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        cairn_put_u64(cairn_buf_reserve(&needed->ids, 8), runs[i].id);
-        needed->ids.size += 8;
+        version_add_id(&needed->ids, runs[i].id);
         cairn_buf_add(&needed->hashes, runs[i].sha256, sizeof runs[i].sha256);
     }
 }
@@ -621,8 +613,8 @@ static enum cairn_code collect_remote(struct levels *levels, uint64_t *ret_bytes
     for (size_t i = 0; i < levels->origin_count; i++)
         add_needed(&needed, levels->origins[i].inputs, levels->origins[i].input_count);
     add_needed(&needed, levels->snapshot.version.runs, levels->snapshot.version.run_count);
-    if (needed.ids.size) {
-        qsort(needed.ids.data, needed.ids.size / 8, 8, compare_ids);
+    version_sort_ids(&needed.ids);
+    if (needed.hashes.size) {
         qsort(needed.hashes.data, needed.hashes.size / CAIRN_SHA256_BYTES, CAIRN_SHA256_BYTES, compare_hashes);
     }
     levels_limit_stored(levels, &needed.ids);

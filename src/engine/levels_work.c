@@ -336,12 +336,6 @@ static void discard_runs(struct levels *levels, const struct cairn_buf *ids)
     start_removal(levels);
 }
 
-static void add_id(struct cairn_buf *ids, uint64_t id)
-{
-    cairn_put_u64(cairn_buf_reserve(ids, 8), id);
-    ids->size += 8;
-}
-
 /* And what they alone named. */
 void levels_forget_automatic(struct levels *levels)
 {
@@ -350,20 +344,13 @@ void levels_forget_automatic(struct levels *levels)
 
     for (size_t i = 0; (version = versions_at(levels->versions, i)); i++)
         for (size_t j = 0; version->automatic && j < version->run_count; j++)
-            add_id(&ids, version->runs[j].id);
+            version_add_id(&ids, version->runs[j].id);
     versions_forget_automatic(levels->versions, &levels->garbage);
     discard_runs(levels, &ids);
     cairn_buf_done(&ids);
 }
 
 /* --- the remote --- */
-
-static int compare_ids(const void *a, const void *b)
-{
-    uint64_t x = cairn_get_u64(a), y = cairn_get_u64(b);
-
-    return (x > y) - (x < y);
-}
 
 static bool is_stored(const struct levels *levels, uint64_t id)
 {
@@ -374,8 +361,8 @@ void levels_note_stored(struct levels *levels, const struct run_about *runs, siz
 {
     for (size_t i = 0; i < count; i++)
         if (!is_stored(levels, runs[i].id)) {
-            add_id(&levels->stored, runs[i].id);
-            qsort(levels->stored.data, levels->stored.size / 8, 8, compare_ids);
+            version_add_id(&levels->stored, runs[i].id);
+            version_sort_ids(&levels->stored);
         }
 }
 
@@ -594,7 +581,7 @@ static void take_over_merge(struct levels *levels, struct making *merge)
     levels->merge_failed = merge->job.code != CAIRN_OK;
     if (!levels->merge_failed) {
         for (size_t i = 0; i < merge->input_count; i++)
-            add_id(&ids, run_about(merge->inputs[i])->id);
+            version_add_id(&ids, run_about(merge->inputs[i])->id);
         note_origin(levels, merge);
         while (levels->runs[at] != merge->inputs[0])
             at++;
@@ -662,7 +649,7 @@ static void take_over_ahead(struct levels *levels)
 
         levels_note_stored(levels, ahead->runs, ahead->run_count);
         for (size_t i = 0; origin && i < origin->input_count; i++)
-            add_id(&ids, origin->inputs[i].id);
+            version_add_id(&ids, origin->inputs[i].id);
         if (origin)
             remove_origin(levels, origin);
         discard_runs(levels, &ids);

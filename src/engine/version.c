@@ -754,6 +754,17 @@ static int compare_ids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void version_add_id(struct cairn_buf *ids, uint64_t run_id)
+{
+    add_u64(ids, run_id);
+}
+
+void version_sort_ids(struct cairn_buf *ids)
+{
+    if (ids->size)
+        qsort(ids->data, ids->size / 8, 8, compare_ids);
+}
+
 bool versions_mark(const struct versions *versions, struct cairn_buf *ids)
 {
     bool all = !versions->uncertain;
@@ -763,8 +774,7 @@ bool versions_mark(const struct versions *versions, struct cairn_buf *ids)
         for (size_t j = 0; j < versions->entries[i]->version.run_count; j++)
             add_u64(ids, versions->entries[i]->version.runs[j].id);
     }
-    if (ids->size)
-        qsort(ids->data, ids->size / 8, 8, compare_ids);
+    version_sort_ids(ids);
     return all;
 }
 
