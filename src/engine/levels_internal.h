@@ -1,6 +1,6 @@
 /* levels_internal.h - a store's state, shared by levels.c, which reads, writes, opens and restores, and
  * levels_work.c, which writes runs, merges them, commits snapshots and removes files, in the background, and takes
- * over what was done.
+ * over what was done, and levels_store.c, which puts runs into the remote.
  *
  * Background work is jobs, one of a kind at a time.  A job gets what it needs when it is submitted, and until it is
  * done the owner looks at nothing of it but `done`: so there is nothing to lock but that. */
@@ -130,6 +130,13 @@ void levels_close_runs(struct levels *levels, size_t at, size_t count);
 
 /* --- levels_work.c --- */
 
+void levels_submit(struct levels *levels, struct job *job, void (*work)(struct job *job));
+/* Of these runs the files that no version names, nor will, and that are not used, go. */
+void levels_discard_runs(struct levels *levels, const struct cairn_buf *ids);
+/* All of the snapshot's runs are where they have to be. */
+void levels_start_commit(struct levels *levels);
+void levels_end_snapshot(struct levels *levels, enum cairn_code code, const struct cairn_err *err);
+
 /* Of the oldest batch, if there is one and none is being written. */
 void levels_start_flush(struct levels *levels);
 /* Whole: of everything; the owner waits for it before the front is changed. */
@@ -144,15 +151,27 @@ void levels_wait_for(struct levels *levels, struct job *job);
 void levels_give_up_merges(struct levels *levels);
 /* For all of them, and those that they start. */
 void levels_wait_for_all(struct levels *levels);
-/* Runs that are in the remote. */
-void levels_note_stored(struct levels *levels, const struct run_about *runs, size_t count);
-/* Forgets that any but these ids are. */
-void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids);
-/* Puts what merges have made into the remote, if nothing is being put. */
-void levels_start_ahead(struct levels *levels);
 /* Automatic versions but the current one, and the files that they alone need, go. */
 void levels_forget_automatic(struct levels *levels);
 /* At most so long, for any; a simulated one is done instead. */
 void levels_wait_a_little(struct levels *levels, uint64_t ns);
+
+/* --- levels_store.c --- */
+
+/* Runs that are in the remote. */
+void levels_note_stored(struct levels *levels, const struct run_about *runs, size_t count);
+/* Forgets that any but these ids are. */
+void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids);
+/* How a version names what a run has, appended. */
+void levels_name_run(const struct levels *levels, const struct run_about *about, bool remote, struct run_about **runs,
+                     size_t *count);
+/* What is merged now is named by what it was made of until it is in the remote. */
+void levels_note_origin(struct levels *levels, const struct making *merge);
+/* Puts what the snapshot's version names there; then it is committed. */
+void levels_start_store(struct levels *levels);
+/* Puts what merges have made there, if nothing is being put. */
+void levels_start_ahead(struct levels *levels);
+void levels_take_over_store(struct levels *levels);
+void levels_take_over_ahead(struct levels *levels);
 
 #endif

@@ -19,7 +19,7 @@ static void run_job(struct cairn_task *task)
     pthread_mutex_unlock(&levels->lock);
 }
 
-static void submit(struct levels *levels, struct job *job, void (*work)(struct job *job))
+void levels_submit(struct levels *levels, struct job *job, void (*work)(struct job *job))
 {
     assert(!job->active);
     job->active = true;
@@ -198,7 +198,7 @@ void levels_start_flush(struct levels *levels)
         return;
     flush->is_flush = true;
     flush->run_id = versions_take_run_id(levels->versions);
-    submit(levels, &flush->job, make_run);
+    levels_submit(levels, &flush->job, make_run);
 }
 
 void levels_start_whole_flush(struct levels *levels)
@@ -208,7 +208,7 @@ void levels_start_whole_flush(struct levels *levels)
     flush->batch = NULL;
     flush->is_flush = true;
     flush->run_id = versions_take_run_id(levels->versions);
-    submit(levels, &flush->job, make_run);
+    levels_submit(levels, &flush->job, make_run);
 }
 
 static bool is_being_merged(const struct levels *levels, const struct run *run)
@@ -229,7 +229,7 @@ static void merge_runs(struct levels *levels, struct making *merge, size_t at, s
     merge->drop_tombstones = at + count == levels->run_count;
     merge->run_id = versions_take_run_id(levels->versions);
     atomic_store(&merge->given_up, false);
-    submit(levels, &merge->job, make_run);
+    levels_submit(levels, &merge->job, make_run);
 }
 
 /* What came after the oldest run has become as large as that: half of it all may be out of date. */
@@ -306,11 +306,11 @@ static void start_removal(struct levels *levels)
     removal->paths = levels->garbage;
     levels->garbage = spare;
     levels->garbage.size = 0;
-    submit(levels, &removal->job, remove_files);
+    levels_submit(levels, &removal->job, remove_files);
 }
 
 /* Of these runs the ones that no version names, nor will, and that are not used. */
-static void discard_runs(struct levels *levels, const struct cairn_buf *ids)
+void levels_discard_runs(struct levels *levels, const struct cairn_buf *ids)
 {
     const struct snapshot *snapshot = &levels->snapshot;
     struct cairn_buf marked = {0};
@@ -346,134 +346,8 @@ void levels_forget_automatic(struct levels *levels)
         for (size_t j = 0; version->automatic && j < version->run_count; j++)
             version_add_id(&ids, version->runs[j].id);
     versions_forget_automatic(levels->versions, &levels->garbage);
-    discard_runs(levels, &ids);
+    levels_discard_runs(levels, &ids);
     cairn_buf_done(&ids);
-}
-
-/* --- the remote --- */
-
-static bool is_stored(const struct levels *levels, uint64_t id)
-{
-    return version_is_marked(&levels->stored, id);
-}
-
-void levels_note_stored(struct levels *levels, const struct run_about *runs, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!is_stored(levels, runs[i].id)) {
-            version_add_id(&levels->stored, runs[i].id);
-            version_sort_ids(&levels->stored);
-        }
-}
-
-void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids)
-{
-    size_t kept = 0;
-
-    for (size_t at = 0; at < levels->stored.size; at += 8)
-        if (version_is_marked(ids, cairn_get_u64(levels->stored.data + at))) {
-            memmove(levels->stored.data + kept, levels->stored.data + at, 8);
-            kept += 8;
-        }
-    levels->stored.size = kept;
-}
-
-static struct origin *origin_of(const struct levels *levels, uint64_t run_id)
-{
-    for (size_t i = 0; i < levels->origin_count; i++)
-        if (levels->origins[i].run_id == run_id)
-            return &levels->origins[i];
-    return NULL;
-}
-
-static void remove_origin(struct levels *levels, struct origin *origin)
-{
-    free(origin->inputs);
-    *origin = levels->origins[--levels->origin_count];
-}
-
-static bool any_is_stored(const struct levels *levels, const struct origin *origin)
-{
-    for (size_t i = 0; i < origin->input_count; i++)
-        if (is_stored(levels, origin->inputs[i].id))
-            return true;
-    return false;
-}
-
-static void add_about(struct run_about **runs, size_t *count, const struct run_about *about)
-{
-    *runs = cairn_realloc(*runs, (*count + 1) * sizeof **runs);
-    (*runs)[(*count)++] = *about;
-}
-
-/* How a version names what a run has: by itself, or by what it was made of where of that something is in the remote
- * already and it is not. */
-static void name_run(const struct levels *levels, const struct run_about *about, bool remote, struct run_about **runs,
-                     size_t *count)
-{
-    const struct origin *origin = remote && !is_stored(levels, about->id) ? origin_of(levels, about->id) : NULL;
-
-    if (!origin || !any_is_stored(levels, origin)) {
-        add_about(runs, count, about);
-        return;
-    }
-    for (size_t i = 0; i < origin->input_count; i++)
-        add_about(runs, count, &origin->inputs[i]);
-}
-
-/* What is merged now is named by what it was made of, in the same order, until it is stored itself. */
-static void note_origin(struct levels *levels, const struct making *merge)
-{
-    struct origin origin = {0};
-
-    if (!levels->options.remote)
-        return;
-    for (size_t i = 0; i < merge->input_count; i++) {
-        const struct run_about *about = run_about(merge->inputs[i]);
-        struct origin *older = origin_of(levels, about->id);
-
-        name_run(levels, about, true, &origin.inputs, &origin.input_count);
-        if (older)
-            remove_origin(levels, older);
-    }
-    if (!merge->output || !any_is_stored(levels, &origin)) { /* the next snapshot stores it itself */
-        free(origin.inputs);
-        return;
-    }
-    origin.run_id = run_about(merge->output)->id;
-    levels->origins = cairn_realloc(levels->origins, (levels->origin_count + 1) * sizeof *levels->origins);
-    levels->origins[levels->origin_count++] = origin;
-}
-
-static void store_runs(struct job *job)
-{
-    struct storing *storing = (struct storing *)(void *)job; /* its first member */
-
-    job->code = CAIRN_OK;
-    for (size_t i = 0; job->code == CAIRN_OK && i < storing->run_count; i++)
-        job->code = remote_put_run(job->levels->options.remote, job->levels->disk, &storing->runs[i], &job->err);
-}
-
-static void forget_stored(struct storing *storing)
-{
-    free(storing->runs);
-    storing->runs = NULL;
-    storing->run_count = 0;
-}
-
-void levels_start_ahead(struct levels *levels)
-{
-    if (levels->ahead.job.active || levels->store.job.active || levels->closing)
-        return;
-    for (size_t i = 0; i < levels->run_count; i++) {
-        const struct run_about *about = run_about(levels->runs[i]);
-
-        if (!origin_of(levels, about->id) || is_stored(levels, about->id))
-            continue;
-        add_about(&levels->ahead.runs, &levels->ahead.run_count, about);
-        submit(levels, &levels->ahead.job, store_runs);
-        return;
-    }
 }
 
 /* --- snapshots --- */
@@ -489,7 +363,7 @@ static void write_manifest(struct job *job)
                                                   cairn_buf_bytes(&commit->draft.bytes), &commit->remote_err);
 }
 
-static void end_snapshot(struct levels *levels, enum cairn_code code, const struct cairn_err *err)
+void levels_end_snapshot(struct levels *levels, enum cairn_code code, const struct cairn_err *err)
 {
     struct snapshot *snapshot = &levels->snapshot;
 
@@ -502,19 +376,19 @@ static void end_snapshot(struct levels *levels, enum cairn_code code, const stru
     snapshot->version.run_count = 0;
 }
 
-static void start_commit(struct levels *levels)
+void levels_start_commit(struct levels *levels)
 {
     struct snapshot *snapshot = &levels->snapshot;
     struct cairn_err err;
     enum cairn_code code = versions_draft(levels->versions, &snapshot->version, &levels->commit.draft, &err);
 
     if (code != CAIRN_OK) {
-        end_snapshot(levels, code, &err);
+        levels_end_snapshot(levels, code, &err);
         return;
     }
     levels->commit.remote = snapshot->version.automatic ? NULL : levels->options.remote;
     snapshot->state = SNAPSHOT_COMMITTING;
-    submit(levels, &levels->commit.job, write_manifest);
+    levels_submit(levels, &levels->commit.job, write_manifest);
 }
 
 void levels_step_snapshot(struct levels *levels)
@@ -527,18 +401,15 @@ void levels_step_snapshot(struct levels *levels)
     if (snapshot->state != SNAPSHOT_FLUSHING || snapshot->batches_left)
         return;
     for (size_t i = 0; i < levels->run_count; i++)
-        name_run(levels, run_about(levels->runs[i]), remote, &runs, &count);
+        levels_name_run(levels, run_about(levels->runs[i]), remote, &runs, &count);
     snapshot->version.runs = runs;
     snapshot->version.run_count = count;
     if (!remote) {
-        start_commit(levels);
+        levels_start_commit(levels);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        if (!is_stored(levels, runs[i].id))
-            add_about(&levels->store.runs, &levels->store.run_count, &runs[i]);
     snapshot->state = SNAPSHOT_STORING;
-    submit(levels, &levels->store.job, store_runs);
+    levels_start_store(levels);
 }
 
 /* --- taking over what was done --- */
@@ -552,7 +423,7 @@ static void take_over_flush(struct levels *levels)
     levels->flush_failed = flush->job.code != CAIRN_OK;
     if (levels->flush_failed) { /* the batch stays, to be read and to be tried again */
         if (snapshot->state == SNAPSHOT_FLUSHING)
-            end_snapshot(levels, flush->job.code, &flush->job.err);
+            levels_end_snapshot(levels, flush->job.code, &flush->job.err);
         return;
     }
     if (levels->options.whole)
@@ -582,7 +453,7 @@ static void take_over_merge(struct levels *levels, struct making *merge)
     if (!levels->merge_failed) {
         for (size_t i = 0; i < merge->input_count; i++)
             version_add_id(&ids, run_about(merge->inputs[i])->id);
-        note_origin(levels, merge);
+        levels_note_origin(levels, merge);
         while (levels->runs[at] != merge->inputs[0])
             at++;
         levels_close_runs(levels, at, merge->input_count);
@@ -591,7 +462,7 @@ static void take_over_merge(struct levels *levels, struct making *merge)
             levels->stats.merged_bytes += run_about(merge->output)->bytes;
         }
         levels->stats.merges++;
-        discard_runs(levels, &ids);
+        levels_discard_runs(levels, &ids);
         levels_start_ahead(levels);
     }
     cairn_buf_done(&ids);
@@ -617,47 +488,10 @@ static void take_over_commit(struct levels *levels)
         cairn_while(&err, "putting version %llu, which is in the folder, into the blob store",
                     (unsigned long long)snapshot->number);
     }
-    end_snapshot(levels, code, &err);
+    levels_end_snapshot(levels, code, &err);
     if (entered)
         levels_forget_automatic(levels);
     levels_start_ahead(levels);
-}
-
-static void take_over_store(struct levels *levels)
-{
-    struct storing *store = &levels->store;
-
-    store->job.active = false;
-    if (store->job.code == CAIRN_OK)
-        levels_note_stored(levels, store->runs, store->run_count);
-    forget_stored(store);
-    if (store->job.code == CAIRN_OK)
-        start_commit(levels);
-    else
-        end_snapshot(levels, store->job.code, &store->job.err);
-}
-
-/* A run that is in the remote is named itself from now on; what it was made of may go. */
-static void take_over_ahead(struct levels *levels)
-{
-    struct storing *ahead = &levels->ahead;
-    struct cairn_buf ids = {0};
-
-    ahead->job.active = false;
-    if (ahead->job.code == CAIRN_OK) {
-        struct origin *origin = origin_of(levels, ahead->runs[0].id);
-
-        levels_note_stored(levels, ahead->runs, ahead->run_count);
-        for (size_t i = 0; origin && i < origin->input_count; i++)
-            version_add_id(&ids, origin->inputs[i].id);
-        if (origin)
-            remove_origin(levels, origin);
-        discard_runs(levels, &ids);
-    } /* else it is tried again after the next snapshot or merge */
-    forget_stored(ahead);
-    cairn_buf_done(&ids);
-    if (ahead->job.code == CAIRN_OK)
-        levels_start_ahead(levels);
 }
 
 void levels_take_over(struct levels *levels)
@@ -670,9 +504,9 @@ void levels_take_over(struct levels *levels)
     if (levels->commit.job.active && is_done(levels, &levels->commit.job))
         take_over_commit(levels);
     if (levels->store.job.active && is_done(levels, &levels->store.job))
-        take_over_store(levels);
+        levels_take_over_store(levels);
     if (levels->ahead.job.active && is_done(levels, &levels->ahead.job))
-        take_over_ahead(levels);
+        levels_take_over_ahead(levels);
     if (levels->removal.job.active && is_done(levels, &levels->removal.job)) {
         levels->removal.job.active = false;
         start_removal(levels);
