@@ -5,6 +5,7 @@
 #   make demo                 the main job end to end, by itself       make bench    beside its peers; build/bench.json
 #   make sim SEED=n           one simulated run, replayed exactly      make fuzz T=resp TIME=600
 #   make test-slow sim-slow   the suites that take long                make install DESTDIR=/x prefix=/usr
+#   make figures ONLY="4.8"   a thesis's experiments on the engines; docs/engines.md, docs/figures
 #   make setup                only install what is missing             make format, make clean
 #
 # BUILD=dir builds elsewhere; CAIRN_CACHE=dir keeps Wasmtime elsewhere than in ~/.cache/cairn.
@@ -63,6 +64,11 @@ bench:
 	@tools/build $(BUILD) -- product bench-programs
 	@tools/bench $(BUILD) $(ONLY)
 
+figures:
+	@tools/setup build bench
+	@tools/build $(BUILD) -- bench-programs
+	@bench/thesis.py $(BUILD) $(ONLY)
+
 install:
 	@test -x $(BUILD)/cairn || $(MAKE) --no-print-directory all
 	@DESTDIR=$(DESTDIR) tools/install $(BUILD) $(prefix)
@@ -74,4 +80,4 @@ format:
 clean:
 	rm -rf build $(BUILD)
 
-.PHONY: all debug setup tests test test-slow check demo sim sim-slow fuzz bench install format clean
+.PHONY: all debug setup tests test test-slow check demo sim sim-slow fuzz bench figures install format clean

@@ -315,7 +315,8 @@ void levels_discard_runs(struct levels *levels, const struct cairn_buf *ids)
     const struct snapshot *snapshot = &levels->snapshot;
     struct cairn_buf marked = {0};
 
-    if (versions_mark(levels->versions, &marked))
+    /* Marking looks through all versions, of which there may be thousands: not for nothing. */
+    if (ids->size && versions_mark(levels->versions, &marked))
         for (size_t at = 0; at < ids->size; at += 8) {
             uint64_t id = cairn_get_u64(ids->data + at);
             bool needed = version_is_marked(&marked, id);
