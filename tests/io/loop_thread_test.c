@@ -365,12 +365,38 @@ static void test_addresses(void **state)
     }
 }
 
+static bool work_long(void *context, uint64_t *ret_wait_ns)
+{
+    struct waits *waits = context;
+
+    usleep(8000); /* what is due when the loop comes to wait must not make it wait for ever */
+    if (++waits->turns == 20)
+        cairn_loop_stop(waits->loop);
+    *ret_wait_ns = 2000000;
+    return false;
+}
+
+static void test_turns_longer_than_waits(void **state)
+{
+    struct waits waits = {0};
+    struct cairn_loop_options options = {.turn = work_long, .context = &waits};
+
+    (void)state;
+    alarm(20); /* else it hangs */
+    assert_int_equal(cairn_loop_create(&options, &waits.loop, NULL), CAIRN_OK);
+    cairn_loop_run(waits.loop);
+    assert_int_equal(waits.turns, 20);
+    cairn_loop_destroy(waits.loop);
+    alarm(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_wake_is_lost),          cmocka_unit_test(test_waits_are_kept),
         cmocka_unit_test(test_sockets_carry_everything), cmocka_unit_test(test_a_reset_is_told),
         cmocka_unit_test(test_nobody_answers),           cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_turns_longer_than_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
