@@ -76,8 +76,8 @@ static void on_timer(uv_timer_t *timer)
     struct cairn_loop *loop = timer->data;
 
     loop->timer_at_ns = UINT64_MAX;
-    /* libuv runs timers that are due before it polls, and then polls for as long as the others leave it: for ever, where
-     * there are none.  A turn that took longer than it wants to wait would be the last one. */
+    /* libuv runs timers that are due before it polls, and then polls for as long as the others leave it: for ever,
+     * where there are none.  A turn that took longer than it wants to wait would be the last one. */
     uv_stop(&loop->uv);
 }
 
