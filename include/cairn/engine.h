@@ -65,7 +65,7 @@ struct cairn_state_options {
      * written, or read, stays to be found in memory while there is room.  All in bytes; mem_segment_len must be greater
      * than the other two together. */
     size_t mem_segment_len; /* in memory, with its index: five eighths of memory_bytes */
-    size_t ro_lag_interval; /* updated in place: 80 % of that */
+    size_t ro_lag_interval; /* updated in place: 80 % of that, but what the index and two batches leave of it */
     size_t flush_interval;  /* written as one file: a sixteenth of it */
 
     /* "appendlog": Bitcask's log.  Everything put is appended and leaves memory when it is written. */
@@ -174,7 +174,7 @@ struct cairn_state_retention {
     unsigned intervals;   /* for as many stretches that have one */
 };
 
-/* Forgets all others.  After a failure some may be forgotten. */
+/* Forgets all others; their files go with cairn_state_collect.  After a failure some may be forgotten. */
 enum cairn_code cairn_state_retain(struct cairn_state *state, const struct cairn_state_retention *rule,
                                    uint64_t *ret_forgotten, struct cairn_err *err);
 /* Removes files that no version needs. */
