@@ -109,7 +109,7 @@ struct cairn_state_stats {
  * CAIRN_ECONFLICT: it is of another engine. */
 enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_options *options,
                                  struct cairn_state **ret_state, struct cairn_err *err);
-/* Waits for background work and drops what is not in a snapshot.  Accepts NULL; returns NULL. */
+/* Waits for background work.  What is neither in a snapshot nor in a log is gone.  Accepts NULL; returns NULL. */
 struct cairn_state *cairn_state_close(struct cairn_state *state);
 
 /* May read the disk.  *ret_value and *ret_value_bytes are set if *ret_found. */

@@ -2,24 +2,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "engine/levels_internal.h"
 #include "engine/merge.h"
 
 enum {
-    RUNS_PER_LEVEL = 8,
-    FILTER_BITS = 10,
     THROTTLE_BYTES = 256 << 10, /* after so many, times the backlog's share, a put waits for THROTTLE_NS */
     THROTTLE_NS = 2000000,
     WAIT_BYTES = 64 << 10,
     WAIT_NS = 10000000,
+    SCRATCH_BYTES_MAX = 256 << 10,
 };
 
 /* --- the list of runs --- */
 
 /* The oldest are the largest, and most keys are in them: their filters cost most and tell least. */
-static void bound_run_memory(struct levels *levels)
+void levels_bound_run_memory(struct levels *levels)
 {
     size_t most = levels->options.run_memory_bytes_max, bytes = 0;
 
@@ -53,7 +51,7 @@ void levels_insert_run(struct levels *levels, size_t at, struct run *run)
     }
     memmove(&levels->runs[at + 1], &levels->runs[at], (levels->run_count++ - at) * sizeof *levels->runs);
     levels->runs[at] = run;
-    bound_run_memory(levels);
+    levels_bound_run_memory(levels);
     bound_open_files(levels, run);
 }
 
@@ -65,220 +63,6 @@ void levels_close_runs(struct levels *levels, size_t at, size_t count)
         run_close(levels->runs[i]);
     levels->run_count -= count;
     memmove(&levels->runs[at], &levels->runs[at + count], (levels->run_count - at) * sizeof *levels->runs);
-}
-
-/* --- opening --- */
-
-static enum cairn_code open_runs(struct levels *levels, const struct version *version, struct run ***ret_runs,
-                                 struct cairn_err *err)
-{
-    struct run **runs;
-    size_t count = 0;
-    enum cairn_code code = CAIRN_OK;
-
-    if (strcmp(version->engine, levels->options.engine) != 0)
-        return cairn_fail(err, CAIRN_ECONFLICT, "version %" PRIu64 " of '%s' is of the engine '%s', not '%s'",
-                          version->number, levels->disk->root, version->engine, levels->options.engine);
-    runs = cairn_alloc((version->run_count + 1) * sizeof *runs);
-    while (code == CAIRN_OK && count < version->run_count) {
-        code = run_open(levels->disk, &version->runs[count], &runs[count], err);
-        if (code == CAIRN_OK && levels->options.open_files_max && count >= levels->options.open_files_max)
-            run_rest(runs[count]);
-        count += code == CAIRN_OK;
-    }
-    if (code != CAIRN_OK) {
-        while (count > 0)
-            run_close(runs[--count]);
-        free(runs);
-        return code;
-    }
-    *ret_runs = runs;
-    return CAIRN_OK;
-}
-
-static void forget_origins(struct levels *levels)
-{
-    while (levels->origin_count > 0)
-        free(levels->origins[--levels->origin_count].inputs);
-}
-
-static void use_runs(struct levels *levels, struct run **runs, const struct version *version)
-{
-    levels_close_runs(levels, 0, levels->run_count);
-    free(levels->runs);
-    forget_origins(levels);
-    levels->runs = runs;
-    levels->run_count = version->run_count;
-    levels->run_capacity = version->run_count + 1;
-    levels->sequence = levels->written_sequence = version->sequence;
-    bound_run_memory(levels);
-}
-
-/* Everything that the runs have goes into the front. */
-static enum cairn_code load(struct front *front, struct run **runs, size_t count, struct cairn_err *err)
-{
-    enum cairn_code code = CAIRN_OK;
-
-    while (code == CAIRN_OK && count-- > 0) {
-        struct run_cursor cursor;
-        bool more = true;
-
-        run_cursor_init(&cursor, runs[count]);
-        while ((code = run_cursor_next(&cursor, &more, err)) == CAIRN_OK && more)
-            front->ops->put(front, &cursor.record);
-        run_cursor_done(&cursor);
-    }
-    return code;
-}
-
-/* --- the remote --- */
-
-static enum cairn_code fetch(void *context, const struct run_about *about, struct cairn_err *err)
-{
-    struct levels *levels = context;
-
-    if (!levels->options.remote)
-        return cairn_fail(err, CAIRN_ECORRUPT,
-                          "'" RUN_DIR "/%" PRIu64 ".run' in '%s' is missing: put a copy of it in its place, or restore "
-                          "a version that does not have it",
-                          about->id, levels->disk->root);
-    return remote_get_run(levels->options.remote, levels->disk, about, levels->options.progress, err);
-}
-
-/* A version that both have has to be the same. */
-static enum cairn_code compare_version(struct levels *levels, uint64_t number, struct cairn_err *err)
-{
-    struct cairn_buf here = {0}, there = {0};
-    enum cairn_code code = versions_get_manifest(levels->versions, number, &here, err);
-
-    if (code == CAIRN_OK)
-        code = remote_get_manifest(levels->options.remote, number, &there, err);
-    if (code == CAIRN_OK && !cairn_bytes_equal(cairn_buf_bytes(&here), cairn_buf_bytes(&there)))
-        code =
-            cairn_fail(err, CAIRN_ECONFLICT,
-                       "version %" PRIu64 " of '%s' is another one in the blob store: that belongs to another folder",
-                       number, levels->disk->root);
-    cairn_buf_done(&here);
-    cairn_buf_done(&there);
-    return code;
-}
-
-static enum cairn_code import_version(struct levels *levels, uint64_t number, struct cairn_err *err)
-{
-    struct cairn_buf manifest = {0};
-    enum cairn_code code = remote_get_manifest(levels->options.remote, number, &manifest, err);
-
-    if (code == CAIRN_OK)
-        code = versions_import(levels->versions, number, cairn_buf_bytes(&manifest), err);
-    cairn_buf_done(&manifest);
-    return code;
-}
-
-/* A new folder takes over the versions that the remote has; one that has versions must not be behind it. */
-static enum cairn_code meet_remote(struct levels *levels, struct cairn_err *err)
-{
-    struct versions *versions = levels->versions;
-    const struct version *newest = NULL;
-    bool is_new = !versions_at(versions, 0);
-    enum cairn_code code = CAIRN_OK;
-    uint64_t number;
-
-    for (size_t i = 0; versions_at(versions, i); i++)
-        newest = versions_at(versions, i);
-    for (size_t i = 0; code == CAIRN_OK && remote_version(levels->options.remote, i, &number); i++) {
-        const struct version *version = versions_find(versions, number);
-
-        if (version)
-            code = compare_version(levels, number, err);
-        else if (is_new)
-            code = import_version(levels, number, err);
-        else if (number > newest->number)
-            code = cairn_fail(err, CAIRN_ECONFLICT,
-                              "the blob store has version %" PRIu64 ", which came after all that '%s' has: open a new "
-                              "folder to go on from there",
-                              number, levels->disk->root);
-        version = versions_find(versions, number);
-        if (code == CAIRN_OK && version)
-            levels_note_stored(levels, version->runs, version->run_count);
-    }
-    return code;
-}
-
-/* --- opening and closing --- */
-
-enum cairn_code levels_open(struct cairn_disk *disk, struct cairn_tasks *tasks, const struct levels_options *options,
-                            uint64_t number, struct levels **ret_levels, struct cairn_err *err)
-{
-    struct levels *levels = cairn_alloc_zeroed(1, sizeof *levels);
-    const struct version *version;
-    pthread_condattr_t monotonic;
-    struct run **runs;
-    enum cairn_code code;
-
-    levels->disk = disk;
-    levels->tasks = tasks;
-    levels->options = *options;
-    levels->source = (struct version_source){fetch, levels};
-    levels->front = options->create_front(options->front_options);
-    if (!levels->options.max_runs_per_level)
-        levels->options.max_runs_per_level = RUNS_PER_LEVEL;
-    if (!levels->options.filter_bits)
-        levels->options.filter_bits = FILTER_BITS;
-    pthread_mutex_init(&levels->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&levels->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    if (levels->options.max_runs_per_level < 2)
-        code = cairn_fail(err, CAIRN_EINVAL, "max_runs_per_level is %u and must be 2 or more",
-                          levels->options.max_runs_per_level);
-    else
-        code = versions_open(disk, number, &levels->source, &levels->versions, err);
-    if (code == CAIRN_OK && levels->options.remote)
-        code = meet_remote(levels, err);
-    if (code == CAIRN_OK && number && versions_current(levels->versions)->number != number)
-        code = versions_restore(levels->versions, number, err); /* it has come from the remote just now */
-    if (code == CAIRN_OK && (version = versions_current(levels->versions))) {
-        code = versions_fetch(levels->versions, version, err);
-        if (code == CAIRN_OK)
-            code = open_runs(levels, version, &runs, err);
-        if (code == CAIRN_OK)
-            use_runs(levels, runs, version);
-        if (code == CAIRN_OK && levels->options.whole)
-            code = load(levels->front, runs, version->run_count, err);
-    }
-    if (code != CAIRN_OK) {
-        levels_close(levels);
-        return code;
-    }
-    levels_start_merge(levels);
-    *ret_levels = levels;
-    return CAIRN_OK;
-}
-
-struct levels *levels_close(struct levels *levels)
-{
-    if (!levels)
-        return NULL;
-    levels->closing = true;
-    levels_give_up_merges(levels);
-    levels_wait_for_all(levels);
-    levels->front->ops->close(levels->front);
-    levels_close_runs(levels, 0, levels->run_count);
-    free(levels->runs);
-    versions_close(levels->versions);
-    free((void *)(uintptr_t)levels->snapshot.version.runs);
-    forget_origins(levels);
-    free(levels->origins);
-    cairn_buf_done(&levels->stored);
-    cairn_buf_done(&levels->snapshot.metadata);
-    cairn_buf_done(&levels->removal.paths);
-    cairn_buf_done(&levels->garbage);
-    cairn_buf_done(&levels->scratch);
-    pthread_cond_destroy(&levels->ended);
-    pthread_mutex_destroy(&levels->lock);
-    free(levels);
-    return NULL;
 }
 
 /* --- reading and writing --- */
@@ -302,6 +86,8 @@ static enum cairn_code get_from_runs(struct levels *levels, struct cairn_bytes k
     enum cairn_code code = CAIRN_OK;
     bool found = false;
 
+    if (levels->scratch.capacity > SCRATCH_BYTES_MAX) /* a large value is not kept for long */
+        cairn_buf_done(&levels->scratch);
     for (size_t i = 0; code == CAIRN_OK && !found && i < levels->run_count; i++) {
         code = run_get(levels->runs[i], key, hash, &levels->scratch, &found, ret_value, err);
         bound_open_files(levels, levels->runs[i]);
@@ -406,6 +192,34 @@ enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_e
     return code;
 }
 
+bool levels_is_pressed(const struct levels *levels)
+{
+    const struct front *front = levels->front;
+
+    return front->ops->pressure(front) == FRONT_FULL ||
+           levels->run_count >= (size_t)levels->options.max_runs_per_level * BACKLOG_STOP;
+}
+
+void levels_work(struct levels *levels, bool retry)
+{
+    levels_take_over(levels);
+    if (retry && levels->flush_failed)
+        levels_start_flush(levels);
+    if (retry && levels->merge_failed)
+        levels_start_merge(levels);
+    relieve(levels);
+}
+
+enum cairn_code levels_failure(const struct levels *levels, struct cairn_err *err)
+{
+    const struct job *failed = levels->flush_failed ? &levels->flush.job : NULL;
+
+    for (size_t i = 0; levels->merge_failed && i < MERGES; i++)
+        if (!levels->merges[i].job.active && levels->merges[i].job.code != CAIRN_OK)
+            failed = &levels->merges[i].job;
+    return failed ? cairn_fail(err, failed->code, "%s", failed->err.text) : CAIRN_OK;
+}
+
 void levels_apply(struct levels *levels, const struct run_record *record)
 {
     levels->front->ops->put(levels->front, record);
@@ -482,6 +296,8 @@ enum cairn_code levels_snapshot_begin(struct levels *levels, const struct levels
     if (options->metadata.size > VERSION_METADATA_BYTES_MAX)
         return cairn_fail(err, CAIRN_ELIMIT, "metadata of %zu bytes; at most %d are allowed", options->metadata.size,
                           VERSION_METADATA_BYTES_MAX);
+    if (options->hold && levels->flush_failed)
+        return cairn_fail(err, levels->flush.job.code, "%s", levels->flush.job.err.text);
     code = seal_all(levels, err);
     if (code != CAIRN_OK)
         return code;
@@ -493,9 +309,22 @@ enum cairn_code levels_snapshot_begin(struct levels *levels, const struct levels
                                          .automatic = options->automatic};
     snprintf(snapshot->version.engine, sizeof snapshot->version.engine, "%s", levels->options.engine);
     snapshot->state = SNAPSHOT_FLUSHING;
+    snapshot->hold = options->hold;
     snapshot->batches_left = levels->front->ops->batch_count(levels->front);
     levels_step_snapshot(levels);
     return CAIRN_OK;
+}
+
+bool levels_snapshot_is_held(struct levels *levels)
+{
+    levels_take_over(levels);
+    return levels->snapshot.state == SNAPSHOT_HELD;
+}
+
+void levels_snapshot_commit(struct levels *levels)
+{
+    assert(levels->snapshot.state == SNAPSHOT_HELD);
+    levels_start_commit(levels);
 }
 
 bool levels_snapshot_is_done(struct levels *levels)
@@ -514,143 +343,18 @@ enum cairn_code levels_snapshot_end(struct levels *levels, uint64_t *ret_number,
         levels_wait_for(levels, &levels->flush.job);
     levels_wait_for(levels, &levels->store.job);
     levels_wait_for(levels, &levels->commit.job);
+    if (snapshot->state == SNAPSHOT_HELD) {
+        struct cairn_err err_given_up;
+
+        levels_end_snapshot(levels, cairn_fail(&err_given_up, CAIRN_EINTERRUPTED, "the snapshot was given up"),
+                            &err_given_up);
+    }
     assert(snapshot->state == SNAPSHOT_ENDED);
     snapshot->state = SNAPSHOT_NONE;
     if (snapshot->code != CAIRN_OK)
         return cairn_fail(err, snapshot->code, "%s", snapshot->err.text);
     *ret_number = snapshot->number;
     return CAIRN_OK;
-}
-
-enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct cairn_err *err)
-{
-    const struct version *version = versions_find(levels->versions, number);
-    struct front *front;
-    struct run **runs;
-    enum cairn_code code;
-
-    if (!version)
-        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %" PRIu64, number);
-    if (levels->snapshot.state != SNAPSHOT_NONE)
-        return cairn_fail(err, CAIRN_ECONFLICT, "a snapshot is being made");
-    levels_give_up_merges(levels); /* its runs are no longer wanted */
-    levels_wait_for_all(levels);
-    code = versions_verify(levels->versions, number, err);
-    if (code == CAIRN_OK)
-        code = open_runs(levels, version, &runs, err);
-    if (code != CAIRN_OK)
-        return code;
-    front = levels->options.create_front(levels->options.front_options);
-    if (levels->options.whole)
-        code = load(front, runs, version->run_count, err);
-    if (code == CAIRN_OK)
-        code = versions_switch(levels->versions, number, err);
-    if (code != CAIRN_OK) {
-        for (size_t i = 0; i < version->run_count; i++)
-            run_close(runs[i]);
-        free(runs);
-        front->ops->close(front);
-        return code;
-    }
-    use_runs(levels, runs, version);
-    levels_forget_automatic(levels);
-    levels->flush_failed = false;
-    levels->front->ops->close(levels->front);
-    levels->front = front;
-    levels_start_merge(levels);
-    return CAIRN_OK;
-}
-
-static bool in_use(void *context, uint64_t run_id)
-{
-    const struct levels *levels = context;
-
-    if ((levels->flush.job.active && levels->flush.run_id == run_id) ||
-        (levels->merges[0].job.active && levels->merges[0].run_id == run_id) ||
-        (levels->merges[1].job.active && levels->merges[1].run_id == run_id))
-        return true;
-    for (size_t i = 0; i < levels->snapshot.version.run_count; i++)
-        if (levels->snapshot.version.runs[i].id == run_id)
-            return true;
-    for (size_t i = 0; i < levels->origin_count; i++)
-        for (size_t j = 0; j < levels->origins[i].input_count; j++)
-            if (levels->origins[i].inputs[j].id == run_id)
-                return true;
-    for (size_t i = 0; i < levels->run_count; i++)
-        if (run_about(levels->runs[i])->id == run_id)
-            return true;
-    return false;
-}
-
-static int compare_hashes(const void *a, const void *b)
-{
-    return memcmp(a, b, CAIRN_SHA256_BYTES);
-}
-
-struct needed {
-    struct cairn_buf ids, hashes;
-};
-
-static void add_needed(struct needed *needed, const struct run_about *runs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        version_add_id(&needed->ids, runs[i].id);
-        cairn_buf_add(&needed->hashes, runs[i].sha256, sizeof runs[i].sha256);
-    }
-}
-
-/* What versions name, and what they may name soon. */
-static enum cairn_code collect_remote(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err)
-{
-    struct needed needed = {0};
-    const struct version *version;
-    enum cairn_code code;
-
-    for (size_t i = 0; (version = versions_at(levels->versions, i)); i++)
-        add_needed(&needed, version->runs, version->run_count);
-    for (size_t i = 0; i < levels->run_count; i++)
-        add_needed(&needed, run_about(levels->runs[i]), 1);
-    for (size_t i = 0; i < levels->origin_count; i++)
-        add_needed(&needed, levels->origins[i].inputs, levels->origins[i].input_count);
-    add_needed(&needed, levels->snapshot.version.runs, levels->snapshot.version.run_count);
-    version_sort_ids(&needed.ids);
-    if (needed.hashes.size) {
-        qsort(needed.hashes.data, needed.hashes.size / CAIRN_SHA256_BYTES, CAIRN_SHA256_BYTES, compare_hashes);
-    }
-    levels_limit_stored(levels, &needed.ids);
-    code = remote_collect(levels->options.remote, &needed.hashes, levels->options.remote_grace_ms, ret_bytes, err);
-    cairn_buf_done(&needed.ids);
-    cairn_buf_done(&needed.hashes);
-    return code;
-}
-
-enum cairn_code levels_collect(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err)
-{
-    uint64_t remote_bytes = 0;
-    enum cairn_code code;
-
-    levels_take_over(levels);
-    while (levels->removal.job.active)
-        levels_wait_for(levels, &levels->removal.job);
-    while (levels->ahead.job.active) /* what it puts must not be taken for garbage */
-        levels_wait_for(levels, &levels->ahead.job);
-    code = versions_collect(levels->versions, in_use, levels, ret_bytes, err);
-    if (code == CAIRN_OK && levels->options.remote)
-        code = collect_remote(levels, &remote_bytes, err);
-    *ret_bytes += remote_bytes;
-    return code;
-}
-
-enum cairn_code levels_forget(struct levels *levels, uint64_t number, struct cairn_err *err)
-{
-    const struct version *version = versions_find(levels->versions, number);
-    const struct version *current = versions_current(levels->versions);
-    enum cairn_code code = CAIRN_OK;
-
-    /* There first: what is only here still is a version. */
-    if (levels->options.remote && version && !version->pinned && version != current)
-        code = remote_remove_manifest(levels->options.remote, number, err);
-    return code == CAIRN_OK ? versions_forget(levels->versions, number, err) : code;
 }
 
 struct versions *levels_versions(struct levels *levels)

@@ -10,8 +10,7 @@
  * puts are slowed, the more the further, and stopped when it falls far behind.
  * With a remote a version's runs and its manifest are put there before the snapshot ends.  What a merge has made is
  * named by a version only once it is there, and its inputs until then, so a merge never makes a snapshot wait.
- * Tombstones are dropped where no older
- * run is left that could hold the key.
+ * Tombstones are dropped where no older run is left that could hold the key.
  * Threads: one owner.  Layer: engine; uses base and io. */
 #ifndef CAIRN_ENGINE_LEVELS_H
 #define CAIRN_ENGINE_LEVELS_H
@@ -35,6 +34,8 @@ struct levels_options {
     uint64_t remote_grace_ms;                     /* what is younger there is not collected */
     const struct cairn_blob_progress *progress;   /* of fetching; may be NULL */
     unsigned open_files_max;                      /* of runs, more or less; 0: no bound */
+    void (*on_work)(void *context);               /* any thread: levels_work has something to do; may be NULL */
+    void *context;
     size_t run_memory_bytes_max; /* for fences and filters; over it the oldest runs lose their filters.  0: no bound */
 };
 
@@ -62,6 +63,13 @@ enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, bool *
 enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_err *err);
 /* Never blocks or fails.  Neither key nor value may be one that get returned. */
 void levels_apply(struct levels *levels, const struct run_record *record);
+/* The same for owners who must not wait: they look before they bring more whether it is too much, and call levels_work
+ * after what they have brought, and when on_work says so.  What goes over the bounds meanwhile is taken all the same.
+ * What has failed is tried again only with `retry`; levels_failure tells it. */
+bool levels_is_pressed(const struct levels *levels);
+void levels_work(struct levels *levels, bool retry);
+/* CAIRN_OK, or why the last write of a run in the background failed. */
+enum cairn_code levels_failure(const struct levels *levels, struct cairn_err *err);
 /* Every key that is there, in the order of the runs, until `each` returns false.  It must not call the store. */
 enum cairn_code levels_visit(struct levels *levels,
                              bool (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),
@@ -71,6 +79,9 @@ struct levels_snapshot_options {
     uint64_t time_ms;
     struct cairn_bytes metadata;
     bool automatic; /* as struct version's */
+    /* It is committed only once levels_snapshot_commit was called; and begin fails at once, with the reason, after a
+     * write has failed. */
+    bool hold;
 };
 
 /* Everything that was put until begin, and nothing that is put later, is in the version, durably once end returns.
@@ -78,8 +89,11 @@ struct levels_snapshot_options {
  * it can be tried again.  begin: CAIRN_ECONFLICT while there is one that was not ended; restore, too. */
 enum cairn_code levels_snapshot_begin(struct levels *levels, const struct levels_snapshot_options *options,
                                       struct cairn_err *err);
+/* True once it waits for commit. */
+bool levels_snapshot_is_held(struct levels *levels);
+void levels_snapshot_commit(struct levels *levels);
 bool levels_snapshot_is_done(struct levels *levels);
-/* Waits for it. */
+/* Waits for it; of one that is held nothing stays. */
 enum cairn_code levels_snapshot_end(struct levels *levels, uint64_t *ret_number, struct cairn_err *err);
 /* What was not in a snapshot is dropped.  After a failure nothing has changed. */
 enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct cairn_err *err);

@@ -1,6 +1,6 @@
-/* levels_internal.h - a store's state, shared by levels.c, which reads, writes, opens and restores, and
- * levels_work.c, which writes runs, merges them, commits snapshots and removes files, in the background, and takes
- * over what was done, and levels_store.c, which puts runs into the remote.
+/* levels_internal.h - a store's state, shared by levels.c, which reads, writes and takes snapshots, levels_open.c,
+ * which opens and restores, levels_work.c, which writes runs, merges them and commits snapshots, in the background, and
+ * takes over what was done, levels_store.c, which puts runs into the remote, and levels_garbage.c, which removes files.
  *
  * Background work is jobs, one of a kind at a time.  A job gets what it needs when it is submitted, and until it is
  * done the owner looks at nothing of it but `done`: so there is nothing to lock but that. */
@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "engine/levels.h"
+#include "io/wait.h"
 
 enum {
     /* Puts are slowed when there are SLOW times max_runs_per_level runs, and stopped, for a moment each, at STOP
@@ -72,13 +73,14 @@ struct removing {
     struct cairn_buf paths; /* each with its NUL */
 };
 
-/*   NONE --begin--> FLUSHING --the last of its batches is a run--> STORING --> COMMITTING --> ENDED --end--> NONE
- *                      |                                              |                           ^
- *                      +------------------ a write failed ------------+---------------------------+            */
+/*   NONE --begin--> FLUSHING --the last of its batches is a run--> STORING --> HELD --> COMMITTING --> ENDED --> NONE
+ *                      |                                              |         |                       ^    end
+ *                      +------------------ a write failed ------------+---------+--- end was not held --+         */
 enum snapshot_state {
     SNAPSHOT_NONE,
     SNAPSHOT_FLUSHING,
     SNAPSHOT_STORING, /* its runs go to the remote */
+    SNAPSHOT_HELD,    /* only if it was asked for */
     SNAPSHOT_COMMITTING,
     SNAPSHOT_ENDED, /* and nobody has asked for how */
 };
@@ -88,7 +90,8 @@ struct snapshot {
     struct version version; /* without runs until it is committing */
     struct cairn_buf metadata;
     size_t batches_left; /* to be written before all of it is in runs */
-    uint64_t number;     /* ended: 0, or what it became */
+    bool hold;
+    uint64_t number; /* ended: 0, or what it became */
     enum cairn_code code;
     struct cairn_err err;
 };
@@ -125,15 +128,16 @@ struct levels {
 
 /* --- levels.c --- */
 
+/* Drops filters of the oldest runs until all fit the bound. */
+void levels_bound_run_memory(struct levels *levels);
 void levels_insert_run(struct levels *levels, size_t at, struct run *run);
 void levels_close_runs(struct levels *levels, size_t at, size_t count);
 
 /* --- levels_work.c --- */
 
 void levels_submit(struct levels *levels, struct job *job, void (*work)(struct job *job));
-/* Of these runs the files that no version names, nor will, and that are not used, go. */
-void levels_discard_runs(struct levels *levels, const struct cairn_buf *ids);
-/* All of the snapshot's runs are where they have to be. */
+/* All of the snapshot's runs are where they have to be: it is committed, or held. */
+void levels_ready_to_commit(struct levels *levels);
 void levels_start_commit(struct levels *levels);
 void levels_end_snapshot(struct levels *levels, enum cairn_code code, const struct cairn_err *err);
 
@@ -151,10 +155,17 @@ void levels_wait_for(struct levels *levels, struct job *job);
 void levels_give_up_merges(struct levels *levels);
 /* For all of them, and those that they start. */
 void levels_wait_for_all(struct levels *levels);
-/* Automatic versions but the current one, and the files that they alone need, go. */
-void levels_forget_automatic(struct levels *levels);
 /* At most so long, for any; a simulated one is done instead. */
 void levels_wait_a_little(struct levels *levels, uint64_t ns);
+
+/* --- levels_garbage.c --- */
+
+/* Of what is to go, if nothing is being removed. */
+void levels_start_removal(struct levels *levels);
+/* Of these runs the files go that no version names, nor will, and that are not used; leaves their ids in the list. */
+void levels_discard_runs(struct levels *levels, struct cairn_buf *ids);
+/* Automatic versions but the current one, and the files that they alone need, go. */
+void levels_forget_automatic(struct levels *levels);
 
 /* --- levels_store.c --- */
 

@@ -8,16 +8,13 @@
 
 static bool is_stored(const struct levels *levels, uint64_t id)
 {
-    return version_is_marked(&levels->stored, id);
+    return ids_have(&levels->stored, id);
 }
 
 void levels_note_stored(struct levels *levels, const struct run_about *runs, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!is_stored(levels, runs[i].id)) {
-            version_add_id(&levels->stored, runs[i].id);
-            version_sort_ids(&levels->stored);
-        }
+        ids_insert(&levels->stored, runs[i].id);
 }
 
 void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids)
@@ -25,7 +22,7 @@ void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids)
     size_t kept = 0;
 
     for (size_t at = 0; at < levels->stored.size; at += 8)
-        if (version_is_marked(ids, cairn_get_u64(levels->stored.data + at))) {
+        if (ids_have(ids, cairn_get_u64(levels->stored.data + at))) {
             memmove(levels->stored.data + kept, levels->stored.data + at, 8);
             kept += 8;
         }
@@ -150,7 +147,7 @@ void levels_take_over_store(struct levels *levels)
         levels_note_stored(levels, store->runs, store->run_count);
     forget_stored(store);
     if (store->job.code == CAIRN_OK)
-        levels_start_commit(levels);
+        levels_ready_to_commit(levels);
     else
         levels_end_snapshot(levels, store->job.code, &store->job.err);
 }
@@ -167,7 +164,7 @@ void levels_take_over_ahead(struct levels *levels)
 
         levels_note_stored(levels, ahead->runs, ahead->run_count);
         for (size_t i = 0; origin && i < origin->input_count; i++)
-            version_add_id(&ids, origin->inputs[i].id);
+            ids_add(&ids, origin->inputs[i].id);
         if (origin)
             remove_origin(levels, origin);
         levels_discard_runs(levels, &ids);

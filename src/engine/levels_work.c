@@ -1,6 +1,5 @@
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "engine/levels_internal.h"
 #include "engine/merge.h"
@@ -16,6 +15,8 @@ static void run_job(struct cairn_task *task)
     pthread_mutex_lock(&levels->lock);
     job->done = true;
     pthread_cond_signal(&levels->ended);
+    if (levels->options.on_work) /* under the lock: once it is free the store may be closed */
+        levels->options.on_work(levels->options.context);
     pthread_mutex_unlock(&levels->lock);
 }
 
@@ -77,22 +78,17 @@ void levels_wait_for_all(struct levels *levels)
 void levels_wait_a_little(struct levels *levels, uint64_t ns)
 {
     const struct job *jobs[] = {&levels->flush.job, &levels->merges[0].job, &levels->merges[1].job};
-    struct timespec until;
     bool any = false;
 
     if (cairn_tasks_simulated(levels->tasks)) {
         cairn_tasks_step(levels->tasks);
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    ns += (uint64_t)until.tv_nsec;
-    until.tv_sec += (time_t)(ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
     pthread_mutex_lock(&levels->lock);
     for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
         any |= jobs[i]->active && !jobs[i]->done;
     if (any)
-        pthread_cond_timedwait(&levels->ended, &levels->lock, &until);
+        cairn_cond_wait_ns(&levels->ended, &levels->lock, ns);
     pthread_mutex_unlock(&levels->lock);
 }
 
@@ -284,73 +280,6 @@ void levels_start_merge(struct levels *levels)
     }
 }
 
-/* --- removing --- */
-
-static void remove_files(struct job *job)
-{
-    struct removing *removal = (struct removing *)(void *)job; /* its first member */
-    struct cairn_disk *disk = job->levels->disk;
-    struct cairn_err ignored; /* what stays goes at the next opening, or is collected */
-
-    for (size_t at = 0; at < removal->paths.size; at += strlen((const char *)removal->paths.data + at) + 1)
-        disk->ops->remove(disk, (const char *)removal->paths.data + at, &ignored);
-}
-
-static void start_removal(struct levels *levels)
-{
-    struct removing *removal = &levels->removal;
-    struct cairn_buf spare = removal->paths;
-
-    if (removal->job.active || levels->garbage.size == 0)
-        return;
-    removal->paths = levels->garbage;
-    levels->garbage = spare;
-    levels->garbage.size = 0;
-    levels_submit(levels, &removal->job, remove_files);
-}
-
-/* Of these runs the ones that no version names, nor will, and that are not used. */
-void levels_discard_runs(struct levels *levels, const struct cairn_buf *ids)
-{
-    const struct snapshot *snapshot = &levels->snapshot;
-    struct cairn_buf marked = {0};
-
-    /* Marking looks through all versions, of which there may be thousands: not for nothing. */
-    if (ids->size && versions_mark(levels->versions, &marked))
-        for (size_t at = 0; at < ids->size; at += 8) {
-            uint64_t id = cairn_get_u64(ids->data + at);
-            bool needed = version_is_marked(&marked, id);
-            char path[CAIRN_PATH_BYTES];
-
-            for (size_t i = 0; i < snapshot->version.run_count; i++)
-                needed |= snapshot->version.runs[i].id == id;
-            for (size_t i = 0; i < levels->run_count; i++)
-                needed |= run_about(levels->runs[i])->id == id;
-            for (size_t i = 0; i < levels->origin_count; i++)
-                for (size_t j = 0; j < levels->origins[i].input_count; j++)
-                    needed |= levels->origins[i].inputs[j].id == id;
-            run_path(id, path);
-            if (!needed)
-                cairn_buf_add(&levels->garbage, path, strlen(path) + 1);
-        }
-    cairn_buf_done(&marked);
-    start_removal(levels);
-}
-
-/* And what they alone named. */
-void levels_forget_automatic(struct levels *levels)
-{
-    struct cairn_buf ids = {0};
-    const struct version *version;
-
-    for (size_t i = 0; (version = versions_at(levels->versions, i)); i++)
-        for (size_t j = 0; version->automatic && j < version->run_count; j++)
-            version_add_id(&ids, version->runs[j].id);
-    versions_forget_automatic(levels->versions, &levels->garbage);
-    levels_discard_runs(levels, &ids);
-    cairn_buf_done(&ids);
-}
-
 /* --- snapshots --- */
 
 static void write_manifest(struct job *job)
@@ -392,6 +321,14 @@ void levels_start_commit(struct levels *levels)
     levels_submit(levels, &levels->commit.job, write_manifest);
 }
 
+void levels_ready_to_commit(struct levels *levels)
+{
+    if (levels->snapshot.hold)
+        levels->snapshot.state = SNAPSHOT_HELD;
+    else
+        levels_start_commit(levels);
+}
+
 void levels_step_snapshot(struct levels *levels)
 {
     struct snapshot *snapshot = &levels->snapshot;
@@ -406,7 +343,7 @@ void levels_step_snapshot(struct levels *levels)
     snapshot->version.runs = runs;
     snapshot->version.run_count = count;
     if (!remote) {
-        levels_start_commit(levels);
+        levels_ready_to_commit(levels);
         return;
     }
     snapshot->state = SNAPSHOT_STORING;
@@ -453,7 +390,7 @@ static void take_over_merge(struct levels *levels, struct making *merge)
     levels->merge_failed = merge->job.code != CAIRN_OK;
     if (!levels->merge_failed) {
         for (size_t i = 0; i < merge->input_count; i++)
-            version_add_id(&ids, run_about(merge->inputs[i])->id);
+            ids_add(&ids, run_about(merge->inputs[i])->id);
         levels_note_origin(levels, merge);
         while (levels->runs[at] != merge->inputs[0])
             at++;
@@ -510,6 +447,6 @@ void levels_take_over(struct levels *levels)
         levels_take_over_ahead(levels);
     if (levels->removal.job.active && is_done(levels, &levels->removal.job)) {
         levels->removal.job.active = false;
-        start_removal(levels);
+        levels_start_removal(levels);
     }
 }

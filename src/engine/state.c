@@ -12,10 +12,6 @@ enum {
     BACKGROUND_THREADS = 4,      /* one writes, two merge, one commits and removes */
     BACKGROUND_THREADS_BLOB = 6, /* and two put what was written into the blob store */
     BLOB_GRACE_S = 3600,
-    OPEN_FILES_MAX = 500,
-    MEMORY_BYTES = 64 << 20,
-    MEMORY_BYTES_LEAST = 256 << 10,
-    LEAST_BYTES = 1 << 10, /* of any of these */
     INTERVAL_MS = 100,
     LOG_FILE_BYTES = 4 << 20,
     LOG_FILE_BYTES_LEAST = 64 << 10,
@@ -25,112 +21,12 @@ enum {
 
 #define LOG_BYTES_MAX (UINT64_C(256) << 20)
 
-/* --- the engines: which front over which runs --- */
-
-static size_t or_default(size_t value, size_t default_value)
-{
-    return value ? value : default_value;
-}
-
-static enum cairn_code check_least(const char *name, size_t value, struct cairn_err *err)
-{
-    if (value < LEAST_BYTES)
-        return cairn_fail(err, CAIRN_EINVAL, "%s is %zu and must be at least %d bytes", name, value, LEAST_BYTES);
-    return CAIRN_OK;
-}
-
-static enum cairn_code set_lsm(struct cairn_state *state, const struct cairn_state_options *o,
-                               struct levels_options *levels, struct cairn_err *err)
-{
-    (void)err;
-    state->memtable =
-        (struct memtable_options){.limit_bytes = or_default(o->memtable_bytes_limit, o->memory_bytes / 8)};
-    levels->create_front = memtable_create;
-    levels->front_options = &state->memtable;
-    levels->density_factor = o->density_factor;
-    return CAIRN_OK;
-}
-
-static enum cairn_code set_memory(struct cairn_state *state, const struct cairn_state_options *o,
-                                  struct levels_options *levels, struct cairn_err *err)
-{
-    (void)o;
-    (void)err;
-    state->memtable = (struct memtable_options){.whole = true};
-    levels->create_front = memtable_create;
-    levels->front_options = &state->memtable;
-    levels->whole = true;
-    return CAIRN_OK;
-}
-
-static enum cairn_code set_hybridlog(struct cairn_state *state, const struct cairn_state_options *o,
-                                     struct levels_options *levels, struct cairn_err *err)
-{
-    struct hybridlog_options *log = &state->hybridlog;
-    enum cairn_code code;
-
-    log->mem_segment_len = or_default(o->mem_segment_len, o->memory_bytes / 8 * 5);
-    log->ro_lag_interval = or_default(o->ro_lag_interval, log->mem_segment_len / 10 * 8);
-    log->flush_interval = or_default(o->flush_interval, log->mem_segment_len / 16);
-    log->keeps = true;
-    levels->create_front = hybridlog_create;
-    levels->front_options = log;
-    levels->order = RUN_BY_HASH;
-    code = check_least("mem_segment_len", log->mem_segment_len, err);
-    if (code == CAIRN_OK && (log->flush_interval >= log->mem_segment_len ||
-                             log->ro_lag_interval >= log->mem_segment_len - log->flush_interval))
-        code = cairn_fail(err, CAIRN_EINVAL,
-                          "mem_segment_len (%zu) must be greater than ro_lag_interval (%zu) + flush_interval (%zu)",
-                          log->mem_segment_len, log->ro_lag_interval, log->flush_interval);
-    return code;
-}
-
-static enum cairn_code set_appendlog(struct cairn_state *state, const struct cairn_state_options *o,
-                                     struct levels_options *levels, struct cairn_err *err)
-{
-    enum { WAITING = 3 }; /* one gathers, one is written, one waits */
-    struct hybridlog_options *log = &state->hybridlog;
-
-    *log = (struct hybridlog_options){.flush_interval = or_default(o->threshold, o->memory_bytes / 8)};
-    log->mem_segment_len = log->flush_interval * WAITING;
-    levels->create_front = hybridlog_create;
-    levels->front_options = log;
-    levels->order = RUN_BY_HASH;
-    return check_least("threshold", log->flush_interval, err);
-}
-
-static const struct {
-    const char *name;
-    enum cairn_code (*set)(struct cairn_state *state, const struct cairn_state_options *o,
-                           struct levels_options *levels, struct cairn_err *err);
-} engines[] = {
-    {"hybridlog", set_hybridlog}, /* the first is the default */
-    {"appendlog", set_appendlog},
-    {"lsm", set_lsm},
-    {"memory", set_memory},
-};
-
-enum { ENGINES = sizeof engines / sizeof *engines };
-
-/* The engine's number, or with no name ENGINES. */
-static enum cairn_code find_engine(const char *name, size_t *ret_engine, struct cairn_err *err)
-{
-    size_t engine = 0;
-
-    while (engine < ENGINES && (!name || strcmp(name, engines[engine].name) != 0))
-        engine++;
-    if (name && engine == ENGINES)
-        return cairn_fail(err, CAIRN_EINVAL, "there is no engine '%s'; there are: hybridlog, appendlog, lsm, memory",
-                          name);
-    *ret_engine = engine;
-    return CAIRN_OK;
-}
-
 /* --- opening --- */
 
 static enum cairn_code apply_from_log(void *context, const struct run_record *record, struct cairn_err *err)
 {
-    enum cairn_code code = levels_ready(context, record->key.size, err);
+    size_t value_bytes = run_is_tombstone(record->value) ? 0 : record->value.size;
+    enum cairn_code code = levels_ready(context, record->key.size + value_bytes, err);
 
     if (code == CAIRN_OK)
         levels_apply(context, record);
@@ -173,53 +69,18 @@ static enum cairn_code open_log(struct cairn_state *state, struct cairn_disk *di
     return code;
 }
 
-/* "lz4", or one for each level: "none,lz4,zstd"; the last one counts for all that follow. */
-static enum cairn_code set_compression(const char *text, enum run_compression levels[RUN_LEVELS], struct cairn_err *err)
-{
-    static const char *const names[] = {[RUN_PLAIN] = "none", [RUN_LZ4] = "lz4", [RUN_ZSTD] = "zstd"};
-    enum run_compression one = RUN_PLAIN;
-
-    if (text && !*text)
-        return cairn_fail(err, CAIRN_EINVAL, "compression is empty; there are: none, lz4, zstd");
-    for (size_t level = 0; level < RUN_LEVELS; level++) {
-        if (text && *text) {
-            size_t size = strcspn(text, ","), name = 0;
-
-            while (name <= RUN_ZSTD && (strlen(names[name]) != size || strncmp(names[name], text, size) != 0))
-                name++;
-            if (name > RUN_ZSTD || (text[size] && !text[size + 1]))
-                return cairn_fail(err, CAIRN_EINVAL, "there is no compression '%.*s'; there are: none, lz4, zstd",
-                                  (int)size, text);
-            one = (enum run_compression)name;
-            text += size + (text[size] == ',');
-        }
-        levels[level] = one;
-    }
-    return CAIRN_OK;
-}
-
 static enum cairn_code open_with(struct cairn_state *state, size_t engine, struct cairn_disk *disk,
                                  struct cairn_tasks *tasks, const struct cairn_state_options *o, struct cairn_err *err)
 {
-    struct cairn_state_options whole = *o;
-    struct levels_options levels = {
-        .engine = engines[engine].name, .max_runs_per_level = o->max_runs_per_level, .filter_bits = o->filter_bits};
-    enum cairn_code code;
+    struct levels_options *levels = &state->choice.levels;
+    enum cairn_code code = choice_make(engine, o, &state->choice, err);
 
-    whole.memory_bytes = or_default(o->memory_bytes, MEMORY_BYTES);
-    if (whole.memory_bytes < MEMORY_BYTES_LEAST)
-        return cairn_fail(err, CAIRN_EINVAL, "memory_bytes is %zu and must be at least %d", o->memory_bytes,
-                          MEMORY_BYTES_LEAST);
-    code = set_compression(o->compression, levels.compression, err);
     if (code != CAIRN_OK)
         return code;
-    levels.open_files_max = o->open_files_max ? o->open_files_max : OPEN_FILES_MAX;
-    levels.remote = state->remote;
-    levels.remote_grace_ms = (o->blob_grace_s ? o->blob_grace_s : BLOB_GRACE_S) * UINT64_C(1000);
-    levels.progress = &state->progress;
-    levels.run_memory_bytes_max = whole.memory_bytes / 8;
-    code = engines[engine].set(state, &whole, &levels, err);
-    return code == CAIRN_OK ? levels_open(disk, tasks, &levels, o->version, &state->levels, err) : code;
+    levels->remote = state->remote;
+    levels->remote_grace_ms = (o->blob_grace_s ? o->blob_grace_s : BLOB_GRACE_S) * UINT64_C(1000);
+    levels->progress = &state->progress;
+    return levels_open(disk, tasks, levels, o->version, &state->levels, err);
 }
 
 /* With no engine given it is the folder's, which the others refuse. */
@@ -227,12 +88,12 @@ static enum cairn_code open_on(struct cairn_state *state, struct cairn_disk *dis
                                bool threaded, const struct cairn_state_options *o, struct cairn_err *err)
 {
     size_t engine;
-    enum cairn_code code = find_engine(o->engine, &engine, err);
+    enum cairn_code code = choice_find(o->engine, &engine, err);
 
-    if (code == CAIRN_OK && engine < ENGINES) {
+    if (code == CAIRN_OK && engine < CHOICE_ENGINES) {
         code = open_with(state, engine, disk, tasks, o, err);
     } else if (code == CAIRN_OK) {
-        for (engine = 0; engine < ENGINES; engine++) {
+        for (engine = 0; engine < CHOICE_ENGINES; engine++) {
             code = open_with(state, engine, disk, tasks, o, err);
             if (code != CAIRN_ECONFLICT)
                 break;
@@ -275,7 +136,7 @@ enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_op
     struct cairn_state_options whole = options_of(options), *o = &whole;
     struct cairn_state *state = cairn_alloc_zeroed(1, sizeof *state);
     size_t engine;
-    enum cairn_code code = find_engine(o->engine, &engine, err); /* before a folder is made for it */
+    enum cairn_code code = choice_find(o->engine, &engine, err); /* before a folder is made for it */
 
     if (code == CAIRN_OK)
         code = cairn_disk_open(folder, &state->disk, err);
@@ -289,9 +150,8 @@ enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_op
         if (code == CAIRN_OK && o->blob)
             code = remote_open(state->blob, &state->remote, err);
     }
-    if (code == CAIRN_OK) {
+    if (code == CAIRN_OK)
         code = open_on(state, state->disk, state->tasks, true, o, err);
-    }
     if (code == CAIRN_OK)
         *ret_state = state;
     else
@@ -659,10 +519,8 @@ enum cairn_code cairn_state_retain(struct cairn_state *state, const struct cairn
             interval = version->time_ms / rule->interval_ms;
         keep = version->number == current || version->pinned || last++ < rule->last ||
                (first && intervals++ < rule->intervals);
-        if (!keep) {
-            cairn_put_u64(cairn_buf_reserve(&numbers, 8), version->number);
-            numbers.size += 8;
-        }
+        if (!keep)
+            ids_add(&numbers, version->number);
     }
     for (size_t at = 0; code == CAIRN_OK && at < numbers.size; at += 8, forgotten++)
         code = cairn_state_forget(state, cairn_get_u64(numbers.data + at), err);

@@ -3,7 +3,7 @@
 #define CAIRN_ENGINE_STATE_INTERNAL_H
 
 #include "cairn/engine.h"
-#include "engine/levels.h"
+#include "engine/choice.h"
 #include "engine/state_log.h"
 
 struct cairn_state {
@@ -12,8 +12,7 @@ struct cairn_state {
     struct cairn_blob *blob;   /* and this */
     struct remote *remote;     /* over a blob, whoever closes that */
     struct cairn_blob_progress progress;
-    struct memtable_options memtable;
-    struct hybridlog_options hybridlog;
+    struct choice choice; /* what levels was opened with */
     struct levels *levels;
     struct state_log *log; /* NULL: none is kept */
     uint64_t log_bytes_max;

@@ -1,17 +1,19 @@
 #include "engine/state_log.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "io/wait.h"
 
 #define LOG_DIR "log"
 
 enum {
     PART_BYTES = 4 << 20, /* of a batch in one record of the log, at most */
     PARTS = 4,            /* in a segment, at least */
-    FIRST = 1,            /* a record's first byte: it begins a batch, */
-    LAST = 2,             /* it ends one */
+    BATCH_BYTES_KEPT = 256 << 10,
+    FIRST = 1, /* a record's first byte: it begins a batch, */
+    LAST = 2,  /* it ends one */
+    MOMENT_NS = 5000000,
 };
 
 struct state_log {
@@ -67,7 +69,7 @@ enum cairn_code state_log_open(const struct state_log_options *options, struct s
     if (options->segment_bytes && options->segment_bytes / PARTS < PART_BYTES)
         log->part_bytes = (size_t)options->segment_bytes / PARTS;
     pthread_mutex_init(&log->lock, NULL);
-    pthread_cond_init(&log->progress, NULL);
+    cairn_cond_init(&log->progress);
     code = cairn_wal_open(&log_options, &log->log, err);
     if (code != CAIRN_OK) {
         struct cairn_err ignored;
@@ -203,21 +205,13 @@ static uint64_t progress_count(struct state_log *log)
 /* Until more has happened in the log than `seen`, or a moment has passed: a failure is told once, long ago perhaps. */
 static void wait_for_progress(struct state_log *log, uint64_t seen)
 {
-    struct timespec until;
-
     if (!log->threaded) {
         log->log->ops->step(log->log);
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 5000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     pthread_mutex_lock(&log->lock);
     if (log->progress_count == seen)
-        pthread_cond_timedwait(&log->progress, &log->lock, &until);
+        cairn_cond_wait_ns(&log->progress, &log->lock, MOMENT_NS);
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -254,6 +248,8 @@ enum cairn_code state_log_append(struct state_log *log, uint64_t *ret_end, struc
     }
     if (code == CAIRN_OK && log->log->ops->acknowledged(log->log) < *ret_end)
         log->log->ops->want(log->log, *ret_end);
+    if (log->batch.capacity > BATCH_BYTES_KEPT)
+        cairn_buf_done(&log->batch);
     return code;
 }
 

@@ -747,40 +747,34 @@ struct sweep {
     uint64_t id_max;
 };
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint64_t x = cairn_get_u64(a), y = cairn_get_u64(b);
-
-    return (x > y) - (x < y);
-}
-
-void version_add_id(struct cairn_buf *ids, uint64_t run_id)
-{
-    add_u64(ids, run_id);
-}
-
-void version_sort_ids(struct cairn_buf *ids)
-{
-    if (ids->size)
-        qsort(ids->data, ids->size / 8, 8, compare_ids);
-}
-
-bool versions_mark(const struct versions *versions, struct cairn_buf *ids)
+/* Whether it is known what all of them name. */
+static bool are_known(const struct versions *versions)
 {
     bool all = !versions->uncertain;
 
-    for (size_t i = 0; i < versions->count; i++) {
+    for (size_t i = 0; i < versions->count; i++)
         all &= versions->entries[i]->code == CAIRN_OK;
-        for (size_t j = 0; j < versions->entries[i]->version.run_count; j++)
-            add_u64(ids, versions->entries[i]->version.runs[j].id);
-    }
-    version_sort_ids(ids);
     return all;
 }
 
-bool version_is_marked(const struct cairn_buf *ids, uint64_t run_id)
+void versions_strike_named(const struct versions *versions, struct cairn_buf *ids)
 {
-    return ids->size && bsearch(&run_id, ids->data, ids->size / 8, 8, compare_ids);
+    if (!are_known(versions))
+        ids->size = 0;
+    for (size_t i = versions->count; ids->size && i-- > 0;) { /* the newest name most of what is asked for */
+        const struct version *version = &versions->entries[i]->version;
+
+        for (size_t j = 0; j < version->run_count; j++)
+            ids_strike(ids, version->runs[j].id);
+    }
+}
+
+static void mark(const struct versions *versions, struct cairn_buf *ids)
+{
+    for (size_t i = 0; i < versions->count; i++)
+        for (size_t j = 0; j < versions->entries[i]->version.run_count; j++)
+            add_u64(ids, versions->entries[i]->version.runs[j].id);
+    ids_sort(ids);
 }
 
 void versions_forget_automatic(struct versions *versions, struct cairn_buf *paths)
@@ -806,7 +800,7 @@ static void take_run_name(void *context, const char *name)
         return;
     if (id > sweep->id_max)
         sweep->id_max = id;
-    if (!version_is_marked(&sweep->marked, id) && !(sweep->in_use && sweep->in_use(sweep->context, id)))
+    if (!ids_have(&sweep->marked, id) && !(sweep->in_use && sweep->in_use(sweep->context, id)))
         add_u64(&sweep->ids, id);
 }
 
@@ -817,7 +811,7 @@ enum cairn_code versions_collect(struct versions *versions, bool (*in_use)(void 
     uint64_t bytes = 0;
     enum cairn_code code = check_certain(versions, err);
 
-    versions_mark(versions, &sweep.marked);
+    mark(versions, &sweep.marked);
     if (code == CAIRN_OK)
         code = versions->disk->ops->list(versions->disk, RUN_DIR, take_run_name, &sweep, err);
     if (code == CAIRN_OK && sweep.id_max >= versions->next_run_id)

@@ -11,6 +11,7 @@
 #ifndef CAIRN_ENGINE_VERSION_H
 #define CAIRN_ENGINE_VERSION_H
 
+#include "engine/ids.h"
 #include "engine/run.h"
 
 #define VERSION_DIR "versions"
@@ -112,12 +113,8 @@ enum cairn_code versions_forget(struct versions *versions, uint64_t number, stru
 /* Takes automatic versions that are not the current one from the list, and appends the paths of their manifests, each
  * with its NUL, to `paths`. */
 void versions_forget_automatic(struct versions *versions, struct cairn_buf *paths);
-/* Lists of ids, u64 each: added, and put in order. */
-void version_add_id(struct cairn_buf *ids, uint64_t run_id);
-void version_sort_ids(struct cairn_buf *ids);
-/* The ids of all runs that versions name, u64 each, in order; false while they are not known (see collect). */
-bool versions_mark(const struct versions *versions, struct cairn_buf *ids);
-bool version_is_marked(const struct cairn_buf *ids, uint64_t run_id);
+/* Takes from a short list of ids those that a version names; all while what they name is not known (see collect). */
+void versions_strike_named(const struct versions *versions, struct cairn_buf *ids);
 
 /* Removes runs that no version names and that `in_use` (may be NULL) does not claim.  Removes nothing, with
  * CAIRN_ECORRUPT, while a version is unreadable: its runs are not known.  A crash loses nothing. */

@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "io/wait.h"
+
 enum { IDLE_TICKS_MAX = 50 }; /* the ticker goes to sleep after as many slices without a busy worker */
 
 static uint64_t slots(const struct cairn_fn_options *o)
@@ -180,15 +182,11 @@ static enum cairn_code fill_options(struct cairn_fn_options *o, struct cairn_err
 
 static enum cairn_code start_ticker(struct cairn_fn *fn, struct cairn_err *err)
 {
-    pthread_condattr_t attributes;
     int error;
 
     pthread_mutex_init(&fn->lock, NULL);
     pthread_mutex_init(&fn->quiet, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&fn->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cairn_cond_init(&fn->wake);
     if (fn->options.deterministic)
         return CAIRN_OK;
     error = pthread_create(&fn->ticker, NULL, tick, fn);

@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "log/wal_internal.h"
 
@@ -451,7 +450,6 @@ static const struct cairn_log_ops ops = {
 static void init(struct wal *wal, const struct cairn_log_options *options)
 {
     pthread_mutexattr_t adaptive;
-    pthread_condattr_t monotonic;
 
     wal->base.ops = &ops;
     wal->disk = options->disk;
@@ -472,11 +470,8 @@ static void init(struct wal *wal, const struct cairn_log_options *options)
     pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
     pthread_mutex_init(&wal->lock, &adaptive);
     pthread_mutexattr_destroy(&adaptive);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&wal->writer_wake, &monotonic);
-    pthread_cond_init(&wal->keeper_wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cairn_cond_init(&wal->writer_wake);
+    cairn_cond_init(&wal->keeper_wake);
 }
 
 /* The folder itself, durable in the one above. */

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "io/wait.h"
 #include "log/log.h"
 #include "log/wal_format.h"
 

@@ -6,7 +6,6 @@
  * An idle log wakes nobody: then the keeper sleeps without a timeout. */
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "log/wal_internal.h"
 
@@ -270,7 +269,6 @@ enum cairn_code wal_keeper_close(struct wal *wal, struct cairn_err *err)
 void *wal_keeper_main(void *context)
 {
     struct wal *wal = context;
-    struct timespec until;
     uint64_t wait_ns;
 
     pthread_mutex_lock(&wal->lock);
@@ -287,16 +285,10 @@ void *wal_keeper_main(void *context)
             atomic_store(&wal->keeper_sleeps, false);
             continue;
         }
-        if (wait_ns == UINT64_MAX) {
+        if (wait_ns == UINT64_MAX)
             pthread_cond_wait(&wal->keeper_wake, &wal->lock);
-        } else {
-            clock_gettime(CLOCK_MONOTONIC, &until);
-            until.tv_sec += (time_t)(wait_ns / 1000000000);
-            until.tv_nsec += (long)(wait_ns % 1000000000);
-            until.tv_sec += until.tv_nsec / 1000000000;
-            until.tv_nsec %= 1000000000;
-            pthread_cond_timedwait(&wal->keeper_wake, &wal->lock, &until);
-        }
+        else
+            cairn_cond_wait_ns(&wal->keeper_wake, &wal->lock, wait_ns);
         atomic_store(&wal->keeper_sleeps, false);
     }
     pthread_mutex_unlock(&wal->lock);

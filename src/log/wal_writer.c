@@ -4,7 +4,6 @@
  * that is appended while a sync is in flight is the next batch. */
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "log/wal_internal.h"
 
@@ -250,19 +249,11 @@ static bool has_work(struct wal *wal)
     return write_is_wanted(wal) || sync_is_due(wal);
 }
 
-static void add_ns(struct timespec *at, uint64_t ns)
-{
-    ns += (uint64_t)at->tv_nsec;
-    at->tv_sec += (time_t)(ns / 1000000000);
-    at->tv_nsec = (long)(ns % 1000000000);
-}
-
 /* Waits under the lock until there is work, or for a while if there lately was some: then appends
  * need not wake us.  True if the time went by. */
 static bool writer_wait(struct wal *wal, bool lately)
 {
     uint64_t deadline = wal_failed(wal) ? UINT64_MAX : sync_deadline(wal), now, wait_ns = UINT64_MAX;
-    struct timespec until;
     bool timed_out = false;
 
     if (lately)
@@ -276,13 +267,10 @@ static bool writer_wait(struct wal *wal, bool lately)
         atomic_store(&wal->sleep, WAL_AWAKE);
         return false;
     }
-    if (wait_ns == UINT64_MAX) {
+    if (wait_ns == UINT64_MAX)
         pthread_cond_wait(&wal->writer_wake, &wal->lock);
-    } else {
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        add_ns(&until, wait_ns);
-        timed_out = pthread_cond_timedwait(&wal->writer_wake, &wal->lock, &until) != 0;
-    }
+    else
+        timed_out = !cairn_cond_wait_ns(&wal->writer_wake, &wal->lock, wait_ns);
     atomic_store(&wal->sleep, WAL_AWAKE);
     return timed_out;
 }

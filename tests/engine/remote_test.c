@@ -248,6 +248,39 @@ static void machines_come_and_go(void **unused)
     }
 }
 
+/* A new folder may begin at any version, but not at one that nobody has. */
+static void new_folder_at_a_version(void **unused)
+{
+    struct lab *lab = create_lab(1);
+    struct cairn_err err;
+
+    (void)unused;
+    assert_int_equal(open_state(lab, &err), CAIRN_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(change(lab, &err), CAIRN_OK);
+        assert_int_equal(snapshot(lab, &err), CAIRN_OK);
+    }
+    lab->state = cairn_state_close(lab->state);
+    for (uint64_t number = 1; number <= 4; number++) {
+        cairn_disk_close(lab->disk);
+        lab->disk = cairn_sim_disk_create(number);
+        lab->options.version = number;
+        if (number == 4) {
+            assert_int_equal(open_state(lab, &err), CAIRN_ENOTFOUND);
+            continue;
+        }
+        if (open_state(lab, &err) != CAIRN_OK)
+            fail_msg("version %llu: %s", (unsigned long long)number, err.text);
+        check_at(lab->state, lab->contents[lab->versions[number] - 1]);
+        lab->state = cairn_state_close(lab->state);
+        lab->options.version = 0; /* and stays there */
+        assert_int_equal(open_state(lab, &err), CAIRN_OK);
+        check_at(lab->state, lab->contents[lab->versions[number] - 1]);
+        lab->state = cairn_state_close(lab->state);
+    }
+    destroy_lab(lab);
+}
+
 /* On the folder's disk, or the store's. */
 static void faults(bool of_store, bool power_cut)
 {
@@ -399,9 +432,10 @@ static void damage_is_mended(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(machines_come_and_go), cmocka_unit_test(one_owner_at_a_time),
-        cmocka_unit_test(late_manifest),        cmocka_unit_test(damage_is_mended),
-        cmocka_unit_test(call_n_fails),         cmocka_unit_test(crash_at_call_n),
+        cmocka_unit_test(machines_come_and_go),    cmocka_unit_test(one_owner_at_a_time),
+        cmocka_unit_test(late_manifest),           cmocka_unit_test(damage_is_mended),
+        cmocka_unit_test(new_folder_at_a_version), cmocka_unit_test(call_n_fails),
+        cmocka_unit_test(crash_at_call_n),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
