@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 
-from suite import base, engines, figures, growth, inprocess, paper, platforms, recovery, report, retwis, single
+from suite import base, engines, figures, growth, inprocess, nodes, paper, platforms, recovery, report, retwis, single
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -28,6 +28,7 @@ CASES = {
     "workers": growth.workers,
     "single": single.run,        # one client, one post at a time
     "engines": engines.run,      # the state engines as a library, beside RocksDB, LevelDB, LMDB
+    "nodes": nodes.run,          # the node on its engines on disk, beside the one in memory
     "idle": recovery.idle,
     "restart": recovery.restart,
     "stall": recovery.stall,

@@ -14,7 +14,7 @@
 struct options {
     const char *data, *http, *resp, *sync, *engine;
     bool insecure;
-    uint64_t workers, shards, connections, stop_seconds, log_mib;
+    uint64_t workers, shards, engine_mib, connections, stop_seconds, log_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib;
 };
 
@@ -44,7 +44,10 @@ static const struct cairn_flag flags[] = {
          "'interval:MS' synced that often, 'none' when the system likes"),
     NUMBER("workers", workers, "N", 1, 256, "worker threads (the number of cores)"),
     NUMBER("shards", shards, "N", 1, 4096, "partitions, fixed when the data folder is made (16)"),
-    TEXT("engine", engine, "NAME", "what holds the state: 'memory'"),
+    TEXT("engine", engine, "NAME",
+         "what holds the state: 'memory' (default), or on disk 'hybridlog',\n"
+         "'lsm', 'appendlog'; fixed when the data folder is made"),
+    NUMBER("engine-memory", engine_mib, "MIB", 8, 1 << 20, "for an engine on disk (256)"),
     NUMBER("max-connections", connections, "N", 1, 1000000, "open at once (20,000)"),
     NUMBER("stop-timeout", stop_seconds, "SECONDS", 1, 3600, "for work under way at a stop (10)"),
     NUMBER("log-max", log_mib, "MIB", 64, 1 << 20, "log beyond the last checkpoint (256)"),
@@ -170,6 +173,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .workers = (uint32_t)o->workers,
         .shards = (uint32_t)o->shards,
         .engine = o->engine,
+        .engine_memory_bytes = (size_t)o->engine_mib << 20,
         .sync = sync,
         .interval_ms = interval_ms,
         .limits = {.cpu_ns = o->cpu_ms * 1000000,

@@ -89,6 +89,11 @@ static const struct {
 
 static_assert(sizeof engines / sizeof *engines == CHOICE_ENGINES, "all of them");
 
+const char *choice_name(size_t engine)
+{
+    return engines[engine].name;
+}
+
 enum cairn_code choice_find(const char *name, size_t *ret_engine, struct cairn_err *err)
 {
     size_t engine = 0;

@@ -16,6 +16,7 @@ struct choice {
     struct hybridlog_options hybridlog;
 };
 
+const char *choice_name(size_t engine);
 /* CAIRN_EINVAL, with the names that there are; without a name CHOICE_ENGINES. */
 enum cairn_code choice_find(const char *name, size_t *ret_engine, struct cairn_err *err);
 /* CAIRN_EINVAL when a value makes no sense. */

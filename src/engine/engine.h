@@ -1,4 +1,5 @@
-/* engine.h - the key-value store that holds one shard's state, behind a vtable.
+/* engine.h - the key-value store that holds one shard's state, behind a vtable: in memory (cairn_memory_create), or
+ * in runs on disk behind a part in memory (cairn_levels_engine_create).
  *
  * Point operations on byte keys (1 byte to 64 KiB) and values (0 bytes to 64 MiB); an empty
  * value is a value.  `hash` is always cairn_hash(key); it decides where a key lies and is not
@@ -27,8 +28,11 @@ struct cairn_engine_stats {
         memory_bytes; /* all that the engine keeps, estimated from its own counts, the allocator's share included */
 };
 
+enum { CAIRN_VALUES_VALID = 8 };
+
 struct cairn_engine_ops {
-    /* Does not block.  True and *ret_value (valid until the next put or remove) if the key is there. */
+    /* True and *ret_value (valid until the next put or remove, and for CAIRN_VALUES_VALID - 1 more gets) if the key is
+     * there.  One that reads the disk says false also when it cannot, and notes that in `failed`. */
     bool (*get)(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value);
     /* Never fail (memory is claimed or the process ends).  Keys and values are copied; a value
      * may be one that get returned.  Removing what is not there does nothing. */
@@ -42,7 +46,8 @@ struct cairn_engine_ops {
                   void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value), void *context);
     void (*stats)(struct cairn_engine *engine, struct cairn_engine_stats *ret_stats);
 
-    /* --- snapshots: begun, stepped, finished.  One at a time per engine. ---
+    /* --- snapshots: begun, stepped, finished.  One at a time per engine.  Of the engine in memory alone: all of
+     * these are NULL in others. ---
      * What it contains is exactly what was there at begin; a key changed or removed before the
      * walk reaches it gives up its old image first.  The engine may be used between the steps. */
     struct cairn_snapshot *(*snapshot_begin)(struct cairn_engine *engine);
@@ -69,7 +74,21 @@ struct cairn_engine_ops {
 
 struct cairn_engine {
     const struct cairn_engine_ops *ops;
+    /* A read has failed, and why: who asked must not rely on what he saw. */
+    bool failed;
+    struct cairn_err failure;
 };
+
+/* CAIRN_OK, or the failure of a read since it was last asked for. */
+static inline enum cairn_code cairn_engine_take_failure(struct cairn_engine *engine, struct cairn_err *err)
+{
+    if (!engine->failed)
+        return CAIRN_OK;
+    engine->failed = false;
+    if (err)
+        *err = engine->failure;
+    return engine->failure.code;
+}
 
 enum {
     CAIRN_SNAPSHOT_CHUNK_BYTES = 256 << 10,
@@ -79,5 +98,10 @@ enum {
 /* MemOnly: a hash table that grows a bucket at a time (linear hashing, Litwin 1980).  A key costs
  * about 40 bytes over its own and its value's; the table itself (14 of them) does not shrink. */
 struct cairn_engine *cairn_memory_create(void);
+
+struct levels;
+/* Over a store of levels.h, which it closes.  It has no snapshots: levels_snapshot_begin is for that, and levels_work
+ * for what goes on in the background. */
+struct cairn_engine *cairn_levels_engine_create(struct levels *levels);
 
 #endif

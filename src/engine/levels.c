@@ -261,7 +261,7 @@ enum cairn_code levels_visit(struct levels *levels,
 /* --- versions --- */
 
 /* All that was put is in runs, or is in batches that are going to be. */
-static enum cairn_code seal_all(struct levels *levels, struct cairn_err *err)
+static enum cairn_code seal_all(struct levels *levels, bool wait, struct cairn_err *err)
 {
     struct front *front = levels->front;
     enum cairn_code code = CAIRN_OK;
@@ -275,7 +275,7 @@ static enum cairn_code seal_all(struct levels *levels, struct cairn_err *err)
             levels->written_sequence = levels->sequence;
         return code;
     }
-    while (code == CAIRN_OK && levels->flush_failed && front->ops->batch(front))
+    while (code == CAIRN_OK && wait && levels->flush_failed && front->ops->batch(front))
         code = settle(levels, err);
     if (code == CAIRN_OK) {
         front->ops->seal(front, true);
@@ -296,9 +296,7 @@ enum cairn_code levels_snapshot_begin(struct levels *levels, const struct levels
     if (options->metadata.size > VERSION_METADATA_BYTES_MAX)
         return cairn_fail(err, CAIRN_ELIMIT, "metadata of %zu bytes; at most %d are allowed", options->metadata.size,
                           VERSION_METADATA_BYTES_MAX);
-    if (options->hold && levels->flush_failed)
-        return cairn_fail(err, levels->flush.job.code, "%s", levels->flush.job.err.text);
-    code = seal_all(levels, err);
+    code = seal_all(levels, !options->hold, err);
     if (code != CAIRN_OK)
         return code;
     snapshot->metadata.size = 0;

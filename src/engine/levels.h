@@ -79,9 +79,7 @@ struct levels_snapshot_options {
     uint64_t time_ms;
     struct cairn_bytes metadata;
     bool automatic; /* as struct version's */
-    /* It is committed only once levels_snapshot_commit was called; and begin fails at once, with the reason, after a
-     * write has failed. */
-    bool hold;
+    bool hold;      /* it is committed only once levels_snapshot_commit was called; and begin waits for nothing */
 };
 
 /* Everything that was put until begin, and nothing that is put later, is in the version, durably once end returns.

@@ -81,6 +81,10 @@ struct cairn_file {
 /* The operating system's files below `root`, which is created if it is missing. */
 enum cairn_code cairn_disk_open(const char *root, struct cairn_disk **ret_disk, struct cairn_err *err);
 struct cairn_disk *cairn_disk_close(struct cairn_disk *disk);
+/* A folder of another disk, made if it is missing (durably; the one above it is there), as a disk of its own.  Its lock
+ * is the whole disk's; it has no map.  Closed before the parent. */
+enum cairn_code cairn_disk_folder(struct cairn_disk *parent, const char *path, struct cairn_disk **ret_disk,
+                                  struct cairn_err *err);
 
 /* Helpers over the vtable. */
 

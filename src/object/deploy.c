@@ -101,7 +101,7 @@ static bool has_objects(struct cairn_worker *worker, const struct catalog *catal
             if (!worker->shards[s].shard)
                 continue;
             overlay_reset(&overlay, worker->shards[s].engine);
-            empty = directory_empty(&overlay, t->number);
+            empty = directory_empty(&overlay, t->number) && overlay.code == CAIRN_OK; /* unread: it may have some */
             overlay_done(&overlay);
             if (!empty)
                 return true;

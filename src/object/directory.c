@@ -34,9 +34,8 @@ static struct cairn_bytes page_key(uint8_t *to, uint32_t type, uint64_t page)
     return cairn_bytes(to, n);
 }
 
-/* False when there is no such page.  The ids stay where the page lies: it must not be written
- * before the last use of them, so copy_ids makes them the arena's where a page will be changed. */
-static bool page_load(struct overlay *overlay, uint32_t type, uint64_t number, bool copy_ids, struct page *ret_page)
+/* False when there is no such page. */
+static bool page_load(struct overlay *overlay, uint32_t type, uint64_t number, struct page *ret_page)
 {
     uint8_t key[1 + 2 * CAIRN_VARINT_BYTES_MAX];
     struct cairn_bytes bytes;
@@ -45,8 +44,7 @@ static bool page_load(struct overlay *overlay, uint32_t type, uint64_t number, b
 
     if (!overlay_get(overlay, page_key(key, type, number), &bytes))
         return false;
-    if (copy_ids)
-        bytes = cairn_arena_copy(&overlay->arena, bytes);
+    bytes = cairn_arena_copy(&overlay->arena, bytes); /* ids are used when other pages have been read and changed */
     r = cairn_reader(bytes);
     page.level = cairn_read_u8(&r);
     page.count = (uint32_t)cairn_read_varint(&r);
@@ -128,14 +126,13 @@ static uint32_t child_for(const struct page *page, struct cairn_bytes id)
 }
 
 /* Loads the pages from the root to the leaf where id belongs; returns how many, 0 without a root. */
-static int descend(struct overlay *overlay, uint32_t type, struct cairn_bytes id, bool copy_ids, struct page *path,
-                   uint32_t *slots)
+static int descend(struct overlay *overlay, uint32_t type, struct cairn_bytes id, struct page *path, uint32_t *slots)
 {
     uint64_t number = 0;
 
     for (int depth = 0; depth < DEPTH_MAX; depth++) {
-        if (!page_load(overlay, type, number, copy_ids, &path[depth])) {
-            assert(depth == 0);
+        if (!page_load(overlay, type, number, &path[depth])) {
+            assert(depth == 0 || overlay->code != CAIRN_OK);
             return 0;
         }
         if (path[depth].level == 0)
@@ -177,7 +174,7 @@ bool directory_add(struct overlay *overlay, uint32_t type, struct cairn_bytes id
 {
     struct page path[DEPTH_MAX];
     uint32_t slots[DEPTH_MAX];
-    int depth = descend(overlay, type, id, true, path, slots);
+    int depth = descend(overlay, type, id, path, slots);
     struct entry entry = {.id = id};
     bool found;
 
@@ -218,7 +215,7 @@ bool directory_remove(struct overlay *overlay, uint32_t type, struct cairn_bytes
 {
     struct page path[DEPTH_MAX];
     uint32_t slots[DEPTH_MAX];
-    int depth = descend(overlay, type, id, true, path, slots);
+    int depth = descend(overlay, type, id, path, slots);
     bool found;
 
     if (depth == 0)
@@ -258,7 +255,7 @@ void directory_scan(struct overlay *overlay, uint32_t type, struct cairn_bytes p
     struct cairn_bytes from = cairn_bytes_compare(prefix, after) > 0 ? prefix : after;
     struct page path[DEPTH_MAX];
     uint32_t slots[DEPTH_MAX];
-    int depth = descend(overlay, type, from, false, path, slots);
+    int depth = descend(overlay, type, from, path, slots);
     bool found;
 
     if (depth == 0)
@@ -282,9 +279,10 @@ void directory_scan(struct overlay *overlay, uint32_t type, struct cairn_bytes p
                 return;
         } while (++slots[up] >= path[up].count);
         for (; up < depth - 1; up++) {
-            bool there = page_load(overlay, type, path[up].entries[slots[up]].child, false, &path[up + 1]);
-            assert(there);
-            (void)there;
+            bool there = page_load(overlay, type, path[up].entries[slots[up]].child, &path[up + 1]);
+            assert(there || overlay->code != CAIRN_OK);
+            if (!there)
+                return;
             slots[up + 1] = 0;
         }
     }

@@ -12,6 +12,8 @@ struct part {
     int64_t *times;            /* of log lines */
     size_t count, room;
     uint64_t depends;
+    enum cairn_code code; /* unless CAIRN_OK not all could be read */
+    struct cairn_err err;
 };
 
 struct gather {
@@ -62,6 +64,10 @@ static void list_part(struct cairn_worker *worker, struct part *part)
             part->depends = shard->directory_end;
         overlay_reset(&overlay, shard->engine);
         directory_scan(&overlay, type->number, request->prefix, request->cursor, list_one, &listing);
+        if (overlay.code != CAIRN_OK) {
+            part->code = overlay.code;
+            part->err = overlay.err;
+        }
         overlay_done(&overlay);
     }
 }
@@ -157,6 +163,7 @@ static void receive_part(struct cairn_worker *worker, struct message *message)
 {
     struct gather *gather = ((struct part *)message)->gather;
     struct invocation *inv = gather->inv;
+    const struct part *bad = NULL;
     size_t count = 0, at = 0;
     struct timed *all;
 
@@ -171,8 +178,12 @@ static void receive_part(struct cairn_worker *worker, struct message *message)
             all[at] = (struct timed){part->times[k], at, part->items[k]};
         if (inv->depends < part->depends)
             inv->depends = part->depends;
+        if (part->code != CAIRN_OK)
+            bad = part;
     }
-    if (inv->op == CAIRN_OP_LIST)
+    if (bad)
+        set_error(inv, bad->code, bad->err.text);
+    else if (inv->op == CAIRN_OP_LIST)
         answer_list(gather, all, count, &inv->result);
     else
         answer_logs(gather, all, count, &inv->result);

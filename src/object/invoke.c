@@ -161,6 +161,8 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
     struct cairn_err err = {0};
     bool last = inv->calls_out == 0 && cairn_list_empty(&inv->segment->calls);
 
+    if (inv->segment->overlay.code != CAIRN_OK) /* whatever it says: it has not seen what there is */
+        set_error(inv, inv->segment->overlay.code, inv->segment->overlay.err.text);
     if (inv->failed) {
         if (inv->depends < inv->object->last_end)
             inv->depends = inv->object->last_end; /* an error tells what it has read */
@@ -303,9 +305,9 @@ static bool has_room(struct cairn_worker *worker, struct invocation *inv)
         if (code == CAIRN_OK)
             inv->once_claim = ONCE_CLAIM_BYTES;
     }
-    if (code == CAIRN_OK && cairn_shard_writers_wait(inv->object->shard->shard))
-        code = CAIRN_EOVERLOAD;
-    else if (code == CAIRN_OK && !inv->read_only && !segment_claim(worker, inv->segment, CLAIM_FIRST_BYTES, &err))
+    if (code == CAIRN_OK)
+        code = cairn_shard_check_writers(inv->object->shard->shard, &err);
+    if (code == CAIRN_OK && !inv->read_only && !segment_claim(worker, inv->segment, CLAIM_FIRST_BYTES, &err))
         code = err.code;
     if (code == CAIRN_OK)
         return true;
@@ -330,6 +332,10 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
         return;
     }
     inv->segment = segment_begin(worker, inv->object);
+    if (inv->segment->overlay.code != CAIRN_OK) {
+        stop_before_running(worker, inv, inv->segment->overlay.code, inv->segment->overlay.err.text);
+        return;
+    }
     if (!has_room(worker, inv))
         return;
     inv->now_ms = worker_now_ms(worker);

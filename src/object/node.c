@@ -35,6 +35,8 @@ static void limits_default(struct cairn_limits *limits)
 static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_node *node, uint32_t index,
                                    struct cairn_err *err)
 {
+    enum cairn_code code;
+
     worker->node = node;
     worker->index = index;
     cairn_random_init(&worker->random, node->options.seed + index);
@@ -57,7 +59,9 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
         shard->index = i;
         shard->shard = cairn_store_shard(node->options.store, i);
         shard->engine = cairn_shard_engine(shard->shard);
-        shard_meta_load(shard);
+        code = shard_meta_load(shard, err);
+        if (code != CAIRN_OK)
+            return code;
     }
     return cairn_fn_worker_create(node->options.fn, &object_host_ops, &worker->fn, err);
 }

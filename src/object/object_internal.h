@@ -429,7 +429,7 @@ uint64_t shard_incarnation(struct cairn_worker *worker, struct shard *shard);
 /* Commits a worker's own small writes to a shard (purging, interrupted keys). */
 enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
                                  const char *note, uint64_t *ret_end, struct cairn_err *err);
-void shard_meta_load(struct shard *shard);
+enum cairn_code shard_meta_load(struct shard *shard, struct cairn_err *err);
 void shard_meta_store(struct shard *shard, struct overlay *overlay);
 
 /* host.c */

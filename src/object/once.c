@@ -76,6 +76,8 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
     uint8_t key[ONCE_KEY_ROOM];
     struct cairn_bytes value;
     struct record record;
+    struct cairn_err err;
+    enum cairn_code code;
     size_t size;
 
     (void)worker;
@@ -90,6 +92,7 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
         return ONCE_WAIT;
     }
     size = once_key(key, inv);
+    (void)cairn_engine_take_failure(shard->engine, NULL);
     if (shard->engine->ops->get(shard->engine, cairn_bytes(key, size), cairn_hash(cairn_bytes(key, size)), &value) &&
         decode(value, &record) && record.state == ONCE_OVER) {
         if (record.args_hash != inv->args_hash)
@@ -97,6 +100,11 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
         if (inv->depends < object->last_end)
             inv->depends = object->last_end;
         return answer(inv, record.outcome, record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR);
+    }
+    code = cairn_engine_take_failure(shard->engine, &err);
+    if (code != CAIRN_OK) {
+        set_error(inv, code, err.text);
+        return ONCE_ANSWERED;
     }
     cairn_list_push_back(&object->keyed, &inv->keyed_link);
     return ONCE_RUN;
@@ -203,7 +211,7 @@ enum cairn_code once_recover(struct cairn_worker *worker, struct shard *shard, s
             overlay_reset(&overlay, shard->engine);
         }
     }
-    if (code == CAIRN_OK && overlay.count)
+    if (code == CAIRN_OK && (overlay.count || overlay.code != CAIRN_OK))
         code = shard_commit_own(worker, shard, &overlay, "interrupted", &end, err);
     overlay_done(&overlay);
     return code;

@@ -13,6 +13,7 @@ void overlay_reset(struct overlay *overlay, struct cairn_engine *engine)
     overlay->count = 0;
     overlay->bytes = 0;
     overlay->operations = overlay->read_bytes = overlay->written_bytes = 0;
+    overlay->code = cairn_engine_take_failure(engine, &overlay->err);
     if (overlay->room > 4096) { /* one huge segment does not keep its memory for ever */
         free(overlay->writes);
         free(overlay->capacities);
@@ -104,6 +105,8 @@ bool overlay_get(struct overlay *overlay, struct cairn_bytes key, struct cairn_b
             return false;
         *ret_value = w->value;
     } else if (!overlay->engine->ops->get(overlay->engine, key, hash, ret_value)) {
+        if (overlay->engine->failed)
+            overlay->code = cairn_engine_take_failure(overlay->engine, &overlay->err);
         return false;
     }
     overlay->read_bytes += ret_value->size;

@@ -20,13 +20,16 @@ struct overlay {
     uint32_t index_size;
     size_t bytes;                                   /* of keys and values as they stand */
     uint64_t operations, read_bytes, written_bytes; /* metering */
+    enum cairn_code code; /* of the reads: what they told counts for nothing unless CAIRN_OK */
+    struct cairn_err err;
 };
 
-/* Empty over that engine; keeps its memory. */
+/* Empty over that engine; keeps its memory.  A read of the engine that has failed before it, and that nobody asked for,
+ * is the overlay's. */
 void overlay_reset(struct overlay *overlay, struct cairn_engine *engine);
 void overlay_done(struct overlay *overlay);
 
-/* True and *ret_value (borrowed until the next overlay or engine write). */
+/* True and *ret_value (borrowed until the next overlay or engine write, and for CAIRN_VALUES_VALID - 1 more reads). */
 bool overlay_get(struct overlay *overlay, struct cairn_bytes key, struct cairn_bytes *ret_value);
 void overlay_put(struct overlay *overlay, struct cairn_bytes key, struct cairn_bytes value);
 void overlay_remove(struct overlay *overlay, struct cairn_bytes key);

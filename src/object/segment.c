@@ -108,12 +108,12 @@ void object_load(struct object *object)
         (void)good;
     }
     object_store_header(object, &header);
-    object->loaded = true;
+    object->loaded = !engine->failed;
 }
 
 /* --- the shard's own numbers --------------------------------------------------------------- */
 
-void shard_meta_load(struct shard *shard)
+enum cairn_code shard_meta_load(struct shard *shard, struct cairn_err *err)
 {
     uint8_t key = KEY_META;
     struct cairn_bytes k = cairn_bytes(&key, 1), value;
@@ -126,6 +126,7 @@ void shard_meta_load(struct shard *shard)
         shard->meta.purge_first = cairn_read_varint(&r);
         shard->meta.purge_end = cairn_read_varint(&r);
     }
+    return cairn_engine_take_failure(shard->engine, err);
 }
 
 void shard_meta_store(struct shard *shard, struct overlay *overlay)
@@ -151,8 +152,12 @@ enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shar
 {
     struct cairn_log *log = worker->node->log;
     size_t bytes = cairn_shard_record_bytes(cairn_str(note), overlay->writes, overlay->count);
-    enum cairn_code code = log->ops->claim(log, bytes, 1, err);
+    enum cairn_code code = overlay->code;
 
+    if (code != CAIRN_OK && err)
+        *err = overlay->err;
+    if (code == CAIRN_OK)
+        code = log->ops->claim(log, bytes, 1, err);
     if (code != CAIRN_OK)
         return code;
     return cairn_shard_commit(shard->shard, (uint64_t)worker_now_ms(worker), cairn_str(note), overlay->writes,
@@ -267,6 +272,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_e
     struct segment *segment = inv->segment;
     struct object *object = inv->object;
     struct shard *shard = object->shard;
+    struct shard_meta meta_before = shard->meta;
     struct overlay *overlay = &segment->overlay;
     struct cairn_bytes key = cairn_bytes(object->key, object->key_size);
     bool existed = object->header.incarnation != 0, exists = segment->header.incarnation != 0;
@@ -296,6 +302,11 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_e
     if (inv->key.size && (over || !inv->once_recorded) &&
         (over || !cairn_list_empty(&segment->calls) || inv->calls_out))
         once_write(inv, overlay, over);
+    if (overlay->code != CAIRN_OK) {
+        shard->meta = meta_before;
+        *err = overlay->err;
+        return overlay->code;
+    }
     if (overlay->count == 0) {
         give_back(worker, segment);
         return CAIRN_OK;

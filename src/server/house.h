@@ -15,7 +15,8 @@ struct cairn_house_options {
     const char *data; /* the folder; must be set */
     uint32_t workers; /* must be set */
     uint32_t shards;
-    const char *engine; /* "memory" */
+    const char *engine; /* as cairn_store_options.engine */
+    size_t engine_memory_bytes;
     enum cairn_sync_mode sync;
     uint32_t interval_ms;
     struct cairn_limits limits;

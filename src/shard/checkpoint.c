@@ -25,10 +25,12 @@ static const struct {
     const char *name;
     unsigned next;
 } states[] = {
-    [CKPT_IDLE] = {"idle", TO(CKPT_WALK)},
+    [CKPT_IDLE] = {"idle", TO(CKPT_WALK) | TO(CKPT_WRITE) | TO(CKPT_DISCARD)},
     [CKPT_WALK] = {"walk", TO(CKPT_FINISH) | TO(CKPT_DISCARD)},
     [CKPT_FINISH] = {"finish", TO(CKPT_AWAIT) | TO(CKPT_DISCARD)},
-    [CKPT_AWAIT] = {"await", TO(CKPT_NAME) | TO(CKPT_DISCARD)},
+    [CKPT_WRITE] = {"write", TO(CKPT_AWAIT) | TO(CKPT_DISCARD)},
+    [CKPT_AWAIT] = {"await", TO(CKPT_NAME) | TO(CKPT_COMMIT) | TO(CKPT_DISCARD)},
+    [CKPT_COMMIT] = {"commit", TO(CKPT_NAME) | TO(CKPT_DISCARD)},
     [CKPT_NAME] = {"name", TO(CKPT_IDLE)},
     [CKPT_DISCARD] = {"discard", TO(CKPT_IDLE)},
 };
@@ -89,7 +91,8 @@ void checkpoint_choose_turn(struct cairn_store *store, uint64_t log_end)
 
 bool cairn_store_checkpoint_due(const struct cairn_store *store)
 {
-    return atomic_load_explicit(&store->turn, memory_order_relaxed) != NO_TURN;
+    return atomic_load_explicit(&store->turn, memory_order_relaxed) != NO_TURN ||
+           atomic_load_explicit(&store->working, memory_order_relaxed) != 0;
 }
 
 /* --- the task -------------------------------------------------------------------------------- */
@@ -140,6 +143,8 @@ static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *er
     pthread_mutex_lock(&store->lock);
     manifest_copy(&manifest, &store->manifest);
     manifest.sequence++;
+    if (checkpoint->made.number >= store->next_number) /* a version's, which its engine has counted */
+        store->next_number = checkpoint->made.number + 1;
     manifest.next_number = store->next_number;
     for (uint32_t i = 0; i < store->count; i++) {
         struct cairn_shard *shard = &store->shards[i];
@@ -152,9 +157,9 @@ static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *er
     }
     pthread_mutex_unlock(&store->lock);
     named = &manifest.shards[checkpoint->shard];
-    named->number = checkpoint->writer.number;
-    named->file_bytes = checkpoint->file_bytes;
-    named->seal = checkpoint->seal;
+    named->number = checkpoint->made.number;
+    named->file_bytes = checkpoint->made.file_bytes;
+    named->seal = checkpoint->made.seal;
     code = manifest_write(store->options.disk, &manifest, err);
     if (code != CAIRN_OK) {
         manifest_done(&manifest);
@@ -168,7 +173,7 @@ static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *er
     manifest_done(&store->manifest);
     store->manifest = manifest;
     store->checkpoints++;
-    store->checkpoint_bytes += checkpoint->file_bytes;
+    store->checkpoint_bytes += checkpoint->made.file_bytes;
     pthread_mutex_unlock(&store->lock);
     store->log->ops->trim(store->log, manifest_first_position(&manifest));
     store_sweep(store);
@@ -203,7 +208,9 @@ static enum cairn_code do_job(struct cairn_store *store, enum checkpoint_job job
     case JOB_FINISH:
         code = open_file(store, err); /* an empty shard has no chunks */
         if (code == CAIRN_OK)
-            code = checkpoint_writer_finish(&checkpoint->writer, &checkpoint->file_bytes, &checkpoint->seal, err);
+            code = checkpoint_writer_finish(&checkpoint->writer, &checkpoint->made.file_bytes, &checkpoint->made.seal,
+                                            err);
+        checkpoint->made.number = checkpoint->writer.number;
         return code;
     case JOB_NAME:
         return name_file(store, err);
@@ -317,25 +324,60 @@ static bool hand_over(struct cairn_store *store, struct cairn_engine *engine)
     return !more && !handed_all_it_may(checkpoint);
 }
 
+/* `why`: NULL when the task or the version knows, or else the log has failed. */
+static void give_up(struct cairn_store *store, struct cairn_shard *shard, const struct cairn_err *why)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    struct cairn_err err;
+    uint64_t number;
+
+    if (checkpoint->snapshot)
+        checkpoint->snapshot = shard->engine->ops->snapshot_end(checkpoint->snapshot);
+    if (checkpoint->version_begun && levels_snapshot_end(shard->levels, &number, &err) != CAIRN_OK &&
+        !log_failed(store))
+        why = &err;
+    checkpoint->version_begun = false;
+    pthread_mutex_lock(&store->lock);
+    if (checkpoint->code == CAIRN_OK && why) {
+        checkpoint->code = why->code;
+        checkpoint->err = *why;
+    } else if (checkpoint->code == CAIRN_OK) {
+        checkpoint->code = cairn_fail(&checkpoint->err, CAIRN_EUNAVAILABLE, "the log has failed");
+    }
+    pthread_mutex_unlock(&store->lock);
+    move(checkpoint, CKPT_DISCARD);
+    submit(store, JOB_DISCARD);
+}
+
 static void begin(struct cairn_store *store, struct cairn_shard *shard)
 {
     struct checkpoint *checkpoint = &store->checkpoint;
     struct cairn_engine_stats stats;
+    struct cairn_err err;
 
     shard->engine->ops->stats(shard->engine, &stats);
     checkpoint->writer = (struct checkpoint_writer){0};
+    checkpoint->made = (struct manifest_shard){0};
     checkpoint->applied_end = shard->applied_end;
     checkpoint->walked = false;
     pthread_mutex_lock(&store->lock);
     checkpoint->shard = shard->index;
-    checkpoint->number = store->next_number++;
+    if (!shard->levels)
+        checkpoint->number = store->next_number++;
     checkpoint->keys = stats.keys;
     checkpoint->code = CAIRN_OK;
     checkpoint->dirt_before = shard->dirt;
     shard->dirt = (struct dirt){CLEAN, CLEAN};
     pthread_mutex_unlock(&store->lock);
-    checkpoint->snapshot = shard->engine->ops->snapshot_begin(shard->engine);
-    move(checkpoint, CKPT_WALK);
+    if (!shard->levels) {
+        checkpoint->snapshot = shard->engine->ops->snapshot_begin(shard->engine);
+        move(checkpoint, CKPT_WALK);
+    } else if (shard_version_begin(shard, &err) == CAIRN_OK) {
+        checkpoint->version_begun = true;
+        move(checkpoint, CKPT_WRITE);
+    } else {
+        give_up(store, shard, &err);
+    }
 }
 
 /* The attempt is over: the turn goes on, or the shard's changes count again and it is tried later. */
@@ -372,19 +414,6 @@ static void conclude(struct cairn_store *store, struct cairn_shard *shard, bool 
         store_notify(store, (uint32_t)turn);
 }
 
-static void give_up(struct cairn_store *store, struct cairn_shard *shard)
-{
-    struct checkpoint *checkpoint = &store->checkpoint;
-
-    checkpoint->snapshot = shard->engine->ops->snapshot_end(checkpoint->snapshot);
-    pthread_mutex_lock(&store->lock);
-    if (checkpoint->code == CAIRN_OK)
-        checkpoint->code = cairn_fail(&checkpoint->err, CAIRN_EUNAVAILABLE, "the log has failed");
-    pthread_mutex_unlock(&store->lock);
-    move(checkpoint, CKPT_DISCARD);
-    submit(store, JOB_DISCARD);
-}
-
 static bool step_walk(struct cairn_store *store, struct cairn_shard *shard, uint64_t budget_ns)
 {
     struct checkpoint *checkpoint = &store->checkpoint;
@@ -405,6 +434,37 @@ static bool step_walk(struct cairn_store *store, struct cairn_shard *shard, uint
     return false;
 }
 
+/* Until all that was there at its begin is in runs. */
+static bool step_write(struct cairn_store *store, struct cairn_shard *shard)
+{
+    if (log_failed(store) || levels_snapshot_is_done(shard->levels)) { /* not committed: a write has failed */
+        give_up(store, shard, NULL);
+        return false;
+    }
+    if (!levels_snapshot_is_held(shard->levels))
+        return false;
+    move(&store->checkpoint, CKPT_AWAIT);
+    store->log->ops->want_durable(store->log, store->checkpoint.applied_end);
+    return true;
+}
+
+static bool step_commit(struct cairn_store *store, struct cairn_shard *shard)
+{
+    struct checkpoint *checkpoint = &store->checkpoint;
+    struct cairn_err err;
+
+    if (!levels_snapshot_is_done(shard->levels))
+        return false;
+    checkpoint->version_begun = false;
+    if (levels_snapshot_end(shard->levels, &checkpoint->made.number, &err) != CAIRN_OK) {
+        give_up(store, shard, &err);
+        return false;
+    }
+    move(checkpoint, CKPT_NAME);
+    submit(store, JOB_NAME);
+    return false;
+}
+
 bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
 {
     struct cairn_store *store = shard->store;
@@ -413,6 +473,8 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
     enum cairn_code code;
     bool rest;
 
+    if (shard->levels)
+        shard_engine_work(shard);
     if (atomic_load_explicit(&store->turn, memory_order_acquire) != (int32_t)shard->index)
         return false;
     rest = at_rest(store, &code);
@@ -429,28 +491,37 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
     case CKPT_WALK:
         if (code == CAIRN_OK && !log_failed(store))
             return step_walk(store, shard, budget_ns);
-        give_up(store, shard);
+        give_up(store, shard, NULL);
         return false;
     case CKPT_FINISH:
         if (!rest)
             return false;
         if (code != CAIRN_OK) {
-            give_up(store, shard);
+            give_up(store, shard, NULL);
             return false;
         }
         move(checkpoint, CKPT_AWAIT);
         store->log->ops->want_durable(store->log, checkpoint->applied_end);
         return true;
+    case CKPT_WRITE:
+        return step_write(store, shard);
     case CKPT_AWAIT:
         if (log_failed(store)) {
-            give_up(store, shard);
+            give_up(store, shard, NULL);
             return false;
         }
         if (store->log->ops->durable(store->log) < checkpoint->applied_end)
             return false;
+        if (shard->levels) {
+            levels_snapshot_commit(shard->levels);
+            move(checkpoint, CKPT_COMMIT);
+            return false;
+        }
         move(checkpoint, CKPT_NAME);
         submit(store, JOB_NAME);
         return false;
+    case CKPT_COMMIT:
+        return step_commit(store, shard);
     case CKPT_NAME:
     case CKPT_DISCARD:
         if (!rest)
@@ -461,7 +532,18 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
     return false;
 }
 
-bool cairn_shard_writers_wait(struct cairn_shard *shard)
+/* Whether runs that are still to be written, or merged, are too many. */
+static enum cairn_code check_levels(const struct levels *levels, struct cairn_err *err)
+{
+    enum cairn_code code;
+
+    if (!levels_is_pressed(levels))
+        return CAIRN_OK;
+    code = levels_failure(levels, err);
+    return code == CAIRN_OK ? cairn_fail(err, CAIRN_EOVERLOAD, "the engine is behind") : code;
+}
+
+enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cairn_err *err)
 {
     struct cairn_store *store = shard->store;
     struct checkpoint *checkpoint = &store->checkpoint;
@@ -469,13 +551,23 @@ bool cairn_shard_writers_wait(struct cairn_shard *shard)
     int32_t turn = atomic_load_explicit(&store->turn, memory_order_acquire);
     uint64_t oldest;
 
-    if (turn == NO_TURN || log_failed(store))
-        return false;
+    if (log_failed(store))
+        return CAIRN_OK;
+    if (shard->levels) {
+        enum cairn_code code = check_levels(shard->levels, err);
+
+        if (code != CAIRN_OK)
+            return code;
+    }
+    if (turn == NO_TURN)
+        return CAIRN_OK;
     if (turn == (int32_t)shard->index && checkpoint->snapshot &&
         engine->ops->snapshot_pending(checkpoint->snapshot) > CAIRN_SNAPSHOT_PENDING_MAX)
-        return true;
+        return cairn_fail(err, CAIRN_EOVERLOAD, "a checkpoint is behind");
     oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
-    return shard->applied_end > oldest && shard->applied_end - oldest > store->options.log_bytes_max;
+    if (shard->applied_end > oldest && shard->applied_end - oldest > store->options.log_bytes_max)
+        return cairn_fail(err, CAIRN_EOVERLOAD, "checkpoints are behind");
+    return CAIRN_OK;
 }
 
 /* --- opening and closing --------------------------------------------------------------------- */
@@ -554,6 +646,7 @@ void checkpoint_stop(struct cairn_store *store, bool crash)
 
     if (checkpoint->snapshot)
         checkpoint->snapshot = store->shards[checkpoint->shard].engine->ops->snapshot_end(checkpoint->snapshot);
+    /* A version that was begun ends with its store. */
     pthread_mutex_lock(&store->lock);
     while ((chunk = next_chunk(checkpoint)))
         free_chunk(chunk);

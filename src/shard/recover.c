@@ -59,7 +59,7 @@ static void load_shards(struct loading *loading, void (*progress)(void *context,
     while ((index = atomic_fetch_add(&loading->next, 1)) < store->count && !atomic_load(&loading->failed)) {
         const struct manifest_shard *named = &store->manifest.shards[index];
         struct cairn_err err = {0};
-        if (!named->number)
+        if (!named->number || store->shards[index].levels)
             continue;
         if (checkpoint_load(store->options.disk, index, named, store->shards[index].engine, progress, loading, &err) ==
             CAIRN_OK)
@@ -110,7 +110,7 @@ enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err 
 enum { QUEUE = 64, QUEUE_BYTES = 256 << 10 };
 
 struct queued {
-    struct cairn_engine *engine;
+    struct cairn_shard *shard;
     struct cairn_write write;
 };
 
@@ -121,15 +121,26 @@ struct replay {
     size_t count;
     struct queued queue[QUEUE];
     struct cairn_buf bodies; /* copies of the records that queued writes lie in */
+    enum cairn_code code;    /* of applying them */
+    struct cairn_err err;
 };
 
 static void apply_queued(struct replay *replay)
 {
-    for (size_t i = 0; i < replay->count; i++)
-        replay->queue[i].engine->ops->prefetch(replay->queue[i].engine, replay->queue[i].write.hash, 1);
     for (size_t i = 0; i < replay->count; i++) {
-        struct cairn_engine *engine = replay->queue[i].engine;
+        struct cairn_engine *engine = replay->queue[i].shard->engine;
+
+        engine->ops->prefetch(engine, replay->queue[i].write.hash, 1);
+    }
+    for (size_t i = 0; i < replay->count && replay->code == CAIRN_OK; i++) {
+        struct cairn_shard *shard = replay->queue[i].shard;
+        struct cairn_engine *engine = shard->engine;
         const struct cairn_write *write = &replay->queue[i].write;
+
+        if (shard->levels) /* waits while that has too much to write */
+            replay->code = levels_ready(shard->levels, write->key.size + write->value.size, &replay->err);
+        if (replay->code != CAIRN_OK)
+            break;
         if (write->deleted)
             engine->ops->remove(engine, write->key, write->hash);
         else
@@ -171,7 +182,7 @@ static enum cairn_code replay_writes(struct replay *replay, struct cairn_shard *
         code = commit_read_write(r, &queued->write, err);
         if (code != CAIRN_OK)
             return code;
-        queued->engine = engine;
+        queued->shard = shard;
         queued->write.hash = cairn_hash(queued->write.key);
         engine->ops->prefetch(engine, queued->write.hash, 0);
         replay->count++;
@@ -206,13 +217,17 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
     if (head.wall_ms > store->wall_ms)
         store->wall_ms = head.wall_ms;
     shard = &store->shards[head.shard];
-    if (position < store->manifest.shards[head.shard].position)
+    if (position < shard->from)
         return CAIRN_OK; /* the checkpoint has it */
     code = replay_writes(replay, shard, &r, head.writes, err);
     if (code != CAIRN_OK)
         return cairn_while(err, "replaying the log record at position %" PRIu64, position);
     if (kept.data == body.data)
         apply_queued(replay);
+    if (replay->code != CAIRN_OK) {
+        *err = replay->err;
+        return replay->code;
+    }
     if (shard->dirt.from == CLEAN)
         shard->dirt = (struct dirt){position, position - replay->gaps};
     shard->applied_end = end;
@@ -252,8 +267,8 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
     enum cairn_code code;
 
     for (uint32_t i = 0; i < store->count; i++)
-        if (store->manifest.shards[i].position > last)
-            last = store->manifest.shards[i].position;
+        if (store->shards[i].from > last)
+            last = store->shards[i].from;
     code = check_log_is_there(store, last, err);
     if (code == CAIRN_OK)
         code = cairn_wal_open(&store->options.log, &store->log, err);
@@ -266,10 +281,15 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
                           "the log in '%s' ends at position %" PRIu64 " although checkpoints continue at %" PRIu64
                           "; restore the data folder from a backup",
                           LOG_DIR, replay.end, last);
-    store->wall_ms = store->manifest.wall_ms;
+    if (store->manifest.wall_ms > store->wall_ms)
+        store->wall_ms = store->manifest.wall_ms;
     code = store->log->ops->read(store->log, replay.from, replay_record, &replay, err);
     apply_queued(&replay);
     cairn_buf_done(&replay.bodies);
+    if (code == CAIRN_OK && replay.code != CAIRN_OK) {
+        *err = replay.err;
+        code = replay.code;
+    }
     if (code != CAIRN_OK)
         return code;
     if (replay.end > replay.from)

@@ -12,6 +12,9 @@
  * The note is the caller's: `object` puts namespace, type, id, module version, invocation and
  * segment there for people and later tools; replay does not need it.
  *
+ * An engine that keeps versions on disk (engine/levels.h) has the newest of them for a checkpoint: the version itself
+ * tells the position, and is committed only once the log is durable to there.
+ *
  * Checkpoints take turns: one shard at a time, the one whose first change not yet in a checkpoint
  * lies furthest back, once that is more than half of log_bytes_max ago.  Its owner walks the
  * engine in cairn_shard_step, `tasks` writes the file.  The scheme for owners: while
@@ -34,9 +37,14 @@ struct cairn_shard;
 struct cairn_store_options {
     struct cairn_disk *disk; /* borrowed until close; its lock is taken here */
     struct cairn_clock *clock;
-    struct cairn_tasks *tasks; /* where checkpoint files are written */
+    struct cairn_tasks *tasks; /* where checkpoint files and runs are written, and runs merged */
     /* 0: 16 for a new folder, the folder's own otherwise.  Another number than the folder's is CAIRN_EINVAL. */
     uint32_t shards;
+    /* Of the shards, by its name in cairn/engine.h; "memory" keeps all state in memory and checkpoints it, the others
+     * keep versions on disk.  NULL: "memory" for a new folder, the folder's own otherwise; another one than that is
+     * CAIRN_EINVAL.  The system shard's is always "memory". */
+    const char *engine;
+    size_t engine_memory_bytes;   /* of all shards together, in engines on disk; 0: 256 MiB */
     uint64_t log_bytes_max;       /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
     struct cairn_log_options log; /* disk, clock and dir are filled in by open */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
@@ -89,14 +97,15 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
                                    const struct cairn_write *writes, size_t count, uint64_t *ret_end,
                                    struct cairn_err *err);
 
-/* Does up to about budget_ns of checkpoint walking, if it is this shard's turn.  True when there is
- * more to do now; false also while a file is written (on_checkpoint_work follows) or a failed
- * checkpoint waits to be tried again. */
+/* Takes over what the engine did in the background, and does up to about budget_ns of checkpoint walking, if it is
+ * this shard's turn.  True when there is more to do now; false also while a file is written (on_checkpoint_work
+ * follows) or a failed checkpoint waits to be tried again. */
 bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns);
 
-/* True while writers of this shard must wait (snapshot memory or log beyond its bound).  Never
- * after the log has failed: then commits fail instead. */
-bool cairn_shard_writers_wait(struct cairn_shard *shard);
+/* CAIRN_EOVERLOAD while writers of this shard must wait (snapshot memory, log or what is to be written to runs beyond
+ * its bound); something else when they would wait in vain, as runs cannot be written: CAIRN_EFULL.  CAIRN_OK after the
+ * log has failed: then commits fail instead. */
+enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cairn_err *err);
 
 /* --- any thread --- */
 
@@ -107,7 +116,8 @@ struct cairn_store_stats {
     uint64_t checkpoint_failures;
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES]; /* of the last attempt, "" if it went well */
 };
-/* A checkpoint is under way, due or to be tried again: cheap, for every turn of a loop. */
+/* A checkpoint is under way, due or to be tried again, or an engine has something to take over: cheap, for every turn
+ * of a loop. */
 bool cairn_store_checkpoint_due(const struct cairn_store *store);
 void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_stats);
 

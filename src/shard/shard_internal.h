@@ -9,12 +9,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "engine/choice.h"
 #include "shard/shard.h"
 
 #define FORMAT_PATH    "FORMAT"
 #define LOG_DIR        "log"
 #define CHECKPOINT_DIR "checkpoints"
 #define MANIFEST_PATH  CHECKPOINT_DIR "/MANIFEST"
+#define SHARDS_DIR     "shards"
 
 enum {
     SHARDS_DEFAULT = 16,
@@ -28,9 +30,9 @@ enum {
 
 struct manifest_shard {
     uint64_t position;   /* the log from here on, over the checkpoint, is the shard's state */
-    uint64_t number;     /* the checkpoint's; 0: none yet */
-    uint64_t file_bytes; /* of its file */
-    uint32_t seal;       /* the checksum of its footer */
+    uint64_t number;     /* the checkpoint's, or the version's of an engine that has such; 0: none yet */
+    uint64_t file_bytes; /* of its file; 0 of a version */
+    uint32_t seal;       /* the checksum of its footer; 0 of a version */
 };
 
 struct manifest {
@@ -94,7 +96,13 @@ struct cairn_shard {
     struct cairn_store *store;
     uint32_t index;
     struct cairn_engine *engine;
+    struct levels *levels;   /* what the engine is over; NULL: it is the one in memory */
+    struct choice choice;    /* what levels was opened with */
+    struct cairn_disk *disk; /* where it lies */
+    uint64_t from;           /* recovery: the engine has all of the log before this position */
+    _Atomic bool has_work;   /* set by any thread, see shard_engine.c */
     /* The owner's. */
+    uint64_t retry_ns;    /* when what has failed in the background is tried again */
     uint64_t applied_end; /* of its last record */
     struct cairn_buf scratch;
     struct cairn_bytes *parts;
@@ -116,8 +124,22 @@ struct handed_chunk {
  *    ^               |                |                 |               |
  *    +-- DISCARD <---+----------------+-----------------+               | failed: the manifest may
  *    ^   (retried)                                                      | name the file, it is kept
- *    +------------------------------------------------------------------+ if that cannot be ruled out */
-enum checkpoint_state { CKPT_IDLE, CKPT_WALK, CKPT_FINISH, CKPT_AWAIT, CKPT_NAME, CKPT_DISCARD };
+ *    +------------------------------------------------------------------+ if that cannot be ruled out
+ *
+ * and of an engine that has versions, whose checkpoint is the version's commit, so that NAME only tells it on:
+ *
+ *            begin          all in runs          log durable           committed
+ *   IDLE ---------> WRITE ---------------> AWAIT ------------> COMMIT -----------> NAME ---> IDLE, next turn */
+enum checkpoint_state {
+    CKPT_IDLE,
+    CKPT_WALK,
+    CKPT_FINISH,
+    CKPT_WRITE,
+    CKPT_AWAIT,
+    CKPT_COMMIT,
+    CKPT_NAME,
+    CKPT_DISCARD
+};
 
 enum checkpoint_job { JOB_NONE, JOB_FINISH, JOB_NAME, JOB_DISCARD };
 
@@ -131,6 +153,7 @@ struct checkpoint {
     enum checkpoint_state state;
     struct cairn_snapshot *snapshot;
     bool walked;
+    bool version_begun;
     uint64_t applied_end; /* where the log must be durable before the file may be named */
     uint64_t retry_at_ns, retry_delay_ns;
     /* Guarded by store->lock. */
@@ -144,8 +167,7 @@ struct checkpoint {
     struct cairn_err err;
     /* The task's while busy, the owner's otherwise. */
     struct checkpoint_writer writer;
-    uint64_t file_bytes;
-    uint32_t seal;
+    struct manifest_shard made; /* what is to be named, but for the position */
     struct checkpoint_task *task;
     /* Any thread: bytes in handed chunks; relaxed, for a bound. */
     _Atomic uint64_t handed_bytes;
@@ -161,6 +183,7 @@ struct cairn_store {
     struct cairn_shard *shards;
     uint64_t wall_ms;   /* at open */
     uint64_t due_bytes; /* log_bytes_max / 2 */
+    const char *engine; /* the shards', as in choice.h */
     bool started;
 
     pthread_mutex_t lock;
@@ -173,16 +196,30 @@ struct cairn_store {
     struct checkpoint checkpoint;
 
     /* Any thread. */
-    _Atomic int32_t turn;    /* the shard that is to step; released with what it inherits, acquired by its owner */
-    _Atomic uint64_t oldest; /* least age of dirt, the one under way included; written under lock, else a hint */
-    _Atomic bool log_failed; /* set once */
-    _Atomic bool closing;    /* set once: every changed shard is due, the log's events are to wake */
+    _Atomic int32_t turn;     /* the shard that is to step; released with what it inherits, acquired by its owner */
+    _Atomic uint64_t oldest;  /* least age of dirt, the one under way included; written under lock, else a hint */
+    _Atomic uint32_t working; /* shards whose has_work is set */
+    _Atomic bool log_failed;  /* set once */
+    _Atomic bool closing;     /* set once: every changed shard is due, the log's events are to wake */
 };
 
 /* store.c */
 void store_notify(struct cairn_store *store, uint32_t shard);
 /* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
 void store_sweep(struct cairn_store *store);
+
+/* A close that waits for others looks again. */
+void store_wake_close(struct cairn_store *store);
+
+/* shard_engine.c: creates the engine, in a folder of its own if it lies on disk, and with `from` as a version tells it;
+ * closes it. */
+enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *err);
+void shard_engine_close(struct cairn_shard *shard);
+/* Takes over what was done in the background. */
+void shard_engine_work(struct cairn_shard *shard);
+/* Of engines that have versions: the newest of them tells where the log continues it, and the time of its last
+ * commit. */
+enum cairn_code shard_version_begin(struct cairn_shard *shard, struct cairn_err *err);
 
 /* recover.c: fills the engines from checkpoints and log; opens the log. */
 enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err *err);

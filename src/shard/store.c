@@ -8,29 +8,40 @@
 
 #include "base/hash.h"
 
-enum { FORMAT_VERSION = 1, FORMAT_BYTES_MAX = 4096 };
+/* 1: the engine is "memory", and not named. */
+enum { FORMAT_VERSION = 2, FORMAT_VERSION_MEMORY = 1, FORMAT_BYTES_MAX = 4096 };
+
+static const char engine_memory[] = "memory";
 
 #define LOG_BYTES_MAX_DEFAULT (256ull << 20)
 
 /* --- the format file ------------------------------------------------------------------------- */
 
 /* Text, because it is the first thing that a person looks at. */
-static void format_encode(struct cairn_buf *to, uint32_t shards)
+static void format_encode(struct cairn_buf *to, uint32_t shards, const char *engine)
 {
-    cairn_buf_printf(to, "cairn data folder\nversion %d\nshards %" PRIu32 "\n", FORMAT_VERSION, shards);
+    bool memory = strcmp(engine, engine_memory) == 0;
+
+    cairn_buf_printf(to, "cairn data folder\nversion %d\nshards %" PRIu32 "\n",
+                     memory ? FORMAT_VERSION_MEMORY : FORMAT_VERSION, shards);
+    if (!memory)
+        cairn_buf_printf(to, "engine %s\n", engine);
     cairn_buf_printf(to, "crc32c %08" PRIx32 "\n", cairn_crc32c(0, to->data, to->size));
 }
 
 /* Every version's file begins with the same line, then `version N`, and ends with the checksum of
  * all before it; so a damaged file is never taken for one of another version. */
-static enum cairn_code format_decode(struct cairn_bytes text, uint32_t *ret_shards, struct cairn_err *err)
+static enum cairn_code format_decode(struct cairn_bytes text, uint32_t *ret_shards, const char **ret_engine,
+                                     struct cairn_err *err)
 {
     static const char first_line[] = "cairn data folder\nversion ";
     enum { LAST_LINE_BYTES = sizeof "crc32c 01234567\n" - 1 };
     char copy[FORMAT_BYTES_MAX + 1], checksum[LAST_LINE_BYTES + 1];
     struct cairn_buf canonical = {0};
+    char engine[32] = "memory";
     unsigned version = 0;
     uint32_t shards = 0;
+    size_t choice = 0;
     bool same;
 
     assert(text.size <= FORMAT_BYTES_MAX);
@@ -47,19 +58,22 @@ static enum cairn_code format_decode(struct cairn_bytes text, uint32_t *ret_shar
         return cairn_fail(err, CAIRN_ECORRUPT,
                           "'%s' is damaged: the checksum at byte %zu does not match; restore it from a backup",
                           FORMAT_PATH, text.size - LAST_LINE_BYTES);
-    if (sscanf(copy + sizeof first_line - 1, "%u\nshards %" SCNu32 "\n", &version, &shards) < 1 ||
-        version != FORMAT_VERSION)
+    if (sscanf(copy + sizeof first_line - 1, "%u\nshards %" SCNu32 "\nengine %31s\n", &version, &shards, engine) < 1 ||
+        version < FORMAT_VERSION_MEMORY || version > FORMAT_VERSION)
         return cairn_fail(
             err, CAIRN_EVERSION,
             "the data folder has format version %u and this program knows %d: use the program that wrote it", version,
             FORMAT_VERSION);
-    format_encode(&canonical, shards);
+    format_encode(&canonical, shards, engine);
     same = cairn_bytes_equal(cairn_buf_bytes(&canonical), text);
     cairn_buf_done(&canonical);
     if (!same || shards < 1 || shards > SHARDS_MAX)
         return cairn_fail(err, CAIRN_ECORRUPT, "'%s' is damaged: its lines make no sense; restore it from a backup",
                           FORMAT_PATH);
+    if (choice_find(engine, &choice, err) != CAIRN_OK)
+        return cairn_while(err, "opening a data folder of another version of this program");
     *ret_shards = shards;
+    *ret_engine = choice_name(choice);
     return CAIRN_OK;
 }
 
@@ -120,7 +134,7 @@ static enum cairn_code make_folder(struct cairn_store *store, struct cairn_err *
     manifest_done(&manifest);
     if (code != CAIRN_OK)
         return code;
-    format_encode(&text, store->count - 1);
+    format_encode(&text, store->count - 1, store->engine);
     code = cairn_disk_replace_file(disk, FORMAT_PATH, cairn_buf_bytes(&text), err);
     cairn_buf_done(&text);
     return code;
@@ -136,6 +150,7 @@ static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *
     code = cairn_disk_read_file(disk, FORMAT_PATH, FORMAT_BYTES_MAX, &text, err);
     if (code == CAIRN_ENOTFOUND) {
         store->count = (store->options.shards ? store->options.shards : SHARDS_DEFAULT) + 1;
+        store->engine = store->options.engine ? store->options.engine : engine_memory;
         cairn_buf_done(&text);
         return make_folder(store, err);
     }
@@ -143,7 +158,7 @@ static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *
         code =
             cairn_fail(err, CAIRN_ECORRUPT, "'%s' is damaged: it is too long; restore it from a backup", FORMAT_PATH);
     if (code == CAIRN_OK)
-        code = format_decode(cairn_buf_bytes(&text), &shards, err);
+        code = format_decode(cairn_buf_bytes(&text), &shards, &store->engine, err);
     cairn_buf_done(&text);
     if (code != CAIRN_OK)
         return code;
@@ -152,6 +167,10 @@ static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *
                           "the data folder was made with %" PRIu32 " shards, not %" PRIu32
                           "; their number cannot be changed",
                           shards, store->options.shards);
+    if (store->options.engine && strcmp(store->options.engine, store->engine) != 0)
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "the data folder was made with the engine '%s', not '%s'; it cannot be changed",
+                          store->engine, store->options.engine);
     store->count = shards + 1;
     return CAIRN_OK;
 }
@@ -199,8 +218,7 @@ static void notify_turn(struct cairn_store *store)
         store_notify(store, (uint32_t)turn);
 }
 
-/* A close that waits for the log looks again. */
-static void wake_close(struct cairn_store *store)
+void store_wake_close(struct cairn_store *store)
 {
     if (!atomic_load(&store->closing))
         return;
@@ -218,7 +236,7 @@ static void on_progress(void *context, uint64_t acknowledged)
         store->log_events.on_progress(store->log_events.context, acknowledged);
     if (atomic_load_explicit(&store->checkpoint.awaiting, memory_order_relaxed))
         notify_turn(store);
-    wake_close(store);
+    store_wake_close(store);
 }
 
 static void on_failed(void *context, const struct cairn_err *why)
@@ -229,7 +247,7 @@ static void on_failed(void *context, const struct cairn_err *why)
     if (store->log_events.on_failed)
         store->log_events.on_failed(store->log_events.context, why);
     notify_turn(store);
-    wake_close(store);
+    store_wake_close(store);
 }
 
 static void on_warning(void *context, const char *text)
@@ -248,8 +266,7 @@ static void store_free(struct cairn_store *store)
 {
     for (uint32_t i = 0; store->shards && i < store->count; i++) {
         struct cairn_shard *shard = &store->shards[i];
-        if (shard->engine)
-            shard->engine->ops->close(shard->engine);
+        shard_engine_close(shard);
         cairn_buf_done(&shard->scratch);
         free(shard->parts);
     }
@@ -304,14 +321,18 @@ enum cairn_code cairn_store_open(const struct cairn_store_options *options, stru
 {
     struct cairn_store *store;
     struct cairn_err err = {0};
+    size_t choice;
     enum cairn_code code;
 
+    if (choice_find(options->engine, &choice, ret_err) != CAIRN_OK)
+        return CAIRN_EINVAL;
     if (options->shards > SHARDS_MAX)
         return cairn_fail(ret_err, CAIRN_EINVAL, "at most %d shards are possible", SHARDS_MAX);
     code = options->disk->ops->lock(options->disk, ret_err);
     if (code != CAIRN_OK)
         return code;
     store = store_create(options);
+    store->options.engine = choice < CHOICE_ENGINES ? choice_name(choice) : NULL;
     code = open_folder(store, &err);
     if (code == CAIRN_OK)
         code = read_manifest(store, &err);
@@ -319,9 +340,17 @@ enum cairn_code cairn_store_open(const struct cairn_store_options *options, stru
         goto fail;
     store->shards = cairn_alloc_zeroed(store->count, sizeof *store->shards);
     for (uint32_t i = 0; i < store->count; i++)
-        store->shards[i] =
-            (struct cairn_shard){.store = store, .index = i, .engine = cairn_memory_create(), .dirt = {CLEAN, CLEAN}};
-    code = recover_checkpoints(store, &err);
+        store->shards[i] = (struct cairn_shard){
+            .store = store, .index = i, .from = store->manifest.shards[i].position, .dirt = {CLEAN, CLEAN}};
+    if (strcmp(store->engine, engine_memory) != 0) {
+        code = store->options.disk->ops->make_dir(store->options.disk, SHARDS_DIR, &err);
+        if (code == CAIRN_OK)
+            code = store->options.disk->ops->sync_dir(store->options.disk, "", &err);
+    }
+    for (uint32_t i = 0; code == CAIRN_OK && i < store->count; i++)
+        code = shard_engine_open(&store->shards[i], &err);
+    if (code == CAIRN_OK)
+        code = recover_checkpoints(store, &err);
     if (code == CAIRN_OK)
         code = recover_log(store, &err);
     if (code != CAIRN_OK)

@@ -154,11 +154,15 @@ static void fail_every_call(enum cairn_code code)
                 struct cairn_store_stats stats;
                 cairn_store_stats(rig.store, &stats);
                 assert_int_equal(rig.durable, rig.commits);
-                assert_in_range(stats.checkpoint_failures, 0, 1);
-                assert_string_equal(stats.checkpoint_error, ""); /* tried again, and it went well */
-                assert_true(stats.checkpoints >= 3);
-                /* The whole log is bounded again. */
-                assert_in_range(stats.log.retained_bytes, 0, 3 * rig.options.log_bytes_max);
+                /* Tried again, and it went well; but where a name could not be synced, and so it is not known which
+                 * version a crash would leave, a shard makes no other before the folder is opened again. */
+                if (strcmp(rig_engine, "memory") == 0 || !strstr(stats.checkpoint_error, "sync")) {
+                    assert_in_range(stats.checkpoint_failures, 0, 1);
+                    assert_string_equal(stats.checkpoint_error, "");
+                    assert_true(stats.checkpoints >= 3);
+                    /* The whole log is bounded again. */
+                    assert_in_range(stats.log.retained_bytes, 0, 3 * rig.options.log_bytes_max);
+                }
             }
         } else {
             assert_int_equal(err.code, code);
@@ -255,5 +259,12 @@ int main(void)
         cmocka_unit_test(many_lives),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    static const char *const engines[] = {"memory", "hybridlog", "lsm", "appendlog"};
+    int failed = 0;
+
+    for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
+        rig_engine = engines[i];
+        failed += cmocka_run_group_tests_name(engines[i], tests, NULL, NULL);
+    }
+    return failed;
 }

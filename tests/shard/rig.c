@@ -70,6 +70,8 @@ static void on_checkpoint_work(void *context, uint32_t index)
     rig->notified++;
 }
 
+const char *rig_engine;
+
 void rig_init(struct rig *rig, struct cairn_disk *disk, enum cairn_sync_mode sync, uint64_t seed)
 {
     memset(rig, 0, sizeof *rig);
@@ -83,6 +85,8 @@ void rig_init(struct rig *rig, struct cairn_disk *disk, enum cairn_sync_mode syn
         .clock = &rig->clock.clock,
         .tasks = rig->tasks,
         .shards = RIG_SHARDS,
+        .engine = rig_engine,
+        .engine_memory_bytes = RIG_SHARDS * (256 << 10),
         .log_bytes_max = 24 << 10,
         .log = {.sync = sync,
                 .interval_ms = 50,

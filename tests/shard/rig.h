@@ -29,6 +29,15 @@ struct rig {
     uint64_t notified; /* calls of on_checkpoint_work */
 };
 
+extern const char *rig_engine; /* what rigs are made with; NULL: the one in memory */
+
+static inline bool rig_writers_wait(struct cairn_shard *shard)
+{
+    struct cairn_err err;
+
+    return cairn_shard_check_writers(shard, &err) != CAIRN_OK;
+}
+
 /* Takes the disk.  log_bytes_max 0: 24 KiB, so that checkpoints come often. */
 void rig_init(struct rig *rig, struct cairn_disk *disk, enum cairn_sync_mode sync, uint64_t seed);
 /* With an open store it is abandoned. */

@@ -518,7 +518,7 @@ static void nothing_is_named_after_the_log_failed(void **state)
     log->ops->step(log);
     assert_int_equal(manifest_sequence(&rig), 0);
     assert_false(cairn_store_checkpoint_due(rig.store));
-    assert_false(cairn_shard_writers_wait(cairn_store_shard(rig.store, 0)));
+    assert_false(rig_writers_wait(cairn_store_shard(rig.store, 0)));
     assert_false(rig_commit(&rig, 0));
     cairn_store_stats(rig.store, &stats);
     assert_int_equal(stats.checkpoint_failures, 1);
@@ -622,17 +622,17 @@ static void writers_wait_for_snapshot_memory(void **state)
         log->ops->want(log, end);
         log->ops->step(log);
         cairn_shard_step(shard, 100000); /* and the task never runs */
-        waited = cairn_shard_writers_wait(shard);
-        assert_false(cairn_shard_writers_wait(cairn_store_shard(rig.store, 1))); /* others need not */
+        waited = rig_writers_wait(shard);
+        assert_false(rig_writers_wait(cairn_store_shard(rig.store, 1))); /* others need not */
     }
     assert_true(waited);
     assert_true(end < 41 << 20); /* it was memory, not the log's bound */
-    for (int i = 0; i < 1000 && cairn_shard_writers_wait(shard); i++) {
+    for (int i = 0; i < 1000 && rig_writers_wait(shard); i++) {
         cairn_tasks_step(rig.tasks);
         cairn_shard_step(shard, 100000);
         log->ops->step(log);
     }
-    assert_false(cairn_shard_writers_wait(shard));
+    assert_false(rig_writers_wait(shard));
     rig_done(&rig);
 }
 
@@ -645,14 +645,14 @@ static void writers_wait_for_the_log(void **state)
     (void)state;
     rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_ALWAYS, 1);
     must_open(&rig);
-    while (!cairn_shard_writers_wait(cairn_store_shard(rig.store, 0))) {
+    while (!rig_writers_wait(cairn_store_shard(rig.store, 0))) {
         assert_true(rig_commit(&rig, 0));
         cairn_store_log(rig.store)->ops->step(cairn_store_log(rig.store));
     }
     used = cairn_store_log(rig.store)->ops->end(cairn_store_log(rig.store));
     assert_in_range(used, rig.options.log_bytes_max, rig.options.log_bytes_max + 20000);
     rig_settle(&rig);
-    assert_false(cairn_shard_writers_wait(cairn_store_shard(rig.store, 0)));
+    assert_false(rig_writers_wait(cairn_store_shard(rig.store, 0)));
     rig_done(&rig);
 }
 
@@ -668,7 +668,7 @@ static void gaps_do_not_make_checkpoints_due(void **state)
         must_open(&rig);
         assert_true(rig_commit(&rig, life % 4));
         assert_false(cairn_store_checkpoint_due(rig.store));
-        assert_false(cairn_shard_writers_wait(cairn_store_shard(rig.store, (uint32_t)life % 4)));
+        assert_false(rig_writers_wait(cairn_store_shard(rig.store, (uint32_t)life % 4)));
         rig_settle(&rig);
         cairn_store_stats(rig.store, &stats);
         assert_int_equal(stats.checkpoints, 0);

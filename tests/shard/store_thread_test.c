@@ -54,7 +54,7 @@ static void *work(void *context)
         write = (struct cairn_write){.key = cairn_bytes(&key, 4), .value = cairn_bytes(value, sizeof value)};
         write.hash = cairn_hash(write.key);
         bytes = cairn_shard_record_bytes(cairn_str("n"), &write, 1);
-        while (cairn_shard_writers_wait(shard) || log->ops->claim(log, bytes, 1, &err) != CAIRN_OK) {
+        while (cairn_shard_check_writers(shard, &err) != CAIRN_OK || log->ops->claim(log, bytes, 1, &err) != CAIRN_OK) {
             step_own(worker);
             sched_yield();
         }

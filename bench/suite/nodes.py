@@ -1,0 +1,29 @@
+"""ReTwis Post on the node's engines on disk, beside its engine in memory.
+
+Equal: everything but --engine; the state is small enough for the memory that an engine on disk has, so that what is
+measured is what the engine adds to an invocation.
+"""
+from .base import Cairn, median
+from .retwis import CLIENTS, TEXT, fcall, prepare, redis_benchmark
+
+GOALS = {"hybridlog": 0.85, "lsm": 0.6, "appendlog": None}
+
+
+def run(bench):
+    nodes = {engine: Cairn(bench, engine, "--engine", engine).deploy("retwis") for engine in ("memory", *GOALS)}
+    requests, figures = {}, {engine: [] for engine in nodes}
+    for engine, node in nodes.items():
+        prepare(bench, node)
+        probe = redis_benchmark(node, fcall(node, "post", TEXT), 100 * CLIENTS)
+        requests[engine] = max(1000, int(probe["rps"] * bench.seconds))
+    for _, engine in bench.turns(list(nodes)):
+        figures[engine].append(redis_benchmark(nodes[engine], fcall(nodes[engine], "post", TEXT), requests[engine]))
+
+    def of(engine, key):
+        return median([one[key] for one in figures[engine]])
+
+    for engine, least in GOALS.items():
+        bench.row(f"ReTwis Post, {engine}", "requests/s", of(engine, "rps"), of("memory", "rps"), "memory",
+                  goal=("ratio", ">=", least) if least else None)
+        bench.row(f"ReTwis Post, {engine} p99", "ms", of(engine, "p99_latency_ms"), of("memory", "p99_latency_ms"),
+                  "memory")
