@@ -25,6 +25,8 @@ struct front_ops {
     /* The newest value, or tombstone, valid until the next put, keep, or release; false if the runs have to be
      * asked. */
     bool (*get)(struct front *front, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value);
+    /* A hint, as struct cairn_engine_ops' prefetch. */
+    void (*prefetch)(const struct front *front, uint64_t hash, int depth);
     /* Never fails. */
     void (*put)(struct front *front, const struct run_record *record);
     /* What get did not have, as the runs have it: may be kept to be found sooner.  NULL: nothing is. */
@@ -53,7 +55,8 @@ struct front {
 
 struct memtable_options {
     size_t limit_bytes;
-    bool whole; /* removed keys are forgotten, not remembered as tombstones, and pressure is always easy */
+    size_t keep_bytes; /* for what is read from runs */
+    bool whole;        /* removed keys are forgotten, not remembered as tombstones, and pressure is always easy */
 };
 
 struct front *memtable_create(const void *memtable_options);

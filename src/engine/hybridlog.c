@@ -248,6 +248,26 @@ static bool hybridlog_get(struct front *front, struct cairn_bytes key, uint64_t 
     return record;
 }
 
+static void hybridlog_prefetch(const struct front *front, uint64_t hash, int depth)
+{
+    const struct hybridlog *log = const_log_of(front);
+    struct index_walk walk;
+    uint64_t place;
+
+    if (depth == 0) {
+        index_prefetch(&log->index, hash);
+        return;
+    }
+    walk = index_walk(&log->index, hash);
+    if (index_next(&walk, &place)) { /* most often it is the first with the tag */
+        struct chunk *chunk;
+        const struct record *record = record_at(log, place, &chunk);
+
+        __builtin_prefetch(record);
+        __builtin_prefetch((const char *)record + 64);
+    }
+}
+
 static bool update_in_place(struct hybridlog *log, struct chunk *chunk, struct record *record, struct cairn_bytes value)
 {
     if (chunk->number < log->ro || log->options.ro_lag_interval == 0)
@@ -456,6 +476,7 @@ static struct front *hybridlog_close(struct front *front)
 
 static const struct front_ops hybridlog_ops = {
     .get = hybridlog_get,
+    .prefetch = hybridlog_prefetch,
     .put = hybridlog_put,
     .keep = hybridlog_keep,
     .pressure = hybridlog_pressure,

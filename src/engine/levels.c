@@ -103,11 +103,15 @@ static enum cairn_code get_from_runs(struct levels *levels, struct cairn_bytes k
     return CAIRN_OK;
 }
 
-enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, bool *ret_found,
+void levels_prefetch(const struct levels *levels, uint64_t hash, int depth)
+{
+    levels->front->ops->prefetch(levels->front, hash, depth);
+}
+
+enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, uint64_t hash, bool *ret_found,
                            struct cairn_bytes *ret_value, struct cairn_err *err)
 {
     struct front *front = levels->front;
-    uint64_t hash = cairn_hash(key);
     struct cairn_bytes value = run_tombstone();
 
     if (!front->ops->get(front, key, hash, &value) && !levels->options.whole) {
@@ -198,6 +202,11 @@ bool levels_is_pressed(const struct levels *levels)
 
     return front->ops->pressure(front) == FRONT_FULL ||
            levels->run_count >= (size_t)levels->options.max_runs_per_level * BACKLOG_STOP;
+}
+
+bool levels_is_easy(const struct levels *levels)
+{
+    return levels->front->ops->pressure(levels->front) == FRONT_EASY;
 }
 
 void levels_work(struct levels *levels, bool retry)

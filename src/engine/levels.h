@@ -54,9 +54,11 @@ enum cairn_code levels_open(struct cairn_disk *disk, struct cairn_tasks *tasks, 
 /* Waits for background work; writes nothing.  Returns NULL; accepts NULL. */
 struct levels *levels_close(struct levels *levels);
 
-/* *ret_value is valid until the next call.  May read the disk. */
-enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, bool *ret_found,
+/* `hash` is cairn_hash(key).  *ret_value is valid until the next call.  May read the disk. */
+enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, uint64_t hash, bool *ret_found,
                            struct cairn_bytes *ret_value, struct cairn_err *err);
+/* A hint, as struct cairn_engine_ops' prefetch. */
+void levels_prefetch(const struct levels *levels, uint64_t hash, int depth);
 /* Before changes of `bytes` in total.  Blocks for some milliseconds while memory is full and what was sealed is still
  * being written, or merging is far behind; fails only if that could not be done: CAIRN_EFULL heals when there is
  * room. */
@@ -67,6 +69,7 @@ void levels_apply(struct levels *levels, const struct run_record *record);
  * after what they have brought, and when on_work says so.  What goes over the bounds meanwhile is taken all the same.
  * What has failed is tried again only with `retry`; levels_failure tells it. */
 bool levels_is_pressed(const struct levels *levels);
+bool levels_is_easy(const struct levels *levels); /* after what was brought there is nothing to do but for on_work */
 void levels_work(struct levels *levels, bool retry);
 /* CAIRN_OK, or why the last write of a run in the background failed. */
 enum cairn_code levels_failure(const struct levels *levels, struct cairn_err *err);

@@ -27,8 +27,7 @@ static bool engine_get(struct cairn_engine *engine, struct cairn_bytes key, uint
     struct cairn_err err;
     bool found;
 
-    (void)hash;
-    if (levels_get(self->levels, key, &found, &value, &err) != CAIRN_OK) {
+    if (levels_get(self->levels, key, hash, &found, &value, &err) != CAIRN_OK) {
         engine->failed = true;
         engine->failure = err;
         return false;
@@ -56,9 +55,7 @@ static void engine_remove(struct cairn_engine *engine, struct cairn_bytes key, u
 
 static void engine_prefetch(struct cairn_engine *engine, uint64_t hash, int depth)
 {
-    (void)engine;
-    (void)hash;
-    (void)depth;
+    levels_prefetch(engine_of(engine)->levels, hash, depth);
 }
 
 struct visit {

@@ -10,6 +10,7 @@ enum {
     BATCHES_WAITING = 2, /* with so many a full table waits */
     BATCHES_MAX = BATCHES_WAITING + 2,
     OVERHEAD_BYTES = 40, /* of a key, in the table */
+    GENERATIONS = 2,
 };
 
 enum { TOMBSTONE, VALUE }; /* the byte in front */
@@ -21,6 +22,9 @@ struct memtable {
     struct cairn_engine *active;
     struct cairn_engine *batches[BATCHES_MAX]; /* oldest first */
     size_t batch_count;
+    /* What was read from runs and not changed since: the young, and those of before, who become young again when they are
+     * asked for.  When the young have half the room the old ones go. */
+    struct cairn_engine *kept[GENERATIONS];
     struct cairn_buf scratch;
 };
 
@@ -52,6 +56,45 @@ static struct cairn_bytes value_in(struct cairn_bytes stored)
     return stored.data[0] == VALUE ? cairn_bytes(stored.data + 1, stored.size - 1) : run_tombstone();
 }
 
+/* The value with its byte in front, in the scratch buffer. */
+static struct cairn_bytes stored_as(struct memtable *memtable, struct cairn_bytes value)
+{
+    struct cairn_buf *scratch = &memtable->scratch;
+
+    scratch->size = 0;
+    cairn_buf_u8(scratch, run_is_tombstone(value) ? TOMBSTONE : VALUE);
+    if (!run_is_tombstone(value))
+        cairn_buf_add(scratch, value.data, value.size);
+    return cairn_buf_bytes(scratch);
+}
+
+static void keep_stored(struct memtable *memtable, struct cairn_bytes key, uint64_t hash, struct cairn_bytes stored)
+{
+    struct cairn_engine **kept = memtable->kept;
+
+    if (table_bytes(kept[0]) >= memtable->options.keep_bytes / GENERATIONS) {
+        kept[1]->ops->close(kept[1]);
+        kept[1] = kept[0];
+        kept[0] = cairn_memory_create();
+    }
+    kept[0]->ops->put(kept[0], key, hash, stored);
+}
+
+static bool get_kept(struct memtable *memtable, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_stored)
+{
+    struct cairn_engine **kept = memtable->kept;
+
+    if (!memtable->options.keep_bytes)
+        return false;
+    if (kept[0]->ops->get(kept[0], key, hash, ret_stored))
+        return true;
+    if (!kept[1]->ops->get(kept[1], key, hash, ret_stored))
+        return false;
+    *ret_stored = stored_as(memtable, value_in(*ret_stored)); /* its generation may end now */
+    keep_stored(memtable, key, hash, *ret_stored);
+    return true;
+}
+
 static bool memtable_get(struct front *front, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
 {
     struct memtable *memtable = memtable_of(front);
@@ -60,25 +103,38 @@ static bool memtable_get(struct front *front, struct cairn_bytes key, uint64_t h
 
     for (size_t i = memtable->batch_count; !found && i-- > 0;)
         found = memtable->batches[i]->ops->get(memtable->batches[i], key, hash, &stored);
+    found = found || get_kept(memtable, key, hash, &stored);
     if (found)
         *ret_value = value_in(stored);
     return found;
 }
 
+static void memtable_prefetch(const struct front *front, uint64_t hash, int depth)
+{
+    const struct memtable *memtable = const_memtable_of(front);
+
+    memtable->active->ops->prefetch(memtable->active, hash, depth);
+}
+
 static void memtable_put(struct front *front, const struct run_record *record)
 {
     struct memtable *memtable = memtable_of(front);
-    struct cairn_buf *scratch = &memtable->scratch;
 
+    for (size_t i = 0; memtable->options.keep_bytes && i < GENERATIONS; i++)
+        memtable->kept[i]->ops->remove(memtable->kept[i], record->key, record->hash);
     if (memtable->options.whole && run_is_tombstone(record->value)) {
         memtable->active->ops->remove(memtable->active, record->key, record->hash);
         return;
     }
-    scratch->size = 0;
-    cairn_buf_u8(scratch, run_is_tombstone(record->value) ? TOMBSTONE : VALUE);
-    if (!run_is_tombstone(record->value))
-        cairn_buf_add(scratch, record->value.data, record->value.size);
-    memtable->active->ops->put(memtable->active, record->key, record->hash, cairn_buf_bytes(scratch));
+    memtable->active->ops->put(memtable->active, record->key, record->hash, stored_as(memtable, record->value));
+}
+
+static void memtable_keep(struct front *front, const struct run_record *record)
+{
+    struct memtable *memtable = memtable_of(front);
+
+    if (memtable->options.keep_bytes)
+        keep_stored(memtable, record->key, record->hash, stored_as(memtable, record->value));
 }
 
 static enum front_pressure memtable_pressure(const struct front *front)
@@ -169,6 +225,8 @@ static uint64_t memtable_memory_bytes(const struct front *front)
 
     for (size_t i = 0; i < memtable->batch_count; i++)
         bytes += table_bytes(memtable->batches[i]);
+    for (size_t i = 0; i < GENERATIONS; i++)
+        bytes += table_bytes(memtable->kept[i]);
     return bytes;
 }
 
@@ -179,6 +237,8 @@ static struct front *memtable_close(struct front *front)
     while (memtable->batch_count > 0)
         memtable_release(front);
     memtable->active->ops->close(memtable->active);
+    for (size_t i = 0; i < GENERATIONS; i++)
+        memtable->kept[i]->ops->close(memtable->kept[i]);
     cairn_buf_done(&memtable->scratch);
     free(memtable);
     return NULL;
@@ -186,7 +246,9 @@ static struct front *memtable_close(struct front *front)
 
 static const struct front_ops memtable_ops = {
     .get = memtable_get,
+    .prefetch = memtable_prefetch,
     .put = memtable_put,
+    .keep = memtable_keep,
     .pressure = memtable_pressure,
     .seal = memtable_seal,
     .batch = memtable_batch,
@@ -206,5 +268,7 @@ struct front *memtable_create(const void *memtable_options)
     memtable->base.ops = &memtable_ops;
     memtable->options = *options;
     memtable->active = cairn_memory_create();
+    for (size_t i = 0; i < GENERATIONS; i++)
+        memtable->kept[i] = cairn_memory_create();
     return &memtable->base;
 }

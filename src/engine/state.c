@@ -190,7 +190,8 @@ enum cairn_code cairn_state_get(struct cairn_state *state, const void *key, size
     enum cairn_code code = check_key(key_bytes, err);
 
     if (code == CAIRN_OK)
-        code = levels_get(state->levels, cairn_bytes(key, key_bytes), ret_found, &value, err);
+        code = levels_get(state->levels, cairn_bytes(key, key_bytes), cairn_hash(cairn_bytes(key, key_bytes)),
+                          ret_found, &value, err);
     if (code == CAIRN_OK && *ret_found) {
         *ret_value = value.data;
         *ret_value_bytes = value.size;

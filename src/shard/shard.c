@@ -169,7 +169,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
         else
             engine->ops->put(engine, writes[i].key, writes[i].hash, writes[i].value);
     }
-    if (shard->levels)
+    if (shard->levels && !levels_is_easy(shard->levels))
         levels_work(shard->levels, false);
     shard->applied_end = end;
     if (wall_ms > atomic_load_explicit(&shard->wall_ms, memory_order_relaxed))
