@@ -24,8 +24,8 @@ static enum cairn_code check_least(const char *name, size_t value, struct cairn_
 static enum cairn_code set_lsm(const struct cairn_state_options *o, struct choice *choice, struct cairn_err *err)
 {
     (void)err;
-    choice->memtable =
-        (struct memtable_options){.limit_bytes = or_default(o->memtable_bytes_limit, o->memory_bytes / 8)};
+    choice->memtable = (struct memtable_options){
+        .limit_bytes = or_default(o->memtable_bytes_limit, o->memory_bytes / 8), .keep_bytes = o->memory_bytes / 4};
     choice->levels.create_front = memtable_create;
     choice->levels.front_options = &choice->memtable;
     choice->levels.density_factor = o->density_factor;

@@ -75,9 +75,7 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
         code = cairn_disk_folder(store->options.disk, path, &shard->disk, err);
     if (code != CAIRN_OK)
         return code;
-    /* Objects read what they wrote long ago, again and again. */
-    shard->choice.hybridlog.keeps = true;
-    shard->choice.memtable.keep_bytes = options.memory_bytes / 4;
+    shard->choice.hybridlog.keeps = true; /* objects read what they wrote long ago, again and again */
     shard->choice.levels.on_work = on_work;
     shard->choice.levels.context = shard;
     code = levels_open(shard->disk, store->options.tasks, &shard->choice.levels, 0, &shard->levels, err);

@@ -76,6 +76,7 @@ static void lab_init(struct lab *lab, uint64_t seed)
     cairn_random_init(&lab->random, seed);
     lab->options = (struct cairn_state_options){
         .engine = engines[seed % ENGINES],
+        .memory_bytes = seed % 7 ? 0 : 256 << 10,
         .memtable_bytes_limit = 500 + cairn_random_below(&lab->random, 8000),
         .threshold = 1024 + cairn_random_below(&lab->random, 8000),
         .mem_segment_len = 8000 + cairn_random_below(&lab->random, 40000),
