@@ -156,13 +156,52 @@ static void fail_run(struct cairn_worker *worker, struct invocation *inv)
     after_run(worker, inv, false);
 }
 
+/* Refused before it ran: that is not an outcome to be recorded for its key. */
+static void over_unrun(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->key.size)
+        once_over(worker, inv);
+    invocation_move(inv, INV_OVER);
+    invocation_finish(worker, inv);
+}
+
+/* Ends an invocation that has begun a segment but may not run it, or has not seen what there is. */
+static void refuse_segment(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *text)
+{
+    set_error(inv, code, text);
+    if (inv->run) {
+        cairn_run_cancel(inv->run);
+        fiber_gone(worker, inv);
+    }
+    inv->segment = segment_end(worker, inv->segment);
+    leave_object(worker, inv);
+    if (inv->key.size && !inv->once_recorded && !inv->resumes)
+        over_unrun(worker, inv);
+    else
+        after_run(worker, inv, false);
+}
+
+/* A read has failed.  Where nothing was committed before, it may be tried again with the same key. */
+static bool was_blind(struct cairn_worker *worker, struct invocation *inv)
+{
+    enum cairn_code code = inv->segment->overlay.code;
+    struct cairn_err err;
+
+    if (code == CAIRN_OK)
+        return false;
+    err = inv->segment->overlay.err;
+    segment_restart(worker, inv);
+    refuse_segment(worker, inv, code, err.text);
+    return true;
+}
+
 static void run_done(struct cairn_worker *worker, struct invocation *inv)
 {
     struct cairn_err err = {0};
     bool last = inv->calls_out == 0 && cairn_list_empty(&inv->segment->calls);
 
-    if (inv->segment->overlay.code != CAIRN_OK) /* whatever it says: it has not seen what there is */
-        set_error(inv, inv->segment->overlay.code, inv->segment->overlay.err.text);
+    if (was_blind(worker, inv))
+        return;
     if (inv->failed) {
         if (inv->depends < inv->object->last_end)
             inv->depends = inv->object->last_end; /* an error tells what it has read */
@@ -188,6 +227,8 @@ static void run_waits(struct cairn_worker *worker, struct invocation *inv)
 
     if (inv->method)
         inv->method->suspends = true;
+    if (was_blind(worker, inv))
+        return;
     if (segment_commit(inv, false, &err) != CAIRN_OK) {
         cairn_run_cancel(inv->run);
         fiber_gone(worker, inv);
@@ -204,15 +245,6 @@ static void run_waits(struct cairn_worker *worker, struct invocation *inv)
         worker->fibers_waiting++;
     }
     leave_object(worker, inv);
-}
-
-/* Refused before it ran: that is not an outcome to be recorded for its key. */
-static void over_unrun(struct cairn_worker *worker, struct invocation *inv)
-{
-    if (inv->key.size)
-        once_over(worker, inv);
-    invocation_move(inv, INV_OVER);
-    invocation_finish(worker, inv);
 }
 
 /* Back to the head of its mailbox, until a fiber is free. */
@@ -273,23 +305,6 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
 
 /* --- running ---------------------------------------------------------------------------------------- */
 
-/* Ends an invocation that has begun a segment but may not run it. */
-static void stop_before_running(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code,
-                                const char *text)
-{
-    set_error(inv, code, text);
-    if (inv->run) {
-        cairn_run_cancel(inv->run);
-        fiber_gone(worker, inv);
-    }
-    inv->segment = segment_end(worker, inv->segment);
-    leave_object(worker, inv);
-    if (inv->key.size && !inv->once_recorded && !inv->resumes)
-        over_unrun(worker, inv);
-    else
-        after_run(worker, inv, false);
-}
-
 /* True if the log has the room that the segment needs to begin; false: it was dealt with. */
 static bool has_room(struct cairn_worker *worker, struct invocation *inv)
 {
@@ -317,7 +332,7 @@ static bool has_room(struct cairn_worker *worker, struct invocation *inv)
         cairn_list_push_back(&worker->log_waiters, &inv->link);
         return false;
     }
-    stop_before_running(worker, inv, code, err.text);
+    refuse_segment(worker, inv, code, err.text);
     return false;
 }
 
@@ -328,15 +343,11 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     enum cairn_run_state state;
 
     if (worker->failed) {
-        stop_before_running(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
+        refuse_segment(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
         return;
     }
     inv->segment = segment_begin(worker, inv->object);
-    if (inv->segment->overlay.code != CAIRN_OK) {
-        stop_before_running(worker, inv, inv->segment->overlay.code, inv->segment->overlay.err.text);
-        return;
-    }
-    if (!has_room(worker, inv))
+    if (was_blind(worker, inv) || !has_room(worker, inv))
         return;
     inv->now_ms = worker_now_ms(worker);
     inv->segment_number++;
@@ -398,7 +409,7 @@ void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv
 
     invocation_move(inv, INV_RUNNING);
     if (worker->failed) {
-        stop_before_running(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
+        refuse_segment(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
         return;
     }
     err.code = CAIRN_OK;

@@ -154,7 +154,8 @@ static bool error_is(const struct simcall *call, const char *code)
 /* Refused before it ran: without effect for certain. */
 static bool refused(const struct simcall *call)
 {
-    return error_is(call, "overloaded") || error_is(call, "disk_full");
+    return error_is(call, "overloaded") || error_is(call, "disk_full") ||
+           error_is(call, "io"); /* of a read that failed: the segment has left nothing */
 }
 
 static void begin(struct world *w, struct client *c)
@@ -550,9 +551,12 @@ static void quiesce(struct world *w)
 
 static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbose)
 {
+    static const char *const engines[] = {"memory", "hybridlog", "lsm", "appendlog"};
     struct world *w = cairn_alloc_zeroed(1, sizeof *w);
     struct simnode_options options = {.workers = 2,
                                       .shards = 4,
+                                      .engine = engines[seed % 4],
+                                      .engine_memory_bytes = 4 * (256 << 10),
                                       .log_segment_bytes = 64 << 10,
                                       .log_bytes_max = 1 << 20,
                                       .limits = {.write_set_bytes = 16 << 10, .value_bytes = 8 << 10}};

@@ -62,11 +62,12 @@ static void keep_trap_handlers(void)
 
 static void stop(struct simnode *sim)
 {
-    sim->tasks = cairn_tasks_destroy(sim->tasks);
+    sim->node_tasks = cairn_tasks_destroy(sim->node_tasks);
     sim->node = cairn_node_close(sim->node);
     if (sim->store)
         cairn_store_abandon(sim->store);
     sim->store = NULL;
+    sim->store_tasks = cairn_tasks_destroy(sim->store_tasks);
 }
 
 /* One sandbox serves all nodes of the process, one after the other: it keeps nothing of theirs (its
@@ -101,6 +102,8 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
         .disk = sim->disk,
         .clock = &sim->clock.clock,
         .shards = sim->options.shards,
+        .engine = sim->options.engine,
+        .engine_memory_bytes = sim->options.engine_memory_bytes,
         .log_bytes_max = sim->options.log_bytes_max,
         .log = {.sync = sim->options.sync,
                 .interval_ms = 50,
@@ -113,7 +116,8 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
     enum cairn_code code;
 
     sim->log_failed = false;
-    sim->tasks = store.tasks = node.tasks = cairn_tasks_create(0);
+    sim->node_tasks = node.tasks = cairn_tasks_create(0);
+    sim->store_tasks = store.tasks = cairn_tasks_create(0);
     code = shared_sandbox(&sim->options, &sim->fn, err);
     keep_trap_handlers();
     if (code == CAIRN_OK)
@@ -137,7 +141,7 @@ bool simnode_step(struct simnode *sim)
         did = log->ops->step(log);
         break;
     case 1:
-        did = cairn_tasks_step(sim->tasks);
+        did = cairn_tasks_step(cairn_random_below(&sim->random, 2) ? sim->node_tasks : sim->store_tasks);
         break;
     case 2:
         cairn_sim_clock_advance(&sim->clock, 1 + cairn_random_below(&sim->random, 2000000));
@@ -159,9 +163,10 @@ void simnode_settle(struct simnode *sim)
 
 void simnode_crash(struct simnode *sim, enum cairn_sim_crash how)
 {
-    if (sim->tasks) {
-        cairn_sim_disk_crash(sim->disk, how);
+    if (sim->store_tasks) {
+        cairn_sim_disk_halt_at(sim->disk, 0); /* what is done while it stops comes too late */
         stop(sim);
+        cairn_sim_disk_crash(sim->disk, how);
     }
 }
 
@@ -172,17 +177,18 @@ enum cairn_code simnode_close(struct simnode *sim, struct cairn_err *err)
     cairn_node_drain(sim->node);
     simnode_settle(sim);
     must(cairn_node_admitted(sim->node) == 0);
+    sim->node_tasks = cairn_tasks_destroy(sim->node_tasks);
     sim->node = cairn_node_close(sim->node);
     code = cairn_store_close(sim->store, true, err);
     sim->store = NULL;
-    sim->tasks = cairn_tasks_destroy(sim->tasks);
+    sim->store_tasks = cairn_tasks_destroy(sim->store_tasks);
     cairn_sim_disk_crash(sim->disk, CAIRN_SIM_DROP); /* whatever was promised is synced; the lock is free */
     return code;
 }
 
 void simnode_done(struct simnode *sim)
 {
-    if (sim->tasks)
+    if (sim->store_tasks)
         simnode_crash(sim, CAIRN_SIM_KEEP);
     sim->disk = cairn_disk_close(sim->disk);
 }

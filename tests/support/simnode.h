@@ -10,6 +10,8 @@
 
 struct simnode_options {
     uint32_t workers, shards;
+    const char *engine;
+    size_t engine_memory_bytes;
     struct cairn_limits limits;
     enum cairn_sync_mode sync;
     uint64_t log_segment_bytes, log_bytes_max;
@@ -21,7 +23,7 @@ struct simnode {
     struct cairn_disk *disk; /* survives crashes */
     struct cairn_sim_clock clock;
     struct cairn_random random;
-    struct cairn_tasks *tasks;
+    struct cairn_tasks *node_tasks, *store_tasks; /* two, as in house.c */
     struct cairn_fn *fn;
     struct cairn_store *store;
     struct cairn_node *node;
