@@ -76,7 +76,22 @@ void levels_forget_automatic(struct levels *levels)
     for (size_t i = 0; (version = versions_at(levels->versions, i)); i++)
         for (size_t j = 0; version->automatic && j < version->run_count; j++)
             ids_insert(&ids, version->runs[j].id);
-    versions_forget_automatic(levels->versions, &levels->garbage);
+    versions_drop_automatic(levels->versions, &levels->garbage);
+    levels_discard_runs(levels, &ids);
+    cairn_buf_done(&ids);
+}
+
+void levels_drop(struct levels *levels, uint64_t number)
+{
+    const struct version *version = versions_find(levels->versions, number);
+    const struct version *current = versions_current(levels->versions);
+    struct cairn_buf ids = {0};
+
+    if (!version || version->pinned || version->number >= current->number)
+        return;
+    for (size_t i = 0; i < version->run_count; i++)
+        ids_add(&ids, version->runs[i].id);
+    versions_drop(levels->versions, number, &levels->garbage);
     levels_discard_runs(levels, &ids);
     cairn_buf_done(&ids);
 }

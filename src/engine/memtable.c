@@ -22,8 +22,8 @@ struct memtable {
     struct cairn_engine *active;
     struct cairn_engine *batches[BATCHES_MAX]; /* oldest first */
     size_t batch_count;
-    /* What was read from runs and not changed since: the young, and those of before, who become young again when they are
-     * asked for.  When the young have half the room the old ones go. */
+    /* What was read from runs and not changed since: the young, and those of before, who become young again when they
+     * are asked for.  When the young have half the room the old ones go. */
     struct cairn_engine *kept[GENERATIONS];
     struct cairn_buf scratch;
 };

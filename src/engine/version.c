@@ -436,7 +436,7 @@ static enum cairn_code remove_automatic(struct versions *versions, struct cairn_
     struct cairn_buf paths = {0};
     enum cairn_code code = CAIRN_OK;
 
-    versions_forget_automatic(versions, &paths);
+    versions_drop_automatic(versions, &paths);
     for (size_t at = 0; code == CAIRN_OK && at < paths.size; at += strlen((const char *)paths.data + at) + 1)
         code = versions->disk->ops->remove(versions->disk, (const char *)paths.data + at, err);
     if (code == CAIRN_OK && paths.size)
@@ -777,18 +777,28 @@ static void mark(const struct versions *versions, struct cairn_buf *ids)
     ids_sort(ids);
 }
 
-void versions_forget_automatic(struct versions *versions, struct cairn_buf *paths)
+static void drop(struct versions *versions, size_t at, struct cairn_buf *paths)
 {
-    for (size_t i = versions->count; i-- > 0;) {
-        const struct version *version = &versions->entries[i]->version;
-        char path[CAIRN_PATH_BYTES];
+    char path[CAIRN_PATH_BYTES];
 
-        if (!version->automatic || version->number == versions->current)
-            continue;
-        manifest_path(version->number, path);
-        cairn_buf_add(paths, path, strlen(path) + 1);
-        take_out(versions, i);
-    }
+    manifest_path(versions->entries[at]->version.number, path);
+    cairn_buf_add(paths, path, strlen(path) + 1);
+    take_out(versions, at);
+}
+
+void versions_drop(struct versions *versions, uint64_t number, struct cairn_buf *paths)
+{
+    assert(number < versions->current);
+    for (size_t i = versions->count; i-- > 0;)
+        if (versions->entries[i]->version.number == number)
+            drop(versions, i, paths);
+}
+
+void versions_drop_automatic(struct versions *versions, struct cairn_buf *paths)
+{
+    for (size_t i = versions->count; i-- > 0;)
+        if (versions->entries[i]->version.automatic && versions->entries[i]->version.number != versions->current)
+            drop(versions, i, paths);
 }
 
 static void take_run_name(void *context, const char *name)

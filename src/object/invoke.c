@@ -211,6 +211,8 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
     if (inv->result.size == 0)
         cairn_value_add_nil(&inv->result);
     if (segment_commit(inv, last, &err) != CAIRN_OK) {
+        if (was_blind(worker, inv))
+            return;
         set_error(inv, err.code, err.text);
         fail_run(worker, inv);
         return;
@@ -227,9 +229,9 @@ static void run_waits(struct cairn_worker *worker, struct invocation *inv)
 
     if (inv->method)
         inv->method->suspends = true;
-    if (was_blind(worker, inv))
-        return;
     if (segment_commit(inv, false, &err) != CAIRN_OK) {
+        if (was_blind(worker, inv))
+            return;
         cairn_run_cancel(inv->run);
         fiber_gone(worker, inv);
         set_error(inv, err.code, err.text);

@@ -110,7 +110,7 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
     return ONCE_RUN;
 }
 
-/* Forgets the oldest keys that are over the age or the number allowed. */
+/* Forgets the oldest keys that are over the age or the number allowed; what cannot be read now is for another time. */
 static void evict(struct invocation *inv, struct overlay *overlay)
 {
     struct shard *shard = inv->object->shard;
@@ -132,7 +132,12 @@ static void evict(struct invocation *inv, struct overlay *overlay)
                 overlay_remove(overlay, key);
                 stat_add(&inv->worker->counts.evicted_keys, 1);
             }
-            overlay_remove(overlay, age_key);
+            if (overlay->code == CAIRN_OK)
+                overlay_remove(overlay, age_key);
+        }
+        if (overlay->code != CAIRN_OK) {
+            overlay->code = CAIRN_OK;
+            return;
         }
         shard->meta.once_first++;
     }

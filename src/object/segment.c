@@ -266,13 +266,12 @@ static size_t note_of(const struct invocation *inv, uint8_t *to)
     return n + inv->object->key_size - inv->object->id_offset;
 }
 
-enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_err *err)
+static enum cairn_code commit(struct invocation *inv, bool over, struct cairn_err *err)
 {
     struct cairn_worker *worker = inv->worker;
     struct segment *segment = inv->segment;
     struct object *object = inv->object;
     struct shard *shard = object->shard;
-    struct shard_meta meta_before = shard->meta;
     struct overlay *overlay = &segment->overlay;
     struct cairn_bytes key = cairn_bytes(object->key, object->key_size);
     bool existed = object->header.incarnation != 0, exists = segment->header.incarnation != 0;
@@ -299,14 +298,13 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_e
         if (existed && !exists)
             directory_remove(overlay, object->type, object_id(object));
     }
-    if (inv->key.size && (over || !inv->once_recorded) &&
-        (over || !cairn_list_empty(&segment->calls) || inv->calls_out))
-        once_write(inv, overlay, over);
-    if (overlay->code != CAIRN_OK) {
-        shard->meta = meta_before;
+    if (overlay->code != CAIRN_OK) { /* what was to be changed could not be read */
         *err = overlay->err;
         return overlay->code;
     }
+    if (inv->key.size && (over || !inv->once_recorded) &&
+        (over || !cairn_list_empty(&segment->calls) || inv->calls_out))
+        once_write(inv, overlay, over);
     if (overlay->count == 0) {
         give_back(worker, segment);
         return CAIRN_OK;
@@ -339,4 +337,18 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_e
             shard->directory_end = end;
     }
     return CAIRN_OK;
+}
+
+enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_err *err)
+{
+    struct shard *shard = inv->object->shard;
+    struct shard_meta meta = shard->meta;
+    bool once_recorded = inv->once_recorded;
+    enum cairn_code code = commit(inv, over, err);
+
+    if (code != CAIRN_OK) { /* what was prepared is in no record */
+        shard->meta = meta;
+        inv->once_recorded = once_recorded;
+    }
+    return code;
 }

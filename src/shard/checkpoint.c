@@ -71,7 +71,8 @@ static int32_t choose(struct cairn_store *store, uint64_t log_end)
             turn = (int32_t)i;
         }
     if (log_failed(store) || turn == NO_TURN ||
-        (!atomic_load(&store->closing) && (log_end < oldest || log_end - oldest <= store->due_bytes)))
+        (!atomic_load(&store->closing) &&
+         (atomic_load(&store->taking.active) || log_end < oldest || log_end - oldest <= store->due_bytes)))
         turn = NO_TURN;
     atomic_store_explicit(&store->turn, turn, memory_order_release);
     return turn;
@@ -92,7 +93,8 @@ void checkpoint_choose_turn(struct cairn_store *store, uint64_t log_end)
 bool cairn_store_checkpoint_due(const struct cairn_store *store)
 {
     return atomic_load_explicit(&store->turn, memory_order_relaxed) != NO_TURN ||
-           atomic_load_explicit(&store->working, memory_order_relaxed) != 0;
+           atomic_load_explicit(&store->working, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&store->taking.active, memory_order_relaxed);
 }
 
 /* --- the task -------------------------------------------------------------------------------- */
@@ -372,7 +374,7 @@ static void begin(struct cairn_store *store, struct cairn_shard *shard)
     if (!shard->levels) {
         checkpoint->snapshot = shard->engine->ops->snapshot_begin(shard->engine);
         move(checkpoint, CKPT_WALK);
-    } else if (shard_version_begin(shard, &err) == CAIRN_OK) {
+    } else if (shard_version_begin(shard, true, true, &err) == CAIRN_OK) {
         checkpoint->version_begun = true;
         move(checkpoint, CKPT_WRITE);
     } else {
@@ -475,6 +477,8 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
 
     if (shard->levels)
         shard_engine_work(shard);
+    if (atomic_load_explicit(&store->taking.active, memory_order_relaxed))
+        versions_step(shard);
     if (atomic_load_explicit(&store->turn, memory_order_acquire) != (int32_t)shard->index)
         return false;
     rest = at_rest(store, &code);
@@ -608,6 +612,49 @@ static bool wait_for_others(struct cairn_store *store, uint64_t wakes)
         pthread_cond_wait(&store->changed, &store->lock);
     pthread_mutex_unlock(&store->lock);
     return true;
+}
+
+void store_wait_a_little(struct cairn_store *store)
+{
+    enum { NS = 1000000 };
+
+    if (!store->options.log.threaded) {
+        cairn_tasks_step(store->options.tasks);
+        store->log->ops->step(store->log);
+        return;
+    }
+    pthread_mutex_lock(&store->lock);
+    cairn_cond_wait_ns(&store->changed, &store->lock, NS);
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* The whole of a shard in memory, which nobody changes. */
+enum cairn_code checkpoint_write(struct cairn_store *store, struct cairn_shard *shard, struct manifest_shard *made,
+                                 struct cairn_err *err)
+{
+    struct cairn_engine *engine = shard->engine;
+    struct checkpoint_writer writer = {0};
+    struct cairn_engine_stats stats;
+    struct cairn_snapshot *snapshot;
+    struct cairn_buf chunk = {0};
+    enum cairn_code code;
+    bool over = false;
+
+    engine->ops->stats(engine, &stats);
+    code = checkpoint_writer_open(&writer, store->options.disk, shard->index, made->number, stats.keys, err);
+    snapshot = engine->ops->snapshot_begin(engine);
+    while (code == CAIRN_OK && !over) {
+        over = engine->ops->snapshot_step(snapshot, UINT64_MAX / 2);
+        while (code == CAIRN_OK && engine->ops->snapshot_take_chunk(snapshot, &chunk))
+            code = checkpoint_writer_add(&writer, cairn_buf_bytes(&chunk), err);
+    }
+    engine->ops->snapshot_end(snapshot);
+    cairn_buf_done(&chunk);
+    if (code == CAIRN_OK)
+        code = checkpoint_writer_finish(&writer, &made->file_bytes, &made->seal, err);
+    if (code != CAIRN_OK)
+        checkpoint_writer_discard(&writer);
+    return code;
 }
 
 enum cairn_code checkpoint_all(struct cairn_store *store, struct cairn_err *err)

@@ -125,6 +125,21 @@ struct replay {
     struct cairn_err err;
 };
 
+enum cairn_code shard_apply(struct cairn_shard *shard, const struct cairn_write *write, uint64_t hash,
+                            struct cairn_err *err)
+{
+    struct cairn_engine *engine = shard->engine;
+    enum cairn_code code = CAIRN_OK;
+
+    if (shard->levels)
+        code = levels_ready(shard->levels, write->key.size + write->value.size, err);
+    if (code == CAIRN_OK && write->deleted)
+        engine->ops->remove(engine, write->key, hash);
+    else if (code == CAIRN_OK)
+        engine->ops->put(engine, write->key, hash, write->value);
+    return code;
+}
+
 static void apply_queued(struct replay *replay)
 {
     for (size_t i = 0; i < replay->count; i++) {
@@ -134,17 +149,9 @@ static void apply_queued(struct replay *replay)
     }
     for (size_t i = 0; i < replay->count && replay->code == CAIRN_OK; i++) {
         struct cairn_shard *shard = replay->queue[i].shard;
-        struct cairn_engine *engine = shard->engine;
         const struct cairn_write *write = &replay->queue[i].write;
 
-        if (shard->levels) /* waits while that has too much to write */
-            replay->code = levels_ready(shard->levels, write->key.size + write->value.size, &replay->err);
-        if (replay->code != CAIRN_OK)
-            break;
-        if (write->deleted)
-            engine->ops->remove(engine, write->key, write->hash);
-        else
-            engine->ops->put(engine, write->key, write->hash, write->value);
+        replay->code = shard_apply(shard, write, write->hash, &replay->err);
     }
     replay->count = 0;
 }
@@ -275,6 +282,12 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
     if (code != CAIRN_OK)
         return code;
     replay.end = store->log->ops->end(store->log);
+    if (store->restoring) {
+        code = restore_perform(store, store->restoring, replay.end, err);
+        if (code != CAIRN_OK)
+            return code;
+        replay.from = last = replay.end;
+    }
     replay.reported = replay.seen_end = replay.from;
     if (replay.end < last)
         return cairn_fail(err, CAIRN_ECORRUPT,

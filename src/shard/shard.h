@@ -107,6 +107,36 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns);
  * log has failed: then commits fail instead. */
 enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cairn_err *err);
 
+/* --- any thread: versions of the node, of engines that keep versions --- */
+
+struct cairn_store_version {
+    uint64_t number;  /* ascending, never used again */
+    uint64_t parent;  /* the version that its state came from; 0: none */
+    uint64_t time_ms; /* when it was asked for, by the clock on the wall */
+    bool scheduled;   /* nobody asked for it by hand */
+    bool damaged;     /* its record cannot be read */
+};
+
+/* Begins to take one: a cut through all shards, of when all owners have stepped, while they go on.  CAIRN_EINVAL: the
+ * engine keeps no versions; CAIRN_ECONFLICT: one is being taken. */
+enum cairn_code cairn_store_version_begin(struct cairn_store *store, bool scheduled, struct cairn_err *err);
+/* True once, when it is over: *ret_code is CAIRN_OK and it is durable, or why not. */
+bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, enum cairn_code *ret_code,
+                              struct cairn_err *ret_err);
+/* How many there are, ascending; fills in at most `room`. */
+size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_version *to, size_t room);
+/* What it alone needs goes in the background.  Blocks for two syncs.  CAIRN_ENOTFOUND. */
+enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t number, struct cairn_err *err);
+
+/* --- main thread: --- */
+
+/* Takes a folder that no node is on back, or forth, to a version; first takes one of the state as it is, *ret_undo,
+ * which leads back.  Should the process end on the way, then either nothing has come of it, or whoever opens the
+ * folder next goes on with it.  CAIRN_ENOTFOUND; CAIRN_ECORRUPT when a file of the version is damaged, and nothing
+ * has come of it. */
+enum cairn_code cairn_store_restore(const struct cairn_store_options *options, uint64_t number, uint64_t *ret_undo,
+                                    struct cairn_err *err);
+
 /* --- any thread --- */
 
 struct cairn_store_stats {

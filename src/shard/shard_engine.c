@@ -38,7 +38,7 @@ static enum cairn_code read_position(struct cairn_shard *shard, struct cairn_err
     const struct version *version = versions_current(levels_versions(shard->levels));
     uint64_t position, wall_ms, named = store->manifest.shards[shard->index].number;
 
-    if (!version && !named)
+    if (store->restoring || (!version && !named)) /* the first: it is at any version, and goes to another */
         return CAIRN_OK;
     if (!version || version->number < named || version->metadata.size != METADATA_BYTES)
         return cairn_fail(err, CAIRN_ECORRUPT,
@@ -82,7 +82,10 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
     if (code != CAIRN_OK)
         return code;
     shard->engine = cairn_levels_engine_create(shard->levels);
-    return read_position(shard, err);
+    code = read_position(shard, err);
+    if (code == CAIRN_OK)
+        versions_drop_unnamed(shard);
+    return code;
 }
 
 void shard_engine_close(struct cairn_shard *shard)
@@ -112,17 +115,17 @@ void shard_engine_work(struct cairn_shard *shard)
     set_work(shard); /* until it is well */
 }
 
-enum cairn_code shard_version_begin(struct cairn_shard *shard, struct cairn_err *err)
+enum cairn_code shard_version_begin(struct cairn_shard *shard, bool automatic, bool hold, struct cairn_err *err)
 {
     uint8_t metadata[METADATA_BYTES];
     struct levels_snapshot_options options = {
         .time_ms = shard->store->options.clock->wall_ms(shard->store->options.clock),
         .metadata = cairn_bytes(metadata, sizeof metadata),
-        .automatic = true,
-        .hold = true,
+        .automatic = automatic,
+        .hold = hold,
     };
 
-    cairn_put_u64(metadata, shard->applied_end);
+    cairn_put_u64(metadata, shard->applied_end > shard->from ? shard->applied_end : shard->from);
     cairn_put_u64(metadata + 8, atomic_load_explicit(&shard->wall_ms, memory_order_relaxed));
     return levels_snapshot_begin(shard->levels, &options, err);
 }

@@ -10,7 +10,8 @@
 #include <stdatomic.h>
 
 #include "engine/choice.h"
-#include "shard/shard.h"
+#include "io/wait.h"
+#include "shard/node_version.h"
 
 #define FORMAT_PATH    "FORMAT"
 #define LOG_DIR        "log"
@@ -101,6 +102,7 @@ struct cairn_shard {
     struct cairn_disk *disk; /* where it lies */
     uint64_t from;           /* recovery: the engine has all of the log before this position */
     _Atomic bool has_work;   /* set by any thread, see shard_engine.c */
+    _Atomic enum taking_part part;
     /* The owner's. */
     uint64_t retry_ns;    /* when what has failed in the background is tried again */
     uint64_t applied_end; /* of its last record */
@@ -185,6 +187,7 @@ struct cairn_store {
     uint64_t due_bytes; /* log_bytes_max / 2 */
     const char *engine; /* the shards', as in choice.h */
     bool started;
+    uint64_t restoring; /* opening: the version that it is to go to first; 0: none */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;   /* wakes has grown */
@@ -194,6 +197,7 @@ struct cairn_store {
     uint64_t checkpoints, checkpoint_bytes, checkpoint_failures; /* guarded by lock */
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];                 /* guarded by lock */
     struct checkpoint checkpoint;
+    struct taking taking;
 
     /* Any thread. */
     _Atomic int32_t turn;     /* the shard that is to step; released with what it inherits, acquired by its owner */
@@ -204,6 +208,8 @@ struct cairn_store {
 };
 
 /* store.c */
+enum cairn_code store_open_locked(const struct cairn_store_options *options, struct cairn_store **ret_store,
+                                  struct cairn_err *err);
 void store_notify(struct cairn_store *store, uint32_t shard);
 /* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
 void store_sweep(struct cairn_store *store);
@@ -217,13 +223,34 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
 void shard_engine_close(struct cairn_shard *shard);
 /* Takes over what was done in the background. */
 void shard_engine_work(struct cairn_shard *shard);
-/* Of engines that have versions: the newest of them tells where the log continues it, and the time of its last
- * commit. */
-enum cairn_code shard_version_begin(struct cairn_shard *shard, struct cairn_err *err);
+/* Of engines that have versions: begins one, which tells where the log continues it and the time of its last commit. */
+enum cairn_code shard_version_begin(struct cairn_shard *shard, bool automatic, bool hold, struct cairn_err *err);
 
 /* recover.c: fills the engines from checkpoints and log; opens the log. */
 enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err *err);
 enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err);
+/* Puts or removes; waits while the engine has too much to write. */
+enum cairn_code shard_apply(struct cairn_shard *shard, const struct cairn_write *write, uint64_t hash,
+                            struct cairn_err *err);
+
+/* versions.c, but for what shard.h tells */
+void versions_init(struct cairn_store *store);
+void versions_free(struct cairn_store *store);
+/* Reads what there is; before the engines are opened. */
+enum cairn_code versions_load(struct cairn_store *store, struct cairn_err *err);
+/* What is being taken is given up; all other threads have stopped. */
+void versions_stop(struct cairn_store *store);
+void versions_drop_unnamed(struct cairn_shard *shard);
+/* While taking.active. */
+void versions_step(struct cairn_shard *shard);
+/* While taking.capturing: the log's append. */
+enum cairn_code versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
+                                uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
+
+/* restore.c: 0 when nothing is to be restored. */
+enum cairn_code restore_read_order(struct cairn_disk *disk, uint64_t *ret_number, struct cairn_err *err);
+/* Goes to that version; `end` is the log's.  Nothing was replayed yet. */
+enum cairn_code restore_perform(struct cairn_store *store, uint64_t number, uint64_t end, struct cairn_err *err);
 
 /* shard.c: the record's body. */
 struct commit_head {
@@ -242,6 +269,11 @@ void checkpoint_init(struct cairn_store *store);
 void checkpoint_choose_turn(struct cairn_store *store, uint64_t log_end);
 /* Recomputes store->oldest; store->lock is held. */
 void checkpoint_update_oldest(struct cairn_store *store);
+/* Until something has happened, or a moment; in simulation lets it. */
+void store_wait_a_little(struct cairn_store *store);
+/* A checkpoint's file, of the number that `made` has; fills in the rest but for the position. */
+enum cairn_code checkpoint_write(struct cairn_store *store, struct cairn_shard *shard, struct manifest_shard *made,
+                                 struct cairn_err *err);
 /* Checkpoints every changed shard; all other threads have stopped. */
 enum cairn_code checkpoint_all(struct cairn_store *store, struct cairn_err *err);
 /* Gives up what is under way and waits for the task.  `crash`: leaves the disk as it is. */

@@ -271,6 +271,7 @@ static void store_free(struct cairn_store *store)
         free(shard->parts);
     }
     free(store->shards);
+    versions_free(store);
     manifest_done(&store->manifest);
     pthread_cond_destroy(&store->changed);
     pthread_mutex_destroy(&store->lock);
@@ -296,7 +297,8 @@ static struct cairn_store *store_create(const struct cairn_store_options *option
         .context = store,
     };
     pthread_mutex_init(&store->lock, NULL);
-    pthread_cond_init(&store->changed, NULL);
+    cairn_cond_init(&store->changed);
+    versions_init(store);
     return store;
 }
 
@@ -316,19 +318,23 @@ static enum cairn_code read_manifest(struct cairn_store *store, struct cairn_err
     return code;
 }
 
-enum cairn_code cairn_store_open(const struct cairn_store_options *options, struct cairn_store **ret_store,
-                                 struct cairn_err *ret_err)
+static enum cairn_code check_options(const struct cairn_store_options *options, size_t *ret_choice,
+                                     struct cairn_err *err)
+{
+    if (options->shards > SHARDS_MAX)
+        return cairn_fail(err, CAIRN_EINVAL, "at most %d shards are possible", SHARDS_MAX);
+    return choice_find(options->engine, ret_choice, err);
+}
+
+enum cairn_code store_open_locked(const struct cairn_store_options *options, struct cairn_store **ret_store,
+                                  struct cairn_err *ret_err)
 {
     struct cairn_store *store;
     struct cairn_err err = {0};
     size_t choice;
     enum cairn_code code;
 
-    if (choice_find(options->engine, &choice, ret_err) != CAIRN_OK)
-        return CAIRN_EINVAL;
-    if (options->shards > SHARDS_MAX)
-        return cairn_fail(ret_err, CAIRN_EINVAL, "at most %d shards are possible", SHARDS_MAX);
-    code = options->disk->ops->lock(options->disk, ret_err);
+    code = check_options(options, &choice, ret_err);
     if (code != CAIRN_OK)
         return code;
     store = store_create(options);
@@ -346,6 +352,10 @@ enum cairn_code cairn_store_open(const struct cairn_store_options *options, stru
         code = store->options.disk->ops->make_dir(store->options.disk, SHARDS_DIR, &err);
         if (code == CAIRN_OK)
             code = store->options.disk->ops->sync_dir(store->options.disk, "", &err);
+        if (code == CAIRN_OK)
+            code = versions_load(store, &err);
+        if (code == CAIRN_OK)
+            code = restore_read_order(store->options.disk, &store->restoring, &err);
     }
     for (uint32_t i = 0; code == CAIRN_OK && i < store->count; i++)
         code = shard_engine_open(&store->shards[i], &err);
@@ -367,6 +377,17 @@ fail:
     if (ret_err)
         *ret_err = err;
     return code;
+}
+
+enum cairn_code cairn_store_open(const struct cairn_store_options *options, struct cairn_store **ret_store,
+                                 struct cairn_err *err)
+{
+    size_t choice;
+    enum cairn_code code = check_options(options, &choice, err);
+
+    if (code == CAIRN_OK)
+        code = options->disk->ops->lock(options->disk, err);
+    return code == CAIRN_OK ? store_open_locked(options, ret_store, err) : code;
 }
 
 enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *err)
@@ -391,6 +412,7 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
 
     if (!store)
         return CAIRN_OK;
+    versions_stop(store);
     if (checkpoint && store->started)
         code = checkpoint_all(store, err);
     checkpoint_stop(store, false);
@@ -407,6 +429,7 @@ void cairn_store_abandon(struct cairn_store *store)
 {
     if (!store)
         return;
+    versions_stop(store);
     checkpoint_stop(store, true);
     store->log->ops->abandon(store->log);
     store_free(store);

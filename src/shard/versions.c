@@ -1,0 +1,472 @@
+/* versions.c - takes versions of the node, lists and drops them; see node_version.h. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "shard/shard_internal.h"
+
+enum { CAPTURED_BYTES_MAX = 128 << 20 };
+
+static void notify_all(struct cairn_store *store)
+{
+    for (uint32_t i = 0; i < store->count; i++)
+        store_notify(store, i);
+    store_wake_close(store);
+}
+
+static void enter(struct cairn_store *store, enum taking_state state)
+{
+    struct taking *taking = &store->taking;
+
+    taking->state = state;
+    taking->left = state == TAKING_BEGIN ? store->count : store->count - 1;
+    atomic_store(&taking->active, state != TAKING_NONE || taking->drops.size);
+}
+
+/* The lock is held. */
+static void fail(struct cairn_store *store, enum cairn_code code, const struct cairn_err *why)
+{
+    struct taking *taking = &store->taking;
+
+    atomic_store(&taking->capturing, false);
+    taking->code = code;
+    taking->err = *why;
+    enter(store, TAKING_FAILED);
+}
+
+/* --- asking --- */
+
+enum cairn_code cairn_store_version_begin(struct cairn_store *store, bool scheduled, struct cairn_err *err)
+{
+    struct cairn_clock *clock = store->options.clock;
+    struct taking *taking = &store->taking;
+    enum cairn_code code = CAIRN_OK;
+
+    if (!store->shards[0].levels)
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "the engine 'memory' keeps no versions: make a data folder with --engine hybridlog");
+    pthread_mutex_lock(&taking->lock);
+    if (taking->state != TAKING_NONE) {
+        code = cairn_fail(err, CAIRN_ECONFLICT, "a snapshot is being taken");
+    } else {
+        taking->code = CAIRN_OK;
+        taking->version = (struct node_version){.time_ms = clock->wall_ms(clock),
+                                                .scheduled = scheduled,
+                                                .count = store->count - 1,
+                                                .shards = cairn_alloc_zeroed(store->count, sizeof *taking->versions)};
+        enter(store, TAKING_WANTED);
+    }
+    pthread_mutex_unlock(&taking->lock);
+    if (code == CAIRN_OK)
+        notify_all(store);
+    return code;
+}
+
+bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, enum cairn_code *ret_code,
+                              struct cairn_err *ret_err)
+{
+    struct taking *taking = &store->taking;
+    bool ended;
+
+    pthread_mutex_lock(&taking->lock);
+    ended = taking->state == TAKING_ENDED;
+    if (ended) {
+        *ret_code = taking->code;
+        *ret_number = taking->version.number;
+        *ret_err = taking->err;
+        cairn_buf_done(&taking->version.system);
+        cairn_buf_done(&taking->version.records);
+        if (taking->code == CAIRN_OK) {
+            taking->versions = cairn_realloc(taking->versions, (taking->count + 1) * sizeof *taking->versions);
+            taking->versions[taking->count++] = taking->version;
+        } else {
+            node_version_done(&taking->version);
+        }
+        taking->version = (struct node_version){0};
+        enter(store, TAKING_NONE);
+    }
+    pthread_mutex_unlock(&taking->lock);
+    return ended;
+}
+
+size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_version *to, size_t room)
+{
+    struct taking *taking = &store->taking;
+    size_t count;
+
+    pthread_mutex_lock(&taking->lock);
+    count = taking->count;
+    for (size_t i = 0; i < count && i < room; i++) {
+        const struct node_version *version = &taking->versions[i];
+
+        to[i] = (struct cairn_store_version){.number = version->number,
+                                             .parent = version->parent,
+                                             .time_ms = version->time_ms,
+                                             .scheduled = version->scheduled,
+                                             .damaged = !version->shards};
+    }
+    pthread_mutex_unlock(&taking->lock);
+    return count;
+}
+
+enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t number, struct cairn_err *err)
+{
+    struct taking *taking = &store->taking;
+    size_t at = 0;
+    enum cairn_code code;
+
+    pthread_mutex_lock(&taking->lock);
+    while (at < taking->count && taking->versions[at].number != number)
+        at++;
+    if (at == taking->count)
+        code = cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %llu; see `cairn versions`",
+                          (unsigned long long)number);
+    else /* the record first: what it names is garbage then */
+        code = node_version_remove(store->options.disk, number, err);
+    if (code == CAIRN_OK) {
+        for (uint32_t i = 0; i < taking->versions[at].count; i++) {
+            uint8_t *drop = cairn_buf_reserve(&taking->drops, 12);
+
+            cairn_put_u32(drop, i);
+            cairn_put_u64(drop + 4, taking->versions[at].shards[i].number);
+            taking->drops.size += 12;
+        }
+        node_version_done(&taking->versions[at]);
+        memmove(&taking->versions[at], &taking->versions[at + 1], (--taking->count - at) * sizeof *taking->versions);
+        atomic_store(&taking->active, true);
+    }
+    pthread_mutex_unlock(&taking->lock);
+    if (code == CAIRN_OK)
+        notify_all(store);
+    return code;
+}
+
+/* --- capturing --- */
+
+enum cairn_code versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
+                                uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err)
+{
+    struct cairn_store *store = shard->store;
+    struct taking *taking = &store->taking;
+    struct cairn_buf *records = &taking->version.records;
+    enum cairn_code code;
+    uint64_t bytes = 0;
+
+    pthread_mutex_lock(&taking->lock);
+    code = store->log->ops->append(store->log, parts, count, ret_position, ret_end, err);
+    if (code == CAIRN_OK && atomic_load(&taking->capturing)) {
+        for (size_t i = 0; i < count; i++)
+            bytes += parts[i].size;
+        cairn_put_u64(cairn_buf_reserve(records, 8), *ret_position);
+        records->size += 8;
+        cairn_buf_varint(records, bytes);
+        for (size_t i = 0; i < count; i++)
+            cairn_buf_add(records, parts[i].data, parts[i].size);
+        if (records->size > CAPTURED_BYTES_MAX) {
+            struct cairn_err why;
+
+            fail(store, cairn_fail(&why, CAIRN_ELIMIT, "too much was written while the snapshot began; take it again"),
+                 &why);
+        }
+    }
+    pthread_mutex_unlock(&taking->lock);
+    return code;
+}
+
+/* --- steps: the lock is held, on the shard's owner's thread --- */
+
+static void add_pair(void *context, struct cairn_bytes key, struct cairn_bytes value)
+{
+    cairn_buf_varint(context, key.size);
+    cairn_buf_add(context, key.data, key.size);
+    cairn_buf_varint(context, value.size);
+    cairn_buf_add(context, value.data, value.size);
+}
+
+/* Of the engine's versions, the one that is no checkpoint. */
+static uint64_t base_of(const struct cairn_shard *shard)
+{
+    const struct version *current = versions_current(levels_versions(shard->levels));
+
+    return !current ? 0 : current->automatic ? current->parent : current->number;
+}
+
+static void begin_shard(struct cairn_store *store, struct cairn_shard *shard)
+{
+    struct taking *taking = &store->taking;
+    struct node_version *version = &taking->version;
+    uint64_t wall_ms = atomic_load_explicit(&shard->wall_ms, memory_order_relaxed), base;
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (shard->part != PART_NONE)
+        return;
+    if (!shard->levels) {
+        shard->engine->ops->visit(shard->engine, add_pair, &version->system);
+    } else {
+        base = base_of(shard);
+        code = shard_version_begin(shard, false, true, &err);
+        if (code != CAIRN_OK) {
+            fail(store, code, &err);
+            return;
+        }
+        version->shards[shard->index].position = shard->applied_end > shard->from ? shard->applied_end : shard->from;
+        for (size_t i = 0; shard->index == 0 && i < taking->count; i++)
+            if (taking->versions[i].shards && taking->versions[i].shards[0].number == base)
+                version->parent = taking->versions[i].number;
+    }
+    shard->part = PART_BEGUN;
+    if (wall_ms > version->wall_ms)
+        version->wall_ms = wall_ms;
+    if (--taking->left)
+        return;
+    version->cut = store->log->ops->end(store->log);
+    atomic_store(&taking->capturing, false);
+    store->log->ops->want_durable(store->log, version->cut);
+    enter(store, TAKING_WRITE);
+    notify_all(store);
+}
+
+/* What was copied and lies at or above the cut goes. */
+static void cut_records(struct node_version *version)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&version->records));
+    size_t kept = 0;
+
+    while (cairn_reader_left(&r)) {
+        const uint8_t *from = r.at;
+        bool is_below = cairn_read_u64(&r) < version->cut;
+
+        cairn_read_sized(&r);
+        if (!is_below)
+            continue;
+        memmove(version->records.data + kept, from, (size_t)(r.at - from));
+        kept += (size_t)(r.at - from);
+    }
+    version->records.size = kept;
+}
+
+static void write_shard(struct cairn_store *store, struct cairn_shard *shard)
+{
+    struct taking *taking = &store->taking;
+
+    if (shard->part == PART_BEGUN && shard->levels) {
+        if (levels_snapshot_is_held(shard->levels)) {
+            shard->part = PART_HELD;
+            taking->left--;
+        } else if (levels_snapshot_is_done(shard->levels)) { /* not committed: a write has failed */
+            uint64_t number;
+            struct cairn_err err;
+
+            shard->part = PART_NONE;
+            fail(store, levels_snapshot_end(shard->levels, &number, &err), &err);
+            return;
+        }
+    }
+    if (taking->left || store->log->ops->durable(store->log) < taking->version.cut)
+        return;
+    cut_records(&taking->version);
+    enter(store, TAKING_COMMIT);
+    notify_all(store);
+}
+
+static void record(struct cairn_task *task)
+{
+    struct taking *taking = (struct taking *)(void *)((char *)task - offsetof(struct taking, task));
+    struct cairn_store *store = taking->store;
+    struct cairn_err err;
+    /* Nobody but this task looks at the version now. */
+    enum cairn_code code = node_version_write(store->options.disk, &taking->version, &err);
+
+    pthread_mutex_lock(&taking->lock);
+    taking->code = code;
+    taking->err = err;
+    enter(store, TAKING_ENDED);
+    notify_all(store); /* within the lock: once it is free the store may be closed */
+    pthread_mutex_unlock(&taking->lock);
+}
+
+static void commit_shard(struct cairn_store *store, struct cairn_shard *shard)
+{
+    struct taking *taking = &store->taking;
+    struct cairn_err err;
+
+    if (shard->part == PART_HELD) {
+        levels_snapshot_commit(shard->levels);
+        shard->part = PART_COMMITTING;
+    }
+    if (shard->part != PART_COMMITTING || !levels_snapshot_is_done(shard->levels))
+        return;
+    shard->part = PART_NONE;
+    if (levels_snapshot_end(shard->levels, &taking->version.shards[shard->index].number, &err) != CAIRN_OK) {
+        fail(store, err.code, &err);
+        return;
+    }
+    if (--taking->left)
+        return;
+    taking->version.number = taking->version.shards[0].number;
+    enter(store, TAKING_RECORD);
+    taking->task.run = record;
+    cairn_tasks_submit(store->options.tasks, &taking->task);
+}
+
+/* Nothing of it stays under way. */
+static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
+{
+    uint64_t number;
+    struct cairn_err err;
+    bool any = false;
+
+    if (shard->levels && shard->part != PART_NONE)
+        levels_snapshot_end(shard->levels, &number, &err);
+    shard->part = PART_NONE;
+    for (uint32_t i = 0; i < store->count; i++)
+        any |= atomic_load(&store->shards[i].part) != PART_NONE;
+    if (!any) {
+        enter(store, TAKING_ENDED);
+        notify_all(store);
+    }
+}
+
+/* A checkpoint is not begun while one is taken, but one may be under way. */
+static void want(struct cairn_store *store)
+{
+    bool idle;
+
+    pthread_mutex_lock(&store->lock); /* who chooses a turn looks at `active` under it */
+    idle = atomic_load(&store->turn) == NO_TURN;
+    pthread_mutex_unlock(&store->lock);
+    if (!idle)
+        return;
+    atomic_store(&store->taking.capturing, true);
+    enter(store, TAKING_BEGIN);
+    notify_all(store);
+}
+
+static void drop_some(struct cairn_store *store, struct cairn_shard *shard)
+{
+    struct cairn_buf *drops = &store->taking.drops;
+    size_t kept = 0;
+
+    for (size_t at = 0; at < drops->size; at += 12) {
+        if (cairn_get_u32(drops->data + at) == shard->index) {
+            levels_drop(shard->levels, cairn_get_u64(drops->data + at + 4));
+            continue;
+        }
+        memmove(drops->data + kept, drops->data + at, 12);
+        kept += 12;
+    }
+    drops->size = kept;
+    atomic_store(&store->taking.active, store->taking.state != TAKING_NONE || drops->size);
+}
+
+void versions_step(struct cairn_shard *shard)
+{
+    struct cairn_store *store = shard->store;
+    struct taking *taking = &store->taking;
+
+    pthread_mutex_lock(&taking->lock);
+    if (shard->levels && taking->drops.size)
+        drop_some(store, shard);
+    if (taking->state == TAKING_WANTED)
+        want(store);
+    if (taking->state == TAKING_BEGIN)
+        begin_shard(store, shard);
+    if (taking->state == TAKING_WRITE)
+        write_shard(store, shard);
+    if (taking->state == TAKING_COMMIT)
+        commit_shard(store, shard);
+    if (taking->state == TAKING_FAILED)
+        fail_shard(store, shard);
+    if (taking->state == TAKING_ENDED || taking->state == TAKING_NONE)
+        shard->part = PART_NONE;
+    pthread_mutex_unlock(&taking->lock);
+}
+
+/* --- opening and closing --- */
+
+static void warn(void *context, const char *text)
+{
+    struct cairn_store *store = context;
+
+    if (store->options.on_warning)
+        store->options.on_warning(store->options.context, text);
+}
+
+enum cairn_code versions_load(struct cairn_store *store, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    enum cairn_code code = disk->ops->make_dir(disk, VERSIONS_DIR, err);
+
+    if (code == CAIRN_OK)
+        code = disk->ops->sync_dir(disk, "", err);
+    if (code == CAIRN_OK)
+        code = node_versions_list(disk, warn, store, &store->taking.versions, &store->taking.count, err);
+    return code;
+}
+
+/* Versions of the engine that no record names are of attempts that came to nothing, or were forgotten. */
+void versions_drop_unnamed(struct cairn_shard *shard)
+{
+    const struct taking *taking = &shard->store->taking;
+    const struct version *version;
+    struct cairn_buf named = {0}, others = {0};
+
+    for (size_t i = 0; i < taking->count; i++) {
+        if (!taking->versions[i].shards) { /* nobody knows what that one names */
+            cairn_buf_done(&named);
+            return;
+        }
+        ids_insert(&named, taking->versions[i].shards[shard->index].number);
+    }
+    for (size_t i = 0; (version = versions_at(levels_versions(shard->levels), i)); i++)
+        if (!version->automatic && !ids_have(&named, version->number))
+            ids_add(&others, version->number);
+    for (size_t at = 0; at < others.size; at += 8)
+        levels_drop(shard->levels, cairn_get_u64(others.data + at));
+    cairn_buf_done(&named);
+    cairn_buf_done(&others);
+}
+
+void versions_stop(struct cairn_store *store)
+{
+    struct taking *taking = &store->taking;
+    struct cairn_err err;
+    uint64_t number;
+    bool writes;
+
+    do {
+        pthread_mutex_lock(&taking->lock);
+        writes = taking->state == TAKING_RECORD;
+        pthread_mutex_unlock(&taking->lock);
+        if (writes)
+            store_wait_a_little(store);
+    } while (writes);
+    for (uint32_t i = 0; store->shards && i < store->count; i++) {
+        struct cairn_shard *shard = &store->shards[i];
+
+        if (shard->levels && atomic_load(&shard->part) != PART_NONE)
+            levels_snapshot_end(shard->levels, &number, &err);
+        atomic_store(&shard->part, PART_NONE);
+    }
+    atomic_store(&taking->capturing, false);
+    atomic_store(&taking->active, false);
+    taking->state = TAKING_NONE;
+}
+
+void versions_init(struct cairn_store *store)
+{
+    pthread_mutex_init(&store->taking.lock, NULL);
+    store->taking.store = store;
+}
+
+void versions_free(struct cairn_store *store)
+{
+    struct taking *taking = &store->taking;
+
+    while (taking->count > 0)
+        node_version_done(&taking->versions[--taking->count]);
+    free(taking->versions);
+    node_version_done(&taking->version);
+    cairn_buf_done(&taking->drops);
+    pthread_mutex_destroy(&taking->lock);
+}
