@@ -16,6 +16,11 @@ extern const struct cairn_command cairn_command_objects_rm;
 extern const struct cairn_command cairn_command_modules;
 extern const struct cairn_command cairn_command_modules_ls;
 extern const struct cairn_command cairn_command_modules_rm;
+extern const struct cairn_command cairn_command_snapshot;
+extern const struct cairn_command cairn_command_versions;
+extern const struct cairn_command cairn_command_versions_ls;
+extern const struct cairn_command cairn_command_versions_rm;
+extern const struct cairn_command cairn_command_restore;
 extern const struct cairn_command cairn_command_logs;
 extern const struct cairn_command cairn_command_completion;
 

@@ -14,7 +14,7 @@
 struct options {
     const char *data, *http, *resp, *sync, *engine;
     bool insecure;
-    uint64_t workers, shards, engine_mib, connections, stop_seconds, log_mib;
+    uint64_t workers, shards, engine_mib, snapshot_seconds, keep, connections, stop_seconds, log_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib;
 };
 
@@ -48,6 +48,8 @@ static const struct cairn_flag flags[] = {
          "what holds the state: 'memory' (default), or on disk 'hybridlog',\n"
          "'lsm', 'appendlog'; fixed when the data folder is made"),
     NUMBER("engine-memory", engine_mib, "MIB", 8, 1 << 20, "for an engine on disk (256)"),
+    NUMBER("snapshot-every", snapshot_seconds, "SECONDS", 1, 86400 * 365, "take a version so often (never)"),
+    NUMBER("keep", keep, "N", 1, 100000, "versions that --snapshot-every takes (24)"),
     NUMBER("max-connections", connections, "N", 1, 1000000, "open at once (20,000)"),
     NUMBER("stop-timeout", stop_seconds, "SECONDS", 1, 3600, "for work under way at a stop (10)"),
     NUMBER("log-max", log_mib, "MIB", 64, 1 << 20, "log beyond the last checkpoint (256)"),
@@ -109,7 +111,9 @@ static void on_recovery(void *context, const char *stage, uint64_t done, uint64_
     if (now - progress->told_ns < 1000000000)
         return;
     progress->told_ns = now;
-    if (total)
+    if (strstr(stage, "shards"))
+        printf("%s: %" PRIu64 " of %" PRIu64 "\n", stage, done, total);
+    else if (total)
         printf("recovering: %s, %" PRIu64 " of %" PRIu64 " MiB\n", stage, done >> 20, total >> 20);
     else
         printf("recovering: %s\n", stage);
@@ -174,6 +178,8 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .shards = (uint32_t)o->shards,
         .engine = o->engine,
         .engine_memory_bytes = (size_t)o->engine_mib << 20,
+        .snapshot_every_ns = o->snapshot_seconds * 1000000000,
+        .snapshots_kept = (uint32_t)o->keep,
         .sync = sync,
         .interval_ms = interval_ms,
         .limits = {.cpu_ns = o->cpu_ms * 1000000,

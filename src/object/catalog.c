@@ -429,7 +429,8 @@ enum cairn_code catalog_open(struct cairn_node *node, struct cairn_err *err)
     for (uint32_t i = 0; code == CAIRN_OK && i < loading.catalog->module_count; i++)
         code = compile_current(node, &loading.catalog->modules[i], err);
     if (code == CAIRN_OK) {
-        disk->ops->list(disk, modules_dir, sweep_file, &sweeping, NULL);
+        if (!cairn_store_versions(node->options.store, NULL, 0)) /* they may need what is not in use now */
+            disk->ops->list(disk, modules_dir, sweep_file, &sweeping, NULL);
         for (uint32_t i = 0; i < node->options.workers; i++)
             types_from(&node->workers[i], loading.catalog);
     }

@@ -4,6 +4,7 @@
 #include "object/catalog.h"
 #include "object/object_internal.h"
 #include "object/once.h"
+#include "object/snapshots.h"
 
 static void limits_default(struct cairn_limits *limits)
 {
@@ -80,6 +81,9 @@ static void drop_message(struct cairn_worker *worker, struct message *message)
     case MSG_DEPLOY: /* these belong to a deploy, see deploys_drop */
     case MSG_CATALOG:
         break;
+    case MSG_VERSION:
+        snapshots_drop_message(worker, message);
+        break;
     }
 }
 
@@ -152,6 +156,7 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
         if (node->workers[i].node)
             drop_invocations(&node->workers[i]);
     deploys_drop(&node->workers[0]);
+    snapshots_drop(&node->workers[0]);
     for (uint32_t i = 0; i < node->options.workers; i++)
         worker_done(&node->workers[i]);
     free(node->workers);

@@ -46,6 +46,9 @@ struct cairn_node_options {
     uint32_t workers;
     struct cairn_limits limits;
     uint64_t seed; /* of the guests' random */
+    /* A version of the node is taken so often; 0: only when it is asked for.  Of these the newest are kept. */
+    uint64_t snapshot_every_ns;
+    uint32_t snapshots_kept;
     /* Any thread: worker `index` has something to do.  May be called often; must be cheap. */
     void (*wake)(void *context, uint32_t index);
     void *context;
@@ -95,6 +98,12 @@ enum cairn_op {
     CAIRN_OP_TYPES,
     /* limit: list of [ms, level, type, id, method, line], oldest first. */
     CAIRN_OP_LOGS,
+    /* Takes a version of the node: its number.  `bad_request` with an engine that keeps none. */
+    CAIRN_OP_SNAPSHOT,
+    /* list of [number, parent or 0, ms, 1 if by schedule, 1 if damaged], ascending. */
+    CAIRN_OP_VERSIONS,
+    /* number: nil; the version is no more. */
+    CAIRN_OP_FORGET,
 };
 
 /* The caller's memory until reply has been called (exactly once per submit). */
@@ -107,6 +116,7 @@ struct cairn_request {
     bool read_only;          /* only read-only methods may run */
     struct cairn_bytes name, body, prefix, cursor;
     uint32_t limit;
+    uint64_t number;
     /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
     void (*reply)(struct cairn_request *request, struct cairn_bytes value);
     void *owner; /* the caller's */

@@ -25,6 +25,7 @@ enum message_kind {
     MSG_CATALOG,    /* catalog.h: a new catalog */
     MSG_DEPLOY,     /* catalog.h: a deploy, back from compiling */
     MSG_GATHER,     /* gather.h: a question to every worker, and its way back */
+    MSG_VERSION,    /* snapshots.h: a version that was forgotten */
 };
 
 struct message {
@@ -330,6 +331,13 @@ struct cairn_worker {
 
 struct catalog; /* catalog.h */
 
+/* The version of the node that is being taken; worker 0's. */
+struct snapshots {
+    bool taking;
+    struct invocation *inv; /* who asked for it; NULL: the schedule */
+    uint64_t next_ns;       /* when the schedule takes the next; 0: not known yet */
+};
+
 struct cairn_node {
     struct cairn_node_options options;
     struct cairn_limits limits;
@@ -337,6 +345,7 @@ struct cairn_node {
     struct cairn_worker *workers;
     uint32_t shard_count;
     struct deploy *deploys; /* worker 0's queue, the first is under way */
+    struct snapshots snapshots;
 
     /* crossing threads; relaxed unless said */
     atomic_bool draining, failed;

@@ -6,6 +6,7 @@
 #include "object/gather.h"
 #include "object/object_internal.h"
 #include "object/purge.h"
+#include "object/snapshots.h"
 
 /* --- time --------------------------------------------------------------------------------------- */
 
@@ -242,6 +243,11 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
     case CAIRN_OP_TYPES:
         catalog_request(worker, inv);
         return;
+    case CAIRN_OP_SNAPSHOT:
+    case CAIRN_OP_VERSIONS:
+    case CAIRN_OP_FORGET:
+        snapshots_request(worker, inv);
+        return;
     }
 }
 
@@ -293,6 +299,8 @@ static bool upkeep(struct cairn_worker *worker)
         for (uint32_t i = 0; i <= worker->node->shard_count; i++)
             if (worker->shards[i].shard)
                 more |= cairn_shard_step(worker->shards[i].shard, CHECKPOINT_STEP_NS);
+    if (worker->index == 0)
+        snapshots_poll(worker);
     if (!cairn_list_empty(&worker->log_waiters) && now >= worker->retry_ns) {
         worker->retry_ns = now + 500000;
         log_retry(worker);
@@ -380,6 +388,8 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
 
 uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
 {
+    uint64_t wait_ns = UINT64_MAX;
+
     if (!cairn_list_empty(&worker->log_waiters))
         return 500000;
     if (!cairn_list_empty(&worker->fiber_waiters))
@@ -388,6 +398,8 @@ uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
         if (worker->shards[i].shard && worker->shards[i].meta.purge_first != worker->shards[i].meta.purge_end)
             return 100000000; /* purging could not go on; the log had no room */
     if (cairn_store_checkpoint_due(worker->node->options.store))
-        return CHECKPOINT_POLL_NS;
-    return UINT64_MAX;
+        wait_ns = CHECKPOINT_POLL_NS;
+    if (worker->index == 0 && snapshots_next_ns(worker) < wait_ns)
+        wait_ns = snapshots_next_ns(worker);
+    return wait_ns;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Merges of large runs take long: others must not wait for them. */
-enum { STORE_THREADS = 8 };
+enum { STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
 
 struct cairn_house {
     struct cairn_house_options options;
@@ -217,6 +217,8 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .workers = o->workers,
         .limits = o->limits,
         .seed = house->clock->entropy(house->clock),
+        .snapshot_every_ns = o->snapshot_every_ns,
+        .snapshots_kept = o->snapshots_kept ? o->snapshots_kept : SNAPSHOTS_KEPT,
         .wake = o->wake,
         .context = o->wake_context,
     };
@@ -272,6 +274,23 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     }
     *ret_house = house;
     return CAIRN_OK;
+}
+
+enum cairn_code cairn_house_restore(const char *data, uint64_t number,
+                                    void (*on_stage)(void *context, const char *stage, uint64_t done, uint64_t total),
+                                    void *context, uint64_t *ret_undo, struct cairn_err *err)
+{
+    struct cairn_store_options options = {
+        .clock = cairn_clock_system(), .log = {.threaded = true}, .on_recovery = on_stage, .context = context};
+    enum cairn_code code = cairn_disk_open(data, &options.disk, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    options.tasks = cairn_tasks_create(STORE_THREADS);
+    code = cairn_store_restore(&options, number, ret_undo, err);
+    cairn_tasks_destroy(options.tasks);
+    cairn_disk_close(options.disk);
+    return code;
 }
 
 const struct cairn_backend *cairn_house_backend(struct cairn_house *house)

@@ -28,6 +28,8 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_MODULES,
     CAIRN_HTTP_FORM_TYPES,
     CAIRN_HTTP_FORM_LOGS,
+    CAIRN_HTTP_FORM_SNAPSHOT,
+    CAIRN_HTTP_FORM_VERSIONS,
 };
 
 /* slot->flags, and how a response is to be sent */

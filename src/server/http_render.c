@@ -183,6 +183,16 @@ static void one_module(struct cairn_buf *to, struct cairn_reader *r)
     add_objects(to, r, one_earlier);
 }
 
+/* [number, parent, ms, scheduled, damaged] */
+static void one_version(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_int(to, "version", r);
+    add_int(to, "parent", r);
+    add_int(to, "taken_ms", r);
+    cairn_buf_printf(to, ",\"scheduled\":%s", next(r).integer ? "true" : "false");
+    cairn_buf_printf(to, ",\"damaged\":%s", next(r).integer ? "true" : "false");
+}
+
 static void one_type_field(struct cairn_buf *to, struct cairn_reader *r)
 {
     add_text(to, "name", r);
@@ -236,7 +246,10 @@ static bool only_reads(const struct cairn_request *request)
     case CAIRN_OP_MODULES:
     case CAIRN_OP_TYPES:
     case CAIRN_OP_LOGS:
+    case CAIRN_OP_VERSIONS:
         return true;
+    case CAIRN_OP_SNAPSHOT:
+    case CAIRN_OP_FORGET:
     case CAIRN_OP_DELETE:
     case CAIRN_OP_DEPLOY:
     case CAIRN_OP_UNDEPLOY:
@@ -335,6 +348,13 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
         break;
     case CAIRN_HTTP_FORM_LOGS:
         add_objects(body, &at_head, one_log_line);
+        break;
+    case CAIRN_HTTP_FORM_SNAPSHOT:
+        cairn_buf_printf(body, "{\"version\":%" PRId64 "}", head.integer);
+        rendered.status = 201;
+        break;
+    case CAIRN_HTTP_FORM_VERSIONS:
+        add_objects(body, &at_head, one_version);
         break;
     }
     cairn_buf_u8(body, '\n');

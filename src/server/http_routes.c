@@ -281,6 +281,14 @@ static void submit_plain(const struct call *call, enum cairn_op op, enum cairn_h
     cairn_slot_submit(slot);
 }
 
+static void submit_number(const struct call *call, enum cairn_op op, enum cairn_http_form form, uint64_t number)
+{
+    struct cairn_slot *slot = take_slot(call, op, form);
+
+    slot->request.number = number;
+    cairn_slot_submit(slot);
+}
+
 /* --- pages of the node itself --- */
 
 static void respond_text(const struct call *call, unsigned status, const char *type, struct cairn_bytes body)
@@ -313,11 +321,12 @@ static void ready(const struct call *call)
 
 static void root(const struct call *call)
 {
-    char text[256];
+    char text[320];
 
     snprintf(text, sizeof text,
              "{\"cairn\":\"%s\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
-             "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/logs\",\"/healthz\",\"/readyz\","
+             "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\",\"/v1/logs\","
+             "\"/healthz\",\"/readyz\","
              "\"/metrics\"]}\n",
              CAIRN_VERSION);
     respond_text(call, 200, "application/json", cairn_str(text));
@@ -399,6 +408,31 @@ static bool route_modules(const struct call *call)
     }
 }
 
+/* /v1/versions[/N] */
+static bool route_versions(const struct call *call)
+{
+    uint32_t number;
+
+    switch (call->request->segment_count) {
+    case 2:
+        if (reads(call))
+            submit_plain(call, CAIRN_OP_VERSIONS, CAIRN_HTTP_FORM_VERSIONS);
+        else if (call->request->method == CAIRN_HTTP_POST)
+            submit_plain(call, CAIRN_OP_SNAPSHOT, CAIRN_HTTP_FORM_SNAPSHOT);
+        else
+            wrong_method(call, "GET, HEAD, POST");
+        return true;
+    case 3:
+        if (call->request->method != CAIRN_HTTP_DELETE)
+            wrong_method(call, "DELETE");
+        else if (query_number(call, cairn_str("a version"), call->request->segments[2], 999999999, &number))
+            submit_number(call, CAIRN_OP_FORGET, CAIRN_HTTP_FORM_UNDEPLOYED, number);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool route_v1(const struct call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -408,6 +442,8 @@ static bool route_v1(const struct call *call)
         return route_objects(call);
     if (is(what, "modules"))
         return route_modules(call);
+    if (is(what, "versions"))
+        return route_versions(call);
     if (request->segment_count != 2)
         return false;
     if (is(what, "types")) {

@@ -478,7 +478,7 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
     if (shard->levels)
         shard_engine_work(shard);
     if (atomic_load_explicit(&store->taking.active, memory_order_relaxed))
-        versions_step(shard);
+        node_versions_step(shard);
     if (atomic_load_explicit(&store->turn, memory_order_acquire) != (int32_t)shard->index)
         return false;
     rest = at_rest(store, &code);

@@ -156,7 +156,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
         engine->ops->prefetch(engine, writes[i].hash, 0);
     parts = encode(shard, wall_ms, note, writes, count);
     if (atomic_load(&store->taking.capturing))
-        code = versions_append(shard, shard->parts, parts, &position, &end, err);
+        code = node_versions_append(shard, shard->parts, parts, &position, &end, err);
     else
         code = store->log->ops->append(store->log, shard->parts, parts, &position, &end, err);
     if (code != CAIRN_OK)

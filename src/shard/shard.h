@@ -48,7 +48,8 @@ struct cairn_store_options {
     uint64_t log_bytes_max;       /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
     struct cairn_log_options log; /* disk, clock and dir are filled in by open */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
-    void (*on_recovery)(void *context, const char *stage, uint64_t done, uint64_t total); /* bytes; may be NULL */
+    void (*on_recovery)(void *context, const char *stage, uint64_t done,
+                        uint64_t total); /* bytes, or shards where the stage says so; may be NULL */
     /* Any thread, from within calls on the store and the log: shard `index` has something to step.
      * Must only pass a message on; may come without need.  May be NULL. */
     void (*on_checkpoint_work)(void *context, uint32_t index);

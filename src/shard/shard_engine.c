@@ -84,7 +84,7 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
     shard->engine = cairn_levels_engine_create(shard->levels);
     code = read_position(shard, err);
     if (code == CAIRN_OK)
-        versions_drop_unnamed(shard);
+        node_versions_drop_unnamed(shard);
     return code;
 }
 

@@ -234,18 +234,18 @@ enum cairn_code shard_apply(struct cairn_shard *shard, const struct cairn_write 
                             struct cairn_err *err);
 
 /* versions.c, but for what shard.h tells */
-void versions_init(struct cairn_store *store);
-void versions_free(struct cairn_store *store);
+void node_versions_init(struct cairn_store *store);
+void node_versions_free(struct cairn_store *store);
 /* Reads what there is; before the engines are opened. */
-enum cairn_code versions_load(struct cairn_store *store, struct cairn_err *err);
+enum cairn_code node_versions_load(struct cairn_store *store, struct cairn_err *err);
 /* What is being taken is given up; all other threads have stopped. */
-void versions_stop(struct cairn_store *store);
-void versions_drop_unnamed(struct cairn_shard *shard);
+void node_versions_stop(struct cairn_store *store);
+void node_versions_drop_unnamed(struct cairn_shard *shard);
 /* While taking.active. */
-void versions_step(struct cairn_shard *shard);
+void node_versions_step(struct cairn_shard *shard);
 /* While taking.capturing: the log's append. */
-enum cairn_code versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
-                                uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
+enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
+                                     uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
 
 /* restore.c: 0 when nothing is to be restored. */
 enum cairn_code restore_read_order(struct cairn_disk *disk, uint64_t *ret_number, struct cairn_err *err);

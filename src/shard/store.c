@@ -271,7 +271,7 @@ static void store_free(struct cairn_store *store)
         free(shard->parts);
     }
     free(store->shards);
-    versions_free(store);
+    node_versions_free(store);
     manifest_done(&store->manifest);
     pthread_cond_destroy(&store->changed);
     pthread_mutex_destroy(&store->lock);
@@ -298,7 +298,7 @@ static struct cairn_store *store_create(const struct cairn_store_options *option
     };
     pthread_mutex_init(&store->lock, NULL);
     cairn_cond_init(&store->changed);
-    versions_init(store);
+    node_versions_init(store);
     return store;
 }
 
@@ -353,7 +353,7 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
         if (code == CAIRN_OK)
             code = store->options.disk->ops->sync_dir(store->options.disk, "", &err);
         if (code == CAIRN_OK)
-            code = versions_load(store, &err);
+            code = node_versions_load(store, &err);
         if (code == CAIRN_OK)
             code = restore_read_order(store->options.disk, &store->restoring, &err);
     }
@@ -412,7 +412,7 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
 
     if (!store)
         return CAIRN_OK;
-    versions_stop(store);
+    node_versions_stop(store);
     if (checkpoint && store->started)
         code = checkpoint_all(store, err);
     checkpoint_stop(store, false);
@@ -429,7 +429,7 @@ void cairn_store_abandon(struct cairn_store *store)
 {
     if (!store)
         return;
-    versions_stop(store);
+    node_versions_stop(store);
     checkpoint_stop(store, true);
     store->log->ops->abandon(store->log);
     store_free(store);

@@ -142,8 +142,8 @@ enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t n
 
 /* --- capturing --- */
 
-enum cairn_code versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
-                                uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err)
+enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
+                                     uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err)
 {
     struct cairn_store *store = shard->store;
     struct taking *taking = &store->taking;
@@ -359,7 +359,7 @@ static void drop_some(struct cairn_store *store, struct cairn_shard *shard)
     atomic_store(&store->taking.active, store->taking.state != TAKING_NONE || drops->size);
 }
 
-void versions_step(struct cairn_shard *shard)
+void node_versions_step(struct cairn_shard *shard)
 {
     struct cairn_store *store = shard->store;
     struct taking *taking = &store->taking;
@@ -392,7 +392,7 @@ static void warn(void *context, const char *text)
         store->options.on_warning(store->options.context, text);
 }
 
-enum cairn_code versions_load(struct cairn_store *store, struct cairn_err *err)
+enum cairn_code node_versions_load(struct cairn_store *store, struct cairn_err *err)
 {
     struct cairn_disk *disk = store->options.disk;
     enum cairn_code code = disk->ops->make_dir(disk, VERSIONS_DIR, err);
@@ -405,7 +405,7 @@ enum cairn_code versions_load(struct cairn_store *store, struct cairn_err *err)
 }
 
 /* Versions of the engine that no record names are of attempts that came to nothing, or were forgotten. */
-void versions_drop_unnamed(struct cairn_shard *shard)
+void node_versions_drop_unnamed(struct cairn_shard *shard)
 {
     const struct taking *taking = &shard->store->taking;
     const struct version *version;
@@ -427,7 +427,7 @@ void versions_drop_unnamed(struct cairn_shard *shard)
     cairn_buf_done(&others);
 }
 
-void versions_stop(struct cairn_store *store)
+void node_versions_stop(struct cairn_store *store)
 {
     struct taking *taking = &store->taking;
     struct cairn_err err;
@@ -453,13 +453,13 @@ void versions_stop(struct cairn_store *store)
     taking->state = TAKING_NONE;
 }
 
-void versions_init(struct cairn_store *store)
+void node_versions_init(struct cairn_store *store)
 {
     pthread_mutex_init(&store->taking.lock, NULL);
     store->taking.store = store;
 }
 
-void versions_free(struct cairn_store *store)
+void node_versions_free(struct cairn_store *store)
 {
     struct taking *taking = &store->taking;
 

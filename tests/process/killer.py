@@ -47,11 +47,11 @@ def is_refused(reply):
 
 
 class World:
-    def __init__(self, seed, folder, sync="always", machine=None):
+    def __init__(self, seed, folder, sync="always", machine=None, flags=()):
         self.seed, self.folder, self.machine = seed, folder, machine
         self.dice = random.Random(f"{seed} world")
         self.sync = sync
-        self.node = Node(folder, "--log-max=64", sync=sync, data=machine and os.path.join(machine.path, "data"))
+        self.node = Node(folder, "--log-max=64", *flags, sync=sync, data=machine and os.path.join(machine.path, "data"))
         self.clock = itertools.count()
         self.faults = []
         self.counts = dict(operations=0, unanswered=0, posts=0, interrupted=0, kills=0, early_kills=0, slow_starts=0)
@@ -736,8 +736,8 @@ def sha256_of_variant(number):
 
 # --- the whole run ---
 
-async def run_async(kills, seed, folder, longest, machine):
-    world = World(seed, folder, machine=machine)
+async def run_async(kills, seed, folder, longest, machine, flags):
+    world = World(seed, folder, machine=machine, flags=flags)
     begin = time.monotonic()
     try:
         await world.start()
@@ -764,8 +764,8 @@ async def run_async(kills, seed, folder, longest, machine):
     check(c["operations"] > kills * 20 and c["unanswered"] > 0 and c["posts"] > 0, f"hardly any load: {c}")
 
 
-def run(kills, folder, seed=None, longest=1.0, machine=None):
-    """machine (power.py): its power is cut before each kill."""
+def run(kills, folder, seed=None, longest=1.0, machine=None, flags=()):
+    """machine (power.py): its power is cut before each kill.  flags: the node's, beside those that it needs."""
     seed = random.randrange(1 << 31) if seed is None else seed
     print(f"    seed {seed} (--seed={seed} draws the same operations)", flush=True)
-    asyncio.run(run_async(kills, seed, folder, longest, machine))
+    asyncio.run(run_async(kills, seed, folder, longest, machine, flags))

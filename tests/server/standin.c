@@ -354,6 +354,11 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_LOGS:
         run_logs(to);
         break;
+    case CAIRN_OP_SNAPSHOT:
+    case CAIRN_OP_VERSIONS:
+    case CAIRN_OP_FORGET:
+        error(to, "bad_request", "there are no versions here");
+        break;
     }
     atomic_fetch_sub(&worker->standin->admitted, 1);
     request->reply(request, cairn_buf_bytes(to));

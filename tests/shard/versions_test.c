@@ -1,6 +1,7 @@
-/* Catches: a version of the node that is not a cut through all shards, or whose cut does not lie between the request and
- * its end; one that cannot be restored later, after others were taken and dropped, checkpoints made and power cut; a
- * restore that is half done when the power goes; one that cannot be undone; what was dropped and stays on the disk. */
+/* Catches: a version of the node that is not a cut through all shards, or whose cut does not lie between the request
+ * and its end; one that cannot be restored later, after others were taken and dropped, checkpoints made and power
+ * cut; a restore that is half done when the power goes; one that cannot be undone; what was dropped and stays on the
+ * disk. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

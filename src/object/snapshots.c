@@ -1,0 +1,190 @@
+#include "object/snapshots.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { POLL_NS = 2000000 };
+
+/* One that is being forgotten. */
+struct forgetting {
+    struct message message; /* first */
+    struct cairn_task task;
+    struct cairn_node *node;
+    struct invocation *inv; /* NULL: by the schedule */
+    uint64_t number;
+    enum cairn_code code;
+    struct cairn_err err;
+};
+
+static void answer(struct cairn_worker *worker, struct invocation *inv)
+{
+    invocation_move(inv, INV_OVER);
+    invocation_finish(worker, inv);
+}
+
+/* --- forgetting: it syncs, so a task does it --- */
+
+static void forgotten(struct cairn_worker *worker, struct message *message)
+{
+    struct forgetting *forgetting = (struct forgetting *)message;
+    struct invocation *inv = forgetting->inv;
+
+    if (inv && forgetting->code != CAIRN_OK)
+        set_error(inv, forgetting->code, forgetting->err.text);
+    if (inv)
+        answer(worker, inv);
+    free(forgetting);
+}
+
+static void forget(struct cairn_task *task)
+{
+    struct forgetting *forgetting = cairn_container(task, struct forgetting, task);
+
+    forgetting->code =
+        cairn_store_version_forget(forgetting->node->options.store, forgetting->number, &forgetting->err);
+    worker_post(forgetting->node, 0, &forgetting->message);
+}
+
+static void start_forgetting(struct cairn_worker *worker, struct invocation *inv, uint64_t number)
+{
+    struct forgetting *forgetting = cairn_alloc_zeroed(1, sizeof *forgetting);
+
+    *forgetting = (struct forgetting){.message = {.kind = MSG_VERSION, .receive = forgotten},
+                                      .task = {.run = forget},
+                                      .node = worker->node,
+                                      .inv = inv,
+                                      .number = number};
+    cairn_tasks_submit(worker->node->options.tasks, &forgetting->task);
+}
+
+/* Of those that the schedule took only the newest stay. */
+static void prune(struct cairn_worker *worker)
+{
+    struct cairn_store *store = worker->node->options.store;
+    size_t count = cairn_store_versions(store, NULL, 0), kept = 0;
+    struct cairn_store_version *versions = cairn_alloc((count + 1) * sizeof *versions);
+
+    count = cairn_store_versions(store, versions, count);
+    while (count-- > 0)
+        if (versions[count].scheduled && ++kept > worker->node->options.snapshots_kept)
+            start_forgetting(worker, NULL, versions[count].number);
+    free(versions);
+}
+
+/* --- taking --- */
+
+void snapshots_poll(struct cairn_worker *worker)
+{
+    struct cairn_node *node = worker->node;
+    struct snapshots *snapshots = &node->snapshots;
+    uint64_t now = worker_clock_ns(worker), number;
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (snapshots->taking && cairn_store_version_poll(node->options.store, &number, &code, &err)) {
+        struct invocation *inv = snapshots->inv;
+
+        *snapshots = (struct snapshots){.next_ns = snapshots->next_ns};
+        if (inv && code == CAIRN_OK)
+            cairn_value_add_int(&inv->result, (int64_t)number);
+        else if (inv)
+            set_error(inv, code, err.text);
+        if (inv)
+            answer(worker, inv);
+        prune(worker);
+    }
+    if (!node->options.snapshot_every_ns || now < snapshots->next_ns)
+        return;
+    if (snapshots->next_ns && !snapshots->taking)
+        snapshots->taking = cairn_store_version_begin(node->options.store, true, &err) == CAIRN_OK;
+    snapshots->next_ns = now + node->options.snapshot_every_ns;
+}
+
+uint64_t snapshots_next_ns(struct cairn_worker *worker)
+{
+    const struct snapshots *snapshots = &worker->node->snapshots;
+    uint64_t now = worker_clock_ns(worker);
+
+    if (snapshots->taking)
+        return POLL_NS;
+    if (!worker->node->options.snapshot_every_ns)
+        return UINT64_MAX;
+    return snapshots->next_ns > now ? snapshots->next_ns - now : 1;
+}
+
+/* --- requests --- */
+
+static void list(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_store *store = worker->node->options.store;
+    size_t count = cairn_store_versions(store, NULL, 0), now;
+    struct cairn_store_version *versions = cairn_alloc((count + 1) * sizeof *versions);
+
+    now = cairn_store_versions(store, versions, count);
+    count = now < count ? now : count;
+    cairn_value_add_list(&inv->result, count);
+    for (size_t i = 0; i < count; i++) {
+        cairn_value_add_list(&inv->result, 5);
+        cairn_value_add_int(&inv->result, (int64_t)versions[i].number);
+        cairn_value_add_int(&inv->result, (int64_t)versions[i].parent);
+        cairn_value_add_int(&inv->result, (int64_t)versions[i].time_ms);
+        cairn_value_add_int(&inv->result, versions[i].scheduled);
+        cairn_value_add_int(&inv->result, versions[i].damaged);
+    }
+    free(versions);
+    answer(worker, inv);
+}
+
+static void take(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct snapshots *snapshots = &worker->node->snapshots;
+    struct cairn_err err;
+    enum cairn_code code = cairn_store_version_begin(worker->node->options.store, false, &err);
+
+    if (code != CAIRN_OK) {
+        set_error(inv, code, err.text);
+        answer(worker, inv);
+        return;
+    }
+    snapshots->taking = true;
+    snapshots->inv = inv;
+}
+
+static void receive_request(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+
+    inv->result.size = 0;
+    if (inv->op == CAIRN_OP_SNAPSHOT)
+        take(worker, inv);
+    else if (inv->op == CAIRN_OP_FORGET)
+        start_forgetting(worker, inv, inv->request->number);
+    else
+        list(worker, inv);
+}
+
+void snapshots_request(struct cairn_worker *worker, struct invocation *inv)
+{
+    inv->message.receive = receive_request;
+    worker_send(worker, 0, &inv->message);
+}
+
+/* --- closing --- */
+
+void snapshots_drop(struct cairn_worker *worker)
+{
+    struct snapshots *snapshots = &worker->node->snapshots;
+
+    if (snapshots->inv)
+        invocation_free(worker, snapshots->inv);
+    snapshots->inv = NULL;
+}
+
+void snapshots_drop_message(struct cairn_worker *worker, struct message *message)
+{
+    struct forgetting *forgetting = (struct forgetting *)message;
+
+    if (forgetting->inv)
+        invocation_free(worker, forgetting->inv);
+    free(forgetting);
+}

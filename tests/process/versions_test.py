@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Versions of a real node: taken under load, by hand and by schedule, gone back to and undone, through kills.
+
+Catches a version that is no state the node ever was in, one that does not come back or cannot be left again, versions
+that the schedule does not take or does not forget, damage in an engine's files that is served or takes more with it than
+what needs it, and commands that do not say what to do.
+"""
+import contextlib
+import json
+import os
+import random
+import subprocess
+import threading
+
+import cairnproc
+from cairnproc import Error, Lost, Node, check, equal, main
+
+ENGINES = ("hybridlog", "lsm", "appendlog")
+COUNTERS = 20
+
+
+def cairn(node, *words, status=0):
+    """What the command says; the node's address is given to it."""
+    done = subprocess.run([cairnproc.CAIRN, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=dict(os.environ, CAIRN_URL=f"http://127.0.0.1:{node.http}"), check=False, timeout=120)
+    equal(done.returncode, status, f"status of cairn {' '.join(words)}, which said {done.stdout!r}")
+    return done.stdout
+
+
+def restore(node, version, status=0):
+    said = cairn(node, "restore", str(version), "--data", node.data, "--json", status=status)
+    return json.loads(said)["before"] if status == 0 else said
+
+
+def values(node):
+    with node.redis() as redis:
+        return [int(redis.ok("FCALL", "Counter.get", 1, f"c{n}")) for n in range(COUNTERS)]
+
+
+class Load(threading.Thread):
+    """Counts up counters, one after the other, again and again."""
+
+    def __init__(self, node):
+        super().__init__()
+        self.node, self.over = node, threading.Event()
+
+    def run(self):
+        with self.node.redis() as redis, contextlib.suppress(Lost):
+            while not self.over.is_set():
+                for n in range(COUNTERS):
+                    redis.ok("FCALL", "Counter.add", 1, f"c{n}", 1)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+
+
+def check_cut(found, clients=1):
+    """Each client counted them up in turn, one after the other, so in a moment there is at most one step of each."""
+    check(found == sorted(found, reverse=True) and found[0] - found[-1] <= clients, f"no moment had {found}")
+
+
+def test_versions_under_load(folder):
+    for engine in ENGINES:
+        with Node(folder, f"--engine={engine}", data=os.path.join(folder, engine), name=engine) as node:
+            node.deploy("register")
+            load, taken = Load(node), []
+            load.start()
+            for _ in range(4):
+                before = values(node)[0]
+                version = json.loads(cairn(node, "snapshot", "--json"))["version"]
+                taken.append((version, before, values(node)[0] + 1))
+            load.stop()
+            now = values(node)
+            node.kill()
+            for version, low, high in taken:
+                undo = restore(node, version)
+                node.start()
+                found = values(node)
+                check_cut(found)
+                check(low - 1 <= found[0] <= high, f"version {version} has {found[0]}, taken between {low} and {high}")
+                node.stop()
+                restore(node, undo)
+                node.start()
+                equal(values(node), now, f"after going back from version {version}")
+                node.kill()
+
+
+def test_schedule_and_kills(folder):
+    with Node(folder, "--engine=hybridlog", "--snapshot-every=1", "--keep=2") as node:
+        node.deploy("register")
+        seen = set()
+        for life in range(3):
+            load = Load(node)
+            load.start()
+            load.over.wait(random.uniform(1.2, 2.0))
+            versions = json.loads(cairn(node, "versions", "--json"))
+            check(len(versions) <= 3, f"the schedule keeps 2, and there are {versions}")
+            check(all(one["scheduled"] for one in versions), f"{versions}")
+            seen.update(one["version"] for one in versions)
+            node.kill()
+            load.stop()
+            node.start()
+            check_cut(values(node), life + 1)
+        check(len(seen) >= 3, f"in more than three seconds only {seen} were taken")
+
+
+def test_what_is_refused(folder):
+    with Node(folder, data=os.path.join(folder, "memory"), name="memory") as node:
+        check("--engine" in cairn(node, "snapshot", status=1), "a snapshot of the engine in memory")
+        equal(cairn(node, "versions"), "there are no versions; 'cairn snapshot' takes one\n")
+        check("stop it" in restore(node, 1, status=1), "restoring under a node that runs")
+        node.stop()
+        check("keeps no versions" in restore(node, 1, status=1), "restoring the engine in memory")
+    with Node(folder, "--engine=lsm", name="lsm") as node:
+        cairn(node, "versions", "rm", "7", status=1)
+        cairn(node, "versions", "rm", "x", status=1)
+        node.stop()
+        check("there is no version 7" in restore(node, 7, status=1), "restoring what there is not")
+        node.flags.remove("--engine=lsm")
+        node.flags.append("--engine=hybridlog")
+        check("was made with the engine 'lsm'" in node.refuses(), "another engine")
+        node.flags.append("--engine=redis")
+        check("there are: hybridlog" in node.refuses(), "an engine that there is not")
+
+
+def flip(path, at):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_damage(folder):
+    """In a shard's run: who needs it is told, and nobody else; a version that needs it is not gone to."""
+    with Node(folder, "--engine=lsm") as node:
+        node.deploy("register")
+        with node.redis() as redis:
+            for n in range(200):
+                redis.ok("FCALL", "Counter.add", 1, f"c{n}", n)
+        cairn(node, "snapshot")
+        node.stop()
+        runs = []
+        for root, _, files in os.walk(os.path.join(node.data, "shards")):
+            runs += [os.path.join(root, file) for file in files if file.endswith(".run")]
+        check(len(runs) >= 16, f"{runs}")
+        broken = sorted(runs)[3]
+        flip(broken, 40)
+        node.start()
+        with node.redis() as redis:
+            replies = [redis.call("FCALL", "Counter.get", 1, f"c{n}") for n in range(200)]
+        bad = [n for n, reply in enumerate(replies) if isinstance(reply, Error)]
+        check(0 < len(bad) < 50, f"{len(bad)} of 200 objects could not be read")
+        for n, reply in enumerate(replies):
+            if n in bad:
+                check(reply.code == "CORRUPT" and os.path.basename(broken) in reply, f"{reply}")
+            else:
+                equal(int(reply), n)
+        node.check_alive()
+        node.stop()
+        check(os.path.basename(broken) in restore(node, 1, status=1), "restoring a damaged version")
+        flip(broken, 40)
+        restore(node, 1)
+        node.start()
+        with node.redis() as redis:
+            equal([int(redis.ok("FCALL", "Counter.get", 1, f"c{n}")) for n in range(200)], list(range(200)))
+
+
+if __name__ == "__main__":
+    main([test_versions_under_load, test_schedule_and_kills, test_what_is_refused, test_damage])
