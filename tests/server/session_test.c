@@ -561,10 +561,10 @@ static void expect_http(struct rig *rig, const char *label, const char *want)
 static const struct {
     const char *request, *want;
 } exchanges[] = {
-    {"GET /" H "\r\n",
-     "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
-     "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/logs\",\"/healthz\",\"/readyz\","
-     "\"/metrics\"]}\n"},
+    {"GET /" H "\r\n", "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
+                       "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\","
+                       "\"/v1/logs\",\"/healthz\",\"/readyz\","
+                       "\"/metrics\"]}\n"},
     {"GET /healthz" H "\r\n", "200 {\"healthy\":true}\n"},
     {"GET /readyz" H "\r\n", "200 {\"ready\":true}\n"},
     {"GET /metrics" H "\r\n", "200 numbers\n"},
