@@ -92,7 +92,8 @@ static void commit(struct load *load, uint64_t object)
     writes[1].hash = cairn_hash(writes[1].key);
     bytes = cairn_shard_record_bytes(cairn_str("a note of 24 bytes......"), writes, 2);
     start = now();
-    while (cairn_shard_writers_wait(shard) || (code = log->ops->claim(log, bytes, 1, &err)) == CAIRN_EOVERLOAD) {
+    while (cairn_shard_check_writers(shard, &err) != CAIRN_OK ||
+           (code = log->ops->claim(log, bytes, 1, &err)) == CAIRN_EOVERLOAD) {
         step(load);
         load->waits++;
         sched_yield();

@@ -395,7 +395,7 @@ static bool do_request(struct thread *thread, struct connection *c, struct cairn
     if (!set->count)
         return true;
     bytes = cairn_shard_record_bytes(name, set->writes, set->count);
-    if (cairn_shard_writers_wait(shard) || log->ops->claim(log, bytes, 1, &err) != CAIRN_OK)
+    if (cairn_shard_check_writers(shard, &err) != CAIRN_OK || log->ops->claim(log, bytes, 1, &err) != CAIRN_OK)
         return false;
     clock_gettime(CLOCK_REALTIME, &t);
     if (cairn_shard_commit(shard, (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000, name, set->writes,

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -9,7 +10,7 @@
 #include "server/house.h"
 
 struct options {
-    const char *data;
+    const char *data, *archive, *at;
     bool json;
 };
 
@@ -167,9 +168,43 @@ static const struct cairn_flag restore_flags[] = {
      .value = "DIR",
      .help = "the data folder, which no node may be on (./data)",
      .offset = offsetof(struct options, data)},
+    {.name = "at",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "TIME",
+     .help = "to a moment instead: 'YYYY-MM-DD HH:MM:SS' of this machine's time,\n"
+             "the same with T and Z of UTC, or milliseconds since 1970",
+     .offset = offsetof(struct options, at)},
+    {.name = "archive",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "URL",
+     .help = "the archive that the node kept; needed for --at",
+     .offset = offsetof(struct options, archive)},
     CAIRN_FLAG_JSON(struct options),
     {0},
 };
+
+/* The last millisecond of what was named. */
+static bool parse_time(const char *text, uint64_t *ret_ms)
+{
+    struct tm tm = {.tm_isdst = -1};
+    const char *end;
+    char *digits_end;
+    uint64_t ms = strtoull(text, &digits_end, 10);
+    time_t at;
+
+    if (*text >= '0' && *text <= '9' && !*digits_end && digits_end - text > 9) {
+        *ret_ms = ms;
+        return true;
+    }
+    if ((end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm)) && !*end)
+        at = timegm(&tm);
+    else if ((end = strptime(text, "%Y-%m-%d %H:%M:%S", &tm)) && !*end)
+        at = mktime(&tm);
+    else
+        return false;
+    *ret_ms = (uint64_t)at * 1000 + 999;
+    return at >= 0;
+}
 
 static void on_stage(void *context, const char *stage, uint64_t done, uint64_t total)
 {
@@ -184,34 +219,39 @@ static int run_restore(int argc, char **argv)
 {
     struct options options = {.data = "data"};
     struct cairn_err err;
-    uint64_t number, undo;
-    char *end;
+    uint64_t number = 0, ms = 0, undo;
     int status, left;
 
     if (!cairn_flags_parse(&cairn_command_restore, argc, argv, &options, &left, &status))
         return status;
-    number = strtoull(argv[0], &end, 10);
-    if (*end || !number || argv[0][0] < '0' || argv[0][0] > '9')
-        return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no version; 'cairn versions' lists them", argv[0]);
-    if (cairn_house_restore(options.data, number, on_stage, &options, &undo, &err) != CAIRN_OK)
+    if ((left == 1) == (options.at != NULL))
+        return cairn_complain(CAIRN_EXIT_USAGE, "give a version, or a moment with --at; see 'cairn restore --help'");
+    if (options.at && !parse_time(options.at, &ms))
+        return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no moment, such as '2026-07-01 12:00:00' is", options.at);
+    if (left == 1) {
+        char *end;
+
+        number = strtoull(argv[0], &end, 10);
+        if (*end || !number || argv[0][0] < '0' || argv[0][0] > '9')
+            return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no version; 'cairn versions' lists them", argv[0]);
+    }
+    if (cairn_house_restore(options.data, options.archive, number, ms, on_stage, &options, &undo, &err) != CAIRN_OK)
         return cairn_complain(CAIRN_EXIT_FAILED, "%s", err.text);
     if (options.json)
-        printf("{\"restored\":%" PRIu64 ",\"before\":%" PRIu64 "}\n", number, undo);
+        printf("{\"before\":%" PRIu64 "}\n", undo);
     else
-        printf("the node is at version %" PRIu64 "; what was there before is version %" PRIu64
-               ": 'cairn restore %" PRIu64 "' undoes this\n",
-               number, undo, undo);
+        printf("done; what was there before is version %" PRIu64 ": 'cairn restore %" PRIu64 "' undoes this\n", undo,
+               undo);
     return CAIRN_EXIT_OK;
 }
 
 const struct cairn_command cairn_command_restore = {
     .name = "restore",
-    .arguments = "VERSION",
-    .summary = "Takes a node that is stopped back, or forth, to a version",
-    .more = "All files of the version are checked first.  What was there before is taken as a version, too, so\n"
+    .arguments = "VERSION | --at TIME",
+    .summary = "Takes a node that is stopped back, or forth, to a version or a moment",
+    .more = "All files that are needed are checked first.  What was there before is taken as a version, too, so\n"
             "that nothing is lost by going back.  Modules are as they were then.",
     .flags = restore_flags,
-    .arguments_min = 1,
     .arguments_max = 1,
     .run = run_restore,
 };

@@ -15,6 +15,7 @@ struct cairn_house {
     /* A node must find its own tasks done when it closes, the store still needs some then: two queues. */
     struct cairn_tasks *node_tasks, *store_tasks;
     struct cairn_fn *fn;
+    struct cairn_blob *archive;
     struct cairn_store *store;
     struct cairn_backend backend;
 
@@ -159,6 +160,12 @@ static void backend_metrics(void *context, struct cairn_buf *to)
     metric(to, "cairn_checkpoint_running", "gauge", "1 while a checkpoint is written.", stats.checkpoint_running);
     metric(to, "cairn_checkpoint_failures_total", "counter", "Attempts of a checkpoint that failed.",
            stats.checkpoint_failures);
+    metric(to, "cairn_versions", "gauge", "Versions of the node that there are.",
+           cairn_store_versions(house->store, NULL, 0));
+    metric(to, "cairn_archive_pending_bytes", "gauge", "Log that is not in the archive yet.",
+           stats.archive_pending_bytes);
+    metric(to, "cairn_archive_failures_total", "counter", "Attempts to put something into the archive that failed.",
+           stats.archive_failures);
     metric(to, "cairn_checkpoint_failed", "gauge", "1 if the last attempt of a checkpoint failed.",
            stats.checkpoint_error[0] != 0);
 }
@@ -189,6 +196,10 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     code = cairn_fn_create(&fn_options, &house->fn, err);
     if (code != CAIRN_OK)
         return code;
+    if (o->archive)
+        code = cairn_blob_open(o->archive, &house->archive, err);
+    if (code != CAIRN_OK)
+        return code;
     store_options = (struct cairn_store_options){
         .disk = house->disk,
         .clock = house->clock,
@@ -196,6 +207,8 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .shards = o->shards,
         .engine = o->engine,
         .engine_memory_bytes = o->engine_memory_bytes,
+        .archive = house->archive,
+        .archive_every_ns = o->archive_every_ns,
         .log_bytes_max = o->log_bytes_max,
         .log = {.sync = o->sync,
                 .interval_ms = o->interval_ms,
@@ -276,7 +289,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     return CAIRN_OK;
 }
 
-enum cairn_code cairn_house_restore(const char *data, uint64_t number,
+enum cairn_code cairn_house_restore(const char *data, const char *archive, uint64_t number, uint64_t wall_ms,
                                     void (*on_stage)(void *context, const char *stage, uint64_t done, uint64_t total),
                                     void *context, uint64_t *ret_undo, struct cairn_err *err)
 {
@@ -286,9 +299,15 @@ enum cairn_code cairn_house_restore(const char *data, uint64_t number,
 
     if (code != CAIRN_OK)
         return code;
-    options.tasks = cairn_tasks_create(STORE_THREADS);
-    code = cairn_store_restore(&options, number, ret_undo, err);
-    cairn_tasks_destroy(options.tasks);
+    if (archive)
+        code = cairn_blob_open(archive, &options.archive, err);
+    if (code == CAIRN_OK) {
+        options.tasks = cairn_tasks_create(STORE_THREADS);
+        code = number ? cairn_store_restore(&options, number, ret_undo, err)
+                      : cairn_store_restore_at(&options, wall_ms, ret_undo, err);
+        cairn_tasks_destroy(options.tasks);
+    }
+    cairn_blob_close(options.archive);
     cairn_disk_close(options.disk);
     return code;
 }
@@ -331,6 +350,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     if (house->store)
         code = cairn_store_close(house->store, node != NULL, err);
     cairn_tasks_destroy(house->store_tasks);
+    cairn_blob_close(house->archive);
     if (house->fn)
         cairn_fn_destroy(house->fn);
     if (house->disk)

@@ -17,6 +17,8 @@ struct cairn_house_options {
     uint32_t shards;
     const char *engine; /* as cairn_store_options.engine */
     size_t engine_memory_bytes;
+    const char *archive; /* URL of a blob store for the log's records; NULL: none */
+    uint64_t archive_every_ns;
     uint64_t snapshot_every_ns; /* cairn_node_options' */
     uint32_t snapshots_kept;    /* 0: 24 */
     enum cairn_sync_mode sync;
@@ -41,8 +43,9 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
 const struct cairn_backend *cairn_house_backend(struct cairn_house *house);
 /* Keys and bytes of all shards, as recovered. */
 void cairn_house_totals(struct cairn_house *house, uint64_t *ret_keys, uint64_t *ret_bytes);
-/* Takes a data folder that no node is on to a version; see cairn_store_restore. */
-enum cairn_code cairn_house_restore(const char *data, uint64_t number,
+/* Takes a data folder that no node is on to a version, or with number 0 to a moment; see cairn_store_restore.
+ * `archive` as above. */
+enum cairn_code cairn_house_restore(const char *data, const char *archive, uint64_t number, uint64_t wall_ms,
                                     void (*on_stage)(void *context, const char *stage, uint64_t done, uint64_t total),
                                     void *context, uint64_t *ret_undo, struct cairn_err *err);
 /* Worker threads have stopped.  Syncs and checkpoints.  Frees in any case; accepts NULL. */

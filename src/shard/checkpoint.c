@@ -94,7 +94,8 @@ bool cairn_store_checkpoint_due(const struct cairn_store *store)
 {
     return atomic_load_explicit(&store->turn, memory_order_relaxed) != NO_TURN ||
            atomic_load_explicit(&store->working, memory_order_relaxed) != 0 ||
-           atomic_load_explicit(&store->taking.active, memory_order_relaxed);
+           atomic_load_explicit(&store->taking.active, memory_order_relaxed) ||
+           atomic_load_explicit(&store->archive.pending_bytes, memory_order_relaxed) != 0;
 }
 
 /* --- the task -------------------------------------------------------------------------------- */
@@ -135,7 +136,7 @@ static bool may_be_named(struct cairn_store *store)
 static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *err)
 {
     struct checkpoint *checkpoint = &store->checkpoint;
-    uint64_t durable = store->log->ops->durable(store->log); /* before the lock, see above */
+    uint64_t durable = store->log->ops->durable(store->log), position; /* before the lock, see above */
     struct manifest manifest;
     struct manifest_shard *named;
     enum cairn_code code;
@@ -150,10 +151,10 @@ static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *er
     manifest.next_number = store->next_number;
     for (uint32_t i = 0; i < store->count; i++) {
         struct cairn_shard *shard = &store->shards[i];
-        uint64_t position = shard->dirt.from < durable ? shard->dirt.from : durable;
+        uint64_t from = shard->dirt.from < durable ? shard->dirt.from : durable;
         uint64_t wall_ms = atomic_load_explicit(&shard->wall_ms, memory_order_relaxed);
-        if (position > manifest.shards[i].position)
-            manifest.shards[i].position = position;
+        if (from > manifest.shards[i].position)
+            manifest.shards[i].position = from;
         if (wall_ms > manifest.wall_ms)
             manifest.wall_ms = wall_ms;
     }
@@ -177,7 +178,10 @@ static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *er
     store->checkpoints++;
     store->checkpoint_bytes += checkpoint->made.file_bytes;
     pthread_mutex_unlock(&store->lock);
-    store->log->ops->trim(store->log, manifest_first_position(&manifest));
+    pthread_mutex_lock(&store->lock);
+    position = store_trim_position(store);
+    pthread_mutex_unlock(&store->lock);
+    store->log->ops->trim(store->log, position);
     store_sweep(store);
     return CAIRN_OK;
 }
@@ -479,6 +483,8 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
         shard_engine_work(shard);
     if (atomic_load_explicit(&store->taking.active, memory_order_relaxed))
         node_versions_step(shard);
+    if (shard->index == store->count - 1)
+        archive_step(store);
     if (atomic_load_explicit(&store->turn, memory_order_acquire) != (int32_t)shard->index)
         return false;
     rest = at_rest(store, &code);
@@ -553,16 +559,16 @@ enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cair
     struct checkpoint *checkpoint = &store->checkpoint;
     struct cairn_engine *engine = shard->engine;
     int32_t turn = atomic_load_explicit(&store->turn, memory_order_acquire);
+    enum cairn_code code;
     uint64_t oldest;
 
     if (log_failed(store))
         return CAIRN_OK;
-    if (shard->levels) {
-        enum cairn_code code = check_levels(shard->levels, err);
-
-        if (code != CAIRN_OK)
-            return code;
-    }
+    code = shard->levels ? check_levels(shard->levels, err) : CAIRN_OK;
+    if (code == CAIRN_OK)
+        code = archive_check_writers(store, err);
+    if (code != CAIRN_OK)
+        return code;
     if (turn == NO_TURN)
         return CAIRN_OK;
     if (turn == (int32_t)shard->index && checkpoint->snapshot &&

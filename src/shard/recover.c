@@ -223,6 +223,7 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
         return cairn_while(err, "replaying the log record at position %" PRIu64, position);
     if (head.wall_ms > store->wall_ms)
         store->wall_ms = head.wall_ms;
+    archive_add(store, position, end, &body, 1);
     shard = &store->shards[head.shard];
     if (position < shard->from)
         return CAIRN_OK; /* the checkpoint has it */
@@ -282,12 +283,16 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
     if (code != CAIRN_OK)
         return code;
     replay.end = store->log->ops->end(store->log);
-    if (store->restoring) {
-        code = restore_perform(store, store->restoring, replay.end, err);
-        if (code != CAIRN_OK)
-            return code;
+    code = archive_open(store, replay.from, err);
+    if (code == CAIRN_OK && store->order.number) {
+        code = restore_perform(store, replay.end, err);
+        archive_begin_anew(store, replay.end);
         replay.from = last = replay.end;
     }
+    if (code != CAIRN_OK)
+        return code;
+    if (store->archive.blob && atomic_load(&store->archive.archived) < replay.from)
+        replay.from = atomic_load(&store->archive.archived);
     replay.reported = replay.seen_end = replay.from;
     if (replay.end < last)
         return cairn_fail(err, CAIRN_ECORRUPT,

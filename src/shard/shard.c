@@ -155,7 +155,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
     for (size_t i = 0; i < count; i++) /* the table's lines come while the record is written */
         engine->ops->prefetch(engine, writes[i].hash, 0);
     parts = encode(shard, wall_ms, note, writes, count);
-    if (atomic_load(&store->taking.capturing))
+    if (atomic_load(&store->taking.capturing) || store->archive.blob)
         code = node_versions_append(shard, shard->parts, parts, &position, &end, err);
     else
         code = store->log->ops->append(store->log, shard->parts, parts, &position, &end, err);

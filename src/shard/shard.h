@@ -27,6 +27,7 @@
 #ifndef CAIRN_SHARD_SHARD_H
 #define CAIRN_SHARD_SHARD_H
 
+#include "blob/blob.h"
 #include "engine/engine.h"
 #include "io/task.h"
 #include "log/log.h"
@@ -45,6 +46,8 @@ struct cairn_store_options {
      * CAIRN_EINVAL.  The system shard's is always "memory". */
     const char *engine;
     size_t engine_memory_bytes;   /* of all shards together, in engines on disk; 0: 256 MiB */
+    struct cairn_blob *archive;   /* where the log's records go, too; NULL: nowhere.  Borrowed until close */
+    uint64_t archive_every_ns;    /* 0: 10 s; what the loss of the machine can cost, but for what is under way */
     uint64_t log_bytes_max;       /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
     struct cairn_log_options log; /* disk, clock and dir are filled in by open */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
@@ -137,6 +140,10 @@ enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t n
  * has come of it. */
 enum cairn_code cairn_store_restore(const struct cairn_store_options *options, uint64_t number, uint64_t *ret_undo,
                                     struct cairn_err *err);
+/* The same to a moment: the state after the last record whose time is not after wall_ms, from the newest version before
+ * that and options->archive.  CAIRN_ENOTFOUND when these two do not lead there. */
+enum cairn_code cairn_store_restore_at(const struct cairn_store_options *options, uint64_t wall_ms, uint64_t *ret_undo,
+                                       struct cairn_err *err);
 
 /* --- any thread --- */
 
@@ -145,7 +152,8 @@ struct cairn_store_stats {
     uint64_t checkpoints, checkpoint_bytes, checkpoint_age_log_bytes; /* log bytes beyond the oldest */
     bool checkpoint_running;
     uint64_t checkpoint_failures;
-    char checkpoint_error[CAIRN_ERR_TEXT_BYTES]; /* of the last attempt, "" if it went well */
+    uint64_t archive_pending_bytes, archive_failures; /* what is not in the archive yet */
+    char checkpoint_error[CAIRN_ERR_TEXT_BYTES];      /* of the last attempt, "" if it went well */
 };
 /* A checkpoint is under way, due or to be tried again, or an engine has something to take over: cheap, for every turn
  * of a loop. */

@@ -38,7 +38,7 @@ static enum cairn_code read_position(struct cairn_shard *shard, struct cairn_err
     const struct version *version = versions_current(levels_versions(shard->levels));
     uint64_t position, wall_ms, named = store->manifest.shards[shard->index].number;
 
-    if (store->restoring || (!version && !named)) /* the first: it is at any version, and goes to another */
+    if (store->order.number || (!version && !named)) /* the first: it is at any version, and goes to another */
         return CAIRN_OK;
     if (!version || version->number < named || version->metadata.size != METADATA_BYTES)
         return cairn_fail(err, CAIRN_ECORRUPT,

@@ -11,7 +11,7 @@
 
 #include "engine/choice.h"
 #include "io/wait.h"
-#include "shard/node_version.h"
+#include "shard/archive.h"
 
 #define FORMAT_PATH    "FORMAT"
 #define LOG_DIR        "log"
@@ -187,7 +187,7 @@ struct cairn_store {
     uint64_t due_bytes; /* log_bytes_max / 2 */
     const char *engine; /* the shards', as in choice.h */
     bool started;
-    uint64_t restoring; /* opening: the version that it is to go to first; 0: none */
+    struct node_version order; /* opening: where it is to go to first; number 0: nowhere */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;   /* wakes has grown */
@@ -198,6 +198,7 @@ struct cairn_store {
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];                 /* guarded by lock */
     struct checkpoint checkpoint;
     struct taking taking;
+    struct archive archive;
 
     /* Any thread. */
     _Atomic int32_t turn;     /* the shard that is to step; released with what it inherits, acquired by its owner */
@@ -213,6 +214,8 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
 void store_notify(struct cairn_store *store, uint32_t shard);
 /* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
 void store_sweep(struct cairn_store *store);
+/* What is before it no checkpoint needs, and the archive has it; store->lock is held. */
+uint64_t store_trim_position(const struct cairn_store *store);
 
 /* A close that waits for others looks again. */
 void store_wake_close(struct cairn_store *store);
@@ -238,19 +241,23 @@ void node_versions_init(struct cairn_store *store);
 void node_versions_free(struct cairn_store *store);
 /* Reads what there is; before the engines are opened. */
 enum cairn_code node_versions_load(struct cairn_store *store, struct cairn_err *err);
+/* The system shard's part of a version. */
+void node_version_add_system(struct node_version *version, struct cairn_shard *system);
+/* A new one, which is taken over, into the list; under the lock, or while nobody else is there. */
+void node_versions_enter(struct cairn_store *store, struct node_version *version);
 /* What is being taken is given up; all other threads have stopped. */
 void node_versions_stop(struct cairn_store *store);
 void node_versions_drop_unnamed(struct cairn_shard *shard);
 /* While taking.active. */
 void node_versions_step(struct cairn_shard *shard);
-/* While taking.capturing: the log's append. */
+/* The log's append, while taking.capturing, or with an archive. */
 enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
                                      uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
 
-/* restore.c: 0 when nothing is to be restored. */
-enum cairn_code restore_read_order(struct cairn_disk *disk, uint64_t *ret_number, struct cairn_err *err);
-/* Goes to that version; `end` is the log's.  Nothing was replayed yet. */
-enum cairn_code restore_perform(struct cairn_store *store, uint64_t number, uint64_t end, struct cairn_err *err);
+/* restore.c: into store->order. */
+enum cairn_code restore_read_order(struct cairn_store *store, struct cairn_err *err);
+/* Goes there; `end` is the log's.  Nothing was replayed yet. */
+enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct cairn_err *err);
 
 /* shard.c: the record's body. */
 struct commit_head {

@@ -195,6 +195,13 @@ static void sweep_file(void *context, const char *name)
     store->options.disk->ops->remove(store->options.disk, path, NULL);
 }
 
+uint64_t store_trim_position(const struct cairn_store *store)
+{
+    uint64_t first = manifest_first_position(&store->manifest), archived = atomic_load(&store->archive.archived);
+
+    return store->archive.blob && archived < first ? archived : first;
+}
+
 void store_sweep(struct cairn_store *store)
 {
     struct cairn_disk *disk = store->options.disk;
@@ -271,8 +278,11 @@ static void store_free(struct cairn_store *store)
         free(shard->parts);
     }
     free(store->shards);
+    archive_close(store);
+    node_version_done(&store->order);
     node_versions_free(store);
     manifest_done(&store->manifest);
+    pthread_mutex_destroy(&store->archive.lock);
     pthread_cond_destroy(&store->changed);
     pthread_mutex_destroy(&store->lock);
     free(store);
@@ -297,6 +307,9 @@ static struct cairn_store *store_create(const struct cairn_store_options *option
         .context = store,
     };
     pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->archive.lock, NULL);
+    store->archive.store = store;
+    store->archive.last = &store->archive.closed;
     cairn_cond_init(&store->changed);
     node_versions_init(store);
     return store;
@@ -355,7 +368,7 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
         if (code == CAIRN_OK)
             code = node_versions_load(store, &err);
         if (code == CAIRN_OK)
-            code = restore_read_order(store->options.disk, &store->restoring, &err);
+            code = restore_read_order(store, &err);
     }
     for (uint32_t i = 0; code == CAIRN_OK && i < store->count; i++)
         code = shard_engine_open(&store->shards[i], &err);
@@ -398,7 +411,7 @@ enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *e
         return code;
     store->started = true;
     /* The last process may have stopped between its manifest and its trimming. */
-    store->log->ops->trim(store->log, manifest_first_position(&store->manifest));
+    store->log->ops->trim(store->log, store_trim_position(store));
     checkpoint_choose_turn(store, store->log->ops->end(store->log));
     return CAIRN_OK;
 }
@@ -415,6 +428,8 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
     node_versions_stop(store);
     if (checkpoint && store->started)
         code = checkpoint_all(store, err);
+    if (code == CAIRN_OK && checkpoint && store->started)
+        code = archive_finish(store, err);
     checkpoint_stop(store, false);
     log_code = store->log->ops->close(store->log, &log_err);
     store_free(store);
@@ -476,5 +491,9 @@ void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_
     memcpy(ret_stats->checkpoint_error, store->checkpoint_error, sizeof ret_stats->checkpoint_error);
     oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
     pthread_mutex_unlock(&store->lock);
+    ret_stats->archive_pending_bytes = atomic_load(&store->archive.pending_bytes);
+    pthread_mutex_lock(&store->archive.lock);
+    ret_stats->archive_failures = store->archive.failures;
+    pthread_mutex_unlock(&store->archive.lock);
     ret_stats->checkpoint_age_log_bytes = oldest < ret_stats->log.end ? ret_stats->log.end - oldest : 0;
 }

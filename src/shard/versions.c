@@ -61,6 +61,16 @@ enum cairn_code cairn_store_version_begin(struct cairn_store *store, bool schedu
     return code;
 }
 
+void node_versions_enter(struct cairn_store *store, struct node_version *version)
+{
+    struct taking *taking = &store->taking;
+
+    cairn_buf_done(&version->system);
+    cairn_buf_done(&version->records);
+    taking->versions = cairn_realloc(taking->versions, (taking->count + 1) * sizeof *taking->versions);
+    taking->versions[taking->count++] = *version;
+}
+
 bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, enum cairn_code *ret_code,
                               struct cairn_err *ret_err)
 {
@@ -73,14 +83,10 @@ bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, e
         *ret_code = taking->code;
         *ret_number = taking->version.number;
         *ret_err = taking->err;
-        cairn_buf_done(&taking->version.system);
-        cairn_buf_done(&taking->version.records);
-        if (taking->code == CAIRN_OK) {
-            taking->versions = cairn_realloc(taking->versions, (taking->count + 1) * sizeof *taking->versions);
-            taking->versions[taking->count++] = taking->version;
-        } else {
+        if (taking->code == CAIRN_OK)
+            node_versions_enter(store, &taking->version);
+        else
             node_version_done(&taking->version);
-        }
         taking->version = (struct node_version){0};
         enter(store, TAKING_NONE);
     }
@@ -153,6 +159,8 @@ enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cai
 
     pthread_mutex_lock(&taking->lock);
     code = store->log->ops->append(store->log, parts, count, ret_position, ret_end, err);
+    if (code == CAIRN_OK)
+        archive_add(store, *ret_position, *ret_end, parts, count);
     if (code == CAIRN_OK && atomic_load(&taking->capturing)) {
         for (size_t i = 0; i < count; i++)
             bytes += parts[i].size;
@@ -182,6 +190,11 @@ static void add_pair(void *context, struct cairn_bytes key, struct cairn_bytes v
     cairn_buf_add(context, value.data, value.size);
 }
 
+void node_version_add_system(struct node_version *version, struct cairn_shard *system)
+{
+    system->engine->ops->visit(system->engine, add_pair, &version->system);
+}
+
 /* Of the engine's versions, the one that is no checkpoint. */
 static uint64_t base_of(const struct cairn_shard *shard)
 {
@@ -201,7 +214,7 @@ static void begin_shard(struct cairn_store *store, struct cairn_shard *shard)
     if (shard->part != PART_NONE)
         return;
     if (!shard->levels) {
-        shard->engine->ops->visit(shard->engine, add_pair, &version->system);
+        node_version_add_system(version, shard);
     } else {
         base = base_of(shard);
         code = shard_version_begin(shard, false, true, &err);
@@ -235,10 +248,13 @@ static void cut_records(struct node_version *version)
     while (cairn_reader_left(&r)) {
         const uint8_t *from = r.at;
         bool is_below = cairn_read_u64(&r) < version->cut;
+        struct cairn_reader body = cairn_reader(cairn_read_sized(&r));
+        struct commit_head head;
 
-        cairn_read_sized(&r);
-        if (!is_below)
+        if (!is_below || commit_read_head(&body, &head, NULL) != CAIRN_OK)
             continue;
+        if (head.wall_ms > version->wall_ms)
+            version->wall_ms = head.wall_ms;
         memmove(version->records.data + kept, from, (size_t)(r.at - from));
         kept += (size_t)(r.at - from);
     }

@@ -100,7 +100,7 @@ def test_unknown_versions(folder):
         with open(whole, "rb") as file:
             before = file.read()
         equal(change(before, 1) == before, True, f"{path}: the version is changed to what it is")
-        for version in (2, 0, 0x7FFFFFFF):
+        for version in (3, 0, 0x7FFFFFFF):
             with open(whole, "wb") as file:
                 file.write(change(before, version))
             said = refused(node, f"version {version}")

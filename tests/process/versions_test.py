@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import threading
+import time
 
 import cairnproc
 from cairnproc import Error, Lost, Node, check, equal, main
@@ -124,6 +125,39 @@ def test_what_is_refused(folder):
         check("there are: hybridlog" in node.refuses(), "an engine that there is not")
 
 
+def test_any_moment(folder):
+    """What was there at some moments, while there was load, comes back; also what only a killed node's log had."""
+    archive = os.path.join(folder, "archive")
+    with Node(folder, "--engine=hybridlog", f"--archive={archive}", "--archive-every=1") as node:
+        node.deploy("register")
+        cairn(node, "snapshot")
+        moments = []
+        with node.redis() as redis:
+            for value in range(1, 9):
+                redis.ok("FCALL", "Register.set", 1, "r", value)
+                time.sleep(.02)
+                moments.append((int(time.time() * 1000), value))
+                time.sleep(.3)
+        node.kill()
+        for ms, value in random.sample(moments, 4):
+            said = cairn(node, "restore", "--at", str(ms), "--archive", archive, "--data", node.data, "--json")
+            node.start()
+            with node.redis() as redis:
+                equal(int(redis.ok("FCALL", "Register.get", 1, "r")), value, f"at {ms}")
+            node.stop()
+            cairn(node, "restore", str(json.loads(said)["before"]), "--archive", archive, "--data", node.data)
+            node.start()
+            with node.redis() as redis:
+                equal(int(redis.ok("FCALL", "Register.get", 1, "r")), 8, "after going back")
+            node.kill()
+        for words in (["--at", "yesterday", "--archive", archive], ["--at", "2026-01-01 00:00:00", "1"], []):
+            cairn(node, "restore", *words, "--data", node.data, status=2)
+        said = cairn(node, "restore", "--at", "2020-01-01T00:00:00Z", "--archive", archive, "--data", node.data, status=1)
+        check("no version from before that moment" in said, said)
+        said = cairn(node, "restore", "--at", "2026-01-01T00:00:00Z", "--data", node.data, status=1)
+        check("needs the archive" in said, said)
+
+
 def flip(path, at):
     with open(path, "r+b") as file:
         file.seek(at)
@@ -168,4 +202,4 @@ def test_damage(folder):
 
 
 if __name__ == "__main__":
-    main([test_versions_under_load, test_schedule_and_kills, test_what_is_refused, test_damage])
+    main([test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])

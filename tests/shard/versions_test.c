@@ -21,6 +21,8 @@ struct taken {
 
 struct lab {
     struct rig rig;
+    struct cairn_disk *archive_disk; /* of the tests that have an archive */
+    uint64_t times[RIG_COMMITS_MAX + 1];
     struct taken taken[VERSIONS_MAX];
     size_t count;
 };
@@ -50,8 +52,8 @@ static enum cairn_code take(struct lab *lab, struct cairn_err *err)
     if (code != CAIRN_OK)
         return code;
     for (int i = 0; !cairn_store_version_poll(rig->store, &taken.number, &code, err); i++) {
-        if (cairn_random_below(&rig->random, 8) == 0)
-            rig_commit(rig, -1);
+        if (cairn_random_below(&rig->random, 8) == 0 && rig_commit(rig, -1))
+            lab->times[rig->commits] = rig->clock.clock.wall_ms(&rig->clock.clock);
         rig_pump(rig);
         if (i > 20000 || rig->log_failed)
             return CAIRN_EUNAVAILABLE;
@@ -280,6 +282,183 @@ static void restoring_is_cut_short(void **unused)
     }
 }
 
+/* --- to a moment --- */
+
+static void lab_init_archive(struct lab *lab, uint64_t seed)
+{
+    lab->count = 0;
+    rig_engine = engines[seed % 3];
+    rig_init(&lab->rig, cairn_sim_disk_create(seed), CAIRN_SYNC_ALWAYS, seed);
+    lab->archive_disk = cairn_sim_disk_create(seed + 1000);
+    lab->rig.options.archive = cairn_blob_on_disk(lab->archive_disk);
+    lab->rig.options.archive_every_ns = 30000000;
+    must_open(&lab->rig, "first");
+}
+
+static void lab_done_archive(struct lab *lab)
+{
+    struct cairn_blob *blob = lab->rig.options.archive;
+
+    rig_done(&lab->rig);
+    cairn_blob_close(blob);
+    cairn_disk_close(lab->archive_disk);
+}
+
+/* Each commit at a time of its own. */
+static void load_timed(struct lab *lab, int commits)
+{
+    struct rig *rig = &lab->rig;
+
+    for (int i = 0; i < commits; i++) {
+        cairn_sim_clock_advance(&rig->clock, 1000000 * (1 + cairn_random_below(&rig->random, 40)));
+        if (!rig_commit(rig, -1))
+            return;
+        lab->times[rig->commits] = rig->clock.clock.wall_ms(&rig->clock.clock);
+        while (cairn_random_below(&rig->random, 3))
+            rig_pump(rig);
+    }
+}
+
+static uint32_t last_at(const struct lab *lab, uint64_t wall_ms)
+{
+    uint32_t commit = lab->rig.commits;
+
+    while (commit && lab->times[commit] > wall_ms)
+        commit--;
+    return commit;
+}
+
+static void go_to_moments(struct lab *lab, uint32_t first)
+{
+    struct rig *rig = &lab->rig;
+    struct cairn_err err;
+
+    for (int i = 0; i < 6; i++) {
+        uint32_t commits = rig->commits;
+        uint32_t target = first + (uint32_t)cairn_random_below(&rig->random, commits - first + 1);
+        uint64_t at = lab->times[target] + cairn_random_below(&rig->random, 2), undo, again;
+        uint32_t want = last_at(lab, at);
+
+        close_store(rig);
+        if (cairn_store_restore_at(&rig->options, at, &undo, &err) != CAIRN_OK)
+            fail_msg("%s", err.text);
+        cairn_sim_disk_crash(rig->disk, CAIRN_SIM_DROP);
+        must_open(rig, "at a moment");
+        rig_verify(rig, 0, "at a moment");
+        assert_int_equal(rig->commits, want);
+        close_store(rig);
+        restore(rig, undo, &again);
+        rig->commits = rig->durable = commits;
+        must_open(rig, "back");
+        rig_verify(rig, commits, "back");
+    }
+}
+
+static void moments_come_back(void **unused)
+{
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        static struct lab lab;
+        struct rig *rig = &lab.rig;
+        struct cairn_err err;
+        uint64_t undo;
+        uint32_t first;
+
+        lab_init_archive(&lab, seed);
+        load_timed(&lab, 40);
+        assert_int_equal(take(&lab, &err), CAIRN_OK);
+        first = rig->commits;
+        for (int life = 0; life < 4; life++) {
+            load_timed(&lab, 80);
+            rig_settle(rig);
+            if (life == 1 && seed % 3 == 0)
+                assert_int_equal(take(&lab, &err), CAIRN_OK);
+            if (seed % 2) {
+                uint32_t commits = rig->commits;
+
+                rig_crash(rig, CAIRN_SIM_TEAR);
+                must_open(rig, "after a crash");
+                rig_verify(rig, commits, "after a crash");
+            }
+        }
+        assert_true(lab.times[first] > 0);
+        go_to_moments(&lab, first);
+        close_store(rig);
+        assert_int_equal(cairn_store_restore_at(&rig->options, 1000, &undo, &err), CAIRN_ENOTFOUND);
+        lab_done_archive(&lab);
+    }
+}
+
+/* The archive fails, or the power goes, in call n of its disk. */
+static void archive_is_cut_short(void **unused)
+{
+    (void)unused;
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        bool fired = true;
+
+        for (int64_t n = 0; fired; n += 1 + n / 20) {
+            static struct lab lab;
+            struct rig *rig = &lab.rig;
+            struct cairn_err err;
+            uint32_t commits, first;
+
+            lab_init_archive(&lab, seed);
+            load_timed(&lab, 20);
+            assert_int_equal(take(&lab, &err), CAIRN_OK);
+            first = rig->commits;
+            if (seed % 2)
+                cairn_sim_disk_halt_at(lab.archive_disk, n);
+            else
+                cairn_sim_disk_fail_call(lab.archive_disk, n, CAIRN_EIO);
+            load_timed(&lab, 60);
+            fired = cairn_sim_disk_fired(lab.archive_disk);
+            rig_settle(rig);
+            commits = rig->commits;
+            rig_crash(rig, CAIRN_SIM_TEAR);
+            cairn_sim_disk_crash(lab.archive_disk, n % 2 ? CAIRN_SIM_TEAR : CAIRN_SIM_DROP);
+            must_open(rig, "after that");
+            rig_verify(rig, commits, "after that");
+            load_timed(&lab, 20);
+            rig_settle(rig);
+            go_to_moments(&lab, first);
+            lab_done_archive(&lab);
+        }
+    }
+}
+
+/* What a node without the archive has committed is missing in it, and that is said. */
+static void gaps_are_told(void **unused)
+{
+    static struct lab lab;
+    struct rig *rig = &lab.rig;
+    struct cairn_err err;
+    struct cairn_blob *archive;
+    uint64_t undo;
+
+    (void)unused;
+    lab_init_archive(&lab, 1);
+    archive = rig->options.archive;
+    assert_int_equal(take(&lab, &err), CAIRN_OK);
+    load_timed(&lab, 30);
+    close_store(rig);
+    rig->options.archive = NULL;
+    must_open(rig, "without");
+    load_timed(&lab, 100);
+    rig_settle(rig);
+    close_store(rig);
+    rig->options.archive = archive;
+    must_open(rig, "with it again");
+    load_timed(&lab, 30);
+    rig_settle(rig);
+    close_store(rig);
+    assert_int_equal(cairn_store_restore_at(&rig->options, lab.times[rig->commits], &undo, &err), CAIRN_ENOTFOUND);
+    assert_non_null(strstr(err.text, "gap"));
+    cairn_sim_disk_crash(rig->disk, CAIRN_SIM_DROP);
+    must_open(rig, "unchanged");
+    rig_verify(rig, rig->commits, "unchanged");
+    lab_done_archive(&lab);
+}
+
 static void what_cannot_be(void **unused)
 {
     static struct lab lab;
@@ -303,9 +482,10 @@ static void what_cannot_be(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(versions_come_back),  cmocka_unit_test(forgotten_ones_go),
-        cmocka_unit_test(taking_is_cut_short), cmocka_unit_test(restoring_is_cut_short),
-        cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(versions_come_back),   cmocka_unit_test(forgotten_ones_go),
+        cmocka_unit_test(taking_is_cut_short),  cmocka_unit_test(restoring_is_cut_short),
+        cmocka_unit_test(what_cannot_be),       cmocka_unit_test(moments_come_back),
+        cmocka_unit_test(archive_is_cut_short), cmocka_unit_test(gaps_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
