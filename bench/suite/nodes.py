@@ -9,7 +9,38 @@ from .retwis import CLIENTS, TEXT, fcall, prepare, redis_benchmark
 GOALS = {"hybridlog": 0.85, "lsm": 0.6, "appendlog": None}
 
 
+SNAPSHOT_SECONDS = 1  # more often than anybody would
+
+
+def snapshots(bench):
+    """A node that takes versions all the time, beside one that takes none."""
+    nodes = {"with": Cairn(bench, "snapshots", "--engine", "hybridlog", "--snapshot-every", str(SNAPSHOT_SECONDS),
+                           "--keep", "2").deploy("retwis"),
+             "without": Cairn(bench, "none", "--engine", "hybridlog").deploy("retwis")}
+    figures = {name: [] for name in nodes}
+    for node in nodes.values():
+        prepare(bench, node)
+    probe = redis_benchmark(nodes["without"], fcall(nodes["without"], "post", TEXT), 100 * CLIENTS)
+    requests = max(1000, int(probe["rps"] * bench.seconds))
+    for _, name in bench.turns(list(nodes)):
+        figures[name].append(redis_benchmark(nodes[name], fcall(nodes[name], "post", TEXT), requests))
+
+    def of(name, key):
+        return median([one[key] for one in figures[name]])
+
+    bench.row(f"ReTwis Post, hybridlog, a version every {SNAPSHOT_SECONDS} s", "requests/s", of("with", "rps"),
+              of("without", "rps"), "none", goal=("ratio", ">=", 0.95))
+    bench.row(f"ReTwis Post, hybridlog, a version every {SNAPSHOT_SECONDS} s, p99", "ms", of("with", "p99_latency_ms"),
+              of("without", "p99_latency_ms"), "none", goal=("cairn", "<=", 20))
+
+
 def run(bench):
+    engines(bench)
+    bench.stop_all()
+    snapshots(bench)
+
+
+def engines(bench):
     nodes = {engine: Cairn(bench, engine, "--engine", engine).deploy("retwis") for engine in ("memory", *GOALS)}
     requests, figures = {}, {engine: [] for engine in nodes}
     for engine, node in nodes.items():

@@ -114,36 +114,56 @@ size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_versio
     return count;
 }
 
+/* The lock is held. */
+static struct node_version *find(struct taking *taking, uint64_t number)
+{
+    for (size_t i = 0; i < taking->count; i++)
+        if (taking->versions[i].number == number)
+            return &taking->versions[i];
+    return NULL;
+}
+
+/* The lock is held: what the version names is to be dropped. */
+static void take_out(struct taking *taking, struct node_version *version)
+{
+    size_t behind = taking->count - 1 - (size_t)(version - taking->versions);
+
+    for (uint32_t i = 0; version->shards && i < version->count; i++) {
+        uint8_t *drop = cairn_buf_reserve(&taking->drops, 12);
+
+        cairn_put_u32(drop, i);
+        cairn_put_u64(drop + 4, version->shards[i].number);
+        taking->drops.size += 12;
+    }
+    node_version_done(version);
+    memmove(version, version + 1, behind * sizeof *version);
+    taking->count--;
+    atomic_store(&taking->active, true);
+}
+
 enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t number, struct cairn_err *err)
 {
     struct taking *taking = &store->taking;
-    size_t at = 0;
+    struct node_version *version;
     enum cairn_code code;
+    bool there;
 
     pthread_mutex_lock(&taking->lock);
-    while (at < taking->count && taking->versions[at].number != number)
-        at++;
-    if (at == taking->count)
-        code = cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %llu; see `cairn versions`",
-                          (unsigned long long)number);
-    else /* the record first: what it names is garbage then */
-        code = node_version_remove(store->options.disk, number, err);
-    if (code == CAIRN_OK) {
-        for (uint32_t i = 0; i < taking->versions[at].count; i++) {
-            uint8_t *drop = cairn_buf_reserve(&taking->drops, 12);
-
-            cairn_put_u32(drop, i);
-            cairn_put_u64(drop + 4, taking->versions[at].shards[i].number);
-            taking->drops.size += 12;
-        }
-        node_version_done(&taking->versions[at]);
-        memmove(&taking->versions[at], &taking->versions[at + 1], (--taking->count - at) * sizeof *taking->versions);
-        atomic_store(&taking->active, true);
-    }
+    there = find(taking, number);
     pthread_mutex_unlock(&taking->lock);
-    if (code == CAIRN_OK)
-        notify_all(store);
-    return code;
+    if (!there)
+        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %llu; see `cairn versions`",
+                          (unsigned long long)number);
+    code = node_version_remove(store->options.disk, number, err); /* the record first: what it names is garbage then */
+    if (code != CAIRN_OK && code != CAIRN_ENOTFOUND)
+        return code;
+    pthread_mutex_lock(&taking->lock);
+    version = find(taking, number);
+    if (version)
+        take_out(taking, version);
+    pthread_mutex_unlock(&taking->lock);
+    notify_all(store);
+    return CAIRN_OK;
 }
 
 /* --- capturing --- */

@@ -557,6 +557,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbos
                                       .shards = 4,
                                       .engine = engines[seed % 4],
                                       .engine_memory_bytes = 4 * (256 << 10),
+                                      .snapshot_every_ns = seed % 4 ? 300000000 : 0,
                                       .log_segment_bytes = 64 << 10,
                                       .log_bytes_max = 1 << 20,
                                       .limits = {.write_set_bytes = 16 << 10, .value_bytes = 8 << 10}};

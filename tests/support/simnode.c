@@ -112,6 +112,8 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
     struct cairn_node_options node = {.clock = &sim->clock.clock,
                                       .workers = sim->options.workers,
                                       .limits = sim->options.limits,
+                                      .snapshot_every_ns = sim->options.snapshot_every_ns,
+                                      .snapshots_kept = 2,
                                       .seed = cairn_random_u64(&sim->random)};
     enum cairn_code code;
 

@@ -12,6 +12,7 @@ struct simnode_options {
     uint32_t workers, shards;
     const char *engine;
     size_t engine_memory_bytes;
+    uint64_t snapshot_every_ns; /* of which two are kept */
     struct cairn_limits limits;
     enum cairn_sync_mode sync;
     uint64_t log_segment_bytes, log_bytes_max;
