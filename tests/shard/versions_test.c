@@ -333,7 +333,7 @@ static void go_to_moments(struct lab *lab, uint32_t first)
     struct rig *rig = &lab->rig;
     struct cairn_err err;
 
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 4; i++) {
         uint32_t commits = rig->commits;
         uint32_t target = first + (uint32_t)cairn_random_below(&rig->random, commits - first + 1);
         uint64_t at = lab->times[target] + cairn_random_below(&rig->random, 2), undo, again;
@@ -396,7 +396,7 @@ static void archive_is_cut_short(void **unused)
     for (uint64_t seed = 0; seed < 4; seed++) {
         bool fired = true;
 
-        for (int64_t n = 0; fired; n += 1 + n / 20) {
+        for (int64_t n = (int64_t)seed; fired; n += 4 + n / 10) {
             static struct lab lab;
             struct rig *rig = &lab.rig;
             struct cairn_err err;
