@@ -11,10 +11,18 @@
 
 enum {
     METADATA_BYTES = 16,
+    SHARD_BYTES_LEAST = 256 << 10, /* of memory, what an engine asks for */
+    OPEN_FILES = 1024,             /* of runs, all shards together; more are opened when they are asked */
+    OPEN_FILES_LEAST = 4,
     RETRY_NS = 1000000000,
 };
 
 #define ENGINE_BYTES ((size_t)256 << 20)
+
+static size_t at_least(size_t value, size_t least)
+{
+    return value > least ? value : least;
+}
 
 static void set_work(struct cairn_shard *shard)
 {
@@ -59,7 +67,9 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
 {
     struct cairn_store *store = shard->store;
     size_t bytes = store->options.engine_memory_bytes ? store->options.engine_memory_bytes : ENGINE_BYTES, engine;
-    struct cairn_state_options options = {.memory_bytes = bytes / (store->count - 1)};
+    struct cairn_state_options options = {.memory_bytes = at_least(bytes / (store->count - 1), SHARD_BYTES_LEAST),
+                                          .open_files_max =
+                                              (unsigned)at_least(OPEN_FILES / (store->count - 1), OPEN_FILES_LEAST)};
     char path[CAIRN_PATH_BYTES];
     enum cairn_code code = choice_find(store->engine, &engine, err);
 

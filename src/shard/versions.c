@@ -215,19 +215,23 @@ void node_version_add_system(struct node_version *version, struct cairn_shard *s
     system->engine->ops->visit(system->engine, add_pair, &version->system);
 }
 
-/* Of the engine's versions, the one that is no checkpoint. */
-static uint64_t base_of(const struct cairn_shard *shard)
+/* The version of the node that shard 0's engine came from: of its versions there may be some that belong to none. */
+static uint64_t parent_of(const struct taking *taking, const struct cairn_shard *shard)
 {
-    const struct version *current = versions_current(levels_versions(shard->levels));
+    struct versions *versions = levels_versions(shard->levels);
 
-    return !current ? 0 : current->automatic ? current->parent : current->number;
+    for (const struct version *at = versions_current(versions); at; at = versions_find(versions, at->parent))
+        for (size_t i = 0; i < taking->count; i++)
+            if (taking->versions[i].shards && taking->versions[i].shards[0].number == at->number)
+                return taking->versions[i].number;
+    return 0;
 }
 
 static void begin_shard(struct cairn_store *store, struct cairn_shard *shard)
 {
     struct taking *taking = &store->taking;
     struct node_version *version = &taking->version;
-    uint64_t wall_ms = atomic_load_explicit(&shard->wall_ms, memory_order_relaxed), base;
+    uint64_t wall_ms = atomic_load_explicit(&shard->wall_ms, memory_order_relaxed);
     struct cairn_err err;
     enum cairn_code code;
 
@@ -236,16 +240,14 @@ static void begin_shard(struct cairn_store *store, struct cairn_shard *shard)
     if (!shard->levels) {
         node_version_add_system(version, shard);
     } else {
-        base = base_of(shard);
+        if (shard->index == 0)
+            version->parent = parent_of(taking, shard);
         code = shard_version_begin(shard, false, true, &err);
         if (code != CAIRN_OK) {
             fail(store, code, &err);
             return;
         }
         version->shards[shard->index].position = shard->applied_end > shard->from ? shard->applied_end : shard->from;
-        for (size_t i = 0; shard->index == 0 && i < taking->count; i++)
-            if (taking->versions[i].shards && taking->versions[i].shards[0].number == base)
-                version->parent = taking->versions[i].number;
     }
     shard->part = PART_BEGUN;
     if (wall_ms > version->wall_ms)
@@ -309,7 +311,7 @@ static void record(struct cairn_task *task)
 {
     struct taking *taking = (struct taking *)(void *)((char *)task - offsetof(struct taking, task));
     struct cairn_store *store = taking->store;
-    struct cairn_err err;
+    struct cairn_err err = {0};
     /* Nobody but this task looks at the version now. */
     enum cairn_code code = node_version_write(store->options.disk, &taking->version, &err);
 

@@ -2,6 +2,7 @@
  *   'c' a chunk's items: what loads is snapshotted and loads again to the same
  *   'm' a manifest, whose checksum is made right first: what decodes encodes to the same bytes
  *   'f' a checkpoint file as it is; 'g' with its header's and first chunk's checksums made right
+ *   'v' a version of the node, whose checksum is made right first: what decodes encodes to the same bytes
  *   'r' a commit's record */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,26 @@ static void manifest(struct cairn_bytes input)
         manifest_encode(&decoded, &encoded);
         must(cairn_bytes_equal(cairn_buf_bytes(&bytes), cairn_buf_bytes(&encoded)));
         manifest_done(&decoded);
+    } else {
+        must(err.code == CAIRN_ECORRUPT || err.code == CAIRN_EVERSION);
+    }
+    cairn_buf_done(&bytes);
+    cairn_buf_done(&encoded);
+}
+
+static void version(struct cairn_bytes input)
+{
+    struct cairn_buf bytes = {0}, encoded = {0};
+    struct node_version decoded;
+    struct cairn_err err;
+
+    cairn_buf_add(&bytes, input.data, input.size);
+    if (bytes.size >= 4)
+        cairn_put_u32(bytes.data + bytes.size - 4, cairn_crc32c(0, bytes.data, bytes.size - 4));
+    if (node_version_decode(cairn_buf_bytes(&bytes), &decoded, &err) == CAIRN_OK) {
+        node_version_encode(&decoded, &encoded);
+        must(cairn_bytes_equal(cairn_buf_bytes(&bytes), cairn_buf_bytes(&encoded)));
+        node_version_done(&decoded);
     } else {
         must(err.code == CAIRN_ECORRUPT || err.code == CAIRN_EVERSION);
     }
@@ -148,6 +169,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'm':
         manifest(input);
+        break;
+    case 'v':
+        version(input);
         break;
     case 'f':
     case 'g':
