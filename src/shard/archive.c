@@ -333,7 +333,7 @@ enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
                   : CAIRN_OK;
 }
 
-void archive_close(struct cairn_store *store)
+void archive_stop(struct cairn_store *store)
 {
     struct archive *archive = &store->archive;
     bool busy;
@@ -345,6 +345,12 @@ void archive_close(struct cairn_store *store)
         if (busy)
             store_wait_a_little(store);
     } while (busy);
+}
+
+void archive_free(struct cairn_store *store)
+{
+    struct archive *archive = &store->archive;
+
     while (archive->closed) {
         struct archive_chunk *next = archive->closed->next;
 

@@ -50,7 +50,9 @@ void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, con
 void archive_step(struct cairn_store *store);
 /* All of it is put, or not: then it is put after the next start.  All other threads have stopped. */
 enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err);
-void archive_close(struct cairn_store *store);
+/* Waits for what is being put: before the log is closed, as it is told to trim. */
+void archive_stop(struct cairn_store *store);
+void archive_free(struct cairn_store *store);
 /* CAIRN_EOVERLOAD, or why nothing can be put, while too much waits. */
 enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_err *err);
 

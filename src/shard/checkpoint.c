@@ -72,7 +72,7 @@ static int32_t choose(struct cairn_store *store, uint64_t log_end)
         }
     if (log_failed(store) || turn == NO_TURN ||
         (!atomic_load(&store->closing) &&
-         (atomic_load(&store->taking.active) || log_end < oldest || log_end - oldest <= store->due_bytes)))
+         (atomic_load(&store->taking.holds) || log_end < oldest || log_end - oldest <= store->due_bytes)))
         turn = NO_TURN;
     atomic_store_explicit(&store->turn, turn, memory_order_release);
     return turn;

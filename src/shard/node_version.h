@@ -83,6 +83,7 @@ struct taking {
     size_t count;
     struct cairn_buf drops; /* numbers of engines' versions to be dropped: u32 shard, u64 number */
     _Atomic bool active;    /* state is not NONE, or there are drops: every owner is to step */
+    _Atomic bool holds;     /* no checkpoint is to begin; set under the store's lock */
     _Atomic bool capturing; /* commits are copied into the version */
 };
 

@@ -278,7 +278,7 @@ static void store_free(struct cairn_store *store)
         free(shard->parts);
     }
     free(store->shards);
-    archive_close(store);
+    archive_free(store);
     node_version_done(&store->order);
     node_versions_free(store);
     manifest_done(&store->manifest);
@@ -431,6 +431,7 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
     if (code == CAIRN_OK && checkpoint && store->started)
         code = archive_finish(store, err);
     checkpoint_stop(store, false);
+    archive_stop(store);
     log_code = store->log->ops->close(store->log, &log_err);
     store_free(store);
     if (log_code == CAIRN_OK)
@@ -446,6 +447,7 @@ void cairn_store_abandon(struct cairn_store *store)
         return;
     node_versions_stop(store);
     checkpoint_stop(store, true);
+    archive_stop(store);
     store->log->ops->abandon(store->log);
     store_free(store);
 }

@@ -18,6 +18,8 @@ static void enter(struct cairn_store *store, enum taking_state state)
     struct taking *taking = &store->taking;
 
     taking->state = state;
+    if (state == TAKING_NONE || state == TAKING_ENDED)
+        atomic_store(&taking->holds, false);
     taking->left = state == TAKING_BEGIN ? store->count : store->count - 1;
     atomic_store(&taking->active, state != TAKING_NONE || taking->drops.size);
 }
@@ -31,6 +33,14 @@ static void fail(struct cairn_store *store, enum cairn_code code, const struct c
     taking->code = code;
     taking->err = *why;
     enter(store, TAKING_FAILED);
+}
+
+/* The lock is held.  A checkpoint that was due meanwhile may begin. */
+static void end(struct cairn_store *store)
+{
+    enter(store, TAKING_ENDED);
+    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    notify_all(store);
 }
 
 /* --- asking --- */
@@ -318,8 +328,7 @@ static void record(struct cairn_task *task)
     pthread_mutex_lock(&taking->lock);
     taking->code = code;
     taking->err = err;
-    enter(store, TAKING_ENDED);
-    notify_all(store); /* within the lock: once it is free the store may be closed */
+    end(store); /* within the lock: once it is free the store may be closed */
     pthread_mutex_unlock(&taking->lock);
 }
 
@@ -359,10 +368,8 @@ static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
     shard->part = PART_NONE;
     for (uint32_t i = 0; i < store->count; i++)
         any |= atomic_load(&store->shards[i].part) != PART_NONE;
-    if (!any) {
-        enter(store, TAKING_ENDED);
-        notify_all(store);
-    }
+    if (!any)
+        end(store);
 }
 
 /* A checkpoint is not begun while one is taken, but one may be under way. */
@@ -370,8 +377,10 @@ static void want(struct cairn_store *store)
 {
     bool idle;
 
-    pthread_mutex_lock(&store->lock); /* who chooses a turn looks at `active` under it */
+    checkpoint_choose_turn(store, store->log->ops->end(store->log)); /* what is due goes first */
+    pthread_mutex_lock(&store->lock);
     idle = atomic_load(&store->turn) == NO_TURN;
+    atomic_store(&store->taking.holds, idle);
     pthread_mutex_unlock(&store->lock);
     if (!idle)
         return;
@@ -488,6 +497,7 @@ void node_versions_stop(struct cairn_store *store)
     }
     atomic_store(&taking->capturing, false);
     atomic_store(&taking->active, false);
+    atomic_store(&taking->holds, false);
     taking->state = TAKING_NONE;
 }
 
