@@ -9,7 +9,7 @@
 
 enum {
     VERSION = 1,
-    HEAD_BYTES = 32, /* magic, version, flags, first, end */
+    HEAD_BYTES = 48, /* magic, version, 0, first, end, restored, when */
     CHUNK_BYTES = 4 << 20,
     CHUNK_BYTES_MAX = 256 << 20,
     PENDING_BYTES_MAX = 64 << 20,
@@ -27,9 +27,9 @@ static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'A', 'R', 'C'};
 /* --- chunks --- */
 
 /* By its end, so that the newest is the one with the greatest name. */
-static void name_of(uint64_t first, uint64_t end, char name[CAIRN_BLOB_NAME_BYTES])
+static void name_of(uint64_t id, uint64_t first, uint64_t end, char name[CAIRN_BLOB_NAME_BYTES])
 {
-    snprintf(name, CAIRN_BLOB_NAME_BYTES, FOLDER "/%020" PRIu64 "-%020" PRIu64, end, first);
+    snprintf(name, CAIRN_BLOB_NAME_BYTES, FOLDER "/%016" PRIx64 "/%020" PRIu64 "-%020" PRIu64, id, end, first);
 }
 
 static void encode(const struct archive_chunk *chunk, struct cairn_buf *to)
@@ -38,9 +38,11 @@ static void encode(const struct archive_chunk *chunk, struct cairn_buf *to)
 
     memcpy(at, magic, sizeof magic);
     cairn_put_u32(at + 8, VERSION);
-    cairn_put_u32(at + 12, chunk->begins);
+    cairn_put_u32(at + 12, 0);
     cairn_put_u64(at + 16, chunk->first);
     cairn_put_u64(at + 24, chunk->end);
+    cairn_put_u64(at + 32, chunk->restored);
+    cairn_put_u64(at + 40, chunk->restored_ms);
     to->size += HEAD_BYTES;
     cairn_buf_add(to, chunk->records.data, chunk->records.size);
     cairn_put_u32(cairn_buf_reserve(to, 4), cairn_crc32c(0, to->data, to->size));
@@ -51,11 +53,12 @@ static bool decode(struct cairn_bytes bytes, struct archive_chunk *ret_chunk, st
 {
     if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
         cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4) ||
-        cairn_get_u32(bytes.data + 8) != VERSION || cairn_get_u32(bytes.data + 12) > 1)
+        cairn_get_u32(bytes.data + 8) != VERSION || cairn_get_u32(bytes.data + 12) != 0)
         return false;
-    *ret_chunk = (struct archive_chunk){.begins = cairn_get_u32(bytes.data + 12) == 1,
-                                        .first = cairn_get_u64(bytes.data + 16),
-                                        .end = cairn_get_u64(bytes.data + 24)};
+    *ret_chunk = (struct archive_chunk){.first = cairn_get_u64(bytes.data + 16),
+                                        .end = cairn_get_u64(bytes.data + 24),
+                                        .restored = cairn_get_u64(bytes.data + 32),
+                                        .restored_ms = cairn_get_u64(bytes.data + 40)};
     *ret_records = cairn_bytes(bytes.data + HEAD_BYTES, bytes.size - HEAD_BYTES - 4);
     return true;
 }
@@ -94,9 +97,13 @@ static int by_first(const void *a, const void *b)
     return (x->end > y->end) - (x->end < y->end);
 }
 
-static enum cairn_code list(struct cairn_blob *blob, struct places *places, struct cairn_err *err)
+static enum cairn_code list(struct cairn_blob *blob, uint64_t id, struct places *places, struct cairn_err *err)
 {
-    enum cairn_code code = blob->ops->list(blob, FOLDER, take_place, places, err);
+    char folder[CAIRN_BLOB_NAME_BYTES];
+    enum cairn_code code;
+
+    snprintf(folder, sizeof folder, FOLDER "/%016" PRIx64, id);
+    code = blob->ops->list(blob, folder, take_place, places, err);
 
     if (code == CAIRN_ENOTFOUND)
         code = CAIRN_OK;
@@ -117,64 +124,78 @@ static void trim(struct cairn_store *store)
     store->log->ops->trim(store->log, position);
 }
 
-/* The marker in the data folder says that trimming has waited for this archive ever since. */
-static enum cairn_code read_marker(struct cairn_store *store, const char *url, bool *ret_same, struct cairn_err *err)
+/* The marker in the data folder has the folder's number, and says that trimming has waited for this archive ever
+ * since; or with "-" that it has not.  0: there is no marker. */
+static enum cairn_code read_marker(struct archive *archive, const char *url, bool *ret_same, struct cairn_err *err)
 {
     struct cairn_buf text = {0};
-    enum cairn_code code = cairn_disk_read_file(store->options.disk, MARKER_PATH, 4096, &text, err);
+    enum cairn_code code = cairn_disk_read_file(archive->store->options.disk, MARKER_PATH, 4096, &text, err);
+    int url_at = 0;
 
-    *ret_same = code == CAIRN_OK && url && cairn_bytes_equal(cairn_buf_bytes(&text), cairn_str(url));
+    *ret_same = false;
+    cairn_buf_u8(&text, 0);
+    if (code == CAIRN_OK && (sscanf((const char *)text.data, "id %16" SCNx64 "\nurl %n", &archive->id, &url_at) != 1 ||
+                             !url_at || !archive->id))
+        code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' is damaged: remove it; what comes then begins a new archive",
+                          MARKER_PATH);
+    else if (code == CAIRN_OK)
+        *ret_same = strcmp((const char *)text.data + url_at, url) == 0;
     cairn_buf_done(&text);
     return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
 }
 
-static enum cairn_code forget_marker(struct cairn_store *store, struct cairn_err *err)
+static enum cairn_code write_marker(struct archive *archive, const char *url, struct cairn_err *err)
 {
-    struct cairn_disk *disk = store->options.disk;
-    enum cairn_code code = disk->ops->remove(disk, MARKER_PATH, err);
+    struct cairn_buf text = {0};
+    enum cairn_code code;
 
-    if (code == CAIRN_OK)
-        code = disk->ops->sync_dir(disk, "", err);
-    return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
+    cairn_buf_printf(&text, "id %016" PRIx64 "\nurl %s", archive->id, url);
+    code = cairn_disk_replace_file(archive->store->options.disk, MARKER_PATH, cairn_buf_bytes(&text), err);
+    cairn_buf_done(&text);
+    return code;
 }
 
 enum cairn_code archive_open(struct cairn_store *store, uint64_t first, struct cairn_err *err)
 {
     struct archive *archive = &store->archive;
+    struct cairn_clock *clock = store->options.clock;
+    const char *url = store->options.archive ? store->options.archive->url : "-";
     struct places places = {0};
+    uint64_t archived = 0;
     bool same;
     enum cairn_code code;
 
     archive->blob = store->options.archive;
-    if (!archive->blob)
-        return forget_marker(store, err);
-    code = read_marker(store, archive->blob->url, &same, err);
-    if (code == CAIRN_OK && !same)
-        code = cairn_disk_replace_file(store->options.disk, MARKER_PATH, cairn_str(archive->blob->url), err);
-    if (code == CAIRN_OK && same)
-        code = list(archive->blob, &places, err);
-    if (code == CAIRN_OK) {
-        uint64_t archived = 0;
+    code = read_marker(archive, url, &same, err);
+    if (!archive->blob) {
+        bool matters = code == CAIRN_OK && archive->id && !same;
 
-        for (size_t i = 0; i < places.count; i++)
-            if (places.at[i].end > archived)
-                archived = places.at[i].end;
-        archive->current.begins = !archived;
-        archive->current.first = archive->current.end = archived ? archived : first;
-        atomic_store(&archive->archived, archive->current.first);
+        return matters ? write_marker(archive, url, err) : code;
     }
+    while (code == CAIRN_OK && !archive->id)
+        archive->id = clock->entropy(clock);
+    if (code == CAIRN_OK && !same)
+        code = write_marker(archive, url, err);
+    if (code == CAIRN_OK && same)
+        code = list(archive->blob, archive->id, &places, err);
+    for (size_t i = 0; i < places.count; i++)
+        if (places.at[i].end > archived)
+            archived = places.at[i].end;
     free(places.at);
+    archive->current.first = archive->current.end = archived ? archived : first;
+    atomic_store(&archive->archived, archive->current.first);
     return code == CAIRN_OK ? code : cairn_while(err, "opening the archive '%s'", archive->blob->url);
 }
 
-void archive_begin_anew(struct cairn_store *store, uint64_t end)
+void archive_note_restore(struct cairn_store *store, uint64_t end)
 {
     struct archive *archive = &store->archive;
 
     if (!archive->blob)
         return;
-    archive->current.begins = true;
-    archive->current.first = archive->current.end = end;
+    archive->current.restored = archive->current.end = end;
+    archive->current.restored_ms = store->wall_ms;
+    archive->opened_ns = store->options.clock->monotonic_ns(store->options.clock);
     atomic_store(&archive->archived, end);
 }
 
@@ -250,7 +271,7 @@ static void put(struct cairn_task *task)
     struct cairn_err err;
     enum cairn_code code;
 
-    name_of(chunk->first, chunk->end, name);
+    name_of(archive->id, chunk->first, chunk->end, name);
     encode(chunk, &bytes);
     code = archive->blob->ops->put(archive->blob, name, cairn_buf_bytes(&bytes), &err);
     cairn_buf_done(&bytes);
@@ -314,8 +335,14 @@ void archive_step(struct cairn_store *store)
 enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
 {
     struct archive *archive = &store->archive;
-    uint64_t failures = archive->failures;
+    uint64_t failures = archive->failures, end = store->log->ops->end(store->log);
     bool left = archive->blob, failed = false;
+
+    if (left && archive->current.end < end) { /* the archive shows that there is nothing more */
+        archive->current.end = end;
+        if (!archive->opened_ns)
+            archive->opened_ns = 1;
+    }
 
     while (left) {
         step(store, !failed);
@@ -326,11 +353,10 @@ enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
         if (left)
             store_wait_a_little(store);
     }
-    return failed ? cairn_fail(err, CAIRN_EUNAVAILABLE,
-                               "not all of the log could be archived; what is missing is at the "
-                               "next start: %s",
-                               archive->err.text)
-                  : CAIRN_OK;
+    return failed
+               ? cairn_fail(err, CAIRN_EUNAVAILABLE,
+                            "not all of the log could be archived; the next start tries again: %s", archive->err.text)
+               : CAIRN_OK;
 }
 
 void archive_stop(struct cairn_store *store)
@@ -369,6 +395,7 @@ struct extending {
     size_t kept;       /* of the version's records: to the last whose time is not after wall_ms */
     uint64_t kept_to;  /* its position */
     uint64_t least_ms; /* of the last chunk's records */
+    uint64_t most_ms;  /* of all records */
 };
 
 static enum cairn_code extend_by(struct extending *extending, struct cairn_bytes records, struct cairn_err *err)
@@ -394,6 +421,8 @@ static enum cairn_code extend_by(struct extending *extending, struct cairn_bytes
         cairn_buf_add(&version->records, from, (size_t)(r.at - from));
         if (head.wall_ms < extending->least_ms)
             extending->least_ms = head.wall_ms;
+        if (head.wall_ms > extending->most_ms)
+            extending->most_ms = head.wall_ms;
         if (head.wall_ms > extending->wall_ms)
             continue;
         extending->kept = version->records.size;
@@ -402,38 +431,13 @@ static enum cairn_code extend_by(struct extending *extending, struct cairn_bytes
     return CAIRN_OK;
 }
 
-/* A stretch that does not go on from the version, and that has something of the time in question. */
-static enum cairn_code refuse_later(struct cairn_bytes records, const struct node_version *version, uint64_t wall_ms,
-                                    struct cairn_err *err)
-{
-    struct cairn_reader r = cairn_reader(records);
-
-    while (cairn_reader_left(&r)) {
-        struct cairn_reader body;
-        struct commit_head head;
-        enum cairn_code code;
-
-        cairn_read_u64(&r);
-        body = cairn_reader(cairn_read_sized(&r));
-        code = commit_read_head(&body, &head, err);
-        if (code != CAIRN_OK)
-            return code;
-        if (head.wall_ms <= wall_ms)
-            return cairn_fail(err, CAIRN_ENOTFOUND,
-                              "the archive has a gap, or a restore, between version %" PRIu64
-                              ", the last one before that moment, and the moment itself",
-                              version->number);
-    }
-    return CAIRN_OK;
-}
-
-static enum cairn_code get(struct cairn_blob *blob, const struct place *place, struct cairn_buf *bytes,
+static enum cairn_code get(struct cairn_blob *blob, uint64_t id, const struct place *place, struct cairn_buf *bytes,
                            struct archive_chunk *chunk, struct cairn_bytes *records, struct cairn_err *err)
 {
     char name[CAIRN_BLOB_NAME_BYTES];
     enum cairn_code code;
 
-    name_of(place->first, place->end, name);
+    name_of(id, place->first, place->end, name);
     bytes->size = 0;
     code = blob->ops->get(blob, name, CHUNK_BYTES_MAX, bytes, err);
     if (code == CAIRN_OK &&
@@ -442,28 +446,27 @@ static enum cairn_code get(struct cairn_blob *blob, const struct place *place, s
     return code;
 }
 
-enum cairn_code archive_extend(struct cairn_blob *blob, struct node_version *version, uint64_t wall_ms,
-                               struct cairn_err *err)
+enum cairn_code archive_extend(struct cairn_blob *blob, uint64_t id, uint64_t end, struct node_version *version,
+                               uint64_t wall_ms, struct cairn_err *err)
 {
-    struct extending extending = {version, wall_ms, version->records.size, version->cut, 0};
+    struct extending extending = {.version = version, .wall_ms = wall_ms, .kept = version->records.size};
     struct places places = {0};
     struct cairn_buf bytes = {0};
     uint64_t at = version->cut;
-    bool over = false;
-    enum cairn_code code = list(blob, &places, err);
+    bool over = false, whole = false;
+    enum cairn_code code = list(blob, id, &places, err);
 
     for (size_t i = 0; code == CAIRN_OK && !over && i < places.count; i++) {
         struct archive_chunk chunk = {0};
         struct cairn_bytes records = {0};
 
-        if (places.at[i].end <= at) /* before the version, or put again with more behind it */
+        if (places.at[i].end <= at) /* before the version */
             continue;
-        code = get(blob, &places.at[i], &bytes, &chunk, &records, err);
-        if (code != CAIRN_OK)
+        code = get(blob, id, &places.at[i], &bytes, &chunk, &records, err);
+        if (code != CAIRN_OK || chunk.first > at)
             break;
-        over = (chunk.begins && chunk.first >= version->cut && i > 0) || chunk.first > at;
-        if (over) { /* what follows is of another state, or not without a gap */
-            code = refuse_later(records, version, wall_ms, err);
+        if (chunk.restored > version->cut) { /* what follows is of another state, of later moments */
+            whole = wall_ms < chunk.restored_ms;
             break;
         }
         at = chunk.end;
@@ -475,6 +478,11 @@ enum cairn_code archive_extend(struct cairn_blob *blob, struct node_version *ver
                               " and that moment: take versions more often",
                               EXTENDED_BYTES_MAX >> 20, version->number);
     }
+    if (code == CAIRN_OK && !whole && at < end && extending.most_ms <= wall_ms)
+        code = cairn_fail(err, CAIRN_ENOTFOUND,
+                          "the archive has a gap, or a restore, between version %" PRIu64
+                          ", the last one before that moment, and the moment itself",
+                          version->number);
     version->records.size = extending.kept;
     if (extending.kept_to >= version->cut)
         version->cut = extending.kept_to + 1;

@@ -286,7 +286,7 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
     code = archive_open(store, replay.from, err);
     if (code == CAIRN_OK && store->order.number) {
         code = restore_perform(store, replay.end, err);
-        archive_begin_anew(store, replay.end);
+        archive_note_restore(store, replay.end);
         replay.from = last = replay.end;
     }
     if (code != CAIRN_OK)

@@ -226,7 +226,8 @@ static enum cairn_code take_version(struct cairn_store *store, uint64_t *ret_num
 
 /* With the folder locked. */
 static enum cairn_code prepare(const struct cairn_store_options *options, uint64_t number, uint64_t wall_ms,
-                               uint64_t *ret_undo, struct node_version *order, struct cairn_err *err)
+                               uint64_t *ret_undo, struct node_version *order, uint64_t *ret_archive_id,
+                               uint64_t *ret_end, struct cairn_err *err)
 {
     struct cairn_store *store;
     enum cairn_code code = store_open_locked(options, &store, err);
@@ -240,8 +241,11 @@ static enum cairn_code prepare(const struct cairn_store_options *options, uint64
         code = cairn_store_start(store, err);
     if (code == CAIRN_OK)
         code = take_version(store, ret_undo, err);
-    if (code == CAIRN_OK)
+    if (code == CAIRN_OK) {
+        *ret_archive_id = store->archive.id;
+        *ret_end = store->log->ops->end(store->log);
         return cairn_store_close(store, true, err); /* and all of the log is in the archive */
+    }
     cairn_store_abandon(store);
     return code;
 }
@@ -251,12 +255,13 @@ static enum cairn_code restore(const struct cairn_store_options *options, uint64
 {
     struct cairn_store *store;
     struct node_version order = {0};
+    uint64_t archive_id, end;
     enum cairn_code code = options->disk->ops->lock(options->disk, err);
 
     if (code == CAIRN_OK)
-        code = prepare(options, number, wall_ms, ret_undo, &order, err);
+        code = prepare(options, number, wall_ms, ret_undo, &order, &archive_id, &end, err);
     if (code == CAIRN_OK && !number)
-        code = archive_extend(options->archive, &order, wall_ms, err);
+        code = archive_extend(options->archive, archive_id, end, &order, wall_ms, err);
     if (code == CAIRN_OK)
         code = write_order(options->disk, &order, err);
     node_version_done(&order);

@@ -459,6 +459,52 @@ static void gaps_are_told(void **unused)
     lab_done_archive(&lab);
 }
 
+/* Another archive, or one that another folder has written to, is not taken for the right one. */
+static void foreign_archives_are_told(void **unused)
+{
+    static struct lab lab;
+    struct rig *rig = &lab.rig;
+    struct cairn_disk *other_disk = cairn_sim_disk_create(5), *folder;
+    struct cairn_blob *archive, *other = cairn_blob_on_disk(other_disk);
+    struct cairn_err err;
+    uint64_t undo;
+
+    (void)unused;
+    lab_init_archive(&lab, 1);
+    archive = rig->options.archive;
+    other->url[0] = 'x'; /* the one has another address */
+    assert_int_equal(take(&lab, &err), CAIRN_OK);
+    load_timed(&lab, 60);
+    rig_settle(rig);
+    close_store(rig); /* with checkpoints: the log has nothing that an archive could be given now */
+    rig->options.archive = other;
+    assert_int_equal(cairn_store_restore_at(&rig->options, lab.times[rig->commits], &undo, &err), CAIRN_ENOTFOUND);
+    cairn_sim_disk_crash(rig->disk, CAIRN_SIM_DROP);
+    must_open(rig, "unchanged");
+    rig_verify(rig, rig->commits, "unchanged");
+    rig_done(rig);
+    folder = lab.archive_disk;
+    /* A new folder begins anew in an archive whose positions are far ahead of its own. */
+    rig_init(rig, cairn_sim_disk_create(2), CAIRN_SYNC_ALWAYS, 2);
+    rig->options.archive = archive;
+    rig->options.archive_every_ns = 30000000;
+    must_open(rig, "new");
+    lab.count = 0;
+    assert_int_equal(take(&lab, &err), CAIRN_OK);
+    for (int life = 0; life < 2; life++) {
+        load_timed(&lab, 15);
+        rig_settle(rig);
+        close_store(rig);
+        must_open(rig, "again");
+    }
+    go_to_moments(&lab, lab.taken[0].high);
+    rig_done(rig);
+    cairn_blob_close(archive);
+    cairn_blob_close(other);
+    cairn_disk_close(folder);
+    cairn_disk_close(other_disk);
+}
+
 static void what_cannot_be(void **unused)
 {
     static struct lab lab;
@@ -482,10 +528,15 @@ static void what_cannot_be(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(versions_come_back),   cmocka_unit_test(forgotten_ones_go),
-        cmocka_unit_test(taking_is_cut_short),  cmocka_unit_test(restoring_is_cut_short),
-        cmocka_unit_test(what_cannot_be),       cmocka_unit_test(moments_come_back),
-        cmocka_unit_test(archive_is_cut_short), cmocka_unit_test(gaps_are_told),
+        cmocka_unit_test(versions_come_back),
+        cmocka_unit_test(forgotten_ones_go),
+        cmocka_unit_test(taking_is_cut_short),
+        cmocka_unit_test(restoring_is_cut_short),
+        cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(moments_come_back),
+        cmocka_unit_test(foreign_archives_are_told),
+        cmocka_unit_test(archive_is_cut_short),
+        cmocka_unit_test(gaps_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
