@@ -12,9 +12,10 @@
 #include "server/version.h"
 
 struct options {
-    const char *data, *http, *resp, *sync, *engine, *archive;
-    bool insecure;
-    uint64_t workers, shards, engine_mib, snapshot_seconds, keep, archive_seconds, connections, stop_seconds, log_mib;
+    const char *data, *http, *resp, *sync, *engine, *blob;
+    bool insecure, recover;
+    uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
+        stop_seconds, log_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib;
 };
 
@@ -48,11 +49,14 @@ static const struct cairn_flag flags[] = {
          "what holds the state: 'memory' (default), or on disk 'hybridlog',\n"
          "'lsm', 'appendlog'; fixed when the data folder is made"),
     NUMBER("engine-memory", engine_mib, "MIB", 8, 1 << 20, "for an engine on disk (256)"),
-    NUMBER("snapshot-every", snapshot_seconds, "SECONDS", 1, 86400 * 365, "take a version so often (never)"),
-    NUMBER("keep", keep, "N", 1, 100000, "versions that --snapshot-every takes (24)"),
-    TEXT("archive", archive, "URL",
-         "a folder, or s3://..., that the log is copied to, so that\n"
-         "'cairn restore --at' can go to any moment"),
+    NUMBER("snapshot-every", snapshot_seconds, "SECONDS", 1, 86400 * 365,
+           "take a version so often (never; with --blob hourly)"),
+    NUMBER("snapshot-log", snapshot_log_mib, "MIB", 1, 1 << 20, "and after so much log (never; with --blob 1024)"),
+    NUMBER("keep", keep, "N", 1, 100000, "versions that these two take (24)"),
+    TEXT("blob", blob, "URL",
+         "a folder, or s3://..., for a copy of versions and log: from it\n"
+         "another machine can go on, and 'cairn restore --at' to any moment"),
+    SWITCH("recover", recover, "begin a new data folder with what is in --blob, and take that over"),
     NUMBER("archive-every", archive_seconds, "SECONDS", 1, 3600, "what the loss of the machine can cost (10)"),
     NUMBER("max-connections", connections, "N", 1, 1000000, "open at once (20,000)"),
     NUMBER("stop-timeout", stop_seconds, "SECONDS", 1, 3600, "for work under way at a stop (10)"),
@@ -139,8 +143,9 @@ static void print_ready(struct cairn_server *server, struct cairn_house *house, 
     printf("cairn %s: data in %s, %" PRIu64 " workers, --sync %s\n", CAIRN_VERSION, o->data, o->workers, o->sync);
     if (keys)
         printf("recovered %" PRIu64 " keys, %.1f MiB\n", keys, (double)bytes / (1 << 20));
-    if (o->archive)
-        printf("archive in %s, every %" PRIu64 " s\n", o->archive, o->archive_seconds ? o->archive_seconds : 10);
+    if (o->blob)
+        printf("copy in %s; the loss of this machine can cost %" PRIu64 " s\n", o->blob,
+               o->archive_seconds ? o->archive_seconds : 10);
     if (cairn_server_http(server))
         printf("HTTP   http://%s\n", cairn_address_format(cairn_server_http(server), text));
     if (cairn_server_resp(server))
@@ -184,9 +189,11 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .shards = (uint32_t)o->shards,
         .engine = o->engine,
         .engine_memory_bytes = (size_t)o->engine_mib << 20,
-        .archive = o->archive,
+        .blob = o->blob,
+        .recover = o->recover,
         .archive_every_ns = o->archive_seconds * 1000000000,
         .snapshot_every_ns = o->snapshot_seconds * 1000000000,
+        .snapshot_log_bytes = o->snapshot_log_mib << 20,
         .snapshots_kept = (uint32_t)o->keep,
         .sync = sync,
         .interval_ms = interval_ms,

@@ -10,7 +10,7 @@
 #include "server/house.h"
 
 struct options {
-    const char *data, *archive, *at;
+    const char *data, *blob, *at;
     bool json;
 };
 
@@ -59,19 +59,19 @@ static void add_number(struct cairn_table *table, int64_t n)
     cairn_table_cell(table, cairn_str(text));
 }
 
-/* [number, parent, ms, scheduled, damaged] each */
+/* [number, parent, ms, scheduled, damaged, in the blob store] each */
 static void print_versions(struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
     uint64_t count = cairn_value_read(&r).count;
-    struct cairn_table table = {.columns = 4};
-    static const char *const heading[] = {"VERSION", "CAME FROM", "TAKEN", ""};
+    struct cairn_table table = {.columns = 5};
+    static const char *const heading[] = {"VERSION", "CAME FROM", "TAKEN", "IN THE BLOB STORE", ""};
 
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 5; i++)
         cairn_table_cell(&table, cairn_str(heading[i]));
     for (uint64_t i = 0; i < count && !r.bad; i++) {
         struct cairn_buf text = {0};
-        int64_t number, parent, ms, scheduled, damaged;
+        int64_t number, parent, ms, scheduled, damaged, archived;
 
         cairn_value_read(&r);
         number = cairn_value_read(&r).integer;
@@ -79,11 +79,13 @@ static void print_versions(struct cairn_bytes encoded)
         ms = cairn_value_read(&r).integer;
         scheduled = cairn_value_read(&r).integer;
         damaged = cairn_value_read(&r).integer;
+        archived = cairn_value_read(&r).integer;
         add_number(&table, number);
         add_number(&table, parent);
         if (!damaged)
             cairn_inline_time(&text, ms);
         cairn_table_cell(&table, cairn_buf_bytes(&text));
+        cairn_table_cell(&table, cairn_str(archived ? "yes" : ""));
         cairn_table_cell(&table, cairn_str(damaged ? "damaged" : scheduled ? "by schedule" : ""));
         cairn_buf_done(&text);
     }
@@ -174,11 +176,11 @@ static const struct cairn_flag restore_flags[] = {
      .help = "to a moment instead: 'YYYY-MM-DD HH:MM:SS' of this machine's time,\n"
              "the same with T and Z of UTC, or milliseconds since 1970",
      .offset = offsetof(struct options, at)},
-    {.name = "archive",
+    {.name = "blob",
      .kind = CAIRN_FLAG_TEXT,
      .value = "URL",
-     .help = "the archive that the node kept; needed for --at",
-     .offset = offsetof(struct options, archive)},
+     .help = "the node's blob store: needed for --at, and if the node has one",
+     .offset = offsetof(struct options, blob)},
     CAIRN_FLAG_JSON(struct options),
     {0},
 };
@@ -235,7 +237,7 @@ static int run_restore(int argc, char **argv)
         if (*end || !number || argv[0][0] < '0' || argv[0][0] > '9')
             return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no version; 'cairn versions' lists them", argv[0]);
     }
-    if (cairn_house_restore(options.data, options.archive, number, ms, on_stage, &options, &undo, &err) != CAIRN_OK)
+    if (cairn_house_restore(options.data, options.blob, number, ms, on_stage, &options, &undo, &err) != CAIRN_OK)
         return cairn_complain(CAIRN_EXIT_FAILED, "%s", err.text);
     if (options.json)
         printf("{\"before\":%" PRIu64 "}\n", undo);

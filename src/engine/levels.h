@@ -31,6 +31,7 @@ struct levels_options {
     unsigned filter_bits;                         /* a key; 0: 10 */
     enum run_compression compression[RUN_LEVELS]; /* of each level; the last counts for deeper ones, too */
     struct remote *remote;                        /* where versions go, too; NULL: nowhere */
+    const struct version_source *source;          /* without one: whence missing runs come; may be NULL */
     uint64_t remote_grace_ms;                     /* what is younger there is not collected */
     const struct cairn_blob_progress *progress;   /* of fetching; may be NULL */
     unsigned open_files_max;                      /* of runs, more or less; 0: no bound */

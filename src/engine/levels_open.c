@@ -80,6 +80,8 @@ static enum cairn_code fetch(void *context, const struct run_about *about, struc
 {
     struct levels *levels = context;
 
+    if (levels->options.source)
+        return levels->options.source->fetch(levels->options.source->context, about, err);
     if (!levels->options.remote)
         return cairn_fail(err, CAIRN_ECORRUPT,
                           "'" RUN_DIR "/%" PRIu64 ".run' in '%s' is missing: put a copy of it in its place, or restore "

@@ -12,7 +12,8 @@
 enum {
     CLAIM_TRIES = 100,
     EPOCH_BYTES_MAX = 64 << 20,
-    MANIFEST_BYTES_MAX = 16 << 20,
+    CLAIM_BYTES_MAX = 4096,
+    MANIFEST_BYTES_MAX = 512 << 20,
 };
 
 static const char epoch_magic[8] = {'C', 'A', 'I', 'R', 'N', 'E', 'P', 'O'};
@@ -75,24 +76,44 @@ static enum cairn_code highest(struct remote *remote, const char *folder, uint64
     return remote->blob->ops->list(remote->blob, folder, take_highest, ret_epoch, err);
 }
 
-static enum cairn_code claim(struct remote *remote, struct cairn_err *err)
+/* That the store is the owner's already, or nobody's. */
+static enum cairn_code check_owner(struct remote *remote, uint64_t epoch, const char *owner, struct cairn_err *err)
 {
     char name[CAIRN_BLOB_NAME_BYTES];
-    enum cairn_code code = highest(remote, CLAIM_DIR, &remote->epoch, err);
+    struct cairn_buf text = {0};
+    enum cairn_code code = CAIRN_OK;
 
-    if (code != CAIRN_OK)
-        return code;
-    for (int i = 0; i < CLAIM_TRIES; i++) {
-        epoch_name(CLAIM_DIR, ++remote->epoch, name);
-        code = remote->blob->ops->create(remote->blob, name, cairn_str("claimed\n"), err);
-        if (code != CAIRN_ECONFLICT)
+    if (!epoch)
+        return CAIRN_OK;
+    epoch_name(CLAIM_DIR, epoch, name);
+    code = remote->blob->ops->get(remote->blob, name, CLAIM_BYTES_MAX, &text, err);
+    cairn_buf_u8(&text, 0);
+    if (code == CAIRN_OK && strcmp((const char *)text.data, owner) != 0)
+        code = cairn_fail(err, CAIRN_ECONFLICT, "the blob store '%s' belongs to %.*s", remote->blob->url,
+                          (int)strcspn((const char *)text.data, "\n"), (const char *)text.data);
+    cairn_buf_done(&text);
+    return code;
+}
+
+static enum cairn_code claim(struct remote *remote, const char *owner, bool take, struct cairn_err *err)
+{
+    char name[CAIRN_BLOB_NAME_BYTES];
+    enum cairn_code code = CAIRN_ECONFLICT;
+
+    for (int i = 0; code == CAIRN_ECONFLICT && i < CLAIM_TRIES; i++) {
+        code = highest(remote, CLAIM_DIR, &remote->epoch, err);
+        if (code == CAIRN_OK && owner && !take)
+            code = check_owner(remote, remote->epoch, owner, err);
+        if (code != CAIRN_OK)
             return code;
+        epoch_name(CLAIM_DIR, ++remote->epoch, name);
+        code = remote->blob->ops->create(remote->blob, name, cairn_str(owner ? owner : "somebody\n"), err);
     }
     return code;
 }
 
 /* Of several owners the one with the highest claim is it. */
-static enum cairn_code check_claim(struct remote *remote, struct cairn_err *err)
+enum cairn_code remote_check(struct remote *remote, struct cairn_err *err)
 {
     uint64_t epoch;
     enum cairn_code code = highest(remote, CLAIM_DIR, &epoch, err);
@@ -103,6 +124,11 @@ static enum cairn_code check_claim(struct remote *remote, struct cairn_err *err)
                           "): what is put there from here would not count",
                           remote->blob->url, epoch, remote->epoch);
     return code;
+}
+
+uint64_t remote_epoch(const struct remote *remote)
+{
+    return remote->epoch;
 }
 
 /* --- which manifests count --- */
@@ -205,14 +231,15 @@ static int compare_places(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-enum cairn_code remote_open(struct cairn_blob *blob, struct remote **ret_remote, struct cairn_err *err)
+enum cairn_code remote_open(struct cairn_blob *blob, const char *owner, bool take, struct remote **ret_remote,
+                            struct cairn_err *err)
 {
     struct remote *remote = cairn_alloc_zeroed(1, sizeof *remote);
     struct taking taking = {.remote = remote};
     enum cairn_code code;
 
     remote->blob = blob;
-    code = claim(remote, err);
+    code = claim(remote, owner, take, err);
     if (code == CAIRN_OK)
         code = highest(remote, EPOCH_DIR, &taking.epoch, err);
     if (code == CAIRN_OK && taking.epoch)
@@ -227,7 +254,7 @@ enum cairn_code remote_open(struct cairn_blob *blob, struct remote **ret_remote,
     }
     if (code != CAIRN_OK) {
         remote_close(remote);
-        return cairn_while(err, "claiming the blob store '%s'", blob->url);
+        return code == CAIRN_ECONFLICT ? code : cairn_while(err, "claiming the blob store '%s'", blob->url);
     }
     *ret_remote = remote;
     return CAIRN_OK;
@@ -336,19 +363,19 @@ enum cairn_code remote_put_manifest(struct remote *remote, uint64_t number, stru
                                     struct cairn_err *err)
 {
     char name[CAIRN_BLOB_NAME_BYTES];
-    enum cairn_code code = check_claim(remote, err);
+    enum cairn_code code = remote_check(remote, err);
 
     manifest_name((struct place){remote->epoch, number}, name);
     if (code == CAIRN_OK)
         code = remote->blob->ops->put(remote->blob, name, bytes, err);
     /* Only when nobody had claimed the store after it was there is it sure that the next owner sees it. */
-    return code == CAIRN_OK ? check_claim(remote, err) : code;
+    return code == CAIRN_OK ? remote_check(remote, err) : code;
 }
 
 enum cairn_code remote_remove_manifest(struct remote *remote, uint64_t number, struct cairn_err *err)
 {
     char name[CAIRN_BLOB_NAME_BYTES];
-    enum cairn_code code = check_claim(remote, err);
+    enum cairn_code code = remote_check(remote, err);
 
     manifest_name(place_of(remote, number), name);
     return code == CAIRN_OK ? remote->blob->ops->remove(remote->blob, name, err) : code;
@@ -390,12 +417,12 @@ enum cairn_code remote_collect(struct remote *remote, const struct cairn_buf *ha
                                uint64_t *ret_bytes, struct cairn_err *err)
 {
     struct sweep sweep = {.hashes = hashes, .grace_ms = grace_ms};
-    enum cairn_code code = check_claim(remote, err);
+    enum cairn_code code = remote_check(remote, err);
 
     if (code == CAIRN_OK)
         code = remote->blob->ops->list(remote->blob, "runs", take_garbage, &sweep, err);
     if (code == CAIRN_OK)
-        code = check_claim(remote, err); /* the list took a while */
+        code = remote_check(remote, err); /* the list took a while */
     for (size_t at = 0; code == CAIRN_OK && at < sweep.names.size;
          at += strlen((const char *)sweep.names.data + at) + 1)
         code = remote->blob->ops->remove(remote->blob, (const char *)sweep.names.data + at, err);

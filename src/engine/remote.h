@@ -13,9 +13,14 @@
 
 struct remote;
 
-/* The blob must outlive it. */
-enum cairn_code remote_open(struct cairn_blob *blob, struct remote **ret_remote, struct cairn_err *err);
+/* The blob must outlive it.  `owner`, a line of text, says who has claimed it, and if the last claim was another's it
+ * is refused (CAIRN_ECONFLICT) unless `take`; NULL: it does not matter who. */
+enum cairn_code remote_open(struct cairn_blob *blob, const char *owner, bool take, struct remote **ret_remote,
+                            struct cairn_err *err);
 struct remote *remote_close(struct remote *remote); /* returns NULL; accepts NULL */
+uint64_t remote_epoch(const struct remote *remote);
+/* CAIRN_EUNAVAILABLE: somebody else has claimed it. */
+enum cairn_code remote_check(struct remote *remote, struct cairn_err *err);
 
 /* The versions that were there when it was claimed, in ascending order; false beyond the last. */
 bool remote_version(const struct remote *remote, size_t index, uint64_t *ret_number);

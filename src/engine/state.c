@@ -119,7 +119,7 @@ enum cairn_code state_open_on(struct cairn_disk *disk, struct cairn_tasks *tasks
 {
     struct cairn_state *state = cairn_alloc_zeroed(1, sizeof *state);
     struct cairn_state_options o = options_of(options);
-    enum cairn_code code = blob ? remote_open(blob, &state->remote, err) : CAIRN_OK;
+    enum cairn_code code = blob ? remote_open(blob, NULL, false, &state->remote, err) : CAIRN_OK;
 
     if (code == CAIRN_OK)
         code = open_on(state, disk, tasks, false, &o, err);
@@ -148,7 +148,7 @@ enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_op
         if (o->blob)
             code = cairn_blob_open(o->blob, &state->blob, err);
         if (code == CAIRN_OK && o->blob)
-            code = remote_open(state->blob, &state->remote, err);
+            code = remote_open(state->blob, NULL, false, &state->remote, err);
     }
     if (code == CAIRN_OK)
         code = open_on(state, state->disk, state->tasks, true, o, err);

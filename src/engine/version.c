@@ -70,17 +70,17 @@ static void begin(struct cairn_buf *bytes, const char magic[8])
 }
 
 /* What lies between prefix and checksum. */
-static enum cairn_code open_sealed(struct versions *versions, const char *path, struct cairn_bytes bytes,
+static enum cairn_code open_sealed(struct cairn_disk *disk, const char *path, struct cairn_bytes bytes,
                                    const char magic[8], struct cairn_reader *ret_reader, struct cairn_err *err)
 {
     if (bytes.size < PREFIX_BYTES + 4 || memcmp(bytes.data, magic, 8) != 0 ||
         cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
-        return cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' is damaged", path, versions->disk->root);
+        return cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' is damaged", path, disk->root);
     if (cairn_get_u32(bytes.data + 8) != FORMAT_VERSION)
         return cairn_fail(err, CAIRN_EVERSION,
                           "'%s' in '%s' has format version %u and this program knows %d: "
                           "use the program that wrote it",
-                          path, versions->disk->root, cairn_get_u32(bytes.data + 8), FORMAT_VERSION);
+                          path, disk->root, cairn_get_u32(bytes.data + 8), FORMAT_VERSION);
     *ret_reader = cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4));
     return CAIRN_OK;
 }
@@ -308,7 +308,7 @@ static enum cairn_code read_head(struct versions *versions, bool *ret_found, str
         return CAIRN_OK;
     }
     if (code == CAIRN_OK)
-        code = open_sealed(versions, head_path, cairn_buf_bytes(&bytes), head_magic, &reader, err);
+        code = open_sealed(versions->disk, head_path, cairn_buf_bytes(&bytes), head_magic, &reader, err);
     if (code == CAIRN_OK) {
         uint64_t pins;
 
@@ -326,26 +326,45 @@ static enum cairn_code read_head(struct versions *versions, bool *ret_found, str
     return code;
 }
 
-static enum cairn_code read_manifest(struct versions *versions, struct entry *entry, struct cairn_err *err)
+enum cairn_code version_manifest_read(struct cairn_disk *disk, uint64_t number, struct version_manifest *ret_manifest,
+                                      struct cairn_err *err)
 {
+    struct version_manifest manifest = {0};
     char path[CAIRN_PATH_BYTES];
-    struct cairn_buf bytes = {0};
     struct cairn_reader reader;
-    uint64_t number = entry->version.number;
     enum cairn_code code;
 
     manifest_path(number, path);
-    code = cairn_disk_read_file(versions->disk, path, MANIFEST_BYTES_MAX, &bytes, err);
+    code = cairn_disk_read_file(disk, path, MANIFEST_BYTES_MAX, &manifest.bytes, err);
     if (code == CAIRN_OK)
-        code = open_sealed(versions, path, cairn_buf_bytes(&bytes), manifest_magic, &reader, err);
-    if (code == CAIRN_OK && (!manifest_decode(reader, &entry->version, &entry->memory) ||
-                             entry->version.number != number || entry->version.parent >= number)) {
-        entry->version.number = number;
-        code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' makes no sense", path, versions->disk->root);
-    }
-    entry->code = code;
-    cairn_buf_done(&bytes);
+        code = open_sealed(disk, path, cairn_buf_bytes(&manifest.bytes), manifest_magic, &reader, err);
+    if (code == CAIRN_OK && (!manifest_decode(reader, &manifest.version, &manifest.memory) ||
+                             manifest.version.number != number || manifest.version.parent >= number))
+        code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' makes no sense", path, disk->root);
+    if (code == CAIRN_OK)
+        *ret_manifest = manifest;
+    else
+        version_manifest_done(&manifest);
     return code;
+}
+
+void version_manifest_done(struct version_manifest *manifest)
+{
+    cairn_buf_done(&manifest->bytes);
+    free(manifest->memory);
+}
+
+static enum cairn_code read_manifest(struct versions *versions, struct entry *entry, struct cairn_err *err)
+{
+    struct version_manifest manifest;
+
+    entry->code = version_manifest_read(versions->disk, entry->version.number, &manifest, err);
+    if (entry->code == CAIRN_OK) {
+        entry->version = manifest.version;
+        entry->memory = manifest.memory;
+        cairn_buf_done(&manifest.bytes);
+    }
+    return entry->code;
 }
 
 static void take_manifest_name(void *context, const char *name)

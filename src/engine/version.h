@@ -95,6 +95,19 @@ enum cairn_code versions_import(struct versions *versions, uint64_t number, stru
 /* The manifest as it lies in the folder, appended. */
 enum cairn_code versions_get_manifest(struct versions *versions, uint64_t number, struct cairn_buf *to,
                                       struct cairn_err *err);
+
+/* A manifest, read apart from the versions of its folder, on any thread. */
+struct version_manifest {
+    struct cairn_buf bytes;
+    struct version version;
+    void *memory; /* what the version points to */
+};
+
+/* CAIRN_ENOTFOUND; CAIRN_ECORRUPT. */
+enum cairn_code version_manifest_read(struct cairn_disk *disk, uint64_t number, struct version_manifest *ret_manifest,
+                                      struct cairn_err *err);
+void version_manifest_done(struct version_manifest *manifest);
+
 /* Fetches what is missing of a version's runs, if there is a source. */
 enum cairn_code versions_fetch(struct versions *versions, const struct version *version, struct cairn_err *err);
 /* Makes a version the current one.  CAIRN_ENOTFOUND when there is none; CAIRN_ECORRUPT, and nothing is changed,

@@ -62,7 +62,7 @@ struct wal {
     struct cairn_log_events events;
     char dir[CAIRN_PATH_BYTES / 2];
     enum cairn_sync_mode sync;
-    uint64_t interval_ns, segment_bytes, body_room; /* body_room: of a whole segment, headers included */
+    uint64_t interval_ns, segment_bytes, first, body_room; /* body_room: of a whole segment, headers included */
     uint32_t segments_ahead;
     size_t pending_bytes_max;
     bool threaded, started;
@@ -187,7 +187,7 @@ uint64_t wal_offset(const struct wal_segment *segment, uint64_t position);
 
 /* *ret_found false: there is no mark file.  CAIRN_ECORRUPT: both slots are damaged. */
 enum cairn_code wal_mark_load(struct wal *wal, bool *ret_found, struct cairn_err *err);
-enum cairn_code wal_mark_create(struct wal *wal, struct cairn_err *err);
+enum cairn_code wal_mark_create(struct wal *wal, uint64_t first, struct cairn_err *err);
 /* Writes both slots, one after the other, each synced, and makes it wal->mark.  CAIRN_EFULL: nothing
  * was synced, it may be tried again. */
 enum cairn_code wal_mark_store(struct wal *wal, const struct wal_mark *mark, struct cairn_err *err);

@@ -69,9 +69,9 @@ enum cairn_code wal_mark_load(struct wal *wal, bool *ret_found, struct cairn_err
     return CAIRN_OK;
 }
 
-enum cairn_code wal_mark_create(struct wal *wal, struct cairn_err *err)
+enum cairn_code wal_mark_create(struct wal *wal, uint64_t first, struct cairn_err *err)
 {
-    struct wal_mark mark = {.sequence = 1, .durable = WAL_POSITION_FIRST, .trim = WAL_POSITION_FIRST};
+    struct wal_mark mark = {.sequence = 1, .durable = first, .trim = first};
     uint8_t bytes[WAL_MARK_BYTES] = {0};
     char path[CAIRN_PATH_BYTES];
     enum cairn_code code;

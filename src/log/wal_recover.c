@@ -467,7 +467,7 @@ static enum cairn_code recover(struct recovery *recovery, struct cairn_err *err)
                           "be told from its end: %s",
                           wal->dir, advice);
     if (!found_mark)
-        code = wal_mark_create(wal, err);
+        code = wal_mark_create(wal, wal->first, err);
     if (code == CAIRN_OK)
         code = find_chain(recovery, err);
     if (code != CAIRN_OK)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char modules_dir[] = "modules";
+static const char modules_dir[] = CAIRN_STORE_MODULES_DIR;
 
 struct cairn_bytes bytes_keep(struct cairn_bytes bytes)
 {

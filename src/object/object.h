@@ -46,8 +46,10 @@ struct cairn_node_options {
     uint32_t workers;
     struct cairn_limits limits;
     uint64_t seed; /* of the guests' random */
-    /* A version of the node is taken so often; 0: only when it is asked for.  Of these the newest are kept. */
+    /* A version of the node is taken so often, and after so much log; with either when the archive needs one, too.  0
+     * and 0: only when it is asked for.  Of these the newest are kept. */
     uint64_t snapshot_every_ns;
+    uint64_t snapshot_log_bytes;
     uint32_t snapshots_kept;
     /* Any thread: worker `index` has something to do.  May be called often; must be cheap. */
     void (*wake)(void *context, uint32_t index);

@@ -336,6 +336,7 @@ struct snapshots {
     bool taking;
     struct invocation *inv; /* who asked for it; NULL: the schedule */
     uint64_t next_ns;       /* when the schedule takes the next; 0: not known yet */
+    uint64_t look_ns;       /* when it is looked whether one is due for another reason */
 };
 
 struct cairn_node {

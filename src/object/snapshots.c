@@ -5,6 +5,9 @@
 
 enum { POLL_NS = 2000000 };
 
+#define LOOK_NS  UINT64_C(1000000000)  /* how often it is asked whether one is due for other reasons than time */
+#define PAUSE_NS UINT64_C(10000000000) /* after one that failed */
+
 /* One that is being forgotten. */
 struct forgetting {
     struct message message; /* first */
@@ -73,43 +76,76 @@ static void prune(struct cairn_worker *worker)
 
 /* --- taking --- */
 
+static void take_over(struct cairn_worker *worker, uint64_t now)
+{
+    struct cairn_node *node = worker->node;
+    struct snapshots *snapshots = &node->snapshots;
+    struct invocation *inv = snapshots->inv;
+    uint64_t number;
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (!snapshots->taking || !cairn_store_version_poll(node->options.store, &number, &code, &err))
+        return;
+    snapshots->taking = false;
+    snapshots->inv = NULL;
+    if (code != CAIRN_OK)
+        snapshots->look_ns = now + PAUSE_NS;
+    if (inv && code == CAIRN_OK)
+        cairn_value_add_int(&inv->result, (int64_t)number);
+    else if (inv)
+        set_error(inv, code, err.text);
+    if (inv)
+        answer(worker, inv);
+    prune(worker);
+}
+
+static bool has_schedule(const struct cairn_node *node)
+{
+    return node->options.snapshot_every_ns || node->options.snapshot_log_bytes;
+}
+
+static bool is_due(struct cairn_worker *worker, uint64_t now)
+{
+    const struct cairn_node_options *options = &worker->node->options;
+    struct snapshots *snapshots = &worker->node->snapshots;
+    bool due = false;
+
+    if (options->snapshot_every_ns && now >= snapshots->next_ns) {
+        due = snapshots->next_ns; /* not at the start */
+        snapshots->next_ns = now + options->snapshot_every_ns;
+    }
+    if (now < snapshots->look_ns)
+        return due;
+    snapshots->look_ns = now + LOOK_NS;
+    return cairn_store_version_due(options->store, options->snapshot_log_bytes) || due;
+}
+
 void snapshots_poll(struct cairn_worker *worker)
 {
     struct cairn_node *node = worker->node;
     struct snapshots *snapshots = &node->snapshots;
-    uint64_t now = worker_clock_ns(worker), number;
+    uint64_t now = worker_clock_ns(worker);
     struct cairn_err err;
-    enum cairn_code code;
 
-    if (snapshots->taking && cairn_store_version_poll(node->options.store, &number, &code, &err)) {
-        struct invocation *inv = snapshots->inv;
-
-        *snapshots = (struct snapshots){.next_ns = snapshots->next_ns};
-        if (inv && code == CAIRN_OK)
-            cairn_value_add_int(&inv->result, (int64_t)number);
-        else if (inv)
-            set_error(inv, code, err.text);
-        if (inv)
-            answer(worker, inv);
-        prune(worker);
-    }
-    if (!node->options.snapshot_every_ns || now < snapshots->next_ns)
-        return;
-    if (snapshots->next_ns && !snapshots->taking)
+    take_over(worker, now);
+    if (has_schedule(node) && is_due(worker, now) && !snapshots->taking)
         snapshots->taking = cairn_store_version_begin(node->options.store, true, &err) == CAIRN_OK;
-    snapshots->next_ns = now + node->options.snapshot_every_ns;
 }
 
 uint64_t snapshots_next_ns(struct cairn_worker *worker)
 {
-    const struct snapshots *snapshots = &worker->node->snapshots;
-    uint64_t now = worker_clock_ns(worker);
+    const struct cairn_node *node = worker->node;
+    const struct snapshots *snapshots = &node->snapshots;
+    uint64_t now = worker_clock_ns(worker), next = snapshots->look_ns;
 
     if (snapshots->taking)
         return POLL_NS;
-    if (!worker->node->options.snapshot_every_ns)
+    if (!has_schedule(node))
         return UINT64_MAX;
-    return snapshots->next_ns > now ? snapshots->next_ns - now : 1;
+    if (node->options.snapshot_every_ns && snapshots->next_ns < next)
+        next = snapshots->next_ns;
+    return next > now ? next - now : 1;
 }
 
 /* --- requests --- */
@@ -124,12 +160,13 @@ static void list(struct cairn_worker *worker, struct invocation *inv)
     count = now < count ? now : count;
     cairn_value_add_list(&inv->result, count);
     for (size_t i = 0; i < count; i++) {
-        cairn_value_add_list(&inv->result, 5);
+        cairn_value_add_list(&inv->result, 6);
         cairn_value_add_int(&inv->result, (int64_t)versions[i].number);
         cairn_value_add_int(&inv->result, (int64_t)versions[i].parent);
         cairn_value_add_int(&inv->result, (int64_t)versions[i].time_ms);
         cairn_value_add_int(&inv->result, versions[i].scheduled);
         cairn_value_add_int(&inv->result, versions[i].damaged);
+        cairn_value_add_int(&inv->result, versions[i].archived);
     }
     free(versions);
     answer(worker, inv);

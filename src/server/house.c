@@ -8,6 +8,9 @@
 /* Merges of large runs take long: others must not wait for them. */
 enum { STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
 
+#define SNAPSHOT_EVERY_NS  UINT64_C(3600000000000)
+#define SNAPSHOT_LOG_BYTES (UINT64_C(1) << 30)
+
 struct cairn_house {
     struct cairn_house_options options;
     struct cairn_clock *clock;
@@ -15,7 +18,7 @@ struct cairn_house {
     /* A node must find its own tasks done when it closes, the store still needs some then: two queues. */
     struct cairn_tasks *node_tasks, *store_tasks;
     struct cairn_fn *fn;
-    struct cairn_blob *archive;
+    struct cairn_blob *blob;
     struct cairn_store *store;
     struct cairn_backend backend;
 
@@ -162,10 +165,14 @@ static void backend_metrics(void *context, struct cairn_buf *to)
            stats.checkpoint_failures);
     metric(to, "cairn_versions", "gauge", "Versions of the node that there are.",
            cairn_store_versions(house->store, NULL, 0));
-    metric(to, "cairn_archive_pending_bytes", "gauge", "Log that is not in the archive yet.",
+    metric(to, "cairn_archive_pending_bytes", "gauge", "Log that is not in the blob store yet.",
            stats.archive_pending_bytes);
-    metric(to, "cairn_archive_failures_total", "counter", "Attempts to put something into the archive that failed.",
+    metric(to, "cairn_archive_pending_versions", "gauge", "Versions that are not in the blob store yet.",
+           stats.archive_pending_versions);
+    metric(to, "cairn_archive_failures_total", "counter", "Attempts to put something into the blob store that failed.",
            stats.archive_failures);
+    metric(to, "cairn_archive_lost", "gauge", "1 once another node has taken the blob store over: writes are refused.",
+           stats.archive_lost);
     metric(to, "cairn_checkpoint_failed", "gauge", "1 if the last attempt of a checkpoint failed.",
            stats.checkpoint_error[0] != 0);
 }
@@ -196,8 +203,8 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     code = cairn_fn_create(&fn_options, &house->fn, err);
     if (code != CAIRN_OK)
         return code;
-    if (o->archive)
-        code = cairn_blob_open(o->archive, &house->archive, err);
+    if (o->blob)
+        code = cairn_blob_open(o->blob, &house->blob, err);
     if (code != CAIRN_OK)
         return code;
     store_options = (struct cairn_store_options){
@@ -207,7 +214,8 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .shards = o->shards,
         .engine = o->engine,
         .engine_memory_bytes = o->engine_memory_bytes,
-        .archive = house->archive,
+        .archive = house->blob,
+        .recover = o->recover,
         .archive_every_ns = o->archive_every_ns,
         .log_bytes_max = o->log_bytes_max,
         .log = {.sync = o->sync,
@@ -230,7 +238,8 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .workers = o->workers,
         .limits = o->limits,
         .seed = house->clock->entropy(house->clock),
-        .snapshot_every_ns = o->snapshot_every_ns,
+        .snapshot_every_ns = o->snapshot_every_ns || !o->blob ? o->snapshot_every_ns : SNAPSHOT_EVERY_NS,
+        .snapshot_log_bytes = o->snapshot_log_bytes || !o->blob ? o->snapshot_log_bytes : SNAPSHOT_LOG_BYTES,
         .snapshots_kept = o->snapshots_kept ? o->snapshots_kept : SNAPSHOTS_KEPT,
         .wake = o->wake,
         .context = o->wake_context,
@@ -289,7 +298,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     return CAIRN_OK;
 }
 
-enum cairn_code cairn_house_restore(const char *data, const char *archive, uint64_t number, uint64_t wall_ms,
+enum cairn_code cairn_house_restore(const char *data, const char *blob, uint64_t number, uint64_t wall_ms,
                                     void (*on_stage)(void *context, const char *stage, uint64_t done, uint64_t total),
                                     void *context, uint64_t *ret_undo, struct cairn_err *err)
 {
@@ -299,8 +308,8 @@ enum cairn_code cairn_house_restore(const char *data, const char *archive, uint6
 
     if (code != CAIRN_OK)
         return code;
-    if (archive)
-        code = cairn_blob_open(archive, &options.archive, err);
+    if (blob)
+        code = cairn_blob_open(blob, &options.archive, err);
     if (code == CAIRN_OK) {
         options.tasks = cairn_tasks_create(STORE_THREADS);
         code = number ? cairn_store_restore(&options, number, ret_undo, err)
@@ -350,7 +359,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     if (house->store)
         code = cairn_store_close(house->store, node != NULL, err);
     cairn_tasks_destroy(house->store_tasks);
-    cairn_blob_close(house->archive);
+    cairn_blob_close(house->blob);
     if (house->fn)
         cairn_fn_destroy(house->fn);
     if (house->disk)

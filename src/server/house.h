@@ -17,10 +17,11 @@ struct cairn_house_options {
     uint32_t shards;
     const char *engine; /* as cairn_store_options.engine */
     size_t engine_memory_bytes;
-    const char *archive; /* URL of a blob store for the log's records; NULL: none */
+    const char *blob; /* URL of a blob store for versions and the log's records; NULL: none */
+    bool recover;     /* cairn_store_options' */
     uint64_t archive_every_ns;
-    uint64_t snapshot_every_ns; /* cairn_node_options' */
-    uint32_t snapshots_kept;    /* 0: 24 */
+    uint64_t snapshot_every_ns, snapshot_log_bytes; /* cairn_node_options'; with a blob store: hourly, or after 1 GiB */
+    uint32_t snapshots_kept;                        /* 0: 24 */
     enum cairn_sync_mode sync;
     uint32_t interval_ms;
     struct cairn_limits limits;
@@ -44,8 +45,8 @@ const struct cairn_backend *cairn_house_backend(struct cairn_house *house);
 /* Keys and bytes of all shards, as recovered. */
 void cairn_house_totals(struct cairn_house *house, uint64_t *ret_keys, uint64_t *ret_bytes);
 /* Takes a data folder that no node is on to a version, or with number 0 to a moment; see cairn_store_restore.
- * `archive` as above. */
-enum cairn_code cairn_house_restore(const char *data, const char *archive, uint64_t number, uint64_t wall_ms,
+ * `blob` as above. */
+enum cairn_code cairn_house_restore(const char *data, const char *blob, uint64_t number, uint64_t wall_ms,
                                     void (*on_stage)(void *context, const char *stage, uint64_t done, uint64_t total),
                                     void *context, uint64_t *ret_undo, struct cairn_err *err);
 /* Worker threads have stopped.  Syncs and checkpoints.  Frees in any case; accepts NULL. */

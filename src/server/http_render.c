@@ -183,7 +183,7 @@ static void one_module(struct cairn_buf *to, struct cairn_reader *r)
     add_objects(to, r, one_earlier);
 }
 
-/* [number, parent, ms, scheduled, damaged] */
+/* [number, parent, ms, scheduled, damaged, in the blob store] */
 static void one_version(struct cairn_buf *to, struct cairn_reader *r)
 {
     add_int(to, "version", r);
@@ -191,6 +191,7 @@ static void one_version(struct cairn_buf *to, struct cairn_reader *r)
     add_int(to, "taken_ms", r);
     cairn_buf_printf(to, ",\"scheduled\":%s", next(r).integer ? "true" : "false");
     cairn_buf_printf(to, ",\"damaged\":%s", next(r).integer ? "true" : "false");
+    cairn_buf_printf(to, ",\"archived\":%s", next(r).integer ? "true" : "false");
 }
 
 static void one_type_field(struct cairn_buf *to, struct cairn_reader *r)

@@ -1,13 +1,22 @@
-/* archive.h - the log's records, kept in a blob store so that the node can go back to any moment
- * (docs/formats/archive.md).
+/* archive.h - what a node keeps in a blob store: the log's records, so that it can go back to any moment, and its
+ * versions; from both a new machine can go on (docs/formats/archive.md).
  *
- * What is committed is copied into a chunk; a chunk is closed when it is large or old enough, and put once the log is
- * durable to its end.  What is not there yet is in the log: trimming waits for it, and a start archives again what
- * the last process had not.  So what the loss of the machine can cost is what was committed since the last chunk was
- * put. Chunks are without gaps: each begins where the one before ended, but where the node has run without this
- * archive. Where it was restored a chunk says so.  They lie in a folder of the data folder's own number, so that two
- * data folders that are given the same archive, one after the other perhaps, do not mix. Threads: the lock guards
- * what says so; the task puts chunks, one at a time.  Layer: shard (private). */
+ * Records: what is committed is copied into a chunk; a chunk is closed when it is large or old enough, and put once the
+ * log is durable to its end.  What is not there yet is in the log: trimming waits for it, and a start archives again
+ * what the last process had not.  So what the loss of the machine can cost is what was committed since the last chunk
+ * was put.  Chunks are without gaps: each begins where the one before ended, but where the node has run without the
+ * archive.  Where it was restored a chunk says so, and is put only once the version that it was restored to is there.
+ *
+ * Versions: one is put when it has been taken, by a task, from its files, which do not change; nothing waits for that
+ * but who asked for the version.  Until it has succeeded it is tried again.
+ *
+ * The store has one owner, who has claimed it (engine/remote.h): a data folder, by a number drawn once.  Another folder
+ * is refused unless it takes over what is there (archive_take_over); then the first may write nothing more.
+ *
+ * Threads: the lock guards what says so; two tasks put, one the log, the other the versions.  Layer: shard (private).
+ *
+ * archive.c opens, claims and closes; archive_log.c puts chunks; archive_way.c reads them; archive_versions.c puts,
+ * removes and fetches versions; archive_take.c begins a new folder. */
 #ifndef CAIRN_SHARD_ARCHIVE_H
 #define CAIRN_SHARD_ARCHIVE_H
 
@@ -15,6 +24,7 @@
 #include <stdatomic.h>
 
 #include "blob/blob.h"
+#include "engine/remote.h"
 #include "shard/node_version.h"
 
 struct archive_chunk {
@@ -25,43 +35,128 @@ struct archive_chunk {
     uint64_t restored_ms; /* when that was; 0 and 0: it was not */
 };
 
+/* Something that a task does, again after a while if it fails; under the lock. */
+struct archive_work {
+    bool busy;
+    uint64_t retry_ns, pause_ns; /* 0: the last attempt went well */
+    struct cairn_err err;        /* of the last failure */
+    struct cairn_task task;
+};
+
 struct archive {
     struct cairn_blob *blob; /* NULL: there is no archive */
-    uint64_t id;             /* the data folder's, drawn once */
+    struct remote *remote;
+    uint64_t id; /* the data folder's, drawn once */
     struct cairn_store *store;
     pthread_mutex_t lock; /* guards all that follows but the atomics; nothing is called under it */
+    bool same;            /* trimming has waited for it ever since it was begun */
     struct archive_chunk current;
     uint64_t opened_ns; /* when its first record came; 0: it has none */
     struct archive_chunk *closed, **last;
-    bool busy;
-    uint64_t retry_ns, pause_ns; /* after a failure */
+    struct archive_work log, versions;
     uint64_t failures;
-    struct cairn_err err; /* the last failure */
-    struct cairn_task task;
+    struct cairn_buf removed;       /* numbers of versions that are there and are to go, u64 each */
+    bool sweeps;                    /* garbage is to be looked for */
+    pthread_mutex_t files;          /* guards what follows, while files are put */
+    struct cairn_buf names;         /* of module files that are there, each with its NUL */
+    struct cairn_buf hashes;        /* of runs that are there, ascending; the versions' task's */
+    _Atomic bool lost;              /* another folder has claimed it: set once */
+    _Atomic bool closing;           /* what takes long is given up */
     _Atomic uint64_t archived;      /* positions below are there, or of no use */
     _Atomic uint64_t pending_bytes; /* in chunks that are not */
+    _Atomic bool versions_left;     /* there may be something to do for the versions' task */
 };
 
-/* Before the log is replayed: finds out how far it goes.  `first`: the log has all from there on. */
-enum cairn_code archive_open(struct cairn_store *store, uint64_t first, struct cairn_err *err);
+/* --- archive.c --- */
+
+/* Claims it; the node's versions are known.  CAIRN_ECONFLICT: it belongs to another data folder. */
+enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err);
+/* The same, whoever's it was; the next owner is this folder. */
+enum cairn_code archive_take(struct cairn_store *store, struct cairn_err *err);
+/* Then, before the log is replayed, finds out how far it goes; `end`: of the log. */
+enum cairn_code archive_open(struct cairn_store *store, uint64_t end, struct cairn_err *err);
+/* Puts what may be put.  The system shard's owner. */
+void archive_step(struct cairn_store *store);
+/* All of the log is put, or not: then it is put after the next start.  All other threads have stopped. */
+enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err);
+/* Waits for what is being put: before the log is closed, as it is told to trim. */
+void archive_stop(struct cairn_store *store);
+void archive_free(struct cairn_store *store);
+/* CAIRN_EOVERLOAD, or why nothing can be put, while too much waits; CAIRN_EUNAVAILABLE once it is another's. */
+enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_err *err);
+
+/* A task has done some of the work; takes the lock. */
+void archive_work_done(struct archive *archive, struct archive_work *work, enum cairn_code code,
+                       const struct cairn_err *err);
+/* Module files that are not there yet.  On a task. */
+enum cairn_code archive_put_modules(struct archive *archive, struct cairn_err *err);
+
+/* --- archive_log.c --- */
+
 /* The node was restored: all until `end` is of another state, and is in the archive. */
 void archive_note_restore(struct cairn_store *store, uint64_t end);
 /* A record, in the order of positions; what is there already is passed over. */
 void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, const struct cairn_bytes *parts,
                  size_t count);
-/* Closes a chunk if it is time, puts what may be put.  The system shard's owner. */
-void archive_step(struct cairn_store *store);
-/* All of it is put, or not: then it is put after the next start.  All other threads have stopped. */
-enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err);
-/* Waits for what is being put: before the log is closed, as it is told to trim. */
-void archive_stop(struct cairn_store *store);
-void archive_free(struct cairn_store *store);
-/* CAIRN_EOVERLOAD, or why nothing can be put, while too much waits. */
-enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_err *err);
+/* Closes a chunk if it is time, or in any case with `all`; puts the oldest if it may be put. */
+void archive_step_log(struct cairn_store *store, bool all);
+/* Without records: the next chunk begins there, and nothing of an older epoch counts that reaches further. */
+enum cairn_code archive_put_end(struct archive *archive, uint64_t end, struct cairn_err *err);
+void archive_chunk_free(struct archive_chunk *chunk);
 
-/* Adds to the version what was committed from its cut to the last moment that is not after wall_ms; `end`: of the log,
- * all of which was archived as `id`.  CAIRN_ENOTFOUND: the archive does not show that nothing is missing in between. */
-enum cairn_code archive_extend(struct cairn_blob *blob, uint64_t id, uint64_t end, struct node_version *version,
-                               uint64_t wall_ms, struct cairn_err *err);
+/* --- archive_way.c: the blob store is given; any thread --- */
+
+/* How far chunks that count reach; 0: there are none. */
+enum cairn_code archive_find_end(struct cairn_blob *blob, uint64_t *ret_end, struct cairn_err *err);
+/* The way over records from `cut`: to behind the last whose time is not after wall_ms. CAIRN_ENOTFOUND: the chunks do
+ * not show that nothing is missing up to that moment; `end`: of the log, all of which was archived. */
+enum cairn_code archive_find_moment(struct cairn_blob *blob, uint64_t cut, uint64_t wall_ms, uint64_t end,
+                                    uint64_t *ret_until, struct cairn_err *err);
+/* The same as far as it leads, and the greatest time on it, or 0. */
+enum cairn_code archive_find_last(struct cairn_blob *blob, uint64_t cut, uint64_t *ret_until, uint64_t *ret_wall_ms,
+                                  struct cairn_err *err);
+/* Every record on that way that is below `until`. */
+enum cairn_code archive_replay(struct cairn_blob *blob, uint64_t cut, uint64_t until,
+                               enum cairn_code (*each)(void *context, struct cairn_bytes body, struct cairn_err *err),
+                               void *context, struct cairn_err *err);
+/* Whether chunks lead from `cut` to `end` without a gap, by their names. */
+enum cairn_code archive_leads(struct cairn_blob *blob, uint64_t cut, uint64_t end, bool *ret_leads,
+                              struct cairn_err *err);
+/* Removes those that end at or below a position and have been there for grace_ms. */
+enum cairn_code archive_trim(struct cairn_blob *blob, uint64_t below, uint64_t grace_ms, struct cairn_err *err);
+/* `log/EPOCH-END-FIRST`, and its bytes. */
+void archive_chunk_name(uint64_t epoch, uint64_t first, uint64_t end, char name[CAIRN_BLOB_NAME_BYTES]);
+void archive_chunk_encode(const struct archive_chunk *chunk, struct cairn_buf *to);
+/* Parses a chunk.  Exposed for the fuzz target.  *ret_records lies in `bytes`. */
+bool archive_chunk_decode(struct cairn_bytes bytes, struct archive_chunk *ret_chunk, struct cairn_bytes *ret_records);
+
+/* --- archive_versions.c --- */
+
+/* Marks those of the node's versions that are there; what is there and no longer here is to go. */
+void archive_match_versions(struct cairn_store *store);
+/* Puts the oldest version that is not there, removes those that were forgotten, and garbage: one of these. */
+void archive_step_versions(struct cairn_store *store, bool retry);
+/* It was forgotten here. */
+void archive_forget_version(struct cairn_store *store, uint64_t number);
+/* A run of a shard's, which is the context: a version_source. */
+enum cairn_code archive_fetch_run(void *context, const struct run_about *about, struct cairn_err *err);
+
+/* --- archive_take.c --- */
+
+/* Takes it over and fills a new data folder from it: with the newest version's files, and an order to go there, and
+ * from there as far as the records lead.  The store is not open; another one opens the folder then. */
+enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *err);
+
+/* A version as it is there (docs/formats/archive.md). */
+struct archived_version {
+    struct cairn_buf bytes; /* all of what follows points into it */
+    struct cairn_bytes record;
+    struct cairn_bytes manifests[]; /* of the shards' versions */
+};
+
+/* NULL and why not.  To be freed with archived_version_free. */
+struct archived_version *archived_version_get(struct remote *remote, uint64_t number, struct node_version *ret_version,
+                                              struct cairn_err *err);
+struct archived_version *archived_version_free(struct archived_version *version); /* returns NULL; accepts NULL */
 
 #endif

@@ -95,7 +95,8 @@ bool cairn_store_checkpoint_due(const struct cairn_store *store)
     return atomic_load_explicit(&store->turn, memory_order_relaxed) != NO_TURN ||
            atomic_load_explicit(&store->working, memory_order_relaxed) != 0 ||
            atomic_load_explicit(&store->taking.active, memory_order_relaxed) ||
-           atomic_load_explicit(&store->archive.pending_bytes, memory_order_relaxed) != 0;
+           atomic_load_explicit(&store->archive.pending_bytes, memory_order_relaxed) != 0 ||
+           (store->archive.blob && atomic_load_explicit(&store->archive.versions_left, memory_order_relaxed));
 }
 
 /* --- the task -------------------------------------------------------------------------------- */

@@ -9,10 +9,13 @@
  *   WANTED --no checkpoint is under way--> BEGIN --all have begun: the cut--> WRITE --all in runs, log durable to the
  *   cut--> COMMIT --all have committed--> RECORD --written: it is there--> ENDED --told--> NONE
  *
+ * With an archive (archive.h) it is there, but ARCHIVE follows RECORD, until it is in that, too, or that has failed
+ * once. Meanwhile checkpoints go on.
+ *
  * A failure on the way leaves versions of engines that no record names; they go when the folder is next opened.
  *
  * Restoring (restore.c): a RESTORE file, synced, is the point of no return; whoever opens the folder carries it out, as
- * often as it is cut short, and then removes it.
+ * often as it is cut short, and then removes it.  It may say that records of the archive are applied to the version.
  * Layer: shard (private). */
 #ifndef CAIRN_SHARD_NODE_VERSION_H
 #define CAIRN_SHARD_NODE_VERSION_H
@@ -35,6 +38,8 @@ struct node_version {
     uint64_t time_ms, cut;
     uint64_t wall_ms; /* no commit below the cut has a later time */
     bool scheduled;
+    bool restored;  /* the state that the node was restored to: what the log has below the cut is not of it */
+    bool archived;  /* not in the record: the archive has it */
     uint32_t count; /* of shards, without the system shard */
     struct node_version_shard *shards;
     struct cairn_buf system;  /* pairs: varint key bytes, key, varint value bytes, value */
@@ -42,7 +47,9 @@ struct node_version {
 };
 
 void node_version_done(struct node_version *version);
-/* CAIRN_ECORRUPT with the file's name. */
+/* The record's bytes, appended, and what they say; CAIRN_ECORRUPT with the file's name. */
+enum cairn_code node_version_get(struct cairn_disk *disk, uint64_t number, struct cairn_buf *to,
+                                 struct node_version *ret_version, struct cairn_err *err);
 enum cairn_code node_version_read(struct cairn_disk *disk, uint64_t number, struct node_version *ret_version,
                                   struct cairn_err *err);
 enum cairn_code node_version_write(struct cairn_disk *disk, const struct node_version *version, struct cairn_err *err);
@@ -56,6 +63,12 @@ enum cairn_code node_versions_list(struct cairn_disk *disk, void (*warn)(void *c
                                    void *context, struct node_version **ret_versions, size_t *ret_count,
                                    struct cairn_err *err);
 
+struct restore_order {
+    struct node_version version; /* number 0: there is no order */
+    uint64_t until;              /* records of the archive from the cut to below this, too */
+    bool is_new;                 /* the folder is new: it has no log yet */
+};
+
 enum taking_state {
     TAKING_NONE,
     TAKING_WANTED,
@@ -63,6 +76,7 @@ enum taking_state {
     TAKING_WRITE,
     TAKING_COMMIT,
     TAKING_RECORD,
+    TAKING_ARCHIVE,
     TAKING_FAILED, /* until no shard has one under way */
     TAKING_ENDED,  /* and nobody has asked for how */
 };
@@ -75,6 +89,7 @@ struct taking {
     enum taking_state state;
     uint32_t left; /* shards that are not through with the state */
     struct node_version version;
+    uint64_t number; /* of the version, once its record is written */
     enum cairn_code code;
     struct cairn_err err;
     struct cairn_task task; /* writes the record */

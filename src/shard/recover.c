@@ -272,19 +272,21 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
 {
     struct replay replay = {.store = store, .from = manifest_first_position(&store->manifest)};
     uint64_t last = 0;
-    enum cairn_code code;
+    enum cairn_code code = CAIRN_OK;
 
     for (uint32_t i = 0; i < store->count; i++)
         if (store->shards[i].from > last)
             last = store->shards[i].from;
-    code = check_log_is_there(store, last, err);
+    if (!store->order.is_new)
+        code = check_log_is_there(store, last, err);
+    store->options.log.first = manifest_first_position(&store->manifest);
     if (code == CAIRN_OK)
         code = cairn_wal_open(&store->options.log, &store->log, err);
     if (code != CAIRN_OK)
         return code;
     replay.end = store->log->ops->end(store->log);
-    code = archive_open(store, replay.from, err);
-    if (code == CAIRN_OK && store->order.number) {
+    code = archive_open(store, replay.end, err);
+    if (code == CAIRN_OK && store->order.version.number) {
         code = restore_perform(store, replay.end, err);
         archive_note_restore(store, replay.end);
         replay.from = last = replay.end;

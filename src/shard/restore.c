@@ -8,39 +8,84 @@
 
 #define RESTORE_PATH "RESTORE"
 
-enum { RESTORE_BYTES_MAX = 512 << 20 };
+enum {
+    VERSION = 1,
+    HEAD_BYTES = 24, /* magic, version, flags, until */
+    ORDER_BYTES_MAX = 512 << 20,
+};
 
-/* --- what is to be done: a version's record, with more records of the log when it is to be later than that --- */
+#define FLAG_NEW 1u
 
-static enum cairn_code write_order(struct cairn_disk *disk, const struct node_version *version, struct cairn_err *err)
+static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'R', 'S', 'T'};
+
+/* --- what is to be done: a version's record, and which of the archive's records come over it --- */
+
+enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restore_order *order, struct cairn_err *err)
 {
     struct cairn_buf bytes = {0};
+    uint8_t *at = cairn_buf_reserve(&bytes, HEAD_BYTES);
     enum cairn_code code;
 
-    node_version_encode(version, &bytes);
+    memcpy(at, magic, sizeof magic);
+    cairn_put_u32(at + 8, VERSION);
+    cairn_put_u32(at + 12, order->is_new ? FLAG_NEW : 0);
+    cairn_put_u64(at + 16, order->until);
+    bytes.size = HEAD_BYTES;
+    node_version_encode(&order->version, &bytes);
+    cairn_put_u32(cairn_buf_reserve(&bytes, 4), cairn_crc32c(0, bytes.data, bytes.size));
+    bytes.size += 4;
     code = cairn_disk_replace_file(disk, RESTORE_PATH, cairn_buf_bytes(&bytes), err);
     cairn_buf_done(&bytes);
     return code;
 }
 
+static enum cairn_code decode_order(struct cairn_bytes bytes, struct restore_order *order, struct cairn_err *err)
+{
+    if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
+        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
+        return cairn_fail(err, CAIRN_ECORRUPT, "it is damaged");
+    if (cairn_get_u32(bytes.data + 8) != VERSION)
+        return cairn_fail(err, CAIRN_EVERSION, "it has format version %u and this program knows %d",
+                          cairn_get_u32(bytes.data + 8), VERSION);
+    order->is_new = cairn_get_u32(bytes.data + 12) & FLAG_NEW;
+    order->until = cairn_get_u64(bytes.data + 16);
+    return node_version_decode(cairn_bytes(bytes.data + HEAD_BYTES, bytes.size - HEAD_BYTES - 4), &order->version, err);
+}
+
 enum cairn_code restore_read_order(struct cairn_store *store, struct cairn_err *err)
 {
     struct cairn_buf bytes = {0};
-    enum cairn_code code = cairn_disk_read_file(store->options.disk, RESTORE_PATH, RESTORE_BYTES_MAX, &bytes, err);
+    enum cairn_code code = cairn_disk_read_file(store->options.disk, RESTORE_PATH, ORDER_BYTES_MAX, &bytes, err);
 
     if (code == CAIRN_OK) {
-        code = node_version_decode(cairn_buf_bytes(&bytes), &store->order, err);
-        if (code == CAIRN_OK && store->order.count != store->count - 1)
-            code = cairn_fail(err, CAIRN_ECORRUPT, "it is of %" PRIu32 " shards", store->order.count);
+        code = decode_order(cairn_buf_bytes(&bytes), &store->order, err);
+        if (code == CAIRN_OK && store->order.version.count != store->count - 1)
+            code = cairn_fail(err, CAIRN_ECORRUPT, "it is of %" PRIu32 " shards", store->order.version.count);
+        if (code == CAIRN_OK && store->order.until > store->order.version.cut && !store->options.archive)
+            code = cairn_fail(err, CAIRN_EINVAL, "it needs the archive: give --blob");
         if (code != CAIRN_OK)
-            cairn_while(err, "reading '%s': remove it, and restore the version again with `cairn restore`",
-                        RESTORE_PATH);
+            cairn_while(err, "reading '%s', which says what the folder is to be restored to", RESTORE_PATH);
     }
     cairn_buf_done(&bytes);
     return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
 }
 
 /* --- doing it --- */
+
+static enum cairn_code apply_writes(struct cairn_shard *shard, struct cairn_reader *body,
+                                    const struct commit_head *head, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    for (uint64_t i = 0; code == CAIRN_OK && i < head->writes; i++) {
+        struct cairn_write write;
+
+        code = commit_read_write(body, &write, err);
+        if (code == CAIRN_OK)
+            code = shard_apply(shard, &write, cairn_hash(write.key), err);
+    }
+    return code;
+}
 
 /* What the version's records have for a shard, from a position on. */
 static enum cairn_code apply_records(struct cairn_shard *shard, const struct node_version *version, uint64_t from,
@@ -55,41 +100,42 @@ static enum cairn_code apply_records(struct cairn_shard *shard, const struct nod
         struct commit_head head;
 
         code = commit_read_head(&body, &head, err);
-        if (code != CAIRN_OK || head.shard != shard->index || position < from)
-            continue;
-        for (uint64_t i = 0; code == CAIRN_OK && i < head.writes; i++) {
-            struct cairn_write write;
-
-            code = commit_read_write(&body, &write, err);
-            if (code == CAIRN_OK)
-                code = shard_apply(shard, &write, cairn_hash(write.key), err);
-        }
+        if (code == CAIRN_OK && head.shard == shard->index && position >= from)
+            code = apply_writes(shard, &body, &head, err);
     }
     return code;
 }
 
-/* *ret_number: of the version that the shard has then, of what it was restored to. */
-static enum cairn_code restore_shard(struct cairn_shard *shard, const struct node_version *version, uint64_t end,
-                                     uint64_t *ret_number, struct cairn_err *err)
+/* One of the archive. */
+static enum cairn_code apply_record(void *context, struct cairn_bytes bytes, struct cairn_err *err)
 {
-    const struct node_version_shard *named = &version->shards[shard->index];
-    enum cairn_code code = levels_restore(shard->levels, named->number, err);
+    struct cairn_store *store = context;
+    struct cairn_reader body = cairn_reader(bytes);
+    struct commit_head head;
+    enum cairn_code code = commit_read_head(&body, &head, err);
 
-    if (code == CAIRN_OK)
-        code = apply_records(shard, version, named->position, err);
+    if (code == CAIRN_OK && head.shard >= store->count)
+        code = cairn_fail(err, CAIRN_ECORRUPT, "a commit of shard %" PRIu32 ", which there is not", head.shard);
+    if (code != CAIRN_OK)
+        return code;
+    if (head.wall_ms > store->wall_ms)
+        store->wall_ms = head.wall_ms;
+    return apply_writes(&store->shards[head.shard], &body, &head, err);
+}
+
+/* *ret_number: of the version that the shard has then, of what it was restored to. */
+static enum cairn_code end_shard(struct cairn_shard *shard, uint64_t end, uint64_t *ret_number, struct cairn_err *err)
+{
+    enum cairn_code code;
+
     shard->applied_end = shard->from = end; /* nothing that the log has by now is of this state */
-    if (code == CAIRN_OK)
-        code = shard_version_begin(shard, false, false, err);
+    code = shard_version_begin(shard, false, false, err);
     return code == CAIRN_OK ? levels_snapshot_end(shard->levels, ret_number, err) : code;
 }
 
-static enum cairn_code restore_system(struct cairn_shard *shard, const struct node_version *version, uint64_t end,
-                                      struct cairn_err *err)
+static enum cairn_code load_system(struct cairn_shard *shard, const struct node_version *version, struct cairn_err *err)
 {
-    struct cairn_store *store = shard->store;
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&version->system));
-    struct manifest_shard made = {.position = end};
-    enum cairn_code code;
 
     shard->engine->ops->close(shard->engine);
     shard->engine = cairn_memory_create();
@@ -98,11 +144,17 @@ static enum cairn_code restore_system(struct cairn_shard *shard, const struct no
 
         shard->engine->ops->put(shard->engine, key, cairn_hash(key), value);
     }
-    code = apply_records(shard, version, 0, err);
+    return apply_records(shard, version, 0, err);
+}
+
+static enum cairn_code end_system(struct cairn_shard *shard, uint64_t end, struct cairn_err *err)
+{
+    struct cairn_store *store = shard->store;
+    struct manifest_shard made = {.position = end, .number = store->next_number++};
+    enum cairn_code code;
+
     shard->applied_end = shard->from = end;
-    made.number = store->next_number++;
-    if (code == CAIRN_OK)
-        code = checkpoint_write(store, shard, &made, err);
+    code = checkpoint_write(store, shard, &made, err);
     if (code == CAIRN_OK)
         store->manifest.shards[shard->index] = made;
     return code;
@@ -115,10 +167,11 @@ static enum cairn_code record_version(struct cairn_store *store, const struct no
     struct cairn_clock *clock = store->options.clock;
     struct cairn_shard *system = &store->shards[store->count - 1];
     struct node_version made = {.number = shards[0].number,
-                                .parent = store->order.number,
+                                .parent = store->order.version.number,
                                 .time_ms = clock->wall_ms(clock),
                                 .cut = end,
                                 .wall_ms = store->wall_ms,
+                                .restored = true,
                                 .count = store->count - 1};
     enum cairn_code code;
 
@@ -133,36 +186,73 @@ static enum cairn_code record_version(struct cairn_store *store, const struct no
     return code;
 }
 
-enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct cairn_err *err)
+static void report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
 {
-    struct cairn_disk *disk = store->options.disk;
-    const struct node_version *order = &store->order;
-    struct node_version_shard *made = cairn_alloc_zeroed(store->count, sizeof *made);
+    if (store->options.on_recovery)
+        store->options.on_recovery(store->options.context, stage, done, total);
+}
+
+/* The engines are at the state then. */
+static enum cairn_code load(struct cairn_store *store, struct cairn_err *err)
+{
+    const struct restore_order *order = &store->order;
+    const struct node_version *version = &order->version;
+    enum cairn_code code = CAIRN_OK;
+
+    for (uint32_t i = 0; code == CAIRN_OK && i < version->count; i++) {
+        code = levels_restore(store->shards[i].levels, version->shards[i].number, err);
+        if (code == CAIRN_OK)
+            code = apply_records(&store->shards[i], version, version->shards[i].position, err);
+        report(store, "restoring shards", i + 1, version->count);
+    }
+    if (code == CAIRN_OK)
+        code = load_system(&store->shards[store->count - 1], version, err);
+    if (code == CAIRN_OK && order->until > version->cut)
+        code = archive_replay(store->options.archive, version->cut, order->until, apply_record, store, err);
+    return code;
+}
+
+/* And that is durable then. */
+static enum cairn_code commit(struct cairn_store *store, struct node_version_shard *made, uint64_t end,
+                              struct cairn_err *err)
+{
     enum cairn_code code = CAIRN_OK;
 
     for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store->count; i++) {
         made[i].position = end;
-        code = restore_shard(&store->shards[i], order, end, &made[i].number, err);
+        code = end_shard(&store->shards[i], end, &made[i].number, err);
         store->manifest.shards[i] = (struct manifest_shard){.position = end, .number = made[i].number};
-        if (store->options.on_recovery)
-            store->options.on_recovery(store->options.context, "restoring shards", i + 1, store->count - 1);
         if (made[i].number >= store->next_number)
             store->next_number = made[i].number + 1;
     }
     if (code == CAIRN_OK)
-        code = restore_system(&store->shards[store->count - 1], order, end, err);
-    if (order->wall_ms > store->wall_ms)
-        store->wall_ms = order->wall_ms;
-    if (store->options.clock->wall_ms(store->options.clock) >
-        store->wall_ms) /* no moment before it is of this branch */
-        store->wall_ms = store->options.clock->wall_ms(store->options.clock);
-    if (code == CAIRN_OK) {
-        store->manifest.sequence++;
-        store->manifest.next_number = store->next_number;
-        if (store->wall_ms > store->manifest.wall_ms)
-            store->manifest.wall_ms = store->wall_ms;
-        code = manifest_write(disk, &store->manifest, err);
-    }
+        code = end_system(&store->shards[store->count - 1], end, err);
+    if (code != CAIRN_OK)
+        return code;
+    store->manifest.sequence++;
+    store->manifest.next_number = store->next_number;
+    if (store->wall_ms > store->manifest.wall_ms)
+        store->manifest.wall_ms = store->wall_ms;
+    return manifest_write(store->options.disk, &store->manifest, err);
+}
+
+enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    struct cairn_clock *clock = store->options.clock;
+    const struct node_version *version = &store->order.version;
+    struct node_version_shard *made = cairn_alloc_zeroed(store->count, sizeof *made);
+    enum cairn_code code;
+
+    if (version->wall_ms > store->wall_ms)
+        store->wall_ms = version->wall_ms;
+    code = load(store, err);
+    if (clock->wall_ms(clock) > store->wall_ms) /* no moment before it is of this branch */
+        store->wall_ms = clock->wall_ms(clock);
+    for (uint32_t i = 0; i < store->count; i++)
+        atomic_store_explicit(&store->shards[i].wall_ms, store->wall_ms, memory_order_relaxed);
+    if (code == CAIRN_OK)
+        code = commit(store, made, end, err);
     if (code == CAIRN_OK)
         code = record_version(store, made, end, err);
     if (code == CAIRN_OK)
@@ -170,7 +260,7 @@ enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct 
     if (code == CAIRN_OK)
         code = disk->ops->sync_dir(disk, "", err);
     free(made);
-    return code == CAIRN_OK ? code : cairn_while(err, "restoring version %" PRIu64, order->number);
+    return code == CAIRN_OK ? code : cairn_while(err, "restoring version %" PRIu64, version->number);
 }
 
 /* --- asking for it --- */
@@ -186,7 +276,10 @@ static enum cairn_code find(struct cairn_store *store, uint64_t number, uint64_t
     for (size_t i = 0; i < store->taking.count; i++) {
         const struct node_version *version = &store->taking.versions[i];
 
-        if (number ? version->number == number : version->shards && version->wall_ms <= wall_ms)
+        /* One without commits is of when it was taken. */
+        uint64_t of_ms = version->wall_ms ? version->wall_ms : version->time_ms;
+
+        if (number ? version->number == number : version->shards && of_ms <= wall_ms)
             found = version->number;
     }
     if (!found && number)
@@ -224,27 +317,27 @@ static enum cairn_code take_version(struct cairn_store *store, uint64_t *ret_num
     return code;
 }
 
-/* With the folder locked. */
+/* With the folder locked.  *ret_end: of the log, all of which is in the archive. */
 static enum cairn_code prepare(const struct cairn_store_options *options, uint64_t number, uint64_t wall_ms,
-                               uint64_t *ret_undo, struct node_version *order, uint64_t *ret_archive_id,
-                               uint64_t *ret_end, struct cairn_err *err)
+                               uint64_t *ret_undo, struct restore_order *order, uint64_t *ret_end,
+                               struct cairn_err *err)
 {
     struct cairn_store *store;
     enum cairn_code code = store_open_locked(options, &store, err);
 
     if (code != CAIRN_OK)
         return code;
-    code = find(store, number, wall_ms, order, err);
+    code = find(store, number, wall_ms, &order->version, err);
     if (code == CAIRN_OK)
-        code = check(store, order, err);
+        code = check(store, &order->version, err);
     if (code == CAIRN_OK)
         code = cairn_store_start(store, err);
     if (code == CAIRN_OK)
         code = take_version(store, ret_undo, err);
     if (code == CAIRN_OK) {
-        *ret_archive_id = store->archive.id;
+        order->until = order->version.cut;
         *ret_end = store->log->ops->end(store->log);
-        return cairn_store_close(store, true, err); /* and all of the log is in the archive */
+        return cairn_store_close(store, true, err);
     }
     cairn_store_abandon(store);
     return code;
@@ -254,24 +347,24 @@ static enum cairn_code restore(const struct cairn_store_options *options, uint64
                                uint64_t *ret_undo, struct cairn_err *err)
 {
     struct cairn_store *store;
-    struct node_version order = {0};
-    uint64_t archive_id, end;
+    struct restore_order order = {0};
+    uint64_t end;
     enum cairn_code code = options->disk->ops->lock(options->disk, err);
 
     if (code == CAIRN_OK)
-        code = prepare(options, number, wall_ms, ret_undo, &order, &archive_id, &end, err);
+        code = prepare(options, number, wall_ms, ret_undo, &order, &end, err);
     if (code == CAIRN_OK && !number)
-        code = archive_extend(options->archive, archive_id, end, &order, wall_ms, err);
+        code = archive_find_moment(options->archive, order.version.cut, wall_ms, end, &order.until, err);
     if (code == CAIRN_OK)
-        code = write_order(options->disk, &order, err);
-    node_version_done(&order);
+        code = restore_write_order(options->disk, &order, err);
+    node_version_done(&order.version);
     if (code == CAIRN_OK)
         code = store_open_locked(options, &store, err);
     if (code != CAIRN_OK)
         return code;
     code = cairn_store_start(store, err);
     if (code == CAIRN_OK)
-        return cairn_store_close(store, false, err);
+        return cairn_store_close(store, true, err);
     cairn_store_abandon(store);
     return code;
 }
@@ -286,6 +379,7 @@ enum cairn_code cairn_store_restore_at(const struct cairn_store_options *options
                                        struct cairn_err *err)
 {
     if (!options->archive)
-        return cairn_fail(err, CAIRN_EINVAL, "going to a moment needs the archive that the node has kept");
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "going to a moment needs the blob store that the node has kept: give --blob");
     return restore(options, 0, wall_ms, ret_undo, err);
 }

@@ -35,6 +35,9 @@
 struct cairn_store;
 struct cairn_shard;
 
+/* Of the data folder: files HASH.wasm, which records may name and which do not change; there before any such record. */
+#define CAIRN_STORE_MODULES_DIR "modules"
+
 struct cairn_store_options {
     struct cairn_disk *disk; /* borrowed until close; its lock is taken here */
     struct cairn_clock *clock;
@@ -45,11 +48,13 @@ struct cairn_store_options {
      * keep versions on disk.  NULL: "memory" for a new folder, the folder's own otherwise; another one than that is
      * CAIRN_EINVAL.  The system shard's is always "memory". */
     const char *engine;
-    size_t engine_memory_bytes;   /* of all shards together, in engines on disk; 0: 256 MiB */
-    struct cairn_blob *archive;   /* where the log's records go, too; NULL: nowhere.  Borrowed until close */
-    uint64_t archive_every_ns;    /* 0: 10 s; what the loss of the machine can cost, but for what is under way */
-    uint64_t log_bytes_max;       /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
-    struct cairn_log_options log; /* disk, clock and dir are filled in by open */
+    size_t engine_memory_bytes; /* of all shards together, in engines on disk; 0: 256 MiB */
+    struct cairn_blob *archive; /* where versions and the log's records go, too; NULL: nowhere.  Borrowed until close */
+    uint64_t archive_every_ns;  /* 0: 10 s; what the loss of the machine can cost, but for what is under way */
+    uint64_t archive_grace_ms;  /* 0: an hour; what has been there for less is not garbage */
+    bool recover;               /* a folder that there is not yet begins with what the archive has, and takes it over */
+    uint64_t log_bytes_max;     /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
+    struct cairn_log_options log;                        /* disk, clock and dir are filled in by open */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
     void (*on_recovery)(void *context, const char *stage, uint64_t done,
                         uint64_t total); /* bytes, or shards where the stage says so; may be NULL */
@@ -59,8 +64,9 @@ struct cairn_store_options {
     void *context;
 };
 
-/* Opens, locks, recovers.  CAIRN_ELOCKED, CAIRN_EVERSION, CAIRN_EACCES, CAIRN_ECORRUPT (file and
- * offset in the text): nothing was changed.  After it all shards hold their state. */
+/* Opens, locks, recovers.  CAIRN_ELOCKED, CAIRN_EVERSION, CAIRN_EACCES, CAIRN_ECORRUPT (file and offset in the text):
+ * nothing was changed.  CAIRN_ECONFLICT: the archive is another data folder's.  After it all shards hold their
+ * state. */
 enum cairn_code cairn_store_open(const struct cairn_store_options *options, struct cairn_store **ret_store,
                                  struct cairn_err *err);
 /* Writes may begin. */
@@ -119,18 +125,24 @@ struct cairn_store_version {
     uint64_t time_ms; /* when it was asked for, by the clock on the wall */
     bool scheduled;   /* nobody asked for it by hand */
     bool damaged;     /* its record cannot be read */
+    bool archived;    /* the archive has it */
 };
 
 /* Begins to take one: a cut through all shards, of when all owners have stepped, while they go on.  CAIRN_EINVAL: the
  * engine keeps no versions; CAIRN_ECONFLICT: one is being taken. */
 enum cairn_code cairn_store_version_begin(struct cairn_store *store, bool scheduled, struct cairn_err *err);
-/* True once, when it is over: *ret_code is CAIRN_OK and it is durable, or why not. */
+/* True once, when it is over: *ret_code is CAIRN_OK and it is durable, in the archive if there is one, or why not.  A
+ * version that could not be put there yet is one all the same, and it is tried again. */
 bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, enum cairn_code *ret_code,
                               struct cairn_err *ret_err);
 /* How many there are, ascending; fills in at most `room`. */
 size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_version *to, size_t room);
 /* What it alone needs goes in the background.  Blocks for two syncs.  CAIRN_ENOTFOUND. */
 enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t number, struct cairn_err *err);
+
+/* One is to be taken: the archive's newest does not lead to where the log is now, or more than log_bytes (0: any) of
+ * log came after the last. */
+bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes);
 
 /* --- main thread: --- */
 
@@ -152,8 +164,10 @@ struct cairn_store_stats {
     uint64_t checkpoints, checkpoint_bytes, checkpoint_age_log_bytes; /* log bytes beyond the oldest */
     bool checkpoint_running;
     uint64_t checkpoint_failures;
-    uint64_t archive_pending_bytes, archive_failures; /* what is not in the archive yet */
-    char checkpoint_error[CAIRN_ERR_TEXT_BYTES];      /* of the last attempt, "" if it went well */
+    uint64_t archive_pending_bytes, archive_pending_versions; /* what is not in the archive yet */
+    uint64_t archive_failures, archive_position;              /* what is below it is there */
+    bool archive_lost;                                        /* another node has taken it over */
+    char checkpoint_error[CAIRN_ERR_TEXT_BYTES];              /* of the last attempt, "" if it went well */
 };
 /* A checkpoint is under way, due or to be tried again, or an engine has something to take over: cheap, for every turn
  * of a loop. */

@@ -46,7 +46,7 @@ static enum cairn_code read_position(struct cairn_shard *shard, struct cairn_err
     const struct version *version = versions_current(levels_versions(shard->levels));
     uint64_t position, wall_ms, named = store->manifest.shards[shard->index].number;
 
-    if (store->order.number || (!version && !named)) /* the first: it is at any version, and goes to another */
+    if (store->order.version.number || (!version && !named)) /* the first: it is at any version, and goes to another */
         return CAIRN_OK;
     if (!version || version->number < named || version->metadata.size != METADATA_BYTES)
         return cairn_fail(err, CAIRN_ECORRUPT,
@@ -88,6 +88,8 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
     shard->choice.hybridlog.keeps = true; /* objects read what they wrote long ago, again and again */
     shard->choice.levels.on_work = on_work;
     shard->choice.levels.context = shard;
+    shard->source = (struct version_source){archive_fetch_run, shard};
+    shard->choice.levels.source = &shard->source;
     code = levels_open(shard->disk, store->options.tasks, &shard->choice.levels, 0, &shard->levels, err);
     if (code != CAIRN_OK)
         return code;

@@ -18,6 +18,7 @@
 #define CHECKPOINT_DIR "checkpoints"
 #define MANIFEST_PATH  CHECKPOINT_DIR "/MANIFEST"
 #define SHARDS_DIR     "shards"
+#define RECOVER_PATH   "RECOVER" /* while a new folder is being filled */
 
 enum {
     SHARDS_DEFAULT = 16,
@@ -97,8 +98,9 @@ struct cairn_shard {
     struct cairn_store *store;
     uint32_t index;
     struct cairn_engine *engine;
-    struct levels *levels;   /* what the engine is over; NULL: it is the one in memory */
-    struct choice choice;    /* what levels was opened with */
+    struct levels *levels; /* what the engine is over; NULL: it is the one in memory */
+    struct choice choice;  /* what levels was opened with */
+    struct version_source source;
     struct cairn_disk *disk; /* where it lies */
     uint64_t from;           /* recovery: the engine has all of the log before this position */
     _Atomic bool has_work;   /* set by any thread, see shard_engine.c */
@@ -187,7 +189,9 @@ struct cairn_store {
     uint64_t due_bytes; /* log_bytes_max / 2 */
     const char *engine; /* the shards', as in choice.h */
     bool started;
-    struct node_version order; /* opening: where it is to go to first; number 0: nowhere */
+    struct restore_order order; /* opening: where it is to go to first */
+    bool archive_leads;         /* from its newest version to archive_open_end, or there is none */
+    uint64_t archive_open_end;  /* the log's end when it was opened */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;   /* wakes has grown */
@@ -214,6 +218,11 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
 void store_notify(struct cairn_store *store, uint32_t shard);
 /* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
 void store_sweep(struct cairn_store *store);
+/* Which engine, and how many shards. */
+enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint32_t shards, struct cairn_err *err);
+/* A new folder, with its manifest; what makes it one goes last. */
+enum cairn_code store_make_folder(struct cairn_store *store, const struct manifest *manifest, struct cairn_err *err);
+enum cairn_code store_write_format(struct cairn_store *store, struct cairn_err *err);
 /* What is before it no checkpoint needs, and the archive has it; store->lock is held. */
 uint64_t store_trim_position(const struct cairn_store *store);
 
@@ -254,7 +263,14 @@ void node_versions_step(struct cairn_shard *shard);
 enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
                                      uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
 
-/* restore.c: into store->order. */
+/* How many the archive does not have. */
+uint64_t node_versions_pending(struct cairn_store *store);
+/* The archive has it, or has failed to take it. */
+void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
+                            const struct cairn_err *err);
+
+/* restore.c: into store->order, and back. */
+enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restore_order *order, struct cairn_err *err);
 enum cairn_code restore_read_order(struct cairn_store *store, struct cairn_err *err);
 /* Goes there; `end` is the log's.  Nothing was replayed yet. */
 enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct cairn_err *err);

@@ -105,12 +105,34 @@ static enum cairn_code count_files(struct cairn_disk *disk, const char *dir,
     return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
 }
 
+enum cairn_code store_make_folder(struct cairn_store *store, const struct manifest *manifest, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    enum cairn_code code = disk->ops->make_dir(disk, CHECKPOINT_DIR, err);
+
+    if (code == CAIRN_OK)
+        code = disk->ops->make_dir(disk, LOG_DIR, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->sync_dir(disk, "", err);
+    return code == CAIRN_OK ? manifest_write(disk, manifest, err) : code;
+}
+
+enum cairn_code store_write_format(struct cairn_store *store, struct cairn_err *err)
+{
+    struct cairn_buf text = {0};
+    enum cairn_code code;
+
+    format_encode(&text, store->count - 1, store->engine);
+    code = cairn_disk_replace_file(store->options.disk, FORMAT_PATH, cairn_buf_bytes(&text), err);
+    cairn_buf_done(&text);
+    return code;
+}
+
 /* The format file goes last: a folder that was made only in part has none, and no state either. */
-static enum cairn_code make_folder(struct cairn_store *store, struct cairn_err *err)
+static enum cairn_code begin_folder(struct cairn_store *store, struct cairn_err *err)
 {
     struct cairn_disk *disk = store->options.disk;
     size_t log_files, checkpoint_files;
-    struct cairn_buf text = {0};
     struct manifest manifest;
     enum cairn_code code;
 
@@ -121,23 +143,45 @@ static enum cairn_code make_folder(struct cairn_store *store, struct cairn_err *
         code = cairn_fail(err, CAIRN_ECORRUPT,
                           "'%s' is missing although the folder has a log or checkpoints; restore it from a backup",
                           FORMAT_PATH);
-    if (code == CAIRN_OK)
-        code = disk->ops->make_dir(disk, CHECKPOINT_DIR, err);
-    if (code == CAIRN_OK)
-        code = disk->ops->make_dir(disk, LOG_DIR, err);
-    if (code == CAIRN_OK)
-        code = disk->ops->sync_dir(disk, "", err);
     if (code != CAIRN_OK)
         return code;
     manifest_init(&manifest, store->count);
-    code = manifest_write(disk, &manifest, err);
+    code = store_make_folder(store, &manifest, err);
     manifest_done(&manifest);
+    return code == CAIRN_OK ? store_write_format(store, err) : code;
+}
+
+enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint32_t shards, struct cairn_err *err)
+{
+    size_t choice;
+    enum cairn_code code = choice_find(engine, &choice, err);
+
     if (code != CAIRN_OK)
         return code;
-    format_encode(&text, store->count - 1, store->engine);
-    code = cairn_disk_replace_file(disk, FORMAT_PATH, cairn_buf_bytes(&text), err);
-    cairn_buf_done(&text);
-    return code;
+    store->engine = choice < CHOICE_ENGINES ? choice_name(choice) : engine_memory;
+    store->count = shards + 1;
+    return CAIRN_OK;
+}
+
+/* A new one; or goes on filling it. */
+static enum cairn_code new_folder(struct cairn_store *store, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    struct cairn_buf ignored = {0};
+    enum cairn_code code;
+
+    if (store->options.recover)
+        return archive_take_over(store, err);
+    code = cairn_disk_read_file(disk, RECOVER_PATH, FORMAT_BYTES_MAX, &ignored, err);
+    cairn_buf_done(&ignored);
+    if (code != CAIRN_ENOTFOUND)
+        return code == CAIRN_OK ? cairn_fail(err, CAIRN_EINVAL,
+                                             "recovering this data folder was cut short: go on with --recover and "
+                                             "the same --blob")
+                                : code;
+    code = store_choose(store, store->options.engine ? store->options.engine : engine_memory,
+                        store->options.shards ? store->options.shards : SHARDS_DEFAULT, err);
+    return code == CAIRN_OK ? begin_folder(store, err) : code;
 }
 
 static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *err)
@@ -149,10 +193,8 @@ static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *
 
     code = cairn_disk_read_file(disk, FORMAT_PATH, FORMAT_BYTES_MAX, &text, err);
     if (code == CAIRN_ENOTFOUND) {
-        store->count = (store->options.shards ? store->options.shards : SHARDS_DEFAULT) + 1;
-        store->engine = store->options.engine ? store->options.engine : engine_memory;
         cairn_buf_done(&text);
-        return make_folder(store, err);
+        return new_folder(store, err);
     }
     if (code == CAIRN_ELIMIT)
         code =
@@ -279,9 +321,10 @@ static void store_free(struct cairn_store *store)
     }
     free(store->shards);
     archive_free(store);
-    node_version_done(&store->order);
+    node_version_done(&store->order.version);
     node_versions_free(store);
     manifest_done(&store->manifest);
+    pthread_mutex_destroy(&store->archive.files);
     pthread_mutex_destroy(&store->archive.lock);
     pthread_cond_destroy(&store->changed);
     pthread_mutex_destroy(&store->lock);
@@ -308,6 +351,7 @@ static struct cairn_store *store_create(const struct cairn_store_options *option
     };
     pthread_mutex_init(&store->lock, NULL);
     pthread_mutex_init(&store->archive.lock, NULL);
+    pthread_mutex_init(&store->archive.files, NULL);
     store->archive.store = store;
     store->archive.last = &store->archive.closed;
     cairn_cond_init(&store->changed);
@@ -353,6 +397,11 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
     store = store_create(options);
     store->options.engine = choice < CHOICE_ENGINES ? choice_name(choice) : NULL;
     code = open_folder(store, &err);
+    if (code == CAIRN_OK && options->recover) {
+        store_free(store); /* what filled the folder */
+        store = store_create(options);
+        code = open_folder(store, &err);
+    }
     if (code == CAIRN_OK)
         code = read_manifest(store, &err);
     if (code != CAIRN_OK)
@@ -370,6 +419,8 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
         if (code == CAIRN_OK)
             code = restore_read_order(store, &err);
     }
+    if (code == CAIRN_OK)
+        code = archive_claim(store, &err);
     for (uint32_t i = 0; code == CAIRN_OK && i < store->count; i++)
         code = shard_engine_open(&store->shards[i], &err);
     if (code == CAIRN_OK)
@@ -494,6 +545,9 @@ void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_
     oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
     pthread_mutex_unlock(&store->lock);
     ret_stats->archive_pending_bytes = atomic_load(&store->archive.pending_bytes);
+    ret_stats->archive_position = atomic_load(&store->archive.archived);
+    ret_stats->archive_pending_versions = node_versions_pending(store);
+    ret_stats->archive_lost = atomic_load(&store->archive.lost);
     pthread_mutex_lock(&store->archive.lock);
     ret_stats->archive_failures = store->archive.failures;
     pthread_mutex_unlock(&store->archive.lock);

@@ -14,6 +14,9 @@ enum {
     FILE_BYTES_MAX = 512 << 20,
 };
 
+#define FLAG_SCHEDULED 1u
+#define FLAG_RESTORED  2u
+
 static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'N', 'O', 'D'};
 
 static void path_of(uint64_t number, char path[CAIRN_PATH_BYTES])
@@ -42,7 +45,7 @@ void node_version_encode(const struct node_version *version, struct cairn_buf *t
     cairn_put_u64(at + 32, version->time_ms);
     cairn_put_u64(at + 40, version->wall_ms);
     cairn_put_u64(at + 48, version->cut);
-    cairn_put_u32(at + 56, version->scheduled);
+    cairn_put_u32(at + 56, (version->scheduled ? FLAG_SCHEDULED : 0) | (version->restored ? FLAG_RESTORED : 0));
     cairn_put_u64(at + 60, version->system.size);
     for (uint32_t i = 0; i < version->count; i++) {
         cairn_put_u64(at + HEAD_BYTES + (size_t)i * SHARD_BYTES, version->shards[i].number);
@@ -75,6 +78,7 @@ enum cairn_code node_version_decode(struct cairn_bytes bytes, struct node_versio
     struct node_version version = {0};
     size_t head, body;
     uint64_t system;
+    uint32_t flags;
 
     if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
         cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
@@ -89,11 +93,13 @@ enum cairn_code node_version_decode(struct cairn_bytes bytes, struct node_versio
     version.time_ms = cairn_get_u64(bytes.data + 32);
     version.wall_ms = cairn_get_u64(bytes.data + 40);
     version.cut = cairn_get_u64(bytes.data + 48);
-    version.scheduled = cairn_get_u32(bytes.data + 56) == 1;
+    flags = cairn_get_u32(bytes.data + 56);
+    version.scheduled = flags & FLAG_SCHEDULED;
+    version.restored = flags & FLAG_RESTORED;
     system = cairn_get_u64(bytes.data + 60);
     head = HEAD_BYTES + (size_t)version.count * SHARD_BYTES;
     if (version.count < 1 || version.count > SHARDS_MAX || version.parent >= version.number ||
-        cairn_get_u32(bytes.data + 56) > 1 || bytes.size - 4 < head || system > bytes.size - 4 - head)
+        (flags & ~(FLAG_SCHEDULED | FLAG_RESTORED)) || bytes.size - 4 < head || system > bytes.size - 4 - head)
         return cairn_fail(err, CAIRN_ECORRUPT, "it makes no sense");
     body = bytes.size - 4 - head - (size_t)system;
     if (!pairs_are_whole(cairn_bytes(bytes.data + head, (size_t)system), false) ||
@@ -115,24 +121,30 @@ enum cairn_code node_version_decode(struct cairn_bytes bytes, struct node_versio
     return CAIRN_OK;
 }
 
-enum cairn_code node_version_read(struct cairn_disk *disk, uint64_t number, struct node_version *ret_version,
-                                  struct cairn_err *err)
+enum cairn_code node_version_get(struct cairn_disk *disk, uint64_t number, struct cairn_buf *to,
+                                 struct node_version *ret_version, struct cairn_err *err)
 {
     char path[CAIRN_PATH_BYTES];
-    struct cairn_buf bytes = {0};
     enum cairn_code code;
 
     path_of(number, path);
-    code = cairn_disk_read_file(disk, path, FILE_BYTES_MAX, &bytes, err);
-    if (code == CAIRN_OK) {
-        code = node_version_decode(cairn_buf_bytes(&bytes), ret_version, err);
-        if (code == CAIRN_OK && ret_version->number != number) {
-            node_version_done(ret_version);
-            code = cairn_fail(err, CAIRN_ECORRUPT, "it is of another version");
-        }
-        if (code != CAIRN_OK)
-            cairn_while(err, "reading '%s'; restore it from a backup, or remove it", path);
+    code = cairn_disk_read_file(disk, path, FILE_BYTES_MAX, to, err);
+    if (code != CAIRN_OK)
+        return code;
+    code = node_version_decode(cairn_buf_bytes(to), ret_version, err);
+    if (code == CAIRN_OK && ret_version->number != number) {
+        node_version_done(ret_version);
+        code = cairn_fail(err, CAIRN_ECORRUPT, "it is of another version");
     }
+    return code == CAIRN_OK ? code : cairn_while(err, "reading '%s'; restore it from a backup, or remove it", path);
+}
+
+enum cairn_code node_version_read(struct cairn_disk *disk, uint64_t number, struct node_version *ret_version,
+                                  struct cairn_err *err)
+{
+    struct cairn_buf bytes = {0};
+    enum cairn_code code = node_version_get(disk, number, &bytes, ret_version, err);
+
     cairn_buf_done(&bytes);
     return code;
 }

@@ -79,6 +79,7 @@ void node_versions_enter(struct cairn_store *store, struct node_version *version
     cairn_buf_done(&version->records);
     taking->versions = cairn_realloc(taking->versions, (taking->count + 1) * sizeof *taking->versions);
     taking->versions[taking->count++] = *version;
+    atomic_store(&store->archive.versions_left, true);
 }
 
 bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, enum cairn_code *ret_code,
@@ -91,12 +92,9 @@ bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, e
     ended = taking->state == TAKING_ENDED;
     if (ended) {
         *ret_code = taking->code;
-        *ret_number = taking->version.number;
+        *ret_number = taking->number;
         *ret_err = taking->err;
-        if (taking->code == CAIRN_OK)
-            node_versions_enter(store, &taking->version);
-        else
-            node_version_done(&taking->version);
+        node_version_done(&taking->version);
         taking->version = (struct node_version){0};
         enter(store, TAKING_NONE);
     }
@@ -118,7 +116,8 @@ size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_versio
                                              .parent = version->parent,
                                              .time_ms = version->time_ms,
                                              .scheduled = version->scheduled,
-                                             .damaged = !version->shards};
+                                             .damaged = !version->shards,
+                                             .archived = version->archived};
     }
     pthread_mutex_unlock(&taking->lock);
     return count;
@@ -172,6 +171,7 @@ enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t n
     if (version)
         take_out(taking, version);
     pthread_mutex_unlock(&taking->lock);
+    archive_forget_version(store, number);
     notify_all(store);
     return CAIRN_OK;
 }
@@ -317,6 +317,18 @@ static void write_shard(struct cairn_store *store, struct cairn_shard *shard)
     notify_all(store);
 }
 
+/* It is taken; checkpoints may go on. */
+static void await_archive(struct cairn_store *store)
+{
+    struct taking *taking = &store->taking;
+
+    taking->state = TAKING_ARCHIVE;
+    atomic_store(&taking->holds, false);
+    atomic_store(&taking->active, taking->drops.size > 0);
+    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    notify_all(store);
+}
+
 static void record(struct cairn_task *task)
 {
     struct taking *taking = (struct taking *)(void *)((char *)task - offsetof(struct taking, task));
@@ -328,8 +340,64 @@ static void record(struct cairn_task *task)
     pthread_mutex_lock(&taking->lock);
     taking->code = code;
     taking->err = err;
-    end(store); /* within the lock: once it is free the store may be closed */
+    taking->number = taking->version.number;
+    if (code == CAIRN_OK) {
+        node_versions_enter(store, &taking->version);
+        taking->version = (struct node_version){0};
+    }
+    if (code == CAIRN_OK && store->archive.blob)
+        await_archive(store);
+    else
+        end(store); /* within the lock: once it is free the store may be closed */
     pthread_mutex_unlock(&taking->lock);
+}
+
+void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
+                            const struct cairn_err *err)
+{
+    struct taking *taking = &store->taking;
+
+    pthread_mutex_lock(&taking->lock);
+    if (taking->state == TAKING_ARCHIVE && taking->number == number) {
+        if (code != CAIRN_OK)
+            cairn_fail(&taking->err, code,
+                       "version %llu is taken, but not in the blob store yet, which is tried again: %s",
+                       (unsigned long long)number, err->text);
+        taking->code = code;
+        end(store);
+    }
+    pthread_mutex_unlock(&taking->lock);
+}
+
+uint64_t node_versions_pending(struct cairn_store *store)
+{
+    struct taking *taking = &store->taking;
+    uint64_t pending = 0;
+
+    pthread_mutex_lock(&taking->lock);
+    for (size_t i = 0; store->archive.blob && i < taking->count; i++)
+        pending += taking->versions[i].shards && !taking->versions[i].archived;
+    pthread_mutex_unlock(&taking->lock);
+    return pending;
+}
+
+bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes)
+{
+    struct taking *taking = &store->taking;
+    uint64_t end = store->log->ops->end(store->log), cut = 0;
+    bool none;
+
+    if (!store->shards[0].levels)
+        return false;
+    pthread_mutex_lock(&taking->lock);
+    none = taking->count == 0;
+    if (!none)
+        cut = taking->versions[taking->count - 1].cut;
+    if (!store->archive_leads && cut >= store->archive_open_end)
+        store->archive_leads = true;
+    none = none && store->archive.blob;
+    pthread_mutex_unlock(&taking->lock);
+    return none || !store->archive_leads || (log_bytes && end - cut > log_bytes);
 }
 
 static void commit_shard(struct cairn_store *store, struct cairn_shard *shard)
@@ -403,7 +471,8 @@ static void drop_some(struct cairn_store *store, struct cairn_shard *shard)
         kept += 12;
     }
     drops->size = kept;
-    atomic_store(&store->taking.active, store->taking.state != TAKING_NONE || drops->size);
+    atomic_store(&store->taking.active,
+                 (store->taking.state != TAKING_NONE && store->taking.state != TAKING_ARCHIVE) || drops->size);
 }
 
 void node_versions_step(struct cairn_shard *shard)
@@ -424,7 +493,7 @@ void node_versions_step(struct cairn_shard *shard)
         commit_shard(store, shard);
     if (taking->state == TAKING_FAILED)
         fail_shard(store, shard);
-    if (taking->state == TAKING_ENDED || taking->state == TAKING_NONE)
+    if (taking->state == TAKING_ARCHIVE || taking->state == TAKING_ENDED || taking->state == TAKING_NONE)
         shard->part = PART_NONE;
     pthread_mutex_unlock(&taking->lock);
 }

@@ -372,12 +372,12 @@ static void late_manifest(void **unused)
     assert_int_equal(open_state(lab, &err), CAIRN_OK);
     assert_int_equal(change(lab, &err), CAIRN_OK);
     assert_int_equal(snapshot(lab, &err), CAIRN_OK);
-    assert_int_equal(remote_open(lab->blob, &remote, &err), CAIRN_OK);
+    assert_int_equal(remote_open(lab->blob, NULL, false, &remote, &err), CAIRN_OK);
     assert_int_equal(remote_get_manifest(remote, 1, &manifest, &err), CAIRN_OK);
     remote_close(remote);
     assert_int_equal(lab->blob->ops->put(lab->blob, "versions/0000000000000001-9", cairn_buf_bytes(&manifest), &err),
                      CAIRN_OK);
-    assert_int_equal(remote_open(lab->blob, &remote, &err), CAIRN_OK);
+    assert_int_equal(remote_open(lab->blob, NULL, false, &remote, &err), CAIRN_OK);
     assert_true(remote_version(remote, 0, &number) && number == 1);
     assert_false(remote_version(remote, 1, &number));
     remote_close(remote);

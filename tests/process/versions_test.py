@@ -128,7 +128,7 @@ def test_what_is_refused(folder):
 def test_any_moment(folder):
     """What was there at some moments, while there was load, comes back; also what only a killed node's log had."""
     archive = os.path.join(folder, "archive")
-    with Node(folder, "--engine=hybridlog", f"--archive={archive}", "--archive-every=1") as node:
+    with Node(folder, "--engine=hybridlog", f"--blob={archive}", "--archive-every=1") as node:
         node.deploy("register")
         cairn(node, "snapshot")
         moments = []
@@ -140,22 +140,84 @@ def test_any_moment(folder):
                 time.sleep(.3)
         node.kill()
         for ms, value in random.sample(moments, 4):
-            said = cairn(node, "restore", "--at", str(ms), "--archive", archive, "--data", node.data, "--json")
+            said = cairn(node, "restore", "--at", str(ms), "--blob", archive, "--data", node.data, "--json")
             node.start()
             with node.redis() as redis:
                 equal(int(redis.ok("FCALL", "Register.get", 1, "r")), value, f"at {ms}")
             node.stop()
-            cairn(node, "restore", str(json.loads(said)["before"]), "--archive", archive, "--data", node.data)
+            cairn(node, "restore", str(json.loads(said)["before"]), "--blob", archive, "--data", node.data)
             node.start()
             with node.redis() as redis:
                 equal(int(redis.ok("FCALL", "Register.get", 1, "r")), 8, "after going back")
             node.kill()
-        for words in (["--at", "yesterday", "--archive", archive], ["--at", "2026-01-01 00:00:00", "1"], []):
+        for words in (["--at", "yesterday", "--blob", archive], ["--at", "2026-01-01 00:00:00", "1"], []):
             cairn(node, "restore", *words, "--data", node.data, status=2)
-        said = cairn(node, "restore", "--at", "2020-01-01T00:00:00Z", "--archive", archive, "--data", node.data, status=1)
+        said = cairn(node, "restore", "--at", "2020-01-01T00:00:00Z", "--blob", archive, "--data", node.data, status=1)
         check("no version from before that moment" in said, said)
         said = cairn(node, "restore", "--at", "2026-01-01T00:00:00Z", "--data", node.data, status=1)
-        check("needs the archive" in said, said)
+        check("--blob" in said, said)
+
+
+def machine(folder, name, blob, *flags):
+    return Node(folder, f"--blob={blob}", "--archive-every=1", *flags, data=os.path.join(folder, name), name=name)
+
+
+def has_all(node):
+    """That the blob store has what the node has."""
+    metrics = node.metrics()
+    return not metrics["cairn_archive_pending_bytes"] and not metrics["cairn_archive_pending_versions"]
+
+
+def wait_until(holds, what):
+    end = time.monotonic() + 20
+    while not holds():
+        check(time.monotonic() < end, f"not within 20 s: {what}")
+        time.sleep(.05)
+
+
+def test_another_machine(folder):
+    """From the blob store alone: modules, objects, versions; the one that was thought lost may write no more."""
+    blob = os.path.join(folder, "blob")
+    with machine(folder, "lost", blob, "--engine=hybridlog") as lost:
+        lost.deploy("register")
+        load = Load(lost)
+        load.start()
+        first = json.loads(cairn(lost, "snapshot", "--json"))["version"]
+        load.over.wait(1.5)
+        load.stop()
+        wait_until(lambda: has_all(lost), "all is in the blob store")
+        now = values(lost)
+        said = machine(folder, "other", blob, "--engine=hybridlog").refuses()
+        check("belongs to" in said and "--recover" in said, said)
+        with machine(folder, "next", blob, "--recover") as following:
+            equal(values(following), now, "on the next machine")
+            check("copy in" in following.output(), "it does not say where its copy is")
+            with lost.redis() as redis:
+                wait_until(lambda: isinstance(redis.call("FCALL", "Counter.add", 1, "c0", 1), Error), "it is refused")
+                said = redis.call("FCALL", "Counter.add", 1, "c0", 1)
+                check("another node" in said, said)
+                equal(int(redis.ok("FCALL", "Counter.get", 1, "c1")), now[1], "reads go on")
+            with following.redis() as redis:
+                redis.ok("FCALL", "Counter.add", 1, "c0", 1)
+            following.kill()
+            following.start()  # with --recover, on a folder that there is
+            equal(values(following), [now[0] + 1] + now[1:], "after a restart")
+            following.stop()
+            restore_with = ("--data", following.data, "--blob", blob, "--json")
+            undo = json.loads(cairn(following, "restore", str(first), *restore_with))["before"]
+            following.start()
+            check_cut(values(following))
+            check(values(following)[0] <= now[0], "a version of the lost one")
+            following.stop()
+            cairn(following, "restore", str(undo), *restore_with)
+            following.start()
+            equal(values(following), [now[0] + 1] + now[1:], "and back")
+        with machine(folder, "third", blob, "--recover") as third:
+            equal(values(third), [now[0] + 1] + now[1:], "after a proper stop nothing is missing")
+        lost.kill()
+        check("belongs to" in lost.refuses(), "starting the lost one again")
+    said = machine(folder, "nothing", os.path.join(folder, "typo"), "--recover").refuses()
+    check("nothing to recover" in said, said)
 
 
 def flip(path, at):
@@ -202,4 +264,4 @@ def test_damage(folder):
 
 
 if __name__ == "__main__":
-    main([test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])
+    main([test_another_machine, test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])

@@ -1,0 +1,174 @@
+/* archive_log.c - copies the log's records into chunks, and puts them; see archive.h. */
+#include <stdlib.h>
+
+#include "base/list.h"
+#include "shard/shard_internal.h"
+
+enum { CHUNK_BYTES = 4 << 20 };
+
+#define EVERY_NS UINT64_C(10000000000)
+
+void archive_chunk_free(struct archive_chunk *chunk)
+{
+    cairn_buf_done(&chunk->records);
+    free(chunk);
+}
+
+/* The lock is held. */
+static void close_current(struct archive *archive)
+{
+    struct archive_chunk *chunk = cairn_alloc(sizeof *chunk), *current = &archive->current;
+
+    *chunk = *current;
+    chunk->next = NULL;
+    *archive->last = chunk;
+    archive->last = &chunk->next;
+    *current = (struct archive_chunk){.first = chunk->end, .end = chunk->end};
+    archive->opened_ns = 0;
+}
+
+void archive_note_restore(struct cairn_store *store, uint64_t end)
+{
+    struct archive *archive = &store->archive;
+
+    if (!archive->blob)
+        return;
+    archive->current.restored = archive->current.end = end;
+    archive->current.restored_ms = store->wall_ms;
+    archive->opened_ns = store->options.clock->monotonic_ns(store->options.clock);
+    atomic_store(&archive->archived, end);
+}
+
+void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, const struct cairn_bytes *parts,
+                 size_t count)
+{
+    struct archive *archive = &store->archive;
+    struct cairn_buf *records = &archive->current.records;
+    struct cairn_clock *clock = store->options.clock;
+    uint64_t bytes = 0;
+    size_t before;
+
+    if (!archive->blob || position < atomic_load(&archive->archived))
+        return;
+    pthread_mutex_lock(&archive->lock);
+    before = records->size;
+    if (!archive->opened_ns)
+        archive->opened_ns = clock->monotonic_ns(clock);
+    for (size_t i = 0; i < count; i++)
+        bytes += parts[i].size;
+    cairn_put_u64(cairn_buf_reserve(records, 8), position);
+    records->size += 8;
+    cairn_buf_varint(records, bytes);
+    for (size_t i = 0; i < count; i++)
+        cairn_buf_add(records, parts[i].data, parts[i].size);
+    atomic_fetch_add(&archive->pending_bytes, records->size - before);
+    archive->current.end = end;
+    if (records->size >= CHUNK_BYTES)
+        close_current(archive);
+    pthread_mutex_unlock(&archive->lock);
+}
+
+/* --- putting --- */
+
+/* Another owner that has claimed the store since does not look for more than it has found: then it does not count. */
+static enum cairn_code put_chunk(struct archive *archive, const struct archive_chunk *chunk, struct cairn_err *err)
+{
+    char name[CAIRN_BLOB_NAME_BYTES];
+    struct cairn_buf bytes = {0};
+    enum cairn_code code = remote_check(archive->remote, err);
+
+    archive_chunk_name(remote_epoch(archive->remote), chunk->first, chunk->end, name);
+    archive_chunk_encode(chunk, &bytes);
+    if (code == CAIRN_OK)
+        code = archive->blob->ops->put(archive->blob, name, cairn_buf_bytes(&bytes), err);
+    if (code == CAIRN_OK)
+        code = remote_check(archive->remote, err);
+    cairn_buf_done(&bytes);
+    return code;
+}
+
+enum cairn_code archive_put_end(struct archive *archive, uint64_t end, struct cairn_err *err)
+{
+    struct archive_chunk chunk = {.first = end, .end = end};
+
+    return put_chunk(archive, &chunk, err);
+}
+
+static void trim_log(struct cairn_store *store)
+{
+    uint64_t position;
+
+    pthread_mutex_lock(&store->lock);
+    position = store_trim_position(store);
+    pthread_mutex_unlock(&store->lock);
+    store->log->ops->trim(store->log, position);
+}
+
+static void put(struct cairn_task *task)
+{
+    struct archive_work *work = cairn_container(task, struct archive_work, task);
+    struct archive *archive = cairn_container(work, struct archive, log);
+    struct cairn_store *store = archive->store;
+    struct archive_chunk *chunk = archive->closed; /* nobody but this task takes it from there */
+    struct cairn_err err;
+    enum cairn_code code = archive_put_modules(archive, &err); /* a record may name one */
+
+    if (code == CAIRN_OK)
+        code = put_chunk(archive, chunk, &err);
+    if (code == CAIRN_OK) {
+        pthread_mutex_lock(&archive->lock);
+        archive->closed = chunk->next;
+        if (!archive->closed)
+            archive->last = &archive->closed;
+        pthread_mutex_unlock(&archive->lock);
+        atomic_store(&archive->archived, chunk->end);
+        atomic_fetch_sub(&archive->pending_bytes, chunk->records.size);
+        archive_chunk_free(chunk);
+        trim_log(store);
+    }
+    store_wake_close(store);
+    archive_work_done(archive, work, code, &err); /* the last that is touched: the store may be closed then */
+}
+
+/* Whether the version is there that the node was restored to: without it what follows is of no use. */
+static bool is_based(struct cairn_store *store, uint64_t restored)
+{
+    struct taking *taking = &store->taking;
+    bool based = !restored;
+
+    pthread_mutex_lock(&taking->lock);
+    for (size_t i = 0; !based && i < taking->count; i++)
+        based = taking->versions[i].archived && taking->versions[i].cut >= restored;
+    pthread_mutex_unlock(&taking->lock);
+    return based;
+}
+
+void archive_step_log(struct cairn_store *store, bool all)
+{
+    struct archive *archive = &store->archive;
+    struct archive_work *work = &archive->log;
+    uint64_t every = store->options.archive_every_ns ? store->options.archive_every_ns : EVERY_NS;
+    uint64_t now = store->options.clock->monotonic_ns(store->options.clock), end = 0, restored = 0;
+    bool submit = false;
+
+    pthread_mutex_lock(&archive->lock);
+    if (archive->opened_ns && (all || now - archive->opened_ns >= every))
+        close_current(archive);
+    if (archive->closed && !work->busy && (all || !work->pause_ns || now >= work->retry_ns)) {
+        end = archive->closed->end;
+        restored = archive->closed->restored;
+    }
+    pthread_mutex_unlock(&archive->lock);
+    if (!end || !is_based(store, restored)) /* only this thread takes chunks away, or begins to */
+        return;
+    submit = store->log->ops->durable(store->log) >= end;
+    if (!submit) {
+        store->log->ops->want_durable(store->log, end);
+        return;
+    }
+    pthread_mutex_lock(&archive->lock);
+    work->busy = true;
+    pthread_mutex_unlock(&archive->lock);
+    work->task.run = put;
+    cairn_tasks_submit(store->options.tasks, &work->task);
+}

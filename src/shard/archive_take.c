@@ -1,0 +1,258 @@
+/* archive_take.c - fills a new data folder from an archive, which it takes over; see archive.h.
+ *
+ * All versions' records and manifests come here, so that they are this folder's versions from now on, and the newest
+ * one's runs; runs of the others come when they are asked for.  The folder has no FORMAT until all of that is there:
+ * cut short it is done again.  The rest is a restore (restore.c), which whoever opens the folder carries out. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shard/shard_internal.h"
+
+struct part {
+    struct cairn_disk *disk;
+    struct versions *versions;
+    struct version_source source;
+    struct cairn_store *store;
+};
+
+struct filling {
+    struct cairn_store *store;
+    struct remote *remote;
+    struct part *parts; /* of each shard */
+    uint32_t count;
+    struct node_version newest;
+};
+
+static void report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
+{
+    if (store->options.on_recovery)
+        store->options.on_recovery(store->options.context, stage, done, total);
+}
+
+static enum cairn_code fetch(void *context, const struct run_about *about, struct cairn_err *err)
+{
+    struct part *part = context;
+
+    return remote_get_run(part->store->archive.remote, part->disk, about, NULL, err);
+}
+
+static enum cairn_code open_parts(struct filling *filling, struct cairn_err *err)
+{
+    struct cairn_store *store = filling->store;
+    struct cairn_disk *disk = store->options.disk;
+    enum cairn_code code = disk->ops->make_dir(disk, SHARDS_DIR, err);
+
+    if (code == CAIRN_OK)
+        code = disk->ops->make_dir(disk, VERSIONS_DIR, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->sync_dir(disk, "", err);
+    filling->count = filling->newest.count;
+    filling->parts = cairn_alloc_zeroed(filling->count, sizeof *filling->parts);
+    for (uint32_t i = 0; code == CAIRN_OK && i < filling->count; i++) {
+        struct part *part = &filling->parts[i];
+        char path[CAIRN_PATH_BYTES];
+
+        part->store = store;
+        part->source = (struct version_source){fetch, part};
+        snprintf(path, sizeof path, SHARDS_DIR "/%04" PRIu32, i);
+        code = cairn_disk_folder(disk, path, &part->disk, err);
+        if (code == CAIRN_OK)
+            code = versions_open(part->disk, 0, &part->source, &part->versions, err);
+    }
+    return code;
+}
+
+static void close_parts(struct filling *filling)
+{
+    for (uint32_t i = 0; filling->parts && i < filling->count; i++) {
+        versions_close(filling->parts[i].versions);
+        if (filling->parts[i].disk)
+            cairn_disk_close(filling->parts[i].disk);
+    }
+    free(filling->parts);
+}
+
+static enum cairn_code import_version(struct filling *filling, uint64_t number, struct cairn_err *err)
+{
+    struct node_version version;
+    struct archived_version *archived = archived_version_get(filling->remote, number, &version, err);
+    enum cairn_code code = archived ? CAIRN_OK : err->code;
+
+    if (code == CAIRN_OK && version.count != filling->count) {
+        code = cairn_fail(err, CAIRN_ECORRUPT, "version %" PRIu64 " is of %" PRIu32 " shards, and others of %" PRIu32,
+                          number, version.count, filling->count);
+        node_version_done(&version);
+    }
+    for (uint32_t i = 0; code == CAIRN_OK && i < filling->count; i++)
+        if (!versions_find(filling->parts[i].versions, version.shards[i].number))
+            code = versions_import(filling->parts[i].versions, version.shards[i].number, archived->manifests[i], err);
+    if (code == CAIRN_OK)
+        code = node_version_write(filling->store->options.disk, &version, err);
+    if (archived && version.shards)
+        node_version_done(&version);
+    archived_version_free(archived);
+    return code;
+}
+
+static enum cairn_code import_versions(struct filling *filling, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+    uint64_t number, count = 0;
+
+    while (remote_version(filling->remote, count, &number))
+        count++;
+    for (size_t i = 0; code == CAIRN_OK && remote_version(filling->remote, i, &number); i++) {
+        code = import_version(filling, number, err);
+        report(filling->store, "fetching versions", i + 1, count);
+    }
+    for (uint32_t i = 0; code == CAIRN_OK && i < filling->count; i++) {
+        struct part *part = &filling->parts[i];
+
+        code = versions_fetch(part->versions, versions_find(part->versions, filling->newest.shards[i].number), err);
+        report(filling->store, "fetching shards", i + 1, filling->count);
+    }
+    return code;
+}
+
+/* --- module files --- */
+
+static void take_name(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
+{
+    (void)bytes;
+    (void)age_ms;
+    cairn_buf_add(context, name, strlen(name) + 1);
+}
+
+static enum cairn_code fetch_modules(struct filling *filling, struct cairn_err *err)
+{
+    struct cairn_disk *disk = filling->store->options.disk;
+    struct cairn_blob *blob = filling->store->archive.blob;
+    struct cairn_buf names = {0};
+    enum cairn_code code = disk->ops->make_dir(disk, CAIRN_STORE_MODULES_DIR, err);
+
+    if (code == CAIRN_OK)
+        code = blob->ops->list(blob, CAIRN_STORE_MODULES_DIR, take_name, &names, err);
+    if (code == CAIRN_ENOTFOUND)
+        code = CAIRN_OK;
+    for (size_t at = 0; code == CAIRN_OK && at < names.size; at += strlen((const char *)names.data + at) + 1) {
+        char path[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES + 8];
+
+        snprintf(path, sizeof path, CAIRN_STORE_MODULES_DIR "/%.200s", (const char *)names.data + at);
+        snprintf(temporary, sizeof temporary, "%s.tmp", path);
+        code = blob->ops->get_file(blob, path, disk, temporary, NULL, err);
+        if (code == CAIRN_OK)
+            code = disk->ops->rename(disk, temporary, path, err);
+    }
+    if (code == CAIRN_OK)
+        code = disk->ops->sync_dir(disk, CAIRN_STORE_MODULES_DIR, err);
+    cairn_buf_done(&names);
+    return code;
+}
+
+/* --- what the folder is like --- */
+
+/* The newest version, and so the number of shards and their engine. */
+static enum cairn_code find_newest(struct filling *filling, struct cairn_err *err)
+{
+    uint64_t number = 0;
+    struct archived_version *archived;
+
+    for (size_t i = 0; remote_version(filling->remote, i, &number); i++)
+        ;
+    if (!number)
+        return cairn_fail(err, CAIRN_ENOTFOUND, "none of its versions counts");
+    archived = archived_version_get(filling->remote, number, &filling->newest, err);
+    archived_version_free(archived);
+    return archived ? CAIRN_OK : err->code;
+}
+
+/* Goes on from behind all positions that the archive has. */
+static enum cairn_code give_order(struct filling *filling, struct cairn_err *err)
+{
+    struct cairn_store *store = filling->store;
+    struct restore_order order = {.version = filling->newest, .is_new = true};
+    struct manifest manifest;
+    uint64_t end = 0, wall_ms = 0;
+    enum cairn_code code = archive_find_last(store->archive.blob, filling->newest.cut, &order.until, &wall_ms, err);
+
+    if (code == CAIRN_OK)
+        code = archive_find_end(store->archive.blob, &end, err);
+    if (end < order.until)
+        end = order.until;
+    if (code == CAIRN_OK)
+        code = archive_put_end(&store->archive, end, err);
+    manifest_init(&manifest, filling->count + 1);
+    for (uint32_t i = 0; i < manifest.count; i++)
+        manifest.shards[i].position = end;
+    manifest.wall_ms = wall_ms > filling->newest.wall_ms ? wall_ms : filling->newest.wall_ms;
+    if (code == CAIRN_OK)
+        code = store_make_folder(store, &manifest, err);
+    manifest_done(&manifest);
+    return code == CAIRN_OK ? restore_write_order(store->options.disk, &order, err) : code;
+}
+
+static enum cairn_code check_choice(struct filling *filling, struct cairn_err *err)
+{
+    const struct cairn_store_options *options = &filling->store->options;
+    const char *engine = versions_current(filling->parts[0].versions)->engine;
+
+    if (options->engine && strcmp(options->engine, engine) != 0)
+        return cairn_fail(err, CAIRN_EINVAL, "its engine is '%s', not '%s'", engine, options->engine);
+    if (options->shards && options->shards != filling->count)
+        return cairn_fail(err, CAIRN_EINVAL, "it has %" PRIu32 " shards, not %" PRIu32, filling->count,
+                          options->shards);
+    return store_choose(filling->store, engine, filling->count, err);
+}
+
+static enum cairn_code fill(struct filling *filling, struct cairn_err *err)
+{
+    enum cairn_code code = find_newest(filling, err);
+
+    if (code == CAIRN_OK)
+        code = open_parts(filling, err);
+    if (code == CAIRN_OK)
+        code = import_versions(filling, err);
+    if (code == CAIRN_OK)
+        code = check_choice(filling, err);
+    if (code == CAIRN_OK)
+        code = fetch_modules(filling, err);
+    return code == CAIRN_OK ? give_order(filling, err) : code;
+}
+
+static void note_one(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
+{
+    (void)name;
+    (void)bytes;
+    (void)age_ms;
+    *(bool *)context = true;
+}
+
+enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *err)
+{
+    struct filling filling = {.store = store};
+    struct cairn_blob *blob = store->options.archive;
+    bool any = false;
+    enum cairn_code code;
+
+    if (!blob)
+        return cairn_fail(err, CAIRN_EINVAL, "to recover, give the blob store that the node has kept");
+    code = blob->ops->list(blob, "versions", note_one, &any, err);
+    if (code == CAIRN_ENOTFOUND || (code == CAIRN_OK && !any))
+        return cairn_fail(err, CAIRN_ENOTFOUND,
+                          "there is nothing to recover in '%s': give the right URL, or begin with nothing, without "
+                          "--recover",
+                          blob->url);
+    if (code == CAIRN_OK)
+        code = cairn_disk_replace_file(store->options.disk, RECOVER_PATH, cairn_str("not whole yet\n"), err);
+    if (code == CAIRN_OK)
+        code = archive_take(store, err);
+    filling.remote = store->archive.remote;
+    if (code == CAIRN_OK)
+        code = fill(&filling, err);
+    node_version_done(&filling.newest);
+    close_parts(&filling);
+    if (code == CAIRN_OK)
+        code = store_write_format(store, err);
+    return code == CAIRN_OK ? code : cairn_while(err, "recovering from '%s'", blob->url);
+}

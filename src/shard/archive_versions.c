@@ -1,0 +1,462 @@
+/* archive_versions.c - puts versions of the node into the archive, removes and fetches them; see archive.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "shard/shard_internal.h"
+
+enum {
+    VERSION = 1,
+    HEAD_BYTES = 16, /* magic, version, number of shards */
+    RECORD_BYTES_MAX = 512 << 20,
+    GRACE_MS = 3600000,
+};
+
+static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'A', 'V', 'E'};
+
+/* --- a version's bytes --- */
+
+static void begin(struct cairn_buf *to, uint32_t count)
+{
+    uint8_t *at = cairn_buf_reserve(to, HEAD_BYTES);
+
+    memcpy(at, magic, sizeof magic);
+    cairn_put_u32(at + 8, VERSION);
+    cairn_put_u32(at + 12, count);
+    to->size += HEAD_BYTES;
+}
+
+static void add(struct cairn_buf *to, struct cairn_bytes bytes)
+{
+    cairn_buf_varint(to, bytes.size);
+    cairn_buf_add(to, bytes.data, bytes.size);
+}
+
+static void seal(struct cairn_buf *to)
+{
+    cairn_put_u32(cairn_buf_reserve(to, 4), cairn_crc32c(0, to->data, to->size));
+    to->size += 4;
+}
+
+static enum cairn_code parse(struct cairn_buf *bytes, struct archived_version **ret_version, struct cairn_err *err)
+{
+    struct archived_version *version;
+    struct cairn_reader r;
+    uint32_t count;
+
+    if (bytes->size < HEAD_BYTES + 4 || memcmp(bytes->data, magic, sizeof magic) != 0 ||
+        cairn_get_u32(bytes->data + bytes->size - 4) != cairn_crc32c(0, bytes->data, bytes->size - 4))
+        return cairn_fail(err, CAIRN_ECORRUPT, "it is damaged");
+    if (cairn_get_u32(bytes->data + 8) != VERSION)
+        return cairn_fail(err, CAIRN_EVERSION,
+                          "it has format version %u and this program knows %d: use the program that wrote it",
+                          cairn_get_u32(bytes->data + 8), VERSION);
+    count = cairn_get_u32(bytes->data + 12);
+    if (count < 1 || count > SHARDS_MAX)
+        return cairn_fail(err, CAIRN_ECORRUPT, "it makes no sense");
+    version = cairn_alloc_zeroed(1, sizeof *version + count * sizeof *version->manifests);
+    r = cairn_reader(cairn_bytes(bytes->data + HEAD_BYTES, bytes->size - HEAD_BYTES - 4));
+    version->record = cairn_read_sized(&r);
+    for (uint32_t i = 0; i < count; i++)
+        version->manifests[i] = cairn_read_sized(&r);
+    if (r.bad || cairn_reader_left(&r)) {
+        free(version);
+        return cairn_fail(err, CAIRN_ECORRUPT, "it makes no sense");
+    }
+    version->bytes = *bytes;
+    *bytes = (struct cairn_buf){0};
+    *ret_version = version;
+    return CAIRN_OK;
+}
+
+struct archived_version *archived_version_get(struct remote *remote, uint64_t number, struct node_version *ret_version,
+                                              struct cairn_err *err)
+{
+    struct archived_version *version = NULL;
+    struct cairn_buf bytes = {0};
+    enum cairn_code code = remote_get_manifest(remote, number, &bytes, err);
+
+    if (code == CAIRN_OK) {
+        uint32_t count = bytes.size > HEAD_BYTES ? cairn_get_u32(bytes.data + 12) : 0;
+
+        code = parse(&bytes, &version, err);
+        if (code == CAIRN_OK)
+            code = node_version_decode(version->record, ret_version, err);
+        if (code == CAIRN_OK && (ret_version->number != number || ret_version->count != count)) {
+            node_version_done(ret_version);
+            code = cairn_fail(err, CAIRN_ECORRUPT, "it is of another version");
+        }
+    }
+    cairn_buf_done(&bytes);
+    if (code == CAIRN_OK)
+        return version;
+    archived_version_free(version);
+    cairn_while(err, "reading version %" PRIu64 " from the blob store", number);
+    return NULL;
+}
+
+struct archived_version *archived_version_free(struct archived_version *version)
+{
+    if (version)
+        cairn_buf_done(&version->bytes);
+    free(version);
+    return NULL;
+}
+
+/* --- which runs are there: a sorted list of hashes --- */
+
+static int compare_hashes(const void *a, const void *b)
+{
+    return memcmp(a, b, CAIRN_SHA256_BYTES);
+}
+
+static bool has_hash(const struct cairn_buf *hashes, const uint8_t *hash)
+{
+    return hashes->size &&
+           bsearch(hash, hashes->data, hashes->size / CAIRN_SHA256_BYTES, CAIRN_SHA256_BYTES, compare_hashes);
+}
+
+static void sort_hashes(struct cairn_buf *hashes)
+{
+    if (hashes->size)
+        qsort(hashes->data, hashes->size / CAIRN_SHA256_BYTES, CAIRN_SHA256_BYTES, compare_hashes);
+}
+
+/* A version as the list has it, for the task. */
+struct item {
+    uint64_t number, cut;
+    bool scheduled, archived;
+    struct cairn_buf numbers; /* of the shards' versions, u64 each; none: it is damaged */
+};
+
+struct items {
+    struct item *at;
+    size_t count;
+};
+
+static struct items copy_list(struct cairn_store *store)
+{
+    struct taking *taking = &store->taking;
+    struct items items = {0};
+
+    pthread_mutex_lock(&taking->lock);
+    items.at = cairn_alloc_zeroed(taking->count + 1, sizeof *items.at);
+    for (; items.count < taking->count; items.count++) {
+        const struct node_version *version = &taking->versions[items.count];
+        struct item *item = &items.at[items.count];
+
+        *item = (struct item){.number = version->number,
+                              .cut = version->cut,
+                              .scheduled = version->scheduled,
+                              .archived = version->archived};
+        for (uint32_t i = 0; version->shards && i < version->count; i++)
+            ids_add(&item->numbers, version->shards[i].number);
+    }
+    pthread_mutex_unlock(&taking->lock);
+    return items;
+}
+
+static void items_done(struct items *items)
+{
+    for (size_t i = 0; i < items->count; i++)
+        cairn_buf_done(&items->at[i].numbers);
+    free(items->at);
+}
+
+/* The hashes of a version's runs, appended. */
+static enum cairn_code add_hashes(struct cairn_store *store, const struct item *item, struct cairn_buf *hashes,
+                                  struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    if (!item->numbers.size)
+        return cairn_fail(err, CAIRN_ECORRUPT, "nobody knows what version %" PRIu64 " needs", item->number);
+    for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store->count; i++) {
+        struct version_manifest manifest;
+
+        code = version_manifest_read(store->shards[i].disk, cairn_get_u64(item->numbers.data + 8 * (size_t)i),
+                                     &manifest, err);
+        for (size_t k = 0; code == CAIRN_OK && k < manifest.version.run_count; k++)
+            cairn_buf_add(hashes, manifest.version.runs[k].sha256, CAIRN_SHA256_BYTES);
+        if (code == CAIRN_OK)
+            version_manifest_done(&manifest);
+    }
+    return code;
+}
+
+/* After an opening: what the versions have that are there. */
+static void find_hashes(struct archive *archive)
+{
+    struct items items = copy_list(archive->store);
+    struct cairn_err ignored; /* what is put again does no harm */
+
+    for (size_t i = 0; i < items.count; i++)
+        if (items.at[i].archived)
+            add_hashes(archive->store, &items.at[i], &archive->hashes, &ignored);
+    sort_hashes(&archive->hashes);
+    items_done(&items);
+}
+
+/* --- putting one --- */
+
+static enum cairn_code put_runs(struct archive *archive, struct cairn_disk *disk, const struct version *version,
+                                struct cairn_err *err)
+{
+    struct cairn_buf put = {0};
+    enum cairn_code code = CAIRN_OK;
+
+    for (size_t i = 0; code == CAIRN_OK && i < version->run_count; i++) {
+        const struct run_about *about = &version->runs[i];
+
+        if (has_hash(&archive->hashes, about->sha256))
+            continue;
+        if (atomic_load(&archive->closing))
+            code = cairn_fail(err, CAIRN_EOVERLOAD, "the node is stopping; the next start goes on");
+        else
+            code = remote_put_run(archive->remote, disk, about, err);
+        if (code == CAIRN_OK)
+            cairn_buf_add(&put, about->sha256, sizeof about->sha256);
+    }
+    cairn_buf_add(&archive->hashes, put.data, put.size);
+    if (put.size)
+        sort_hashes(&archive->hashes);
+    cairn_buf_done(&put);
+    return code;
+}
+
+static enum cairn_code put_version(struct archive *archive, uint64_t number, struct cairn_err *err)
+{
+    struct cairn_store *store = archive->store;
+    struct cairn_buf record = {0}, bytes = {0};
+    struct node_version version = {0};
+    enum cairn_code code = node_version_get(store->options.disk, number, &record, &version, err);
+
+    if (code == CAIRN_OK && !archive->hashes.size)
+        find_hashes(archive);
+    if (code == CAIRN_OK)
+        code = archive_put_modules(archive, err);
+    begin(&bytes, version.count);
+    add(&bytes, cairn_buf_bytes(&record));
+    for (uint32_t i = 0; code == CAIRN_OK && i < version.count; i++) {
+        struct version_manifest manifest;
+        struct cairn_disk *disk = store->shards[i].disk;
+
+        code = version_manifest_read(disk, version.shards[i].number, &manifest, err);
+        if (code != CAIRN_OK)
+            break;
+        add(&bytes, cairn_buf_bytes(&manifest.bytes));
+        code = put_runs(archive, disk, &manifest.version, err);
+        version_manifest_done(&manifest);
+    }
+    seal(&bytes);
+    if (code == CAIRN_OK)
+        code = remote_put_manifest(archive->remote, number, cairn_buf_bytes(&bytes), err);
+    node_version_done(&version);
+    cairn_buf_done(&record);
+    cairn_buf_done(&bytes);
+    return code;
+}
+
+/* --- garbage --- */
+
+/* Any moment is kept that the oldest version leads to which the schedule keeps, or without a schedule the oldest. */
+static uint64_t trim_position(const struct items *items)
+{
+    uint64_t oldest = items->count ? items->at[0].cut : 0;
+
+    for (size_t i = 0; i < items->count; i++)
+        if (items->at[i].scheduled)
+            return items->at[i].cut;
+    return oldest;
+}
+
+static enum cairn_code sweep(struct archive *archive, struct cairn_err *err)
+{
+    struct cairn_store *store = archive->store;
+    struct items items = copy_list(store);
+    struct cairn_buf needed = {0};
+    uint64_t grace_ms = store->options.archive_grace_ms ? store->options.archive_grace_ms : GRACE_MS, bytes;
+    enum cairn_code code = CAIRN_OK;
+
+    for (size_t i = 0; code == CAIRN_OK && i < items.count; i++)
+        code = add_hashes(store, &items.at[i], &needed, err);
+    sort_hashes(&needed);
+    if (code == CAIRN_ECORRUPT || code == CAIRN_ENOTFOUND) { /* a file is damaged, or has just been removed */
+        code = CAIRN_OK;
+        goto out;
+    }
+    if (code == CAIRN_OK)
+        code = remote_collect(archive->remote, &needed, grace_ms, &bytes, err);
+    if (code == CAIRN_OK)
+        code = archive_trim(archive->blob, trim_position(&items), grace_ms, err);
+    archive->hashes.size = 0; /* found anew: what is garbage may be gone */
+out:
+    cairn_buf_done(&needed);
+    items_done(&items);
+    return code;
+}
+
+/* --- the task --- */
+
+/* The oldest that is not there; 0: all are. */
+static uint64_t next_version(struct cairn_store *store)
+{
+    struct taking *taking = &store->taking;
+    uint64_t number = 0;
+
+    pthread_mutex_lock(&taking->lock);
+    for (size_t i = 0; !number && i < taking->count; i++)
+        if (taking->versions[i].shards && !taking->versions[i].archived)
+            number = taking->versions[i].number;
+    pthread_mutex_unlock(&taking->lock);
+    return number;
+}
+
+/* False: there is none any more. */
+static bool note_archived(struct cairn_store *store, uint64_t number)
+{
+    struct taking *taking = &store->taking;
+    bool found = false;
+
+    pthread_mutex_lock(&taking->lock);
+    for (size_t i = 0; i < taking->count; i++)
+        if (taking->versions[i].number == number)
+            found = taking->versions[i].archived = true;
+    pthread_mutex_unlock(&taking->lock);
+    return found;
+}
+
+static bool is_known(struct cairn_store *store, uint64_t number)
+{
+    struct taking *taking = &store->taking;
+    bool found = false;
+
+    pthread_mutex_lock(&taking->lock);
+    for (size_t i = 0; i < taking->count; i++)
+        found |= taking->versions[i].number == number;
+    pthread_mutex_unlock(&taking->lock);
+    return found;
+}
+
+static enum cairn_code work_on_version(struct archive *archive, uint64_t number, struct cairn_err *err)
+{
+    struct cairn_store *store = archive->store;
+    enum cairn_code code = put_version(archive, number, err);
+
+    if (code == CAIRN_OK)
+        note_archived(store, number);
+    else if (!is_known(store, number)) /* forgotten meanwhile */
+        code = CAIRN_OK;
+    node_versions_archived(store, number, code, err);
+    return code;
+}
+
+static enum cairn_code work_on_removed(struct archive *archive, uint64_t number, struct cairn_err *err)
+{
+    enum cairn_code code = remote_remove_manifest(archive->remote, number, err);
+    struct cairn_buf *removed = &archive->removed;
+
+    pthread_mutex_lock(&archive->lock);
+    for (size_t at = 0; code == CAIRN_OK && at < removed->size; at += 8) {
+        if (cairn_get_u64(removed->data + at) != number)
+            continue;
+        memmove(removed->data + at, removed->data + at + 8, removed->size - at - 8);
+        removed->size -= 8;
+        break;
+    }
+    archive->sweeps |= code == CAIRN_OK;
+    pthread_mutex_unlock(&archive->lock);
+    return code;
+}
+
+static void run(struct cairn_task *task)
+{
+    struct archive_work *work = cairn_container(task, struct archive_work, task);
+    struct archive *archive = cairn_container(work, struct archive, versions);
+    struct cairn_store *store = archive->store;
+    uint64_t number = next_version(store), removed = 0;
+    struct cairn_err err = {0};
+    enum cairn_code code = CAIRN_OK;
+    bool sweeps;
+
+    pthread_mutex_lock(&archive->lock);
+    if (archive->removed.size)
+        removed = cairn_get_u64(archive->removed.data);
+    sweeps = archive->sweeps;
+    if (!number && !removed)
+        archive->sweeps = false;
+    pthread_mutex_unlock(&archive->lock);
+    if (number)
+        code = work_on_version(archive, number, &err);
+    else if (removed)
+        code = work_on_removed(archive, removed, &err);
+    else if (sweeps)
+        code = sweep(archive, &err);
+    store_wake_close(store);
+    archive_work_done(archive, work, code, &err); /* the last that is touched: the store may be closed then */
+}
+
+void archive_step_versions(struct cairn_store *store, bool retry)
+{
+    struct archive *archive = &store->archive;
+    struct archive_work *work = &archive->versions;
+    uint64_t now = store->options.clock->monotonic_ns(store->options.clock);
+    bool any, submit;
+
+    if (!atomic_load(&archive->versions_left))
+        return;
+    atomic_store(&archive->versions_left, false); /* who brings more sets it again */
+    any = next_version(store);
+    pthread_mutex_lock(&archive->lock);
+    any = any || archive->removed.size || archive->sweeps;
+    any |= work->busy;
+    submit = any && !work->busy && (retry || !work->pause_ns || now >= work->retry_ns);
+    work->busy |= submit;
+    pthread_mutex_unlock(&archive->lock);
+    if (any)
+        atomic_store(&archive->versions_left, true);
+    if (!submit)
+        return;
+    work->task.run = run;
+    cairn_tasks_submit(store->options.tasks, &work->task);
+}
+
+/* --- from outside --- */
+
+void archive_match_versions(struct cairn_store *store)
+{
+    struct archive *archive = &store->archive;
+    uint64_t number;
+
+    for (size_t i = 0; remote_version(archive->remote, i, &number); i++)
+        if (!note_archived(store, number))
+            ids_insert(&archive->removed, number);
+    atomic_store(&archive->versions_left, true);
+}
+
+void archive_forget_version(struct cairn_store *store, uint64_t number)
+{
+    struct archive *archive = &store->archive;
+
+    if (!archive->blob)
+        return;
+    pthread_mutex_lock(&archive->lock);
+    ids_insert(&archive->removed, number);
+    pthread_mutex_unlock(&archive->lock);
+    atomic_store(&archive->versions_left, true);
+}
+
+enum cairn_code archive_fetch_run(void *context, const struct run_about *about, struct cairn_err *err)
+{
+    struct cairn_shard *shard = context;
+    struct archive *archive = &shard->store->archive;
+
+    if (!archive->remote)
+        return cairn_fail(err, CAIRN_ECORRUPT,
+                          "'" RUN_DIR "/%" PRIu64 ".run' in '%s' is missing: start with the --blob that has it, put a "
+                          "copy of it in its place, or restore a version that does not have it",
+                          about->id, shard->disk->root);
+    return remote_get_run(archive->remote, shard->disk, about, NULL, err);
+}

@@ -1,0 +1,346 @@
+/* archive_way.c - the chunks of an archive: which there are, which count, and where they lead; see archive.h.
+ *
+ * A chunk counts if it does not reach further than where the first chunk of any newer epoch begins: the owner of that
+ * has seen what was there, and what an older one has put since is not part of what it went on from. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "shard/shard_internal.h"
+
+enum {
+    VERSION = 1,
+    HEAD_BYTES = 48, /* magic, version, 0, first, end, restored, when */
+    CHUNK_BYTES_MAX = 512 << 20,
+    LATE_MS = 3600000, /* how much earlier than the one before it a record's time may be: a segment's length */
+};
+
+#define FOLDER "log"
+
+static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'A', 'R', 'C'};
+
+/* --- a chunk --- */
+
+void archive_chunk_encode(const struct archive_chunk *chunk, struct cairn_buf *to)
+{
+    uint8_t *at = cairn_buf_reserve(to, HEAD_BYTES);
+
+    memcpy(at, magic, sizeof magic);
+    cairn_put_u32(at + 8, VERSION);
+    cairn_put_u32(at + 12, 0);
+    cairn_put_u64(at + 16, chunk->first);
+    cairn_put_u64(at + 24, chunk->end);
+    cairn_put_u64(at + 32, chunk->restored);
+    cairn_put_u64(at + 40, chunk->restored_ms);
+    to->size += HEAD_BYTES;
+    cairn_buf_add(to, chunk->records.data, chunk->records.size);
+    cairn_put_u32(cairn_buf_reserve(to, 4), cairn_crc32c(0, to->data, to->size));
+    to->size += 4;
+}
+
+bool archive_chunk_decode(struct cairn_bytes bytes, struct archive_chunk *ret_chunk, struct cairn_bytes *ret_records)
+{
+    struct cairn_reader r;
+
+    if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
+        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4) ||
+        cairn_get_u32(bytes.data + 8) != VERSION || cairn_get_u32(bytes.data + 12) != 0)
+        return false;
+    *ret_chunk = (struct archive_chunk){.first = cairn_get_u64(bytes.data + 16),
+                                        .end = cairn_get_u64(bytes.data + 24),
+                                        .restored = cairn_get_u64(bytes.data + 32),
+                                        .restored_ms = cairn_get_u64(bytes.data + 40)};
+    *ret_records = cairn_bytes(bytes.data + HEAD_BYTES, bytes.size - HEAD_BYTES - 4);
+    r = cairn_reader(*ret_records);
+    while (!r.bad && cairn_reader_left(&r)) {
+        cairn_read_u64(&r);
+        cairn_read_sized(&r);
+    }
+    return !r.bad && ret_chunk->first <= ret_chunk->end;
+}
+
+/* --- which there are --- */
+
+struct place {
+    uint64_t epoch, first, end, age_ms;
+};
+
+struct places {
+    struct place *at;
+    size_t count, capacity;
+};
+
+/* By its end within an epoch, so that the newest has the greatest name. */
+void archive_chunk_name(uint64_t epoch, uint64_t first, uint64_t end, char name[CAIRN_BLOB_NAME_BYTES])
+{
+    snprintf(name, CAIRN_BLOB_NAME_BYTES, FOLDER "/%016" PRIx64 "-%020" PRIu64 "-%020" PRIu64, epoch, end, first);
+}
+
+static void take_place(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
+{
+    struct places *places = context;
+    struct place place = {.age_ms = age_ms};
+    char again[CAIRN_BLOB_NAME_BYTES];
+
+    (void)bytes;
+    if (sscanf(name, "%16" SCNx64 "-%20" SCNu64 "-%20" SCNu64, &place.epoch, &place.end, &place.first) != 3)
+        return;
+    archive_chunk_name(place.epoch, place.first, place.end, again);
+    if (strcmp(name, again + strlen(FOLDER "/")) != 0)
+        return;
+    if (places->count == places->capacity) {
+        places->capacity = places->capacity ? 2 * places->capacity : 64;
+        places->at = cairn_realloc(places->at, places->capacity * sizeof *places->at);
+    }
+    places->at[places->count++] = place;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    return (x->epoch < y->epoch) - (x->epoch > y->epoch);
+}
+
+static int by_first(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+/* Those that count, by where they begin. */
+static enum cairn_code list(struct cairn_blob *blob, struct places *places, struct cairn_err *err)
+{
+    uint64_t limit = UINT64_MAX, next = UINT64_MAX; /* where newer epochs begin, without and with that of i */
+    size_t kept = 0;
+    enum cairn_code code = blob->ops->list(blob, FOLDER, take_place, places, err);
+
+    if (code == CAIRN_ENOTFOUND)
+        code = CAIRN_OK;
+    if (code != CAIRN_OK || !places->count)
+        return code;
+    qsort(places->at, places->count, sizeof *places->at, newest_first);
+    for (size_t i = 0; i < places->count; i++) {
+        struct place place = places->at[i];
+
+        if (i && place.epoch != places->at[i - 1].epoch)
+            limit = next;
+        if (place.first < next)
+            next = place.first;
+        if (place.end <= limit)
+            places->at[kept++] = place;
+    }
+    places->count = kept;
+    qsort(places->at, places->count, sizeof *places->at, by_first);
+    return CAIRN_OK;
+}
+
+enum cairn_code archive_find_end(struct cairn_blob *blob, uint64_t *ret_end, struct cairn_err *err)
+{
+    struct places places = {0};
+    enum cairn_code code = list(blob, &places, err);
+
+    *ret_end = 0;
+    for (size_t i = 0; i < places.count; i++)
+        if (places.at[i].end > *ret_end)
+            *ret_end = places.at[i].end;
+    free(places.at);
+    return code;
+}
+
+enum cairn_code archive_leads(struct cairn_blob *blob, uint64_t cut, uint64_t end, bool *ret_leads,
+                              struct cairn_err *err)
+{
+    struct places places = {0};
+    enum cairn_code code = list(blob, &places, err);
+    uint64_t at = cut;
+
+    for (size_t i = 0; i < places.count && places.at[i].first <= at; i++)
+        if (places.at[i].end > at)
+            at = places.at[i].end;
+    *ret_leads = at >= end;
+    free(places.at);
+    return code;
+}
+
+enum cairn_code archive_trim(struct cairn_blob *blob, uint64_t below, uint64_t grace_ms, struct cairn_err *err)
+{
+    struct places places = {0};
+    enum cairn_code code = blob->ops->list(blob, FOLDER, take_place, &places, err);
+
+    for (size_t i = 0; code == CAIRN_OK && i < places.count; i++) {
+        const struct place *place = &places.at[i];
+        char name[CAIRN_BLOB_NAME_BYTES];
+
+        if (place->end > below || place->age_ms < grace_ms)
+            continue;
+        archive_chunk_name(place->epoch, place->first, place->end, name);
+        code = blob->ops->remove(blob, name, err);
+    }
+    free(places.at);
+    return code;
+}
+
+/* --- where they lead --- */
+
+struct walk {
+    struct cairn_blob *blob;
+    struct places places;
+    size_t next;
+    uint64_t cut, at; /* records from there on, and up to there were shown */
+    struct cairn_buf bytes;
+    struct archive_chunk chunk;
+    struct cairn_bytes records;
+    bool restored; /* what follows is of another state, from chunk.restored_ms on */
+};
+
+static enum cairn_code walk_begin(struct walk *walk, struct cairn_blob *blob, uint64_t cut, struct cairn_err *err)
+{
+    *walk = (struct walk){.blob = blob, .cut = cut, .at = cut};
+    return list(blob, &walk->places, err);
+}
+
+static void walk_done(struct walk *walk)
+{
+    free(walk->places.at);
+    cairn_buf_done(&walk->bytes);
+}
+
+/* The next chunk with something behind the cut.  *ret_more is false at a gap, a restore and the end. */
+static enum cairn_code walk_next(struct walk *walk, bool *ret_more, struct cairn_err *err)
+{
+    const struct place *place;
+    char name[CAIRN_BLOB_NAME_BYTES];
+    enum cairn_code code;
+
+    *ret_more = false;
+    while (walk->next < walk->places.count && walk->places.at[walk->next].end <= walk->at)
+        walk->next++;
+    if (walk->next == walk->places.count || walk->places.at[walk->next].first > walk->at)
+        return CAIRN_OK;
+    place = &walk->places.at[walk->next++];
+    archive_chunk_name(place->epoch, place->first, place->end, name);
+    walk->bytes.size = 0;
+    code = walk->blob->ops->get(walk->blob, name, CHUNK_BYTES_MAX, &walk->bytes, err);
+    if (code == CAIRN_OK && (!archive_chunk_decode(cairn_buf_bytes(&walk->bytes), &walk->chunk, &walk->records) ||
+                             walk->chunk.first != place->first || walk->chunk.end != place->end))
+        code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' of '%s' is damaged", name, walk->blob->url);
+    if (code != CAIRN_OK)
+        return code;
+    if (walk->chunk.restored > walk->cut) {
+        walk->restored = true;
+        return CAIRN_OK;
+    }
+    walk->at = walk->chunk.end;
+    *ret_more = true;
+    return CAIRN_OK;
+}
+
+struct moment {
+    uint64_t wall_ms;
+    uint64_t until;    /* behind the last record whose time is not after that */
+    uint64_t least_ms; /* of the last chunk's records */
+    uint64_t most_ms;  /* of all */
+};
+
+static enum cairn_code look(const struct walk *walk, struct moment *moment, struct cairn_err *err)
+{
+    struct cairn_reader r = cairn_reader(walk->records);
+    enum cairn_code code = CAIRN_OK;
+
+    moment->least_ms = UINT64_MAX;
+    while (code == CAIRN_OK && cairn_reader_left(&r)) {
+        uint64_t position = cairn_read_u64(&r);
+        struct cairn_reader body = cairn_reader(cairn_read_sized(&r));
+        struct commit_head head;
+
+        if (position < walk->cut)
+            continue;
+        code = commit_read_head(&body, &head, err);
+        if (code != CAIRN_OK)
+            break;
+        if (head.wall_ms < moment->least_ms)
+            moment->least_ms = head.wall_ms;
+        if (head.wall_ms > moment->most_ms)
+            moment->most_ms = head.wall_ms;
+        if (head.wall_ms <= moment->wall_ms)
+            moment->until = position + 1;
+    }
+    return code;
+}
+
+enum cairn_code archive_find_moment(struct cairn_blob *blob, uint64_t cut, uint64_t wall_ms, uint64_t end,
+                                    uint64_t *ret_until, struct cairn_err *err)
+{
+    struct moment moment = {.wall_ms = wall_ms, .until = cut};
+    struct walk walk;
+    bool more = true, over = false, whole;
+    enum cairn_code code = walk_begin(&walk, blob, cut, err);
+
+    while (code == CAIRN_OK && more && !over) {
+        code = walk_next(&walk, &more, err);
+        if (code == CAIRN_OK && more)
+            code = look(&walk, &moment, err);
+        over = more && moment.least_ms != UINT64_MAX && moment.least_ms > wall_ms + LATE_MS;
+    }
+    whole = (walk.restored && wall_ms < walk.chunk.restored_ms) || walk.at >= end || moment.most_ms > wall_ms;
+    if (code == CAIRN_OK && !whole)
+        code = cairn_fail(err, CAIRN_ENOTFOUND,
+                          "the archive has a gap, or a restore, between the last version before that moment and the "
+                          "moment itself");
+    *ret_until = moment.until;
+    walk_done(&walk);
+    return code;
+}
+
+enum cairn_code archive_find_last(struct cairn_blob *blob, uint64_t cut, uint64_t *ret_until, uint64_t *ret_wall_ms,
+                                  struct cairn_err *err)
+{
+    struct moment moment = {.wall_ms = UINT64_MAX, .until = cut};
+    struct walk walk;
+    bool more = true;
+    enum cairn_code code = walk_begin(&walk, blob, cut, err);
+
+    while (code == CAIRN_OK && more) {
+        code = walk_next(&walk, &more, err);
+        if (code == CAIRN_OK && more)
+            code = look(&walk, &moment, err);
+    }
+    *ret_until = walk.at;
+    *ret_wall_ms = moment.most_ms;
+    walk_done(&walk);
+    return code;
+}
+
+enum cairn_code archive_replay(struct cairn_blob *blob, uint64_t cut, uint64_t until,
+                               enum cairn_code (*each)(void *context, struct cairn_bytes body, struct cairn_err *err),
+                               void *context, struct cairn_err *err)
+{
+    struct walk walk;
+    bool more = true;
+    enum cairn_code code = walk_begin(&walk, blob, cut, err);
+
+    while (code == CAIRN_OK && more && walk.at < until) {
+        struct cairn_reader r;
+
+        code = walk_next(&walk, &more, err);
+        if (code != CAIRN_OK || !more)
+            break;
+        r = cairn_reader(walk.records);
+        while (code == CAIRN_OK && cairn_reader_left(&r)) {
+            uint64_t position = cairn_read_u64(&r);
+            struct cairn_bytes body = cairn_read_sized(&r);
+
+            if (position >= cut && position < until)
+                code = each(context, body, err);
+        }
+    }
+    if (code == CAIRN_OK && walk.at < until)
+        code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' has no longer what leads to position %" PRIu64, blob->url, until);
+    walk_done(&walk);
+    return code;
+}
