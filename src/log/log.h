@@ -43,6 +43,7 @@ struct cairn_log_options {
     enum cairn_sync_mode sync;
     uint32_t interval_ms;     /* CAIRN_SYNC_INTERVAL */
     uint64_t first;           /* of a new log: no position is below it */
+    uint64_t epoch_least;     /* the epoch that is begun is not below it */
     uint64_t segment_bytes;   /* 0: 16 MiB; a record must fit into one */
     uint32_t segments_ahead;  /* 0: 2 prepared, zero-filled segments beyond the one in use */
     size_t pending_bytes_max; /* 0: 64 MiB appended and not yet written */

@@ -459,6 +459,7 @@ static void init(struct wal *wal, const struct cairn_log_options *options)
     wal->sync = options->sync;
     wal->interval_ns = (options->interval_ms ? options->interval_ms : 1) * UINT64_C(1000000);
     wal->first = options->first > WAL_POSITION_FIRST ? (options->first + 7) & ~UINT64_C(7) : WAL_POSITION_FIRST;
+    wal->epoch_least = options->epoch_least;
     wal->segment_bytes = (options->segment_bytes ? options->segment_bytes : 16 << 20) & ~UINT64_C(7);
     assert(wal->segment_bytes >= 2 * WAL_HEAD_BYTES);
     wal->body_room = wal->segment_bytes - WAL_HEAD_BYTES;

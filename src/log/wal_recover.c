@@ -492,6 +492,8 @@ static enum cairn_code recover(struct recovery *recovery, struct cairn_err *err)
         recovery->link = recovery->proven > newest->head.first ? recovery->proven : newest->head.previous_end;
         wal->base.epoch = epoch + 1;
     }
+    if (wal->base.epoch < wal->epoch_least)
+        wal->base.epoch = wal->epoch_least;
     code = begin_epoch(recovery, newest, &first_of_epoch, err);
     if (code != CAIRN_OK)
         return code;

@@ -334,9 +334,10 @@ struct catalog; /* catalog.h */
 /* The version of the node that is being taken; worker 0's. */
 struct snapshots {
     bool taking;
-    struct invocation *inv; /* who asked for it; NULL: the schedule */
-    uint64_t next_ns;       /* when the schedule takes the next; 0: not known yet */
-    uint64_t look_ns;       /* when it is looked whether one is due for another reason */
+    struct invocation *inv;  /* who asked for it; NULL: the schedule */
+    struct invocation *next; /* who asked while the schedule's was taken, and gets the one after it */
+    uint64_t next_ns;        /* when the schedule takes the next; 0: not known yet */
+    uint64_t look_ns;        /* when it is looked whether one is due for another reason */
 };
 
 struct cairn_node {

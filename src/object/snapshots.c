@@ -76,6 +76,26 @@ static void prune(struct cairn_worker *worker)
 
 /* --- taking --- */
 
+static void take(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct snapshots *snapshots = &worker->node->snapshots;
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (snapshots->taking && !snapshots->inv && !snapshots->next) {
+        snapshots->next = inv;
+        return;
+    }
+    code = cairn_store_version_begin(worker->node->options.store, false, &err);
+    if (code != CAIRN_OK) {
+        set_error(inv, code, err.text);
+        answer(worker, inv);
+        return;
+    }
+    snapshots->taking = true;
+    snapshots->inv = inv;
+}
+
 static void take_over(struct cairn_worker *worker, uint64_t now)
 {
     struct cairn_node *node = worker->node;
@@ -98,6 +118,10 @@ static void take_over(struct cairn_worker *worker, uint64_t now)
     if (inv)
         answer(worker, inv);
     prune(worker);
+    inv = snapshots->next;
+    snapshots->next = NULL;
+    if (inv)
+        take(worker, inv);
 }
 
 static bool has_schedule(const struct cairn_node *node)
@@ -172,21 +196,6 @@ static void list(struct cairn_worker *worker, struct invocation *inv)
     answer(worker, inv);
 }
 
-static void take(struct cairn_worker *worker, struct invocation *inv)
-{
-    struct snapshots *snapshots = &worker->node->snapshots;
-    struct cairn_err err;
-    enum cairn_code code = cairn_store_version_begin(worker->node->options.store, false, &err);
-
-    if (code != CAIRN_OK) {
-        set_error(inv, code, err.text);
-        answer(worker, inv);
-        return;
-    }
-    snapshots->taking = true;
-    snapshots->inv = inv;
-}
-
 static void receive_request(struct cairn_worker *worker, struct message *message)
 {
     struct invocation *inv = (struct invocation *)message;
@@ -214,7 +223,9 @@ void snapshots_drop(struct cairn_worker *worker)
 
     if (snapshots->inv)
         invocation_free(worker, snapshots->inv);
-    snapshots->inv = NULL;
+    if (snapshots->next)
+        invocation_free(worker, snapshots->next);
+    snapshots->inv = snapshots->next = NULL;
 }
 
 void snapshots_drop_message(struct cairn_worker *worker, struct message *message)

@@ -33,6 +33,7 @@ struct archive_chunk {
     uint64_t first, end;      /* all that was committed between these positions */
     uint64_t restored;    /* a position: what comes from there on is of another state, that the node was restored to; */
     uint64_t restored_ms; /* when that was; 0 and 0: it was not */
+    uint32_t log_epoch;   /* of the log when it was put: objects are numbered by that, so a new log goes on above it */
 };
 
 /* Something that a task does, again after a while if it fails; under the lock. */
@@ -112,9 +113,9 @@ enum cairn_code archive_find_end(struct cairn_blob *blob, uint64_t *ret_end, str
  * not show that nothing is missing up to that moment; `end`: of the log, all of which was archived. */
 enum cairn_code archive_find_moment(struct cairn_blob *blob, uint64_t cut, uint64_t wall_ms, uint64_t end,
                                     uint64_t *ret_until, struct cairn_err *err);
-/* The same as far as it leads, and the greatest time on it, or 0. */
-enum cairn_code archive_find_last(struct cairn_blob *blob, uint64_t cut, uint64_t *ret_until, uint64_t *ret_wall_ms,
-                                  struct cairn_err *err);
+/* The same as far as it leads; raised to the greatest on it are the time and the epoch of the log. */
+enum cairn_code archive_find_last(struct cairn_blob *blob, uint64_t cut, uint64_t *ret_until, uint64_t *wall_ms,
+                                  uint64_t *log_epoch, struct cairn_err *err);
 /* Every record on that way that is below `until`. */
 enum cairn_code archive_replay(struct cairn_blob *blob, uint64_t cut, uint64_t until,
                                enum cairn_code (*each)(void *context, struct cairn_bytes body, struct cairn_err *err),
@@ -150,6 +151,7 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
 /* A version as it is there (docs/formats/archive.md). */
 struct archived_version {
     struct cairn_buf bytes; /* all of what follows points into it */
+    uint64_t log_epoch;     /* as a chunk's */
     struct cairn_bytes record;
     struct cairn_bytes manifests[]; /* of the shards' versions */
 };

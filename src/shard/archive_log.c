@@ -71,13 +71,15 @@ void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, con
 /* --- putting --- */
 
 /* Another owner that has claimed the store since does not look for more than it has found: then it does not count. */
-static enum cairn_code put_chunk(struct archive *archive, const struct archive_chunk *chunk, struct cairn_err *err)
+static enum cairn_code put_chunk(struct archive *archive, struct archive_chunk *chunk, struct cairn_err *err)
 {
     char name[CAIRN_BLOB_NAME_BYTES];
     struct cairn_buf bytes = {0};
     enum cairn_code code = remote_check(archive->remote, err);
 
     archive_chunk_name(remote_epoch(archive->remote), chunk->first, chunk->end, name);
+    if (archive->store->log)
+        chunk->log_epoch = (uint32_t)archive->store->log->epoch;
     archive_chunk_encode(chunk, &bytes);
     if (code == CAIRN_OK)
         code = archive->blob->ops->put(archive->blob, name, cairn_buf_bytes(&bytes), err);

@@ -22,6 +22,7 @@ struct filling {
     struct part *parts; /* of each shard */
     uint32_t count;
     struct node_version newest;
+    uint64_t log_epoch;
 };
 
 static void report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
@@ -163,18 +164,22 @@ static enum cairn_code find_newest(struct filling *filling, struct cairn_err *er
     if (!number)
         return cairn_fail(err, CAIRN_ENOTFOUND, "none of its versions counts");
     archived = archived_version_get(filling->remote, number, &filling->newest, err);
+    if (!archived)
+        return err->code;
+    filling->log_epoch = archived->log_epoch;
     archived_version_free(archived);
-    return archived ? CAIRN_OK : err->code;
+    return CAIRN_OK;
 }
 
 /* Goes on from behind all positions that the archive has. */
 static enum cairn_code give_order(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_store *store = filling->store;
-    struct restore_order order = {.version = filling->newest, .is_new = true};
+    struct restore_order order = {.version = filling->newest};
     struct manifest manifest;
-    uint64_t end = 0, wall_ms = 0;
-    enum cairn_code code = archive_find_last(store->archive.blob, filling->newest.cut, &order.until, &wall_ms, err);
+    uint64_t end = 0, wall_ms = filling->newest.wall_ms, log_epoch = filling->log_epoch;
+    enum cairn_code code =
+        archive_find_last(store->archive.blob, filling->newest.cut, &order.until, &wall_ms, &log_epoch, err);
 
     if (code == CAIRN_OK)
         code = archive_find_end(store->archive.blob, &end, err);
@@ -185,7 +190,8 @@ static enum cairn_code give_order(struct filling *filling, struct cairn_err *err
     manifest_init(&manifest, filling->count + 1);
     for (uint32_t i = 0; i < manifest.count; i++)
         manifest.shards[i].position = end;
-    manifest.wall_ms = wall_ms > filling->newest.wall_ms ? wall_ms : filling->newest.wall_ms;
+    manifest.wall_ms = wall_ms;
+    order.log_epoch = log_epoch + 1;
     if (code == CAIRN_OK)
         code = store_make_folder(store, &manifest, err);
     manifest_done(&manifest);

@@ -9,7 +9,7 @@
 
 enum {
     VERSION = 1,
-    HEAD_BYTES = 16, /* magic, version, number of shards */
+    HEAD_BYTES = 24, /* magic, version, number of shards, epoch of the log */
     RECORD_BYTES_MAX = 512 << 20,
     GRACE_MS = 3600000,
 };
@@ -18,13 +18,14 @@ static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'A', 'V', 'E'};
 
 /* --- a version's bytes --- */
 
-static void begin(struct cairn_buf *to, uint32_t count)
+static void begin(struct cairn_buf *to, uint32_t count, uint64_t log_epoch)
 {
     uint8_t *at = cairn_buf_reserve(to, HEAD_BYTES);
 
     memcpy(at, magic, sizeof magic);
     cairn_put_u32(at + 8, VERSION);
     cairn_put_u32(at + 12, count);
+    cairn_put_u64(at + 16, log_epoch);
     to->size += HEAD_BYTES;
 }
 
@@ -58,6 +59,7 @@ static enum cairn_code parse(struct cairn_buf *bytes, struct archived_version **
         return cairn_fail(err, CAIRN_ECORRUPT, "it makes no sense");
     version = cairn_alloc_zeroed(1, sizeof *version + count * sizeof *version->manifests);
     r = cairn_reader(cairn_bytes(bytes->data + HEAD_BYTES, bytes->size - HEAD_BYTES - 4));
+    version->log_epoch = cairn_get_u64(bytes->data + 16);
     version->record = cairn_read_sized(&r);
     for (uint32_t i = 0; i < count; i++)
         version->manifests[i] = cairn_read_sized(&r);
@@ -237,7 +239,7 @@ static enum cairn_code put_version(struct archive *archive, uint64_t number, str
         find_hashes(archive);
     if (code == CAIRN_OK)
         code = archive_put_modules(archive, err);
-    begin(&bytes, version.count);
+    begin(&bytes, version.count, store->log->epoch);
     add(&bytes, cairn_buf_bytes(&record));
     for (uint32_t i = 0; code == CAIRN_OK && i < version.count; i++) {
         struct version_manifest manifest;

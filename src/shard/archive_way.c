@@ -11,7 +11,7 @@
 
 enum {
     VERSION = 1,
-    HEAD_BYTES = 48, /* magic, version, 0, first, end, restored, when */
+    HEAD_BYTES = 48, /* magic, version, epoch of the log, first, end, restored, when */
     CHUNK_BYTES_MAX = 512 << 20,
     LATE_MS = 3600000, /* how much earlier than the one before it a record's time may be: a segment's length */
 };
@@ -28,7 +28,7 @@ void archive_chunk_encode(const struct archive_chunk *chunk, struct cairn_buf *t
 
     memcpy(at, magic, sizeof magic);
     cairn_put_u32(at + 8, VERSION);
-    cairn_put_u32(at + 12, 0);
+    cairn_put_u32(at + 12, chunk->log_epoch);
     cairn_put_u64(at + 16, chunk->first);
     cairn_put_u64(at + 24, chunk->end);
     cairn_put_u64(at + 32, chunk->restored);
@@ -45,9 +45,10 @@ bool archive_chunk_decode(struct cairn_bytes bytes, struct archive_chunk *ret_ch
 
     if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
         cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4) ||
-        cairn_get_u32(bytes.data + 8) != VERSION || cairn_get_u32(bytes.data + 12) != 0)
+        cairn_get_u32(bytes.data + 8) != VERSION)
         return false;
-    *ret_chunk = (struct archive_chunk){.first = cairn_get_u64(bytes.data + 16),
+    *ret_chunk = (struct archive_chunk){.log_epoch = cairn_get_u32(bytes.data + 12),
+                                        .first = cairn_get_u64(bytes.data + 16),
                                         .end = cairn_get_u64(bytes.data + 24),
                                         .restored = cairn_get_u64(bytes.data + 32),
                                         .restored_ms = cairn_get_u64(bytes.data + 40)};
@@ -297,8 +298,8 @@ enum cairn_code archive_find_moment(struct cairn_blob *blob, uint64_t cut, uint6
     return code;
 }
 
-enum cairn_code archive_find_last(struct cairn_blob *blob, uint64_t cut, uint64_t *ret_until, uint64_t *ret_wall_ms,
-                                  struct cairn_err *err)
+enum cairn_code archive_find_last(struct cairn_blob *blob, uint64_t cut, uint64_t *ret_until, uint64_t *wall_ms,
+                                  uint64_t *log_epoch, struct cairn_err *err)
 {
     struct moment moment = {.wall_ms = UINT64_MAX, .until = cut};
     struct walk walk;
@@ -309,9 +310,12 @@ enum cairn_code archive_find_last(struct cairn_blob *blob, uint64_t cut, uint64_
         code = walk_next(&walk, &more, err);
         if (code == CAIRN_OK && more)
             code = look(&walk, &moment, err);
+        if (code == CAIRN_OK && more && walk.chunk.log_epoch > *log_epoch)
+            *log_epoch = walk.chunk.log_epoch;
     }
     *ret_until = walk.at;
-    *ret_wall_ms = moment.most_ms;
+    if (moment.most_ms > *wall_ms)
+        *wall_ms = moment.most_ms;
     walk_done(&walk);
     return code;
 }

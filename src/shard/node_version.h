@@ -66,7 +66,7 @@ enum cairn_code node_versions_list(struct cairn_disk *disk, void (*warn)(void *c
 struct restore_order {
     struct node_version version; /* number 0: there is no order */
     uint64_t until;              /* records of the archive from the cut to below this, too */
-    bool is_new;                 /* the folder is new: it has no log yet */
+    uint64_t log_epoch;          /* of a folder that is new, and has no log yet: the first; else 0 */
 };
 
 enum taking_state {

@@ -277,9 +277,10 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
     for (uint32_t i = 0; i < store->count; i++)
         if (store->shards[i].from > last)
             last = store->shards[i].from;
-    if (!store->order.is_new)
+    if (!store->order.log_epoch)
         code = check_log_is_there(store, last, err);
     store->options.log.first = manifest_first_position(&store->manifest);
+    store->options.log.epoch_least = store->order.log_epoch;
     if (code == CAIRN_OK)
         code = cairn_wal_open(&store->options.log, &store->log, err);
     if (code != CAIRN_OK)

@@ -10,11 +10,9 @@
 
 enum {
     VERSION = 1,
-    HEAD_BYTES = 24, /* magic, version, flags, until */
+    HEAD_BYTES = 32, /* magic, version, 0, until, the log's epoch */
     ORDER_BYTES_MAX = 512 << 20,
 };
-
-#define FLAG_NEW 1u
 
 static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'R', 'S', 'T'};
 
@@ -28,8 +26,9 @@ enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restor
 
     memcpy(at, magic, sizeof magic);
     cairn_put_u32(at + 8, VERSION);
-    cairn_put_u32(at + 12, order->is_new ? FLAG_NEW : 0);
+    cairn_put_u32(at + 12, 0);
     cairn_put_u64(at + 16, order->until);
+    cairn_put_u64(at + 24, order->log_epoch);
     bytes.size = HEAD_BYTES;
     node_version_encode(&order->version, &bytes);
     cairn_put_u32(cairn_buf_reserve(&bytes, 4), cairn_crc32c(0, bytes.data, bytes.size));
@@ -47,8 +46,8 @@ static enum cairn_code decode_order(struct cairn_bytes bytes, struct restore_ord
     if (cairn_get_u32(bytes.data + 8) != VERSION)
         return cairn_fail(err, CAIRN_EVERSION, "it has format version %u and this program knows %d",
                           cairn_get_u32(bytes.data + 8), VERSION);
-    order->is_new = cairn_get_u32(bytes.data + 12) & FLAG_NEW;
     order->until = cairn_get_u64(bytes.data + 16);
+    order->log_epoch = cairn_get_u64(bytes.data + 24);
     return node_version_decode(cairn_bytes(bytes.data + HEAD_BYTES, bytes.size - HEAD_BYTES - 4), &order->version, err);
 }
 

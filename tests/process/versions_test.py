@@ -199,6 +199,9 @@ def test_another_machine(folder):
                 equal(int(redis.ok("FCALL", "Counter.get", 1, "c1")), now[1], "reads go on")
             with following.redis() as redis:
                 redis.ok("FCALL", "Counter.add", 1, "c0", 1)
+                for n in range(100):  # new objects are told from all that the lost one had made
+                    redis.ok("FCALL", "Counter.add", 1, f"new{n}", 1000)
+            equal(values(following), [now[0] + 1] + now[1:], "after new objects were made")
             following.kill()
             following.start()  # with --recover, on a folder that there is
             equal(values(following), [now[0] + 1] + now[1:], "after a restart")
