@@ -107,6 +107,9 @@ static bool take_reply(const struct cairn_ask *ask, const struct cairn_http_repl
     }
     r = cairn_reader(cairn_buf_bytes(&reply->body));
     head = cairn_value_read(&r);
+    if (head.kind == CAIRN_VALUE_ERROR && ask->missing_is_empty &&
+        cairn_bytes_equal(head.error, cairn_str(cairn_code_name(CAIRN_ENOTFOUND))))
+        return true;
     if (head.kind == CAIRN_VALUE_ERROR) {
         struct cairn_buf text = {0};
 

@@ -16,8 +16,9 @@ struct cairn_ask {
     struct cairn_buf target; /* "/v1/..." */
     const char *body_type;   /* NULL: no body */
     struct cairn_bytes body;
-    const char *key; /* Idempotency-Key; NULL: none */
-    bool json;       /* the reply is printed as it comes */
+    const char *key;       /* Idempotency-Key; NULL: none */
+    bool json;             /* the reply is printed as it comes */
+    bool missing_is_empty; /* not_found is no failure: the value is empty then */
 };
 
 struct cairn_answer {

@@ -13,6 +13,7 @@ extern const struct cairn_command cairn_command_objects;
 extern const struct cairn_command cairn_command_objects_ls;
 extern const struct cairn_command cairn_command_objects_show;
 extern const struct cairn_command cairn_command_objects_rm;
+extern const struct cairn_command cairn_command_objects_restore;
 extern const struct cairn_command cairn_command_modules;
 extern const struct cairn_command cairn_command_modules_ls;
 extern const struct cairn_command cairn_command_modules_rm;

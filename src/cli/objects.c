@@ -1,4 +1,4 @@
-/* cairn objects ls, show, rm */
+/* cairn objects ls, show, rm, restore */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,9 @@
 #include "proto/json.h"
 
 struct options {
-    const char *prefix;
-    uint64_t limit;
-    bool json;
+    const char *prefix, *at;
+    uint64_t limit, version;
+    bool json, preview;
 };
 
 enum { PAGE = 1000 };
@@ -131,6 +131,43 @@ const struct cairn_command cairn_command_objects_ls = {
 
 /* --- show --- */
 
+#define PAST_FLAGS                                                                                 \
+    {.name = "version",                                                                            \
+     .kind = CAIRN_FLAG_NUMBER,                                                                    \
+     .value = "N",                                                                                 \
+     .help = "as it was at this version of the node",                                              \
+     .min = 1,                                                                                     \
+     .max = UINT64_MAX,                                                                            \
+     .offset = offsetof(struct options, version)},                                                 \
+    {                                                                                              \
+        .name = "at", .kind = CAIRN_FLAG_TEXT, .value = "TIME",                                    \
+        .help = "as it was at this moment: 'YYYY-MM-DD HH:MM:SS' of this machine's time,\n"        \
+                "the same with T and Z of UTC, or milliseconds since 1970; the node needs --blob", \
+        .offset = offsetof(struct options, at)                                                     \
+    }
+
+/* Of "TYPE/ID", and which past if one is given; else than CAIRN_EXIT_OK a complaint. */
+static int ask_object(struct cairn_ask *ask, const char *name, const struct options *options)
+{
+    struct cairn_bytes type, id;
+    uint64_t ms = 0;
+
+    if (!cairn_object_name(name, &type, &id))
+        return CAIRN_EXIT_USAGE;
+    if (options->at && options->version)
+        return cairn_complain(CAIRN_EXIT_USAGE, "give either a version or a moment");
+    if (options->at && !cairn_time_parse(options->at, &ms))
+        return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no moment, such as '2026-07-01 12:00:00' is", options->at);
+    cairn_buf_str(&ask->target, "/v1/objects");
+    cairn_ask_path(ask, type);
+    cairn_ask_path(ask, id);
+    if (options->version)
+        add_number(ask, "version", options->version);
+    if (options->at)
+        add_number(ask, "at", ms);
+    return CAIRN_EXIT_OK;
+}
+
 static const struct cairn_flag show_flags[] = {
     {.name = "limit",
      .letter = 'n',
@@ -140,6 +177,7 @@ static const struct cairn_flag show_flags[] = {
      .min = 1,
      .max = 10000,
      .offset = offsetof(struct options, limit)},
+    PAST_FLAGS,
     CAIRN_FLAG_JSON(struct options),
     {0},
 };
@@ -170,7 +208,7 @@ static void print_entries(struct cairn_reader *r, uint64_t shown, bool map)
 }
 
 /* [name, kind, count, content] */
-static void print_field(struct cairn_reader *r, int widest)
+static void print_field(struct cairn_reader *r, int widest, char mark)
 {
     struct cairn_bytes name, kind;
     struct cairn_value content;
@@ -184,7 +222,7 @@ static void print_field(struct cairn_reader *r, int widest)
     count = cairn_value_read(r).integer;
     content = cairn_value_read(r);
     map = cairn_bytes_equal(kind, cairn_str("map"));
-    printf("  %-*.*s  %-5.*s  ", widest, (int)name.size, (const char *)name.data, (int)kind.size,
+    printf("%c %-*.*s  %-5.*s  ", mark, widest, (int)name.size, (const char *)name.data, (int)kind.size,
            (const char *)kind.data);
     if (content.kind == CAIRN_VALUE_BYTES) {
         cairn_inline_field(&text, content.bytes);
@@ -201,14 +239,12 @@ static void print_field(struct cairn_reader *r, int widest)
     cairn_buf_done(&text);
 }
 
-static void print_object(const char *name, struct cairn_bytes encoded)
+static int widest_name(struct cairn_bytes encoded)
 {
-    struct cairn_reader r = cairn_reader(encoded), first;
+    struct cairn_reader r = cairn_reader(encoded);
     uint64_t count = cairn_value_read(&r).count;
     int widest = 0;
 
-    printf("%s\n", name);
-    first = r;
     for (uint64_t i = 0; i < count && !r.bad; i++) {
         struct cairn_reader field = cairn_reader(cairn_value_whole(&r));
         struct cairn_bytes text;
@@ -218,9 +254,18 @@ static void print_object(const char *name, struct cairn_bytes encoded)
         if ((int)text.size > widest)
             widest = (int)text.size;
     }
-    r = first;
+    return widest;
+}
+
+static void print_object(const char *name, struct cairn_bytes encoded)
+{
+    struct cairn_reader r = cairn_reader(encoded);
+    uint64_t count = cairn_value_read(&r).count;
+    int widest = widest_name(encoded);
+
+    printf("%s\n", name);
     for (uint64_t i = 0; i < count && !r.bad; i++)
-        print_field(&r, widest);
+        print_field(&r, widest, ' ');
 }
 
 static int run_show(int argc, char **argv)
@@ -228,17 +273,14 @@ static int run_show(int argc, char **argv)
     struct options options = {.limit = 20};
     struct cairn_ask ask = {.method = "GET"};
     struct cairn_answer answer;
-    struct cairn_bytes type, id;
     int status = CAIRN_EXIT_OK, left;
 
     if (!cairn_flags_parse(&cairn_command_objects_show, argc, argv, &options, &left, &status))
         return status;
-    if (!cairn_object_name(argv[0], &type, &id))
-        return CAIRN_EXIT_USAGE;
     ask.json = options.json;
-    cairn_buf_str(&ask.target, "/v1/objects");
-    cairn_ask_path(&ask, type);
-    cairn_ask_path(&ask, id);
+    status = ask_object(&ask, argv[0], &options);
+    if (status != CAIRN_EXIT_OK)
+        return status;
     add_number(&ask, "limit", options.limit);
     if (cairn_ask(&ask, &answer, &status))
         print_object(argv[0], cairn_buf_bytes(&answer.value));
@@ -312,16 +354,127 @@ const struct cairn_command cairn_command_objects_rm = {
     .run = run_rm,
 };
 
+/* --- restore --- */
+
+static const struct cairn_flag restore_flags[] = {
+    PAST_FLAGS,
+    {.name = "preview",
+     .kind = CAIRN_FLAG_SWITCH,
+     .help = "only show what would change",
+     .offset = offsetof(struct options, preview)},
+    CAIRN_FLAG_JSON(struct options),
+    {0},
+};
+
+/* False and *ret_status when there was no answer; of an object that does not exist the value is empty. */
+static bool fetch(const char *name, const struct options *options, struct cairn_answer *ret_answer, int *ret_status)
+{
+    struct cairn_ask ask = {.method = "GET", .missing_is_empty = true};
+
+    *ret_status = ask_object(&ask, name, options);
+    if (*ret_status != CAIRN_EXIT_OK)
+        return false;
+    add_number(&ask, "limit", 20);
+    return cairn_ask(&ask, ret_answer, ret_status);
+}
+
+/* Fields that differ: as they are with '-', as they would be with '+'. */
+static void print_changes(const char *name, struct cairn_bytes now, struct cairn_bytes then)
+{
+    struct cairn_reader a = cairn_reader(now), b = cairn_reader(then);
+    uint64_t count_a = now.size ? cairn_value_read(&a).count : 0, count_b = then.size ? cairn_value_read(&b).count : 0;
+    int widest = widest_name(now.size ? now : then);
+    bool same = count_a == count_b;
+
+    if (!now.size || !then.size) {
+        printf(!now.size && !then.size ? "%s did not exist then, and does not now\n"
+               : now.size              ? "%s did not exist then: it would be removed\n"
+                                       : "%s does not exist now: it would be there again\n",
+               name);
+        same = false;
+    }
+    for (uint64_t i = 0; (i < count_a || i < count_b) && !a.bad && !b.bad; i++) {
+        struct cairn_bytes x = i < count_a ? cairn_value_whole(&a) : cairn_bytes(NULL, 0);
+        struct cairn_bytes y = i < count_b ? cairn_value_whole(&b) : cairn_bytes(NULL, 0);
+        struct cairn_reader field;
+
+        if (cairn_bytes_equal(x, y))
+            continue;
+        if (same)
+            printf("%s\n", name);
+        same = false;
+        field = cairn_reader(x);
+        if (x.size)
+            print_field(&field, widest, '-');
+        field = cairn_reader(y);
+        if (y.size)
+            print_field(&field, widest, '+');
+    }
+    if (same)
+        printf("%s is as it was then\n", name);
+}
+
+static int preview(const char *name, const struct options *options)
+{
+    struct cairn_answer now = {0}, then = {0};
+    int status;
+
+    if (fetch(name, options, &then, &status) && fetch(name, &(struct options){0}, &now, &status))
+        print_changes(name, cairn_buf_bytes(&now.value), cairn_buf_bytes(&then.value));
+    cairn_answer_done(&now);
+    cairn_answer_done(&then);
+    return status;
+}
+
+static int run_restore(int argc, char **argv)
+{
+    struct options options = {0};
+    struct cairn_ask ask = {.method = "PUT"};
+    struct cairn_answer answer;
+    int status = CAIRN_EXIT_OK, left;
+
+    if (!cairn_flags_parse(&cairn_command_objects_restore, argc, argv, &options, &left, &status))
+        return status;
+    if (!options.at && !options.version)
+        return cairn_complain(CAIRN_EXIT_USAGE, "give --version or --at; 'cairn versions' lists versions");
+    if (options.preview)
+        return preview(argv[0], &options);
+    ask.json = options.json;
+    status = ask_object(&ask, argv[0], &options);
+    if (status != CAIRN_EXIT_OK)
+        return status;
+    if (cairn_ask(&ask, &answer, &status)) {
+        struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer.value));
+
+        printf(cairn_value_read(&r).integer ? "%s is as it was\n" : "%s did not exist then, and does not now\n",
+               argv[0]);
+    }
+    cairn_answer_done(&answer);
+    return status;
+}
+
+const struct cairn_command cairn_command_objects_restore = {
+    .name = "objects restore",
+    .arguments = "TYPE/ID",
+    .summary = "Brings an object back to what it was at a version or a moment",
+    .more = "While the node runs, as one commit; all other objects stay as they are.",
+    .flags = restore_flags,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_restore,
+};
+
 static const struct cairn_command *const subcommands[] = {
     &cairn_command_objects_ls,
     &cairn_command_objects_show,
     &cairn_command_objects_rm,
+    &cairn_command_objects_restore,
     NULL,
 };
 
 const struct cairn_command cairn_command_objects = {
     .name = "objects",
-    .arguments = "ls|show|rm ...",
-    .summary = "Lists, shows and removes objects",
+    .arguments = "ls|show|rm|restore ...",
+    .summary = "Lists, shows, removes and restores objects",
     .subcommands = subcommands,
 };

@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -185,29 +184,6 @@ static const struct cairn_flag restore_flags[] = {
     {0},
 };
 
-/* The last millisecond of what was named. */
-static bool parse_time(const char *text, uint64_t *ret_ms)
-{
-    struct tm tm = {.tm_isdst = -1};
-    const char *end;
-    char *digits_end;
-    uint64_t ms = strtoull(text, &digits_end, 10);
-    time_t at;
-
-    if (*text >= '0' && *text <= '9' && !*digits_end && digits_end - text > 9) {
-        *ret_ms = ms;
-        return true;
-    }
-    if ((end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm)) && !*end)
-        at = timegm(&tm);
-    else if ((end = strptime(text, "%Y-%m-%d %H:%M:%S", &tm)) && !*end)
-        at = mktime(&tm);
-    else
-        return false;
-    *ret_ms = (uint64_t)at * 1000 + 999;
-    return at >= 0;
-}
-
 static void on_stage(void *context, const char *stage, uint64_t done, uint64_t total)
 {
     const struct options *options = context;
@@ -228,7 +204,7 @@ static int run_restore(int argc, char **argv)
         return status;
     if ((left == 1) == (options.at != NULL))
         return cairn_complain(CAIRN_EXIT_USAGE, "give a version, or a moment with --at; see 'cairn restore --help'");
-    if (options.at && !parse_time(options.at, &ms))
+    if (options.at && !cairn_time_parse(options.at, &ms))
         return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no moment, such as '2026-07-01 12:00:00' is", options.at);
     if (left == 1) {
         char *end;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "object/object_internal.h"
+#include "object/past.h"
 
 #define TO(state) (1u << (state))
 
@@ -74,6 +74,8 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
     if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
         free(inv->job);
     drop_results(inv);
+    if (inv->past)
+        past_free(inv->past);
     if (worker->free_invocation_count >= FREE_INVOCATIONS_MAX) {
         free(calls);
         free(payload);
@@ -158,6 +160,8 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
 {
     assert(inv->state == INV_OVER);
     cairn_list_remove(&inv->live);
+    if (inv->past)
+        past_leave(worker, inv);
     if (inv->result.size == 0)
         cairn_value_add_nil(&inv->result);
     if (inv->once_claim)

@@ -9,6 +9,7 @@
 
 #include "object/object_internal.h"
 #include "object/once.h"
+#include "object/past.h"
 
 /* --- outcome ------------------------------------------------------------------------------------ */
 
@@ -357,8 +358,12 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     err.code = CAIRN_OK;
     err.text[0] = 0;
     if (inv->op != CAIRN_OP_INVOKE) {
+        if (inv->past && inv->op == CAIRN_OP_SHOW)
+            past_enter(inv);
         if (inv->op == CAIRN_OP_SHOW)
             show_object(inv);
+        else if (inv->op == CAIRN_OP_RESTORE)
+            past_restore(inv);
         else
             delete_object(inv);
         settle(worker, inv, CAIRN_RUN_DONE, &err);

@@ -4,6 +4,7 @@
 #include "object/catalog.h"
 #include "object/object_internal.h"
 #include "object/once.h"
+#include "object/past.h"
 #include "object/snapshots.h"
 
 static void limits_default(struct cairn_limits *limits)
@@ -83,6 +84,9 @@ static void drop_message(struct cairn_worker *worker, struct message *message)
         break;
     case MSG_VERSION:
         snapshots_drop_message(worker, message);
+        break;
+    case MSG_PAST:
+        past_drop_message(worker, message);
         break;
     }
 }

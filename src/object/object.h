@@ -83,9 +83,9 @@ enum cairn_op {
     CAIRN_OP_INVOKE,
     /* type, prefix, cursor, limit: [list of ids, next cursor or nil]. */
     CAIRN_OP_LIST,
-    /* type, id[, limit]: list of [field, kind, count, content]; content is bytes or nil (value), a list of
-     * bytes (list: the newest `limit`, oldest first), or a list of [key, value] (map: at most `limit`).
-     * `not_found` if the object does not exist. */
+    /* type, id[, limit][, number or at_ms]: list of [field, kind, count, content]; content is bytes or nil (value), a
+     * list of bytes (list: the newest `limit`, oldest first), or a list of [key, value] (map: at most `limit`).
+     * `not_found` if the object does not exist.  As it was at a version, or a moment, if one is given. */
     CAIRN_OP_SHOW,
     /* type, id: 1, or 0 if it did not exist. */
     CAIRN_OP_DELETE,
@@ -106,6 +106,9 @@ enum cairn_op {
     CAIRN_OP_VERSIONS,
     /* number: nil; the version is no more. */
     CAIRN_OP_FORGET,
+    /* type, id, number or at_ms: 1, or 0 if it did not exist then, and so does not now.  As one commit; `bad_request`
+     * with an engine that keeps no versions, `conflict` while another object of its shard is restored. */
+    CAIRN_OP_RESTORE,
 };
 
 /* The caller's memory until reply has been called (exactly once per submit). */
@@ -118,7 +121,8 @@ struct cairn_request {
     bool read_only;          /* only read-only methods may run */
     struct cairn_bytes name, body, prefix, cursor;
     uint32_t limit;
-    uint64_t number;
+    uint64_t number; /* of a version; 0: none */
+    uint64_t at_ms;  /* a moment; 0: none */
     /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
     void (*reply)(struct cairn_request *request, struct cairn_bytes value);
     void *owner; /* the caller's */

@@ -26,6 +26,7 @@ enum message_kind {
     MSG_DEPLOY,     /* catalog.h: a deploy, back from compiling */
     MSG_GATHER,     /* gather.h: a question to every worker, and its way back */
     MSG_VERSION,    /* snapshots.h: a version that was forgotten */
+    MSG_PAST,       /* past.h: back from reading what was */
 };
 
 struct message {
@@ -93,6 +94,7 @@ struct shard {
     struct cairn_engine *engine;
     uint32_t index;
     uint64_t incarnations;  /* given out, this epoch's */
+    struct past *restoring; /* one at a time */
     uint64_t directory_end; /* log end of the last change to the directory */
     struct shard_meta {
         uint64_t once_first, once_end;   /* numbers of 05 keys in use */
@@ -227,6 +229,8 @@ struct invocation {
     bool read_only, resumes, fiber_counted, needs_fiber;
     int64_t now_ms;
     uint64_t depends; /* log end that must be acknowledged before the outcome may leave */
+
+    struct past *past; /* SHOW and RESTORE of what was; else NULL */
 
     struct call *calls;
     uint32_t call_count, call_room, calls_out;
@@ -435,6 +439,10 @@ void segment_restart(struct cairn_worker *worker, struct invocation *inv);
 /* Commits: header, directory, deletion, idempotency key (a recorded outcome if `over`), one
  * record; applies it; sets inv->depends and object->last_end.  Nothing to write: CAIRN_OK. */
 enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_err *err);
+/* Into header->containers, which has room for all that a header can hold. */
+bool header_decode(struct cairn_bytes bytes, struct header *header);
+/* The numbers of the type's value fields; their count. */
+uint32_t type_value_fields(const struct type *type, uint32_t *to);
 struct container *header_container(struct cairn_arena *arena, struct header *header, uint32_t field, bool make);
 uint64_t shard_incarnation(struct cairn_worker *worker, struct shard *shard);
 /* Commits a worker's own small writes to a shard (purging, interrupted keys). */

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "object/past.h"
+
 /* A 06 value: be64 incarnation | varint values, that many varint fields
  *           | varint containers, per container: varint field, varint first, varint count
  * A map's container has first 0.  A container whose keys are gone is left out. */
@@ -155,7 +157,7 @@ bool purge_step(struct cairn_worker *worker)
         uint32_t at = (worker->purge_cursor + i) % shards;
         struct shard *shard = &worker->shards[at];
 
-        if (!shard->shard || shard->meta.purge_first == shard->meta.purge_end)
+        if (!shard->shard || shard->meta.purge_first == shard->meta.purge_end || past_holds_purge(shard))
             continue;
         worker->purge_cursor = (at + 1) % shards;
         return purge_shard(worker, shard);

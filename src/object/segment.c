@@ -46,7 +46,7 @@ static struct container *header_add(struct cairn_arena *arena, struct header *he
     return &header->containers[header->count++];
 }
 
-static bool header_decode(struct cairn_bytes bytes, struct header *header)
+bool header_decode(struct cairn_bytes bytes, struct header *header)
 {
     struct cairn_reader r = cairn_reader(bytes);
 
@@ -244,7 +244,7 @@ bool segment_claim(struct cairn_worker *worker, struct segment *segment, size_t 
     return true;
 }
 
-static uint32_t value_fields(const struct type *type, uint32_t *to)
+uint32_t type_value_fields(const struct type *type, uint32_t *to)
 {
     uint32_t count = 0;
 
@@ -284,7 +284,7 @@ static enum cairn_code commit(struct invocation *inv, bool over, struct cairn_er
         inv->depends = object->last_end;
     if (segment->deleted && existed) {
         uint32_t fields[CAIRN_FIELD_NUMBER_MAX + 1];
-        purge_queue(shard, overlay, &object->header, fields, value_fields(inv->type, fields));
+        purge_queue(shard, overlay, &object->header, fields, type_value_fields(inv->type, fields));
     }
     if (segment->header_dirty) {
         if (exists) {

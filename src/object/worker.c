@@ -4,7 +4,7 @@
 
 #include "object/catalog.h"
 #include "object/gather.h"
-#include "object/object_internal.h"
+#include "object/past.h"
 #include "object/purge.h"
 #include "object/snapshots.h"
 
@@ -170,7 +170,8 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct c
                                      struct cairn_err *err)
 {
     const struct cairn_limits *limits = &worker->node->limits;
-    bool object = request->op == CAIRN_OP_INVOKE || request->op == CAIRN_OP_SHOW || request->op == CAIRN_OP_DELETE;
+    bool object = request->op == CAIRN_OP_INVOKE || request->op == CAIRN_OP_SHOW || request->op == CAIRN_OP_DELETE ||
+                  request->op == CAIRN_OP_RESTORE;
 
     if (atomic_load_explicit(&worker->node->failed, memory_order_acquire))
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "%s", worker->node->failure.text);
@@ -186,6 +187,8 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct c
     if (request->op == CAIRN_OP_INVOKE && !cairn_name_valid(request->method))
         return cairn_fail(err, CAIRN_EINVAL,
                           "a method's name has 1 to 64 letters, digits and _, and begins with a letter");
+    if (request->op == CAIRN_OP_RESTORE && !request->number && !request->at_ms)
+        return cairn_fail(err, CAIRN_EINVAL, "give a version, or a moment");
     if (request->args.size > limits->value_bytes)
         return cairn_fail(err, CAIRN_ELIMIT, "the arguments have %zu bytes; at most %u are allowed", request->args.size,
                           limits->value_bytes);
@@ -223,9 +226,14 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
     switch (request->op) {
     case CAIRN_OP_INVOKE:
     case CAIRN_OP_SHOW:
-    case CAIRN_OP_DELETE: {
+    case CAIRN_OP_DELETE:
+    case CAIRN_OP_RESTORE: {
         uint32_t owner;
         inv->shard = node_shard_of(worker->node, inv->space, inv->type_name, inv->id);
+        if (request->op != CAIRN_OP_INVOKE && (request->number || request->at_ms)) {
+            past_begin(worker, inv);
+            return;
+        }
         owner = node_owner(worker->node, inv->shard);
         if (owner == worker->index)
             invocation_arrive(worker, inv);

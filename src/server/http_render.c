@@ -252,6 +252,7 @@ static bool only_reads(const struct cairn_request *request)
     case CAIRN_OP_SNAPSHOT:
     case CAIRN_OP_FORGET:
     case CAIRN_OP_DELETE:
+    case CAIRN_OP_RESTORE:
     case CAIRN_OP_DEPLOY:
     case CAIRN_OP_UNDEPLOY:
         return false;
@@ -333,6 +334,9 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
         break;
     case CAIRN_HTTP_FORM_DELETED:
         cairn_buf_printf(body, "{\"deleted\":%s}", head.integer ? "true" : "false");
+        break;
+    case CAIRN_HTTP_FORM_RESTORED:
+        cairn_buf_printf(body, "{\"exists\":%s}", head.integer ? "true" : "false");
         break;
     case CAIRN_HTTP_FORM_DEPLOYED:
         render_deployed(body, &at_head, &created);

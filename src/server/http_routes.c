@@ -214,7 +214,33 @@ static bool query_number(const struct call *call, struct cairn_bytes name, struc
     return true;
 }
 
-/* Reads limit, and prefix and cursor where they are allowed, to slot->more. */
+static bool read_u64(struct cairn_bytes text, uint64_t *ret)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        n = n * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    *ret = n;
+    return text.size > 0 && text.size <= 18;
+}
+
+/* version=N or at=MS: which past is meant. */
+static bool query_past(const struct call *call, struct cairn_slot *slot, struct cairn_bytes name,
+                       struct cairn_bytes text)
+{
+    uint64_t *to = is(name, "at") ? &slot->request.at_ms : &slot->request.number;
+
+    if (read_u64(text, to) && *to && !(slot->request.at_ms && slot->request.number))
+        return true;
+    problem(call, 400, "bad_request",
+            "give either a version, which is a number, or the milliseconds since 1970 of a moment as 'at'");
+    return false;
+}
+
+/* Reads limit, prefix and cursor where these are allowed, to slot->more, and elsewhere which past is meant. */
 static bool read_page(const struct call *call, struct cairn_slot *slot, uint32_t first, uint32_t most, bool pages)
 {
     struct cairn_bytes query = call->request->query, name, value;
@@ -228,6 +254,8 @@ static bool read_page(const struct call *call, struct cairn_slot *slot, uint32_t
 
         if (is(name, "limit")) {
             good = query_number(call, name, value, most, &slot->request.limit);
+        } else if (!pages && slot->request.id.size && (is(name, "at") || is(name, "version"))) {
+            good = query_past(call, slot, name, value);
         } else if (pages && is(name, "prefix") && cairn_http_decode(&slot->more, value, true)) {
             prefix_at = at;
             prefix_size = slot->more.size - at;
@@ -269,7 +297,7 @@ static void submit_plain(const struct call *call, enum cairn_op op, enum cairn_h
 {
     struct cairn_slot *slot = take_slot(call, op, form);
 
-    if (op == CAIRN_OP_DELETE) {
+    if (op == CAIRN_OP_DELETE || op == CAIRN_OP_RESTORE) {
         slot->request.type = call->request->segments[2];
         slot->request.id = call->request->segments[3];
     } else if (op == CAIRN_OP_DEPLOY || op == CAIRN_OP_UNDEPLOY) {
@@ -279,6 +307,31 @@ static void submit_plain(const struct call *call, enum cairn_op op, enum cairn_h
             slot->request.body = call->request->body;
     }
     cairn_slot_submit(slot);
+}
+
+/* PUT: the object is to be as it was. */
+static void submit_restore(const struct call *call)
+{
+    struct cairn_slot *slot = take_slot(call, CAIRN_OP_RESTORE, CAIRN_HTTP_FORM_RESTORED);
+    struct cairn_bytes query = call->request->query, name, value;
+    bool good = true;
+
+    slot->request.type = call->request->segments[2];
+    slot->request.id = call->request->segments[3];
+    while (good && cairn_http_query_next(&query, &name, &value)) {
+        good = is(name, "at") || is(name, "version");
+        if (!good)
+            problem(call, 400, "bad_request", "only 'version' and 'at' are possible here");
+        good = good && query_past(call, slot, name, value);
+    }
+    if (good && !slot->request.number && !slot->request.at_ms) {
+        problem(call, 400, "bad_request", "give a version or a moment: ?version=N or ?at=MS");
+        good = false;
+    }
+    if (good)
+        cairn_slot_submit(slot);
+    else
+        give_up(call, slot);
 }
 
 static void submit_number(const struct call *call, enum cairn_op op, enum cairn_http_form form, uint64_t number)
@@ -367,8 +420,10 @@ static bool route_objects(const struct call *call)
             submit_page(call, CAIRN_OP_SHOW, CAIRN_HTTP_FORM_SHOW, SHOW_DEFAULT, SHOW_MAX, false);
         else if (method == CAIRN_HTTP_DELETE)
             submit_plain(call, CAIRN_OP_DELETE, CAIRN_HTTP_FORM_DELETED);
+        else if (method == CAIRN_HTTP_PUT)
+            submit_restore(call);
         else
-            wrong_method(call, "GET, HEAD, DELETE");
+            wrong_method(call, "GET, HEAD, PUT, DELETE");
         return true;
     case 5:
         if (reads(call) || method == CAIRN_HTTP_POST)

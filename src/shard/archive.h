@@ -99,6 +99,8 @@ void archive_note_restore(struct cairn_store *store, uint64_t end);
 /* A record, in the order of positions; what is there already is passed over. */
 void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, const struct cairn_bytes *parts,
                  size_t count);
+/* What is not there yet: records, as in a chunk, from *ret_first on. */
+void archive_copy_tail(struct cairn_store *store, struct cairn_buf *to, uint64_t *ret_first);
 /* Closes a chunk if it is time, or in any case with `all`; puts the oldest if it may be put. */
 void archive_step_log(struct cairn_store *store, bool all);
 /* Without records: the next chunk begins there, and nothing of an older epoch counts that reaches further. */

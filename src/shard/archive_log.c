@@ -68,6 +68,18 @@ void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, con
     pthread_mutex_unlock(&archive->lock);
 }
 
+void archive_copy_tail(struct cairn_store *store, struct cairn_buf *to, uint64_t *ret_first)
+{
+    struct archive *archive = &store->archive;
+
+    pthread_mutex_lock(&archive->lock);
+    *ret_first = archive->closed ? archive->closed->first : archive->current.first;
+    for (const struct archive_chunk *chunk = archive->closed; chunk; chunk = chunk->next)
+        cairn_buf_add(to, chunk->records.data, chunk->records.size);
+    cairn_buf_add(to, archive->current.records.data, archive->current.records.size);
+    pthread_mutex_unlock(&archive->lock);
+}
+
 /* --- putting --- */
 
 /* Another owner that has claimed the store since does not look for more than it has found: then it does not count. */

@@ -268,19 +268,11 @@ enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct 
 static enum cairn_code find(struct cairn_store *store, uint64_t number, uint64_t wall_ms,
                             struct node_version *ret_version, struct cairn_err *err)
 {
-    uint64_t found = 0;
+    uint64_t found;
 
     if (!store->shards[0].levels)
         return cairn_fail(err, CAIRN_EINVAL, "the engine 'memory' keeps no versions");
-    for (size_t i = 0; i < store->taking.count; i++) {
-        const struct node_version *version = &store->taking.versions[i];
-
-        /* One without commits is of when it was taken. */
-        uint64_t of_ms = version->wall_ms ? version->wall_ms : version->time_ms;
-
-        if (number ? version->number == number : version->shards && of_ms <= wall_ms)
-            found = version->number;
-    }
+    found = node_versions_find(store, number, wall_ms);
     if (!found && number)
         return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %" PRIu64 "; see `cairn versions`", number);
     if (!found)

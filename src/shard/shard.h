@@ -144,6 +144,21 @@ enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t n
  * log came after the last. */
 bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes);
 
+/* --- any thread but owners' (it blocks), and any number at once: a shard as it was --- */
+
+struct cairn_past;
+/* At version `number`, or, if that is 0, at the last record whose time is not after wall_ms; the store must outlive it.
+ * Beside the store, which goes on.  CAIRN_ENOTFOUND: there is no such version, or nothing that leads to the moment;
+ * CAIRN_EINVAL: moments need an archive. */
+enum cairn_code cairn_past_open(struct cairn_store *store, uint32_t shard, uint64_t number, uint64_t wall_ms,
+                                struct cairn_past **ret_past, struct cairn_err *err);
+struct cairn_past *cairn_past_close(struct cairn_past *past); /* returns NULL; accepts NULL */
+/* What was written to keys, of those that are wanted, after the version was taken counts from then on. */
+enum cairn_code cairn_past_load(struct cairn_past *past, bool (*wants)(void *context, struct cairn_bytes key),
+                                void *context, struct cairn_err *err);
+/* To get from, and for nothing else; one thread at a time. */
+struct cairn_engine *cairn_past_engine(struct cairn_past *past);
+
 /* --- main thread: --- */
 
 /* Takes a folder that no node is on back, or forth, to a version; first takes one of the state as it is, *ret_undo,

@@ -263,6 +263,9 @@ void node_versions_step(struct cairn_shard *shard);
 enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
                                      uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
 
+/* The number of the version to go to, or to go on from: `number` itself, or the newest that has nothing after a moment.
+ * 0: there is none.  Under the lock, or while nobody else is there. */
+uint64_t node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms);
 /* How many the archive does not have. */
 uint64_t node_versions_pending(struct cairn_store *store);
 /* The archive has it, or has failed to take it. */

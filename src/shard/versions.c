@@ -123,6 +123,21 @@ size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_versio
     return count;
 }
 
+uint64_t node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms)
+{
+    uint64_t found = 0;
+
+    for (size_t i = 0; i < store->taking.count; i++) {
+        const struct node_version *version = &store->taking.versions[i];
+        /* One without commits is of when it was taken. */
+        uint64_t of_ms = version->wall_ms ? version->wall_ms : version->time_ms;
+
+        if (number ? version->number == number : version->shards && of_ms <= wall_ms)
+            found = version->number;
+    }
+    return found;
+}
+
 /* The lock is held. */
 static struct node_version *find(struct taking *taking, uint64_t number)
 {

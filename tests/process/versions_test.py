@@ -223,6 +223,97 @@ def test_another_machine(folder):
     check("nothing to recover" in said, said)
 
 
+def shelf(node, name):
+    """What is in it, as sums of its parts."""
+    with node.redis() as redis:
+        return [int(redis.ok("FCALL", "Shelf.sum", 1, name, part)) for part in range(10)]
+
+
+def fill(node, name, tag, count=1000):
+    with node.redis() as redis:
+        for _ in range(count // 500):
+            redis.ok("FCALL", "Shelf.fill", 1, name, 500, tag)
+
+
+def test_one_object(folder):
+    """An object comes back whole, of any kind of field, at a version and at a moment, while all else goes on."""
+    for engine in ENGINES:
+        blob = os.path.join(folder, engine + "-blob")
+        with Node(folder, f"--engine={engine}", f"--blob={blob}", "--archive-every=1", "--limit-cpu=2000",
+                  data=os.path.join(folder, engine), name=engine) as node:
+            node.deploy("shelf", "register")
+            fill(node, "a", 1, 2000)
+            fill(node, "b", 1)
+            then = shelf(node, "a")
+            version = cairn(node, "snapshot", "--json")
+            version = str(json.loads(version)["version"])
+            time.sleep(.02)
+            moment = str(int(time.time() * 1000))
+            time.sleep(.02)
+            with node.redis() as redis:
+                redis.ok("FCALL", "Shelf.drop", 1, "a", 700)
+            fill(node, "a", 2)
+            between = shelf(node, "a")
+            middle = str(int(time.time() * 1000))
+            time.sleep(1.5)  # some of it is in the blob store, and some is not
+            fill(node, "a", 3)
+            fill(node, "b", 2)
+            now, beside = shelf(node, "a"), shelf(node, "b")
+            said = cairn(node, "objects", "restore", "Shelf/a", "--version", version, "--preview")
+            check("- " in said and "+ " in said and "item 0 of 3" not in said.split("+", 1)[1], said)
+            equal(shelf(node, "a"), now, "after a preview")
+            load = Load(node)
+            load.start()
+            for words, want in ((("--version", version), then), (("--at", middle), between), (("--at", moment), then)):
+                cairn(node, "objects", "restore", "Shelf/a", *words)
+                equal(shelf(node, "a"), want, f"{engine} {words}")
+                check("is as it was then" in cairn(node, "objects", "restore", "Shelf/a", "--preview", *words), "preview")
+            load.stop()
+            equal(shelf(node, "b"), beside, "another object")
+            cairn(node, "objects", "rm", "Shelf/a")
+            cairn(node, "objects", "restore", "Shelf/a", "--version", version)
+            fill(node, "a", 4, 500)
+            check("a\n" in cairn(node, "objects", "ls", "Shelf"), "it is listed")
+            for word in ("nothing", "0", "-1"):
+                cairn(node, "objects", "restore", "Shelf/a", "--version", word, status=2)
+            check("no version 999" in cairn(node, "objects", "restore", "Shelf/a", "--version", "999", status=1), "999")
+            said = cairn(node, "objects", "restore", "Shelf/a", "--at", "2020-01-01T00:00:00Z", status=1)
+            check("no version from before" in said, said)
+            cairn(node, "objects", "restore", "Shelf/later", "--version", version)
+            equal(cairn(node, "objects", "show", "Shelf/later", status=1).count("no such object"), 1)
+            kept = shelf(node, "a")
+            node.kill()
+            node.start()
+            equal(shelf(node, "a"), kept, "after a kill")
+
+
+def test_one_object_and_kills(folder):
+    """Killed while a large one is being brought back it is as it was or as it is to be, and nothing of it stays."""
+    with Node(folder, "--engine=hybridlog", "--limit-cpu=2000") as node:
+        node.deploy("shelf")
+        fill(node, "a", 1, 20000)
+        then = shelf(node, "a")
+        version = str(json.loads(cairn(node, "snapshot", "--json"))["version"])
+        fill(node, "a", 2, 500)
+        now, seen = shelf(node, "a"), []
+        for delay in (.002, .005, .01, .02, .04, .06, .1, .15, .2, .4):
+            asking = threading.Thread(target=lambda: subprocess.run(
+                [cairnproc.CAIRN, "objects", "restore", "Shelf/a", "--version", version], check=False,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=dict(os.environ, CAIRN_URL=f"http://127.0.0.1:{node.http}")))
+            asking.start()
+            time.sleep(delay)
+            node.kill()
+            asking.join()
+            node.start()
+            found = shelf(node, "a")
+            check(found in (then, now), f"after {delay} s it is neither")
+            seen.append(found == then)
+            fill(node, "a", 2, 500)
+            now = shelf(node, "a")
+        check(any(seen) and not all(seen), f"every kill came too late, or too early: {seen}")
+
+
 def flip(path, at):
     with open(path, "r+b") as file:
         file.seek(at)
@@ -267,4 +358,4 @@ def test_damage(folder):
 
 
 if __name__ == "__main__":
-    main([test_another_machine, test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])
+    main([test_one_object, test_one_object_and_kills, test_another_machine, test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])

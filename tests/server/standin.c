@@ -357,6 +357,7 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_SNAPSHOT:
     case CAIRN_OP_VERSIONS:
     case CAIRN_OP_FORGET:
+    case CAIRN_OP_RESTORE:
         error(to, "bad_request", "there are no versions here");
         break;
     }

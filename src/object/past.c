@@ -1,0 +1,341 @@
+#include "object/past.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "object/purge.h"
+
+enum {
+    PART_WRITES = 256,
+    PART_BYTES = 256 << 10,
+    RETRY_NS = 1000000, /* while the log has no room */
+};
+
+/* Where the reading of fields is. */
+struct place {
+    uint32_t value;     /* of value_fields */
+    uint32_t container; /* of the header's */
+    uint64_t entry;     /* of that */
+    bool over;
+};
+
+struct past {
+    struct message message; /* first */
+    struct cairn_task task;
+    struct cairn_node *node;
+    struct invocation *inv;
+    uint32_t owner;
+    struct cairn_past *shard; /* as it was */
+    uint8_t *header_key;
+    size_t header_key_size;
+    uint32_t value_fields[CAIRN_FIELD_NUMBER_MAX + 1], value_count;
+    struct header header;
+    struct container containers[CAIRN_FIELD_NUMBER_MAX + 1];
+    enum cairn_code code;
+    struct cairn_err err;
+    /* RESTORE */
+    uint64_t incarnation, purge; /* the one that is made, and its number in the queue */
+    bool queued, waits;          /* waits: for room in the log */
+    struct place place;
+    struct cairn_buf part; /* to be committed: sized key, sized value each */
+};
+
+static void end(struct cairn_worker *worker, struct past *past, enum cairn_code code, const char *text)
+{
+    struct invocation *inv = past->inv;
+
+    set_error(inv, code, text);
+    stat_add(&worker->counts.refused, 1);
+    invocation_move(inv, INV_OVER);
+    invocation_finish(worker, inv);
+}
+
+static void send(struct past *past, void (*run)(struct cairn_task *task))
+{
+    past->task.run = run;
+    cairn_tasks_submit(past->node->options.tasks, &past->task);
+}
+
+static void come_back(struct past *past, void (*receive)(struct cairn_worker *worker, struct message *message))
+{
+    past->message = (struct message){.kind = MSG_PAST, .receive = receive};
+    worker_post(past->node, past->owner, &past->message);
+}
+
+/* --- reading, on a task --- */
+
+static bool wants_header(void *context, struct cairn_bytes key)
+{
+    const struct past *past = context;
+
+    return cairn_bytes_equal(key, cairn_bytes(past->header_key, past->header_key_size));
+}
+
+static bool wants_fields(void *context, struct cairn_bytes key)
+{
+    const struct past *past = context;
+
+    return key.size > 9 && key.data[0] == KEY_FIELD && cairn_get_be64(key.data + 1) == past->header.incarnation;
+}
+
+static enum cairn_code read_header(struct past *past, struct cairn_err *err)
+{
+    struct cairn_engine *engine = cairn_past_engine(past->shard);
+    struct cairn_bytes key = cairn_bytes(past->header_key, past->header_key_size), value;
+    enum cairn_code code;
+
+    if (engine->ops->get(engine, key, cairn_hash(key), &value) && !header_decode(value, &past->header))
+        return cairn_fail(err, CAIRN_ECORRUPT, "the object's header cannot be read");
+    code = cairn_engine_take_failure(engine, err);
+    if (code == CAIRN_OK && past->header.incarnation)
+        code = cairn_past_load(past->shard, wants_fields, past, err);
+    return code;
+}
+
+static void receive_opened(struct cairn_worker *worker, struct message *message);
+
+static void open(struct cairn_task *task)
+{
+    struct past *past = cairn_container(task, struct past, task);
+    const struct cairn_request *request = past->inv->request;
+
+    past->code = cairn_past_open(past->node->options.store, past->inv->shard, request->number, request->at_ms,
+                                 &past->shard, &past->err);
+    if (past->code == CAIRN_ENOTFOUND) /* that is said of objects */
+        past->code = CAIRN_EINVAL;
+    if (past->code == CAIRN_OK)
+        past->code = cairn_past_load(past->shard, wants_header, past, &past->err);
+    if (past->code == CAIRN_OK)
+        past->code = read_header(past, &past->err);
+    come_back(past, receive_opened);
+}
+
+/* A key of the incarnation that was, and its value, goes along under the new one. */
+static bool add(struct past *past, struct cairn_bytes key, struct cairn_bytes *ret_value)
+{
+    struct cairn_engine *engine = cairn_past_engine(past->shard);
+    uint8_t *to;
+
+    if (!engine->ops->get(engine, key, cairn_hash(key), ret_value))
+        return false;
+    cairn_buf_varint(&past->part, key.size);
+    to = cairn_buf_reserve(&past->part, key.size);
+    memcpy(to, key.data, key.size);
+    cairn_put_be64(to + 1, past->incarnation);
+    past->part.size += key.size;
+    cairn_buf_varint(&past->part, ret_value->size);
+    cairn_buf_add(&past->part, ret_value->data, ret_value->size);
+    return true;
+}
+
+/* An entry of a list, or two keys of a map's. */
+static void add_entry(struct past *past, const struct container *c, uint64_t n)
+{
+    uint8_t key[FIELD_KEY_FIXED_MAX], entry[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
+    uint64_t incarnation = past->header.incarnation;
+    struct cairn_bytes k, ignored;
+
+    if (add(past, cairn_bytes(key, key_map_place(key, incarnation, c->field, n)), &k))
+        add(past, cairn_bytes(entry, key_map_entry(entry, incarnation, c->field, k)), &ignored);
+    else
+        add(past, cairn_bytes(key, key_list_entry(key, incarnation, c->field, c->first + n)), &ignored);
+}
+
+static void receive_part(struct cairn_worker *worker, struct message *message);
+
+static void read_part(struct cairn_task *task)
+{
+    struct past *past = cairn_container(task, struct past, task);
+    struct place *place = &past->place;
+
+    if (past->waits && !cairn_tasks_simulated(past->node->options.tasks))
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+    for (int i = 0; !past->waits && !place->over && i < PART_WRITES && past->part.size < PART_BYTES; i++) {
+        if (place->value < past->value_count) {
+            uint8_t key[FIELD_KEY_FIXED_MAX];
+            struct cairn_bytes ignored;
+
+            add(past, cairn_bytes(key, key_field(key, past->header.incarnation, past->value_fields[place->value++])),
+                &ignored);
+        } else if (place->container < past->header.count) {
+            const struct container *c = &past->header.containers[place->container];
+
+            if (place->entry < c->count) {
+                add_entry(past, c, place->entry++);
+            } else {
+                place->container++;
+                place->entry = 0;
+            }
+        } else {
+            place->over = true;
+        }
+    }
+    past->code = cairn_engine_take_failure(cairn_past_engine(past->shard), &past->err);
+    come_back(past, receive_part);
+}
+
+/* --- making the incarnation, on the owner --- */
+
+/* With the first part its place in the queue. */
+static enum cairn_code commit_part(struct cairn_worker *worker, struct past *past, struct cairn_err *err)
+{
+    struct shard *shard = worker_shard(worker, past->inv->shard);
+    struct shard_meta before = shard->meta;
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&past->part));
+    struct overlay overlay = {0};
+    uint64_t log_end;
+    enum cairn_code code = cairn_shard_check_writers(shard->shard, err);
+
+    overlay_reset(&overlay, shard->engine);
+    if (!past->queued) {
+        struct header made = past->header;
+
+        made.incarnation = past->incarnation;
+        past->purge = shard->meta.purge_end;
+        purge_queue(shard, &overlay, &made, past->value_fields, past->value_count);
+    }
+    while (cairn_reader_left(&r)) {
+        struct cairn_bytes key = cairn_read_sized(&r), value = cairn_read_sized(&r);
+
+        overlay_put(&overlay, key, value);
+    }
+    if (code == CAIRN_OK)
+        code = shard_commit_own(worker, shard, &overlay, "restore", &log_end, err);
+    if (code != CAIRN_OK)
+        shard->meta = before;
+    else if (!past->queued)
+        shard->restoring = past;
+    past->queued |= code == CAIRN_OK;
+    overlay_done(&overlay);
+    return code;
+}
+
+static void receive_part(struct cairn_worker *worker, struct message *message)
+{
+    struct past *past = (struct past *)message;
+    struct cairn_err err;
+    enum cairn_code code = past->code;
+
+    if (code != CAIRN_OK) {
+        end(worker, past, code, past->err.text);
+        return;
+    }
+    code = commit_part(worker, past, &err);
+    past->waits = code == CAIRN_EOVERLOAD;
+    if (!past->waits)
+        past->part.size = 0;
+    if (code != CAIRN_OK && !past->waits)
+        end(worker, past, code, err.text);
+    else if (past->waits || !past->place.over)
+        send(past, read_part);
+    else
+        invocation_arrive(worker, past->inv);
+}
+
+static void receive_opened(struct cairn_worker *worker, struct message *message)
+{
+    struct past *past = (struct past *)message;
+    struct shard *shard = worker_shard(worker, past->inv->shard);
+
+    if (past->code != CAIRN_OK) {
+        end(worker, past, past->code, past->err.text);
+    } else if (past->inv->op == CAIRN_OP_SHOW || !past->header.incarnation) {
+        invocation_arrive(worker, past->inv);
+    } else if (shard->restoring) {
+        end(worker, past, CAIRN_ECONFLICT, "another object of this shard is being restored; try again");
+    } else {
+        shard->restoring = past;
+        past->incarnation = shard_incarnation(worker, shard);
+        send(past, read_part);
+    }
+}
+
+static void receive_request(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    struct type *type = type_find(worker, inv->space, inv->type_name);
+    struct past *past = cairn_alloc_zeroed(1, sizeof *past);
+
+    past->node = worker->node;
+    past->owner = worker->index;
+    past->inv = inv;
+    inv->past = past;
+    inv->worker = worker;
+    if (!type) {
+        end(worker, past, CAIRN_ENOTYPE, "there is no such type; see `cairn types`");
+        return;
+    }
+    past->header = (struct header){.containers = past->containers, .room = CAIRN_FIELD_NUMBER_MAX + 1};
+    past->header_key = cairn_alloc(1 + CAIRN_VARINT_BYTES_MAX + inv->id.size);
+    past->header_key_size = key_header(past->header_key, type->number, inv->id);
+    past->value_count = type_value_fields(type, past->value_fields);
+    send(past, open);
+}
+
+void past_begin(struct cairn_worker *worker, struct invocation *inv)
+{
+    inv->message.receive = receive_request;
+    worker_send(worker, node_owner(worker->node, inv->shard), &inv->message);
+}
+
+/* --- in the mailbox --- */
+
+void past_enter(struct invocation *inv)
+{
+    struct segment *segment = inv->segment;
+
+    overlay_reset(&segment->overlay, cairn_past_engine(inv->past->shard));
+    segment->header = inv->past->header;
+    segment->header.room = 0; /* borrowed */
+}
+
+void past_restore(struct invocation *inv)
+{
+    const struct past *past = inv->past;
+    struct segment *segment = inv->segment;
+    bool is_there = inv->object->header.incarnation != 0;
+
+    segment->deleted = is_there;
+    segment->header = (struct header){0};
+    if (past->queued) {
+        uint8_t key[9];
+
+        segment->header = past->header;
+        segment->header.room = 0;
+        segment->header.incarnation = past->incarnation;
+        overlay_remove(&segment->overlay, cairn_bytes(key, key_numbered(key, KEY_PURGE, past->purge)));
+    }
+    segment->header_dirty = is_there || past->queued;
+    inv->result.size = 0;
+    cairn_value_add_int(&inv->result, past->queued);
+}
+
+/* --- the end --- */
+
+void past_free(struct past *past)
+{
+    cairn_past_close(past->shard);
+    cairn_buf_done(&past->part);
+    free(past->header_key);
+    free(past);
+}
+
+void past_leave(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct shard *shard = worker_shard(worker, inv->shard);
+
+    if (shard->restoring == inv->past)
+        shard->restoring = NULL;
+    past_free(inv->past);
+    inv->past = NULL;
+}
+
+bool past_holds_purge(const struct shard *shard)
+{
+    return shard->restoring && shard->restoring->queued && shard->restoring->purge == shard->meta.purge_first;
+}
+
+void past_drop_message(struct cairn_worker *worker, struct message *message)
+{
+    invocation_free(worker, ((struct past *)message)->inv);
+}
