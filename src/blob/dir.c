@@ -94,18 +94,25 @@ static enum cairn_code dir_create(struct cairn_blob *blob, const char *name, str
                                   struct cairn_err *err)
 {
     struct cairn_disk *disk = dir_of(blob)->disk;
-    char folder[CAIRN_PATH_BYTES];
+    char folder[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES];
     struct cairn_file *file = NULL;
     enum cairn_code code = make_folder(disk, name, folder, err);
 
+    temporary_path(name, temporary);
     if (code == CAIRN_OK)
-        code = disk->ops->open(disk, name, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
+        code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
     if (code == CAIRN_OK && bytes.size)
         code = disk->ops->write_at(file, 0, bytes.data, bytes.size, err);
     if (code == CAIRN_OK)
         code = disk->ops->sync(file, err);
     disk->ops->close(file);
-    return code == CAIRN_OK ? disk->ops->sync_dir(disk, folder, err) : code;
+    if (code == CAIRN_OK)
+        code = disk->ops->rename_new(disk, temporary, name, err);
+    if (code == CAIRN_OK)
+        return disk->ops->sync_dir(disk, folder, err);
+    if (file)
+        disk->ops->remove(disk, temporary, NULL);
+    return code;
 }
 
 static enum cairn_code copy(struct cairn_file *from, struct cairn_file *to, const struct cairn_blob_progress *progress,

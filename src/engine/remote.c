@@ -231,30 +231,86 @@ static int compare_places(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
+static enum cairn_code find_places(struct remote *remote, struct cairn_err *err)
+{
+    struct taking taking = {.remote = remote};
+    enum cairn_code code = highest(remote, EPOCH_DIR, &taking.epoch, err);
+
+    if (code == CAIRN_OK && taking.epoch)
+        code = read_epoch(remote, taking.epoch, &taking.adopted, err);
+    if (code == CAIRN_OK)
+        code = remote->blob->ops->list(remote->blob, "versions", take_manifest, &taking, err);
+    cairn_buf_done(&taking.adopted);
+    if (code == CAIRN_OK && remote->places.size)
+        qsort(remote->places.data, place_count(&remote->places), sizeof(struct place), compare_places);
+    return code;
+}
+
+struct olds {
+    uint64_t epoch;
+    struct cairn_buf names; /* each with its NUL */
+    const char *folder;
+};
+
+static void take_old(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
+{
+    struct olds *olds = context;
+    uint64_t epoch;
+
+    (void)bytes;
+    (void)age_ms;
+    if (!epoch_parse(name, &epoch) || epoch >= olds->epoch)
+        return;
+    cairn_buf_printf(&olds->names, "%s/%s", olds->folder, name);
+    cairn_buf_u8(&olds->names, 0);
+}
+
+/* Only the highest claim and the highest epoch matter.  What stays goes next time. */
+static void remove_old(struct remote *remote, const char *folder)
+{
+    struct olds olds = {.epoch = remote->epoch, .folder = folder};
+    struct cairn_err ignored;
+
+    remote->blob->ops->list(remote->blob, folder, take_old, &olds, &ignored);
+    for (size_t at = 0; at < olds.names.size; at += strlen((const char *)olds.names.data + at) + 1)
+        remote->blob->ops->remove(remote->blob, (const char *)olds.names.data + at, &ignored);
+    cairn_buf_done(&olds.names);
+}
+
 enum cairn_code remote_open(struct cairn_blob *blob, const char *owner, bool take, struct remote **ret_remote,
                             struct cairn_err *err)
 {
     struct remote *remote = cairn_alloc_zeroed(1, sizeof *remote);
-    struct taking taking = {.remote = remote};
     enum cairn_code code;
 
     remote->blob = blob;
     code = claim(remote, owner, take, err);
     if (code == CAIRN_OK)
-        code = highest(remote, EPOCH_DIR, &taking.epoch, err);
-    if (code == CAIRN_OK && taking.epoch)
-        code = read_epoch(remote, taking.epoch, &taking.adopted, err);
+        code = find_places(remote, err);
     if (code == CAIRN_OK)
-        code = blob->ops->list(blob, "versions", take_manifest, &taking, err);
-    cairn_buf_done(&taking.adopted);
-    if (code == CAIRN_OK) {
-        if (remote->places.size)
-            qsort(remote->places.data, place_count(&remote->places), sizeof(struct place), compare_places);
         code = write_epoch(remote, err);
-    }
+    if (code == CAIRN_OK)
+        code = remote_check(remote, err); /* what follows is for the owner */
     if (code != CAIRN_OK) {
         remote_close(remote);
         return code == CAIRN_ECONFLICT ? code : cairn_while(err, "claiming the blob store '%s'", blob->url);
+    }
+    remove_old(remote, EPOCH_DIR);
+    remove_old(remote, CLAIM_DIR);
+    *ret_remote = remote;
+    return CAIRN_OK;
+}
+
+enum cairn_code remote_look(struct cairn_blob *blob, struct remote **ret_remote, struct cairn_err *err)
+{
+    struct remote *remote = cairn_alloc_zeroed(1, sizeof *remote);
+    enum cairn_code code;
+
+    remote->blob = blob;
+    code = find_places(remote, err);
+    if (code != CAIRN_OK) {
+        remote_close(remote);
+        return cairn_while(err, "reading the blob store '%s'", blob->url);
     }
     *ret_remote = remote;
     return CAIRN_OK;
@@ -329,6 +385,19 @@ static enum cairn_code check_file(struct cairn_disk *disk, const char *path, con
     disk->ops->close(file);
     free(part);
     *ret_same = total == about->bytes && memcmp(digest, about->sha256, sizeof digest) == 0;
+    return code;
+}
+
+enum cairn_code remote_check_run(struct cairn_disk *disk, const struct run_about *about, struct cairn_err *err)
+{
+    char path[CAIRN_PATH_BYTES];
+    bool same;
+    enum cairn_code code;
+
+    run_path(about->id, path);
+    code = check_file(disk, path, about, &same, err);
+    if (code == CAIRN_OK && !same)
+        code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' is damaged", path, disk->root);
     return code;
 }
 

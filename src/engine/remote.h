@@ -17,8 +17,12 @@ struct remote;
  * is refused (CAIRN_ECONFLICT) unless `take`; NULL: it does not matter who. */
 enum cairn_code remote_open(struct cairn_blob *blob, const char *owner, bool take, struct remote **ret_remote,
                             struct cairn_err *err);
+/* What counts at present, to read, without claiming it. */
+enum cairn_code remote_look(struct cairn_blob *blob, struct remote **ret_remote, struct cairn_err *err);
 struct remote *remote_close(struct remote *remote); /* returns NULL; accepts NULL */
 uint64_t remote_epoch(const struct remote *remote);
+/* That the file is what the version says: before it is put where it cannot be mended. */
+enum cairn_code remote_check_run(struct cairn_disk *disk, const struct run_about *about, struct cairn_err *err);
 /* CAIRN_EUNAVAILABLE: somebody else has claimed it. */
 enum cairn_code remote_check(struct remote *remote, struct cairn_err *err);
 

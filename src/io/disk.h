@@ -51,6 +51,8 @@ struct cairn_disk_ops {
 
     /* Names: durable only after sync_dir of the folder that holds them. */
     enum cairn_code (*rename)(struct cairn_disk *disk, const char *from, const char *to, struct cairn_err *err);
+    /* The same, but CAIRN_ECONFLICT, and nothing is changed, if `to` is there: of several at once one succeeds. */
+    enum cairn_code (*rename_new)(struct cairn_disk *disk, const char *from, const char *to, struct cairn_err *err);
     enum cairn_code (*remove)(struct cairn_disk *disk, const char *path, struct cairn_err *err);
     enum cairn_code (*make_dir)(struct cairn_disk *disk, const char *path, struct cairn_err *err); /* exists: OK */
     enum cairn_code (*sync_dir)(struct cairn_disk *disk, const char *path, struct cairn_err *err); /* "" is the root */

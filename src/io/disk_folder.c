@@ -79,6 +79,17 @@ static enum cairn_code folder_rename(struct cairn_disk *disk, const char *from, 
     return code == CAIRN_OK ? parent_of(disk)->ops->rename(parent_of(disk), whole_from, whole_to, err) : code;
 }
 
+static enum cairn_code folder_rename_new(struct cairn_disk *disk, const char *from, const char *to,
+                                         struct cairn_err *err)
+{
+    char whole_from[CAIRN_PATH_BYTES], whole_to[CAIRN_PATH_BYTES];
+    enum cairn_code code = path_in(disk, from, whole_from, err);
+
+    if (code == CAIRN_OK)
+        code = path_in(disk, to, whole_to, err);
+    return code == CAIRN_OK ? parent_of(disk)->ops->rename_new(parent_of(disk), whole_from, whole_to, err) : code;
+}
+
 static enum cairn_code folder_remove(struct cairn_disk *disk, const char *path, struct cairn_err *err)
 {
     char whole[CAIRN_PATH_BYTES];
@@ -142,6 +153,7 @@ static const struct cairn_disk_ops ops = {
     .size = folder_size,
     .close = folder_close,
     .rename = folder_rename,
+    .rename_new = folder_rename_new,
     .remove = folder_remove,
     .make_dir = folder_make_dir,
     .sync_dir = folder_sync_dir,

@@ -186,6 +186,21 @@ static enum cairn_code posix_rename(struct cairn_disk *disk, const char *from, c
     return CAIRN_OK;
 }
 
+static enum cairn_code posix_rename_new(struct cairn_disk *disk, const char *from, const char *to,
+                                        struct cairn_err *err)
+{
+    int root = disk_of(disk)->root_fd;
+
+    check_path(from);
+    check_path(to);
+    if (linkat(root, from, root, to, 0) != 0)
+        return errno == EEXIST
+                   ? cairn_fail(err, CAIRN_ECONFLICT, "'%s' in '%s' is there already", to, disk->root)
+                   : cairn_fail_errno(err, errno, "cannot rename '%s' to '%s' in '%s'", from, to, disk->root);
+    unlinkat(root, from, 0); /* if it stays, it is only a second name */
+    return CAIRN_OK;
+}
+
 static enum cairn_code posix_remove(struct cairn_disk *disk, const char *path, struct cairn_err *err)
 {
     check_path(path);
@@ -354,6 +369,7 @@ static const struct cairn_disk_ops posix_ops = {
     .unmap = posix_unmap,
     .close = posix_close,
     .rename = posix_rename,
+    .rename_new = posix_rename_new,
     .remove = posix_remove,
     .make_dir = posix_make_dir,
     .sync_dir = posix_sync_dir,

@@ -597,6 +597,13 @@ static enum cairn_code sim_rename(struct cairn_disk *disk, const char *from, con
     return leave(sim, CAIRN_OK);
 }
 
+static enum cairn_code sim_rename_new(struct cairn_disk *disk, const char *from, const char *to, struct cairn_err *err)
+{
+    if (table_get(&disk_of(disk)->seen, to))
+        return cairn_fail(err, CAIRN_ECONFLICT, "'%s' is there already", to);
+    return sim_rename(disk, from, to, err);
+}
+
 static enum cairn_code sim_remove(struct cairn_disk *disk, const char *path, struct cairn_err *err)
 {
     struct sim_disk *sim = disk_of(disk);
@@ -733,6 +740,7 @@ static const struct cairn_disk_ops sim_ops = {
     .size = sim_size,
     .close = sim_close,
     .rename = sim_rename,
+    .rename_new = sim_rename_new,
     .remove = sim_remove,
     .make_dir = sim_make_dir,
     .sync_dir = sim_sync_dir,

@@ -87,6 +87,10 @@ struct cairn_log_ops {
     void (*want_durable)(struct cairn_log *log, uint64_t end);
     /* Records below this are on stable storage, whatever the sync mode. */
     uint64_t (*durable)(struct cairn_log *log);
+    /* Records below this lie where they are for good: an opening copies what was durable and not known to be, which
+     * gives it other positions.  It follows durable, after a pause; want_proven makes it follow at once. */
+    uint64_t (*proven)(struct cairn_log *log);
+    void (*want_proven)(struct cairn_log *log, uint64_t end);
     /* Records below this may be acknowledged under the sync mode. */
     uint64_t (*acknowledged)(struct cairn_log *log);
     /* The next record's position will not be below this. */
@@ -124,7 +128,8 @@ struct cairn_log_ops {
 
 struct cairn_log {
     const struct cairn_log_ops *ops;
-    uint64_t epoch; /* this opening's number: ascending over the life of the data folder, never reused */
+    uint64_t epoch;     /* this opening's number: ascending over the life of the data folder, never reused */
+    uint64_t found_end; /* where the records ended that this opening found, before it copied any */
 };
 
 /* Opens or creates the log in options->dir: finds the valid prefix, tells torn from rotten,

@@ -245,6 +245,20 @@ static void wal_want_durable(struct cairn_log *log, uint64_t end)
         wake_writer(wal);
 }
 
+static void wal_want_proven(struct cairn_log *log, uint64_t end)
+{
+    struct wal *wal = wal_of(log);
+
+    wal_want_durable(log, end);
+    if (raise_to(&wal->wanted_proven, end))
+        wal_keeper_poke(wal);
+}
+
+static uint64_t wal_proven(struct cairn_log *log)
+{
+    return atomic_load_explicit(&wal_of(log)->proven, memory_order_acquire);
+}
+
 static uint64_t wal_durable(struct cairn_log *log)
 {
     return atomic_load_explicit(&wal_of(log)->durable, memory_order_acquire);
@@ -434,6 +448,8 @@ static const struct cairn_log_ops ops = {
     .want = wal_want,
     .want_durable = wal_want_durable,
     .durable = wal_durable,
+    .proven = wal_proven,
+    .want_proven = wal_want_proven,
     .acknowledged = wal_acknowledged,
     .end = wal_end,
     .reserved_time_ms = wal_reserved_time_ms,
@@ -538,6 +554,7 @@ enum cairn_code cairn_wal_open(const struct cairn_log_options *options, struct c
     atomic_store(&wal->durable, position);
     atomic_store(&wal->trim, wal->mark.trim);
     atomic_store(&wal->time_reserved, wal->mark.time_ms);
+    atomic_store(&wal->proven, position);
     wal->time_opened_ms = wal->mark.time_ms;
     *ret_log = &wal->base;
     return CAIRN_OK;

@@ -88,8 +88,10 @@ struct wal {
     _Atomic uint64_t trim;          /* what the user trimmed to */
     _Atomic uint64_t time_given;    /* highest wall-clock time given out */
     _Atomic uint64_t time_reserved; /* by the durable mark */
-    _Atomic bool time_asked;        /* the keeper knows that time runs low */
-    _Atomic bool keeper_sleeps;     /* without a timeout */
+    _Atomic uint64_t proven;        /* by it, too */
+    _Atomic uint64_t wanted_proven;
+    _Atomic bool time_asked;    /* the keeper knows that time runs low */
+    _Atomic bool keeper_sleeps; /* without a timeout */
 
     pthread_mutex_t lock __attribute__((aligned(64))); /* guards from here to `stopping` */
     struct wal_buffer active;

@@ -61,6 +61,7 @@ static bool store_mark(struct wal *wal, uint64_t time_ms)
         return false;
     }
     atomic_store_explicit(&wal->time_reserved, mark.time_ms, memory_order_release);
+    atomic_store_explicit(&wal->proven, mark.durable, memory_order_release);
     return true;
 }
 
@@ -84,6 +85,8 @@ static uint64_t mark_deadline(struct wal *wal, uint64_t now)
     if (durable != wal->mark.durable)
         due = wal->seen_at_ns + WAL_MARK_IDLE_NS;
     if (time_to_reserve(wal) != wal->mark.time_ms)
+        due = now;
+    if (atomic_load(&wal->wanted_proven) > wal->mark.durable && durable >= atomic_load(&wal->wanted_proven))
         due = now;
     if (due != UINT64_MAX && due < wal->mark_retry_ns)
         due = wal->mark_retry_ns;

@@ -497,6 +497,7 @@ static enum cairn_code recover(struct recovery *recovery, struct cairn_err *err)
     code = begin_epoch(recovery, newest, &first_of_epoch, err);
     if (code != CAIRN_OK)
         return code;
+    wal->base.found_end = recovery->count ? recovery->cut : first_of_epoch->head.first;
     adopt(recovery, first_of_epoch);
     mark = wal->mark;
     mark.epoch = wal->base.epoch;

@@ -271,6 +271,8 @@ static struct cairn_error_meaning meaning_for(const struct cairn_request *reques
         if (meaning.retry == CAIRN_RETRY_KEYED)
             meaning.retry = CAIRN_RETRY_YES;
     }
+    if (request->op != CAIRN_OP_INVOKE && meaning.effects == CAIRN_EFFECTS_EARLIER) /* they are one segment */
+        meaning.effects = CAIRN_EFFECTS_NONE;
     return meaning;
 }
 

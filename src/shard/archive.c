@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "shard/shard_internal.h"
 
 enum {
@@ -46,14 +47,25 @@ static enum cairn_code write_marker(struct archive *archive, const char *url, st
 
 /* --- claiming --- */
 
-static enum cairn_code claim(struct archive *archive, bool take, struct cairn_err *err)
+/* The folder's number is durable before it is used: else a start that is cut short leaves a claim of nobody. */
+static enum cairn_code draw_id(struct archive *archive, struct cairn_err *err)
 {
     struct cairn_clock *clock = archive->store->options.clock;
-    char owner[64];
-    enum cairn_code code;
 
+    if (archive->id)
+        return CAIRN_OK;
     while (!archive->id)
         archive->id = clock->entropy(clock);
+    return write_marker(archive, "-", err);
+}
+
+static enum cairn_code claim(struct archive *archive, bool take, struct cairn_err *err)
+{
+    char owner[64];
+    enum cairn_code code = draw_id(archive, err);
+
+    if (code != CAIRN_OK)
+        return code;
     snprintf(owner, sizeof owner, "the data folder %016" PRIx64 "\n", archive->id);
     code = remote_open(archive->blob, owner, take, &archive->remote, err);
     if (code == CAIRN_ECONFLICT) {
@@ -83,8 +95,8 @@ enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err)
     if (code == CAIRN_OK)
         code = claim(archive, false, err);
     if (code == CAIRN_OK)
-        archive_match_versions(store);
-    return code;
+        code = archive_list_modules(archive, err);
+    return code == CAIRN_OK ? archive_match_versions(store, err) : code;
 }
 
 enum cairn_code archive_take(struct cairn_store *store, struct cairn_err *err)
@@ -100,6 +112,15 @@ enum cairn_code archive_take(struct cairn_store *store, struct cairn_err *err)
 }
 
 /* --- opening --- */
+
+/* One that cannot be read may be what the node was restored to. */
+static bool has_unknown(const struct taking *taking)
+{
+    for (size_t i = 0; i < taking->count; i++)
+        if (!taking->versions[i].shards)
+            return true;
+    return false;
+}
 
 /* A restore that no chunk tells of yet. */
 static void find_restore(struct cairn_store *store, uint64_t archived)
@@ -130,6 +151,9 @@ static enum cairn_code find_lead(struct cairn_store *store, uint64_t archived, s
             newest = &taking->versions[i];
     store->archive_leads = false;
     store->archive_open_end = archived;
+    for (size_t i = 0; newest && i < taking->count; i++)
+        if (taking->versions[i].restored && taking->versions[i].cut > newest->cut)
+            newest = NULL; /* what follows it is of another state */
     return newest ? archive_leads(store->archive.blob, newest->cut, archived, &store->archive_leads, err) : CAIRN_OK;
 }
 
@@ -143,12 +167,13 @@ enum cairn_code archive_open(struct cairn_store *store, uint64_t end, struct cai
     if (!archive->blob)
         return CAIRN_OK;
     code = archive_find_end(archive->blob, &archived, err);
-    if (code == CAIRN_OK && archived > end)
+    if (code == CAIRN_OK && archived > store->log->found_end)
         code = cairn_fail(err, CAIRN_ECONFLICT,
                           "it has the log up to position %" PRIu64 " and this data folder only to %" PRIu64
                           ", so this is an old copy: go on with a new data folder and --recover",
-                          archived, end);
-    if (code == CAIRN_OK && !archive->same) { /* what was committed meanwhile is missing, and perhaps of many states */
+                          archived, store->log->found_end);
+    if (code == CAIRN_OK && (!archive->same || has_unknown(&store->taking))) {
+        /* What was committed meanwhile is missing, and perhaps of several states. */
         archived = end;
         code = archive_put_end(archive, end, err);
         if (code == CAIRN_OK)
@@ -197,6 +222,41 @@ void archive_step(struct cairn_store *store)
     archive_step_log(store, false);
 }
 
+static void look(struct cairn_task *task)
+{
+    struct archive_work *work = cairn_container(task, struct archive_work, task);
+    struct archive *archive = cairn_container(work, struct archive, looking);
+    struct cairn_err err = {0};
+    enum cairn_code code = remote_check(archive->remote, &err);
+
+    if (code == CAIRN_EUNAVAILABLE)
+        node_versions_archived(archive->store, code, &err);
+    store_wake_close(archive->store);
+    archive_work_done(archive, work, code, &err);
+}
+
+void archive_look(struct cairn_store *store)
+{
+    struct archive *archive = &store->archive;
+    struct archive_work *work = &archive->looking;
+    uint64_t now = store->options.clock->monotonic_ns(store->options.clock);
+    bool submit;
+
+    if (!archive->blob || atomic_load(&archive->lost))
+        return;
+    pthread_mutex_lock(&archive->lock);
+    submit = !work->busy && now >= archive->look_ns;
+    if (submit) {
+        work->busy = true;
+        archive->look_ns = now + archive_every_ns(store);
+    }
+    pthread_mutex_unlock(&archive->lock);
+    if (!submit)
+        return;
+    work->task.run = look;
+    cairn_tasks_submit(store->options.tasks, &work->task);
+}
+
 enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_err *err)
 {
     struct archive *archive = &store->archive;
@@ -212,8 +272,9 @@ enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_er
         code = cairn_fail(err, CAIRN_EUNAVAILABLE,
                           "another node has taken over the blob store '%s': nothing may be written here any more",
                           archive->blob->url);
-    else if (archive->log.pause_ns)
-        code = cairn_fail(err, CAIRN_EFULL, "the blob store takes no more of the log: %s", archive->log.err.text);
+    else if (archive->log.pause_ns || archive->versions.pause_ns)
+        code = cairn_fail(err, CAIRN_EFULL, "the blob store takes no more of the log: %s",
+                          archive->log.pause_ns ? archive->log.err.text : archive->versions.err.text);
     else
         code = cairn_fail(err, CAIRN_EOVERLOAD, "the blob store is behind");
     pthread_mutex_unlock(&archive->lock);
@@ -222,53 +283,55 @@ enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_er
 
 /* --- closing --- */
 
-static bool log_is_left(struct archive *archive)
+/* What is left of the log, and what is in its way. */
+struct left {
+    bool any, needs_version, failed;
+    char why[CAIRN_ERR_TEXT_BYTES];
+};
+
+static struct left what_is_left(struct archive *archive, uint64_t failures)
 {
-    bool left;
+    struct left left = {0};
 
     pthread_mutex_lock(&archive->lock);
-    left = archive->log.busy || archive->closed || archive->opened_ns;
+    left.any = archive->log.busy || archive->closed || archive->opened_ns;
+    left.needs_version = archive->closed && archive->closed->restored && !archive->log.busy;
+    left.failed = archive->failures != failures;
+    snprintf(left.why, sizeof left.why, "%s",
+             archive->log.pause_ns ? archive->log.err.text : archive->versions.err.text);
     pthread_mutex_unlock(&archive->lock);
+    left.failed |= atomic_load(&archive->lost) || atomic_load(&archive->store->log_failed);
     return left;
-}
-
-static bool has_failed(struct archive *archive, uint64_t failures)
-{
-    bool failed;
-
-    pthread_mutex_lock(&archive->lock);
-    failed = archive->failures != failures;
-    pthread_mutex_unlock(&archive->lock);
-    return failed || atomic_load(&archive->lost) || atomic_load(&archive->store->log_failed);
 }
 
 enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
 {
     struct archive *archive = &store->archive;
-    uint64_t failures = archive->failures, end = store->log->ops->end(store->log);
-    bool needs_version;
+    uint64_t failures, end = store->log->ops->end(store->log);
+    struct left left;
 
     if (!archive->blob)
         return CAIRN_OK;
+    pthread_mutex_lock(&archive->lock);
+    failures = archive->failures;
     if (archive->current.end < end) { /* the archive shows that there is nothing more */
         archive->current.end = end;
         if (!archive->opened_ns)
             archive->opened_ns = 1;
     }
-    while (log_is_left(archive) && !has_failed(archive, failures)) {
+    pthread_mutex_unlock(&archive->lock);
+    while (left = what_is_left(archive, failures), left.any && !left.failed) {
         archive_step_log(store, true);
-        pthread_mutex_lock(&archive->lock);
-        needs_version = archive->closed && archive->closed->restored && !archive->log.busy;
-        pthread_mutex_unlock(&archive->lock);
-        if (needs_version)
+        if (left.needs_version)
             archive_step_versions(store, true);
+        if (left.needs_version && !archive_may_be_based(store))
+            break;
         store_wait_a_little(store);
     }
-    if (!log_is_left(archive))
+    if (!left.any)
         return CAIRN_OK;
     return cairn_fail(err, CAIRN_EUNAVAILABLE,
-                      "not all of the log could be put into the blob store; the next start tries again: %s",
-                      archive->log.pause_ns ? archive->log.err.text : archive->versions.err.text);
+                      "not all of the log could be put into the blob store; the next start tries again: %s", left.why);
 }
 
 void archive_stop(struct cairn_store *store)
@@ -279,7 +342,7 @@ void archive_stop(struct cairn_store *store)
     atomic_store(&archive->closing, true);
     do {
         pthread_mutex_lock(&archive->lock);
-        busy = archive->log.busy || archive->versions.busy;
+        busy = archive->log.busy || archive->versions.busy || archive->looking.busy;
         pthread_mutex_unlock(&archive->lock);
         if (busy)
             store_wait_a_little(store);
@@ -304,6 +367,21 @@ void archive_free(struct cairn_store *store)
 }
 
 /* --- module files: whoever puts what may name one puts those first that are there by then --- */
+
+static void take_blob(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
+{
+    (void)bytes;
+    (void)age_ms;
+    cairn_buf_add(context, name, strlen(name) + 1);
+}
+
+enum cairn_code archive_list_modules(struct archive *archive, struct cairn_err *err)
+{
+    enum cairn_code code =
+        archive->blob->ops->list(archive->blob, CAIRN_STORE_MODULES_DIR, take_blob, &archive->names, err);
+
+    return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
+}
 
 static bool has_name(const struct cairn_buf *names, const char *name)
 {

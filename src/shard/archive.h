@@ -54,10 +54,12 @@ struct archive {
     struct archive_chunk current;
     uint64_t opened_ns; /* when its first record came; 0: it has none */
     struct archive_chunk *closed, **last;
-    struct archive_work log, versions;
+    struct archive_work log, versions, looking;
+    uint64_t look_ns; /* when it is to be looked again whether it is still ours */
     uint64_t failures;
     struct cairn_buf removed;       /* numbers of versions that are there and are to go, u64 each */
     bool sweeps;                    /* garbage is to be looked for */
+    bool retry;                     /* the versions\' task is to try what has failed just now, too */
     pthread_mutex_t files;          /* guards what follows, while files are put */
     struct cairn_buf names;         /* of module files that are there, each with its NUL */
     struct cairn_buf hashes;        /* of runs that are there, ascending; the versions' task's */
@@ -78,6 +80,8 @@ enum cairn_code archive_take(struct cairn_store *store, struct cairn_err *err);
 enum cairn_code archive_open(struct cairn_store *store, uint64_t end, struct cairn_err *err);
 /* Puts what may be put.  The system shard's owner. */
 void archive_step(struct cairn_store *store);
+/* Looks, from time to time, whether it is still ours; to be called now and then. */
+void archive_look(struct cairn_store *store);
 /* All of the log is put, or not: then it is put after the next start.  All other threads have stopped. */
 enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err);
 /* Waits for what is being put: before the log is closed, as it is told to trim. */
@@ -89,6 +93,8 @@ enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_er
 /* A task has done some of the work; takes the lock. */
 void archive_work_done(struct archive *archive, struct archive_work *work, enum cairn_code code,
                        const struct cairn_err *err);
+/* Which module files are there. */
+enum cairn_code archive_list_modules(struct archive *archive, struct cairn_err *err);
 /* Module files that are not there yet.  On a task. */
 enum cairn_code archive_put_modules(struct archive *archive, struct cairn_err *err);
 
@@ -101,6 +107,9 @@ void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, con
                  size_t count);
 /* What is not there yet: records, as in a chunk, from *ret_first on. */
 void archive_copy_tail(struct cairn_store *store, struct cairn_buf *to, uint64_t *ret_first);
+uint64_t archive_every_ns(const struct cairn_store *store);
+/* False: what the oldest chunk waits for will not come. */
+bool archive_may_be_based(struct cairn_store *store);
 /* Closes a chunk if it is time, or in any case with `all`; puts the oldest if it may be put. */
 void archive_step_log(struct cairn_store *store, bool all);
 /* Without records: the next chunk begins there, and nothing of an older epoch counts that reaches further. */
@@ -135,8 +144,9 @@ bool archive_chunk_decode(struct cairn_bytes bytes, struct archive_chunk *ret_ch
 
 /* --- archive_versions.c --- */
 
-/* Marks those of the node's versions that are there; what is there and no longer here is to go. */
-void archive_match_versions(struct cairn_store *store);
+/* Marks those of the node's versions that are there; what is there and no longer here is to go, and a record that is
+ * damaged here comes from there. */
+enum cairn_code archive_match_versions(struct cairn_store *store, struct cairn_err *err);
 /* Puts the oldest version that is not there, removes those that were forgotten, and garbage: one of these. */
 void archive_step_versions(struct cairn_store *store, bool retry);
 /* It was forgotten here. */

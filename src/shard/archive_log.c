@@ -140,8 +140,15 @@ static void put(struct cairn_task *task)
         archive_chunk_free(chunk);
         trim_log(store);
     }
+    if (code == CAIRN_EUNAVAILABLE)
+        node_versions_archived(store, code, &err);
     store_wake_close(store);
     archive_work_done(archive, work, code, &err); /* the last that is touched: the store may be closed then */
+}
+
+uint64_t archive_every_ns(const struct cairn_store *store)
+{
+    return store->options.archive_every_ns ? store->options.archive_every_ns : EVERY_NS;
 }
 
 /* Whether the version is there that the node was restored to: without it what follows is of no use. */
@@ -157,13 +164,29 @@ static bool is_based(struct cairn_store *store, uint64_t restored)
     return based;
 }
 
+bool archive_may_be_based(struct cairn_store *store)
+{
+    struct archive *archive = &store->archive;
+    struct taking *taking = &store->taking;
+    uint64_t restored;
+    bool may = false;
+
+    pthread_mutex_lock(&archive->lock);
+    restored = archive->closed ? archive->closed->restored : 0;
+    pthread_mutex_unlock(&archive->lock);
+    pthread_mutex_lock(&taking->lock);
+    for (size_t i = 0; i < taking->count; i++)
+        may |= taking->versions[i].shards && !taking->versions[i].lacks && taking->versions[i].cut >= restored;
+    pthread_mutex_unlock(&taking->lock);
+    return may;
+}
+
 void archive_step_log(struct cairn_store *store, bool all)
 {
     struct archive *archive = &store->archive;
     struct archive_work *work = &archive->log;
-    uint64_t every = store->options.archive_every_ns ? store->options.archive_every_ns : EVERY_NS;
+    uint64_t every = archive_every_ns(store);
     uint64_t now = store->options.clock->monotonic_ns(store->options.clock), end = 0, restored = 0;
-    bool submit = false;
 
     pthread_mutex_lock(&archive->lock);
     if (archive->opened_ns && (all || now - archive->opened_ns >= every))
@@ -175,9 +198,8 @@ void archive_step_log(struct cairn_store *store, bool all)
     pthread_mutex_unlock(&archive->lock);
     if (!end || !is_based(store, restored)) /* only this thread takes chunks away, or begins to */
         return;
-    submit = store->log->ops->durable(store->log) >= end;
-    if (!submit) {
-        store->log->ops->want_durable(store->log, end);
+    if (store->log->ops->proven(store->log) < end) { /* else an opening could give the records other positions */
+        store->log->ops->want_proven(store->log, end);
         return;
     }
     pthread_mutex_lock(&archive->lock);

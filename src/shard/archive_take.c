@@ -13,7 +13,7 @@ struct part {
     struct cairn_disk *disk;
     struct versions *versions;
     struct version_source source;
-    struct cairn_store *store;
+    struct remote *remote;
 };
 
 struct filling {
@@ -25,6 +25,12 @@ struct filling {
     uint64_t log_epoch;
 };
 
+static void warn(struct cairn_store *store, const char *text)
+{
+    if (store->options.on_warning)
+        store->options.on_warning(store->options.context, text);
+}
+
 static void report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
 {
     if (store->options.on_recovery)
@@ -35,7 +41,13 @@ static enum cairn_code fetch(void *context, const struct run_about *about, struc
 {
     struct part *part = context;
 
-    return remote_get_run(part->store->archive.remote, part->disk, about, NULL, err);
+    return remote_get_run(part->remote, part->disk, about, NULL, err);
+}
+
+static void ignore(void *context, const char *text)
+{
+    (void)context;
+    (void)text;
 }
 
 static enum cairn_code open_parts(struct filling *filling, struct cairn_err *err)
@@ -54,7 +66,7 @@ static enum cairn_code open_parts(struct filling *filling, struct cairn_err *err
         struct part *part = &filling->parts[i];
         char path[CAIRN_PATH_BYTES];
 
-        part->store = store;
+        part->remote = filling->remote;
         part->source = (struct version_source){fetch, part};
         snprintf(path, sizeof path, SHARDS_DIR "/%04" PRIu32, i);
         code = cairn_disk_folder(disk, path, &part->disk, err);
@@ -72,28 +84,72 @@ static void close_parts(struct filling *filling)
             cairn_disk_close(filling->parts[i].disk);
     }
     free(filling->parts);
+    filling->parts = NULL;
+}
+
+/* What an attempt before has left and is not there (any more) is no version. */
+static enum cairn_code remove_others(struct filling *filling, struct cairn_err *err)
+{
+    struct cairn_disk *disk = filling->store->options.disk;
+    struct node_version *versions;
+    size_t count;
+    enum cairn_code code = node_versions_list(disk, ignore, NULL, &versions, &count, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    for (size_t i = 0; i < count; i++) {
+        bool there = false;
+        uint64_t number;
+
+        for (size_t k = 0; remote_version(filling->remote, k, &number); k++)
+            there |= number == versions[i].number;
+        if (code == CAIRN_OK && !there)
+            code = node_version_remove(disk, versions[i].number, err);
+        node_version_done(&versions[i]);
+    }
+    free(versions);
+    return code;
+}
+
+/* One that an attempt before has left has to be the same. */
+static enum cairn_code import_manifest(struct part *part, uint64_t number, struct cairn_bytes manifest,
+                                       struct cairn_err *err)
+{
+    struct cairn_buf here = {0};
+    enum cairn_code code;
+
+    if (!versions_find(part->versions, number))
+        return versions_import(part->versions, number, manifest, err);
+    code = versions_get_manifest(part->versions, number, &here, err);
+    if (code == CAIRN_OK && !cairn_bytes_equal(cairn_buf_bytes(&here), manifest))
+        code = cairn_fail(err, CAIRN_ECONFLICT, "'%s' has another version %" PRIu64 ": begin with an empty data folder",
+                          part->disk->root, number);
+    cairn_buf_done(&here);
+    return code;
 }
 
 static enum cairn_code import_version(struct filling *filling, uint64_t number, struct cairn_err *err)
 {
-    struct node_version version;
+    struct node_version version = {0};
     struct archived_version *archived = archived_version_get(filling->remote, number, &version, err);
     enum cairn_code code = archived ? CAIRN_OK : err->code;
 
-    if (code == CAIRN_OK && version.count != filling->count) {
+    if (code == CAIRN_OK && version.count != filling->count)
         code = cairn_fail(err, CAIRN_ECORRUPT, "version %" PRIu64 " is of %" PRIu32 " shards, and others of %" PRIu32,
                           number, version.count, filling->count);
-        node_version_done(&version);
-    }
     for (uint32_t i = 0; code == CAIRN_OK && i < filling->count; i++)
-        if (!versions_find(filling->parts[i].versions, version.shards[i].number))
-            code = versions_import(filling->parts[i].versions, version.shards[i].number, archived->manifests[i], err);
+        code = import_manifest(&filling->parts[i], version.shards[i].number, archived->manifests[i], err);
     if (code == CAIRN_OK)
         code = node_version_write(filling->store->options.disk, &version, err);
-    if (archived && version.shards)
-        node_version_done(&version);
+    node_version_done(&version);
     archived_version_free(archived);
     return code;
+}
+
+/* What makes one version useless is no reason to do without the others. */
+static bool is_damage(enum cairn_code code)
+{
+    return code == CAIRN_ECORRUPT || code == CAIRN_EVERSION || code == CAIRN_ENOTFOUND;
 }
 
 static enum cairn_code import_versions(struct filling *filling, struct cairn_err *err)
@@ -104,7 +160,13 @@ static enum cairn_code import_versions(struct filling *filling, struct cairn_err
     while (remote_version(filling->remote, count, &number))
         count++;
     for (size_t i = 0; code == CAIRN_OK && remote_version(filling->remote, i, &number); i++) {
+        if (number > filling->newest.number)
+            break;
         code = import_version(filling, number, err);
+        if (is_damage(code) && number != filling->newest.number) {
+            warn(filling->store, err->text);
+            code = CAIRN_OK;
+        }
         report(filling->store, "fetching versions", i + 1, count);
     }
     for (uint32_t i = 0; code == CAIRN_OK && i < filling->count; i++) {
@@ -153,22 +215,29 @@ static enum cairn_code fetch_modules(struct filling *filling, struct cairn_err *
 
 /* --- what the folder is like --- */
 
-/* The newest version, and so the number of shards and their engine. */
+/* The newest version that can be read, and so the number of shards and their engine. */
 static enum cairn_code find_newest(struct filling *filling, struct cairn_err *err)
 {
-    uint64_t number = 0;
-    struct archived_version *archived;
+    size_t count = 0;
+    uint64_t number;
+    enum cairn_code code = cairn_fail(err, CAIRN_ENOTFOUND, "none of its versions counts");
 
-    for (size_t i = 0; remote_version(filling->remote, i, &number); i++)
-        ;
-    if (!number)
-        return cairn_fail(err, CAIRN_ENOTFOUND, "none of its versions counts");
-    archived = archived_version_get(filling->remote, number, &filling->newest, err);
-    if (!archived)
-        return err->code;
-    filling->log_epoch = archived->log_epoch;
-    archived_version_free(archived);
-    return CAIRN_OK;
+    node_version_done(&filling->newest);
+    while (remote_version(filling->remote, count, &number))
+        count++;
+    while (is_damage(code) && count-- > 0) {
+        struct archived_version *archived;
+
+        remote_version(filling->remote, count, &number);
+        archived = archived_version_get(filling->remote, number, &filling->newest, err);
+        code = archived ? CAIRN_OK : err->code;
+        if (archived)
+            filling->log_epoch = archived->log_epoch;
+        else if (is_damage(code))
+            warn(filling->store, err->text);
+        archived_version_free(archived);
+    }
+    return code;
 }
 
 /* Goes on from behind all positions that the archive has. */
@@ -183,6 +252,9 @@ static enum cairn_code give_order(struct filling *filling, struct cairn_err *err
 
     if (code == CAIRN_OK)
         code = archive_find_end(store->archive.blob, &end, err);
+    if (end > order.until)
+        warn(store,
+             "the blob store has more of the log, which does not lead on from its newest version: it is left out");
     if (end < order.until)
         end = order.until;
     if (code == CAIRN_OK)
@@ -215,15 +287,55 @@ static enum cairn_code fill(struct filling *filling, struct cairn_err *err)
 {
     enum cairn_code code = find_newest(filling, err);
 
+    close_parts(filling);
+    if (code == CAIRN_OK)
+        code = remove_others(filling, err);
     if (code == CAIRN_OK)
         code = open_parts(filling, err);
     if (code == CAIRN_OK)
         code = import_versions(filling, err);
     if (code == CAIRN_OK)
         code = check_choice(filling, err);
+    return code == CAIRN_OK ? fetch_modules(filling, err) : code;
+}
+
+/* All that may fail is tried before the store is claimed: who has it now goes on until then, and may add to it. */
+static enum cairn_code fill_and_claim(struct filling *filling, struct cairn_err *err)
+{
+    struct cairn_store *store = filling->store;
+    struct remote *seen;
+    enum cairn_code code = remote_look(store->archive.blob, &seen, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    filling->remote = seen;
+    code = fill(filling, err);
     if (code == CAIRN_OK)
-        code = fetch_modules(filling, err);
+        code = archive_take(store, err);
+    remote_close(seen);
+    filling->remote = store->archive.remote;
+    if (code == CAIRN_OK)
+        code = fill(filling, err);
     return code == CAIRN_OK ? give_order(filling, err) : code;
+}
+
+/* The marker of a folder that is being filled says from where. */
+static enum cairn_code mark(struct cairn_store *store, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    const char *url = store->options.archive->url;
+    struct cairn_buf text = {0};
+    enum cairn_code code = cairn_disk_read_file(disk, RECOVER_PATH, 4096, &text, err);
+
+    if (code == CAIRN_ENOTFOUND)
+        code = cairn_disk_replace_file(disk, RECOVER_PATH, cairn_str(url), err);
+    else if (code == CAIRN_OK && !cairn_bytes_equal(cairn_buf_bytes(&text), cairn_str(url)))
+        code = cairn_fail(err, CAIRN_EINVAL,
+                          "this data folder was begun from '%.*s': go on with that, or begin with an "
+                          "empty one",
+                          (int)text.size, (const char *)text.data);
+    cairn_buf_done(&text);
+    return code;
 }
 
 static void note_one(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
@@ -249,13 +361,11 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
                           "there is nothing to recover in '%s': give the right URL, or begin with nothing, without "
                           "--recover",
                           blob->url);
+    store->archive.blob = blob;
     if (code == CAIRN_OK)
-        code = cairn_disk_replace_file(store->options.disk, RECOVER_PATH, cairn_str("not whole yet\n"), err);
+        code = mark(store, err);
     if (code == CAIRN_OK)
-        code = archive_take(store, err);
-    filling.remote = store->archive.remote;
-    if (code == CAIRN_OK)
-        code = fill(&filling, err);
+        code = fill_and_claim(&filling, err);
     node_version_done(&filling.newest);
     close_parts(&filling);
     if (code == CAIRN_OK)

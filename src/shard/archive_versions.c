@@ -14,6 +14,8 @@ enum {
     GRACE_MS = 3600000,
 };
 
+#define RETRY_NS UINT64_C(10000000000) /* of one that could not be put: others may */
+
 static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'A', 'V', 'E'};
 
 /* --- a version's bytes --- */
@@ -217,6 +219,8 @@ static enum cairn_code put_runs(struct archive *archive, struct cairn_disk *disk
         if (atomic_load(&archive->closing))
             code = cairn_fail(err, CAIRN_EOVERLOAD, "the node is stopping; the next start goes on");
         else
+            code = remote_check_run(disk, about, err);
+        if (code == CAIRN_OK)
             code = remote_put_run(archive->remote, disk, about, err);
         if (code == CAIRN_OK)
             cairn_buf_add(&put, about->sha256, sizeof about->sha256);
@@ -269,7 +273,7 @@ static uint64_t trim_position(const struct items *items)
     uint64_t oldest = items->count ? items->at[0].cut : 0;
 
     for (size_t i = 0; i < items->count; i++)
-        if (items->at[i].scheduled)
+        if (items->at[i].scheduled && items->at[i].archived)
             return items->at[i].cut;
     return oldest;
 }
@@ -292,9 +296,14 @@ static enum cairn_code sweep(struct archive *archive, struct cairn_err *err)
     if (code == CAIRN_OK)
         code = remote_collect(archive->remote, &needed, grace_ms, &bytes, err);
     if (code == CAIRN_OK)
+        code = remote_check(archive->remote, err);
+    if (code == CAIRN_OK)
         code = archive_trim(archive->blob, trim_position(&items), grace_ms, err);
     archive->hashes.size = 0; /* found anew: what is garbage may be gone */
 out:
+    pthread_mutex_lock(&archive->lock);
+    archive->sweeps &= code != CAIRN_OK;
+    pthread_mutex_unlock(&archive->lock);
     cairn_buf_done(&needed);
     items_done(&items);
     return code;
@@ -302,42 +311,40 @@ out:
 
 /* --- the task --- */
 
-/* The oldest that is not there; 0: all are. */
-static uint64_t next_version(struct cairn_store *store)
+/* The newest that is not there and may be tried; 0: there is none. */
+static uint64_t next_version(struct cairn_store *store, bool retry)
 {
     struct taking *taking = &store->taking;
-    uint64_t number = 0;
+    uint64_t now = store->options.clock->monotonic_ns(store->options.clock), number = 0;
 
     pthread_mutex_lock(&taking->lock);
-    for (size_t i = 0; !number && i < taking->count; i++)
-        if (taking->versions[i].shards && !taking->versions[i].archived)
-            number = taking->versions[i].number;
+    for (size_t i = 0; i < taking->count; i++) {
+        const struct node_version *version = &taking->versions[i];
+
+        if (version->shards && !version->archived && !version->lacks && (retry || now >= version->retry_ns))
+            number = version->number;
+    }
     pthread_mutex_unlock(&taking->lock);
     return number;
 }
 
 /* False: there is none any more. */
-static bool note_archived(struct cairn_store *store, uint64_t number)
+static bool note(struct cairn_store *store, uint64_t number, enum cairn_code code)
 {
     struct taking *taking = &store->taking;
     bool found = false;
 
     pthread_mutex_lock(&taking->lock);
-    for (size_t i = 0; i < taking->count; i++)
-        if (taking->versions[i].number == number)
-            found = taking->versions[i].archived = true;
-    pthread_mutex_unlock(&taking->lock);
-    return found;
-}
+    for (size_t i = 0; i < taking->count; i++) {
+        struct node_version *version = &taking->versions[i];
 
-static bool is_known(struct cairn_store *store, uint64_t number)
-{
-    struct taking *taking = &store->taking;
-    bool found = false;
-
-    pthread_mutex_lock(&taking->lock);
-    for (size_t i = 0; i < taking->count; i++)
-        found |= taking->versions[i].number == number;
+        if (version->number != number)
+            continue;
+        found = true;
+        version->archived |= code == CAIRN_OK;
+        version->lacks = code == CAIRN_ENOTFOUND;
+        version->retry_ns = store->options.clock->monotonic_ns(store->options.clock) + RETRY_NS;
+    }
     pthread_mutex_unlock(&taking->lock);
     return found;
 }
@@ -347,11 +354,8 @@ static enum cairn_code work_on_version(struct archive *archive, uint64_t number,
     struct cairn_store *store = archive->store;
     enum cairn_code code = put_version(archive, number, err);
 
-    if (code == CAIRN_OK)
-        note_archived(store, number);
-    else if (!is_known(store, number)) /* forgotten meanwhile */
+    if (!note(store, number, code)) /* it was forgotten meanwhile */
         code = CAIRN_OK;
-    node_versions_archived(store, number, code, err);
     return code;
 }
 
@@ -378,7 +382,7 @@ static void run(struct cairn_task *task)
     struct archive_work *work = cairn_container(task, struct archive_work, task);
     struct archive *archive = cairn_container(work, struct archive, versions);
     struct cairn_store *store = archive->store;
-    uint64_t number = next_version(store), removed = 0;
+    uint64_t number = next_version(store, archive->retry), removed = 0;
     struct cairn_err err = {0};
     enum cairn_code code = CAIRN_OK;
     bool sweeps;
@@ -387,8 +391,6 @@ static void run(struct cairn_task *task)
     if (archive->removed.size)
         removed = cairn_get_u64(archive->removed.data);
     sweeps = archive->sweeps;
-    if (!number && !removed)
-        archive->sweeps = false;
     pthread_mutex_unlock(&archive->lock);
     if (number)
         code = work_on_version(archive, number, &err);
@@ -396,6 +398,7 @@ static void run(struct cairn_task *task)
         code = work_on_removed(archive, removed, &err);
     else if (sweeps)
         code = sweep(archive, &err);
+    node_versions_archived(store, code, &err);
     store_wake_close(store);
     archive_work_done(archive, work, code, &err); /* the last that is touched: the store may be closed then */
 }
@@ -405,19 +408,20 @@ void archive_step_versions(struct cairn_store *store, bool retry)
     struct archive *archive = &store->archive;
     struct archive_work *work = &archive->versions;
     uint64_t now = store->options.clock->monotonic_ns(store->options.clock);
+    uint64_t next;
     bool any, submit;
 
     if (!atomic_load(&archive->versions_left))
         return;
     atomic_store(&archive->versions_left, false); /* who brings more sets it again */
-    any = next_version(store);
+    next = next_version(store, retry);
     pthread_mutex_lock(&archive->lock);
-    any = any || archive->removed.size || archive->sweeps;
-    any |= work->busy;
+    any = next || archive->removed.size || archive->sweeps;
     submit = any && !work->busy && (retry || !work->pause_ns || now >= work->retry_ns);
     work->busy |= submit;
+    archive->retry = submit ? retry : archive->retry;
     pthread_mutex_unlock(&archive->lock);
-    if (any)
+    if (any || node_versions_pending(store))
         atomic_store(&archive->versions_left, true);
     if (!submit)
         return;
@@ -427,15 +431,45 @@ void archive_step_versions(struct cairn_store *store, bool retry)
 
 /* --- from outside --- */
 
-void archive_match_versions(struct cairn_store *store)
+/* A record that is damaged here: what it says is there. */
+static enum cairn_code mend(struct cairn_store *store, uint64_t number, struct cairn_err *err)
+{
+    struct taking *taking = &store->taking;
+    struct node_version version;
+    struct archived_version *archived;
+    enum cairn_code code;
+
+    for (size_t i = 0; i < taking->count; i++) {
+        if (taking->versions[i].number != number || taking->versions[i].shards)
+            continue;
+        archived = archived_version_get(store->archive.remote, number, &version, err);
+        code = archived ? node_version_write(store->options.disk, &version, err) : err->code;
+        archived = archived_version_free(archived);
+        if (code == CAIRN_ECORRUPT || code == CAIRN_EVERSION)
+            return CAIRN_OK; /* it stays unknown */
+        if (code != CAIRN_OK)
+            return code;
+        cairn_buf_done(&version.system);
+        cairn_buf_done(&version.records);
+        taking->versions[i] = version;
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_code archive_match_versions(struct cairn_store *store, struct cairn_err *err)
 {
     struct archive *archive = &store->archive;
+    enum cairn_code code = CAIRN_OK;
     uint64_t number;
 
-    for (size_t i = 0; remote_version(archive->remote, i, &number); i++)
-        if (!note_archived(store, number))
+    for (size_t i = 0; code == CAIRN_OK && remote_version(archive->remote, i, &number); i++) {
+        code = mend(store, number, err);
+        if (code == CAIRN_OK && !note(store, number, CAIRN_OK))
             ids_insert(&archive->removed, number);
+    }
+    archive->sweeps = true;
     atomic_store(&archive->versions_left, true);
+    return code;
 }
 
 void archive_forget_version(struct cairn_store *store, uint64_t number)

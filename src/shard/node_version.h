@@ -38,8 +38,11 @@ struct node_version {
     uint64_t time_ms, cut;
     uint64_t wall_ms; /* no commit below the cut has a later time */
     bool scheduled;
-    bool restored;  /* the state that the node was restored to: what the log has below the cut is not of it */
-    bool archived;  /* not in the record: the archive has it */
+    bool restored; /* the state that the node was restored to: what the log has below the cut is not of it */
+    /* Not in the record: the archive has it; it cannot be put there, as runs of it are not here; when that is to be
+     * tried again. */
+    bool archived, lacks;
+    uint64_t retry_ns;
     uint32_t count; /* of shards, without the system shard */
     struct node_version_shard *shards;
     struct cairn_buf system;  /* pairs: varint key bytes, key, varint value bytes, value */

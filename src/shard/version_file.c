@@ -136,7 +136,10 @@ enum cairn_code node_version_get(struct cairn_disk *disk, uint64_t number, struc
         node_version_done(ret_version);
         code = cairn_fail(err, CAIRN_ECORRUPT, "it is of another version");
     }
-    return code == CAIRN_OK ? code : cairn_while(err, "reading '%s'; restore it from a backup, or remove it", path);
+    return code == CAIRN_OK
+               ? code
+               : cairn_while(err, "reading '%s'; restore it from a backup, or, to give that version up, remove it",
+                             path);
 }
 
 enum cairn_code node_version_read(struct cairn_disk *disk, uint64_t number, struct node_version *ret_version,

@@ -165,19 +165,44 @@ static void take_out(struct taking *taking, struct node_version *version)
     atomic_store(&taking->active, true);
 }
 
+/* Whether it may be forgotten; the lock is held. */
+static enum cairn_code may_forget(const struct cairn_store *store, uint64_t number, struct cairn_err *err)
+{
+    const struct taking *taking = &store->taking;
+    const struct node_version *version = NULL;
+    bool newer = false;
+
+    for (size_t i = 0; i < taking->count; i++) {
+        if (taking->versions[i].number == number)
+            version = &taking->versions[i];
+        newer |= taking->versions[i].archived && taking->versions[i].number > number;
+    }
+    if (!version)
+        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %llu; see `cairn versions`",
+                          (unsigned long long)number);
+    if (store->archive.blob && version->archived && !newer)
+        return cairn_fail(err, CAIRN_ECONFLICT,
+                          "version %llu is the newest in the blob store, which a new machine would begin with: take "
+                          "another one first",
+                          (unsigned long long)number);
+    if (store->archive.blob && version->restored && !newer)
+        return cairn_fail(err, CAIRN_ECONFLICT,
+                          "version %llu is what the node was restored to, and the blob store does not have it yet",
+                          (unsigned long long)number);
+    return CAIRN_OK;
+}
+
 enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t number, struct cairn_err *err)
 {
     struct taking *taking = &store->taking;
     struct node_version *version;
     enum cairn_code code;
-    bool there;
 
     pthread_mutex_lock(&taking->lock);
-    there = find(taking, number);
+    code = may_forget(store, number, err);
     pthread_mutex_unlock(&taking->lock);
-    if (!there)
-        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %llu; see `cairn versions`",
-                          (unsigned long long)number);
+    if (code != CAIRN_OK)
+        return code;
     code = node_version_remove(store->options.disk, number, err); /* the record first: what it names is garbage then */
     if (code != CAIRN_OK && code != CAIRN_ENOTFOUND)
         return code;
@@ -185,6 +210,11 @@ enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t n
     version = find(taking, number);
     if (version)
         take_out(taking, version);
+    if (taking->state == TAKING_ARCHIVE && taking->number == number) {
+        taking->code =
+            cairn_fail(&taking->err, CAIRN_ECONFLICT, "version %llu was removed meanwhile", (unsigned long long)number);
+        end(store);
+    }
     pthread_mutex_unlock(&taking->lock);
     archive_forget_version(store, number);
     notify_all(store);
@@ -337,7 +367,17 @@ static void await_archive(struct cairn_store *store)
 {
     struct taking *taking = &store->taking;
 
+    if (atomic_load(&store->archive.lost)) {
+        taking->code = cairn_fail(&taking->err, CAIRN_EUNAVAILABLE,
+                                  "version %llu is taken, but another node has taken over the blob store",
+                                  (unsigned long long)taking->number);
+        end(store);
+        return;
+    }
     taking->state = TAKING_ARCHIVE;
+    pthread_mutex_lock(&store->archive.lock);
+    store->archive.versions.pause_ns = 0; /* somebody waits: it is tried at once */
+    pthread_mutex_unlock(&store->archive.lock);
     atomic_store(&taking->holds, false);
     atomic_store(&taking->active, taking->drops.size > 0);
     checkpoint_choose_turn(store, store->log->ops->end(store->log));
@@ -367,19 +407,21 @@ static void record(struct cairn_task *task)
     pthread_mutex_unlock(&taking->lock);
 }
 
-void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
-                            const struct cairn_err *err)
+void node_versions_archived(struct cairn_store *store, enum cairn_code code, const struct cairn_err *err)
 {
     struct taking *taking = &store->taking;
+    const struct node_version *version;
 
     pthread_mutex_lock(&taking->lock);
-    if (taking->state == TAKING_ARCHIVE && taking->number == number) {
+    if (taking->state == TAKING_ARCHIVE) {
+        version = find(taking, taking->number);
         if (code != CAIRN_OK)
             cairn_fail(&taking->err, code,
                        "version %llu is taken, but not in the blob store yet, which is tried again: %s",
-                       (unsigned long long)number, err->text);
+                       (unsigned long long)taking->number, err->text);
         taking->code = code;
-        end(store);
+        if (code != CAIRN_OK || !version || version->archived)
+            end(store);
     }
     pthread_mutex_unlock(&taking->lock);
 }
@@ -391,7 +433,7 @@ uint64_t node_versions_pending(struct cairn_store *store)
 
     pthread_mutex_lock(&taking->lock);
     for (size_t i = 0; store->archive.blob && i < taking->count; i++)
-        pending += taking->versions[i].shards && !taking->versions[i].archived;
+        pending += taking->versions[i].shards && !taking->versions[i].archived && !taking->versions[i].lacks;
     pthread_mutex_unlock(&taking->lock);
     return pending;
 }
@@ -404,6 +446,7 @@ bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes)
 
     if (!store->shards[0].levels)
         return false;
+    archive_look(store);
     pthread_mutex_lock(&taking->lock);
     none = taking->count == 0;
     if (!none)
@@ -582,7 +625,9 @@ void node_versions_stop(struct cairn_store *store)
     atomic_store(&taking->capturing, false);
     atomic_store(&taking->active, false);
     atomic_store(&taking->holds, false);
+    pthread_mutex_lock(&taking->lock);
     taking->state = TAKING_NONE;
+    pthread_mutex_unlock(&taking->lock);
 }
 
 void node_versions_init(struct cairn_store *store)

@@ -11,29 +11,6 @@
 
 #include "shard/vault.h"
 
-static void must_take(struct vault *vault)
-{
-    struct cairn_err err;
-
-    if (vault_take(vault, &err) != CAIRN_OK)
-        fail_msg("%s", err.text);
-}
-
-static void count_name(void *context, const char *name)
-{
-    (void)name;
-    ++*(size_t *)context;
-}
-
-static size_t blobs(struct vault *vault, const char *folder)
-{
-    struct cairn_err err;
-    size_t count = 0;
-
-    vault->archive_disk->ops->list(vault->archive_disk, folder, count_name, &count, &err);
-    return count;
-}
-
 struct copying {
     struct cairn_disk *from, *to;
     const char *folder;
@@ -182,7 +159,7 @@ static void foreign_archives_are_told(void **unused)
     vault_init_archive(&vault, 1);
     archive = rig->options.archive;
     other->url[0] = 'x'; /* the one has another address */
-    must_take(&vault);
+    vault_must_take(&vault);
     vault_load_timed(&vault, 60);
     rig_settle(rig);
     vault_close(rig); /* with checkpoints: the log has nothing that an archive could be given now */
@@ -193,12 +170,12 @@ static void foreign_archives_are_told(void **unused)
     rig_verify(rig, rig->commits, "unchanged");
     rig_done(rig);
     folder = vault.archive_disk;
-    claims = blobs(&vault, "claims");
+    claims = vault_blobs(&vault, "claims");
     rig_init(rig, cairn_sim_disk_create(2), CAIRN_SYNC_ALWAYS, 2); /* a new folder */
     rig->options.archive = archive;
     assert_int_equal(rig_open(rig, &err), CAIRN_ECONFLICT);
     assert_non_null(strstr(err.text, "--recover"));
-    assert_int_equal(blobs(&vault, "claims"), claims);
+    assert_int_equal(vault_blobs(&vault, "claims"), claims);
     cairn_tasks_destroy(rig->tasks);
     cairn_disk_close(rig->disk);
     cairn_blob_close(archive);
@@ -217,7 +194,7 @@ static void copies_are_told(void **unused)
 
     (void)unused;
     vault_init_archive(&vault, 2);
-    must_take(&vault);
+    vault_must_take(&vault);
     vault_close(rig);
     copy = cairn_sim_disk_clone(rig->disk);
     vault_must_open(rig, "the one");
@@ -263,33 +240,6 @@ static void what_cannot_be_recovered(void **unused)
 
 /* --- another machine --- */
 
-/* Commits that the archive has. */
-static uint32_t commits_archived(const struct rig *rig)
-{
-    struct cairn_store_stats stats;
-    uint32_t commits = 0;
-
-    cairn_store_stats(rig->store, &stats);
-    while (commits < rig->commits && rig->ends[commits + 1] <= stats.archive_position)
-        commits++;
-    return commits;
-}
-
-static void lose(struct rig *rig)
-{
-    cairn_store_abandon(rig->store);
-    cairn_tasks_destroy(rig->tasks);
-    cairn_disk_close(rig->disk);
-}
-
-static void must_move(struct vault *vault, uint64_t seed, struct rig *old)
-{
-    struct cairn_err err;
-
-    if (vault_move(vault, seed, old, &err) != CAIRN_OK)
-        fail_msg("%s", err.text);
-}
-
 static void a_new_machine_goes_on(void **unused)
 {
     (void)unused;
@@ -299,26 +249,26 @@ static void a_new_machine_goes_on(void **unused)
         uint32_t first;
 
         vault_init_archive(&vault, seed);
-        must_take(&vault);
+        vault_must_take(&vault);
         first = rig->commits;
         for (uint64_t machine = 1; machine <= 3; machine++) {
             uint32_t archived;
 
             vault_load_timed(&vault, (int)cairn_random_below(&rig->random, 80));
             if (cairn_random_below(&rig->random, 2))
-                must_take(&vault);
+                vault_must_take(&vault);
             vault_load_timed(&vault, (int)cairn_random_below(&rig->random, 80));
             if (seed % 4 == 0)
                 vault_close(rig); /* in order: nothing is lost */
-            archived = seed % 4 ? commits_archived(rig) : rig->commits;
+            archived = seed % 4 ? vault_commits_archived(rig) : rig->commits;
             if (seed % 4 == 0)
                 rig->store = NULL;
-            must_move(&vault, 100 * seed + machine, &old);
-            lose(&old);
+            vault_must_move(&vault, 100 * seed + machine, &old);
+            vault_lose(&old);
             rig_verify(rig, archived, "on a new machine");
             if (seed % 3 == 0) { /* before anything is put from there */
-                must_move(&vault, 1000 * seed + machine, &old);
-                lose(&old);
+                vault_must_move(&vault, 1000 * seed + machine, &old);
+                vault_lose(&old);
                 rig_verify(rig, rig->commits, "on the next one");
             }
         }
@@ -346,10 +296,10 @@ static void a_new_machine_is_cut_short(void **unused)
             enum cairn_code code;
 
             vault_init_archive(&vault, seed);
-            must_take(&vault);
+            vault_must_take(&vault);
             vault_load_timed(&vault, 40);
             rig_settle(rig);
-            archived = commits_archived(rig);
+            archived = vault_commits_archived(rig);
             cairn_store_abandon(rig->store);
             rig->store = NULL;
             old = *rig;
@@ -362,6 +312,9 @@ static void a_new_machine_is_cut_short(void **unused)
                 cairn_sim_disk_fail_call(broken, n, CAIRN_EIO);
             code = rig_open(rig, &err);
             fired = cairn_sim_disk_fired(broken);
+            cairn_sim_disk_fail_call(broken, -1, CAIRN_EIO);
+            if (!fired)
+                cairn_sim_disk_halt_at(broken, -1);
             if (code == CAIRN_OK && !fired)
                 rig_verify(rig, archived, "whole");
             rig_crash(rig, n % 3 ? CAIRN_SIM_TEAR : CAIRN_SIM_DROP);
@@ -369,7 +322,7 @@ static void a_new_machine_is_cut_short(void **unused)
             vault_must_open(rig, "after that");
             rig_verify(rig, archived, "after that");
             vault_load_timed(&vault, 20);
-            must_take(&vault);
+            vault_must_take(&vault);
             cairn_disk_close(old.disk);
             vault_done(&vault);
         }
@@ -387,14 +340,14 @@ static void the_lost_one_is_told(void **unused)
         struct cairn_err err;
 
         vault_init_archive(&vault, seed);
-        must_take(&vault);
+        vault_must_take(&vault);
         vault_load_timed(&vault, 50);
-        archived = commits_archived(rig);
-        must_move(&vault, seed + 50, &lost);
+        archived = vault_commits_archived(rig);
+        vault_must_move(&vault, seed + 50, &lost);
         rig_verify(rig, archived, "on the new one");
         if (seed % 2) {
             vault_load_timed(&vault, 20);
-            must_take(&vault);
+            vault_must_take(&vault);
         }
         for (int i = 0; i < 200; i++) {
             cairn_sim_clock_advance(&rig->clock, 10000000);
@@ -406,10 +359,10 @@ static void the_lost_one_is_told(void **unused)
         assert_non_null(strstr(err.text, "another node"));
         vault_load_timed(&vault, 40);
         rig_settle(rig);
-        archived = commits_archived(rig);
-        must_move(&vault, seed + 60, &second);
+        archived = vault_commits_archived(rig);
+        vault_must_move(&vault, seed + 60, &second);
         rig_verify(rig, archived, "on the third one");
-        lose(&second);
+        vault_lose(&second);
         commits = rig->commits;
         rig_crash(&lost, CAIRN_SIM_KEEP);
         lost.options.recover = false;
@@ -438,33 +391,33 @@ static void what_comes_late_does_not_count(void **unused)
         size_t before;
 
         vault_init_archive(&vault, seed);
-        must_take(&vault);
+        vault_must_take(&vault);
         vault_load_timed(&vault, 50);
-        archived = commits_archived(rig);
+        archived = vault_commits_archived(rig);
         first_disk = vault.archive_disk;
         first_blob = rig->options.archive;
         vault.archive_disk = cairn_sim_disk_clone(first_disk); /* the lost one sees no claim in its own */
         rig->options.archive = cairn_blob_on_disk(vault.archive_disk);
-        must_move(&vault, seed + 50, &lost);
+        vault_must_move(&vault, seed + 50, &lost);
         rig_verify(rig, archived, "on the new one");
         if (seed % 2)
             vault_load_timed(&vault, 40);
         if (seed % 4 > 1)
-            must_take(&vault);
+            vault_must_take(&vault);
         for (int i = 0; i < 300; i++) {
             cairn_sim_clock_advance(&rig->clock, 3000000);
             if (i % 5 == 0)
                 rig_commit(&lost, -1);
             rig_pump(&lost);
         }
-        before = blobs(&vault, "log");
+        before = vault_blobs(&vault, "log");
         copy_missing(first_disk, vault.archive_disk, "log");
-        assert_true(blobs(&vault, "log") > before);
-        archived = commits_archived(rig);
-        must_move(&vault, seed + 60, &second);
+        assert_true(vault_blobs(&vault, "log") > before);
+        archived = vault_commits_archived(rig);
+        vault_must_move(&vault, seed + 60, &second);
         rig_verify(rig, archived, "on the third one");
-        lose(&second);
-        lose(&lost);
+        vault_lose(&second);
+        vault_lose(&lost);
         cairn_blob_close(first_blob);
         cairn_disk_close(first_disk);
         vault_done(&vault);
@@ -482,12 +435,12 @@ static void restores_go_along(void **unused)
 
         vault_init_archive(&vault, seed);
         vault_load_timed(&vault, 20);
-        must_take(&vault);
+        vault_must_take(&vault);
         vault_load_timed(&vault, 40);
         rig_settle(rig);
         vault_close(rig);
         vault_restore(rig, vault.taken[0].number, &undo);
-        must_move(&vault, seed + 50, &old);
+        vault_must_move(&vault, seed + 50, &old);
         cairn_tasks_destroy(old.tasks);
         cairn_disk_close(old.disk);
         rig_verify(rig, vault.taken[0].low, "at once");
@@ -512,7 +465,7 @@ static void restores_are_told_later(void **unused)
 
             vault_init_archive(&vault, seed);
             vault_load_timed(&vault, 20);
-            must_take(&vault);
+            vault_must_take(&vault);
             vault_load_timed(&vault, 40);
             rig_settle(rig);
             vault_close(rig);
@@ -526,9 +479,9 @@ static void restores_are_told_later(void **unused)
             restored = rig->commits;
             cairn_sim_disk_fail_call(vault.archive_disk, (int64_t)cairn_random_below(&rig->random, 20), CAIRN_EIO);
             vault_load_timed(&vault, 30);
-            archived = commits_archived(rig);
-            must_move(&vault, seed + 50, &old);
-            lose(&old);
+            archived = vault_commits_archived(rig);
+            vault_must_move(&vault, seed + 50, &old);
+            vault_lose(&old);
             if (archived > restored)
                 rig_verify(rig, archived, "on a new machine");
             vault_done(&vault);
@@ -549,25 +502,25 @@ static void forgotten_ones_go(void **unused)
 
         for (int i = 0; i < 12; i++) {
             vault_load_timed(&vault, 30);
-            must_take(&vault);
+            vault_must_take(&vault);
         }
         rig_settle(rig);
-        assert_int_equal(blobs(&vault, "versions"), 12);
-        runs = blobs(&vault, "runs");
-        chunks = blobs(&vault, "log");
+        assert_int_equal(vault_blobs(&vault, "versions"), 12);
+        runs = vault_blobs(&vault, "runs");
+        chunks = vault_blobs(&vault, "log");
         for (size_t i = 0; i < 10; i++)
             if (i != 4 && cairn_store_version_forget(rig->store, vault.taken[i].number, &err) != CAIRN_OK)
                 fail_msg("%s", err.text);
         rig_settle(rig);
-        assert_int_equal(blobs(&vault, "versions"), 3);
-        assert_true(blobs(&vault, "runs") < runs);
-        assert_true(blobs(&vault, "log") < chunks);
+        assert_int_equal(vault_blobs(&vault, "versions"), 3);
+        assert_true(vault_blobs(&vault, "runs") < runs);
+        assert_true(vault_blobs(&vault, "log") < chunks);
         vault.taken[0] = vault.taken[4];
         vault.taken[1] = vault.taken[10];
         vault.taken[2] = vault.taken[11];
         vault.count = 3;
-        must_move(&vault, seed + 10, &old);
-        lose(&old);
+        vault_must_move(&vault, seed + 10, &old);
+        vault_lose(&old);
         rig_verify(rig, vault.taken[2].low, "on a new machine");
         vault_check_all(&vault);
         vault_done(&vault);

@@ -183,3 +183,52 @@ void vault_check_moments(struct vault *vault, uint32_t first)
         rig_verify(rig, commits, "back");
     }
 }
+
+void vault_must_take(struct vault *vault)
+{
+    struct cairn_err err;
+
+    if (vault_take(vault, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+}
+
+static void count_name(void *context, const char *name)
+{
+    (void)name;
+    ++*(size_t *)context;
+}
+
+size_t vault_blobs(struct vault *vault, const char *folder)
+{
+    struct cairn_err err;
+    size_t count = 0;
+
+    vault->archive_disk->ops->list(vault->archive_disk, folder, count_name, &count, &err);
+    return count;
+}
+
+uint32_t vault_commits_archived(const struct rig *rig)
+{
+    struct cairn_store_stats stats;
+    uint32_t commits = 0;
+
+    cairn_store_stats(rig->store, &stats);
+    while (commits < rig->commits && rig->ends[commits + 1] <= stats.archive_position)
+        commits++;
+    return commits;
+}
+
+void vault_lose(struct rig *rig)
+{
+    cairn_store_abandon(rig->store);
+    cairn_tasks_destroy(rig->tasks);
+    cairn_disk_close(rig->disk);
+}
+
+void vault_must_move(struct vault *vault, uint64_t seed, struct rig *old)
+{
+    struct cairn_err err;
+
+    if (vault_move(vault, seed, old, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+}

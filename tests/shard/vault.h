@@ -44,4 +44,13 @@ void vault_check_all(struct vault *vault);
 /* Goes to some moments from a commit on, and back. */
 void vault_check_moments(struct vault *vault, uint32_t first);
 
+void vault_must_take(struct vault *vault);
+void vault_must_move(struct vault *vault, uint64_t seed, struct rig *old);
+/* A machine that is no more. */
+void vault_lose(struct rig *rig);
+/* Commits that the archive has. */
+uint32_t vault_commits_archived(const struct rig *rig);
+/* How many objects there are in a folder of the archive. */
+size_t vault_blobs(struct vault *vault, const char *folder);
+
 #endif
