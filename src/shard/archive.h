@@ -171,6 +171,9 @@ struct archived_version {
 /* NULL and why not.  To be freed with archived_version_free. */
 struct archived_version *archived_version_get(struct remote *remote, uint64_t number, struct node_version *ret_version,
                                               struct cairn_err *err);
+/* Parses it, and takes its bytes.  Exposed for the fuzz target. */
+enum cairn_code archived_version_parse(struct cairn_buf *bytes, struct archived_version **ret_version,
+                                       struct cairn_err *err);
 struct archived_version *archived_version_free(struct archived_version *version); /* returns NULL; accepts NULL */
 
 #endif

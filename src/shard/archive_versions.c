@@ -43,7 +43,8 @@ static void seal(struct cairn_buf *to)
     to->size += 4;
 }
 
-static enum cairn_code parse(struct cairn_buf *bytes, struct archived_version **ret_version, struct cairn_err *err)
+enum cairn_code archived_version_parse(struct cairn_buf *bytes, struct archived_version **ret_version,
+                                       struct cairn_err *err)
 {
     struct archived_version *version;
     struct cairn_reader r;
@@ -85,7 +86,7 @@ struct archived_version *archived_version_get(struct remote *remote, uint64_t nu
     if (code == CAIRN_OK) {
         uint32_t count = bytes.size > HEAD_BYTES ? cairn_get_u32(bytes.data + 12) : 0;
 
-        code = parse(&bytes, &version, err);
+        code = archived_version_parse(&bytes, &version, err);
         if (code == CAIRN_OK)
             code = node_version_decode(version->record, ret_version, err);
         if (code == CAIRN_OK && (ret_version->number != number || ret_version->count != count)) {

@@ -38,7 +38,7 @@ enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restor
     return code;
 }
 
-static enum cairn_code decode_order(struct cairn_bytes bytes, struct restore_order *order, struct cairn_err *err)
+enum cairn_code restore_decode_order(struct cairn_bytes bytes, struct restore_order *order, struct cairn_err *err)
 {
     if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
         cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
@@ -57,7 +57,7 @@ enum cairn_code restore_read_order(struct cairn_store *store, struct cairn_err *
     enum cairn_code code = cairn_disk_read_file(store->options.disk, RESTORE_PATH, ORDER_BYTES_MAX, &bytes, err);
 
     if (code == CAIRN_OK) {
-        code = decode_order(cairn_buf_bytes(&bytes), &store->order, err);
+        code = restore_decode_order(cairn_buf_bytes(&bytes), &store->order, err);
         if (code == CAIRN_OK && store->order.version.count != store->count - 1)
             code = cairn_fail(err, CAIRN_ECORRUPT, "it is of %" PRIu32 " shards", store->order.version.count);
         if (code == CAIRN_OK && store->order.until > store->order.version.cut && !store->options.archive)

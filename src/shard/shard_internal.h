@@ -273,6 +273,8 @@ void node_versions_archived(struct cairn_store *store, enum cairn_code code, con
 
 /* restore.c: into store->order, and back. */
 enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restore_order *order, struct cairn_err *err);
+/* Parses it.  Exposed for the fuzz target. */
+enum cairn_code restore_decode_order(struct cairn_bytes bytes, struct restore_order *order, struct cairn_err *err);
 enum cairn_code restore_read_order(struct cairn_store *store, struct cairn_err *err);
 /* Goes there; `end` is the log's.  Nothing was replayed yet. */
 enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct cairn_err *err);

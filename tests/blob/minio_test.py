@@ -9,8 +9,8 @@ import signal
 import time
 
 import contract
-from blobs import BUCKET, OPTIONS, Minio, bytes_of, check, equal, fails, listed, made, ok, start
-from cairnproc import main
+from blobs import BUCKET, KEY_ID, OPTIONS, SECRET, Minio, bytes_of, check, equal, fails, listed, made, ok, start
+from cairnproc import Node, main
 
 MIB = 1 << 20
 
@@ -94,5 +94,46 @@ def test_client_killed_in_an_upload(folder):
             equal(listed(minio.url, "up"), {}, "what a client that was killed has put")
 
 
+def wait_until(holds, what, seconds=30):
+    end = time.monotonic() + seconds
+    while not holds():
+        check(time.monotonic() < end, f"not within {seconds} s: {what}")
+        time.sleep(.05)
+
+
+def has_all(node):
+    metrics = node.metrics()
+    return not metrics["cairn_archive_pending_bytes"] and not metrics["cairn_archive_pending_versions"]
+
+
+def test_a_node(folder):
+    """Its log and versions go to S3, also after that was away for a while, and another machine goes on from there."""
+    os.environ.update(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET)
+    flags = ("--engine=hybridlog", "--archive-every=1", "--snapshot-log=1")
+    with Minio(folder) as minio:
+        with Node(folder, f"--blob={minio.url}", *flags, data=os.path.join(folder, "lost"), name="lost") as node:
+            node.deploy("register")
+            with node.redis() as redis:
+                for n in range(3000):
+                    redis.ok("FCALL", "Register.set", 1, f"r{n}", n)
+                minio.kill()
+                time.sleep(2)
+                for n in range(3000, 4000):
+                    redis.ok("FCALL", "Register.set", 1, f"r{n}", n)
+            check(node.metrics()["cairn_archive_pending_bytes"] > 0, "nothing waits for a store that is away")
+            minio.start()
+            wait_until(lambda: has_all(node), "the store has all of it")
+            node.kill()
+        with Node(folder, f"--blob={minio.url}", "--recover", *flags, data=os.path.join(folder, "next"),
+                  name="next") as node, node.redis() as redis:
+            for n in range(0, 4000, 7):
+                equal(int(redis.ok("FCALL", "Register.get", 1, f"r{n}")), n, f"r{n} on the next machine")
+            redis.ok("FCALL", "Register.set", 1, "r0", -1)
+            node.stop()
+        with Node(folder, f"--blob={minio.url}", "--recover", *flags, data=os.path.join(folder, "third"),
+                  name="third") as node, node.redis() as redis:
+            equal(int(redis.ok("FCALL", "Register.get", 1, "r0")), -1, "after a proper stop")
+
+
 if __name__ == "__main__":
-    main([test_contract, test_refusals, test_killed_in_an_upload, test_client_killed_in_an_upload])
+    main([test_a_node, test_contract, test_refusals, test_killed_in_an_upload, test_client_killed_in_an_upload])

@@ -3,6 +3,7 @@
  *   'm' a manifest, whose checksum is made right first: what decodes encodes to the same bytes
  *   'f' a checkpoint file as it is; 'g' with its header's and first chunk's checksums made right
  *   'v' a version of the node, whose checksum is made right first: what decodes encodes to the same bytes
+ *   'a' a chunk of an archive, 'b' a version there, 'o' an order to restore: checksums likewise
  *   'r' a commit's record */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,62 @@ static void manifest(struct cairn_bytes input)
     }
     cairn_buf_done(&bytes);
     cairn_buf_done(&encoded);
+}
+
+static void seal(uint8_t *bytes, size_t size)
+{
+    if (size >= 4)
+        cairn_put_u32(bytes + size - 4, cairn_crc32c(0, bytes, size - 4));
+}
+
+static void archive_chunk(struct cairn_bytes input)
+{
+    struct cairn_buf bytes = {0}, encoded = {0};
+    struct archive_chunk chunk;
+    struct cairn_bytes records;
+
+    cairn_buf_add(&bytes, input.data, input.size);
+    seal(bytes.data, bytes.size);
+    if (archive_chunk_decode(cairn_buf_bytes(&bytes), &chunk, &records)) {
+        cairn_buf_add(&chunk.records, records.data, records.size);
+        archive_chunk_encode(&chunk, &encoded);
+        must(cairn_bytes_equal(cairn_buf_bytes(&bytes), cairn_buf_bytes(&encoded)));
+        cairn_buf_done(&chunk.records);
+    }
+    cairn_buf_done(&bytes);
+    cairn_buf_done(&encoded);
+}
+
+static void archived_version(struct cairn_bytes input)
+{
+    struct cairn_buf bytes = {0};
+    struct archived_version *version;
+    struct cairn_err err;
+
+    cairn_buf_add(&bytes, input.data, input.size);
+    seal(bytes.data, bytes.size);
+    if (archived_version_parse(&bytes, &version, &err) == CAIRN_OK)
+        archived_version_free(version);
+    else
+        must(err.code == CAIRN_ECORRUPT || err.code == CAIRN_EVERSION);
+    cairn_buf_done(&bytes);
+}
+
+static void order(struct cairn_bytes input)
+{
+    struct cairn_buf bytes = {0};
+    struct restore_order decoded = {0};
+    struct cairn_err err;
+
+    cairn_buf_add(&bytes, input.data, input.size);
+    if (bytes.size > 36)
+        seal(bytes.data + 32, bytes.size - 36);
+    seal(bytes.data, bytes.size);
+    if (restore_decode_order(cairn_buf_bytes(&bytes), &decoded, &err) == CAIRN_OK)
+        node_version_done(&decoded.version);
+    else
+        must(err.code == CAIRN_ECORRUPT || err.code == CAIRN_EVERSION);
+    cairn_buf_done(&bytes);
 }
 
 static void version(struct cairn_bytes input)
@@ -172,6 +229,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'v':
         version(input);
+        break;
+    case 'a':
+        archive_chunk(input);
+        break;
+    case 'b':
+        archived_version(input);
+        break;
+    case 'o':
+        order(input);
         break;
     case 'f':
     case 'g':

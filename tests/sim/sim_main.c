@@ -86,7 +86,7 @@ struct client {
 struct world {
     struct simnode sim;
     struct cairn_random random;
-    uint64_t step, operations, crashes, failures, wanted;
+    uint64_t step, operations, crashes, failures, moves, wanted;
     bool lying_disk, verbose;
     struct counter counters[COUNTERS];
     int64_t keys_used[KEYED];
@@ -503,6 +503,20 @@ static void crash(struct world *w)
     cairn_sim_disk_halt_at(w->sim.disk, -1);
 }
 
+/* All that was acknowledged goes along to another machine, as this one stops in order. */
+static void move(struct world *w)
+{
+    struct cairn_err err;
+
+    if (simnode_move(&w->sim, &err) != CAIRN_OK)
+        broken("moving: %s", err.text);
+    w->moves++;
+    if (below(w, 2)) /* recovering is cut off */
+        cairn_sim_disk_halt_at(w->sim.disk, (int64_t)below(w, 300));
+    open_node(w);
+    cairn_sim_disk_halt_at(w->sim.disk, -1);
+}
+
 /* Lets the clients work until power goes off, or for a while. */
 static void episode(struct world *w)
 {
@@ -558,6 +572,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbos
                                       .engine = engines[seed % 4],
                                       .engine_memory_bytes = 4 * (256 << 10),
                                       .snapshot_every_ns = seed % 4 ? 300000000 : 0,
+                                      .archive = seed % 4 && seed / 4 % 2,
                                       .log_segment_bytes = 64 << 10,
                                       .log_bytes_max = 1 << 20,
                                       .limits = {.write_set_bytes = 16 << 10, .value_bytes = 8 << 10}};
@@ -576,6 +591,8 @@ static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbos
         crash(w);
         if (w->round_posts >= POSTS_PER_ROUND || below(w, 6) == 0) {
             quiesce(w);
+            if (options.archive && below(w, 2))
+                move(w);
             check_posts(w);
             check_lives(w);
             check_keyed(w);
@@ -591,9 +608,10 @@ static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbos
         free(w->counters[i].seen);
     }
     if (verbose)
-        printf("seed %llu: %llu operations, %llu crashes, %llu log failures, %zu posts: all promises held\n",
-               (unsigned long long)seed, (unsigned long long)w->operations, (unsigned long long)w->crashes,
-               (unsigned long long)w->failures, w->post_count);
+        printf(
+            "seed %llu: %llu operations, %llu crashes, %llu log failures, %llu moves, %zu posts: all promises held\n",
+            (unsigned long long)seed, (unsigned long long)w->operations, (unsigned long long)w->crashes,
+            (unsigned long long)w->failures, (unsigned long long)w->moves, w->post_count);
     for (int i = 0; i < CLIENTS; i++)
         simcall_done(&w->clients[i].call);
     free(w->posts);

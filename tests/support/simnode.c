@@ -28,6 +28,10 @@ void simnode_init(struct simnode *sim, uint64_t seed, const struct simnode_optio
     cairn_random_init(&sim->random, seed);
     cairn_sim_clock_init(&sim->clock, cairn_random_u64(&sim->random));
     sim->disk = cairn_sim_disk_create(cairn_random_u64(&sim->random));
+    if (sim->options.archive) {
+        sim->archive_disk = cairn_sim_disk_create(cairn_random_u64(&sim->random));
+        sim->archive = cairn_blob_on_disk(sim->archive_disk);
+    }
 }
 
 static void on_progress(void *context, uint64_t acknowledged)
@@ -105,6 +109,9 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
         .engine = sim->options.engine,
         .engine_memory_bytes = sim->options.engine_memory_bytes,
         .log_bytes_max = sim->options.log_bytes_max,
+        .archive = sim->archive,
+        .archive_every_ns = 20000000,
+        .recover = sim->moved,
         .log = {.sync = sim->options.sync,
                 .interval_ms = 50,
                 .segment_bytes = sim->options.log_segment_bytes,
@@ -113,6 +120,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
                                       .workers = sim->options.workers,
                                       .limits = sim->options.limits,
                                       .snapshot_every_ns = sim->options.snapshot_every_ns,
+                                      .snapshot_log_bytes = sim->archive ? 64 << 10 : 0,
                                       .snapshots_kept = 2,
                                       .seed = cairn_random_u64(&sim->random)};
     enum cairn_code code;
@@ -188,11 +196,26 @@ enum cairn_code simnode_close(struct simnode *sim, struct cairn_err *err)
     return code;
 }
 
+enum cairn_code simnode_move(struct simnode *sim, struct cairn_err *err)
+{
+    enum cairn_code code = simnode_close(sim, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    cairn_disk_close(sim->disk);
+    sim->disk = cairn_sim_disk_create(cairn_random_u64(&sim->random));
+    sim->moved = true;
+    return CAIRN_OK;
+}
+
 void simnode_done(struct simnode *sim)
 {
     if (sim->store_tasks)
         simnode_crash(sim, CAIRN_SIM_KEEP);
     sim->disk = cairn_disk_close(sim->disk);
+    cairn_blob_close(sim->archive);
+    if (sim->archive_disk)
+        cairn_disk_close(sim->archive_disk);
 }
 
 /* --- calls ---------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@ struct simnode_options {
     const char *engine;
     size_t engine_memory_bytes;
     uint64_t snapshot_every_ns; /* of which two are kept */
+    bool archive;               /* in a blob store, which knows no crashes */
     struct cairn_limits limits;
     enum cairn_sync_mode sync;
     uint64_t log_segment_bytes, log_bytes_max;
@@ -22,13 +23,15 @@ struct simnode_options {
 struct simnode {
     struct simnode_options options;
     struct cairn_disk *disk; /* survives crashes */
+    struct cairn_disk *archive_disk;
+    struct cairn_blob *archive; /* NULL: none */
     struct cairn_sim_clock clock;
     struct cairn_random random;
     struct cairn_tasks *node_tasks, *store_tasks; /* two, as in house.c */
     struct cairn_fn *fn;
     struct cairn_store *store;
     struct cairn_node *node;
-    bool log_failed;
+    bool log_failed, moved;
 };
 
 /* Zero members of options take small defaults.  The disk is created. */
@@ -41,6 +44,8 @@ bool simnode_step(struct simnode *sim);
 void simnode_settle(struct simnode *sim);
 /* Power cut: what was not synced is lost as `how` says; the node is gone. */
 void simnode_crash(struct simnode *sim, enum cairn_sim_crash how);
+/* In order, to another machine, which begins with what the archive has; to be opened then. */
+enum cairn_code simnode_move(struct simnode *sim, struct cairn_err *err);
 /* Drains, checkpoints, closes. */
 enum cairn_code simnode_close(struct simnode *sim, struct cairn_err *err);
 void simnode_done(struct simnode *sim);
