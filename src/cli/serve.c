@@ -119,7 +119,7 @@ static void on_recovery(void *context, const char *stage, uint64_t done, uint64_
     if (now - progress->told_ns < 1000000000)
         return;
     progress->told_ns = now;
-    if (strstr(stage, "shards"))
+    if (strstr(stage, "shards") || strstr(stage, "versions"))
         printf("%s: %" PRIu64 " of %" PRIu64 "\n", stage, done, total);
     else if (total)
         printf("recovering: %s, %" PRIu64 " of %" PRIu64 " MiB\n", stage, done >> 20, total >> 20);

@@ -10,7 +10,7 @@
 
 struct options {
     const char *data, *blob, *at;
-    bool json;
+    bool json, preview;
 };
 
 static const struct cairn_flag json_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
@@ -180,6 +180,10 @@ static const struct cairn_flag restore_flags[] = {
      .value = "URL",
      .help = "the node's blob store: needed for --at, and if the node has one",
      .offset = offsetof(struct options, blob)},
+    {.name = "preview",
+     .kind = CAIRN_FLAG_SWITCH,
+     .help = "only tell which objects would change",
+     .offset = offsetof(struct options, preview)},
     CAIRN_FLAG_JSON(struct options),
     {0},
 };
@@ -191,6 +195,51 @@ static void on_stage(void *context, const char *stage, uint64_t done, uint64_t t
     if (!options->json && strstr(stage, "shards"))
         printf("\r%s: %" PRIu64 " of %" PRIu64 "%s", stage, done, total, done == total ? "\n" : "");
     fflush(stdout);
+}
+
+struct previewing {
+    uint64_t counts[3];
+    struct cairn_buf text; /* of the first few */
+};
+
+enum { PREVIEW_SHOWN = 20 };
+
+static void preview_one(void *context, enum cairn_preview what, const char *type, struct cairn_bytes id)
+{
+    static const char marks[] = {'~', '-', '+'};
+    struct previewing *previewing = context;
+
+    if (previewing->counts[0] + previewing->counts[1] + previewing->counts[2] < PREVIEW_SHOWN) {
+        cairn_buf_printf(&previewing->text, "%c %s/", marks[what], type);
+        cairn_inline_text(&previewing->text, id);
+        cairn_buf_u8(&previewing->text, '\n');
+    }
+    previewing->counts[what]++;
+}
+
+static int preview(const struct options *options, uint64_t number, uint64_t ms)
+{
+    struct previewing previewing = {0};
+    const uint64_t *counts = previewing.counts;
+    uint64_t all;
+    struct cairn_err err;
+
+    if (cairn_house_preview(options->data, options->blob, number, ms, preview_one, &previewing, &err) != CAIRN_OK) {
+        cairn_buf_done(&previewing.text);
+        return cairn_complain(CAIRN_EXIT_FAILED, "%s", err.text);
+    }
+    all = counts[0] + counts[1] + counts[2];
+    if (options->json) {
+        printf("{\"change\":%" PRIu64 ",\"go\":%" PRIu64 ",\"come\":%" PRIu64 "}\n", counts[0], counts[1], counts[2]);
+    } else {
+        printf("%" PRIu64 " objects would change (~), %" PRIu64 " would go (-), %" PRIu64 " would be there again (+)\n",
+               counts[0], counts[1], counts[2]);
+        fwrite(previewing.text.data, 1, previewing.text.size, stdout);
+        if (all > PREVIEW_SHOWN)
+            printf("... and %" PRIu64 " more\n", all - PREVIEW_SHOWN);
+    }
+    cairn_buf_done(&previewing.text);
+    return CAIRN_EXIT_OK;
 }
 
 static int run_restore(int argc, char **argv)
@@ -213,6 +262,8 @@ static int run_restore(int argc, char **argv)
         if (*end || !number || argv[0][0] < '0' || argv[0][0] > '9')
             return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no version; 'cairn versions' lists them", argv[0]);
     }
+    if (options.preview)
+        return preview(&options, number, ms);
     if (cairn_house_restore(options.data, options.blob, number, ms, on_stage, &options, &undo, &err) != CAIRN_OK)
         return cairn_complain(CAIRN_EXIT_FAILED, "%s", err.text);
     if (options.json)

@@ -298,26 +298,53 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     return CAIRN_OK;
 }
 
+/* A folder that no node is on, and its blob store. */
+static enum cairn_code open_folder(const char *data, const char *blob, struct cairn_store_options *options,
+                                   struct cairn_err *err)
+{
+    enum cairn_code code = cairn_disk_open(data, &options->disk, err);
+
+    if (code == CAIRN_OK && blob)
+        code = cairn_blob_open(blob, &options->archive, err);
+    options->clock = cairn_clock_system();
+    options->log.threaded = true;
+    options->tasks = cairn_tasks_create(STORE_THREADS);
+    return code;
+}
+
+static void close_folder(struct cairn_store_options *options)
+{
+    cairn_tasks_destroy(options->tasks);
+    cairn_blob_close(options->archive);
+    if (options->disk)
+        cairn_disk_close(options->disk);
+}
+
 enum cairn_code cairn_house_restore(const char *data, const char *blob, uint64_t number, uint64_t wall_ms,
                                     void (*on_stage)(void *context, const char *stage, uint64_t done, uint64_t total),
                                     void *context, uint64_t *ret_undo, struct cairn_err *err)
 {
-    struct cairn_store_options options = {
-        .clock = cairn_clock_system(), .log = {.threaded = true}, .on_recovery = on_stage, .context = context};
-    enum cairn_code code = cairn_disk_open(data, &options.disk, err);
+    struct cairn_store_options options = {.on_recovery = on_stage, .context = context};
+    enum cairn_code code = open_folder(data, blob, &options, err);
 
-    if (code != CAIRN_OK)
-        return code;
-    if (blob)
-        code = cairn_blob_open(blob, &options.archive, err);
-    if (code == CAIRN_OK) {
-        options.tasks = cairn_tasks_create(STORE_THREADS);
+    if (code == CAIRN_OK)
         code = number ? cairn_store_restore(&options, number, ret_undo, err)
                       : cairn_store_restore_at(&options, wall_ms, ret_undo, err);
-        cairn_tasks_destroy(options.tasks);
-    }
-    cairn_blob_close(options.archive);
-    cairn_disk_close(options.disk);
+    close_folder(&options);
+    return code;
+}
+
+enum cairn_code cairn_house_preview(const char *data, const char *blob, uint64_t number, uint64_t wall_ms,
+                                    void (*each)(void *context, enum cairn_preview what, const char *type,
+                                                 struct cairn_bytes id),
+                                    void *context, struct cairn_err *err)
+{
+    struct cairn_store_options options = {0};
+    enum cairn_code code = open_folder(data, blob, &options, err);
+
+    if (code == CAIRN_OK)
+        code = cairn_preview(&options, number, wall_ms, each, context, err);
+    close_folder(&options);
     return code;
 }
 

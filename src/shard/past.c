@@ -254,3 +254,69 @@ enum cairn_code cairn_past_load(struct cairn_past *past, bool (*wants)(void *con
         code = load_records(&loading, &past->tail, version->cut, past->until, err);
     return code;
 }
+
+/* --- all of it --- */
+
+struct visiting {
+    struct cairn_past *past;
+    void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value);
+    void *context;
+};
+
+static void visit_change(void *context, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct visiting *visiting = context;
+
+    if (value.data[0])
+        visiting->each(visiting->context, key, cairn_bytes(value.data + 1, value.size - 1));
+}
+
+/* Whether something newer than a run tells of the key. */
+static enum cairn_code is_shadowed(struct cairn_past *past, size_t run, const struct run_record *record,
+                                   bool *ret_shadowed, struct cairn_err *err)
+{
+    struct cairn_buf *memory = &past->values[past->turn++ % CAIRN_VALUES_VALID];
+    struct cairn_bytes value;
+    enum cairn_code code = CAIRN_OK;
+
+    *ret_shadowed = past->changes->ops->get(past->changes, record->key, record->hash, &value);
+    for (size_t i = 0; code == CAIRN_OK && !*ret_shadowed && i < run; i++) {
+        memory->size = 0;
+        code = run_get(past->runs[i], record->key, record->hash, memory, ret_shadowed, &value, err);
+    }
+    return code;
+}
+
+static enum cairn_code visit_run(struct visiting *visiting, size_t run, struct cairn_err *err)
+{
+    struct run_cursor cursor;
+    bool more = true, shadowed;
+    enum cairn_code code;
+
+    run_cursor_init(&cursor, visiting->past->runs[run]);
+    while ((code = run_cursor_next(&cursor, &more, err)) == CAIRN_OK && more) {
+        if (run_is_tombstone(cursor.record.value))
+            continue;
+        code = is_shadowed(visiting->past, run, &cursor.record, &shadowed, err);
+        if (code != CAIRN_OK)
+            break;
+        if (!shadowed)
+            visiting->each(visiting->context, cursor.record.key, cursor.record.value);
+    }
+    run_cursor_done(&cursor);
+    return code;
+}
+
+enum cairn_code cairn_past_visit(struct cairn_past *past,
+                                 void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),
+                                 void *context, struct cairn_err *err)
+{
+    struct visiting visiting = {past, each, context};
+    enum cairn_code code = CAIRN_OK;
+
+    for (size_t i = 0; code == CAIRN_OK && i < past->run_count; i++)
+        code = visit_run(&visiting, i, err);
+    if (code == CAIRN_OK)
+        past->changes->ops->visit(past->changes, visit_change, &visiting);
+    return code;
+}

@@ -374,3 +374,39 @@ enum cairn_code cairn_store_restore_at(const struct cairn_store_options *options
                           "going to a moment needs the blob store that the node has kept: give --blob");
     return restore(options, 0, wall_ms, ret_undo, err);
 }
+
+/* --- looking first --- */
+
+static bool wants_all(void *context, struct cairn_bytes key)
+{
+    (void)context;
+    (void)key;
+    return true;
+}
+
+enum cairn_code cairn_store_compare(const struct cairn_store_options *options, uint64_t number, uint64_t wall_ms,
+                                    enum cairn_code (*each)(void *context, struct cairn_store *store, uint32_t shard,
+                                                            struct cairn_past *past, struct cairn_err *err),
+                                    void *context, struct cairn_err *err)
+{
+    struct cairn_store *store;
+    enum cairn_code code = options->disk->ops->lock(options->disk, err);
+
+    if (code == CAIRN_OK)
+        code = store_open_locked(options, &store, err);
+    if (code != CAIRN_OK)
+        return code;
+    for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store->count; i++) {
+        struct cairn_past *past = NULL;
+
+        code = cairn_past_open(store, i, number, wall_ms, &past, err);
+        if (code == CAIRN_OK)
+            code = cairn_past_load(past, wants_all, NULL, err);
+        if (code == CAIRN_OK)
+            code = each(context, store, i, past, err);
+        cairn_past_close(past);
+        report(store, "comparing shards", i + 1, store->count - 1);
+    }
+    cairn_store_abandon(store);
+    return code;
+}

@@ -156,6 +156,10 @@ struct cairn_past *cairn_past_close(struct cairn_past *past); /* returns NULL; a
 /* What was written to keys, of those that are wanted, after the version was taken counts from then on. */
 enum cairn_code cairn_past_load(struct cairn_past *past, bool (*wants)(void *context, struct cairn_bytes key),
                                 void *context, struct cairn_err *err);
+/* Every key that was there and its value, in any order. */
+enum cairn_code cairn_past_visit(struct cairn_past *past,
+                                 void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),
+                                 void *context, struct cairn_err *err);
 /* To get from, and for nothing else; one thread at a time. */
 struct cairn_engine *cairn_past_engine(struct cairn_past *past);
 
@@ -171,6 +175,13 @@ enum cairn_code cairn_store_restore(const struct cairn_store_options *options, u
  * that and options->archive.  CAIRN_ENOTFOUND when these two do not lead there. */
 enum cairn_code cairn_store_restore_at(const struct cairn_store_options *options, uint64_t wall_ms, uint64_t *ret_undo,
                                        struct cairn_err *err);
+
+/* What restoring would change, of a folder that no node is on: each shard (not the system shard, which may be asked)
+ * beside what it was.  Nothing is changed. */
+enum cairn_code cairn_store_compare(const struct cairn_store_options *options, uint64_t number, uint64_t wall_ms,
+                                    enum cairn_code (*each)(void *context, struct cairn_store *store, uint32_t shard,
+                                                            struct cairn_past *past, struct cairn_err *err),
+                                    void *context, struct cairn_err *err);
 
 /* --- any thread --- */
 

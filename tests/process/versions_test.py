@@ -314,6 +314,45 @@ def test_one_object_and_kills(folder):
         check(any(seen) and not all(seen), f"every kill came too late, or too early: {seen}")
 
 
+def test_preview(folder):
+    """What going back would change is told, and nothing is changed by that; then it is what changes."""
+    for engine in ENGINES:
+        blob = os.path.join(folder, engine + "-blob")
+        with Node(folder, f"--engine={engine}", f"--blob={blob}", "--archive-every=1",
+                  data=os.path.join(folder, engine), name=engine) as node:
+            node.deploy("shelf", "register")
+            with node.redis() as redis:
+                for n in range(60):
+                    redis.ok("FCALL", "Register.set", 1, f"r{n}", n)
+            fill(node, "a", 1)
+            fill(node, "b", 1)
+            version = str(json.loads(cairn(node, "snapshot", "--json"))["version"])
+            with node.redis() as redis:
+                redis.ok("FCALL", "Register.set", 1, "r7", 70)
+                redis.ok("FCALL", "Register.set", 1, "r8", 8)  # as it is
+                redis.ok("FCALL", "Register.set", 1, "young", 1)
+            cairn(node, "objects", "rm", "Register/r9", "Shelf/b")
+            time.sleep(.02)
+            moment = str(int(time.time() * 1000))
+            time.sleep(.02)
+            fill(node, "a", 2)
+            node.stop()
+            where = ("--data", node.data, "--blob", blob, "--preview")
+            said = cairn(node, "restore", version, *where).strip().split("\n")
+            equal(said[0], "2 objects would change (~), 1 would go (-), 2 would be there again (+)", engine)
+            equal(sorted(said[1:]), sorted(["~ Register/r7", "~ Shelf/a", "- Register/young", "+ Register/r9",
+                                            "+ Shelf/b"]), engine)
+            equal(json.loads(cairn(node, "restore", "--at", moment, *where, "--json")),
+                  {"change": 1, "go": 0, "come": 0}, engine)
+            restore_with = ("--data", node.data, "--blob", blob, "--json")
+            cairn(node, "restore", "--at", moment, *restore_with)
+            equal(json.loads(cairn(node, "restore", "--at", moment, *where, "--json")),
+                  {"change": 0, "go": 0, "come": 0}, f"{engine}, when it is done")
+            cairn(node, "restore", version, *restore_with)
+            equal(json.loads(cairn(node, "restore", version, *where, "--json")),
+                  {"change": 0, "go": 0, "come": 0}, f"{engine}, when it is done")
+
+
 def flip(path, at):
     with open(path, "r+b") as file:
         file.seek(at)
@@ -358,4 +397,4 @@ def test_damage(folder):
 
 
 if __name__ == "__main__":
-    main([test_one_object, test_one_object_and_kills, test_another_machine, test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])
+    main([test_preview, test_one_object, test_one_object_and_kills, test_another_machine, test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])
