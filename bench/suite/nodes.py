@@ -13,9 +13,11 @@ SNAPSHOT_SECONDS = 10
 
 
 def snapshots(bench):
-    """A node that takes versions, beside one that takes none; each measurement is long enough for one."""
-    nodes = {"with": Cairn(bench, "snapshots", "--engine", "hybridlog", "--snapshot-every", str(SNAPSHOT_SECONDS),
-                           "--keep", "2").deploy("retwis"),
+    """A node that takes versions, and one that also copies them and its log to a blob store, a folder of this machine,
+    beside one that does neither; each measurement is long enough for a version."""
+    every = ("--engine", "hybridlog", "--snapshot-every", str(SNAPSHOT_SECONDS), "--keep", "2")
+    nodes = {"with": Cairn(bench, "snapshots", *every).deploy("retwis"),
+             "blob": Cairn(bench, "blob", *every, "--blob", bench.new_folder("blob-store")).deploy("retwis"),
              "without": Cairn(bench, "none", "--engine", "hybridlog").deploy("retwis")}
     figures = {name: [] for name in nodes}
     for node in nodes.values():
@@ -32,6 +34,9 @@ def snapshots(bench):
               of("without", "rps"), "none", goal=("ratio", ">=", 0.95))
     bench.row(f"ReTwis Post, hybridlog, a version every {SNAPSHOT_SECONDS} s, p99", "ms", of("with", "p99_latency_ms"),
               of("without", "p99_latency_ms"), "none", goal=("cairn", "<=", 20))
+    bench.row("ReTwis Post, hybridlog, --blob", "requests/s", of("blob", "rps"), of("without", "rps"), "none")
+    bench.row("ReTwis Post, hybridlog, --blob, p99", "ms", of("blob", "p99_latency_ms"),
+              of("without", "p99_latency_ms"), "none")
 
 
 def run(bench):

@@ -383,11 +383,15 @@ static void run(struct cairn_task *task)
     struct archive_work *work = cairn_container(task, struct archive_work, task);
     struct archive *archive = cairn_container(work, struct archive, versions);
     struct cairn_store *store = archive->store;
-    uint64_t number = next_version(store, archive->retry), removed = 0;
+    uint64_t number, removed = 0;
     struct cairn_err err = {0};
     enum cairn_code code = CAIRN_OK;
-    bool sweeps;
+    bool sweeps, retry;
 
+    pthread_mutex_lock(&archive->lock);
+    retry = archive->retry;
+    pthread_mutex_unlock(&archive->lock);
+    number = next_version(store, retry);
     pthread_mutex_lock(&archive->lock);
     if (archive->removed.size)
         removed = cairn_get_u64(archive->removed.data);
