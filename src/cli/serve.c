@@ -133,13 +133,11 @@ static void on_stopping(void *context, const char *why)
     printf("%s: finishing what was begun\n", why);
 }
 
-static void print_ready(struct cairn_server *server, struct cairn_house *house, const struct options *o,
+static void print_ready(struct cairn_server *server, uint64_t keys, uint64_t bytes, const struct options *o,
                         const struct progress *progress)
 {
     char text[CAIRN_ADDRESS_TEXT_BYTES];
-    uint64_t keys, bytes;
 
-    cairn_house_totals(house, &keys, &bytes);
     printf("cairn %s: data in %s, %" PRIu64 " workers, --sync %s\n", CAIRN_VERSION, o->data, o->workers, o->sync);
     if (keys)
         printf("recovered %" PRIu64 " keys, %.1f MiB\n", keys, (double)bytes / (1 << 20));
@@ -165,6 +163,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
     struct progress progress = {.started_ns = now_ns(), .told_ns = now_ns()};
     struct cairn_server *server = NULL;
     struct cairn_house *house = NULL;
+    uint64_t keys, bytes;
     struct cairn_err err;
     bool finished;
     int status = CAIRN_EXIT_OK;
@@ -219,12 +218,13 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         cairn_server_destroy(server);
         return fail(&err);
     }
+    cairn_house_totals(house, &keys, &bytes);
     if (cairn_server_start(server, cairn_house_backend(house), &err) != CAIRN_OK) {
         cairn_house_close(house, NULL);
         cairn_server_destroy(server);
         return fail(&err);
     }
-    print_ready(server, house, o, &progress);
+    print_ready(server, keys, bytes, o, &progress);
     finished = cairn_server_run(server);
     if (!finished)
         cairn_complain(0, "some requests were not done in %" PRIu64 " s and were cut off", o->stop_seconds);

@@ -43,7 +43,7 @@ struct cairn_house;
 enum cairn_code cairn_house_open(const struct cairn_house_options *options, struct cairn_house **ret_house,
                                  struct cairn_err *err);
 const struct cairn_backend *cairn_house_backend(struct cairn_house *house);
-/* Keys and bytes of all shards, as recovered. */
+/* Keys and bytes of all shards, as recovered: before there are worker threads. */
 void cairn_house_totals(struct cairn_house *house, uint64_t *ret_keys, uint64_t *ret_bytes);
 /* Takes a data folder that no node is on to a version, or with number 0 to a moment; see cairn_store_restore.
  * `blob` as above. */
