@@ -411,7 +411,7 @@ static void print_changes(const char *name, struct cairn_bytes now, struct cairn
             print_field(&field, widest, '+');
     }
     if (same)
-        printf("%s is as it was then\n", name);
+        printf("%s is as it was then, as far as 20 entries of each list and map show\n", name);
 }
 
 static int preview(const char *name, const struct options *options)

@@ -58,6 +58,8 @@ struct type {
     const struct cairn_type_decl *decl;
     struct type_field *fields; /* by the module's numbers, 0 .. field_end - 1 */
     uint32_t field_end;
+    uint32_t *values; /* numbers of all value fields that any of its versions has declared: objects may have them */
+    uint32_t value_count;
     uint32_t container_count; /* lists and maps: what a header can hold */
     struct method *methods;   /* as in decl */
     uint16_t *method_slots;   /* open addressing by name: index + 1 */
@@ -321,6 +323,7 @@ struct cairn_worker {
     uint64_t invocation_count;
     struct catalog *catalog; /* the one that its types were made from */
     uint32_t purge_cursor;
+    uint32_t pasts;    /* see past.h */
     uint64_t retry_ns; /* when the log's waiters try again */
     uint64_t stuck_ns; /* since when all fibers wait and nothing moves; 0: they do not */
     uint64_t aside_ns; /* until then fresh segments run before those set aside */
@@ -441,7 +444,7 @@ void segment_restart(struct cairn_worker *worker, struct invocation *inv);
 enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_err *err);
 /* Into header->containers, which has room for all that a header can hold. */
 bool header_decode(struct cairn_bytes bytes, struct header *header);
-/* The numbers of the type's value fields; their count. */
+/* The numbers of the value fields that objects of the type may have; their count. */
 uint32_t type_value_fields(const struct type *type, uint32_t *to);
 struct container *header_container(struct cairn_arena *arena, struct header *header, uint32_t field, bool make);
 uint64_t shard_incarnation(struct cairn_worker *worker, struct shard *shard);

@@ -9,6 +9,7 @@ enum {
     PART_WRITES = 256,
     PART_BYTES = 256 << 10,
     RETRY_NS = 1000000, /* while the log has no room */
+    PASTS_MAX = 16,     /* of a worker: each has files open */
 };
 
 /* Where the reading of fields is. */
@@ -88,7 +89,7 @@ static enum cairn_code read_header(struct past *past, struct cairn_err *err)
         return cairn_fail(err, CAIRN_ECORRUPT, "the object's header cannot be read");
     code = cairn_engine_take_failure(engine, err);
     if (code == CAIRN_OK && past->header.incarnation)
-        code = cairn_past_load(past->shard, wants_fields, past, err);
+        code = cairn_past_load(past->shard, wants_fields, past, true, err);
     return code;
 }
 
@@ -104,7 +105,7 @@ static void open(struct cairn_task *task)
     if (past->code == CAIRN_ENOTFOUND) /* that is said of objects */
         past->code = CAIRN_EINVAL;
     if (past->code == CAIRN_OK)
-        past->code = cairn_past_load(past->shard, wants_header, past, &past->err);
+        past->code = cairn_past_load(past->shard, wants_header, past, false, &past->err);
     if (past->code == CAIRN_OK)
         past->code = read_header(past, &past->err);
     come_back(past, receive_opened);
@@ -228,8 +229,10 @@ static void receive_part(struct cairn_worker *worker, struct message *message)
         end(worker, past, code, err.text);
     else if (past->waits || !past->place.over)
         send(past, read_part);
-    else
+    else {
+        past->shard = cairn_past_close(past->shard); /* all of it was read */
         invocation_arrive(worker, past->inv);
+    }
 }
 
 static void receive_opened(struct cairn_worker *worker, struct message *message)
@@ -256,13 +259,19 @@ static void receive_request(struct cairn_worker *worker, struct message *message
     struct type *type = type_find(worker, inv->space, inv->type_name);
     struct past *past = cairn_alloc_zeroed(1, sizeof *past);
 
+    worker->pasts++;
     past->node = worker->node;
     past->owner = worker->index;
     past->inv = inv;
     inv->past = past;
     inv->worker = worker;
-    if (!type) {
-        end(worker, past, CAIRN_ENOTYPE, "there is no such type; see `cairn types`");
+    if (!type || worker->pasts > PASTS_MAX) {
+        end(worker, past, type ? CAIRN_EOVERLOAD : CAIRN_ENOTYPE,
+            type ? "too many ask for what was; try again later" : "there is no such type; see `cairn types`");
+        return;
+    }
+    if (inv->request->at_ms > (uint64_t)worker_now_ms(worker)) {
+        end(worker, past, CAIRN_EINVAL, "that moment is still to come");
         return;
     }
     past->header = (struct header){.containers = past->containers, .room = CAIRN_FIELD_NUMBER_MAX + 1};
@@ -324,6 +333,7 @@ void past_leave(struct cairn_worker *worker, struct invocation *inv)
 {
     struct shard *shard = worker_shard(worker, inv->shard);
 
+    worker->pasts--;
     if (shard->restoring == inv->past)
         shard->restoring = NULL;
     past_free(inv->past);

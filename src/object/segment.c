@@ -246,12 +246,9 @@ bool segment_claim(struct cairn_worker *worker, struct segment *segment, size_t 
 
 uint32_t type_value_fields(const struct type *type, uint32_t *to)
 {
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < type->field_end; i++)
-        if (type->fields[i].kind == CAIRN_FIELD_VALUE)
-            to[count++] = type->fields[i].number;
-    return count;
+    if (type->value_count)
+        memcpy(to, type->values, type->value_count * sizeof *to);
+    return type->value_count;
 }
 
 static size_t note_of(const struct invocation *inv, uint8_t *to)

@@ -9,6 +9,7 @@ static void type_free(struct type *type)
     bytes_forget(type->space);
     bytes_forget(type->name);
     free(type->fields);
+    free(type->values);
     free(type->methods);
     free(type->method_slots);
     cairn_module_unref(type->module);
@@ -76,6 +77,10 @@ static struct type *type_make(struct cairn_worker *worker, const struct type_ent
         assert(bound && bound->kind == decl->fields[i].kind);
         type->fields[decl->fields[i].number] = (struct type_field){bound->number, bound->kind};
     }
+    type->values = cairn_alloc_zeroed(entry->field_count + 1, sizeof *type->values);
+    for (uint32_t i = 0; i < entry->field_count; i++)
+        if (entry->fields[i].kind == CAIRN_FIELD_VALUE)
+            type->values[type->value_count++] = entry->fields[i].number;
     while (slots < 2 * decl->method_count)
         slots *= 2;
     type->method_mask = slots - 1;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Merges of large runs take long: others must not wait for them. */
-enum { STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
+enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
 
 #define SNAPSHOT_EVERY_NS  UINT64_C(3600000000000)
 #define SNAPSHOT_LOG_BYTES (UINT64_C(1) << 30)
@@ -190,7 +190,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
 
     if (code != CAIRN_OK)
         return code;
-    house->node_tasks = cairn_tasks_create(1);
+    house->node_tasks = cairn_tasks_create(NODE_THREADS);
     house->store_tasks = cairn_tasks_create(STORE_THREADS);
     fn_options = (struct cairn_fn_options){
         .clock = house->clock,

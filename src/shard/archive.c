@@ -45,6 +45,21 @@ static enum cairn_code write_marker(struct archive *archive, const char *url, st
     return code;
 }
 
+enum cairn_code archive_check_same(const struct cairn_store_options *options, struct cairn_err *err)
+{
+    struct cairn_store store = {.options = *options, .archive.store = &store};
+    struct archive *archive = &store.archive;
+    enum cairn_code code = read_marker(archive, options->archive ? options->archive->url : "-", err);
+
+    if (code != CAIRN_OK || archive->same || (!archive->id && !options->archive))
+        return code;
+    return cairn_fail(err, CAIRN_EINVAL,
+                      options->archive ? "the node has not kept its copy in '%s': give the --blob that it was last "
+                                         "started with"
+                                       : "the node keeps a copy in a blob store: give its --blob%s",
+                      options->archive ? options->archive->url : "");
+}
+
 /* --- claiming --- */
 
 /* The folder's number is durable before it is used: else a start that is cut short leaves a claim of nobody. */

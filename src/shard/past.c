@@ -240,7 +240,7 @@ static enum cairn_code load_records(struct loading *loading, const struct cairn_
 }
 
 enum cairn_code cairn_past_load(struct cairn_past *past, bool (*wants)(void *context, struct cairn_bytes key),
-                                void *context, struct cairn_err *err)
+                                void *context, bool last, struct cairn_err *err)
 {
     struct loading loading = {past, wants, context};
     const struct node_version *version = &past->version;
@@ -252,6 +252,11 @@ enum cairn_code cairn_past_load(struct cairn_past *past, bool (*wants)(void *con
         code = archive_replay(past->store->archive.blob, version->cut, archived, load_record, &loading, err);
     if (code == CAIRN_OK && past->wall_ms)
         code = load_records(&loading, &past->tail, version->cut, past->until, err);
+    if (last) {
+        cairn_buf_done(&past->tail);
+        cairn_buf_done(&past->version.records);
+        cairn_buf_done(&past->version.system);
+    }
     return code;
 }
 

@@ -264,6 +264,16 @@ enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct 
 
 /* --- asking for it --- */
 
+static enum cairn_code check_exists(const struct cairn_store_options *options, struct cairn_err *err)
+{
+    struct cairn_buf ignored = {0};
+    enum cairn_code code = cairn_disk_read_file(options->disk, FORMAT_PATH, 4096, &ignored, err);
+
+    cairn_buf_done(&ignored);
+    return code == CAIRN_ENOTFOUND ? cairn_fail(err, code, "there is no data folder in '%s'", options->disk->root)
+                                   : code;
+}
+
 /* The version to go to, or to go on from: of that number, or the newest that has nothing after a moment. */
 static enum cairn_code find(struct cairn_store *store, uint64_t number, uint64_t wall_ms,
                             struct node_version *ret_version, struct cairn_err *err)
@@ -343,6 +353,8 @@ static enum cairn_code restore(const struct cairn_store_options *options, uint64
     enum cairn_code code = options->disk->ops->lock(options->disk, err);
 
     if (code == CAIRN_OK)
+        code = check_exists(options, err);
+    if (code == CAIRN_OK)
         code = prepare(options, number, wall_ms, ret_undo, &order, &end, err);
     if (code == CAIRN_OK && !number)
         code = archive_find_moment(options->archive, order.version.cut, wall_ms, end, &order.until, err);
@@ -384,6 +396,21 @@ static bool wants_all(void *context, struct cairn_bytes key)
     return true;
 }
 
+/* That opening the folder only opens it. */
+static enum cairn_code check_may_look(const struct cairn_store_options *options, struct cairn_err *err)
+{
+    struct cairn_buf bytes = {0};
+    enum cairn_code code = check_exists(options, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    code = cairn_disk_read_file(options->disk, RESTORE_PATH, ORDER_BYTES_MAX, &bytes, err);
+    cairn_buf_done(&bytes);
+    if (code == CAIRN_OK)
+        return cairn_fail(err, CAIRN_ECONFLICT, "a restore is under way: start the node once, which carries it out");
+    return code == CAIRN_ENOTFOUND ? archive_check_same(options, err) : code;
+}
+
 enum cairn_code cairn_store_compare(const struct cairn_store_options *options, uint64_t number, uint64_t wall_ms,
                                     enum cairn_code (*each)(void *context, struct cairn_store *store, uint32_t shard,
                                                             struct cairn_past *past, struct cairn_err *err),
@@ -393,6 +420,8 @@ enum cairn_code cairn_store_compare(const struct cairn_store_options *options, u
     enum cairn_code code = options->disk->ops->lock(options->disk, err);
 
     if (code == CAIRN_OK)
+        code = check_may_look(options, err);
+    if (code == CAIRN_OK)
         code = store_open_locked(options, &store, err);
     if (code != CAIRN_OK)
         return code;
@@ -401,7 +430,7 @@ enum cairn_code cairn_store_compare(const struct cairn_store_options *options, u
 
         code = cairn_past_open(store, i, number, wall_ms, &past, err);
         if (code == CAIRN_OK)
-            code = cairn_past_load(past, wants_all, NULL, err);
+            code = cairn_past_load(past, wants_all, NULL, true, err);
         if (code == CAIRN_OK)
             code = each(context, store, i, past, err);
         cairn_past_close(past);

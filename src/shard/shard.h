@@ -153,9 +153,10 @@ struct cairn_past;
 enum cairn_code cairn_past_open(struct cairn_store *store, uint32_t shard, uint64_t number, uint64_t wall_ms,
                                 struct cairn_past **ret_past, struct cairn_err *err);
 struct cairn_past *cairn_past_close(struct cairn_past *past); /* returns NULL; accepts NULL */
-/* What was written to keys, of those that are wanted, after the version was taken counts from then on. */
+/* What was written to keys, of those that are wanted, after the version was taken counts from then on.  With `last` it
+ * is not called again, and gives back what it held for that. */
 enum cairn_code cairn_past_load(struct cairn_past *past, bool (*wants)(void *context, struct cairn_bytes key),
-                                void *context, struct cairn_err *err);
+                                void *context, bool last, struct cairn_err *err);
 /* Every key that was there and its value, in any order. */
 enum cairn_code cairn_past_visit(struct cairn_past *past,
                                  void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),

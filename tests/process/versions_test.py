@@ -287,6 +287,24 @@ def test_one_object(folder):
             equal(shelf(node, "a"), kept, "after a kill")
 
 
+def test_one_object_of_an_older_module(folder):
+    """Fields that the module of today does not know come back as well."""
+    with Node(folder, "--engine=hybridlog") as node:
+        node.deploy("shelf")
+        fill(node, "a", 7)
+        then = shelf(node, "a")
+        version = str(json.loads(cairn(node, "snapshot", "--json"))["version"])
+        fill(node, "a", 8)
+        with node.redis() as redis:
+            redis.ok("FUNCTION", "LOAD", "REPLACE", cairnproc.guest("shelf_bare"))
+        cairn(node, "objects", "restore", "Shelf/a", "--version", version)
+        with node.redis() as redis:
+            redis.ok("FUNCTION", "LOAD", "REPLACE", cairnproc.guest("shelf"))
+        equal(shelf(node, "a"), then, "with the older module again")
+        said = cairn(node, "objects", "show", "Shelf/a", "--at", str(int(time.time() * 1000) + 60000), status=1)
+        check("still to come" in said, said)
+
+
 def test_one_object_and_kills(folder):
     """Killed while a large one is being brought back it is as it was or as it is to be, and nothing of it stays."""
     with Node(folder, "--engine=hybridlog", "--limit-cpu=2000") as node:
@@ -338,6 +356,11 @@ def test_preview(folder):
             fill(node, "a", 2)
             node.stop()
             where = ("--data", node.data, "--blob", blob, "--preview")
+            check("--blob" in cairn(node, "restore", version, "--preview", "--data", node.data, status=1), "no --blob")
+            check("has not kept" in cairn(node, "restore", version, "--preview", "--data", node.data, "--blob",
+                                          blob + "-typo", status=1), "another --blob")
+            check("no data folder" in cairn(node, "restore", version, "--preview", "--data", node.data + "-typo",
+                                            status=1), "no folder")
             said = cairn(node, "restore", version, *where).strip().split("\n")
             equal(said[0], "2 objects would change (~), 1 would go (-), 2 would be there again (+)", engine)
             equal(sorted(said[1:]), sorted(["~ Register/r7", "~ Shelf/a", "- Register/young", "+ Register/r9",
@@ -397,4 +420,4 @@ def test_damage(folder):
 
 
 if __name__ == "__main__":
-    main([test_preview, test_one_object, test_one_object_and_kills, test_another_machine, test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])
+    main([test_preview, test_one_object, test_one_object_of_an_older_module, test_one_object_and_kills, test_another_machine, test_versions_under_load, test_schedule_and_kills, test_any_moment, test_what_is_refused, test_damage])
