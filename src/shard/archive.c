@@ -94,6 +94,15 @@ static enum cairn_code claim(struct archive *archive, bool take, struct cairn_er
     return code;
 }
 
+enum cairn_code archive_check_engine(const struct cairn_store *store, struct cairn_err *err)
+{
+    return strcmp(store->engine, "memory") != 0
+               ? CAIRN_OK
+               : cairn_fail(err, CAIRN_EINVAL,
+                            "the engine 'memory' keeps no versions, which a blob store is for: make the data folder "
+                            "with --engine hybridlog");
+}
+
 enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err)
 {
     struct archive *archive = &store->archive;
@@ -103,10 +112,8 @@ enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err)
     archive->blob = store->options.archive;
     if (code == CAIRN_OK && !archive->blob)
         return archive->id && !archive->same ? write_marker(archive, url, err) : CAIRN_OK;
-    if (code == CAIRN_OK && strcmp(store->engine, "memory") == 0)
-        code = cairn_fail(err, CAIRN_EINVAL,
-                          "the engine 'memory' keeps no versions, which a blob store is for: make the data folder with "
-                          "--engine hybridlog");
+    if (code == CAIRN_OK)
+        code = archive_check_engine(store, err);
     if (code == CAIRN_OK)
         code = claim(archive, false, err);
     if (code == CAIRN_OK)

@@ -76,6 +76,8 @@ struct archive {
 enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err);
 /* The same, whoever's it was; the next owner is this folder. */
 enum cairn_code archive_take(struct cairn_store *store, struct cairn_err *err);
+/* That the shards' engine keeps versions. */
+enum cairn_code archive_check_engine(const struct cairn_store *store, struct cairn_err *err);
 /* That the folder's archive is the one that is given, or that it has none and none is given. */
 enum cairn_code archive_check_same(const struct cairn_store_options *options, struct cairn_err *err);
 /* Then, before the log is replayed, finds out how far it goes; `end`: of the log. */

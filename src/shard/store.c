@@ -181,6 +181,8 @@ static enum cairn_code new_folder(struct cairn_store *store, struct cairn_err *e
                                 : code;
     code = store_choose(store, store->options.engine ? store->options.engine : engine_memory,
                         store->options.shards ? store->options.shards : SHARDS_DEFAULT, err);
+    if (code == CAIRN_OK && store->options.archive)
+        code = archive_check_engine(store, err); /* before the folder has one for good */
     return code == CAIRN_OK ? begin_folder(store, err) : code;
 }
 

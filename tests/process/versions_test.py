@@ -219,6 +219,11 @@ def test_another_machine(folder):
             equal(values(third), [now[0] + 1] + now[1:], "after a proper stop nothing is missing")
         lost.kill()
         check("belongs to" in lost.refuses(), "starting the lost one again")
+    node = machine(folder, "plain", os.path.join(folder, "new-blob"))
+    check("--engine hybridlog" in node.refuses(), "a blob store for the engine in memory")
+    node.flags.append("--engine=hybridlog")
+    with node:
+        node.stop()
     said = machine(folder, "nothing", os.path.join(folder, "typo"), "--recover").refuses()
     check("nothing to recover" in said, said)
 
