@@ -62,8 +62,8 @@ struct wal {
     struct cairn_log_events events;
     char dir[CAIRN_PATH_BYTES / 2];
     enum cairn_sync_mode sync;
-    uint64_t interval_ns, segment_bytes, first, epoch_least,
-        body_room; /* body_room: of a whole segment, headers included */
+    uint64_t interval_ns, segment_bytes, body_room; /* body_room: of a whole segment, headers included */
+    uint64_t first, epoch_least;                    /* of a new log; of the epoch that is begun */
     uint32_t segments_ahead;
     size_t pending_bytes_max;
     bool threaded, started;

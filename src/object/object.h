@@ -102,7 +102,7 @@ enum cairn_op {
     CAIRN_OP_LOGS,
     /* Takes a version of the node: its number.  `bad_request` with an engine that keeps none. */
     CAIRN_OP_SNAPSHOT,
-    /* list of [number, parent or 0, ms, 1 if by schedule, 1 if damaged], ascending. */
+    /* list of [number, parent or 0, ms, 1 if by schedule, 1 if damaged, 1 if the archive has it], ascending. */
     CAIRN_OP_VERSIONS,
     /* number: nil; the version is no more. */
     CAIRN_OP_FORGET,

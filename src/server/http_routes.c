@@ -297,7 +297,7 @@ static void submit_plain(const struct call *call, enum cairn_op op, enum cairn_h
 {
     struct cairn_slot *slot = take_slot(call, op, form);
 
-    if (op == CAIRN_OP_DELETE || op == CAIRN_OP_RESTORE) {
+    if (op == CAIRN_OP_DELETE) {
         slot->request.type = call->request->segments[2];
         slot->request.id = call->request->segments[3];
     } else if (op == CAIRN_OP_DEPLOY || op == CAIRN_OP_UNDEPLOY) {

@@ -25,18 +25,6 @@ struct filling {
     uint64_t log_epoch;
 };
 
-static void warn(struct cairn_store *store, const char *text)
-{
-    if (store->options.on_warning)
-        store->options.on_warning(store->options.context, text);
-}
-
-static void report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
-{
-    if (store->options.on_recovery)
-        store->options.on_recovery(store->options.context, stage, done, total);
-}
-
 static enum cairn_code fetch(void *context, const struct run_about *about, struct cairn_err *err)
 {
     struct part *part = context;
@@ -164,16 +152,16 @@ static enum cairn_code import_versions(struct filling *filling, struct cairn_err
             break;
         code = import_version(filling, number, err);
         if (is_damage(code) && number != filling->newest.number) {
-            warn(filling->store, err->text);
+            store_warn(filling->store, err->text);
             code = CAIRN_OK;
         }
-        report(filling->store, "fetching versions", i + 1, count);
+        store_report(filling->store, "fetching versions", i + 1, count);
     }
     for (uint32_t i = 0; code == CAIRN_OK && i < filling->count; i++) {
         struct part *part = &filling->parts[i];
 
         code = versions_fetch(part->versions, versions_find(part->versions, filling->newest.shards[i].number), err);
-        report(filling->store, "fetching shards", i + 1, filling->count);
+        store_report(filling->store, "fetching shards", i + 1, filling->count);
     }
     return code;
 }
@@ -234,7 +222,7 @@ static enum cairn_code find_newest(struct filling *filling, struct cairn_err *er
         if (archived)
             filling->log_epoch = archived->log_epoch;
         else if (is_damage(code))
-            warn(filling->store, err->text);
+            store_warn(filling->store, err->text);
         archived_version_free(archived);
     }
     return code;
@@ -253,8 +241,9 @@ static enum cairn_code give_order(struct filling *filling, struct cairn_err *err
     if (code == CAIRN_OK)
         code = archive_find_end(store->archive.blob, &end, err);
     if (end > order.until)
-        warn(store,
-             "the blob store has more of the log, which does not lead on from its newest version: it is left out");
+        store_warn(
+            store,
+            "the blob store has more of the log, which does not lead on from its newest version: it is left out");
     if (end < order.until)
         end = order.until;
     if (code == CAIRN_OK)

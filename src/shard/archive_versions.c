@@ -10,7 +10,6 @@
 enum {
     VERSION = 1,
     HEAD_BYTES = 24, /* magic, version, number of shards, epoch of the log */
-    RECORD_BYTES_MAX = 512 << 20,
     GRACE_MS = 3600000,
 };
 
@@ -363,16 +362,10 @@ static enum cairn_code work_on_version(struct archive *archive, uint64_t number,
 static enum cairn_code work_on_removed(struct archive *archive, uint64_t number, struct cairn_err *err)
 {
     enum cairn_code code = remote_remove_manifest(archive->remote, number, err);
-    struct cairn_buf *removed = &archive->removed;
 
     pthread_mutex_lock(&archive->lock);
-    for (size_t at = 0; code == CAIRN_OK && at < removed->size; at += 8) {
-        if (cairn_get_u64(removed->data + at) != number)
-            continue;
-        memmove(removed->data + at, removed->data + at + 8, removed->size - at - 8);
-        removed->size -= 8;
-        break;
-    }
+    if (code == CAIRN_OK)
+        ids_strike(&archive->removed, number);
     archive->sweeps |= code == CAIRN_OK;
     pthread_mutex_unlock(&archive->lock);
     return code;

@@ -9,12 +9,6 @@
 
 enum { PROGRESS_BYTES = 8 << 20 };
 
-static void report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
-{
-    if (store->options.on_recovery)
-        store->options.on_recovery(store->options.context, stage, done, total);
-}
-
 /* --- checkpoints ----------------------------------------------------------------------------- */
 
 /* Shards are independent: two threads take the next one until none is left. */
@@ -48,7 +42,7 @@ static void count_and_report(void *context, uint64_t bytes)
     if (done - loading->reported < PROGRESS_BYTES)
         return;
     loading->reported = done;
-    report(loading->store, "checkpoints", done, loading->total);
+    store_report(loading->store, "checkpoints", done, loading->total);
 }
 
 static void load_shards(struct loading *loading, void (*progress)(void *context, uint64_t bytes))
@@ -85,7 +79,7 @@ enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err 
         loading.total += store->manifest.shards[i].file_bytes;
     if (!loading.total)
         return CAIRN_OK;
-    report(store, "checkpoints", 0, loading.total);
+    store_report(store, "checkpoints", 0, loading.total);
     if (store->options.log.threaded) {
         struct cairn_tasks *tasks = cairn_tasks_create(1);
         cairn_tasks_submit(tasks, &task.task);
@@ -99,7 +93,7 @@ enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err 
         *err = loading.err;
         return err->code;
     }
-    report(store, "checkpoints", loading.total, loading.total);
+    store_report(store, "checkpoints", loading.total, loading.total);
     return CAIRN_OK;
 }
 
@@ -214,7 +208,7 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
     replay->seen_end = end;
     if (position - replay->reported >= PROGRESS_BYTES) {
         replay->reported = position;
-        report(store, "log", position - replay->from, replay->end - replay->from);
+        store_report(store, "log", position - replay->from, replay->end - replay->from);
     }
     code = commit_read_head(&r, &head, err);
     if (code == CAIRN_OK && head.shard >= store->count)
@@ -314,7 +308,7 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
     if (code != CAIRN_OK)
         return code;
     if (replay.end > replay.from)
-        report(store, "log", replay.end - replay.from, replay.end - replay.from);
+        store_report(store, "log", replay.end - replay.from, replay.end - replay.from);
     if (store->log->ops->reserved_time_ms(store->log) > store->wall_ms)
         store->wall_ms = store->log->ops->reserved_time_ms(store->log);
     replay.gaps += replay.end - replay.seen_end;

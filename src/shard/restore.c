@@ -185,12 +185,6 @@ static enum cairn_code record_version(struct cairn_store *store, const struct no
     return code;
 }
 
-static void report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
-{
-    if (store->options.on_recovery)
-        store->options.on_recovery(store->options.context, stage, done, total);
-}
-
 /* The engines are at the state then. */
 static enum cairn_code load(struct cairn_store *store, struct cairn_err *err)
 {
@@ -202,7 +196,7 @@ static enum cairn_code load(struct cairn_store *store, struct cairn_err *err)
         code = levels_restore(store->shards[i].levels, version->shards[i].number, err);
         if (code == CAIRN_OK)
             code = apply_records(&store->shards[i], version, version->shards[i].position, err);
-        report(store, "restoring shards", i + 1, version->count);
+        store_report(store, "restoring shards", i + 1, version->count);
     }
     if (code == CAIRN_OK)
         code = load_system(&store->shards[store->count - 1], version, err);
@@ -297,8 +291,7 @@ static enum cairn_code check(struct cairn_store *store, const struct node_versio
 
     for (uint32_t i = 0; code == CAIRN_OK && i < version->count && i + 1 < store->count; i++) {
         code = versions_verify(levels_versions(store->shards[i].levels), version->shards[i].number, err);
-        if (store->options.on_recovery)
-            store->options.on_recovery(store->options.context, "checking shards", i + 1, version->count);
+        store_report(store, "checking shards", i + 1, version->count);
     }
     return code;
 }
@@ -434,7 +427,7 @@ enum cairn_code cairn_store_compare(const struct cairn_store_options *options, u
         if (code == CAIRN_OK)
             code = each(context, store, i, past, err);
         cairn_past_close(past);
-        report(store, "comparing shards", i + 1, store->count - 1);
+        store_report(store, "comparing shards", i + 1, store->count - 1);
     }
     cairn_store_abandon(store);
     return code;

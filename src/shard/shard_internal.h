@@ -216,6 +216,9 @@ struct cairn_store {
 enum cairn_code store_open_locked(const struct cairn_store_options *options, struct cairn_store **ret_store,
                                   struct cairn_err *err);
 void store_notify(struct cairn_store *store, uint32_t shard);
+/* The caller's on_recovery and on_warning, where there are such. */
+void store_report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total);
+void store_warn(struct cairn_store *store, const char *text);
 /* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
 void store_sweep(struct cairn_store *store);
 /* Which engine, and how many shards. */

@@ -255,6 +255,18 @@ void store_sweep(struct cairn_store *store)
 
 /* --- the log's events ------------------------------------------------------------------------ */
 
+void store_report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total)
+{
+    if (store->options.on_recovery)
+        store->options.on_recovery(store->options.context, stage, done, total);
+}
+
+void store_warn(struct cairn_store *store, const char *text)
+{
+    if (store->options.on_warning)
+        store->options.on_warning(store->options.context, text);
+}
+
 void store_notify(struct cairn_store *store, uint32_t shard)
 {
     if (store->options.on_checkpoint_work)

@@ -560,10 +560,7 @@ void node_versions_step(struct cairn_shard *shard)
 
 static void warn(void *context, const char *text)
 {
-    struct cairn_store *store = context;
-
-    if (store->options.on_warning)
-        store->options.on_warning(store->options.context, text);
+    store_warn(context, text);
 }
 
 enum cairn_code node_versions_load(struct cairn_store *store, struct cairn_err *err)
