@@ -60,59 +60,46 @@ static bool is_temporary(const char *name)
 
 /* A file is made under a temporary name: filled, synced, renamed. */
 static enum cairn_code commit(struct cairn_disk *disk, struct cairn_file *file, const char *temporary, const char *name,
-                              const char *folder, enum cairn_code code, struct cairn_err *err)
+                              const char *folder, bool is_new, enum cairn_code code, struct cairn_err *err)
 {
     if (code == CAIRN_OK)
         code = disk->ops->sync(file, err);
     disk->ops->close(file);
     if (code == CAIRN_OK)
-        code = disk->ops->rename(disk, temporary, name, err);
+        code = (is_new ? disk->ops->rename_new : disk->ops->rename)(disk, temporary, name, err);
     if (code == CAIRN_OK)
         return disk->ops->sync_dir(disk, folder, err);
     if (file)
         disk->ops->remove(disk, temporary, NULL);
     return code;
+}
+
+static enum cairn_code put(struct cairn_blob *blob, const char *name, struct cairn_bytes bytes, bool is_new,
+                           struct cairn_err *err)
+{
+    struct cairn_disk *disk = dir_of(blob)->disk;
+    char folder[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES];
+    struct cairn_file *file = NULL;
+    enum cairn_code code = make_folder(disk, name, folder, err);
+
+    temporary_path(name, temporary);
+    if (code == CAIRN_OK)
+        code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
+    if (code == CAIRN_OK && bytes.size)
+        code = disk->ops->write_at(file, 0, bytes.data, bytes.size, err);
+    return commit(disk, file, temporary, name, folder, is_new, code, err);
 }
 
 static enum cairn_code dir_put(struct cairn_blob *blob, const char *name, struct cairn_bytes bytes,
                                struct cairn_err *err)
 {
-    struct cairn_disk *disk = dir_of(blob)->disk;
-    char folder[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES];
-    struct cairn_file *file = NULL;
-    enum cairn_code code = make_folder(disk, name, folder, err);
-
-    temporary_path(name, temporary);
-    if (code == CAIRN_OK)
-        code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
-    if (code == CAIRN_OK && bytes.size)
-        code = disk->ops->write_at(file, 0, bytes.data, bytes.size, err);
-    return commit(disk, file, temporary, name, folder, code, err);
+    return put(blob, name, bytes, false, err);
 }
 
 static enum cairn_code dir_create(struct cairn_blob *blob, const char *name, struct cairn_bytes bytes,
                                   struct cairn_err *err)
 {
-    struct cairn_disk *disk = dir_of(blob)->disk;
-    char folder[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES];
-    struct cairn_file *file = NULL;
-    enum cairn_code code = make_folder(disk, name, folder, err);
-
-    temporary_path(name, temporary);
-    if (code == CAIRN_OK)
-        code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
-    if (code == CAIRN_OK && bytes.size)
-        code = disk->ops->write_at(file, 0, bytes.data, bytes.size, err);
-    if (code == CAIRN_OK)
-        code = disk->ops->sync(file, err);
-    disk->ops->close(file);
-    if (code == CAIRN_OK)
-        code = disk->ops->rename_new(disk, temporary, name, err);
-    if (code == CAIRN_OK)
-        return disk->ops->sync_dir(disk, folder, err);
-    if (file)
-        disk->ops->remove(disk, temporary, NULL);
-    return code;
+    return put(blob, name, bytes, true, err);
 }
 
 static enum cairn_code copy(struct cairn_file *from, struct cairn_file *to, const struct cairn_blob_progress *progress,
@@ -151,7 +138,7 @@ static enum cairn_code dir_put_file(struct cairn_blob *blob, const char *name, s
     if (code == CAIRN_OK)
         code = copy(from, file, progress, err);
     from_disk->ops->close(from);
-    return commit(disk, file, temporary, name, folder, code, err);
+    return commit(disk, file, temporary, name, folder, false, code, err);
 }
 
 static enum cairn_code dir_get(struct cairn_blob *blob, const char *name, size_t max_bytes, struct cairn_buf *to,

@@ -399,9 +399,10 @@ static void take_blob(void *context, const char *name, uint64_t bytes, uint64_t 
 
 enum cairn_code archive_list_modules(struct archive *archive, struct cairn_err *err)
 {
-    enum cairn_code code =
-        archive->blob->ops->list(archive->blob, CAIRN_STORE_MODULES_DIR, take_blob, &archive->names, err);
+    enum cairn_code code;
 
+    archive->names.size = 0;
+    code = archive->blob->ops->list(archive->blob, CAIRN_STORE_MODULES_DIR, take_blob, &archive->names, err);
     return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
 }
 

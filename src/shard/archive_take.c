@@ -168,28 +168,19 @@ static enum cairn_code import_versions(struct filling *filling, struct cairn_err
 
 /* --- module files --- */
 
-static void take_name(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
-{
-    (void)bytes;
-    (void)age_ms;
-    cairn_buf_add(context, name, strlen(name) + 1);
-}
-
 static enum cairn_code fetch_modules(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_disk *disk = filling->store->options.disk;
     struct cairn_blob *blob = filling->store->archive.blob;
-    struct cairn_buf names = {0};
+    const struct cairn_buf *names = &filling->store->archive.names;
     enum cairn_code code = disk->ops->make_dir(disk, CAIRN_STORE_MODULES_DIR, err);
 
     if (code == CAIRN_OK)
-        code = blob->ops->list(blob, CAIRN_STORE_MODULES_DIR, take_name, &names, err);
-    if (code == CAIRN_ENOTFOUND)
-        code = CAIRN_OK;
-    for (size_t at = 0; code == CAIRN_OK && at < names.size; at += strlen((const char *)names.data + at) + 1) {
+        code = archive_list_modules(&filling->store->archive, err);
+    for (size_t at = 0; code == CAIRN_OK && at < names->size; at += strlen((const char *)names->data + at) + 1) {
         char path[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES + 8];
 
-        snprintf(path, sizeof path, CAIRN_STORE_MODULES_DIR "/%.200s", (const char *)names.data + at);
+        snprintf(path, sizeof path, CAIRN_STORE_MODULES_DIR "/%.200s", (const char *)names->data + at);
         snprintf(temporary, sizeof temporary, "%s.tmp", path);
         code = blob->ops->get_file(blob, path, disk, temporary, NULL, err);
         if (code == CAIRN_OK)
@@ -197,7 +188,6 @@ static enum cairn_code fetch_modules(struct filling *filling, struct cairn_err *
     }
     if (code == CAIRN_OK)
         code = disk->ops->sync_dir(disk, CAIRN_STORE_MODULES_DIR, err);
-    cairn_buf_done(&names);
     return code;
 }
 
@@ -357,6 +347,7 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
         code = fill_and_claim(&filling, err);
     node_version_done(&filling.newest);
     close_parts(&filling);
+    store->archive.remote = remote_close(store->archive.remote); /* opening claims it */
     if (code == CAIRN_OK)
         code = store_write_format(store, err);
     return code == CAIRN_OK ? code : cairn_while(err, "recovering from '%s'", blob->url);

@@ -140,9 +140,9 @@ size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_versio
 /* What it alone needs goes in the background.  Blocks for two syncs.  CAIRN_ENOTFOUND. */
 enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t number, struct cairn_err *err);
 
-/* To be asked now and then; it also looks, at times, whether the archive is still this folder's.
- * True: one is to be taken, as the archive's newest does not lead to where the log is now, or more than log_bytes (0: no
- * bound) of log came after the last. */
+/* To be asked now and then; it also looks, at times, whether the archive is still this folder's.  True: one is to be
+ * taken, as the archive's newest does not lead to where the log is now, or more than log_bytes (0: no bound) of log
+ * came after the last. */
 bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes);
 
 /* --- any thread but owners' (it blocks), and any number at once: a shard as it was --- */

@@ -411,11 +411,6 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
     store = store_create(options);
     store->options.engine = choice < CHOICE_ENGINES ? choice_name(choice) : NULL;
     code = open_folder(store, &err);
-    if (code == CAIRN_OK && options->recover) {
-        store_free(store); /* what filled the folder */
-        store = store_create(options);
-        code = open_folder(store, &err);
-    }
     if (code == CAIRN_OK)
         code = read_manifest(store, &err);
     if (code != CAIRN_OK)
