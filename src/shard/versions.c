@@ -482,15 +482,19 @@ static void commit_shard(struct cairn_store *store, struct cairn_shard *shard)
     cairn_tasks_submit(store->options.tasks, &taking->task);
 }
 
-/* Nothing of it stays under way. */
+/* Nothing of it stays under way.  Called again until what is has come to its end: neither the lock nor the worker is
+ * kept for that. */
 static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
 {
     uint64_t number;
     struct cairn_err err;
     bool any = false;
 
-    if (shard->levels && shard->part != PART_NONE)
+    if (shard->levels && shard->part != PART_NONE) {
+        if (!levels_snapshot_is_done(shard->levels) && !levels_snapshot_is_held(shard->levels))
+            return;
         levels_snapshot_end(shard->levels, &number, &err);
+    }
     shard->part = PART_NONE;
     for (uint32_t i = 0; i < store->count; i++)
         any |= atomic_load(&store->shards[i].part) != PART_NONE;
