@@ -96,10 +96,11 @@ void cairn_tasks_submit(struct cairn_tasks *tasks, struct cairn_task *task)
 
 bool cairn_tasks_step(struct cairn_tasks *tasks)
 {
-    struct cairn_task *task;
+    struct cairn_task *task = NULL;
 
     pthread_mutex_lock(&tasks->lock);
-    task = take(tasks);
+    if (cairn_tasks_simulated(tasks))
+        task = take(tasks);
     pthread_mutex_unlock(&tasks->lock);
     if (!task)
         return false;

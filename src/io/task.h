@@ -22,8 +22,8 @@ struct cairn_tasks *cairn_tasks_create(unsigned threads);
 /* Runs what is queued to its end, then joins.  Returns NULL; accepts NULL. */
 struct cairn_tasks *cairn_tasks_destroy(struct cairn_tasks *tasks);
 void cairn_tasks_submit(struct cairn_tasks *tasks, struct cairn_task *task);
-/* Runs the oldest task that no thread has taken; false when there is none.  So simulated tasks run, and so
- * may who has to wait for one help. */
+/* Simulated: runs the oldest task that is queued, which whoever waits for one has to do; false when there is none.
+ * With real threads false: a caller that helped could get a long task while its own is long done. */
 bool cairn_tasks_step(struct cairn_tasks *tasks);
 bool cairn_tasks_simulated(const struct cairn_tasks *tasks);
 

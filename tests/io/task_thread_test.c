@@ -1,5 +1,6 @@
 /* Catches: tasks lost or run out of order, destroy returning before what is queued has run, a
- * simulated queue that runs by itself. */
+ * simulated queue that runs by itself, a caller that is made to run what real threads should. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -54,6 +55,38 @@ static void test_threads(void **state)
     assert_null(cairn_tasks_destroy(NULL));
 }
 
+struct blocker {
+    struct cairn_task task;
+    atomic_bool runs, let_go;
+};
+
+static void run_blocker(struct cairn_task *task)
+{
+    struct blocker *blocker = cairn_container(task, struct blocker, task);
+
+    atomic_store(&blocker->runs, true);
+    while (!atomic_load(&blocker->let_go))
+        sched_yield();
+}
+
+static void test_nobody_helps_threads(void **state)
+{
+    struct cairn_tasks *tasks = cairn_tasks_create(1);
+    struct blocker blocker = {.task = {.run = run_blocker}};
+    atomic_int done = 0;
+
+    (void)state;
+    cairn_tasks_submit(tasks, &blocker.task);
+    while (!atomic_load(&blocker.runs))
+        sched_yield();
+    submit(tasks, 0, NULL, &done); /* queued for as long as the thread is blocked */
+    assert_false(cairn_tasks_step(tasks));
+    assert_int_equal(done, 0);
+    atomic_store(&blocker.let_go, true);
+    cairn_tasks_destroy(tasks);
+    assert_int_equal(done, 1);
+}
+
 static void test_simulated_tasks(void **state)
 {
     struct cairn_tasks *tasks = cairn_tasks_create(0);
@@ -76,6 +109,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_nobody_helps_threads),
         cmocka_unit_test(test_simulated_tasks),
     };
 
