@@ -3,23 +3,31 @@
  * Of the budget of memory:
  *   hybridlog  its log in memory with the index is what 6 bytes a key (filters and fences of files, and once more of
  *              those that a merge makes) and an eighth (what is being written) leave; its other regions by default
- *   appendlog  a 64th is what is written as one file, at 256 MiB its default.  Larger ones make gets and puts faster,
- *              and longer what a put waits for when puts come faster than files can be written.
+ *   appendlog  an eighth, its default, is what is written as one file, but not more than 4 MiB.  Larger ones make gets
+ *              and puts faster, and longer what a put waits for when puts come faster than files can be written.
  *   lsm        the same for its memtable
  *   memory     has everything in memory, whatever the budget
+ * With --blob the state lies in `state` and its blob store, a folder, is `blob` beside it; a snapshot's time then has
+ * copying what is new to there, durably, in it.
  * None has a cache of blocks: what is read from files comes through the operating system's page cache, which is in no
  * budget, as with all the others.  Two background threads, which is fixed; files of one level before they are merged
  * and bits of the filters (10) as by default. */
 #include "cairn/engine.h"
 
+#include <dirent.h>
+#include <ftw.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "stores.h"
 
-enum { RUN_BYTES_OF_A_KEY = 6 };
+enum { RUN_BYTES_OF_A_KEY = 6, FILE_BYTES_MAX = 4 << 20, PATH_BYTES = 4096 };
 
 struct store {
     struct cairn_state *state;
+    struct cairn_state_options how;
+    char folder[PATH_BYTES - 64], blob[PATH_BYTES];
     uint64_t version; /* the last snapshot */
 };
 
@@ -29,22 +37,33 @@ static void must(enum cairn_code code, const struct cairn_err *err)
         die("cairn", err->text);
 }
 
+static void cairn_reopen(struct store *store)
+{
+    struct cairn_err err;
+
+    must(cairn_state_open(store->folder, &store->how, &store->state, &err), &err);
+}
+
 static struct store *cairn_open(const struct store_options *options)
 {
     static const enum cairn_state_log logs[] = {
         [LOG_OFF] = CAIRN_STATE_LOG_OFF, [LOG_NONE] = CAIRN_STATE_LOG_NONE, [LOG_ALWAYS] = CAIRN_STATE_LOG_ALWAYS};
     struct store *store = calloc(1, sizeof *store);
     uint64_t aside = options->keys * RUN_BYTES_OF_A_KEY + options->memory_bytes / 8;
-    struct cairn_state_options how = {.engine = options->kind,
-                                      .log = logs[options->log],
-                                      .mem_segment_len =
-                                          options->memory_bytes > aside ? options->memory_bytes - aside : 1,
-                                      .threshold = options->memory_bytes / 64,
-                                      .memtable_bytes_limit = options->memory_bytes / 64,
-                                      .filter_bits = FILTER_BITS};
-    struct cairn_err err;
+    uint64_t file_bytes = options->memory_bytes / 8 < FILE_BYTES_MAX ? options->memory_bytes / 8 : FILE_BYTES_MAX;
 
-    must(cairn_state_open(options->folder, &how, &store->state, &err), &err);
+    store->how = (struct cairn_state_options){.engine = options->kind,
+                                              .log = logs[options->log],
+                                              .mem_segment_len =
+                                                  options->memory_bytes > aside ? options->memory_bytes - aside : 1,
+                                              .threshold = file_bytes,
+                                              .memtable_bytes_limit = file_bytes,
+                                              .filter_bits = FILTER_BITS};
+    snprintf(store->folder, sizeof store->folder, options->blob ? "%s/state" : "%s", options->folder);
+    snprintf(store->blob, sizeof store->blob, "%s/blob", options->folder);
+    if (options->blob)
+        store->how.blob = store->blob;
+    cairn_reopen(store);
     return store;
 }
 
@@ -137,11 +156,76 @@ static void cairn_back(struct store *store)
     must(cairn_state_restore(store->state, store->version, &err), &err);
 }
 
-#define OPS(its_name)                                                                                   \
-    {                                                                                                   \
-        .name = its_name, .open = cairn_open, .close = cairn_close, .get = cairn_get, .put = cairn_put, \
-        .write = cairn_write, .submit = cairn_submit, .await = cairn_await, .snapshot = cairn_take,     \
-        .restore = cairn_back, .snapshot_begin = cairn_begin, .snapshot_end = cairn_end                 \
+static int remove_one(const char *path, const struct stat *about, int type, struct FTW *at)
+{
+    (void)about;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+/* Ascending numbers, so the newest is the last. */
+static int by_number(const struct dirent **a, const struct dirent **b)
+{
+    unsigned long long one = strtoull((*a)->d_name, NULL, 10), other = strtoull((*b)->d_name, NULL, 10);
+
+    return one < other ? -1 : one > other;
+}
+
+static int is_run(const struct dirent *entry)
+{
+    return strstr(entry->d_name, ".run") != NULL;
+}
+
+static uint64_t bytes_of(const char *folder, const char *name, char path[PATH_BYTES])
+{
+    struct stat about;
+
+    snprintf(path, PATH_BYTES, "%s/%s", folder, name);
+    if (stat(path, &about) != 0)
+        die(path, "cannot be looked at");
+    return (uint64_t)about.st_size;
+}
+
+static double lose_runs(const char *folder, double part)
+{
+    struct dirent **runs;
+    int count = scandir(folder, &runs, is_run, by_number);
+    uint64_t all = 0, lost = 0;
+    char path[PATH_BYTES];
+
+    for (int i = 0; i < count; i++)
+        all += bytes_of(folder, runs[i]->d_name, path);
+    for (int i = count - 1; i >= 0; i--) {
+        if ((double)lost < part * (double)all) {
+            lost += bytes_of(folder, runs[i]->d_name, path);
+            unlink(path);
+        }
+        free(runs[i]);
+    }
+    free(runs);
+    return (double)lost / (double)all;
+}
+
+static double cairn_lose(struct store *store, double part)
+{
+    char runs[PATH_BYTES];
+
+    store->state = cairn_state_close(store->state);
+    if (part >= 1) {
+        nftw(store->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        return 1;
+    }
+    snprintf(runs, sizeof runs, "%s/runs", store->folder);
+    return lose_runs(runs, part);
+}
+
+#define OPS(its_name)                                                                                        \
+    {                                                                                                        \
+        .name = its_name, .open = cairn_open, .close = cairn_close, .get = cairn_get, .put = cairn_put,      \
+        .write = cairn_write, .submit = cairn_submit, .await = cairn_await, .snapshot = cairn_take,          \
+        .restore = cairn_back, .snapshot_begin = cairn_begin, .snapshot_end = cairn_end, .lose = cairn_lose, \
+        .reopen = cairn_reopen                                                                               \
     }
 
 const struct store_ops cairn_hybridlog_ops = OPS("cairn:hybridlog");

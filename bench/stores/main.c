@@ -1,7 +1,7 @@
 /* main.c - one store under one or more works.
  *
  *   bench_stores --store NAME --work WORK[,WORK..] --dir DIR [--keys N] [--value BYTES] [--ops N] [--seconds S]
- *                [--memory BYTES] [--log off|none|always] [--snapshot-every SECONDS] [--seed N]
+ *                [--memory BYTES] [--log off|none|always] [--blob] [--snapshot-every SECONDS] [--seed N]
  *   bench_stores --list      a JSON list of the stores that were built in
  *
  * DIR must be new or empty.  The keys are loaded, background work comes to rest, and if all fit the budget caches are
@@ -11,6 +11,7 @@
  *   ops seconds ops_per_s     operations of the work; with --ops and --seconds whichever is reached first
  *   p50_us .. max_us          what one took; in `sync` from its submission until it is durable
  *   snapshots snapshot_..     the same of snapshots, if there were any
+ *   lost_part                 of the bytes of files, by a work that loses any
  *   put_bytes written_bytes   keys and values put by the work; bytes that the process wrote to the disk from its
  *                             beginning until it came to rest (/proc/self/io; 0 where the kernel does not tell).
  *                             A kernel with large folios counts all of one of which a part is overwritten.
@@ -129,6 +130,8 @@ static void do_work(struct bench *bench, const char *name, const char *folder, u
     printf(", \"snapshots\": %llu", (unsigned long long)result->snapshots.count);
     if (result->snapshots.count)
         print_times("snapshot_", &result->snapshots);
+    if (result->lost_part > 0)
+        printf(", \"lost_part\": %.3f", result->lost_part);
     printf(", \"put_bytes\": %llu, \"written_bytes\": %llu", (unsigned long long)result->put_bytes,
            (unsigned long long)written);
     printf(", \"live_bytes\": %llu, \"disk_bytes\": %llu",
@@ -183,6 +186,7 @@ int main(int argc, char **argv)
                                           {"seconds", required_argument, NULL, 't'},
                                           {"memory", required_argument, NULL, 'm'},
                                           {"log", required_argument, NULL, 'l'},
+                                          {"blob", no_argument, NULL, 'b'},
                                           {"snapshot-every", required_argument, NULL, 'e'},
                                           {"seed", required_argument, NULL, 'r'},
                                           {"list", no_argument, NULL, 'L'},
@@ -213,6 +217,8 @@ int main(int argc, char **argv)
             options.memory_bytes = strtoull(optarg, NULL, 10);
         else if (c == 'l')
             log = optarg;
+        else if (c == 'b')
+            options.blob = true;
         else if (c == 'e')
             bench.snapshot_ns = (uint64_t)(strtod(optarg, NULL) * 1e9);
         else if (c == 'r')
@@ -225,6 +231,8 @@ int main(int argc, char **argv)
     if (bench.keys < 1 || bench.keys > KEYS_MAX || bench.value_bytes < 8 || bench.value_bytes > VALUE_BYTES_MAX)
         die("usage", "--keys from 1 to 2^30, --value from 8 to 65536");
     check_works(works);
+    if (options.blob && !bench.ops->lose)
+        die(bench.ops->name, "has no --blob");
     options.log = strcmp(log, "off") == 0      ? LOG_OFF
                   : strcmp(log, "none") == 0   ? LOG_NONE
                   : strcmp(log, "always") == 0 ? LOG_ALWAYS

@@ -32,6 +32,7 @@ struct store_options {
     uint64_t memory_bytes; /* the budget */
     uint64_t keys;         /* that will be loaded */
     uint64_t data_bytes;   /* of keys and values then */
+    bool blob;             /* snapshots go to another folder, too (only to be asked of those that can lose) */
 };
 
 struct store;
@@ -59,6 +60,10 @@ struct store_ops {
     /* The same while the caller goes on: begins one; ends it, or is false if that would have to wait.  NULL: none. */
     void (*snapshot_begin)(struct store *store);
     bool (*snapshot_end)(struct store *store);
+    /* With options.blob: closes the store and loses `part` of its files' bytes, or a little more, the newest files
+     * first; returns what part it is.  And opens what is left, which is to have everything again.  NULL: none. */
+    double (*lose)(struct store *store, double part);
+    void (*reopen)(struct store *store);
 };
 
 extern const struct store_ops cairn_hybridlog_ops, cairn_appendlog_ops, cairn_lsm_ops, cairn_memory_ops, rocksdb_ops,
@@ -83,6 +88,7 @@ struct bench {
 struct result {
     struct histogram ops, snapshots; /* what one operation, or snapshot, took */
     uint64_t ns, put_bytes;
+    double lost_part; /* of the files' bytes, by the works that lose any */
 };
 
 bool work_exists(const char *name);

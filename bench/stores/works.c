@@ -11,6 +11,8 @@
  *   sync         puts, each awaited, four at any time: of four threads, or of one that can submit
  *   snapshot     10,000 updates, and a snapshot, again and again
  *   restore      back to a snapshot after 10,000 updates, again and again: what the going back takes
+ *   refetch      a snapshot, and all files are lost but for the snapshot's copies: what opening takes then
+ *   refetch-some a tenth of the keys is updated, then a snapshot, and the files that this has added are lost
  *
  * Keys are drawn as YCSB does it: ranks by a Zipf distribution with the exponent 0.99 (Gray et al., SIGMOD 1994) over
  * 10^10 ranks, hashed onto the keys; `d` counts back from the newest key.  What to do is drawn beforehand, so that
@@ -45,6 +47,7 @@ static const struct work {
     unsigned updates, modifies, inserts; /* percent; the rest are reads */
     bool uniform, drifts, counted;       /* counted: cannot be bounded by time */
     uint64_t ops;                        /* default; 0: ten times the keys */
+    double loses;                        /* of the files' bytes */
 } works[] = {
     {.name = "ycsb-a", .updates = 50, .ops = 500000},
     {.name = "ycsb-b", .updates = 5, .ops = 500000},
@@ -57,6 +60,8 @@ static const struct work {
     {.name = "sync", .updates = 100, .uniform = true, .ops = 4000},
     {.name = "snapshot", .updates = 100, .uniform = true, .counted = true, .ops = 100},
     {.name = "restore", .updates = 100, .uniform = true, .counted = true, .ops = 3},
+    {.name = "refetch", .updates = 100, .uniform = true, .counted = true, .ops = 3, .loses = 1},
+    {.name = "refetch-some", .updates = 100, .uniform = true, .counted = true, .ops = 3, .loses = 0.05},
 };
 
 static const struct work *find(const char *name)
@@ -113,6 +118,15 @@ static void check(const struct bench *bench, uint64_t number, bool found, struct
         die(bench->ops->name, "has lost a key");
     if (value.size != bench->value_bytes || memcmp(value.data, &number, sizeof number) != 0)
         die(bench->ops->name, "has another value than was put");
+}
+
+static void read_one(struct bench *bench, uint64_t number)
+{
+    uint8_t key[KEY_BYTES];
+    struct cairn_bytes value = {0};
+    bool found = bench->ops->get(bench->store, key_of(number, key), &value);
+
+    check(bench, number, found, value);
 }
 
 /* --- drawing --- */
@@ -294,12 +308,13 @@ static void run_mixed(struct bench *bench, const struct work *work, struct resul
 
 /* --- the others --- */
 
-static void update_some(struct bench *bench, size_t count, size_t *next, uint64_t number, struct result *result)
+static void update_some(struct bench *bench, uint64_t updates, size_t count, size_t *next, uint64_t number,
+                        struct result *result)
 {
-    for (int i = 0; i < SNAPSHOT_UPDATES; i++) {
+    for (uint64_t i = 0; i < updates; i++) {
         uint64_t before = ticks();
 
-        do_one(bench, bench->trace[*next], false, number * SNAPSHOT_UPDATES + (uint64_t)i, result);
+        do_one(bench, bench->trace[*next], false, number * updates + i, result);
         histogram_add(&result->ops, ns_of(bench, before, ticks()));
         *next = *next + 1 < count ? *next + 1 : 0;
     }
@@ -316,7 +331,7 @@ static void run_snapshots(struct bench *bench, const struct work *work, struct r
     bench_settle(bench);
     start = ticks();
     for (uint64_t n = 0; n < times; n++) {
-        update_some(bench, count, &next, n, result);
+        update_some(bench, SNAPSHOT_UPDATES, count, &next, n, result);
         snapshot(bench, result);
     }
     result->ns = ns_of(bench, start, ticks());
@@ -338,7 +353,7 @@ static void run_restores(struct bench *bench, const struct work *work, struct re
         uint64_t before;
         bool found;
 
-        update_some(bench, count, &next, n, updates);
+        update_some(bench, SNAPSHOT_UPDATES, count, &next, n, updates);
         before = ticks();
         bench->ops->restore(bench->store);
         found = bench->ops->get(bench->store, key_of(n, key), &value);
@@ -347,6 +362,37 @@ static void run_restores(struct bench *bench, const struct work *work, struct re
     }
     result->ns = (uint64_t)result->ops.total_ns;
     free(updates);
+}
+
+static void run_refetches(struct bench *bench, const struct work *work, struct result *result)
+{
+    enum { PART_UPDATED = 10 };
+    uint64_t times = bench->ops_max, updates = work->loses < 1 ? bench->keys / PART_UPDATED : 0;
+    struct result *aside = calloc(1, sizeof *aside);
+    size_t count, next = 0;
+
+    if (!bench->ops->lose)
+        die(bench->ops->name, "has nowhere to have lost files from");
+    bench->ops_max *= updates;
+    count = draw(bench, work);
+    bench->ops->snapshot(bench->store);
+    bench_settle(bench);
+    for (uint64_t n = 0; n < times; n++) {
+        uint64_t before;
+
+        update_some(bench, updates, count, &next, n, aside);
+        bench->ops->snapshot(bench->store);
+        bench_settle(bench);
+        result->lost_part += bench->ops->lose(bench->store, work->loses) / (double)times;
+        before = ticks();
+        bench->ops->reopen(bench->store);
+        read_one(bench, n);
+        histogram_add(&result->ops, ns_of(bench, before, ticks()));
+        for (uint64_t i = 1; i < bench->keys; i += 1000)
+            read_one(bench, i);
+    }
+    result->ns = (uint64_t)result->ops.total_ns;
+    free(aside);
 }
 
 struct syncer {
@@ -449,6 +495,8 @@ void work_run(struct bench *bench, const char *name, struct result *ret_result)
         run_snapshots(bench, work, ret_result);
     else if (strcmp(name, "restore") == 0)
         run_restores(bench, work, ret_result);
+    else if (work->loses > 0)
+        run_refetches(bench, work, ret_result);
     else
         run_mixed(bench, work, ret_result);
 }
@@ -472,15 +520,6 @@ void bench_load(struct bench *bench)
     free(puts);
     free(keys);
     free(values);
-}
-
-static void read_one(struct bench *bench, uint64_t number)
-{
-    uint8_t key[KEY_BYTES];
-    struct cairn_bytes value = {0};
-    bool found = bench->ops->get(bench->store, key_of(number, key), &value);
-
-    check(bench, number, found, value);
 }
 
 void bench_warm(struct bench *bench)

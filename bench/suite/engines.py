@@ -12,11 +12,12 @@ Of the parts below mixed, sync and large are done in every round; the others onc
 
 mixed      10^6 keys, all in memory; without a log, and with one that is never synced (ALIKE: the works done so)
 sync       puts on stable storage: four threads, or with cairn one thread that has four batches outstanding
-snapshot   125 MB, 100 times 10,000 updates and a snapshot, all kept.  RocksDB: an incremental backup, which copies what
-           is new to another folder, as backups must; its checkpoints, hard links beside the data, are nearer to what
-           cairn's snapshots are, and told besides
-restore    the same 125 MB, from a snapshot into the open store, until a first key is read; RocksDB: from the backup
-           into a new folder, and that opened
+snapshot   125 MB, 100 times 10,000 updates and a snapshot, all kept.  Those of cairn's that go to a blob store, here
+           another folder, are beside RocksDB's incremental backup, which copies what is new to another folder, too;
+           those that only stay where they are beside its checkpoint, hard links beside the data
+restore    the same 125 MB, until a first key is read.  From another folder: RocksDB from its backup into a new folder,
+           and that opened; cairn opens a new folder, or one from which a part is missing, with its blob store.  And
+           back to a snapshot in the open store, which RocksDB cannot
 worst      the longest time that one operation takes while a snapshot is made every SNAPSHOT_SECONDS; beginning a
            snapshot and ending it count as operations
 large      data ten times the budget of memory; not more than the page cache, which all may use
@@ -62,7 +63,7 @@ class Stores:
             command = [self.bench.program("stores"), "--store", store, "--log", log, "--work", ",".join(works),
                        "--dir", folder]
             for name, value in options.items():
-                command += ["--" + name.replace("_", "-"), str(value)]
+                command += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
             for work, result in self.bench.run(command).items():
                 self.results[group, store, log, work].append(result)
             shutil.rmtree(folder)
@@ -106,9 +107,10 @@ def mixed(stores):
                *stores.best("mixed", [("lmdb", "none", "LMDB")], "ycsb-c"), ("ratio", ">=", 1))
     for (group, store, log, work), results in stores.results.items():
         if group == "mixed" and work in ALIKE:
-            stores.bench.note(f"{work}, {store}, log {log}, us: " + ", ".join(
-                f"{median([one[key] for one in results]):.1f} {what}" for key, what in (
-                    ("p50_us", "median"), ("p99_us", "p99"), ("p999_us", "p99.9"), ("max_us", "longest"))))
+            stores.bench.note(f"{work}, {store}, log {log}: " + ", ".join(
+                f"{median([one[key] for one in results]) / unit:.1f} {what}" for key, unit, what in (
+                    ("p50_us", 1, "us median"), ("p99_us", 1, "p99"), ("p999_us", 1, "p99.9"), ("max_us", 1, "longest"),
+                    ("written_bytes", 1e6, "MB written"), ("peak_rss_bytes", 1e6, "MB of memory at most"))))
 
 
 def sync(stores):
@@ -119,37 +121,47 @@ def sync(stores):
                                      ("lmdb", "always", "LMDB")], "sync"), ("ratio", ">=", 1))
 
 
-def snapshot(stores):
-    def in_ms(key):
-        return lambda result: result[key] / 1000
+def in_ms(key):
+    return lambda result: result[key] / 1000
 
-    runs = [("cairn:" + engine, "off", ["snapshot"]) for engine in ENGINES]
-    stores.measure("snapshot", runs + [("rocksdb", "off", ["snapshot"])], once=True, keys=SNAPSHOT_KEYS)
-    stores.measure("snapshot", [("rocksdb:checkpoint", "off", ["snapshot"])], once=True, keys=SNAPSHOT_KEYS, ops=30)
-    for engine in ENGINES:
-        of = ("snapshot", "cairn:" + engine, "off", "snapshot")
-        typical = stores.figure(*of, in_ms("snapshot_p50_us"))
-        peer = None
-        if "rocksdb" in stores.built:
-            peer = stores.figure("snapshot", "rocksdb", "off", "snapshot", in_ms("snapshot_p50_us"))
-        stores.row(f"snapshot, {engine}, median", "ms", typical, peer, "RocksDB, incremental backup",
-                   ("ratio", "<=", 1))
-        stores.row(f"snapshot, {engine}, worst of 100", "ms", stores.figure(*of, in_ms("snapshot_max_us")), typical,
-                   "its median", ("ratio", "<=", 3))
-    for store in ("rocksdb", "rocksdb:checkpoint"):
-        if store in stores.built:
-            stores.bench.note(f"snapshot, {store}, ms: " + ", ".join(
-                f"{stores.figure('snapshot', store, 'off', 'snapshot', in_ms(key)):.1f} {what}"
-                for key, what in (("snapshot_p50_us", "median"), ("snapshot_max_us", "worst"))))
+
+def snapshot(stores):
+    ways = (("snapshot, copied", "copied", {"blob": True}, "rocksdb", "RocksDB, incremental backup"),
+            ("snapshot, local", "local", {}, "rocksdb:checkpoint", "RocksDB, checkpoint"))
+    for name, group, options, peer, peer_name in ways:
+        stores.measure(group, [("cairn:" + engine, "off", ["snapshot"]) for engine in ENGINES], once=True,
+                       keys=SNAPSHOT_KEYS, **options)
+        stores.measure(group, [(peer, "off", ["snapshot"])], once=True, keys=SNAPSHOT_KEYS,
+                       ops=100 if peer == "rocksdb" else 30)
+        theirs = None, None
+        if stores.has(group, peer, "off", "snapshot"):
+            theirs = stores.figure(group, peer, "off", "snapshot", in_ms("snapshot_p50_us")), peer_name
+            worst_of = stores.figure(group, peer, "off", "snapshot", in_ms("snapshot_max_us"))
+            stores.bench.note(f"{name}, {peer_name}: {theirs[0]:.1f} ms at the median, {worst_of:.1f} at worst")
+        for engine in ENGINES:
+            of = (group, "cairn:" + engine, "off", "snapshot")
+            typical = stores.figure(*of, in_ms("snapshot_p50_us"))
+            stores.row(f"{name}, {engine}, median", "ms", typical, *theirs,
+                       ("ratio", "<=", 1) if group == "copied" else None)
+            stores.row(f"{name}, {engine}, worst of 100", "ms", stores.figure(*of, in_ms("snapshot_max_us")), typical,
+                       "its median", ("ratio", "<=", 3))
 
 
 def restore(stores):
-    stores.measure("restore", [("cairn:hybridlog", "off", ["restore"]), ("rocksdb", "off", ["restore"])],
-                   once=True, keys=SNAPSHOT_KEYS, ops=3)
-    took = {store: stores.figure("restore", store, "off", "restore", "p50_us") / 1000
-            for store in ("cairn:hybridlog", "rocksdb") if store in stores.built}
-    stores.row("restore, hybridlog", "ms", took["cairn:hybridlog"], took.get("rocksdb"), "RocksDB, from a backup",
-               ("ratio", "<=", 0.5))
+    def took(store, work):
+        return stores.figure("restore", store, "off", work, in_ms("p50_us"))
+
+    ours = "cairn:hybridlog"
+    stores.measure("restore", [("rocksdb", "off", ["restore"]), (ours, "off", ["restore"])], once=True,
+                   keys=SNAPSHOT_KEYS, ops=3)
+    stores.measure("restore", [(ours, "off", [work]) for work in ("refetch", "refetch-some")], once=True,
+                   keys=SNAPSHOT_KEYS, ops=3, blob=True)
+    peer = (took("rocksdb", "restore") if "rocksdb" in stores.built else None, "RocksDB, from a backup")
+    missing = stores.figure("restore", ours, "off", "refetch-some", "lost_part")
+    stores.row("restore, hybridlog, into a new folder", "ms", took(ours, "refetch"), *peer, ("ratio", "<=", 0.5))
+    stores.row(f"restore, hybridlog, {missing:.0%} missing", "ms", took(ours, "refetch-some"), took(ours, "refetch"),
+               "all missing", ("ratio", "<=", 2 * missing))
+    stores.row("restore, hybridlog, in the open store", "ms", took(ours, "restore"), *peer, ("ratio", "<=", 0.5))
 
 
 def worst(stores):

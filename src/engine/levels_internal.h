@@ -119,6 +119,8 @@ struct levels {
     uint64_t sequence;         /* changes since the folder was made */
     uint64_t written_sequence; /* whole: what the one run has */
     uint64_t debt_bytes;       /* see throttle */
+    double overlap;            /* of what came after the oldest run, the part that had replaced something when they were
+                                * merged last, from OVERLAP_LEAST to 1 */
     struct cairn_buf scratch;
     struct levels_stats stats;
 

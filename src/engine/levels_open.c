@@ -163,6 +163,7 @@ enum cairn_code levels_open(struct cairn_disk *disk, struct cairn_tasks *tasks, 
     levels->disk = disk;
     levels->tasks = tasks;
     levels->options = *options;
+    levels->overlap = 1;
     levels->source = (struct version_source){fetch, levels};
     levels->front = options->create_front(options->front_options);
     if (!levels->options.max_runs_per_level)

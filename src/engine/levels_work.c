@@ -4,6 +4,9 @@
 #include "engine/levels_internal.h"
 #include "engine/merge.h"
 
+/* Less is written again and again with a greater STALE_PART, less kept in vain with a smaller one. */
+static const double STALE_PART = 0.6, OVERLAP_LEAST = 0.3;
+
 /* --- jobs --- */
 
 static void run_job(struct cairn_task *task)
@@ -228,14 +231,32 @@ static void merge_runs(struct levels *levels, struct making *merge, size_t at, s
     levels_submit(levels, &merge->job, make_run);
 }
 
-/* What came after the oldest run has become as large as that: half of it all may be out of date. */
+/* By what is known, so much of what is kept is out of date that all of it is worth writing again: for each byte of the
+ * oldest run, which has nothing twice, STALE_PART of one. */
 static bool is_stale(const struct levels *levels)
 {
     uint64_t newer = 0;
 
     for (size_t i = 0; i + 1 < levels->run_count; i++)
         newer += run_about(levels->runs[i])->bytes;
-    return levels->run_count > 1 && newer >= run_about(levels->runs[levels->run_count - 1])->bytes;
+    return levels->run_count > 1 && (double)newer * levels->overlap >=
+                                        STALE_PART * (double)run_about(levels->runs[levels->run_count - 1])->bytes;
+}
+
+/* Learns from a merge with the oldest run, whose output is not there yet.  New keys are out of date for nobody, so a
+ * state that only grows need not be written again and again. */
+static void note_overlap(struct levels *levels, const struct making *merge)
+{
+    const struct run *oldest = merge->inputs[merge->input_count - 1];
+    uint64_t newer = 0, kept = merge->output ? run_about(merge->output)->records : 0;
+    double replaced;
+
+    if (oldest != levels->runs[levels->run_count - 1])
+        return;
+    for (size_t i = 0; i + 1 < merge->input_count; i++)
+        newer += run_about(merge->inputs[i])->records;
+    replaced = (double)(newer + run_about(oldest)->records - kept) / (double)newer;
+    levels->overlap = replaced < OVERLAP_LEAST ? OVERLAP_LEAST : replaced > 1 ? 1 : replaced;
 }
 
 /* Those of a level that are not being merged lie side by side: merges take all there are. */
@@ -392,6 +413,7 @@ static void take_over_merge(struct levels *levels, struct making *merge)
         for (size_t i = 0; i < merge->input_count; i++)
             ids_add(&ids, run_about(merge->inputs[i])->id);
         levels_note_origin(levels, merge);
+        note_overlap(levels, merge);
         while (levels->runs[at] != merge->inputs[0])
             at++;
         levels_close_runs(levels, at, merge->input_count);
