@@ -1,17 +1,11 @@
 /* cairn.c - cairn's state engines, through the interface for embedders.
  *
- * Of the budget of memory:
- *   hybridlog  its log in memory with the index is what 6 bytes a key (filters and fences of files, and once more of
- *              those that a merge makes) and an eighth (what is being written) leave; its other regions by default
- *   appendlog  an eighth, its default, is what is written as one file, but not more than 4 MiB.  Larger ones make gets
- *              and puts faster, and longer what a put waits for when puts come faster than files can be written.
- *   lsm        the same for its memtable
- *   memory     has everything in memory, whatever the budget
+ * It is told the budget of memory and the bits of the filters; how it divides the budget, how many files of one level
+ * there are before they are merged, and all else is by default.
  * With --blob the state lies in `state` and its blob store, a folder, is `blob` beside it; a snapshot's time then has
  * copying what is new to there, durably, in it.
- * None has a cache of blocks: what is read from files comes through the operating system's page cache, which is in no
- * budget, as with all the others.  Two background threads, which is fixed; files of one level before they are merged
- * and bits of the filters (10) as by default. */
+ * None of its engines has a cache of blocks: what is read from files comes through the operating system's page cache,
+ * which is in no budget, as with all the others.  Two background threads merge at once, which is fixed. */
 #include "cairn/engine.h"
 
 #include <dirent.h>
@@ -22,7 +16,7 @@
 
 #include "stores.h"
 
-enum { RUN_BYTES_OF_A_KEY = 6, FILE_BYTES_MAX = 4 << 20, PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096 };
 
 struct store {
     struct cairn_state *state;
@@ -49,15 +43,10 @@ static struct store *cairn_open(const struct store_options *options)
     static const enum cairn_state_log logs[] = {
         [LOG_OFF] = CAIRN_STATE_LOG_OFF, [LOG_NONE] = CAIRN_STATE_LOG_NONE, [LOG_ALWAYS] = CAIRN_STATE_LOG_ALWAYS};
     struct store *store = calloc(1, sizeof *store);
-    uint64_t aside = options->keys * RUN_BYTES_OF_A_KEY + options->memory_bytes / 8;
-    uint64_t file_bytes = options->memory_bytes / 8 < FILE_BYTES_MAX ? options->memory_bytes / 8 : FILE_BYTES_MAX;
 
     store->how = (struct cairn_state_options){.engine = options->kind,
                                               .log = logs[options->log],
-                                              .mem_segment_len =
-                                                  options->memory_bytes > aside ? options->memory_bytes - aside : 1,
-                                              .threshold = file_bytes,
-                                              .memtable_bytes_limit = file_bytes,
+                                              .memory_bytes = options->memory_bytes,
                                               .filter_bits = FILTER_BITS};
     snprintf(store->folder, sizeof store->folder, options->blob ? "%s/state" : "%s", options->folder);
     snprintf(store->blob, sizeof store->blob, "%s/blob", options->folder);

@@ -44,7 +44,8 @@ struct cairn_state_options {
     uint64_t version;   /* to open at, as cairn_state_restore does; also when the current one is damaged */
 
     /* For everything that is kept in memory, but by "memory": what was put and is not written, indexes, filters, what
-     * is read, and what work in the background takes.  Options below divide it otherwise.  64 MiB, from 256 KiB. */
+     * is read, and what work in the background takes.  For the last a quarter, of at most 3 MiB, is set aside; options
+     * below divide the rest otherwise.  64 MiB, from 256 KiB. */
     size_t memory_bytes;
 
     /* Where versions go, too: a folder (on another machine's disk, say), or s3://BUCKET/PREFIX.  A
@@ -64,15 +65,15 @@ struct cairn_state_options {
     /* "hybridlog": FASTER's log.  Its tail is updated in place, older parts are read-only, then written; what was
      * written, or read, stays to be found in memory while there is room.  All in bytes; mem_segment_len must be greater
      * than the other two together. */
-    size_t mem_segment_len; /* in memory, with its index: five eighths of memory_bytes */
+    size_t mem_segment_len; /* in memory, with its index: five eighths of the rest */
     size_t ro_lag_interval; /* updated in place: 80 % of that, but what the index and two batches leave of it */
     size_t flush_interval;  /* written as one file: a sixteenth of it */
 
     /* "appendlog": Bitcask's log.  Everything put is appended and leaves memory when it is written. */
-    size_t threshold; /* written as one file: an eighth of memory_bytes */
+    size_t threshold; /* written as one file: an eighth of the rest */
 
     /* "lsm": a log-structured merge-tree; visits in the order of keys. */
-    size_t memtable_bytes_limit; /* gathered in memory and then written as one file: an eighth of memory_bytes */
+    size_t memtable_bytes_limit; /* gathered in memory and then written as one file: an eighth of the rest */
     unsigned density_factor;     /* records from one fence to the next: as many as fit 4 KiB */
 
     /* "memory": all in memory, and a snapshot writes all of it. */

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats are stored as they lie in memory");
 
@@ -28,6 +29,19 @@ void *cairn_alloc_zeroed(size_t count, size_t bytes)
 void *cairn_realloc(void *memory, size_t bytes)
 {
     return must(realloc(memory, bytes), bytes);
+}
+
+void *cairn_alloc_pages(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return must(memory == MAP_FAILED ? NULL : memory, bytes);
+}
+
+void cairn_free_pages(void *memory, size_t bytes)
+{
+    if (memory)
+        munmap(memory, bytes);
 }
 
 int cairn_bytes_compare(struct cairn_bytes a, struct cairn_bytes b)

@@ -16,6 +16,10 @@
 void *cairn_alloc(size_t bytes);
 void *cairn_alloc_zeroed(size_t count, size_t bytes);
 void *cairn_realloc(void *memory, size_t bytes);
+/* Zeroed, of the operating system's pages: for large memory that comes and goes, as all of it is given back at once.
+ * Of what malloc frees a thread's arena may keep any amount. */
+void *cairn_alloc_pages(size_t bytes);
+void cairn_free_pages(void *memory, size_t bytes); /* accepts NULL */
 
 /* Borrowed bytes; data may be NULL only when size is 0. */
 struct cairn_bytes {

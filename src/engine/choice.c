@@ -6,7 +6,8 @@ enum {
     OPEN_FILES_MAX = 500,
     MEMORY_BYTES = 64 << 20,
     MEMORY_BYTES_LEAST = 256 << 10,
-    LEAST_BYTES = 1 << 10, /* of any of these */
+    THREADS_BYTES = 3 << 20, /* what is read and written in the background, and what malloc keeps of it */
+    LEAST_BYTES = 1 << 10,   /* of any of these */
 };
 
 static size_t or_default(size_t value, size_t default_value)
@@ -132,8 +133,8 @@ static enum cairn_code set_compression(const char *text, enum run_compression le
     return CAIRN_OK;
 }
 
-enum cairn_code choice_make(size_t engine, const struct cairn_state_options *options, struct choice *ret_choice,
-                            struct cairn_err *err)
+enum cairn_code choice_make(size_t engine, const struct cairn_state_options *options, bool has_threads,
+                            struct choice *ret_choice, struct cairn_err *err)
 {
     struct cairn_state_options whole = *options;
     struct levels_options *levels = &ret_choice->levels;
@@ -147,6 +148,8 @@ enum cairn_code choice_make(size_t engine, const struct cairn_state_options *opt
     if (whole.memory_bytes < MEMORY_BYTES_LEAST)
         return cairn_fail(err, CAIRN_EINVAL, "memory_bytes is %zu and must be at least %d", options->memory_bytes,
                           MEMORY_BYTES_LEAST);
+    if (has_threads)
+        whole.memory_bytes -= whole.memory_bytes / 4 < THREADS_BYTES ? whole.memory_bytes / 4 : THREADS_BYTES;
     code = set_compression(options->compression, levels->compression, err);
     if (code != CAIRN_OK)
         return code;

@@ -19,8 +19,9 @@ struct choice {
 const char *choice_name(size_t engine);
 /* CAIRN_EINVAL, with the names that there are; without a name CHOICE_ENGINES. */
 enum cairn_code choice_find(const char *name, size_t *ret_engine, struct cairn_err *err);
-/* CAIRN_EINVAL when a value makes no sense. */
-enum cairn_code choice_make(size_t engine, const struct cairn_state_options *options, struct choice *ret_choice,
-                            struct cairn_err *err);
+/* `has_threads`: background threads are the store's own, so what they take is of its memory, too.  CAIRN_EINVAL when a
+ * value makes no sense. */
+enum cairn_code choice_make(size_t engine, const struct cairn_state_options *options, bool has_threads,
+                            struct choice *ret_choice, struct cairn_err *err);
 
 #endif

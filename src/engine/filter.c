@@ -6,7 +6,19 @@ enum {
     PROBES = 6,
     BLOCK_BITS = FILTER_BLOCK_BYTES * 8,
     FOLDS = 6, /* block counts are multiples of 2^FOLDS where they are that large */
+    PAGES_FROM_BYTES = 64 << 10,
 };
+
+/* Merges make large ones again and again. */
+static void set_blocks(struct filter *filter, uint32_t count)
+{
+    size_t bytes = (size_t)count * FILTER_BLOCK_BYTES;
+
+    filter->block_count = count;
+    filter->bits = !count                      ? NULL
+                   : bytes >= PAGES_FROM_BYTES ? cairn_alloc_pages(bytes)
+                                               : cairn_alloc_zeroed(count, FILTER_BLOCK_BYTES);
+}
 
 void filter_init(struct filter *filter, uint64_t keys_max, unsigned bits_per_key)
 {
@@ -18,23 +30,23 @@ void filter_init(struct filter *filter, uint64_t keys_max, unsigned bits_per_key
         blocks += blocks & (UINT64_C(1) << fold);
     if (blocks > UINT32_MAX / FILTER_BLOCK_BYTES) /* a file's frame holds no more */
         blocks = UINT32_MAX / FILTER_BLOCK_BYTES;
-    filter->block_count = (uint32_t)blocks;
-    filter->bits = blocks ? cairn_alloc_zeroed(blocks, FILTER_BLOCK_BYTES) : NULL;
+    set_blocks(filter, (uint32_t)blocks);
 }
 
-void filter_init_with(struct filter *filter, struct cairn_bytes bits)
+uint8_t *filter_init_kept(struct filter *filter, size_t bytes)
 {
-    filter->block_count = (uint32_t)(bits.size / FILTER_BLOCK_BYTES);
-    filter->bits = NULL;
-    if (filter->block_count) {
-        filter->bits = cairn_alloc(bits.size);
-        memcpy(filter->bits, bits.data, bits.size);
-    }
+    set_blocks(filter, (uint32_t)(bytes / FILTER_BLOCK_BYTES));
+    return filter->bits;
 }
 
 void filter_done(struct filter *filter)
 {
-    free(filter->bits);
+    size_t bytes = filter_bytes(filter).size;
+
+    if (bytes >= PAGES_FROM_BYTES)
+        cairn_free_pages(filter->bits, bytes);
+    else
+        free(filter->bits);
     *filter = (struct filter){0};
 }
 
@@ -81,6 +93,8 @@ bool filter_has(const struct filter *filter, uint64_t hash)
 
 void filter_fold(struct filter *filter, uint64_t keys, unsigned bits_per_key)
 {
+    struct filter large = *filter;
+
     while (filter->block_count > 1 && filter->block_count % 2 == 0 &&
            keys * bits_per_key <= (uint64_t)filter->block_count / 2 * BLOCK_BITS) {
         filter->block_count /= 2;
@@ -92,8 +106,11 @@ void filter_fold(struct filter *filter, uint64_t keys, unsigned bits_per_key)
                 to[j] = from[j] | from[j + FILTER_BLOCK_BYTES]; /* to never lies behind from */
         }
     }
-    if (filter->block_count)
-        filter->bits = cairn_realloc(filter->bits, (size_t)filter->block_count * FILTER_BLOCK_BYTES);
+    if (filter->block_count == large.block_count)
+        return;
+    set_blocks(filter, filter->block_count);
+    memcpy(filter->bits, large.bits, filter_bytes(filter).size);
+    filter_done(&large);
 }
 
 struct cairn_bytes filter_bytes(const struct filter *filter)

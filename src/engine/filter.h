@@ -18,8 +18,8 @@ struct filter {
 
 /* For at most `keys_max` keys. */
 void filter_init(struct filter *filter, uint64_t keys_max, unsigned bits_per_key);
-/* Over bytes as they were kept: a multiple of FILTER_BLOCK_BYTES, copied. */
-void filter_init_with(struct filter *filter, struct cairn_bytes bits);
+/* For bytes as they were kept, a multiple of FILTER_BLOCK_BYTES; returns where they go. */
+uint8_t *filter_init_kept(struct filter *filter, size_t bytes);
 void filter_done(struct filter *filter);
 
 /* `hash` is cairn_hash(key). */

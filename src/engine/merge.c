@@ -32,8 +32,8 @@ static void merge_pass(int (*compare)(const void *a, const void *b), const struc
 size_t merge_sort(enum run_order order, struct run_record *records, size_t count)
 {
     int (*compare)(const void *a, const void *b) = order == RUN_BY_HASH ? by_hash : by_key;
-    struct run_record *copy = cairn_alloc((count + 1) * sizeof *copy), *from = records, *to = copy;
-    size_t kept = 0;
+    size_t kept = 0, bytes = (count + 1) * sizeof(struct run_record);
+    struct run_record *copy = cairn_alloc_pages(bytes), *from = records, *to = copy;
 
     for (size_t width = 1; width < count; width *= 2) {
         struct run_record *other = from;
@@ -45,7 +45,7 @@ size_t merge_sort(enum run_order order, struct run_record *records, size_t count
     for (size_t i = 0; i < count; i++) /* of equal keys the last is the newest */
         if (i + 1 == count || run_compare(order, &from[i], &from[i + 1]) != 0)
             records[kept++] = from[i];
-    free(copy);
+    cairn_free_pages(copy, bytes);
     return kept;
 }
 

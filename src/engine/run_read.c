@@ -83,27 +83,51 @@ bool run_is_open(struct run *run)
     return is_open;
 }
 
+static enum cairn_code payload_size(const struct run *run, uint64_t offset, uint64_t end, size_t *ret_size,
+                                    struct cairn_err *err)
+{
+    if (end < offset + RUN_FRAME_BYTES || end - offset - RUN_FRAME_BYTES > UINT32_MAX)
+        return damaged(run, offset, "a part has no such size", err);
+    *ret_size = (size_t)(end - offset - RUN_FRAME_BYTES);
+    return CAIRN_OK;
+}
+
+static enum cairn_code check_frame(const struct run *run, uint64_t offset, const uint8_t head[RUN_FRAME_BYTES],
+                                   struct cairn_bytes payload, struct cairn_err *err)
+{
+    if (cairn_get_u32(head) != payload.size ||
+        cairn_get_u32(head + 4) != run_frame_checksum(run->about.id, offset, payload.data, (uint32_t)payload.size))
+        return damaged(run, offset, "bad checksum", err);
+    return CAIRN_OK;
+}
+
 /* The payload of the frame that fills [offset, end), into `to`. */
 static enum cairn_code read_frame(struct run *run, uint64_t offset, uint64_t end, struct cairn_buf *to,
                                   struct cairn_bytes *ret_payload, struct cairn_err *err)
 {
-    uint64_t bytes = end - offset;
-    enum cairn_code code;
-    uint32_t size;
+    size_t size;
+    enum cairn_code code = payload_size(run, offset, end, &size, err);
 
-    if (end < offset + RUN_FRAME_BYTES || bytes - RUN_FRAME_BYTES > UINT32_MAX)
-        return damaged(run, offset, "a part has no such size", err);
-    to->size = 0;
-    code = read_file(run, offset, cairn_buf_reserve(to, bytes), bytes, err);
     if (code != CAIRN_OK)
         return code;
-    to->size = bytes;
-    size = cairn_get_u32(to->data);
-    if (size != bytes - RUN_FRAME_BYTES ||
-        cairn_get_u32(to->data + 4) != run_frame_checksum(run->about.id, offset, to->data + RUN_FRAME_BYTES, size))
-        return damaged(run, offset, "bad checksum", err);
+    to->size = 0;
+    code = read_file(run, offset, cairn_buf_reserve(to, RUN_FRAME_BYTES + size), RUN_FRAME_BYTES + size, err);
+    if (code != CAIRN_OK)
+        return code;
+    to->size = RUN_FRAME_BYTES + size;
     *ret_payload = cairn_bytes(to->data + RUN_FRAME_BYTES, size);
-    return CAIRN_OK;
+    return check_frame(run, offset, to->data, *ret_payload, err);
+}
+
+/* The same with the payload, of its size, where it stays. */
+static enum cairn_code read_payload(struct run *run, uint64_t offset, uint8_t *to, size_t size, struct cairn_err *err)
+{
+    uint8_t head[RUN_FRAME_BYTES];
+    enum cairn_code code = read_file(run, offset, head, sizeof head, err);
+
+    if (code == CAIRN_OK && size)
+        code = read_file(run, offset + sizeof head, to, size, err);
+    return code == CAIRN_OK ? check_frame(run, offset, head, cairn_bytes(to, size), err) : code;
 }
 
 struct fence {
@@ -139,14 +163,13 @@ static enum cairn_code read_block(struct run *run, size_t block, struct cairn_bu
 }
 
 /* Walks the fences once, so that nothing that is found in them later can be wrong. */
-static enum cairn_code index_fences(struct run *run, struct cairn_bytes payload, uint64_t offset, struct cairn_err *err)
+static enum cairn_code index_fences(struct run *run, uint64_t offset, struct cairn_err *err)
 {
     struct cairn_reader reader;
     struct fence last = {.offset = 0};
 
-    cairn_buf_add(&run->fences, payload.data, payload.size);
     reader = cairn_reader(cairn_buf_bytes(&run->fences));
-    if (run->block_count > payload.size / 2)
+    if (run->block_count > run->fences.size / 2)
         return damaged(run, offset, "fewer fences than blocks", err);
     run->fence_at = cairn_alloc(run->block_count * sizeof *run->fence_at + 1);
     for (size_t i = 0; i < run->block_count; i++) {
@@ -166,11 +189,32 @@ static enum cairn_code index_fences(struct run *run, struct cairn_bytes payload,
     return CAIRN_OK;
 }
 
+static enum cairn_code read_fences(struct run *run, uint64_t offset, uint64_t end, struct cairn_err *err)
+{
+    size_t size;
+    enum cairn_code code = payload_size(run, offset, end, &size, err);
+
+    if (code == CAIRN_OK)
+        code = read_payload(run, offset, cairn_buf_reserve(&run->fences, size), size, err);
+    if (code != CAIRN_OK)
+        return code;
+    run->fences.size = size;
+    return index_fences(run, offset, err);
+}
+
+static enum cairn_code read_filter(struct run *run, uint64_t offset, uint64_t end, struct cairn_err *err)
+{
+    size_t size;
+    enum cairn_code code = payload_size(run, offset, end, &size, err);
+
+    if (code == CAIRN_OK && size % FILTER_BLOCK_BYTES)
+        code = damaged(run, offset, "a filter has no such size", err);
+    return code == CAIRN_OK ? read_payload(run, offset, filter_init_kept(&run->filter, size), size, err) : code;
+}
+
 static enum cairn_code read_ends(struct run *run, struct cairn_err *err)
 {
     uint8_t header[RUN_HEADER_BYTES], end[RUN_FOOTER_BYTES];
-    struct cairn_buf bytes = {0};
-    struct cairn_bytes payload;
     struct run_footer footer;
     uint64_t size, footer_offset;
     enum cairn_code code = run->disk->ops->size(run->file, &size, err);
@@ -200,17 +244,8 @@ static enum cairn_code read_ends(struct run *run, struct cairn_err *err)
         return damaged(run, footer_offset, "its footer is not its own", err);
     run->block_count = (size_t)footer.block_count;
     run->blocks_end = footer.fences_offset;
-    code = read_frame(run, footer.fences_offset, footer.filter_offset, &bytes, &payload, err);
-    if (code == CAIRN_OK)
-        code = index_fences(run, payload, footer.fences_offset, err);
-    if (code == CAIRN_OK)
-        code = read_frame(run, footer.filter_offset, footer_offset, &bytes, &payload, err);
-    if (code == CAIRN_OK && payload.size % FILTER_BLOCK_BYTES)
-        code = damaged(run, footer.filter_offset, "a filter has no such size", err);
-    if (code == CAIRN_OK)
-        filter_init_with(&run->filter, payload);
-    cairn_buf_done(&bytes);
-    return code;
+    code = read_fences(run, footer.fences_offset, footer.filter_offset, err);
+    return code == CAIRN_OK ? read_filter(run, footer.filter_offset, footer_offset, err) : code;
 }
 
 enum cairn_code run_open(struct cairn_disk *disk, const struct run_about *about, struct run **ret_run,

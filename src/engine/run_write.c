@@ -7,7 +7,7 @@
 #include "engine/run_format.h"
 
 enum {
-    WRITE_BYTES = 256 << 10,
+    WRITE_BYTES = 64 << 10,
     SYNC_BYTES = 4 << 20, /* a long run is synced piece by piece: one burst would make other syncs wait behind it */
 };
 
@@ -26,20 +26,27 @@ struct run_writer {
     bool finished;
 };
 
-static enum cairn_code write_pending(struct run_writer *writer, struct cairn_err *err)
+static enum cairn_code write_bytes(struct run_writer *writer, struct cairn_bytes bytes, struct cairn_err *err)
 {
-    enum cairn_code code =
-        writer->disk->ops->write_at(writer->file, writer->written, writer->pending.data, writer->pending.size, err);
+    enum cairn_code code = writer->disk->ops->write_at(writer->file, writer->written, bytes.data, bytes.size, err);
 
     if (code != CAIRN_OK)
         return code;
-    cairn_sha256_add(writer->sha, writer->pending.data, writer->pending.size);
-    writer->written += writer->pending.size;
-    writer->pending.size = 0;
+    cairn_sha256_add(writer->sha, bytes.data, bytes.size);
+    writer->written += bytes.size;
     if (writer->written - writer->synced < SYNC_BYTES)
         return CAIRN_OK;
     writer->synced = writer->written;
     return writer->disk->ops->sync(writer->file, err);
+}
+
+static enum cairn_code write_pending(struct run_writer *writer, struct cairn_err *err)
+{
+    enum cairn_code code = write_bytes(writer, cairn_buf_bytes(&writer->pending), err);
+
+    if (code == CAIRN_OK)
+        writer->pending.size = 0;
+    return code;
 }
 
 static uint64_t offset_now(const struct run_writer *writer)
@@ -55,6 +62,11 @@ static enum cairn_code add_frame(struct run_writer *writer, struct cairn_bytes p
     cairn_put_u32(head, size);
     cairn_put_u32(head + 4, run_frame_checksum(writer->about.id, offset_now(writer), payload.data, size));
     cairn_buf_add(&writer->pending, head, sizeof head);
+    if (size >= WRITE_BYTES) { /* without a copy: fences and filters can be large */
+        enum cairn_code code = write_pending(writer, err);
+
+        return code == CAIRN_OK ? write_bytes(writer, payload, err) : code;
+    }
     cairn_buf_add(&writer->pending, payload.data, size);
     return writer->pending.size < WRITE_BYTES ? CAIRN_OK : write_pending(writer, err);
 }

@@ -73,7 +73,7 @@ static enum cairn_code open_with(struct cairn_state *state, size_t engine, struc
                                  struct cairn_tasks *tasks, const struct cairn_state_options *o, struct cairn_err *err)
 {
     struct levels_options *levels = &state->choice.levels;
-    enum cairn_code code = choice_make(engine, o, &state->choice, err);
+    enum cairn_code code = choice_make(engine, o, true, &state->choice, err);
 
     if (code != CAIRN_OK)
         return code;

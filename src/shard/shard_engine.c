@@ -80,7 +80,7 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
         return CAIRN_OK;
     }
     snprintf(path, sizeof path, SHARDS_DIR "/%04" PRIu32, shard->index);
-    code = choice_make(engine, &options, &shard->choice, err);
+    code = choice_make(engine, &options, false, &shard->choice, err);
     if (code == CAIRN_OK)
         code = cairn_disk_folder(store->options.disk, path, &shard->disk, err);
     if (code != CAIRN_OK)

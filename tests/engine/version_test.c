@@ -14,11 +14,17 @@ enum { VERSIONS_MAX = 64 };
 
 /* What was acknowledged, and what may have happened beside it. */
 struct model {
-    uint64_t current, doubtful,
-        restored; /* doubtful: a commit, restored: a restore, whose outcome is not known; or 0 */
+    uint64_t current, doubtful; /* doubtful: a commit whose outcome is not known; or 0 */
     bool there[VERSIONS_MAX], maybe_gone[VERSIONS_MAX];
+    bool maybe_at[VERSIONS_MAX]; /* restores whose outcome is not known */
     uint64_t newest;
 };
+
+static void is_known(struct model *model)
+{
+    model->doubtful = 0;
+    memset(model->maybe_at, 0, sizeof model->maybe_at);
+}
 
 /* A run with one record whose value is `id`. */
 static enum cairn_code make_run(struct cairn_disk *disk, struct versions *versions, struct run_about *ret_about,
@@ -62,7 +68,7 @@ static enum cairn_code snapshot(struct cairn_disk *disk, struct versions *versio
     assert_true(number > model->newest && number < VERSIONS_MAX);
     model->newest = model->current = number;
     model->there[number] = true;
-    model->doubtful = model->restored = 0;
+    is_known(model);
     return CAIRN_OK;
 }
 
@@ -96,7 +102,7 @@ static void check_all(struct cairn_disk *disk, struct versions *versions, struct
     const struct version *current = versions_current(versions), *version;
     uint64_t at = current ? current->number : 0;
 
-    if (at != model->current && !(model->restored && at == model->restored) &&
+    if (at != model->current && !(at < VERSIONS_MAX && model->maybe_at[at]) &&
         !(model->doubtful && at >= model->doubtful))
         fail_msg("at version %llu, not at %llu", (unsigned long long)at, (unsigned long long)model->current);
     for (uint64_t number = 1; number < VERSIONS_MAX; number++)
@@ -112,7 +118,7 @@ static void check_all(struct cairn_disk *disk, struct versions *versions, struct
             model->newest = version->number;
     }
     model->current = at;
-    model->doubtful = model->restored = 0;
+    is_known(model);
 }
 
 static uint64_t pick(const struct model *model, struct cairn_random *random)
@@ -135,20 +141,21 @@ static void run_steps(struct cairn_disk *disk, uint64_t seed, struct model *mode
     cairn_random_init(&random, seed);
     code = versions_open(disk, 0, NULL, &versions, &err);
     for (int step = 0; versions && step < 20; step++) {
-        uint64_t number = pick(model, &random), bytes, before;
+        uint64_t number = pick(model, &random), bytes;
+        bool before;
 
         switch (cairn_random_below(&random, 8)) {
         case 0:
             if (!model->there[number])
                 break;
-            before = model->restored;
-            model->restored = number;
+            before = model->maybe_at[number];
+            model->maybe_at[number] = true;
             code = versions_restore(versions, number, &err);
             if (code == CAIRN_EUNAVAILABLE) /* refused, as one before may have happened */
-                model->restored = before;
+                model->maybe_at[number] = before;
             if (code == CAIRN_OK) {
                 model->current = number;
-                model->restored = 0;
+                memset(model->maybe_at, 0, sizeof model->maybe_at);
             }
             break;
         case 1:
