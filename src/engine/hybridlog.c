@@ -161,6 +161,15 @@ static bool is_over(const struct hybridlog *log)
     return log->bytes + log->index.bytes > log->options.mem_segment_len;
 }
 
+/* Some chunks that are not needed: two for each one that is added, as letting go of many at once takes long. */
+static void forget_some(struct hybridlog *log)
+{
+    enum { SOME = 2 };
+
+    for (int i = 0; i < SOME && log->first < log->clean && (is_over(log) || !log->options.keeps); i++)
+        forget_chunk(log);
+}
+
 /* ro_lag_interval, but that two batches, of which one is being written, and the index have to find room, too. */
 static uint64_t mutable_bytes_max(const struct hybridlog *log)
 {
@@ -188,8 +197,7 @@ static struct chunk *add_chunk(struct hybridlog *log, size_t need)
     struct chunk *chunk;
 
     advance_ro(log, most > size ? most - size : 0);
-    while (log->first < log->clean && is_over(log))
-        forget_chunk(log);
+    forget_some(log);
     if (log->end - log->first > log->ring_mask) {
         uint64_t mask = log->ring_mask * 2 + 1;
         struct chunk **ring = cairn_alloc((mask + 1) * sizeof *ring);
@@ -446,8 +454,7 @@ static void hybridlog_release(struct front *front)
     if (!log->batches)
         log->batches_end = &log->batches;
     free(batch);
-    while (log->first < log->clean && (is_over(log) || !log->options.keeps))
-        forget_chunk(log);
+    forget_some(log);
 }
 
 static uint64_t hybridlog_memory_bytes(const struct front *front)

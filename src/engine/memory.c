@@ -355,6 +355,29 @@ static void memory_stats(struct cairn_engine *engine, struct cairn_engine_stats 
         ret_stats->memory_bytes += sizeof *snapshot + memory_snapshot_pending(snapshot);
 }
 
+static void close_bucket(struct memory *memory, struct bucket *first)
+{
+    for (struct bucket *bucket = first, *more; bucket; bucket = more) {
+        more = bucket->more;
+        for (unsigned i = 0; i < BUCKET_SLOTS && bucket->slots[i]; i++)
+            entry_free(memory, slot_entry(bucket->slots[i]));
+        if (bucket != first)
+            free(bucket);
+    }
+}
+
+bool cairn_memory_close_some(struct cairn_engine *engine)
+{
+    struct memory *memory = memory_of(engine);
+
+    if (memory->closed < memory->buckets)
+        close_bucket(memory, bucket_at(memory, memory->closed++));
+    if (memory->closed < memory->buckets)
+        return false;
+    engine->ops->close(engine);
+    return true;
+}
+
 static struct cairn_engine *memory_close(struct cairn_engine *engine)
 {
     struct memory *memory;
@@ -363,17 +386,8 @@ static struct cairn_engine *memory_close(struct cairn_engine *engine)
         return NULL;
     memory = memory_of(engine);
     memory_snapshot_end(memory->snapshot);
-    for (uint64_t index = 0; index < memory->buckets; index++) {
-        struct bucket *first = bucket_at(memory, index), *bucket = first;
-        while (bucket) {
-            struct bucket *more = bucket->more;
-            for (unsigned i = 0; i < BUCKET_SLOTS && bucket->slots[i]; i++)
-                entry_free(memory, slot_entry(bucket->slots[i]));
-            if (bucket != first)
-                free(bucket);
-            bucket = more;
-        }
-    }
+    while (memory->closed < memory->buckets)
+        close_bucket(memory, bucket_at(memory, memory->closed++));
     assert(memory->keys == 0 && memory->key_bytes == 0 && memory->value_bytes == 0 && memory->entry_bytes == 0);
     for (uint64_t i = 0; i < (memory->buckets + SEGMENT_BUCKETS - 1) / SEGMENT_BUCKETS; i++)
         free(memory->segments[i]);

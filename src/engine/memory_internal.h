@@ -91,6 +91,7 @@ struct memory {
     /* A long value of which load_chunk has seen a part. */
     struct held *loading;
     uint32_t loading_done;
+    uint64_t closed; /* buckets that closing has emptied */
 };
 
 static inline struct memory *memory_of(struct cairn_engine *engine)

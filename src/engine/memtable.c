@@ -11,6 +11,7 @@ enum {
     BATCHES_MAX = BATCHES_WAITING + 2,
     OVERHEAD_BYTES = 40, /* of a key, in the table */
     GENERATIONS = 2,
+    LEAVING_MAX = 8,
 };
 
 enum { TOMBSTONE, VALUE }; /* the byte in front */
@@ -25,6 +26,8 @@ struct memtable {
     /* What was read from runs and not changed since: the young, and those of before, who become young again when they
      * are asked for.  When the young have half the room the old ones go. */
     struct cairn_engine *kept[GENERATIONS];
+    struct cairn_engine *leaving[LEAVING_MAX]; /* no longer asked: each put gives some of their memory back */
+    size_t leaving_count;
     struct cairn_buf scratch;
 };
 
@@ -41,6 +44,20 @@ static const struct memtable *const_memtable_of(const struct front *front)
 static struct cairn_engine *table_of(const struct front_batch *batch)
 {
     return (struct cairn_engine *)(uintptr_t)batch; /* nobody changes a batch */
+}
+
+static void leave(struct memtable *memtable, struct cairn_engine *table)
+{
+    if (memtable->leaving_count == LEAVING_MAX)
+        memtable->leaving[--memtable->leaving_count]->ops->close(memtable->leaving[memtable->leaving_count]);
+    memtable->leaving[memtable->leaving_count++] = table;
+}
+
+/* Faster than tables fill. */
+static void leave_some(struct memtable *memtable)
+{
+    if (memtable->leaving_count && cairn_memory_close_some(memtable->leaving[memtable->leaving_count - 1]))
+        memtable->leaving_count--;
 }
 
 static uint64_t table_bytes(struct cairn_engine *table)
@@ -73,11 +90,12 @@ static void keep_stored(struct memtable *memtable, struct cairn_bytes key, uint6
     struct cairn_engine **kept = memtable->kept;
 
     if (table_bytes(kept[0]) >= memtable->options.keep_bytes / GENERATIONS) {
-        kept[1]->ops->close(kept[1]);
+        leave(memtable, kept[1]);
         kept[1] = kept[0];
         kept[0] = cairn_memory_create();
     }
     kept[0]->ops->put(kept[0], key, hash, stored);
+    leave_some(memtable);
 }
 
 static bool get_kept(struct memtable *memtable, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_stored)
@@ -127,6 +145,7 @@ static void memtable_put(struct front *front, const struct run_record *record)
         return;
     }
     memtable->active->ops->put(memtable->active, record->key, record->hash, stored_as(memtable, record->value));
+    leave_some(memtable);
 }
 
 static void memtable_keep(struct front *front, const struct run_record *record)
@@ -214,7 +233,7 @@ static void memtable_release(struct front *front)
     struct memtable *memtable = memtable_of(front);
 
     assert(memtable->batch_count > 0);
-    memtable->batches[0]->ops->close(memtable->batches[0]);
+    leave(memtable, memtable->batches[0]);
     memmove(memtable->batches, memtable->batches + 1, --memtable->batch_count * sizeof *memtable->batches);
 }
 
@@ -227,6 +246,8 @@ static uint64_t memtable_memory_bytes(const struct front *front)
         bytes += table_bytes(memtable->batches[i]);
     for (size_t i = 0; i < GENERATIONS; i++)
         bytes += table_bytes(memtable->kept[i]);
+    for (size_t i = 0; i < memtable->leaving_count; i++)
+        bytes += table_bytes(memtable->leaving[i]);
     return bytes;
 }
 
@@ -237,6 +258,8 @@ static struct front *memtable_close(struct front *front)
     while (memtable->batch_count > 0)
         memtable_release(front);
     memtable->active->ops->close(memtable->active);
+    for (size_t i = 0; i < memtable->leaving_count; i++)
+        memtable->leaving[i]->ops->close(memtable->leaving[i]);
     for (size_t i = 0; i < GENERATIONS; i++)
         memtable->kept[i]->ops->close(memtable->kept[i]);
     cairn_buf_done(&memtable->scratch);

@@ -43,9 +43,10 @@ struct cairn_disk_ops {
     enum cairn_code (*size)(struct cairn_file *file, uint64_t *ret_bytes, struct cairn_err *err);
     /* The file's first `bytes` bytes, which were all written before, in memory until unmap or close: what is stored
      * there is written, as by write_at, at once and without a system call.  Should the device fail under it the process
-     * ends (SIGBUS).  False: not on this disk, e.g. as its file system would need new room for old bytes.  Both may be
-     * NULL. */
-    bool (*map)(struct cairn_file *file, size_t bytes, uint8_t **ret_memory);
+     * ends (SIGBUS).  `at_hand`: all pages are made ready to be written here, which the first store to each of them
+     * would do else, in some microseconds; then all of them are to be written out, also if nothing is stored there.
+     * False: not on this disk, e.g. as its file system would need new room for old bytes.  Both may be NULL. */
+    bool (*map)(struct cairn_file *file, size_t bytes, bool at_hand, uint8_t **ret_memory);
     void (*unmap)(struct cairn_file *file);
     void (*close)(struct cairn_file *file); /* without syncing; accepts NULL */
 

@@ -523,7 +523,7 @@ static enum cairn_code probe_mapping(struct wal *wal, struct cairn_err *err)
         return code;
     code = wal->disk->ops->write_at(file, 0, page, sizeof page, err);
     if (code == CAIRN_OK)
-        wal->mapped = wal->disk->ops->map(file, sizeof page, &memory);
+        wal->mapped = wal->disk->ops->map(file, sizeof page, false, &memory);
     wal_segment_discard(wal, file);
     return code;
 }

@@ -129,7 +129,7 @@ enum cairn_code wal_segment_finish(struct wal *wal, struct cairn_file *file, con
     segment->end = wal_head_end(head);
     segment->limit = UINT64_MAX;
     segment->file = file;
-    if (wal->mapped && !disk->ops->map(file, (size_t)head->bytes, &segment->map)) {
+    if (wal->mapped && !disk->ops->map(file, (size_t)head->bytes, wal->sync == CAIRN_SYNC_NONE, &segment->map)) {
         wal_segment_free(wal, segment);
         return cairn_fail(err, CAIRN_ENOMEM, "cannot map '%s' into memory", path);
     }

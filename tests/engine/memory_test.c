@@ -485,6 +485,31 @@ static void visit_sees_everything_once(void **state)
     engine->ops->close(engine);
 }
 
+/* A leak, or what is freed twice, is for the sanitizers to find. */
+static void closed_bit_by_bit(void **state)
+{
+    enum { KEYS = 20000 };
+    static uint8_t large[100000];
+
+    (void)state;
+    for (int stopped = 0; stopped < 2; stopped++) {
+        struct cairn_engine *engine = cairn_memory_create();
+        unsigned calls = 1;
+
+        for (uint64_t i = 0; i < KEYS; i++) {
+            struct cairn_bytes key = cairn_bytes(&i, sizeof i);
+
+            engine->ops->put(engine, key, cairn_hash(key), cairn_bytes(large, i % 1000 ? 8 : sizeof large));
+        }
+        while ((!stopped || calls < 100) && !cairn_memory_close_some(engine))
+            calls++;
+        if (stopped)
+            engine->ops->close(engine);
+        else
+            assert_in_range(calls, KEYS / 10, KEYS); /* each does little */
+    }
+}
+
 static void malformed_chunks_are_refused(void **state)
 {
     static const struct {
@@ -534,6 +559,7 @@ int main(void)
         cmocka_unit_test(same_hash_is_not_same_key),
         cmocka_unit_test(growth_never_stalls),
         cmocka_unit_test(visit_sees_everything_once),
+        cmocka_unit_test(closed_bit_by_bit),
         cmocka_unit_test(malformed_chunks_are_refused),
     };
 
