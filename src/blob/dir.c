@@ -6,7 +6,7 @@
 #include "blob/blob_internal.h"
 #include "io/clock.h"
 
-enum { COPY_BYTES = 1 << 20 };
+enum { COPY_BYTES = 1 << 20, SYNC_BYTES = 4 << 20 };
 
 struct dir {
     struct cairn_blob base;
@@ -102,8 +102,9 @@ static enum cairn_code dir_create(struct cairn_blob *blob, const char *name, str
     return put(blob, name, bytes, true, err);
 }
 
-static enum cairn_code copy(struct cairn_file *from, struct cairn_file *to, const struct cairn_blob_progress *progress,
-                            struct cairn_err *err)
+/* `aside`: synced piece by piece, since one burst would make others' syncs, which somebody waits for, wait behind it. */
+static enum cairn_code copy(struct cairn_file *from, struct cairn_file *to, bool aside,
+                            const struct cairn_blob_progress *progress, struct cairn_err *err)
 {
     uint8_t *part = cairn_alloc(COPY_BYTES);
     uint64_t total = 0;
@@ -115,6 +116,8 @@ static enum cairn_code copy(struct cairn_file *from, struct cairn_file *to, cons
         code = from->disk->ops->read_at(from, at, part, size, err);
         if (code == CAIRN_OK)
             code = to->disk->ops->write_at(to, at, part, size, err);
+        if (code == CAIRN_OK && aside && at && at % SYNC_BYTES == 0)
+            code = to->disk->ops->sync(to, err);
         if (code == CAIRN_OK && progress && progress->moved)
             progress->moved(progress->context, at + size, total);
     }
@@ -136,7 +139,7 @@ static enum cairn_code dir_put_file(struct cairn_blob *blob, const char *name, s
     if (code == CAIRN_OK)
         code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
     if (code == CAIRN_OK)
-        code = copy(from, file, progress, err);
+        code = copy(from, file, true, progress, err);
     from_disk->ops->close(from);
     return commit(disk, file, temporary, name, folder, false, code, err);
 }
@@ -162,7 +165,7 @@ static enum cairn_code dir_get_file(struct cairn_blob *blob, const char *name, s
     if (code == CAIRN_OK)
         code = disk->ops->open(disk, path, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
     if (code == CAIRN_OK)
-        code = copy(from, file, progress, err);
+        code = copy(from, file, false, progress, err);
     if (code == CAIRN_OK)
         code = disk->ops->sync(file, err);
     from_disk->ops->close(from);
