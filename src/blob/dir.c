@@ -102,7 +102,7 @@ static enum cairn_code dir_create(struct cairn_blob *blob, const char *name, str
     return put(blob, name, bytes, true, err);
 }
 
-/* `aside`: synced piece by piece, since one burst would make others' syncs, which somebody waits for, wait behind it. */
+/* `aside`: synced piece by piece, since one burst would make syncs wait behind it that somebody waits for. */
 static enum cairn_code copy(struct cairn_file *from, struct cairn_file *to, bool aside,
                             const struct cairn_blob_progress *progress, struct cairn_err *err)
 {
