@@ -161,13 +161,15 @@ static bool is_over(const struct hybridlog *log)
     return log->bytes + log->index.bytes > log->options.mem_segment_len;
 }
 
-/* Some chunks that are not needed: two for each one that is added, as letting go of many at once takes long. */
-static void forget_some(struct hybridlog *log)
+/* Chunks that are not needed, twice as many bytes as are added: letting go of all at once takes long. */
+static void forget_some(struct hybridlog *log, uint64_t added)
 {
-    enum { SOME = 2 };
+    uint64_t forgotten = 0;
 
-    for (int i = 0; i < SOME && log->first < log->clean && (is_over(log) || !log->options.keeps); i++)
+    while (forgotten < 2 * added && log->first < log->clean && (is_over(log) || !log->options.keeps)) {
+        forgotten += chunk_at(log, log->first)->size;
         forget_chunk(log);
+    }
 }
 
 /* ro_lag_interval, but that two batches, of which one is being written, and the index have to find room, too. */
@@ -197,7 +199,7 @@ static struct chunk *add_chunk(struct hybridlog *log, size_t need)
     struct chunk *chunk;
 
     advance_ro(log, most > size ? most - size : 0);
-    forget_some(log);
+    forget_some(log, size);
     if (log->end - log->first > log->ring_mask) {
         uint64_t mask = log->ring_mask * 2 + 1;
         struct chunk **ring = cairn_alloc((mask + 1) * sizeof *ring);
@@ -454,7 +456,7 @@ static void hybridlog_release(struct front *front)
     if (!log->batches)
         log->batches_end = &log->batches;
     free(batch);
-    forget_some(log);
+    forget_some(log, log->chunk_bytes);
 }
 
 static uint64_t hybridlog_memory_bytes(const struct front *front)
