@@ -74,7 +74,7 @@ uint8_t *cairn_buf_reserve(struct cairn_buf *buf, size_t more)
 {
     size_t need = buf->size + more;
 
-    if (need > buf->capacity) {
+    if (need > buf->capacity || !buf->data) {
         size_t capacity = buf->capacity ? buf->capacity * 2 : 256;
         if (capacity < need)
             capacity = need;

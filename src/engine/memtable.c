@@ -48,8 +48,11 @@ static struct cairn_engine *table_of(const struct front_batch *batch)
 
 static void leave(struct memtable *memtable, struct cairn_engine *table)
 {
-    if (memtable->leaving_count == LEAVING_MAX)
-        memtable->leaving[--memtable->leaving_count]->ops->close(memtable->leaving[memtable->leaving_count]);
+    if (memtable->leaving_count == LEAVING_MAX) {
+        struct cairn_engine *last = memtable->leaving[--memtable->leaving_count];
+
+        last->ops->close(last);
+    }
     memtable->leaving[memtable->leaving_count++] = table;
 }
 
