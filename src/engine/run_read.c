@@ -105,7 +105,7 @@ static enum cairn_code check_frame(const struct run *run, uint64_t offset, const
 static enum cairn_code read_frame(struct run *run, uint64_t offset, uint64_t end, struct cairn_buf *to,
                                   struct cairn_bytes *ret_payload, struct cairn_err *err)
 {
-    size_t size;
+    size_t size = 0;
     enum cairn_code code = payload_size(run, offset, end, &size, err);
 
     if (code != CAIRN_OK)
@@ -191,7 +191,7 @@ static enum cairn_code index_fences(struct run *run, uint64_t offset, struct cai
 
 static enum cairn_code read_fences(struct run *run, uint64_t offset, uint64_t end, struct cairn_err *err)
 {
-    size_t size;
+    size_t size = 0;
     enum cairn_code code = payload_size(run, offset, end, &size, err);
 
     if (code == CAIRN_OK)
@@ -204,7 +204,7 @@ static enum cairn_code read_fences(struct run *run, uint64_t offset, uint64_t en
 
 static enum cairn_code read_filter(struct run *run, uint64_t offset, uint64_t end, struct cairn_err *err)
 {
-    size_t size;
+    size_t size = 0;
     enum cairn_code code = payload_size(run, offset, end, &size, err);
 
     if (code == CAIRN_OK && size % FILTER_BLOCK_BYTES)
