@@ -74,14 +74,14 @@ uint8_t *cairn_buf_reserve(struct cairn_buf *buf, size_t more)
 {
     size_t need = buf->size + more;
 
-    if (need > buf->capacity || !buf->data) {
+    if (need > buf->capacity) {
         size_t capacity = buf->capacity ? buf->capacity * 2 : 256;
         if (capacity < need)
             capacity = need;
         buf->data = cairn_realloc(buf->data, capacity);
         buf->capacity = capacity;
     }
-    return buf->data + buf->size;
+    return buf->data ? buf->data + buf->size : NULL; /* nothing was asked of an empty one */
 }
 
 void cairn_buf_add(struct cairn_buf *buf, const void *data, size_t size)
