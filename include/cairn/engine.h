@@ -69,7 +69,7 @@ struct cairn_state_options {
     size_t ro_lag_interval; /* updated in place: 80 % of that, but what the index and two batches leave of it */
     size_t flush_interval;  /* written as one file: a sixteenth of it */
 
-    /* "appendlog": Bitcask's log.  Everything put is appended and leaves memory when it is written. */
+    /* "appendlog": Bitcask's log.  Everything put is appended, and leaves memory bit by bit once it is written. */
     size_t threshold; /* written as one file: an eighth of the rest */
 
     /* "lsm": a log-structured merge-tree; visits in the order of keys. */
