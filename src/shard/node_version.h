@@ -84,7 +84,7 @@ enum taking_state {
     TAKING_ENDED,  /* and nobody has asked for how */
 };
 
-/* Where a shard is in that; its owner's. */
+/* Where a shard is in that; its owner's, and of no meaning before TAKING_BEGIN. */
 enum taking_part { PART_NONE, PART_BEGUN, PART_HELD, PART_COMMITTING };
 
 struct taking {

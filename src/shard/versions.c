@@ -514,6 +514,8 @@ static void want(struct cairn_store *store)
     pthread_mutex_unlock(&store->lock);
     if (!idle)
         return;
+    for (uint32_t i = 0; i < store->count; i++) /* an owner may not have stepped since the last one ended */
+        atomic_store(&store->shards[i].part, PART_NONE);
     atomic_store(&store->taking.capturing, true);
     enter(store, TAKING_BEGIN);
     notify_all(store);
@@ -555,8 +557,6 @@ void node_versions_step(struct cairn_shard *shard)
         commit_shard(store, shard);
     if (taking->state == TAKING_FAILED)
         fail_shard(store, shard);
-    if (taking->state == TAKING_ARCHIVE || taking->state == TAKING_ENDED || taking->state == TAKING_NONE)
-        shard->part = PART_NONE;
     pthread_mutex_unlock(&taking->lock);
 }
 

@@ -189,11 +189,14 @@ void rig_pump(struct rig *rig)
     cairn_sim_clock_advance(&rig->clock, 1000000);
     if (cairn_random_below(&rig->random, 3))
         log->ops->step(log);
-    if (cairn_random_below(&rig->random, 2))
+    if (cairn_random_below(&rig->random, 4) == 0)
         cairn_tasks_step(rig->tasks);
     if (cairn_store_checkpoint_due(rig->store))
         for (uint32_t i = 0; i <= RIG_SHARDS; i++)
-            cairn_shard_step(cairn_store_shard(rig->store, i), 1000);
+            if (cairn_random_below(&rig->random, 4)) /* some owners come late */
+                cairn_shard_step(cairn_store_shard(rig->store, i), 1000);
+    if (cairn_random_below(&rig->random, 4) == 0)
+        cairn_tasks_step(rig->tasks);
     note_durable(rig);
 }
 

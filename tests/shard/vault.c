@@ -35,7 +35,7 @@ enum cairn_code vault_take(struct vault *vault, struct cairn_err *err)
             vault->times[rig->commits] = rig->clock.clock.wall_ms(&rig->clock.clock);
         rig_pump(rig);
         if (i > 20000 || rig->log_failed)
-            return CAIRN_EUNAVAILABLE;
+            return cairn_fail(err, CAIRN_EUNAVAILABLE, rig->log_failed ? "the log has failed" : "it does not end");
     }
     taken.high = rig->commits;
     if (code == CAIRN_OK && vault->count < VAULT_VERSIONS_MAX)
