@@ -344,6 +344,67 @@ static void agrees_with_the_model(void **state)
     assert_true(all.flushes > 500 && all.merges > 100); /* of the last stretches alone */
 }
 
+/* Bytes of runs that are kept, and that merges have written, for each byte of a state of KEYS_OF_WEAR keys. */
+struct wear {
+    double kept, merged;
+};
+
+/* With overwrites the state is written ten times in random order, without them once. */
+static struct wear wear(const char *engine_name, bool overwrites)
+{
+    enum { KEYS_OF_WEAR = 20000, VALUE_BYTES = 40, RECORD_BYTES = 8 + VALUE_BYTES };
+    struct cairn_state_options options = {.engine = engine_name,
+                                          .memory_bytes = 256 << 10,
+                                          .memtable_bytes_limit = 16 << 10,
+                                          .threshold = 16 << 10,
+                                          .max_runs_per_level = 4};
+    struct cairn_disk *disk = cairn_sim_disk_create(1);
+    struct cairn_tasks *tasks = cairn_tasks_create(0);
+    struct cairn_state *store;
+    struct cairn_random random;
+    struct levels_stats stats;
+    struct cairn_err err;
+    uint8_t value[VALUE_BYTES];
+    uint64_t number, most = 0;
+
+    cairn_random_init(&random, 1);
+    assert_int_equal(state_open_on(disk, tasks, NULL, &options, &store, &err), CAIRN_OK);
+    for (uint64_t i = 0; i < (overwrites ? 10 : 1) * KEYS_OF_WEAR; i++) {
+        uint64_t key = overwrites ? cairn_random_below(&random, KEYS_OF_WEAR) : i;
+
+        cairn_random_fill(&random, value, sizeof value);
+        assert_int_equal(cairn_state_put(store, &key, sizeof key, value, sizeof value, &err), CAIRN_OK);
+        while (cairn_tasks_step(tasks))
+            levels_work(store->levels, true);
+        levels_stats(store->levels, &stats);
+        if (stats.run_bytes > most)
+            most = stats.run_bytes;
+    }
+    assert_int_equal(cairn_state_snapshot(store, "", 0, &number, &err), CAIRN_OK);
+    cairn_state_close(store);
+    cairn_tasks_destroy(tasks);
+    cairn_disk_close(disk);
+    return (struct wear){(double)most / (KEYS_OF_WEAR * RECORD_BYTES),
+                         (double)stats.merged_bytes / (KEYS_OF_WEAR * RECORD_BYTES)};
+}
+
+/* How much of the new replaces the old is learned from merges: a state that is overwritten is merged before much is
+ * kept in vain, and one that grows is not merged more often for that. */
+static void merges_suit_the_writes(void **state)
+{
+    static const char *const logs[] = {"lsm", "appendlog", "hybridlog"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+        struct wear over = wear(logs[i], true), grows = wear(logs[i], false);
+
+        print_message("%s: overwritten %.2f kept, %.2f merged; growing %.2f kept, %.2f merged\n", logs[i], over.kept,
+                      over.merged, grows.kept, grows.merged);
+        assert_true(over.kept < 2 && over.merged < 45); /* of 10 */
+        assert_true(grows.kept < 1.1 && grows.merged < 3);
+    }
+}
+
 static void nothing_new_is_one_file(void **state)
 {
     struct lab lab;
@@ -444,9 +505,9 @@ static void other_engines_versions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_the_model),  cmocka_unit_test(nothing_new_is_one_file),
-        cmocka_unit_test(call_n_fails),           cmocka_unit_test(crash_at_call_n),
-        cmocka_unit_test(other_engines_versions),
+        cmocka_unit_test(agrees_with_the_model),   cmocka_unit_test(merges_suit_the_writes),
+        cmocka_unit_test(nothing_new_is_one_file), cmocka_unit_test(call_n_fails),
+        cmocka_unit_test(crash_at_call_n),         cmocka_unit_test(other_engines_versions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
