@@ -9,6 +9,7 @@
 #include "cairn/engine.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -166,33 +167,35 @@ static int is_run(const struct dirent *entry)
     return strstr(entry->d_name, ".run") != NULL;
 }
 
-static uint64_t bytes_of(const char *folder, const char *name, char path[PATH_BYTES])
+static uint64_t bytes_of(int folder, const char *name)
 {
     struct stat about;
 
-    snprintf(path, PATH_BYTES, "%s/%s", folder, name);
-    if (stat(path, &about) != 0)
-        die(path, "cannot be looked at");
+    if (fstatat(folder, name, &about, 0) != 0)
+        die(name, "cannot be looked at");
     return (uint64_t)about.st_size;
 }
 
 static double lose_runs(const char *folder, double part)
 {
     struct dirent **runs;
+    int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int count = scandir(folder, &runs, is_run, by_number);
     uint64_t all = 0, lost = 0;
-    char path[PATH_BYTES];
 
+    if (at < 0)
+        die(folder, "cannot be opened");
     for (int i = 0; i < count; i++)
-        all += bytes_of(folder, runs[i]->d_name, path);
+        all += bytes_of(at, runs[i]->d_name);
     for (int i = count - 1; i >= 0; i--) {
         if ((double)lost < part * (double)all) {
-            lost += bytes_of(folder, runs[i]->d_name, path);
-            unlink(path);
+            lost += bytes_of(at, runs[i]->d_name);
+            unlinkat(at, runs[i]->d_name, 0);
         }
         free(runs[i]);
     }
     free(runs);
+    close(at);
     return (double)lost / (double)all;
 }
 

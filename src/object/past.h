@@ -9,6 +9,7 @@
  *
  * Cut off at any point the incarnation that was being made is purged, as it is queued; while it is being made the
  * shard's purging waits.  Idempotency keys stay as they are.
+ * At most 16 of a worker are under way, since each has files open; others get CAIRN_EOVERLOAD.
  * Threads: `past` is whose turn it is.  Layer: object (private). */
 #ifndef CAIRN_OBJECT_PAST_H
 #define CAIRN_OBJECT_PAST_H

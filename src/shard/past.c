@@ -70,15 +70,16 @@ struct cairn_engine *cairn_past_engine(struct cairn_past *past)
 
 /* --- opening --- */
 
-static uint64_t find_number(struct cairn_store *store, uint64_t number, uint64_t wall_ms)
+static enum cairn_code find(struct cairn_store *store, uint64_t number, uint64_t wall_ms, uint64_t *ret_number,
+                            struct cairn_err *err)
 {
     struct taking *taking = &store->taking;
-    uint64_t found;
+    enum cairn_code code;
 
     pthread_mutex_lock(&taking->lock);
-    found = node_versions_find(store, number, wall_ms);
+    code = node_versions_find(store, number, wall_ms, ret_number, err);
     pthread_mutex_unlock(&taking->lock);
-    return found;
+    return code;
 }
 
 static enum cairn_code open_runs(struct cairn_past *past, const struct version *version, struct cairn_err *err)
@@ -148,16 +149,14 @@ enum cairn_code cairn_past_open(struct cairn_store *store, uint32_t shard, uint6
                                 struct cairn_past **ret_past, struct cairn_err *err)
 {
     struct cairn_past *past;
-    uint64_t found;
+    uint64_t found, again;
     enum cairn_code code;
 
     if (!store->shards[shard].levels)
         return cairn_fail(err, CAIRN_EINVAL, "the engine 'memory' keeps no versions");
-    found = find_number(store, number, wall_ms);
-    if (!found && number)
-        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %" PRIu64 "; see `cairn versions`", number);
-    if (!found)
-        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version from before that moment; see `cairn versions`");
+    code = find(store, number, wall_ms, &found, err);
+    if (code != CAIRN_OK)
+        return code;
     past = cairn_alloc_zeroed(1, sizeof *past);
     past->engine.ops = &past_ops;
     past->store = store;
@@ -170,7 +169,7 @@ enum cairn_code cairn_past_open(struct cairn_store *store, uint32_t shard, uint6
         return code;
     }
     cairn_past_close(past);
-    if (code == CAIRN_ENOTFOUND && !find_number(store, found, 0))
+    if (code == CAIRN_ENOTFOUND && find(store, found, 0, &again, NULL) != CAIRN_OK)
         cairn_fail(err, code, "version %" PRIu64 " was removed meanwhile", found);
     return code;
 }

@@ -272,16 +272,13 @@ static enum cairn_code check_exists(const struct cairn_store_options *options, s
 static enum cairn_code find(struct cairn_store *store, uint64_t number, uint64_t wall_ms,
                             struct node_version *ret_version, struct cairn_err *err)
 {
+    enum cairn_code code;
     uint64_t found;
 
     if (!store->shards[0].levels)
         return cairn_fail(err, CAIRN_EINVAL, "the engine 'memory' keeps no versions");
-    found = node_versions_find(store, number, wall_ms);
-    if (!found && number)
-        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %" PRIu64 "; see `cairn versions`", number);
-    if (!found)
-        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version from before that moment; see `cairn versions`");
-    return node_version_read(store->options.disk, found, ret_version, err);
+    code = node_versions_find(store, number, wall_ms, &found, err);
+    return code == CAIRN_OK ? node_version_read(store->options.disk, found, ret_version, err) : code;
 }
 
 /* That all that it names is whole: before the point of no return. */

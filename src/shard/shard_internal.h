@@ -267,8 +267,9 @@ enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cai
                                      uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
 
 /* The number of the version to go to, or to go on from: `number` itself, or the newest that has nothing after a moment.
- * 0: there is none.  Under the lock, or while nobody else is there. */
-uint64_t node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms);
+ * CAIRN_ENOTFOUND: there is none.  Under the lock, or while nobody else is there. */
+enum cairn_code node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms,
+                                   uint64_t *ret_number, struct cairn_err *err);
 /* How many the archive does not have. */
 uint64_t node_versions_pending(struct cairn_store *store);
 /* Something of the archive's has been done, or has failed: who waits for a version to be there may go on. */

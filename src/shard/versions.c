@@ -123,19 +123,24 @@ size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_versio
     return count;
 }
 
-uint64_t node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms)
+enum cairn_code node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms,
+                                   uint64_t *ret_number, struct cairn_err *err)
 {
-    uint64_t found = 0;
-
+    *ret_number = 0;
     for (size_t i = 0; i < store->taking.count; i++) {
         const struct node_version *version = &store->taking.versions[i];
         /* One without commits is of when it was taken. */
         uint64_t of_ms = version->wall_ms ? version->wall_ms : version->time_ms;
 
         if (number ? version->number == number : version->shards && of_ms <= wall_ms)
-            found = version->number;
+            *ret_number = version->number;
     }
-    return found;
+    if (*ret_number)
+        return CAIRN_OK;
+    if (number)
+        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %llu; see `cairn versions`",
+                          (unsigned long long)number);
+    return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version from before that moment; see `cairn versions`");
 }
 
 /* The lock is held. */
