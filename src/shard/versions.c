@@ -487,6 +487,13 @@ static void commit_shard(struct cairn_store *store, struct cairn_shard *shard)
     cairn_tasks_submit(store->options.tasks, &taking->task);
 }
 
+static void fail_with_log(struct cairn_store *store)
+{
+    struct cairn_err err;
+
+    fail(store, cairn_fail(&err, CAIRN_EUNAVAILABLE, "the log has failed: restart the node"), &err);
+}
+
 /* Nothing of it stays under way.  Called again until what is has come to its end: neither the lock nor the worker is
  * kept for that. */
 static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
@@ -507,16 +514,22 @@ static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
         end(store);
 }
 
-/* A checkpoint is not begun while one is taken, but one may be under way. */
+/* A checkpoint is not begun while one is taken, but one may be under way.  Nobody waits for one that fails again and
+ * again. */
 static void want(struct cairn_store *store)
 {
+    struct cairn_err err = {0};
     bool idle;
 
     checkpoint_choose_turn(store, store->log->ops->end(store->log)); /* what is due goes first */
     pthread_mutex_lock(&store->lock);
     idle = atomic_load(&store->turn) == NO_TURN;
     atomic_store(&store->taking.holds, idle);
+    if (!idle && store->checkpoint_error[0])
+        cairn_fail(&err, CAIRN_EUNAVAILABLE, "a checkpoint goes first, and fails: %s", store->checkpoint_error);
     pthread_mutex_unlock(&store->lock);
+    if (err.code != CAIRN_OK)
+        fail(store, err.code, &err);
     if (!idle)
         return;
     for (uint32_t i = 0; i < store->count; i++) /* an owner may not have stepped since the last one ended */
@@ -552,6 +565,9 @@ void node_versions_step(struct cairn_shard *shard)
     pthread_mutex_lock(&taking->lock);
     if (shard->levels && taking->drops.size)
         drop_some(store, shard);
+    if (taking->state >= TAKING_WANTED && taking->state <= TAKING_WRITE &&
+        atomic_load_explicit(&store->log_failed, memory_order_acquire))
+        fail_with_log(store);
     if (taking->state == TAKING_WANTED)
         want(store);
     if (taking->state == TAKING_BEGIN)

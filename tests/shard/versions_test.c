@@ -188,12 +188,61 @@ static void what_cannot_be(void **unused)
     rig_done(&vault.rig);
 }
 
+/* Begins one and looks how it goes until it has ended. */
+static enum cairn_code take_alone(struct rig *rig, struct cairn_err *err)
+{
+    enum cairn_code code = cairn_store_version_begin(rig->store, false, err);
+    uint64_t number;
+
+    assert_int_equal(code, CAIRN_OK);
+    for (int i = 0; !cairn_store_version_poll(rig->store, &number, &code, err); i++) {
+        rig_pump(rig);
+        assert_true(i < 1000);
+    }
+    return code;
+}
+
+/* Who asks for one hears of it, rather than wait for a disk or a log that may never be well again. */
+static void nobody_waits_in_vain(void **unused)
+{
+    static struct vault vault;
+    struct rig *rig = &vault.rig;
+    struct cairn_err err;
+
+    (void)unused;
+    vault_init(&vault, 1);
+    vault_close(rig);
+    rig->options.log.segments_ahead = 8;
+    rig->options.log_bytes_max = 16 << 10;
+    vault_must_open(rig, "again");
+    rig_settle(rig);
+    cairn_sim_disk_set_room(rig->disk, 100);
+    while (!cairn_store_checkpoint_due(rig->store))
+        assert_true(rig_commit(rig, 0));
+    rig_settle(rig);
+    assert_int_equal(take_alone(rig, &err), CAIRN_EUNAVAILABLE);
+    assert_non_null(strstr(err.text, "a checkpoint goes first, and fails"));
+    cairn_sim_disk_set_room(rig->disk, SIZE_MAX);
+    cairn_sim_clock_advance(&rig->clock, 33000000000);
+    rig_settle(rig);
+    assert_int_equal(take_alone(rig, &err), CAIRN_OK);
+    rig_commit(rig, 1);
+    cairn_sim_disk_fail_call(rig->disk, 0, CAIRN_EIO); /* of the log: nothing else writes */
+    while (!rig->log_failed)
+        rig_pump(rig);
+    assert_int_equal(take_alone(rig, &err), CAIRN_EUNAVAILABLE);
+    assert_non_null(strstr(err.text, "the log has failed"));
+    rig_crash(rig, CAIRN_SIM_DROP);
+    vault_must_open(rig, "after all");
+    rig_done(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_come_back),  cmocka_unit_test(forgotten_ones_go),
         cmocka_unit_test(taking_is_cut_short), cmocka_unit_test(restoring_is_cut_short),
-        cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(what_cannot_be),      cmocka_unit_test(nobody_waits_in_vain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
