@@ -218,7 +218,7 @@ static void check_flips(enum run_compression compression)
     uint8_t *bytes;
     size_t size;
 
-    assert_int_equal(write_run(disk, 7, &options, 0, 100, &about, &err), CAIRN_OK);
+    assert_int_equal(write_run(disk, 7, &options, 0, 60, &about, &err), CAIRN_OK);
     bytes = cairn_sim_disk_bytes(disk, RUN_DIR "/7.run", &size);
     assert_int_equal(size, about.bytes);
     for (size_t at = 0; at < size; at++) {
