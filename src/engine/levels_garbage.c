@@ -71,12 +71,8 @@ void levels_discard_runs(struct levels *levels, struct cairn_buf *ids)
 void levels_forget_automatic(struct levels *levels)
 {
     struct cairn_buf ids = {0};
-    const struct version *version;
 
-    for (size_t i = 0; (version = versions_at(levels->versions, i)); i++)
-        for (size_t j = 0; version->automatic && j < version->run_count; j++)
-            ids_insert(&ids, version->runs[j].id);
-    versions_drop_automatic(levels->versions, &levels->garbage);
+    versions_drop_automatic(levels->versions, &levels->garbage, &ids);
     levels_discard_runs(levels, &ids);
     cairn_buf_done(&ids);
 }

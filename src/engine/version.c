@@ -28,6 +28,7 @@ struct versions {
     const struct version_source *source;
     struct entry **entries; /* by number, ascending */
     size_t count, capacity;
+    size_t unreadable, automatic; /* of the entries */
     uint64_t current, next_number, next_run_id, branch;
     bool uncertain;        /* a manifest may lie in the folder, or come back to it, that is not in the list */
     struct cairn_buf pins; /* u64 each; of the head, until the manifests are read */
@@ -232,8 +233,17 @@ static void insert(struct versions *versions, struct entry *entry)
     versions->count++;
 }
 
+/* Once it is known what it is. */
+static void count_in(struct versions *versions, const struct entry *entry)
+{
+    versions->unreadable += entry->code != CAIRN_OK;
+    versions->automatic += entry->version.automatic;
+}
+
 static void take_out(struct versions *versions, size_t at)
 {
+    versions->unreadable -= versions->entries[at]->code != CAIRN_OK;
+    versions->automatic -= versions->entries[at]->version.automatic;
     entry_free(versions->entries[at]);
     memmove(&versions->entries[at], &versions->entries[at + 1], (--versions->count - at) * sizeof *versions->entries);
 }
@@ -406,6 +416,7 @@ static enum cairn_code read_manifests(struct versions *versions, struct cairn_er
         for (size_t at = 0; at < versions->pins.size; at += 8)
             entry->version.pinned |= cairn_get_u64(versions->pins.data + at) == entry->version.number;
         note_runs(versions, entry);
+        count_in(versions, entry);
         if (entry->version.number >= versions->next_number) { /* committed after the head was written */
             versions->current = entry->version.number;
             versions->next_number = entry->version.number + 1;
@@ -452,10 +463,11 @@ static enum cairn_code make_folder(struct versions *versions, struct cairn_err *
 
 static enum cairn_code remove_automatic(struct versions *versions, struct cairn_err *err)
 {
-    struct cairn_buf paths = {0};
+    struct cairn_buf paths = {0}, ids = {0}; /* which are collected next */
     enum cairn_code code = CAIRN_OK;
 
-    versions_drop_automatic(versions, &paths);
+    versions_drop_automatic(versions, &paths, &ids);
+    cairn_buf_done(&ids);
     for (size_t at = 0; code == CAIRN_OK && at < paths.size; at += strlen((const char *)paths.data + at) + 1)
         code = versions->disk->ops->remove(versions->disk, (const char *)paths.data + at, err);
     if (code == CAIRN_OK && paths.size)
@@ -570,6 +582,7 @@ enum cairn_code versions_enter(struct versions *versions, struct version_draft *
         assert(decoded);
         (void)decoded;
         insert(versions, entry);
+        count_in(versions, entry);
         versions->current = draft->number;
     } else {
         versions->uncertain |= draft->uncertain;
@@ -618,6 +631,7 @@ enum cairn_code versions_import(struct versions *versions, uint64_t number, stru
     }
     note_runs(versions, entry);
     insert(versions, entry);
+    count_in(versions, entry);
     if (number >= versions->next_number) {
         versions->current = number;
         versions->next_number = number + 1;
@@ -769,11 +783,7 @@ struct sweep {
 /* Whether it is known what all of them name. */
 static bool are_known(const struct versions *versions)
 {
-    bool all = !versions->uncertain;
-
-    for (size_t i = 0; i < versions->count; i++)
-        all &= versions->entries[i]->code == CAIRN_OK;
-    return all;
+    return !versions->uncertain && !versions->unreadable;
 }
 
 void versions_strike_named(const struct versions *versions, struct cairn_buf *ids)
@@ -813,11 +823,17 @@ void versions_drop(struct versions *versions, uint64_t number, struct cairn_buf 
             drop(versions, i, paths);
 }
 
-void versions_drop_automatic(struct versions *versions, struct cairn_buf *paths)
+void versions_drop_automatic(struct versions *versions, struct cairn_buf *paths, struct cairn_buf *ids)
 {
-    for (size_t i = versions->count; i-- > 0;)
-        if (versions->entries[i]->version.automatic && versions->entries[i]->version.number != versions->current)
-            drop(versions, i, paths);
+    for (size_t i = versions->count; versions->automatic && i-- > 0;) {
+        const struct version *version = &versions->entries[i]->version;
+
+        if (!version->automatic || version->number == versions->current)
+            continue;
+        for (size_t j = 0; j < version->run_count; j++)
+            ids_insert(ids, version->runs[j].id);
+        drop(versions, i, paths);
+    }
 }
 
 static void take_run_name(void *context, const char *name)

@@ -126,8 +126,9 @@ enum cairn_code versions_forget(struct versions *versions, uint64_t number, stru
 /* Takes a version, which is not the current one and older than that, from the list, and appends the path of its
  * manifest, with its NUL, to `paths`. */
 void versions_drop(struct versions *versions, uint64_t number, struct cairn_buf *paths);
-/* The same of all automatic ones that are not the current one. */
-void versions_drop_automatic(struct versions *versions, struct cairn_buf *paths);
+/* The same of all automatic ones that are not the current one; the ids of the runs that they named go to `ids`, in
+ * order. */
+void versions_drop_automatic(struct versions *versions, struct cairn_buf *paths, struct cairn_buf *ids);
 /* Takes from a short list of ids those that a version names; all while what they name is not known (see collect). */
 void versions_strike_named(const struct versions *versions, struct cairn_buf *ids);
 

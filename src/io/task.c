@@ -94,6 +94,33 @@ void cairn_tasks_submit(struct cairn_tasks *tasks, struct cairn_task *task)
     pthread_mutex_unlock(&tasks->lock);
 }
 
+/* Under the lock: whether it was still there. */
+static bool take_out(struct cairn_tasks *tasks, const struct cairn_task *task)
+{
+    struct cairn_task **at = &tasks->first;
+
+    while (*at && *at != task)
+        at = &(*at)->next;
+    if (!*at)
+        return false;
+    *at = task->next;
+    if (tasks->last == &task->next)
+        tasks->last = at;
+    return true;
+}
+
+bool cairn_tasks_run_here(struct cairn_tasks *tasks, struct cairn_task *task)
+{
+    bool queued;
+
+    pthread_mutex_lock(&tasks->lock);
+    queued = take_out(tasks, task);
+    pthread_mutex_unlock(&tasks->lock);
+    if (queued)
+        task->run(task);
+    return queued;
+}
+
 bool cairn_tasks_step(struct cairn_tasks *tasks)
 {
     struct cairn_task *task = NULL;

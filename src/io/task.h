@@ -1,9 +1,7 @@
-/* task.h - work that may block, off the workers: one background thread with a queue, and a
- * simulated twin whose tasks run when the simulator says so.
+/* task.h - work that may block, off the workers: background threads with one queue, and a simulated twin whose tasks
+ * run when the simulator says so.
  *
- * `run` is called on the background thread; `done` follows on the same thread right after,
- * and hands the result to its owner by message (the owner decides how).
- * Threads: submit from any.  Layer: io; uses base. */
+ * A task's `run` tells its owner itself what came of it.  Threads: submit from any.  Layer: io; uses base. */
 #ifndef CAIRN_IO_TASK_H
 #define CAIRN_IO_TASK_H
 
@@ -22,8 +20,11 @@ struct cairn_tasks *cairn_tasks_create(unsigned threads);
 /* Runs what is queued to its end, then joins.  Returns NULL; accepts NULL. */
 struct cairn_tasks *cairn_tasks_destroy(struct cairn_tasks *tasks);
 void cairn_tasks_submit(struct cairn_tasks *tasks, struct cairn_task *task);
+/* Runs `task` on the caller's thread, if it is still queued: who waits for it need not wait for a thread first.  False:
+ * it has begun, or has ended. */
+bool cairn_tasks_run_here(struct cairn_tasks *tasks, struct cairn_task *task);
 /* Simulated: runs the oldest task that is queued, which whoever waits for one has to do; false when there is none.
- * With real threads false: a caller that helped could get a long task while its own is long done. */
+ * With real threads false: a caller that helped with any could get a long one while its own is long done. */
 bool cairn_tasks_step(struct cairn_tasks *tasks);
 bool cairn_tasks_simulated(const struct cairn_tasks *tasks);
 

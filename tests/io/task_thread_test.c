@@ -28,13 +28,14 @@ static void run_job(struct cairn_task *task)
     free(job); /* a task may free itself */
 }
 
-static void submit(struct cairn_tasks *tasks, int number, int *order, atomic_int *done)
+static struct cairn_task *submit(struct cairn_tasks *tasks, int number, int *order, atomic_int *done)
 {
     struct job *job = malloc(sizeof *job);
 
     assert_non_null(job);
     *job = (struct job){{NULL, run_job}, number, order, done};
     cairn_tasks_submit(tasks, &job->task);
+    return &job->task;
 }
 
 static void test_threads(void **state)
@@ -87,6 +88,34 @@ static void test_nobody_helps_threads(void **state)
     assert_int_equal(done, 1);
 }
 
+/* Of those that are queued any can be run by who waits for it, and the others stay in their order. */
+static void test_one_is_run_here(void **state)
+{
+    for (int which = 0; which < 3; which++) {
+        struct cairn_tasks *tasks = cairn_tasks_create(1);
+        struct blocker blocker = {.task = {.run = run_blocker}};
+        struct cairn_task *queued[3];
+        atomic_int done = 0;
+        int order[4];
+
+        (void)state;
+        cairn_tasks_submit(tasks, &blocker.task);
+        while (!atomic_load(&blocker.runs))
+            sched_yield();
+        assert_false(cairn_tasks_run_here(tasks, &blocker.task));
+        for (int i = 0; i < 3; i++)
+            queued[i] = submit(tasks, i, order, &done);
+        assert_true(cairn_tasks_run_here(tasks, queued[which]));
+        assert_int_equal(done, 1);
+        submit(tasks, 3, order, &done);
+        atomic_store(&blocker.let_go, true);
+        cairn_tasks_destroy(tasks);
+        assert_int_equal(done, 4);
+        assert_int_equal(order[0], which);
+        assert_true(order[1] < order[2] && order[3] == 3);
+    }
+}
+
 static void test_simulated_tasks(void **state)
 {
     struct cairn_tasks *tasks = cairn_tasks_create(0);
@@ -110,6 +139,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_nobody_helps_threads),
+        cmocka_unit_test(test_one_is_run_here),
         cmocka_unit_test(test_simulated_tasks),
     };
 
