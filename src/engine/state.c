@@ -17,6 +17,7 @@ enum {
     LOG_FILE_BYTES_LEAST = 64 << 10,
     LOG_FILE_BYTES_MAX = 1 << 30,
     BATCH_BYTES_MAX = 64 << 20,
+    LOOK_AHEAD = 8,
 };
 
 #define LOG_BYTES_MAX (UINT64_C(256) << 20)
@@ -267,6 +268,14 @@ static enum cairn_code check(const struct cairn_state_change *changes, size_t co
     return CAIRN_OK;
 }
 
+/* What applying the first changes needs is fetched from memory while the log takes them. */
+static void look_ahead(const struct cairn_state *state, const struct cairn_state_change *changes, size_t count,
+                       int depth)
+{
+    for (size_t i = 0; i < count && i < LOOK_AHEAD; i++)
+        levels_prefetch(state->levels, cairn_hash(cairn_bytes(changes[i].key, changes[i].key_bytes)), depth);
+}
+
 static enum cairn_code log_changes(struct cairn_state *state, const struct cairn_state_change *changes, size_t count,
                                    uint64_t *ret_ticket, struct cairn_err *err)
 {
@@ -274,12 +283,14 @@ static enum cairn_code log_changes(struct cairn_state *state, const struct cairn
 
     if (code != CAIRN_OK)
         return code; /* of which branch is it? */
+    look_ahead(state, changes, count, 0);
     state_log_begin(state->log, versions_branch(levels_versions(state->levels)), levels_sequence(state->levels), count);
     for (size_t i = 0; i < count; i++) {
         struct change change = change_of(&changes[i]);
 
         state_log_add(state->log, change.key, change.value);
     }
+    look_ahead(state, changes, count, 1);
     return state_log_append(state->log, ret_ticket, err);
 }
 
