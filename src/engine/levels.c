@@ -12,6 +12,7 @@ enum {
     WAIT_BYTES = 64 << 10,
     WAIT_NS = 10000000,
     SCRATCH_BYTES_MAX = 256 << 10,
+    BATCHES_FAILED_MAX = 2, /* that cannot be written: a snapshot makes no other */
 };
 
 /* --- the list of runs --- */
@@ -221,8 +222,10 @@ void levels_work(struct levels *levels, bool retry)
 
 enum cairn_code levels_failure(const struct levels *levels, struct cairn_err *err)
 {
-    const struct job *failed = levels->flush_failed ? &levels->flush.job : NULL;
+    const struct job *failed = NULL;
 
+    if (levels->flush_failed)
+        return cairn_fail(err, levels->flush_err.code, "%s", levels->flush_err.text);
     for (size_t i = 0; levels->merge_failed && i < MERGES; i++)
         if (!levels->merges[i].job.active && levels->merges[i].job.code != CAIRN_OK)
             failed = &levels->merges[i].job;
@@ -283,6 +286,10 @@ static enum cairn_code seal_all(struct levels *levels, bool wait, struct cairn_e
         if (code == CAIRN_OK)
             levels->written_sequence = levels->sequence;
         return code;
+    }
+    if (!wait && levels->flush_failed && front->ops->batch_count(front) >= BATCHES_FAILED_MAX) {
+        levels_start_flush(levels);
+        return levels_failure(levels, err);
     }
     while (code == CAIRN_OK && wait && levels->flush_failed && front->ops->batch(front))
         code = settle(levels, err);

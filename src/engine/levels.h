@@ -101,8 +101,9 @@ enum cairn_code levels_snapshot_end(struct levels *levels, uint64_t *ret_number,
 enum cairn_code levels_restore(struct levels *levels, uint64_t number, struct cairn_err *err);
 /* In the remote, too.  CAIRN_ECONFLICT for the current version and a pinned one. */
 enum cairn_code levels_forget(struct levels *levels, uint64_t number, struct cairn_err *err);
-/* The same without waiting, and without a remote, of one that is older than the current one and not pinned; else
- * nothing is done.  What of its files a crash leaves is found by the next collecting. */
+/* The same without waiting, and without a remote, of one that is older than the current one and not pinned; of the
+ * current one once there is another; else nothing is done.  What of its files a crash leaves is found by the next
+ * collecting. */
 void levels_drop(struct levels *levels, uint64_t number);
 /* Removes the files of forgotten versions and of merges; in the remote those that have been there for a while. */
 enum cairn_code levels_collect(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err);

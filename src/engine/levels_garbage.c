@@ -83,6 +83,8 @@ void levels_drop(struct levels *levels, uint64_t number)
     const struct version *current = versions_current(levels->versions);
     struct cairn_buf ids = {0};
 
+    if (version && version == current && !version->pinned)
+        versions_make_automatic(levels->versions);
     if (!version || version->pinned || version->number >= current->number)
         return;
     for (size_t i = 0; i < version->run_count; i++)

@@ -115,6 +115,7 @@ struct levels {
     bool closing;                    /* nothing more is put into the remote ahead of time */
     struct cairn_buf garbage;        /* paths for the next removal */
     bool flush_failed, merge_failed; /* the last one; tried again with the next occasion */
+    struct cairn_err flush_err;      /* if it failed: the job's own changes when it is tried again */
     struct snapshot snapshot;
     uint64_t sequence;         /* changes since the folder was made */
     uint64_t written_sequence; /* whole: what the one run has */

@@ -380,6 +380,8 @@ static void take_over_flush(struct levels *levels)
     flush->job.active = false;
     levels->flush_failed = flush->job.code != CAIRN_OK;
     if (levels->flush_failed) { /* the batch stays, to be read and to be tried again */
+        levels->flush_err = flush->job.err;
+        levels->flush_err.code = flush->job.code;
         if (snapshot->state == SNAPSHOT_FLUSHING)
             levels_end_snapshot(levels, flush->job.code, &flush->job.err);
         return;

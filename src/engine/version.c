@@ -836,6 +836,16 @@ void versions_drop_automatic(struct versions *versions, struct cairn_buf *paths,
     }
 }
 
+void versions_make_automatic(struct versions *versions)
+{
+    struct entry *entry = find(versions, versions->current);
+
+    if (entry && !entry->version.automatic) {
+        entry->version.automatic = true;
+        versions->automatic++;
+    }
+}
+
 static void take_run_name(void *context, const char *name)
 {
     struct sweep *sweep = context;

@@ -129,6 +129,8 @@ void versions_drop(struct versions *versions, uint64_t number, struct cairn_buf 
 /* The same of all automatic ones that are not the current one; the ids of the runs that they named go to `ids`, in
  * order. */
 void versions_drop_automatic(struct versions *versions, struct cairn_buf *paths, struct cairn_buf *ids);
+/* The current one counts as automatic until the folder is opened again: it goes once there is another. */
+void versions_make_automatic(struct versions *versions);
 /* Takes from a short list of ids those that a version names; all while what they name is not known (see collect). */
 void versions_strike_named(const struct versions *versions, struct cairn_buf *ids);
 

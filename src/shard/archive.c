@@ -252,7 +252,7 @@ static void look(struct cairn_task *task)
     enum cairn_code code = remote_check(archive->remote, &err);
 
     if (code == CAIRN_EUNAVAILABLE)
-        node_versions_archived(archive->store, code, &err);
+        node_versions_archived(archive->store, 0, code, &err);
     store_wake_close(archive->store);
     archive_work_done(archive, work, code, &err);
 }

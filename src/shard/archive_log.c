@@ -141,7 +141,7 @@ static void put(struct cairn_task *task)
         trim_log(store);
     }
     if (code == CAIRN_EUNAVAILABLE)
-        node_versions_archived(store, code, &err);
+        node_versions_archived(store, 0, code, &err);
     store_wake_close(store);
     archive_work_done(archive, work, code, &err); /* the last that is touched: the store may be closed then */
 }

@@ -396,7 +396,7 @@ static void run(struct cairn_task *task)
         code = work_on_removed(archive, removed, &err);
     else if (sweeps)
         code = sweep(archive, &err);
-    node_versions_archived(store, code, &err);
+    node_versions_archived(store, number, code, &err);
     store_wake_close(store);
     archive_work_done(archive, work, code, &err); /* the last that is touched: the store may be closed then */
 }

@@ -90,7 +90,8 @@ enum taking_part { PART_NONE, PART_BEGUN, PART_HELD, PART_COMMITTING };
 struct taking {
     pthread_mutex_t lock; /* guards all but the atomics; taken before the engines' locks, and before the store's */
     enum taking_state state;
-    uint32_t left; /* shards that are not through with the state */
+    uint32_t left;        /* shards that are not through with the state */
+    uint64_t checkpoints; /* of the store, when it was wanted */
     struct node_version version;
     uint64_t number; /* of the version, once its record is written */
     enum cairn_code code;

@@ -272,8 +272,10 @@ enum cairn_code node_versions_find(const struct cairn_store *store, uint64_t num
                                    uint64_t *ret_number, struct cairn_err *err);
 /* How many the archive does not have. */
 uint64_t node_versions_pending(struct cairn_store *store);
-/* Something of the archive's has been done, or has failed: who waits for a version to be there may go on. */
-void node_versions_archived(struct cairn_store *store, enum cairn_code code, const struct cairn_err *err);
+/* Something of the archive's has been done, or has failed: who waits for a version to be there may go on.  `number`: of
+ * the version that it was about, or 0.  CAIRN_EUNAVAILABLE: the archive is lost. */
+void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
+                            const struct cairn_err *err);
 
 /* restore.c: into store->order, and back. */
 enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restore_order *order, struct cairn_err *err);

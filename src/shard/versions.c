@@ -63,6 +63,9 @@ enum cairn_code cairn_store_version_begin(struct cairn_store *store, bool schedu
                                                 .scheduled = scheduled,
                                                 .count = store->count - 1,
                                                 .shards = cairn_alloc_zeroed(store->count, sizeof *taking->versions)};
+        pthread_mutex_lock(&store->lock);
+        taking->checkpoints = store->checkpoints;
+        pthread_mutex_unlock(&store->lock);
         enter(store, TAKING_WANTED);
     }
     pthread_mutex_unlock(&taking->lock);
@@ -412,13 +415,19 @@ static void record(struct cairn_task *task)
     pthread_mutex_unlock(&taking->lock);
 }
 
-void node_versions_archived(struct cairn_store *store, enum cairn_code code, const struct cairn_err *err)
+void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
+                            const struct cairn_err *err)
 {
     struct taking *taking = &store->taking;
     const struct node_version *version;
 
+    bool others; /* failure, which says nothing of the one that is waited for */
+
     pthread_mutex_lock(&taking->lock);
-    if (taking->state == TAKING_ARCHIVE) {
+    if (code == CAIRN_EUNAVAILABLE) /* under the lock: who begins to wait after this sees it */
+        atomic_store(&store->archive.lost, true);
+    others = code == CAIRN_ENOTFOUND && number && number != taking->number;
+    if (taking->state == TAKING_ARCHIVE && !others) {
         version = find(taking, taking->number);
         if (code != CAIRN_OK)
             cairn_fail(&taking->err, code,
@@ -514,17 +523,18 @@ static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
         end(store);
 }
 
-/* A checkpoint is not begun while one is taken, but one may be under way.  Nobody waits for one that fails again and
+/* A checkpoint is not begun while one is taken, but one may be under way.  What is due goes first, but for no more than
+ * a round of all shards: under much load there would be no end to that.  Nobody waits for one that fails again and
  * again. */
 static void want(struct cairn_store *store)
 {
     struct cairn_err err = {0};
     bool idle;
 
-    checkpoint_choose_turn(store, store->log->ops->end(store->log)); /* what is due goes first */
+    checkpoint_choose_turn(store, store->log->ops->end(store->log));
     pthread_mutex_lock(&store->lock);
     idle = atomic_load(&store->turn) == NO_TURN;
-    atomic_store(&store->taking.holds, idle);
+    atomic_store(&store->taking.holds, idle || store->checkpoints - store->taking.checkpoints >= store->count);
     if (!idle && store->checkpoint_error[0])
         cairn_fail(&err, CAIRN_EUNAVAILABLE, "a checkpoint goes first, and fails: %s", store->checkpoint_error);
     pthread_mutex_unlock(&store->lock);
