@@ -6,7 +6,7 @@
 #include "blob/blob_internal.h"
 #include "io/clock.h"
 
-enum { COPY_BYTES = 1 << 20, SYNC_BYTES = 1 << 20 };
+enum { COPY_BYTES = 1 << 20, SYNC_BYTES = 4 << 20 };
 
 struct dir {
     struct cairn_blob base;

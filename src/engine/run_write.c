@@ -8,7 +8,7 @@
 
 enum {
     WRITE_BYTES = 64 << 10,
-    SYNC_BYTES = 1 << 20, /* a long run is synced piece by piece: one burst would make other syncs wait behind it */
+    SYNC_BYTES = 4 << 20, /* a long run is synced piece by piece: one burst would make other syncs wait behind it */
 };
 
 struct run_writer {
