@@ -83,7 +83,8 @@ struct levels_snapshot_options {
     uint64_t time_ms;
     struct cairn_bytes metadata;
     bool automatic; /* as struct version's */
-    bool hold;      /* it is committed only once levels_snapshot_commit was called; and begin waits for nothing */
+    bool hold;      /* it is committed only once levels_snapshot_commit was called; begin waits for nothing,
+                       * and fails while several batches cannot be written */
 };
 
 /* Everything that was put until begin, and nothing that is put later, is in the version, durably once end returns.

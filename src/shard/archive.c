@@ -218,8 +218,6 @@ void archive_work_done(struct archive *archive, struct archive_work *work, enum 
     uint64_t now = clock->monotonic_ns(clock);
 
     pthread_mutex_lock(&archive->lock);
-    if (code == CAIRN_EUNAVAILABLE)
-        atomic_store(&archive->lost, true);
     if (code == CAIRN_OK) {
         work->pause_ns = 0;
     } else {

@@ -63,7 +63,7 @@ struct archive {
     pthread_mutex_t files;          /* guards what follows, while files are put */
     struct cairn_buf names;         /* of module files that are there, each with its NUL */
     struct cairn_buf hashes;        /* of runs that are there, ascending; the versions' task's */
-    _Atomic bool lost;              /* another folder has claimed it: set once */
+    _Atomic bool lost;              /* another folder has claimed it: node_versions_archived sets it, once */
     _Atomic bool closing;           /* what takes long is given up */
     _Atomic uint64_t archived;      /* positions below are there, or of no use */
     _Atomic uint64_t pending_bytes; /* in chunks that are not */
@@ -94,7 +94,7 @@ void archive_free(struct cairn_store *store);
 /* CAIRN_EOVERLOAD, or why nothing can be put, while too much waits; CAIRN_EUNAVAILABLE once it is another's. */
 enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_err *err);
 
-/* A task has done some of the work; takes the lock. */
+/* A task has done some of the work, and has told node_versions_archived if the claim is lost; takes the lock. */
 void archive_work_done(struct archive *archive, struct archive_work *work, enum cairn_code code,
                        const struct cairn_err *err);
 /* Which module files are there. */

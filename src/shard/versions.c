@@ -420,7 +420,6 @@ void node_versions_archived(struct cairn_store *store, uint64_t number, enum cai
 {
     struct taking *taking = &store->taking;
     const struct node_version *version;
-
     bool others; /* failure, which says nothing of the one that is waited for */
 
     pthread_mutex_lock(&taking->lock);
