@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "cli/commands.h"
-#include "cli/guess.h"
 #include "server/version.h"
 
 /* --- the commands that need no file of their own --- */
@@ -36,32 +36,33 @@ static const struct cairn_command *find(const struct cairn_command *const *comma
     return NULL;
 }
 
-static void offer(struct cairn_guess *guess, const struct cairn_command *const *commands)
+static void offer(struct cairn_suggest *suggest, const struct cairn_command *const *commands)
 {
     for (size_t i = 0; commands && commands[i]; i++)
-        cairn_guess_offer(guess, cairn_command_word(commands[i]), commands[i]->name);
+        cairn_suggest_offer(suggest, cairn_str(cairn_command_word(commands[i])), cairn_str(commands[i]->name));
 }
 
 /* Of a group, or of all.  `cairn show` may have meant `cairn objects show`. */
 static int complain_unknown(const struct cairn_command *group, const char *word)
 {
-    struct cairn_guess guess = {.typed = word};
+    struct cairn_suggest suggest = {.typed = cairn_str(word)};
     char list[64] = "cairn help";
 
     if (word[0] == '-' && !group)
         return cairn_complain(CAIRN_EXIT_USAGE,
                               "there is no flag '%s' here: flags come behind a command ('cairn help' lists them)",
                               word);
-    offer(&guess, group ? group->subcommands : cairn_commands);
+    offer(&suggest, group ? group->subcommands : cairn_commands);
     for (size_t i = 0; !group && cairn_commands[i]; i++)
-        offer(&guess, cairn_commands[i]->subcommands);
+        offer(&suggest, cairn_commands[i]->subcommands);
     if (group)
         snprintf(list, sizeof list, "cairn %s --help", group->name);
-    if (!guess.name)
+    if (!suggest.name.data)
         return cairn_complain(CAIRN_EXIT_USAGE, "there is no command '%s%s%s'; '%s' lists all",
                               group ? group->name : "", group ? " " : "", word, list);
-    return cairn_complain(CAIRN_EXIT_USAGE, "there is no command '%s%s%s'; did you mean 'cairn %s'? ('%s' lists all)",
-                          group ? group->name : "", group ? " " : "", word, guess.name, list);
+    return cairn_complain(CAIRN_EXIT_USAGE, "there is no command '%s%s%s'; did you mean 'cairn %.*s'? ('%s' lists all)",
+                          group ? group->name : "", group ? " " : "", word, (int)suggest.name.size,
+                          (const char *)suggest.name.data, list);
 }
 
 static void print_group(const struct cairn_command *group, FILE *to)

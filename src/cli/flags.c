@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/guess.h"
+#include "base/suggest.h"
 
 enum { HELP_COLUMN = 30 };
 
@@ -115,18 +115,16 @@ static int complain_unknown(const struct cairn_command *command, const char *wor
 {
     const char *name = word + (word[1] == '-' ? 2 : 1);
     size_t size = strcspn(name, "=");
-    struct cairn_guess guess = {0};
-    char typed[64];
+    struct cairn_suggest suggest = {.typed = cairn_bytes(name, size)};
 
-    snprintf(typed, sizeof typed, "%.*s", (int)(size < sizeof typed ? size : sizeof typed - 1), name);
-    guess.typed = typed;
     for (const struct cairn_flag *flag = command->flags; flag && flag->name; flag++)
         if (size > 1)
-            cairn_guess_offer(&guess, flag->name, flag->name);
-    if (!guess.name)
+            cairn_suggest_offer(&suggest, cairn_str(flag->name), cairn_str(flag->name));
+    if (!suggest.name.data)
         return complain(command, "there is no flag", word);
-    return cairn_complain(CAIRN_EXIT_USAGE, "there is no flag '%s'; did you mean '--%s'? ('cairn %s --help' lists all)",
-                          word, guess.name, command->name);
+    return cairn_complain(CAIRN_EXIT_USAGE,
+                          "there is no flag '%s'; did you mean '--%.*s'? ('cairn %s --help' lists all)", word,
+                          (int)suggest.name.size, (const char *)suggest.name.data, command->name);
 }
 
 static bool set_number(const struct cairn_flag *flag, const char *text, void *member)

@@ -10,9 +10,9 @@
 
 #include <unistd.h>
 
+#include "base/suggest.h"
 #include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/guess.h"
 #include "cli/print.h"
 
 struct options {
@@ -164,17 +164,20 @@ static void test_guesses(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof guesses / sizeof guesses[0]; i++) {
-        struct cairn_guess guess = {.typed = guesses[i].typed};
+        struct cairn_suggest suggest = {.typed = cairn_str(guesses[i].typed)};
+        char *name;
 
         for (size_t j = 0; cairn_commands[j]; j++) {
             const struct cairn_command *const *sub = cairn_commands[j]->subcommands;
 
-            cairn_guess_offer(&guess, cairn_commands[j]->name, cairn_commands[j]->name);
+            cairn_suggest_offer(&suggest, cairn_str(cairn_commands[j]->name), cairn_str(cairn_commands[j]->name));
             for (size_t k = 0; sub && sub[k]; k++)
-                cairn_guess_offer(&guess, cairn_command_word(sub[k]), sub[k]->name);
+                cairn_suggest_offer(&suggest, cairn_str(cairn_command_word(sub[k])), cairn_str(sub[k]->name));
         }
-        if (!same(guess.name, guesses[i].want))
-            fail_msg("'%s': '%s'", guesses[i].typed, guess.name ? guess.name : "nothing");
+        name = suggest.name.data ? cairn_bytes_dup(suggest.name) : NULL;
+        if (!same(name, guesses[i].want))
+            fail_msg("'%s': '%s'", guesses[i].typed, name ? name : "nothing");
+        free(name);
     }
 }
 
