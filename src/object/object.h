@@ -111,13 +111,15 @@ enum cairn_op {
     CAIRN_OP_RESTORE,
 };
 
+enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
+
 /* The caller's memory until reply has been called (exactly once per submit). */
 struct cairn_request {
     enum cairn_op op;
     struct cairn_bytes space; /* namespace; empty: "default" */
     struct cairn_bytes type, id, method;
     struct cairn_bytes args; /* packed: per argument u32 size little-endian, bytes */
-    struct cairn_bytes key;  /* idempotency key, at most 256 bytes; empty: none */
+    struct cairn_bytes key;  /* idempotency key, at most CAIRN_ONCE_KEY_BYTES_MAX bytes; empty: none */
     bool read_only;          /* only read-only methods may run */
     struct cairn_bytes name, body, prefix, cursor;
     uint32_t limit;

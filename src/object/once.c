@@ -28,7 +28,8 @@ static size_t once_key(uint8_t *to, const struct invocation *inv)
 }
 
 enum {
-    ONCE_KEY_ROOM = 1 + 3 * CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX + CAIRN_NAME_BYTES_MAX + ONCE_KEY_BYTES_MAX
+    ONCE_KEY_ROOM =
+        1 + 3 * CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX + CAIRN_NAME_BYTES_MAX + CAIRN_ONCE_KEY_BYTES_MAX
 };
 
 static bool decode(struct cairn_bytes value, struct record *ret_record)

@@ -9,7 +9,7 @@
 
 #include "object/object_internal.h"
 
-enum { ONCE_KEY_BYTES_MAX = 256, ONCE_CLAIM_BYTES = 8 << 10 };
+enum { ONCE_CLAIM_BYTES = 8 << 10 };
 
 enum once_answer {
     ONCE_RUN,      /* new: run it */

@@ -192,8 +192,8 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct c
     if (request->args.size > limits->value_bytes)
         return cairn_fail(err, CAIRN_ELIMIT, "the arguments have %zu bytes; at most %u are allowed", request->args.size,
                           limits->value_bytes);
-    if (request->key.size > 256)
-        return cairn_fail(err, CAIRN_EINVAL, "an idempotency key has at most 256 bytes");
+    if (request->key.size > CAIRN_ONCE_KEY_BYTES_MAX)
+        return cairn_fail(err, CAIRN_EINVAL, "an idempotency key has 1 to %d bytes", CAIRN_ONCE_KEY_BYTES_MAX);
     return CAIRN_OK;
 }
 

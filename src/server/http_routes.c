@@ -7,7 +7,6 @@
 #include "server/version.h"
 
 enum {
-    KEY_BYTES_MAX = 256,
     LIST_DEFAULT = 100,
     LIST_MAX = 10000,
     SHOW_DEFAULT = 100,
@@ -78,8 +77,9 @@ static bool read_key(const struct call *call, struct cairn_slot *slot)
         key.data++;
         key.size -= 2;
     }
-    if (call->request->headers[CAIRN_HTTP_IDEMPOTENCY_KEY].data && (key.size == 0 || key.size > KEY_BYTES_MAX)) {
-        problem(call, 400, "bad_request", "an Idempotency-Key has 1 to %d bytes", KEY_BYTES_MAX);
+    if (call->request->headers[CAIRN_HTTP_IDEMPOTENCY_KEY].data &&
+        (key.size == 0 || key.size > CAIRN_ONCE_KEY_BYTES_MAX)) {
+        problem(call, 400, "bad_request", "an Idempotency-Key has 1 to %d bytes", CAIRN_ONCE_KEY_BYTES_MAX);
         return false;
     }
     slot->request.key = key;

@@ -101,6 +101,17 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
                                "fewer words than the number of keys says: write FCALL TYPE.METHOD 1 ID [ARG ...]");
         return;
     }
+    if (first == 5) {
+        size_t key_bytes = cairn_resp_words_at(words, 4).size;
+
+        if (key_bytes == 0 || key_bytes > CAIRN_ONCE_KEY_BYTES_MAX) {
+            cairn_resp_reply_error(resp, "BAD_REQUEST",
+                                   "an idempotency key has 1 to %d bytes, this one has %zu: for a call without a key "
+                                   "write FCALL TYPE.METHOD 1 ID [ARG ...]",
+                                   CAIRN_ONCE_KEY_BYTES_MAX, key_bytes);
+            return;
+        }
+    }
     dot = memchr(function.data, '.', function.size);
     if (!dot) {
         cairn_resp_reply_error(resp, "BAD_REQUEST",

@@ -145,8 +145,11 @@ static void expect(struct rig *rig, const char *label, const char *want)
 /* --- RESP --- */
 
 /* What stands behind some errors. */
-#define HOW   "(methods are called by FCALL TYPE.METHOD 1 ID [ARG ...])"
-#define WRITE ": write FCALL TYPE.METHOD 1 ID [ARG ...]"
+#define HOW     "(methods are called by FCALL TYPE.METHOD 1 ID [ARG ...])"
+#define KEY_16  "0123456789abcdef"
+#define KEY_64  KEY_16 KEY_16 KEY_16 KEY_16
+#define KEY_256 KEY_64 KEY_64 KEY_64 KEY_64
+#define WRITE   ": write FCALL TYPE.METHOD 1 ID [ARG ...]"
 
 static const struct {
     const char *line, *want;
@@ -189,6 +192,13 @@ static const struct {
     {"FCALL Box.get 1 b1", "$5\r\nhello\r\n"},
     {"FCALL Box.key 2 b1 k1", "$2\r\nk1\r\n"},
     {"FCALL Box.key 1 b1 k1", "$0\r\n\r\n"},
+    {"FCALL Box.key 2 b1 ",
+     "-BAD_REQUEST an idempotency key has 1 to 256 bytes, this one has 0: for a call without a key write FCALL "
+     "TYPE.METHOD 1 ID [ARG ...]\r\n"},
+    {"FCALL Box.key 2 b1 " KEY_256, "$256\r\n" KEY_256 "\r\n"},
+    {"FCALL Box.key 2 b1 " KEY_256 "x",
+     "-BAD_REQUEST an idempotency key has 1 to 256 bytes, this one has 257: for a call without a key write FCALL "
+     "TYPE.METHOD 1 ID [ARG ...]\r\n"},
     {"FCALL Box.list 1 b1", "*5\r\n$-1\r\n:-7\r\n$4\r\ntext\r\n*1\r\n$2\r\n\xff"},
     {"FCALL Box.fail 1 b1 own_code message", "-OWN_CODE message\r\n"},
     {"FCALL Nothing.get 1 b1", "-UNKNOWN_TYPE there is no type 'Nothing'\r\n"},
