@@ -23,6 +23,9 @@ extern const struct cairn_command cairn_command_versions_ls;
 extern const struct cairn_command cairn_command_versions_rm;
 extern const struct cairn_command cairn_command_restore;
 extern const struct cairn_command cairn_command_logs;
+extern const struct cairn_command cairn_command_clock;
+extern const struct cairn_command cairn_command_clock_show;
+extern const struct cairn_command cairn_command_clock_accept;
 extern const struct cairn_command cairn_command_completion;
 
 /* The whole program but its main function: argv[0] is the program's name. */

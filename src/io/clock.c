@@ -21,6 +21,12 @@ static uint64_t system_monotonic_ns(struct cairn_clock *clock)
     return read_clock(CLOCK_MONOTONIC, 1000000000u, 1);
 }
 
+static uint64_t system_boot_ns(struct cairn_clock *clock)
+{
+    (void)clock;
+    return read_clock(CLOCK_BOOTTIME, 1000000000u, 1);
+}
+
 static uint64_t system_wall_ms(struct cairn_clock *clock)
 {
     (void)clock;
@@ -46,7 +52,8 @@ static uint64_t system_entropy(struct cairn_clock *clock)
 
 struct cairn_clock *cairn_clock_system(void)
 {
-    static struct cairn_clock clock = {system_monotonic_ns, system_wall_ms, system_thread_ns, system_entropy};
+    static struct cairn_clock clock = {system_monotonic_ns, system_boot_ns, system_wall_ms, system_thread_ns,
+                                       system_entropy};
 
     return &clock;
 }
@@ -81,7 +88,7 @@ static uint64_t sim_entropy(struct cairn_clock *clock)
 void cairn_sim_clock_init(struct cairn_sim_clock *sim, uint64_t seed)
 {
     *sim = (struct cairn_sim_clock){
-        .clock = {sim_monotonic_ns, sim_wall_ms, sim_monotonic_ns, sim_entropy},
+        .clock = {sim_monotonic_ns, sim_monotonic_ns, sim_wall_ms, sim_monotonic_ns, sim_entropy},
         .now_ns = 1000000000u,            /* so that 0 can mean "never" */
         .wall_offset_ms = 1700000000000u, /* November 2023 */
         .state = seed,

@@ -7,10 +7,11 @@
 #include <stdint.h>
 
 struct cairn_clock {
-    uint64_t (*monotonic_ns)(struct cairn_clock *clock);
-    uint64_t (*wall_ms)(struct cairn_clock *clock);   /* Unix time; may go back */
-    uint64_t (*thread_ns)(struct cairn_clock *clock); /* CPU time of the calling thread; a system call */
-    uint64_t (*entropy)(struct cairn_clock *clock);   /* 64 unpredictable bits (seeded when simulated) */
+    uint64_t (*monotonic_ns)(struct cairn_clock *clock); /* stands still while the machine sleeps */
+    uint64_t (*boot_ns)(struct cairn_clock *clock);      /* goes on while it sleeps; nobody can set it */
+    uint64_t (*wall_ms)(struct cairn_clock *clock);      /* Unix time; may go back */
+    uint64_t (*thread_ns)(struct cairn_clock *clock);    /* CPU time of the calling thread; a system call */
+    uint64_t (*entropy)(struct cairn_clock *clock);      /* 64 unpredictable bits (seeded when simulated) */
 };
 
 /* The operating system's; a constant object, never freed. */
@@ -18,7 +19,9 @@ struct cairn_clock *cairn_clock_system(void);
 
 struct cairn_sim_clock {
     struct cairn_clock clock;
-    uint64_t now_ns, wall_offset_ms, state;
+    uint64_t now_ns;         /* monotonic and boot time */
+    uint64_t wall_offset_ms; /* the wall clock is this plus now_ns: change it, and the clock has been set */
+    uint64_t state;          /* of entropy */
 };
 
 /* Time stands still until advanced. */

@@ -7,6 +7,7 @@
 #ifndef CAIRN_SERVER_BACKEND_H
 #define CAIRN_SERVER_BACKEND_H
 
+#include "io/timekeeper.h"
 #include "object/object.h"
 
 struct cairn_backend {
@@ -26,6 +27,9 @@ struct cairn_backend {
     void (*metrics)(void *context, struct cairn_buf *to);
     /* Why no write would be acknowledged now; CAIRN_OK: all is well. */
     enum cairn_code (*ready)(void *context, struct cairn_err *err);
+    /* The node's time beside the wall clock's.  With `accept` a jump of the wall clock is followed from now on; false:
+     * there is no jump to accept. */
+    bool (*time)(void *context, bool accept, struct cairn_time_state *ret_state);
     /* Lines "name:value" for INFO. */
     void (*info)(void *context, struct cairn_buf *to);
 };

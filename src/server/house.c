@@ -13,7 +13,8 @@ enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
 
 struct cairn_house {
     struct cairn_house_options options;
-    struct cairn_clock *clock;
+    struct cairn_timekeeper *keeper;
+    struct cairn_clock *clock; /* the keeper's: its wall clock is the node's time */
     struct cairn_disk *disk;
     /* A node must find its own tasks done when it closes, the store still needs some then: two queues. */
     struct cairn_tasks *node_tasks, *store_tasks;
@@ -110,6 +111,15 @@ static enum cairn_code backend_ready(void *context, struct cairn_err *err)
     return CAIRN_OK;
 }
 
+static bool backend_time(void *context, bool accept, struct cairn_time_state *ret_state)
+{
+    struct cairn_house *house = context;
+    bool accepted = accept && cairn_timekeeper_accept(house->keeper);
+
+    cairn_timekeeper_state(house->keeper, ret_state);
+    return accepted || !accept;
+}
+
 static void backend_info(void *context, struct cairn_buf *to)
 {
     struct cairn_house *house = context;
@@ -138,8 +148,20 @@ static void backend_metrics(void *context, struct cairn_buf *to)
 {
     struct cairn_house *house = context;
     struct cairn_store_stats stats;
+    struct cairn_time_state time;
 
     cairn_node_metrics(house->node, to);
+    cairn_timekeeper_state(house->keeper, &time);
+    cairn_buf_printf(
+        to,
+        "# HELP cairn_clock_jump_seconds How far the wall clock has jumped; the node's time does not follow "
+        "unless it is accepted.\n"
+        "# TYPE cairn_clock_jump_seconds gauge\ncairn_clock_jump_seconds %.3f\n"
+        "# HELP cairn_clock_behind_seconds What the node's time has to gain or lose until it is the wall "
+        "clock's.\n"
+        "# TYPE cairn_clock_behind_seconds gauge\ncairn_clock_behind_seconds %.3f\n",
+        (double)time.jump_ms / 1e3, (double)time.behind_ms / 1e3);
+    metric(to, "cairn_clock_jumps_total", "counter", "Jumps of the wall clock since the start.", time.jumps);
     cairn_store_stats(house->store, &stats);
     metric(to, "cairn_log_records_total", "counter", "Records appended to the log.", stats.log.records);
     metric(to, "cairn_log_appended_bytes_total", "counter", "Bytes appended to the log.", stats.log.bytes);
@@ -230,6 +252,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     code = cairn_store_open(&store_options, &house->store, err);
     if (code != CAIRN_OK)
         return code;
+    cairn_timekeeper_start(house->keeper, cairn_store_wall_ms(house->store));
     node_options = (struct cairn_node_options){
         .store = house->store,
         .fn = house->fn,
@@ -273,7 +296,8 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     assert(options->data && options->workers > 0 && options->wake);
     house = cairn_alloc_zeroed(1, sizeof *house);
     house->options = *options;
-    house->clock = cairn_clock_system();
+    house->keeper = cairn_timekeeper_create(cairn_clock_system(), on_warning, house);
+    house->clock = cairn_timekeeper_clock(house->keeper);
     pthread_mutex_init(&house->lock, NULL);
     house->backend = (struct cairn_backend){
         .context = house,
@@ -286,6 +310,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
         .admitted = backend_admitted,
         .metrics = backend_metrics,
         .ready = backend_ready,
+        .time = backend_time,
         .info = backend_info,
     };
     code = open_parts(house, err);
@@ -391,6 +416,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
         cairn_fn_destroy(house->fn);
     if (house->disk)
         cairn_disk_close(house->disk);
+    cairn_timekeeper_destroy(house->keeper);
     pthread_mutex_destroy(&house->lock);
     free(house);
     return code;

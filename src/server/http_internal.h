@@ -31,6 +31,7 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_LOGS,
     CAIRN_HTTP_FORM_SNAPSHOT,
     CAIRN_HTTP_FORM_VERSIONS,
+    CAIRN_HTTP_FORM_CLOCK,
 };
 
 /* slot->flags, and how a response is to be sent */

@@ -235,6 +235,18 @@ static void one_log_line(struct cairn_buf *to, struct cairn_reader *r)
     add_text(to, "line", r);
 }
 
+/* [node's ms, wall ms, ms behind, ms of a jump] */
+static void render_clock(struct cairn_buf *to, struct cairn_reader *r)
+{
+    cairn_buf_u8(to, '{');
+    next(r);
+    add_int(to, "now_ms", r);
+    add_int(to, "wall_ms", r);
+    add_int(to, "behind_ms", r);
+    add_int(to, "jump_ms", r);
+    cairn_buf_u8(to, '}');
+}
+
 /* --- all --- */
 
 static bool only_reads(const struct cairn_request *request)
@@ -362,6 +374,9 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
         break;
     case CAIRN_HTTP_FORM_VERSIONS:
         add_objects(body, &at_head, one_version);
+        break;
+    case CAIRN_HTTP_FORM_CLOCK:
+        render_clock(body, &at_head);
         break;
     }
     cairn_buf_u8(body, '\n');

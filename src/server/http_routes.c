@@ -379,6 +379,7 @@ static void root(const struct call *call)
     snprintf(text, sizeof text,
              "{\"cairn\":\"%s\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
              "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\",\"/v1/logs\","
+             "\"/v1/clock\","
              "\"/healthz\",\"/readyz\","
              "\"/metrics\"]}\n",
              CAIRN_VERSION);
@@ -488,6 +489,38 @@ static bool route_versions(const struct call *call)
     }
 }
 
+/* /v1/clock[/accept] */
+static bool route_clock(const struct call *call)
+{
+    struct cairn_front *front = call->http->session.front;
+    static const struct cairn_request request = {.op = CAIRN_OP_LOGS}; /* one that only reads */
+    bool accept = call->request->segment_count == 3 && is(call->request->segments[2], "accept");
+    struct cairn_http_rendered rendered;
+    struct cairn_buf value = {0}, body = {0};
+    struct cairn_time_state state;
+
+    if (call->request->segment_count != 2 && !accept)
+        return false;
+    if (accept ? call->request->method != CAIRN_HTTP_POST : !reads(call)) {
+        wrong_method(call, accept ? "POST" : "GET, HEAD");
+        return true;
+    }
+    if (!front->backend->time(front->backend->context, accept, &state)) {
+        problem(call, 409, "conflict", "the wall clock has not jumped: there is nothing to accept");
+        return true;
+    }
+    cairn_value_add_list(&value, 4);
+    cairn_value_add_int(&value, (int64_t)state.now_ms);
+    cairn_value_add_int(&value, (int64_t)state.wall_ms);
+    cairn_value_add_int(&value, state.behind_ms);
+    cairn_value_add_int(&value, state.jump_ms);
+    rendered = cairn_http_render(&body, &request, CAIRN_HTTP_FORM_CLOCK, call->flags, cairn_buf_bytes(&value));
+    respond_text(call, rendered.status, rendered.type, cairn_buf_bytes(&body));
+    cairn_buf_done(&value);
+    cairn_buf_done(&body);
+    return true;
+}
+
 static bool route_v1(const struct call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -499,6 +532,8 @@ static bool route_v1(const struct call *call)
         return route_modules(call);
     if (is(what, "versions"))
         return route_versions(call);
+    if (is(what, "clock"))
+        return route_clock(call);
     if (request->segment_count != 2)
         return false;
     if (is(what, "types")) {

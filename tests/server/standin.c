@@ -479,6 +479,13 @@ static enum cairn_code ready(void *context, struct cairn_err *err)
     return atomic_load(&standin->not_ready) ? cairn_fail(err, CAIRN_EUNAVAILABLE, "the log has failed") : CAIRN_OK;
 }
 
+static bool time_of(void *context, bool accept, struct cairn_time_state *ret_state)
+{
+    (void)context;
+    *ret_state = (struct cairn_time_state){.now_ms = 1000, .wall_ms = 2500, .behind_ms = 1500};
+    return !accept;
+}
+
 static void info(void *context, struct cairn_buf *to)
 {
     (void)context;
@@ -508,6 +515,7 @@ struct standin *standin_create(uint32_t workers, void (*wake)(void *context, uin
         .admitted = admitted,
         .metrics = metrics,
         .ready = ready,
+        .time = time_of,
         .info = info,
     };
     return standin;

@@ -72,6 +72,7 @@ static void stop(struct simnode *sim)
         cairn_store_abandon(sim->store);
     sim->store = NULL;
     sim->store_tasks = cairn_tasks_destroy(sim->store_tasks);
+    sim->keeper = cairn_timekeeper_destroy(sim->keeper);
 }
 
 /* One sandbox serves all nodes of the process, one after the other: it keeps nothing of theirs (its
@@ -102,9 +103,11 @@ static enum cairn_code shared_sandbox(const struct simnode_options *options, str
 
 enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
 {
+    struct cairn_timekeeper *keeper = cairn_timekeeper_create(&sim->clock.clock, NULL, NULL);
+    struct cairn_clock *clock = cairn_timekeeper_clock(keeper);
     struct cairn_store_options store = {
         .disk = sim->disk,
-        .clock = &sim->clock.clock,
+        .clock = clock,
         .shards = sim->options.shards,
         .engine = sim->options.engine,
         .engine_memory_bytes = sim->options.engine_memory_bytes,
@@ -116,7 +119,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
                 .interval_ms = 50,
                 .segment_bytes = sim->options.log_segment_bytes,
                 .events = {.on_progress = on_progress, .on_failed = on_failed, .context = sim}}};
-    struct cairn_node_options node = {.clock = &sim->clock.clock,
+    struct cairn_node_options node = {.clock = clock,
                                       .workers = sim->options.workers,
                                       .limits = sim->options.limits,
                                       .snapshot_every_ns = sim->options.snapshot_every_ns,
@@ -126,6 +129,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
     enum cairn_code code;
 
     sim->log_failed = false;
+    sim->keeper = keeper;
     sim->node_tasks = node.tasks = cairn_tasks_create(0);
     sim->store_tasks = store.tasks = cairn_tasks_create(0);
     code = shared_sandbox(&sim->options, &sim->fn, err);
@@ -134,6 +138,8 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
         code = cairn_store_open(&store, &sim->store, err);
     node.fn = sim->fn;
     node.store = sim->store;
+    if (code == CAIRN_OK)
+        cairn_timekeeper_start(keeper, cairn_store_wall_ms(sim->store));
     if (code == CAIRN_OK)
         code = cairn_node_open(&node, &sim->node, err);
     if (code != CAIRN_OK)
@@ -155,6 +161,8 @@ bool simnode_step(struct simnode *sim)
         break;
     case 2:
         cairn_sim_clock_advance(&sim->clock, 1 + cairn_random_below(&sim->random, 2000000));
+        if (cairn_random_below(&sim->random, 256) == 0) /* somebody sets the wall clock, either way: some are jumps */
+            sim->clock.wall_offset_ms += cairn_random_below(&sim->random, 20001) - 10000;
         break;
     default:
         did = cairn_worker_run(
@@ -192,6 +200,7 @@ enum cairn_code simnode_close(struct simnode *sim, struct cairn_err *err)
     code = cairn_store_close(sim->store, true, err);
     sim->store = NULL;
     sim->store_tasks = cairn_tasks_destroy(sim->store_tasks);
+    sim->keeper = cairn_timekeeper_destroy(sim->keeper);
     cairn_sim_disk_crash(sim->disk, CAIRN_SIM_DROP); /* whatever was promised is synced; the lock is free */
     return code;
 }

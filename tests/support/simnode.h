@@ -6,6 +6,7 @@
 #define CAIRN_TESTS_SUPPORT_SIMNODE_H
 
 #include "base/random.h"
+#include "io/timekeeper.h"
 #include "object/object.h"
 
 struct simnode_options {
@@ -26,6 +27,7 @@ struct simnode {
     struct cairn_disk *archive_disk;
     struct cairn_blob *archive; /* NULL: none */
     struct cairn_sim_clock clock;
+    struct cairn_timekeeper *keeper; /* one for each opening */
     struct cairn_random random;
     struct cairn_tasks *node_tasks, *store_tasks; /* two, as in house.c */
     struct cairn_fn *fn;
