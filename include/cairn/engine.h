@@ -168,7 +168,7 @@ enum cairn_code cairn_state_restore(struct cairn_state *state, uint64_t version,
 enum cairn_code cairn_state_pin(struct cairn_state *state, uint64_t version, bool pinned, struct cairn_err *err);
 /* CAIRN_ECONFLICT for the current version and a pinned one. */
 enum cairn_code cairn_state_forget(struct cairn_state *state, uint64_t version, struct cairn_err *err);
-/* Which versions to keep, besides the current one and pinned ones. */
+/* Which versions to keep.  The current one and pinned ones are kept in any case, and count where the rule has them. */
 struct cairn_state_retention {
     unsigned last;        /* as many, the newest ones, */
     uint64_t interval_ms; /* and of each such stretch of time the newest one, */

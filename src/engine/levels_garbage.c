@@ -143,10 +143,12 @@ enum cairn_code levels_collect(struct levels *levels, uint64_t *ret_bytes, struc
     enum cairn_code code;
 
     levels_take_over(levels);
-    while (levels->removal.job.active)
+    /* The end of either may begin the other: a removal would take files from under what follows, and what is put ahead
+     * of time must not be taken for garbage. */
+    while (levels->removal.job.active || levels->ahead.job.active) {
         levels_wait_for(levels, &levels->removal.job);
-    while (levels->ahead.job.active) /* what it puts must not be taken for garbage */
         levels_wait_for(levels, &levels->ahead.job);
+    }
     code = versions_collect(levels->versions, in_use, levels, ret_bytes, err);
     if (code == CAIRN_OK && levels->options.remote)
         code = collect_remote(levels, &remote_bytes, err);

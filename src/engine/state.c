@@ -521,7 +521,7 @@ enum cairn_code cairn_state_retain(struct cairn_state *state, const struct cairn
     while ((version = versions_at(versions, count)))
         count++;
     while (count-- > 0) { /* from the newest on */
-        bool first, keep;
+        bool first, is_last, is_of_interval;
 
         version = versions_at(versions, count);
         if (version->automatic || !version->engine[0]) /* the second: it cannot be read */
@@ -529,9 +529,9 @@ enum cairn_code cairn_state_retain(struct cairn_state *state, const struct cairn
         first = rule->interval_ms && version->time_ms / rule->interval_ms != interval;
         if (first)
             interval = version->time_ms / rule->interval_ms;
-        keep = version->number == current || version->pinned || last++ < rule->last ||
-               (first && intervals++ < rule->intervals);
-        if (!keep)
+        is_last = last++ < rule->last; /* the current one and pinned ones count as well */
+        is_of_interval = first && intervals++ < rule->intervals;
+        if (!is_last && !is_of_interval && version->number != current && !version->pinned)
             ids_add(&numbers, version->number);
     }
     for (size_t at = 0; code == CAIRN_OK && at < numbers.size; at += 8, forgotten++)

@@ -1,7 +1,8 @@
 /* Catches: a version in a blob store that cannot be had back, all of it, by a new machine, after any failure or power
  * cut on either side; a version whose files were collected; an owner that goes on after another has claimed the
  * store, or whose late manifest counts; a folder that is behind, or another's, and is opened all the same; a file
- * that is damaged or missing here and is not fetched.
+ * that is damaged or missing here and is not fetched; files that are removed in the background while garbage is
+ * collected.
  *
  * Every change sets the key "change" to its number and every version has that as metadata, so a version tells what must
  * be in it. */
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
+#include "engine/levels_internal.h"
 #include "engine/state_internal.h"
 
 static const char *const engines[] = {"hybridlog", "lsm", "appendlog", "memory"};
@@ -248,6 +250,45 @@ static void machines_come_and_go(void **unused)
     }
 }
 
+/* The end of a put ahead of time sets files free, which a thread removes.  It would take files from under a collection,
+ * so none may be at work when that goes on. */
+static void nothing_is_removed_while_collecting(void **unused)
+{
+    unsigned puts_ahead = 0;
+
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 16; seed++) {
+        struct lab *lab = create_lab(seed);
+        struct cairn_state_retention rule = {.last = 1};
+        struct cairn_err err;
+        uint64_t number;
+
+        if (strcmp(lab->options.engine, "memory") == 0) {
+            destroy_lab(lab);
+            continue;
+        }
+        assert_int_equal(open_state(lab, &err), CAIRN_OK);
+        for (int round = 0; round < 100; round++) {
+            const struct levels *levels = lab->state->levels;
+
+            for (uint64_t i = 20 + cairn_random_below(&lab->random, 60); i > 0; i--) {
+                assert_int_equal(change(lab, &err), CAIRN_OK);
+                if (cairn_random_below(&lab->random, 4) == 0)
+                    cairn_tasks_step(lab->tasks);
+            }
+            if (round % 4 == 0)
+                assert_int_equal(snapshot(lab, &err), CAIRN_OK);
+            assert_int_equal(cairn_state_retain(lab->state, &rule, &number, &err), CAIRN_OK);
+            puts_ahead += levels->ahead.job.active;
+            assert_int_equal(cairn_state_collect(lab->state, &number, &err), CAIRN_OK);
+            assert_false(levels->removal.job.active);
+            lab->count = lab->now + 1;
+        }
+        destroy_lab(lab);
+    }
+    assert_true(puts_ahead > 20);
+}
+
 /* A new folder may begin at any version, but not at one that nobody has. */
 static void new_folder_at_a_version(void **unused)
 {
@@ -432,9 +473,13 @@ static void damage_is_mended(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(machines_come_and_go),    cmocka_unit_test(one_owner_at_a_time),
-        cmocka_unit_test(late_manifest),           cmocka_unit_test(damage_is_mended),
-        cmocka_unit_test(new_folder_at_a_version), cmocka_unit_test(call_n_fails),
+        cmocka_unit_test(machines_come_and_go),
+        cmocka_unit_test(one_owner_at_a_time),
+        cmocka_unit_test(late_manifest),
+        cmocka_unit_test(damage_is_mended),
+        cmocka_unit_test(nothing_is_removed_while_collecting),
+        cmocka_unit_test(new_folder_at_a_version),
+        cmocka_unit_test(call_n_fails),
         cmocka_unit_test(crash_at_call_n),
     };
 

@@ -227,6 +227,45 @@ static void rules_of_retention(void **unused)
     cairn_state_close(state);
 }
 
+/* The current and the pinned version are among those that the rule has, not beside them. */
+static void retention_counts_what_it_keeps(void **unused)
+{
+    static const struct {
+        struct cairn_state_retention rule;
+        uint64_t pinned, seen;
+    } cases[] = {
+        {{.last = 1}, 0, 6},
+        {{.last = 5}, 0, 203040506},
+        {{.last = 5}, 4, 203040506},
+        {{.last = 2}, 6, 506},
+        {{.last = 2}, 1, 10506},
+        {{.interval_ms = 1, .intervals = 2}, 6, 506}, /* each is of another millisecond */
+        {{.interval_ms = 1, .intervals = 2}, 2, 20506},
+        {{.last = 2, .interval_ms = 1, .intervals = 3}, 0, 40506},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cairn_state *state = open_state(0);
+        uint64_t version, forgotten, seen = 0;
+
+        for (uint64_t k = 0; k < 6; k++) {
+            usleep(2000);
+            assert_int_equal(cairn_state_put(state, &k, sizeof k, "x", 1, &err), CAIRN_OK);
+            assert_int_equal(cairn_state_snapshot(state, NULL, 0, &version, &err), CAIRN_OK);
+        }
+        if (cases[i].pinned)
+            assert_int_equal(cairn_state_pin(state, cases[i].pinned, true, &err), CAIRN_OK);
+        assert_int_equal(cairn_state_retain(state, &cases[i].rule, &forgotten, &err), CAIRN_OK);
+        cairn_state_versions(state, take_number, &seen);
+        if (seen != cases[i].seen)
+            fail_msg("case %zu: %llu", i, (unsigned long long)seen);
+        cairn_state_close(state);
+        assert_int_equal(remove_folder(NULL), 0);
+        assert_int_equal(make_folder(NULL), 0);
+    }
+}
+
 static unsigned open_runs(void)
 {
     struct dirent *entry;
@@ -390,6 +429,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(folders_know_their_engine, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(memory_is_bounded, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(rules_of_retention, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(retention_counts_what_it_keeps, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(logs_come_and_go, make_folder, remove_folder),
     };
     int failed = 0;

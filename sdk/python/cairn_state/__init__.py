@@ -628,8 +628,9 @@ class State:
         self._call(_library.cairn_state_forget, _version_number(version))
 
     def retain(self, last=0, interval=0, intervals=0):
-        """Forgets all versions but the current one, pinned ones, the `last` newest, and of as many stretches of
-        `interval` seconds as `intervals` says the newest one of each.  How many that were."""
+        """Forgets all versions but the current one, pinned ones, the `last` newest (the current one and pinned ones
+        count as well), and of as many stretches of `interval` seconds as `intervals` says the newest one of each.
+        Returns how many were forgotten."""
         if not 0 <= interval <= 1e12:
             raise ValueError(f"interval is {interval} and has to be from 0 to 1e12 seconds")
         rule, forgotten = _roomy(_Retention), ctypes.c_uint64()
