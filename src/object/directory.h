@@ -1,8 +1,7 @@
-/* directory.h - each shard's ordered set of ids per type, in pages under point keys.
+/* directory.h - each shard's ordered set of ids per type: a tree (tree.h) for each type.
  *
- * A B+-tree (Comer 1979) whose root is page 0 of its type; pages split at about 1 KiB and are
- * dropped when empty, but never merged.  Changed through the overlay of the segment that
- * creates or deletes the object, at its commit, so that it is in the same record.
+ * It is changed through the overlay of the segment that creates or deletes the object, at its commit, so that the
+ * change is in the same record.
  * Threads: the shard's owner.  Layer: object (private). */
 #ifndef CAIRN_OBJECT_DIRECTORY_H
 #define CAIRN_OBJECT_DIRECTORY_H

@@ -5,7 +5,7 @@
  *   02 be64 incarnation, varint field, varint n  entry n of a list
  *   02 be64 incarnation, varint field, 'k', key  a map's entry: varint place, value
  *   02 be64 incarnation, varint field, 's', varint place    the map's key at that place
- *   03 varint type, varint page                  a page of the directory of ids (directory.h)
+ *   03 varint type, varint page                  a page of the type's directory of ids (tree.h)
  *   04 varint type, sized id, sized method, key  an idempotency key (once.h)
  *   05 be64 number                               the same keys in order of age: the 04 key
  *   06 be64 number                               what is left of a deleted incarnation (purge.h)

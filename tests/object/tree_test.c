@@ -1,0 +1,316 @@
+/* Catches: a tree that loses, doubles or disorders keys when pages split, empty or go; a cursor that skips or repeats a
+ * key, or stands elsewhere than asked, in either direction; pages that stay when a tree is empty; a change that is not
+ * in the overlay; a read that fails and is taken for an answer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "engine/engine.h"
+#include "object/tree.h"
+
+struct lab {
+    struct cairn_engine *engine;
+    struct overlay overlay;
+    struct tree tree;
+};
+
+static void begin(struct lab *lab)
+{
+    *lab = (struct lab){.engine = cairn_memory_create()};
+    overlay_reset(&lab->overlay, lab->engine);
+    lab->tree = (struct tree){.overlay = &lab->overlay, .prefix = cairn_str("t")};
+}
+
+/* As a segment's commit does it. */
+static void commit(struct lab *lab)
+{
+    for (uint32_t i = 0; i < lab->overlay.count; i++) {
+        const struct cairn_write *w = &lab->overlay.writes[i];
+        if (w->deleted)
+            lab->engine->ops->remove(lab->engine, w->key, w->hash);
+        else
+            lab->engine->ops->put(lab->engine, w->key, w->hash, w->value);
+    }
+    overlay_reset(&lab->overlay, lab->engine);
+}
+
+static uint64_t keys_in_engine(struct lab *lab)
+{
+    struct cairn_engine_stats stats;
+
+    lab->engine->ops->stats(lab->engine, &stats);
+    return stats.keys;
+}
+
+static void end(struct lab *lab)
+{
+    overlay_done(&lab->overlay);
+    lab->engine->ops->close(lab->engine);
+}
+
+/* --- a model: which of the keys 0 .. KEYS - 1 are in it --- */
+
+enum { KEYS = 1500 };
+
+struct key {
+    uint8_t bytes[TREE_KEY_BYTES_MAX];
+    size_t size;
+};
+
+/* In the order of their bytes; of many lengths, one of them empty, some long enough to make a page of four entries. */
+static struct key *make_keys(struct cairn_random *random, bool equal_sizes)
+{
+    struct key *keys = calloc(KEYS, sizeof *keys);
+
+    for (int i = 0; i < KEYS; i++) {
+        struct key *k = &keys[i];
+        if (i == 0 && !equal_sizes)
+            continue;
+        k->bytes[0] = (uint8_t)(i >> 8);
+        k->bytes[1] = (uint8_t)i;
+        k->size = 2;
+        if (equal_sizes)
+            k->size = 16;
+        else if (cairn_random_below(random, 4) == 0)
+            k->size += cairn_random_below(random, 40);
+        else if (cairn_random_below(random, 40) == 0)
+            k->size += cairn_random_below(random, TREE_KEY_BYTES_MAX - 1);
+        for (size_t n = 2; n < k->size; n++)
+            k->bytes[n] = (uint8_t)cairn_random_u64(random);
+    }
+    return keys;
+}
+
+static struct cairn_bytes bytes_of(const struct key *key)
+{
+    return cairn_bytes(key->bytes, key->size);
+}
+
+static void check_walks(struct lab *lab, const struct key *keys, const bool *in)
+{
+    struct tree_cursor cursor;
+    bool there = tree_seek(&cursor, &lab->tree, TREE_AT_OR_AFTER, cairn_bytes(NULL, 0));
+
+    for (int i = 0; i < KEYS; i++) {
+        if (!in[i])
+            continue;
+        assert_true(there);
+        assert_true(cairn_bytes_equal(tree_key(&cursor), bytes_of(&keys[i])));
+        there = tree_next(&cursor);
+    }
+    assert_false(there);
+    there = tree_seek(&cursor, &lab->tree, TREE_LAST, cairn_bytes(NULL, 0));
+    for (int i = KEYS - 1; i >= 0; i--) {
+        if (!in[i])
+            continue;
+        assert_true(there);
+        assert_true(cairn_bytes_equal(tree_key(&cursor), bytes_of(&keys[i])));
+        there = tree_previous(&cursor);
+    }
+    assert_false(there);
+    assert_false(tree_next(&cursor));
+    assert_int_equal(lab->overlay.code, CAIRN_OK);
+}
+
+static void check_seeks(struct lab *lab, struct cairn_random *random, const struct key *keys, const bool *in)
+{
+    for (int n = 0; n < 40; n++) {
+        int at = (int)cairn_random_below(random, KEYS);
+
+        assert_int_equal(tree_has(&lab->tree, bytes_of(&keys[at])), in[at]);
+        for (enum tree_seek how = TREE_AT_OR_AFTER; how <= TREE_BEFORE; how++) {
+            bool forward = how == TREE_AT_OR_AFTER || how == TREE_AFTER;
+            int want = at, step = forward ? 1 : -1;
+            struct tree_cursor cursor;
+            bool there = tree_seek(&cursor, &lab->tree, how, bytes_of(&keys[at]));
+
+            if (how == TREE_AFTER || how == TREE_BEFORE)
+                want += step;
+            for (int round = 0; round < 3; round++) { /* it goes on from there, and turns round */
+                while (want >= 0 && want < KEYS && !in[want])
+                    want += step;
+                assert_int_equal(there, want >= 0 && want < KEYS);
+                if (!there)
+                    break;
+                assert_true(cairn_bytes_equal(tree_key(&cursor), bytes_of(&keys[want])));
+                if (round == 1) {
+                    step = -step;
+                    forward = !forward;
+                }
+                there = forward ? tree_next(&cursor) : tree_previous(&cursor);
+                want += step;
+            }
+        }
+    }
+}
+
+static void run_model(uint64_t seed, bool equal_sizes)
+{
+    struct cairn_random random;
+    struct key *keys;
+    bool in[KEYS] = {false};
+    struct lab lab;
+
+    cairn_random_init(&random, seed);
+    keys = make_keys(&random, equal_sizes);
+    begin(&lab);
+    for (int phase = 0; phase < 6; phase++) {
+        /* It grows, shrinks, grows again, and becomes empty. */
+        uint64_t adds_of_8 = (uint64_t[]){7, 1, 6, 4, 2, 0}[phase];
+        for (int i = 0; i < 2500; i++) {
+            /* In runs, as ids that come in order, and anywhere. */
+            int at = (int)(phase % 2 ? (uint64_t)i % KEYS : cairn_random_below(&random, KEYS));
+            bool add = cairn_random_below(&random, 8) < adds_of_8;
+
+            if (add)
+                assert_int_equal(tree_add(&lab.tree, bytes_of(&keys[at])), !in[at]);
+            else
+                assert_int_equal(tree_remove(&lab.tree, bytes_of(&keys[at])), in[at]);
+            in[at] = add;
+            if (cairn_random_below(&random, 20) == 0)
+                commit(&lab);
+        }
+        check_walks(&lab, keys, in);
+        check_seeks(&lab, &random, keys, in);
+    }
+    for (int i = 0; i < KEYS; i++)
+        assert_int_equal(tree_remove(&lab.tree, bytes_of(&keys[i])), in[i]);
+    assert_true(tree_empty(&lab.tree));
+    commit(&lab);
+    assert_true(keys_in_engine(&lab) <= 1); /* the next page's number */
+    end(&lab);
+    free(keys);
+}
+
+static void test_model(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++)
+        run_model(seed, seed % 2);
+}
+
+/* Two trees in one engine, one prefix the other's neighbour. */
+static void test_prefixes(void **state)
+{
+    struct lab lab;
+    struct tree other;
+    struct tree_cursor cursor;
+
+    (void)state;
+    begin(&lab);
+    other = (struct tree){.overlay = &lab.overlay, .prefix = cairn_str("u")};
+    assert_true(tree_add(&lab.tree, cairn_str("a")));
+    assert_true(tree_add(&other, cairn_str("b")));
+    assert_false(tree_has(&lab.tree, cairn_str("b")));
+    assert_true(tree_seek(&cursor, &other, TREE_LAST, cairn_bytes(NULL, 0)));
+    assert_true(cairn_bytes_equal(tree_key(&cursor), cairn_str("b")));
+    assert_false(tree_previous(&cursor));
+    assert_true(tree_remove(&lab.tree, cairn_str("a")));
+    assert_true(tree_empty(&lab.tree));
+    assert_false(tree_empty(&other));
+    end(&lab);
+}
+
+/* What one addition costs in a record: a leaf, seldom more. */
+static void test_written_bytes(void **state)
+{
+    struct cairn_random random;
+    struct lab lab;
+    uint64_t bytes = 0;
+    enum { N = 20000 };
+
+    (void)state;
+    cairn_random_init(&random, 3);
+    begin(&lab);
+    for (int i = 0; i < N; i++) {
+        uint8_t key[32];
+        for (size_t n = 0; n < sizeof key; n += 8)
+            cairn_put_u64(key + n, cairn_random_u64(&random));
+        assert_true(tree_add(&lab.tree, cairn_bytes(key, sizeof key)));
+        bytes += lab.overlay.bytes;
+        commit(&lab);
+    }
+    assert_in_range(bytes / N, 400, 900);
+    end(&lab);
+}
+
+/* --- an engine whose n-th read fails --- */
+
+struct failing {
+    struct cairn_engine engine; /* first */
+    struct cairn_engine *below;
+    int reads_left;
+};
+
+static bool failing_get(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash,
+                        struct cairn_bytes *ret_value)
+{
+    struct failing *failing = (struct failing *)engine;
+
+    if (failing->reads_left-- <= 0) {
+        engine->failed = true;
+        cairn_fail(&engine->failure, CAIRN_EIO, "read failed");
+        return false;
+    }
+    return failing->below->ops->get(failing->below, key, hash, ret_value);
+}
+
+static void test_failing_reads(void **state)
+{
+    struct lab lab;
+    int failures = 0;
+
+    (void)state;
+    begin(&lab);
+    for (int i = 0; i < 3000; i++) {
+        uint8_t key[4] = {(uint8_t)i, (uint8_t)(i >> 8)};
+
+        assert_true(tree_add(&lab.tree, cairn_bytes(key, sizeof key)));
+    }
+    commit(&lab);
+    for (int n = 0;; n++) {
+        struct cairn_engine_ops ops = *lab.engine->ops;
+        struct failing failing = {.engine = *lab.engine, .below = lab.engine, .reads_left = n};
+        struct overlay overlay = {0};
+        struct tree tree = {.overlay = &overlay, .prefix = cairn_str("t")};
+        struct tree_cursor cursor;
+        uint64_t seen = 0;
+        bool failed;
+
+        ops.get = failing_get;
+        failing.engine.ops = &ops;
+        overlay_reset(&overlay, &failing.engine);
+        for (bool there = tree_seek(&cursor, &tree, TREE_AT_OR_AFTER, cairn_bytes(NULL, 0)); there;
+             there = tree_next(&cursor))
+            seen++;
+        failed = overlay.code != CAIRN_OK;
+        assert_true(failed || seen == 3000);
+        failures += failed;
+        overlay_reset(&overlay, &failing.engine);
+        failing.reads_left = n;
+        tree_remove(&tree, cairn_bytes((uint8_t[]){9, 0, 0, 0}, 4));
+        tree_add(&tree, cairn_str("another"));
+        assert_true(overlay.code != CAIRN_OK || overlay.count > 0);
+        overlay_done(&overlay);
+        if (!failed)
+            break;
+    }
+    assert_true(failures > 5);
+    end(&lab);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_written_bytes),
+        cmocka_unit_test(test_failing_reads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
