@@ -37,7 +37,7 @@ static uint64_t memory_reservation(const struct cairn_fn_options *o)
     return whole;
 }
 
-static wasm_engine_t *make_engine(struct cairn_fn *fn)
+static enum cairn_code make_engine(struct cairn_fn *fn, struct cairn_err *err)
 {
     const struct cairn_fn_options *o = &fn->options;
     wasm_config_t *config = wasm_config_new();
@@ -45,19 +45,13 @@ static wasm_engine_t *make_engine(struct cairn_fn *fn)
     uint64_t reservation = memory_reservation(o);
     uint32_t total = (uint32_t)slots(o);
     char key[256];
-    wasm_engine_t *engine;
+    wasmtime_error_t *error;
 
     wasmtime_config_epoch_interruption_set(config, !o->deterministic);
     wasmtime_config_consume_fuel_set(config, o->deterministic);
     wasmtime_config_max_wasm_stack_set(config, FN_WASM_STACK_BYTES);
     wasmtime_config_async_stack_size_set(config, FN_FIBER_STACK_BYTES);
-    wasmtime_config_wasm_relaxed_simd_set(config, false);
-    wasmtime_config_wasm_memory64_set(config, false);
-    wasmtime_config_wasm_multi_memory_set(config, false);
-    wasmtime_config_wasm_tail_call_set(config, false);
-    wasmtime_config_wasm_wide_arithmetic_set(config, false);
-    wasmtime_config_wasm_custom_page_sizes_set(config, false);
-    wasmtime_config_wasm_stack_switching_set(config, false);
+    cairn_wasmtime_config_only_wasm2(config); /* wasm.c must know whatever a module can hold */
     wasmtime_config_shared_memory_set(config, false);
     wasmtime_config_cranelift_nan_canonicalization_set(config, true);
     wasmtime_config_native_unwind_info_set(config, false);
@@ -81,13 +75,15 @@ static wasm_engine_t *make_engine(struct cairn_fn *fn)
     wasmtime_pooling_allocation_config_delete(pool);
 
     snprintf(key, sizeof key,
-             "wasmtime " WASMTIME_VERSION " fuel %d reservation %llu memory %llu stack %d abi %d rules 1",
+             "wasmtime " WASMTIME_VERSION " fuel %d reservation %llu memory %llu stack %d abi %d rules 2",
              o->deterministic, (unsigned long long)reservation, (unsigned long long)o->memory_bytes_max,
              FN_WASM_STACK_BYTES, CAIRN_ABI);
     cairn_sha256(cairn_str(key), fn->engine_key);
-    engine = wasm_engine_new_with_config(config); /* takes config */
-    fn_window_take_faults();                      /* after Wasmtime has */
-    return engine;
+    error = cairn_wasmtime_engine_new(config, &fn->engine);
+    if (error)
+        return fn_fail_error(err, CAIRN_ENOMEM, "cannot make the sandbox of functions", error);
+    fn_window_take_faults(); /* after Wasmtime has */
+    return CAIRN_OK;
 }
 
 static void add_ns(struct timespec *t, uint64_t ns)
@@ -184,9 +180,6 @@ static enum cairn_code start_ticker(struct cairn_fn *fn, struct cairn_err *err)
 {
     int error;
 
-    pthread_mutex_init(&fn->lock, NULL);
-    pthread_mutex_init(&fn->quiet, NULL);
-    cairn_cond_init(&fn->wake);
     if (fn->options.deterministic)
         return CAIRN_OK;
     error = pthread_create(&fn->ticker, NULL, tick, fn);
@@ -210,18 +203,24 @@ enum cairn_code cairn_fn_create(const struct cairn_fn_options *options, struct c
     fn = cairn_alloc_zeroed(1, sizeof *fn);
     fn->options = filled;
     fn->workers = cairn_alloc_zeroed(filled.workers, sizeof(struct cairn_fn_worker *));
-    fn->engine = make_engine(fn);
+    pthread_mutex_init(&fn->lock, NULL);
+    pthread_mutex_init(&fn->quiet, NULL);
+    cairn_cond_init(&fn->wake);
+    code = make_engine(fn, err);
+    if (code != CAIRN_OK)
+        goto fail;
     fn->plain = wasmtime_linker_new(fn->engine);
     fn->fiber = wasmtime_linker_new(fn->engine);
     fn_host_define(fn->plain, false);
     fn_host_define(fn->fiber, true);
     code = start_ticker(fn, err);
-    if (code != CAIRN_OK) {
-        cairn_fn_destroy(fn);
-        return code;
-    }
+    if (code != CAIRN_OK)
+        goto fail;
     *ret_fn = fn;
     return CAIRN_OK;
+fail:
+    cairn_fn_destroy(fn); /* copes with a half-built one */
+    return code;
 }
 
 struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn)
@@ -238,9 +237,12 @@ struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn)
     pthread_cond_destroy(&fn->wake);
     pthread_mutex_destroy(&fn->lock);
     pthread_mutex_destroy(&fn->quiet);
-    wasmtime_linker_delete(fn->plain);
-    wasmtime_linker_delete(fn->fiber);
-    wasm_engine_delete(fn->engine);
+    if (fn->plain)
+        wasmtime_linker_delete(fn->plain);
+    if (fn->fiber)
+        wasmtime_linker_delete(fn->fiber);
+    if (fn->engine)
+        wasm_engine_delete(fn->engine);
     free(fn->workers);
     free(fn);
     return NULL;

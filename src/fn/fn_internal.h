@@ -3,6 +3,7 @@
  *   fn.c        the engine, its ticker            module.c    compiling, references
  *   types.c     the section cairn.types           cache.c     compiled code on disk
  *   wasm.c      what a binary tells by itself     instance.c  making, resetting, dropping instances
+ *   wasm_code.c which instructions are known
  *   host.c      the host calls                    worker.c    a worker's instances
  *   check.c     what must hold of a module        window.c    what of an instance may be written
  *   run.c       invocations
@@ -21,6 +22,11 @@
 #include <stdatomic.h>
 #include <wasm.h>
 #include <wasmtime.h>
+
+/* What Wasmtime's C API lacks: third_party/wasmtime/src/lib.rs. */
+void cairn_wasmtime_config_only_wasm2(wasm_config_t *config);
+/* Takes the config. */
+wasmtime_error_t *cairn_wasmtime_engine_new(wasm_config_t *config, wasm_engine_t **ret_engine);
 
 #ifndef __has_feature
 #define __has_feature(feature) 0

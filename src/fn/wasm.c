@@ -1,23 +1,38 @@
-/* The binary format: WebAssembly Core Specification 2.0, chapter 5.  Only as much of it is read as
- * is needed; a length or an index that does not fit is "malformed". */
+/* The binary format: WebAssembly Core Specification 2.0, chapter 5.  A length or an index that does not fit, or bytes
+ * left over in a section whose contents matter, are "malformed".  Whatever else is not known makes the module one whose
+ * instances are not used again, if Wasmtime takes it at all. */
 #include "fn/wasm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "fn/wasm_code.h"
 
 enum section {
     SECTION_CUSTOM = 0,
     SECTION_TYPE = 1,
     SECTION_IMPORT = 2,
     SECTION_FUNCTION = 3,
+    SECTION_TABLE = 4,
     SECTION_MEMORY = 5,
     SECTION_GLOBAL = 6,
     SECTION_EXPORT = 7,
     SECTION_START = 8,
+    SECTION_ELEMENT = 9,
     SECTION_CODE = 10,
+    SECTION_DATA = 11,
+    SECTION_DATA_COUNT = 12,
 };
 
 enum { KIND_FUNCTION = 0, KIND_TABLE = 1, KIND_MEMORY = 2, KIND_GLOBAL = 3 };
+
+/* Of a table or a memory: bits. */
+enum { LIMITS_MAX = 1, LIMITS_SHARED = 2, LIMITS_64 = 4, LIMITS_PAGE_SIZE = 8 };
+
+enum { TYPE_FUNCREF = 0x70, TYPE_EXTERNREF = 0x6f };
+
+/* Of a segment: for table or memory 0, for the one whose number follows. */
+enum { SEGMENT_ACTIVE = 0, SEGMENT_ACTIVE_IN = 2 };
 
 struct scan {
     struct cairn_wasm *wasm;
@@ -26,11 +41,19 @@ struct scan {
     bool *type_is_void; /* by type: () -> () */
     uint32_t type_count;
     uint32_t *functions; /* type of each function, imported ones first */
-    uint32_t imported_count, function_count, code_count;
+    uint32_t imported_count, function_count;
     uint8_t *globals; /* 1: mutable, 2: mutable and a number */
     uint32_t defined_globals, memories;
     bool exports_memory, bad_global;
 };
+
+/* Instances of the module are not used again.  The first reason is told. */
+static enum cairn_code not_reusable(struct scan *s, const char *why)
+{
+    if (!s->wasm->why_not)
+        s->wasm->why_not = why;
+    return CAIRN_OK;
+}
 
 static enum cairn_code refuse(struct scan *s, const char *why)
 {
@@ -44,11 +67,13 @@ static enum cairn_code malformed(struct scan *s, const char *section)
 
 static uint32_t read_u32(struct cairn_reader *r)
 {
-    uint64_t v = cairn_read_varint(r);
+    return cairn_wasm_read_u32(r);
+}
 
-    if (v > UINT32_MAX)
-        r->bad = true;
-    return r->bad ? 0 : (uint32_t)v;
+/* All of it was read, and nothing went wrong. */
+static bool whole(const struct cairn_reader *r)
+{
+    return !r->bad && cairn_reader_left(r) == 0;
 }
 
 static struct cairn_bytes read_name(struct cairn_reader *r)
@@ -68,27 +93,27 @@ static uint32_t read_count(struct cairn_reader *r)
     return r->bad ? 0 : count;
 }
 
-static void read_limits(struct cairn_reader *r, uint64_t *ret_min)
-{
-    uint8_t flags = cairn_read_u8(r);
-
-    *ret_min = cairn_read_varint(r);
-    if (flags & 1)
-        cairn_read_varint(r);
-}
-
-/* Signed numbers, and unsigned ones whose value does not matter. */
-static void skip_leb(struct cairn_reader *r)
-{
-    for (int i = 0; i < 10; i++)
-        if (!(cairn_read_u8(r) & 0x80))
-            return;
-    r->bad = true;
-}
-
 static bool is_number(uint8_t type)
 {
     return type >= 0x7c && type <= 0x7f; /* f64, f32, i64, i32 */
+}
+
+/* A type that is one byte; typed function references and those of garbage collection are more. */
+static bool is_value_type(uint8_t type)
+{
+    return cairn_wasm_plain_type(type) || type == TYPE_FUNCREF || type == TYPE_EXTERNREF;
+}
+
+/* Reads a vector of value types; false for one that is none. */
+static bool read_value_types(struct cairn_reader *r, uint32_t *ret_count)
+{
+    uint32_t count = read_count(r);
+
+    *ret_count = count;
+    for (uint32_t i = 0; i < count && !r->bad; i++)
+        if (!is_value_type(cairn_read_u8(r)))
+            return false;
+    return true;
 }
 
 static enum cairn_code scan_types(struct scan *s, struct cairn_reader *r)
@@ -98,15 +123,13 @@ static enum cairn_code scan_types(struct scan *s, struct cairn_reader *r)
     for (uint32_t i = 0; i < s->type_count && !r->bad; i++) {
         uint32_t params, results;
 
-        if (cairn_read_u8(r) != 0x60)
-            return refuse(s, "the module declares types of the garbage collection proposal, which is not supported");
-        params = read_count(r);
-        cairn_read_bytes(r, params);
-        results = read_count(r);
-        cairn_read_bytes(r, results);
+        if (cairn_read_u8(r) != 0x60 || !read_value_types(r, &params) || !read_value_types(r, &results))
+            return r->bad ? malformed(s, "type")
+                          : refuse(s, "the module declares types of the proposals for garbage collection or typed "
+                                      "function references, which are not supported");
         s->type_is_void[i] = params == 0 && results == 0;
     }
-    return r->bad ? malformed(s, "type") : CAIRN_OK;
+    return whole(r) ? CAIRN_OK : malformed(s, "type");
 }
 
 static enum cairn_code scan_imports(struct scan *s, struct cairn_reader *r)
@@ -130,7 +153,7 @@ static enum cairn_code scan_imports(struct scan *s, struct cairn_reader *r)
         s->functions[s->imported_count++] = read_u32(r);
     }
     s->function_count = s->imported_count;
-    return r->bad ? malformed(s, "import") : CAIRN_OK;
+    return whole(r) ? CAIRN_OK : malformed(s, "import");
 }
 
 static enum cairn_code scan_functions(struct scan *s, struct cairn_reader *r)
@@ -141,45 +164,81 @@ static enum cairn_code scan_functions(struct scan *s, struct cairn_reader *r)
     for (uint32_t i = 0; i < count && !r->bad; i++)
         s->functions[s->imported_count + i] = read_u32(r);
     s->function_count = s->imported_count + count;
-    return r->bad ? malformed(s, "function") : CAIRN_OK;
+    return whole(r) ? CAIRN_OK : malformed(s, "function");
 }
 
 static enum cairn_code scan_memories(struct scan *s, struct cairn_reader *r)
 {
+    uint8_t flags;
+
     s->memories = read_count(r);
-    if (s->memories == 1)
-        read_limits(r, &s->wasm->memory_pages_min);
-    return r->bad ? malformed(s, "memory") : CAIRN_OK;
+    if (s->memories != 1)
+        return r->bad ? malformed(s, "memory") : CAIRN_OK; /* refused later, with another reason */
+    flags = cairn_read_u8(r);
+    if (flags & LIMITS_64)
+        return refuse(s, "the module has a 64-bit memory (wasm64), which is not supported; build it for wasm32");
+    if (flags & LIMITS_SHARED)
+        return refuse(s, "the module has a shared memory (threads), which is not supported");
+    if (flags & LIMITS_PAGE_SIZE)
+        return refuse(s, "the module's memory has pages of a size of its own, which is not supported");
+    s->wasm->memory_pages_min = read_u32(r);
+    if (flags & LIMITS_MAX)
+        read_u32(r);
+    return whole(r) && flags <= LIMITS_MAX ? CAIRN_OK : malformed(s, "memory");
 }
 
-/* Skips a constant expression.  False for one that this cannot read (reference types, SIMD). */
+/* Skips a constant expression: one number.  False for another (references, vectors, calculations). */
 static bool skip_constant(struct cairn_reader *r)
 {
-    for (;;)
-        switch (cairn_read_u8(r)) {
-        case 0x0b: /* end; also what a reader past its end yields is not this */
-            return !r->bad;
-        case 0x41: /* i32.const */
-        case 0x42: /* i64.const */
-        case 0x23: /* global.get */
-            skip_leb(r);
-            break;
-        case 0x43: /* f32.const */
-            cairn_read_bytes(r, 4);
-            break;
-        case 0x44: /* f64.const */
-            cairn_read_bytes(r, 8);
-            break;
-        case 0x6a: /* i32.add, sub, mul and i64.add, sub, mul: extended constants */
-        case 0x6b:
-        case 0x6c:
-        case 0x7c:
-        case 0x7d:
-        case 0x7e:
-            break;
-        default:
+    struct cairn_bytes rest = cairn_bytes(r->at, cairn_reader_left(r));
+    uint8_t code = rest.size ? rest.data[0] : 0;
+
+    if (code < 0x41 || code > 0x44) /* i32.const, i64.const, f32.const, f64.const */
+        return false;
+    cairn_read_bytes(r, cairn_wasm_instruction_bytes(rest, 0));
+    return cairn_read_u8(r) == 0x0b; /* end; 0 bytes, an instruction that is cut off, are not one either */
+}
+
+/* No known instruction changes a table of functions. */
+static bool tables_known(struct cairn_reader *r)
+{
+    uint32_t count = read_count(r);
+
+    for (uint32_t i = 0; i < count && !r->bad; i++) {
+        uint8_t type = cairn_read_u8(r), flags = cairn_read_u8(r);
+
+        if (type != TYPE_FUNCREF || flags > LIMITS_MAX)
             return false;
-        }
+        read_u32(r);
+        if (flags & LIMITS_MAX)
+            read_u32(r);
+    }
+    return whole(r);
+}
+
+/* Segments that instantiation copies and drops.  Others stay in the instance and can be dropped later. */
+static bool segments_known(struct cairn_reader *r, bool of_functions)
+{
+    uint32_t count = read_count(r);
+
+    for (uint32_t i = 0; i < count && !r->bad; i++) {
+        uint32_t flags = read_u32(r), length;
+
+        if (flags != SEGMENT_ACTIVE && flags != SEGMENT_ACTIVE_IN)
+            return false;
+        if (flags == SEGMENT_ACTIVE_IN)
+            read_u32(r);
+        if (!skip_constant(r))
+            return false;
+        if (of_functions && flags == SEGMENT_ACTIVE_IN && cairn_read_u8(r) != 0) /* the only kind of element there is */
+            return false;
+        length = read_count(r);
+        if (!of_functions)
+            cairn_read_bytes(r, length);
+        for (uint32_t k = 0; of_functions && k < length && !r->bad; k++)
+            read_u32(r);
+    }
+    return whole(r);
 }
 
 static enum cairn_code scan_globals(struct scan *s, struct cairn_reader *r)
@@ -196,14 +255,14 @@ static enum cairn_code scan_globals(struct scan *s, struct cairn_reader *r)
             s->wasm->mutable_globals++;
         }
         s->defined_globals = i + 1;
-        if (!skip_constant(r)) {
+        if (!is_value_type(type) || is_mutable > 1 || !skip_constant(r)) {
             if (r->bad)
                 break;
             s->bad_global = true; /* what follows is not known: not reusable, but no reason to refuse */
             return CAIRN_OK;
         }
     }
-    return r->bad ? malformed(s, "global") : CAIRN_OK;
+    return whole(r) ? CAIRN_OK : malformed(s, "global");
 }
 
 static enum cairn_code scan_exports(struct scan *s, struct cairn_reader *r)
@@ -231,116 +290,18 @@ static enum cairn_code scan_exports(struct scan *s, struct cairn_reader *r)
         }
         wasm->exports[wasm->export_count++] = e;
     }
-    return r->bad ? malformed(s, "export") : CAIRN_OK;
+    return whole(r) ? CAIRN_OK : malformed(s, "export");
 }
 
-static void skip_memarg(struct cairn_reader *r)
-{
-    uint32_t align = read_u32(r);
-
-    if (align & 0x40) /* a memory index follows: several memories */
-        r->bad = true;
-    skip_leb(r);
-}
-
-static bool skip_simd(struct cairn_reader *r)
-{
-    uint32_t code = read_u32(r);
-
-    if (code <= 0x0b || code == 0x5c || code == 0x5d) { /* load, store */
-        skip_memarg(r);
-    } else if (code == 0x0c || code == 0x0d) { /* v128.const, i8x16.shuffle */
-        cairn_read_bytes(r, 16);
-    } else if (code >= 0x15 && code <= 0x22) { /* lanes */
-        cairn_read_u8(r);
-    } else if (code >= 0x54 && code <= 0x5b) { /* load and store of a lane */
-        skip_memarg(r);
-        cairn_read_u8(r);
-    }
-    return code <= 0xff;
-}
-
-/* Reads over one instruction; false if it is none of those listed for `reusable`. */
-static bool skip_instruction(struct cairn_reader *r)
-{
-    uint8_t code = cairn_read_u8(r);
-
-    if ((code >= 0x45 && code <= 0xc4) || code == 0x00 || code == 0x01 || code == 0x05 || code == 0x0b ||
-        code == 0x0f || code == 0x1a || code == 0x1b)
-        return true;                    /* arithmetic; unreachable, nop, else, end, return, drop, select */
-    if (code >= 0x28 && code <= 0x3e) { /* loads and stores */
-        skip_memarg(r);
-        return true;
-    }
-    switch (code) {
-    case 0x02: /* block, loop, if: a block type */
-    case 0x03:
-    case 0x04:
-    case 0x0c: /* br, br_if, call: an index */
-    case 0x0d:
-    case 0x10:
-    case 0x20: /* local.get, set, tee, global.get, set */
-    case 0x21:
-    case 0x22:
-    case 0x23:
-    case 0x24:
-    case 0x41: /* i32.const, i64.const */
-    case 0x42:
-        skip_leb(r);
-        return true;
-    case 0x0e: { /* br_table */
-        uint32_t count = read_count(r);
-
-        for (uint32_t i = 0; i <= count && !r->bad; i++)
-            skip_leb(r);
-        return true;
-    }
-    case 0x11: /* call_indirect */
-        skip_leb(r);
-        skip_leb(r);
-        return true;
-    case 0x3f: /* memory.size, memory.grow */
-    case 0x40:
-        cairn_read_u8(r);
-        return true;
-    case 0x43:
-        cairn_read_bytes(r, 4);
-        return true;
-    case 0x44:
-        cairn_read_bytes(r, 8);
-        return true;
-    case 0xfc:
-        return read_u32(r) <= 7; /* saturating conversions; the rest is bulk memory and tables */
-    case 0xfd:
-        return skip_simd(r);
-    default:
-        return false;
-    }
-}
-
-/* True if every body consists of listed instructions only. */
-static bool scan_code(struct cairn_reader *r)
+/* Bodies of known instructions change memory and globals at most. */
+static bool code_known(const struct scan *s, struct cairn_reader *r)
 {
     uint32_t count = read_count(r);
 
-    for (uint32_t i = 0; i < count && !r->bad; i++) {
-        uint32_t size = read_u32(r), groups;
-        struct cairn_reader body = cairn_reader(cairn_read_bytes(r, size));
-
-        if (r->bad)
+    for (uint32_t i = 0; i < count && !r->bad; i++)
+        if (!cairn_wasm_body_known(read_name(r), s->type_count))
             return false;
-        groups = read_u32(&body);
-        for (uint32_t k = 0; k < groups && !body.bad; k++) {
-            read_u32(&body);
-            cairn_read_u8(&body);
-        }
-        while (cairn_reader_left(&body) > 0 && !body.bad)
-            if (!skip_instruction(&body))
-                return false;
-        if (body.bad)
-            return false;
-    }
-    return !r->bad;
+    return whole(r);
 }
 
 static enum cairn_code scan_section(struct scan *s, uint8_t id, struct cairn_bytes contents)
@@ -375,11 +336,20 @@ static enum cairn_code scan_section(struct scan *s, uint8_t id, struct cairn_byt
     case SECTION_START:
         return refuse(s, "the module has a start function; a method is the only way in");
     case SECTION_CODE:
-        if (!scan_code(&r))
-            s->wasm->why_not = "it uses instructions beyond WebAssembly 1.0 (bulk memory, reference types)";
-        return CAIRN_OK;
+        return code_known(s, &r)
+                   ? CAIRN_OK
+                   : not_reusable(s, "it uses instructions beyond WebAssembly 1.0 (bulk memory, reference types)");
+    case SECTION_TABLE:
+        return tables_known(&r) ? CAIRN_OK : not_reusable(s, "it has a table of other references than to functions");
+    case SECTION_ELEMENT:
+    case SECTION_DATA:
+        return segments_known(&r, id == SECTION_ELEMENT) ? CAIRN_OK
+                                                         : not_reusable(s, "it has segments that are not active");
+    case SECTION_DATA_COUNT:
+        return CAIRN_OK; /* says again what stands in the data section, whatever it is */
     default:
-        return CAIRN_OK;
+        return cairn_fail(s->err, CAIRN_EMODULE,
+                          "the module has a section of kind %d, which WebAssembly 2.0 does not have", id);
     }
 }
 
@@ -419,7 +389,7 @@ enum cairn_code cairn_wasm_scan(struct cairn_bytes binary, bool (*known_import)(
     if (code == CAIRN_OK && (s.memories != 1 || !s.exports_memory))
         code = refuse(&s, "the module must define one memory and export it as 'memory'");
     if (s.bad_global || wasm.global_count < wasm.mutable_globals)
-        wasm.why_not = "a mutable global is not exported";
+        not_reusable(&s, "a mutable global is not exported");
     wasm.reusable = !wasm.why_not;
 
     free(s.type_is_void);

@@ -28,9 +28,9 @@ struct cairn_wasm {
     uint32_t mutable_globals;
     struct cairn_bytes globals[CAIRN_WASM_GLOBALS_MAX]; /* names of exported mutable ones */
     uint32_t global_count;
-    /* True if and only if: no instruction can change a table or drop a segment (only those of
-     * WebAssembly 1.0, sign extension, saturating conversion and SIMD occur), and every mutable
-     * global is a number and exported.  Then memory and globals are all that a call can change. */
+    /* True if every byte of the module that could matter is known (wasm_code.h) and says: no instruction can change a
+     * table or drop a segment, all segments are active, and every mutable global is a number and exported.  Then memory
+     * and globals are all that a call can change.  It fails closed: what is not known is not reusable. */
     bool reusable;
     const char *why_not;
 };
