@@ -408,14 +408,3 @@ void cairn_wasm_done(struct cairn_wasm *wasm)
     free(wasm->exports);
     *wasm = (struct cairn_wasm){0};
 }
-
-bool cairn_wasm_exports(const struct cairn_wasm *wasm, struct cairn_bytes name, bool *ret_is_function)
-{
-    *ret_is_function = false;
-    for (size_t i = 0; i < wasm->export_count; i++)
-        if (cairn_bytes_equal(wasm->exports[i].name, name)) {
-            *ret_is_function = wasm->exports[i].kind == KIND_FUNCTION;
-            return wasm->exports[i].is_method;
-        }
-    return false;
-}

@@ -40,7 +40,4 @@ enum cairn_code cairn_wasm_scan(struct cairn_bytes binary, bool (*known_import)(
                                 struct cairn_wasm *ret_wasm, struct cairn_err *err);
 void cairn_wasm_done(struct cairn_wasm *wasm);
 
-/* Is a function of that name and of type () -> () exported?  `is_function` tells the half truth. */
-bool cairn_wasm_exports(const struct cairn_wasm *wasm, struct cairn_bytes name, bool *ret_is_function);
-
 #endif

@@ -1,28 +1,148 @@
 #include "object/catalog_internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static const char modules_dir[] = CAIRN_STORE_MODULES_DIR;
 
-struct cairn_bytes bytes_keep(struct cairn_bytes bytes)
+/* --- entries ------------------------------------------------------------------------------------- */
+
+static struct cairn_bytes keep(uint8_t **at, struct cairn_bytes bytes)
 {
-    return cairn_bytes(cairn_bytes_dup(bytes), bytes.size);
+    struct cairn_bytes kept = cairn_bytes(*at, bytes.size);
+
+    if (bytes.size)
+        memcpy(*at, bytes.data, bytes.size);
+    *at += bytes.size;
+    return kept;
 }
 
-void bytes_forget(struct cairn_bytes bytes)
+struct module_entry *module_entry_make(struct cairn_bytes space, struct cairn_bytes name)
 {
-    free((void *)(uintptr_t)bytes.data);
+    struct module_entry *m = cairn_alloc_zeroed(1, sizeof *m + space.size + name.size);
+    uint8_t *text = (uint8_t *)(m + 1);
+
+    atomic_init(&m->refs, 1);
+    m->space = keep(&text, space);
+    m->name = keep(&text, name);
+    return m;
 }
 
-static void *keep_array(const void *from, size_t count, size_t size)
+static struct module_entry *module_entry_ref(struct module_entry *m)
 {
-    void *to = cairn_alloc((count + 1) * size); /* room for one more */
-
-    if (count)
-        memcpy(to, from, count * size);
-    return to;
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    return m;
 }
+
+static void module_entry_unref(struct module_entry *m)
+{
+    if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    cairn_module_unref(m->module);
+    free(m);
+}
+
+static uint32_t method_slot_count(const struct cairn_type_decl *decl)
+{
+    uint32_t slots = 4;
+
+    while (slots < 2 * decl->method_count)
+        slots *= 2;
+    return slots;
+}
+
+static void bind_methods(const struct cairn_type_decl *decl, uint16_t *slots, uint32_t mask)
+{
+    for (size_t i = 0; i < decl->method_count; i++) {
+        uint32_t slot = (uint32_t)cairn_hash(cairn_str(decl->methods[i].name)) & mask;
+        while (slots[slot])
+            slot = (slot + 1) & mask;
+        slots[slot] = (uint16_t)(i + 1);
+    }
+}
+
+static void bind_fields(const struct type_entry *t, struct type_field *bound)
+{
+    struct names names = {0};
+
+    for (uint32_t i = 0; i < t->field_count; i++)
+        names_add(&names, cairn_hash(t->fields[i].name), i);
+    for (size_t i = 0; i < t->decl->field_count; i++) {
+        struct cairn_bytes name = cairn_str(t->decl->fields[i].name);
+        uint64_t hash = cairn_hash(name);
+        uint32_t at = 0, k = names_next(&names, hash, &at);
+        while (k != NAMES_END && !cairn_bytes_equal(t->fields[k].name, name))
+            k = names_next(&names, hash, &at);
+        assert(k != NAMES_END && t->fields[k].kind == t->decl->fields[i].kind);
+        bound[t->decl->fields[i].number] = (struct type_field){t->fields[k].number, t->fields[k].kind};
+    }
+    names_done(&names);
+}
+
+/* One block: the entry, its arrays by falling alignment, its text. */
+struct type_entry *type_entry_make(const struct type_entry *like, const struct bound_field *fields,
+                                   uint32_t field_count, struct cairn_module *module,
+                                   const struct cairn_type_decl *decl, uint32_t version)
+{
+    size_t text_bytes = like->space.size + like->name.size + like->module_name.size;
+    uint32_t slots = decl ? method_slot_count(decl) : 0, bound_end = 0;
+    struct bound_field *own;
+    struct type_field *bound;
+    struct type_entry *t;
+    uint32_t *values;
+    uint16_t *method_slots;
+    uint8_t *text;
+
+    for (uint32_t i = 0; i < field_count; i++)
+        text_bytes += fields[i].name.size;
+    for (size_t i = 0; decl && i < decl->field_count; i++)
+        if (decl->fields[i].number >= bound_end)
+            bound_end = decl->fields[i].number + 1;
+    t = cairn_alloc_zeroed(1, sizeof *t + field_count * (sizeof *own + sizeof *values) + bound_end * sizeof *bound +
+                                  slots * sizeof *method_slots + text_bytes);
+    own = (struct bound_field *)(t + 1);
+    bound = (struct type_field *)(own + field_count);
+    values = (uint32_t *)(bound + bound_end);
+    method_slots = (uint16_t *)(values + field_count);
+    text = (uint8_t *)(method_slots + slots);
+    atomic_init(&t->refs, 1);
+    t->space = keep(&text, like->space);
+    t->name = keep(&text, like->name);
+    t->module_name = keep(&text, like->module_name);
+    t->number = like->number;
+    for (uint32_t i = 0; i < field_count; i++) {
+        own[i] = fields[i];
+        own[i].name = keep(&text, fields[i].name);
+        if (fields[i].kind == CAIRN_FIELD_VALUE)
+            values[t->value_count++] = fields[i].number;
+    }
+    t->fields = own;
+    t->field_count = field_count;
+    t->values = values;
+    if (!decl)
+        return t;
+    t->module = cairn_module_ref(module);
+    t->decl = decl;
+    t->version = version;
+    t->bound = bound;
+    t->bound_end = bound_end;
+    bind_fields(t, bound);
+    t->method_slots = method_slots;
+    t->method_mask = slots - 1;
+    bind_methods(decl, method_slots, t->method_mask);
+    return t;
+}
+
+void type_entry_unref(struct type_entry *t)
+{
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    cairn_module_unref(t->module);
+    free(t);
+}
+
+/* --- catalogs ------------------------------------------------------------------------------------- */
 
 struct catalog *catalog_ref(struct catalog *catalog)
 {
@@ -30,38 +150,21 @@ struct catalog *catalog_ref(struct catalog *catalog)
     return catalog;
 }
 
-void module_entry_done(struct module_entry *m)
-{
-    bytes_forget(m->space);
-    bytes_forget(m->name);
-    free(m->versions);
-    cairn_module_unref(m->module);
-}
-
-void type_entry_done(struct type_entry *t)
-{
-    bytes_forget(t->space);
-    bytes_forget(t->name);
-    bytes_forget(t->module);
-    for (uint32_t k = 0; k < t->field_count; k++)
-        bytes_forget(t->fields[k].name);
-    free(t->fields);
-}
-
 void catalog_unref(struct catalog *catalog)
 {
     if (!catalog || atomic_fetch_sub_explicit(&catalog->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (uint32_t i = 0; i < catalog->module_count; i++)
-        module_entry_done(&catalog->modules[i]);
+        module_entry_unref(catalog->modules[i]);
     for (uint32_t i = 0; i < catalog->type_count; i++)
-        type_entry_done(&catalog->types[i]);
+        type_entry_unref(catalog->types[i]);
     free(catalog->modules);
     free(catalog->types);
+    names_done(&catalog->module_names);
+    names_done(&catalog->type_names);
     free(catalog);
 }
 
-/* A copy that may be changed; every array has room for one more entry. */
 struct catalog *catalog_copy(const struct catalog *from)
 {
     struct catalog *to = cairn_alloc_zeroed(1, sizeof *to);
@@ -69,53 +172,111 @@ struct catalog *catalog_copy(const struct catalog *from)
     atomic_init(&to->refs, 1);
     to->end = from->end;
     to->type_next = from->type_next;
-    to->modules = keep_array(from->modules, from->module_count, sizeof *to->modules);
-    to->module_count = from->module_count;
-    for (uint32_t i = 0; i < to->module_count; i++) {
-        struct module_entry *m = &to->modules[i];
-        m->space = bytes_keep(m->space);
-        m->name = bytes_keep(m->name);
-        m->versions = keep_array(m->versions, m->version_count, sizeof *m->versions);
-        m->module = cairn_module_ref(m->module);
-    }
-    to->types = cairn_alloc((from->type_count + CAIRN_MODULE_TYPES_MAX) * sizeof *to->types);
-    if (from->type_count)
-        memcpy(to->types, from->types, from->type_count * sizeof *to->types);
-    to->type_count = from->type_count;
-    for (uint32_t i = 0; i < to->type_count; i++) {
-        struct type_entry *t = &to->types[i];
-        t->space = bytes_keep(t->space);
-        t->name = bytes_keep(t->name);
-        t->module = bytes_keep(t->module);
-        t->fields = keep_array(t->fields, t->field_count, sizeof *t->fields);
-        for (uint32_t k = 0; k < t->field_count; k++)
-            t->fields[k].name = bytes_keep(t->fields[k].name);
-    }
+    for (uint32_t i = 0; i < from->module_count; i++)
+        catalog_set_module(to, module_entry_ref(from->modules[i]));
+    for (uint32_t i = 0; i < from->type_count; i++)
+        catalog_set_type(to, type_entry_ref(from->types[i]));
     return to;
+}
+
+static uint32_t find_module(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+{
+    uint32_t at = 0, i;
+
+    while ((i = names_next(&catalog->module_names, names_hash(space, name), &at)) != NAMES_END)
+        if (cairn_bytes_equal(catalog->modules[i]->space, space) && cairn_bytes_equal(catalog->modules[i]->name, name))
+            break;
+    return i;
+}
+
+static uint32_t find_type(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+{
+    uint32_t at = 0, i;
+
+    while ((i = names_next(&catalog->type_names, names_hash(space, name), &at)) != NAMES_END)
+        if (cairn_bytes_equal(catalog->types[i]->space, space) && cairn_bytes_equal(catalog->types[i]->name, name))
+            break;
+    return i;
 }
 
 struct module_entry *catalog_module(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
 {
-    for (uint32_t i = 0; i < catalog->module_count; i++)
-        if (cairn_bytes_equal(catalog->modules[i].space, space) && cairn_bytes_equal(catalog->modules[i].name, name))
-            return &catalog->modules[i];
-    return NULL;
+    uint32_t i = find_module(catalog, space, name);
+
+    return i == NAMES_END ? NULL : catalog->modules[i];
 }
 
 struct type_entry *catalog_type(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
 {
-    for (uint32_t i = 0; i < catalog->type_count; i++)
-        if (cairn_bytes_equal(catalog->types[i].space, space) && cairn_bytes_equal(catalog->types[i].name, name))
-            return &catalog->types[i];
-    return NULL;
+    uint32_t i = find_type(catalog, space, name);
+
+    return i == NAMES_END ? NULL : catalog->types[i];
 }
 
-struct bound_field *catalog_field(const struct type_entry *type, struct cairn_bytes name)
+/* One more, in an array that doubles: it has room for a power of two. */
+static void *more(void *array, uint32_t count, size_t size)
 {
-    for (uint32_t i = 0; i < type->field_count; i++)
-        if (cairn_bytes_equal(type->fields[i].name, name))
-            return &type->fields[i];
-    return NULL;
+    return (count & (count - 1)) == 0 ? cairn_realloc(array, (count ? 2 * (size_t)count : 1) * size) : array;
+}
+
+void catalog_set_module(struct catalog *catalog, struct module_entry *m)
+{
+    uint32_t i = find_module(catalog, m->space, m->name);
+
+    if (i != NAMES_END) {
+        module_entry_unref(catalog->modules[i]);
+        catalog->modules[i] = m;
+        return;
+    }
+    catalog->modules = more(catalog->modules, catalog->module_count, sizeof *catalog->modules);
+    names_add(&catalog->module_names, names_hash(m->space, m->name), catalog->module_count);
+    catalog->modules[catalog->module_count++] = m;
+}
+
+void catalog_set_type(struct catalog *catalog, struct type_entry *t)
+{
+    uint32_t i = find_type(catalog, t->space, t->name);
+
+    if (i != NAMES_END) {
+        type_entry_unref(catalog->types[i]);
+        catalog->types[i] = t;
+        return;
+    }
+    catalog->types = more(catalog->types, catalog->type_count, sizeof *catalog->types);
+    names_add(&catalog->type_names, names_hash(t->space, t->name), catalog->type_count);
+    catalog->types[catalog->type_count++] = t;
+}
+
+void catalog_remove(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+{
+    uint32_t modules = catalog->module_count, types = catalog->type_count;
+
+    names_done(&catalog->module_names); /* they are numbered anew */
+    names_done(&catalog->type_names);
+    catalog->module_count = catalog->type_count = 0;
+    for (uint32_t i = 0; i < modules; i++) {
+        struct module_entry *m = catalog->modules[i];
+        if (cairn_bytes_equal(m->space, space) && cairn_bytes_equal(m->name, name)) {
+            module_entry_unref(m);
+            continue;
+        }
+        names_add(&catalog->module_names, names_hash(m->space, m->name), catalog->module_count);
+        catalog->modules[catalog->module_count++] = m;
+    }
+    for (uint32_t i = 0; i < types; i++) {
+        struct type_entry *t = catalog->types[i];
+        if (cairn_bytes_equal(t->space, space) && cairn_bytes_equal(t->module_name, name)) {
+            type_entry_unref(t);
+            continue;
+        }
+        names_add(&catalog->type_names, names_hash(t->space, t->name), catalog->type_count);
+        catalog->types[catalog->type_count++] = t;
+    }
+    /* As `more` wants it. */
+    if (catalog->module_count)
+        catalog->modules = cairn_realloc(catalog->modules, 2 * (size_t)modules * sizeof *catalog->modules);
+    if (catalog->type_count)
+        catalog->types = cairn_realloc(catalog->types, 2 * (size_t)types * sizeof *catalog->types);
 }
 
 void hash_hex(const uint8_t hash[CAIRN_SHA256_BYTES], char to[2 * CAIRN_SHA256_BYTES + 1])
@@ -168,8 +329,8 @@ void catalog_put_type(struct overlay *overlay, const struct type_entry *t)
 
     catalog_key(&key, KEY_TYPE, t->space, t->name);
     cairn_buf_varint(&value, t->number);
-    cairn_buf_varint(&value, t->module.size);
-    cairn_buf_add(&value, t->module.data, t->module.size);
+    cairn_buf_varint(&value, t->module_name.size);
+    cairn_buf_add(&value, t->module_name.data, t->module_name.size);
     cairn_buf_varint(&value, t->field_count);
     for (uint32_t i = 0; i < t->field_count; i++) {
         cairn_buf_varint(&value, t->fields[i].name.size);
@@ -197,49 +358,48 @@ struct loading {
 static void load_module(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
                         struct cairn_reader *r)
 {
-    struct module_entry m = {.space = bytes_keep(space), .name = bytes_keep(name)};
+    struct module_entry *m = module_entry_make(space, name);
 
-    m.version_last = (uint32_t)cairn_read_varint(r);
-    m.current = (uint32_t)cairn_read_varint(r);
-    m.version_count = (uint32_t)cairn_read_varint(r);
-    if (m.version_count > 2 * VERSIONS_KEPT || m.current >= m.version_count) {
+    m->version_last = (uint32_t)cairn_read_varint(r);
+    m->current = (uint32_t)cairn_read_varint(r);
+    m->version_count = (uint32_t)cairn_read_varint(r);
+    if (m->version_count > 2 * VERSIONS_KEPT || m->current >= m->version_count) {
         r->bad = true;
-        m.version_count = 0;
+        m->version_count = 0;
     }
-    m.versions = cairn_alloc_zeroed(m.version_count + 1, sizeof *m.versions);
-    for (uint32_t i = 0; i < m.version_count; i++) {
+    for (uint32_t i = 0; i < m->version_count; i++) {
         struct cairn_bytes hash;
-        m.versions[i].number = (uint32_t)cairn_read_varint(r);
+        m->versions[i].number = (uint32_t)cairn_read_varint(r);
         hash = cairn_read_bytes(r, CAIRN_SHA256_BYTES);
         if (hash.size)
-            memcpy(m.versions[i].hash, hash.data, hash.size);
-        m.versions[i].deployed_ms = cairn_read_varint(r);
-        m.versions[i].bytes = cairn_read_varint(r);
+            memcpy(m->versions[i].hash, hash.data, hash.size);
+        m->versions[i].deployed_ms = cairn_read_varint(r);
+        m->versions[i].bytes = cairn_read_varint(r);
     }
-    catalog->modules = cairn_realloc(catalog->modules, (catalog->module_count + 1) * sizeof *catalog->modules);
-    catalog->modules[catalog->module_count++] = m;
+    catalog_set_module(catalog, m);
 }
 
 static void load_type(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
                       struct cairn_reader *r)
 {
-    struct type_entry t = {.space = bytes_keep(space), .name = bytes_keep(name)};
+    struct type_entry t = {.space = space, .name = name};
+    struct bound_field *fields;
 
     t.number = (uint32_t)cairn_read_varint(r);
-    t.module = bytes_keep(cairn_read_sized(r));
+    t.module_name = cairn_read_sized(r);
     t.field_count = (uint32_t)cairn_read_varint(r);
     if (t.field_count > CAIRN_FIELD_NUMBER_MAX + 1) {
         r->bad = true;
         t.field_count = 0;
     }
-    t.fields = cairn_alloc_zeroed(t.field_count + 1, sizeof *t.fields);
+    fields = cairn_alloc_zeroed(t.field_count + 1, sizeof *fields);
     for (uint32_t i = 0; i < t.field_count; i++) {
-        t.fields[i].name = bytes_keep(cairn_read_sized(r));
-        t.fields[i].kind = (enum cairn_field_kind)cairn_read_u8(r);
-        t.fields[i].number = (uint32_t)cairn_read_varint(r);
+        fields[i].name = cairn_read_sized(r);
+        fields[i].kind = (enum cairn_field_kind)cairn_read_u8(r);
+        fields[i].number = (uint32_t)cairn_read_varint(r);
     }
-    catalog->types = cairn_realloc(catalog->types, (catalog->type_count + 1) * sizeof *catalog->types);
-    catalog->types[catalog->type_count++] = t;
+    catalog_set_type(catalog, type_entry_make(&t, fields, t.field_count, NULL, NULL, 0));
+    free(fields);
 }
 
 static void load_key(void *context, struct cairn_bytes key, struct cairn_bytes value)
@@ -266,10 +426,10 @@ static void answer_modules(const struct catalog *catalog, struct cairn_bytes spa
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < catalog->module_count; i++)
-        count += cairn_bytes_equal(catalog->modules[i].space, space);
+        count += cairn_bytes_equal(catalog->modules[i]->space, space);
     cairn_value_add_list(to, count);
     for (uint32_t i = 0; i < catalog->module_count; i++) {
-        const struct module_entry *m = &catalog->modules[i];
+        const struct module_entry *m = catalog->modules[i];
         char name[2 * CAIRN_SHA256_BYTES + 1];
         if (!cairn_bytes_equal(m->space, space))
             continue;
@@ -298,7 +458,7 @@ static const char *kind_name(enum cairn_field_kind kind)
     return kind == CAIRN_FIELD_VALUE ? "value" : kind == CAIRN_FIELD_LIST ? "list" : "map";
 }
 
-static void answer_type(const struct type *type, struct cairn_buf *to)
+static void answer_type(const struct type_entry *type, struct cairn_buf *to)
 {
     const struct cairn_type_decl *decl = type->decl;
 
@@ -326,19 +486,16 @@ static void answer_type(const struct type *type, struct cairn_buf *to)
     }
 }
 
-static void answer_types(struct cairn_worker *worker, const struct catalog *catalog, struct cairn_bytes space,
-                         struct cairn_buf *to)
+static void answer_types(const struct catalog *catalog, struct cairn_bytes space, struct cairn_buf *to)
 {
     uint64_t count = 0;
 
     for (uint32_t i = 0; i < catalog->type_count; i++)
-        count += cairn_bytes_equal(catalog->types[i].space, space) && type_find(worker, space, catalog->types[i].name);
+        count += catalog->types[i]->decl && cairn_bytes_equal(catalog->types[i]->space, space);
     cairn_value_add_list(to, count);
-    for (uint32_t i = 0; i < catalog->type_count; i++) {
-        const struct type *type = type_find(worker, space, catalog->types[i].name);
-        if (type && cairn_bytes_equal(catalog->types[i].space, space))
-            answer_type(type, to);
-    }
+    for (uint32_t i = 0; i < catalog->type_count; i++)
+        if (catalog->types[i]->decl && cairn_bytes_equal(catalog->types[i]->space, space))
+            answer_type(catalog->types[i], to);
 }
 
 /* On worker 0, which knows what is committed. */
@@ -351,7 +508,7 @@ static void receive_request(struct cairn_worker *worker, struct message *message
         if (inv->op == CAIRN_OP_MODULES)
             answer_modules(catalog, inv->space, &inv->result);
         else
-            answer_types(worker, catalog, inv->space, &inv->result);
+            answer_types(catalog, inv->space, &inv->result);
         inv->depends = catalog->end;
         invocation_move(inv, INV_OVER);
         invocation_finish(worker, inv);
@@ -392,24 +549,54 @@ static enum cairn_code compile_current(struct cairn_node *node, struct module_en
                             : cairn_while(err, "loading module '%.*s'", (int)m->name.size, (const char *)m->name.data);
 }
 
+/* The hashes of the paths of all versions' files: one that is taken for another's only means that a file stays. */
 struct sweeping {
-    struct catalog *catalog;
+    struct names wanted;
     struct cairn_disk *disk;
 };
 
 static void sweep_file(void *context, const char *name)
 {
     struct sweeping *sweeping = context;
-    char path[CAIRN_PATH_BYTES], wanted[CAIRN_PATH_BYTES];
+    char path[CAIRN_PATH_BYTES];
+    uint32_t at = 0;
 
     snprintf(path, sizeof path, "%s/%.200s", modules_dir, name);
-    for (uint32_t i = 0; i < sweeping->catalog->module_count; i++)
-        for (uint32_t k = 0; k < sweeping->catalog->modules[i].version_count; k++) {
-            module_path(sweeping->catalog->modules[i].versions[k].hash, wanted);
-            if (strcmp(path, wanted) == 0)
-                return;
+    if (names_next(&sweeping->wanted, cairn_hash(cairn_str(path)), &at) == NAMES_END)
+        sweeping->disk->ops->remove(sweeping->disk, path, NULL); /* if it stays, it stays */
+}
+
+static void sweep(const struct catalog *catalog, struct cairn_disk *disk)
+{
+    struct sweeping sweeping = {.disk = disk};
+
+    for (uint32_t i = 0; i < catalog->module_count; i++)
+        for (uint32_t k = 0; k < catalog->modules[i]->version_count; k++) {
+            char path[CAIRN_PATH_BYTES];
+            module_path(catalog->modules[i]->versions[k].hash, path);
+            names_add(&sweeping.wanted, cairn_hash(cairn_str(path)), 0);
         }
-    sweeping->disk->ops->remove(sweeping->disk, path, NULL); /* if it stays, it stays */
+    disk->ops->list(disk, modules_dir, sweep_file, &sweeping, NULL);
+    names_done(&sweeping.wanted);
+}
+
+/* All modules are compiled: their types are bound to the declarations. */
+static enum cairn_code bind_all(struct catalog *catalog, struct cairn_err *err)
+{
+    for (uint32_t i = 0; i < catalog->module_count; i++) {
+        struct module_entry *m = catalog->modules[i];
+
+        for (size_t k = 0; k < m->module->type_count; k++) {
+            const struct cairn_type_decl *decl = &m->module->types[k];
+            struct type_entry *t = catalog_type(catalog, m->space, cairn_str(decl->name));
+            if (!t || !cairn_bytes_equal(t->module_name, m->name))
+                return cairn_fail(err, CAIRN_ECORRUPT, "the system shard's records have no type %s of module %.*s",
+                                  decl->name, (int)m->name.size, (const char *)m->name.data);
+            catalog_set_type(catalog, type_entry_make(t, t->fields, t->field_count, m->module, decl,
+                                                      m->versions[m->current].number));
+        }
+    }
+    return CAIRN_OK;
 }
 
 enum cairn_code catalog_open(struct cairn_node *node, struct cairn_err *err)
@@ -417,23 +604,28 @@ enum cairn_code catalog_open(struct cairn_node *node, struct cairn_err *err)
     struct loading loading = {.catalog = cairn_alloc_zeroed(1, sizeof *loading.catalog)};
     struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(node->options.store, node->shard_count));
     struct cairn_disk *disk = cairn_store_disk(node->options.store);
-    struct sweeping sweeping = {loading.catalog, disk};
+    struct catalog *catalog = loading.catalog;
     enum cairn_code code;
 
-    atomic_init(&loading.catalog->refs, 1);
+    atomic_init(&catalog->refs, 1);
     engine->ops->visit(engine, load_key, &loading);
     code = loading.bad ? cairn_fail(err, CAIRN_ECORRUPT, "the system shard's records of modules cannot be read")
                        : disk->ops->make_dir(disk, modules_dir, err);
     if (code == CAIRN_OK)
         code = disk->ops->sync_dir(disk, "", err);
-    for (uint32_t i = 0; code == CAIRN_OK && i < loading.catalog->module_count; i++)
-        code = compile_current(node, &loading.catalog->modules[i], err);
+    for (uint32_t i = 0; code == CAIRN_OK && i < catalog->module_count; i++)
+        code = compile_current(node, catalog->modules[i], err);
+    if (code == CAIRN_OK)
+        code = bind_all(catalog, err);
     if (code == CAIRN_OK) {
         if (!cairn_store_versions(node->options.store, NULL, 0)) /* they may need what is not in use now */
-            disk->ops->list(disk, modules_dir, sweep_file, &sweeping, NULL);
-        for (uint32_t i = 0; i < node->options.workers; i++)
-            types_from(&node->workers[i], loading.catalog);
+            sweep(catalog, disk);
+        for (uint32_t i = 0; i < node->options.workers; i++) {
+            for (uint32_t k = 0; k < catalog->type_count; k++)
+                types_set(&node->workers[i], catalog->types[k]);
+            types_are_of(&node->workers[i], catalog);
+        }
     }
-    catalog_unref(loading.catalog);
+    catalog_unref(catalog);
     return code;
 }

@@ -1,11 +1,17 @@
 /* catalog_internal.h - what catalog.c, types.c and deploy.c share.
+ *
+ * A catalog and its entries are immutable once they have been made, and counted: the next catalog shares all entries
+ * that a deploy leaves alone.  A deploy's task makes them, so that no worker ever walks all that is deployed; a worker
+ * takes over the entries of one module.
  * Layer: object (private). */
 #ifndef CAIRN_OBJECT_CATALOG_INTERNAL_H
 #define CAIRN_OBJECT_CATALOG_INTERNAL_H
 
 #include "object/catalog.h"
+#include "object/names.h"
 
-enum { VERSIONS_KEPT = 32, MODULES_MAX = 10000 };
+/* Of a node, over all namespaces: they bound what a listing of types costs, and the memory. */
+enum { VERSIONS_KEPT = 32, MODULES_MAX = 10000, TYPES_MAX = 20000, METHODS_MAX = 65536, FIELDS_MAX = 65536 };
 
 struct module_version {
     uint32_t number;
@@ -14,11 +20,12 @@ struct module_version {
 };
 
 struct module_entry {
+    atomic_uint refs;
     struct cairn_bytes space, name;
-    struct module_version *versions; /* oldest first */
-    uint32_t version_count, current; /* index */
-    uint32_t version_last;           /* number given out last */
-    struct cairn_module *module;     /* of the current version; the entry's own reference */
+    uint32_t version_count, current;                   /* index */
+    uint32_t version_last;                             /* number given out last */
+    struct cairn_module *module;                       /* of the current version; the entry's own reference */
+    struct module_version versions[2 * VERSIONS_KEPT]; /* oldest first */
 };
 
 struct bound_field {
@@ -28,36 +35,60 @@ struct bound_field {
 };
 
 struct type_entry {
-    struct cairn_bytes space, name, module;
+    atomic_uint refs;
+    struct cairn_bytes space, name, module_name;
     uint32_t number;
-    struct bound_field *fields; /* every field it ever declared */
+    const struct bound_field *fields; /* every field it ever declared */
     uint32_t field_count;
+
+    /* As the module's current version declares it; decl NULL: it does not.  See struct type. */
+    struct cairn_module *module; /* the entry's own reference */
+    const struct cairn_type_decl *decl;
+    uint32_t version;
+    const struct type_field *bound;
+    uint32_t bound_end;
+    const uint32_t *values;
+    uint32_t value_count;
+    const uint16_t *method_slots;
+    uint32_t method_mask;
 };
 
 struct catalog {
     atomic_uint refs;
     uint64_t end; /* log end of the record that made it */
     uint32_t type_next;
-    struct module_entry *modules;
-    uint32_t module_count;
-    struct type_entry *types;
-    uint32_t type_count;
+    struct module_entry **modules;
+    struct type_entry **types;
+    uint32_t module_count, type_count;
+    struct names module_names, type_names; /* into the two */
 };
-
-/* Copies and frees of names. */
-struct cairn_bytes bytes_keep(struct cairn_bytes bytes);
-void bytes_forget(struct cairn_bytes bytes);
 
 struct catalog *catalog_ref(struct catalog *catalog);
 void catalog_unref(struct catalog *catalog); /* accepts NULL */
-/* A copy that may be changed; there is room for one more module, and for a module's types. */
+/* A copy that its maker may change with these, before others see it. */
 struct catalog *catalog_copy(const struct catalog *from);
-void module_entry_done(struct module_entry *m);
-void type_entry_done(struct type_entry *t);
+/* Take the entry: it replaces the one of that name, or is new. */
+void catalog_set_module(struct catalog *catalog, struct module_entry *m);
+void catalog_set_type(struct catalog *catalog, struct type_entry *t);
+/* Drops a module and its types. */
+void catalog_remove(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
+
 /* NULL when there is none. */
 struct module_entry *catalog_module(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
 struct type_entry *catalog_type(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
-struct bound_field *catalog_field(const struct type_entry *type, struct cairn_bytes name);
+
+/* With one reference, no version and no module. */
+struct module_entry *module_entry_make(struct cairn_bytes space, struct cairn_bytes name);
+/* Copies what it is given; with decl NULL the module's current version has no such type. */
+struct type_entry *type_entry_make(const struct type_entry *like, const struct bound_field *fields,
+                                   uint32_t field_count, struct cairn_module *module,
+                                   const struct cairn_type_decl *decl, uint32_t version);
+void type_entry_unref(struct type_entry *entry);
+static inline struct type_entry *type_entry_ref(struct type_entry *entry)
+{
+    atomic_fetch_add_explicit(&entry->refs, 1, memory_order_relaxed);
+    return entry;
+}
 
 void hash_hex(const uint8_t hash[CAIRN_SHA256_BYTES], char to[2 * CAIRN_SHA256_BYTES + 1]);
 /* Where the .wasm with that hash lies, below the data folder. */
@@ -69,8 +100,11 @@ void catalog_put_module(struct overlay *overlay, const struct module_entry *m);
 void catalog_put_type(struct overlay *overlay, const struct type_entry *t);
 void catalog_put_type_next(struct overlay *overlay, uint32_t next);
 
-/* types.c: makes the worker's types anew; a version that is unchanged stays the same struct. */
-void types_from(struct cairn_worker *worker, struct catalog *catalog);
+/* types.c: what a worker makes of an entry: its type of that name is as the entry says, or is gone. */
+void types_set(struct cairn_worker *worker, struct type_entry *entry);
+void types_remove(struct cairn_worker *worker, const struct type_entry *entry);
+/* The catalog that the worker's types were made from. */
+void types_are_of(struct cairn_worker *worker, struct catalog *catalog);
 
 /* deploy.c: takes over a DEPLOY or UNDEPLOY; worker 0. */
 void deploy_request(struct cairn_worker *worker, struct invocation *inv);

@@ -1,9 +1,13 @@
-/* deploy.c - DEPLOY and UNDEPLOY, one at a time, on worker 0. */
+/* deploy.c - DEPLOY and UNDEPLOY, one at a time: worker 0 has the queue and commits, a task in the background makes the
+ * next catalog, and each worker takes over the types of the one module. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "object/catalog_internal.h"
 #include "object/directory.h"
+
+/* What a worker looks for of an UNDEPLOY at a time: directories of a type in a shard. */
+enum { LOOKS_PER_STEP = 64 };
 
 /* One DEPLOY or UNDEPLOY on its way; worker 0 has one under way at a time. */
 struct deploy {
@@ -15,10 +19,18 @@ struct deploy {
     struct cairn_module *module;
     enum cairn_code code;
     struct cairn_err err;
-    struct catalog *catalog; /* the one being sent around */
-    struct catalog *before;  /* UNDEPLOY: until it is decided */
-    uint32_t left;           /* workers that have not taken it */
-    atomic_bool in_use;      /* UNDEPLOY: some worker has objects of its types */
+    struct overlay overlay;    /* what is to be recorded */
+    struct catalog *base;      /* the one before it */
+    struct catalog *catalog;   /* the one after it */
+    struct module_entry *m;    /* DEPLOY: of `catalog` */
+    bool created;              /* DEPLOY: it is not an earlier version that came back */
+    struct type_entry **types; /* of the module: of `catalog` for DEPLOY, of `base` for UNDEPLOY */
+    uint32_t *numbers;         /* UNDEPLOY: theirs, ascending */
+    uint32_t type_count;
+    bool remove;        /* being sent around: the types go, instead of being set */
+    bool undecided;     /* UNDEPLOY: `base` is what is committed, whatever the workers have */
+    uint32_t left;      /* workers that have not taken it */
+    atomic_bool in_use; /* UNDEPLOY: some worker has objects of its types */
     struct spread *spreads;
 };
 
@@ -26,15 +38,20 @@ struct deploy {
 struct spread {
     struct message message; /* first */
     struct deploy *deploy;
+    uint64_t looked; /* UNDEPLOY: pairs of type and shard */
 };
 
-static void deploy_start(struct cairn_worker *worker, struct deploy *deploy);
+/* False: it was over at once. */
+static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy);
 
 static void deploy_free(struct deploy *deploy)
 {
+    overlay_done(&deploy->overlay);
     catalog_unref(deploy->catalog);
-    catalog_unref(deploy->before);
+    catalog_unref(deploy->base);
     cairn_module_unref(deploy->module);
+    free(deploy->types);
+    free(deploy->numbers);
     free(deploy->spreads);
     free(deploy);
 }
@@ -49,7 +66,7 @@ void deploys_drop(struct cairn_worker *worker)
     }
 }
 
-static void deploy_over(struct cairn_worker *worker, struct deploy *deploy)
+static void deploy_end(struct cairn_worker *worker, struct deploy *deploy)
 {
     struct invocation *inv = deploy->inv;
 
@@ -60,18 +77,25 @@ static void deploy_over(struct cairn_worker *worker, struct deploy *deploy)
     deploy_free(deploy);
     invocation_move(inv, INV_OVER);
     invocation_finish(worker, inv);
-    if (worker->node->deploys)
-        deploy_start(worker, worker->node->deploys);
 }
 
-static void take_catalog(struct cairn_worker *worker, struct message *message);
+static void deploy_over(struct cairn_worker *worker, struct deploy *deploy)
+{
+    deploy_end(worker, deploy);
+    while (worker->node->deploys && !deploy_start(worker, worker->node->deploys))
+        ;
+}
 
-static void spread_catalog(struct cairn_worker *worker, struct deploy *deploy, struct catalog *catalog)
+/* --- to the workers ------------------------------------------------------------------------------- */
+
+static void take_catalog(struct cairn_worker *worker, struct message *message);
+static void catalog_taken(struct cairn_worker *worker, struct message *message);
+
+static void spread_catalog(struct cairn_worker *worker, struct deploy *deploy, bool remove)
 {
     uint32_t workers = worker->node->options.workers;
 
-    catalog_unref(deploy->catalog);
-    deploy->catalog = catalog;
+    deploy->remove = remove;
     deploy->left = workers;
     if (!deploy->spreads)
         deploy->spreads = cairn_alloc_zeroed(workers, sizeof *deploy->spreads);
@@ -83,43 +107,67 @@ static void spread_catalog(struct cairn_worker *worker, struct deploy *deploy, s
     }
 }
 
-static void catalog_taken(struct cairn_worker *worker, struct message *message);
-
-/* True if the worker has objects of the module's types, or invocations under way on them. */
-static bool has_objects(struct cairn_worker *worker, const struct catalog *catalog, const struct deploy *deploy)
+static bool directory_has(const struct shard *shard, uint32_t type)
 {
-    for (uint32_t i = 0; i < catalog->type_count; i++) {
-        const struct type_entry *t = &catalog->types[i];
-        if (!cairn_bytes_equal(t->module, deploy->inv->request->name) ||
-            !cairn_bytes_equal(t->space, deploy->inv->space))
-            continue;
-        if (objects_in_use(worker, t->number))
-            return true;
-        for (uint32_t s = 0; s < worker->node->shard_count; s++) {
-            struct overlay overlay = {0};
-            bool empty;
-            if (!worker->shards[s].shard)
-                continue;
-            overlay_reset(&overlay, worker->shards[s].engine);
-            empty = directory_empty(&overlay, t->number) && overlay.code == CAIRN_OK; /* unread: it may have some */
-            overlay_done(&overlay);
-            if (!empty)
-                return true;
-        }
+    struct overlay overlay = {0};
+    bool empty;
+
+    overlay_reset(&overlay, shard->engine);
+    empty = directory_empty(&overlay, type) && overlay.code == CAIRN_OK; /* unread: it may have some */
+    overlay_done(&overlay);
+    return !empty;
+}
+
+/* UNDEPLOY: looks for objects of the types, a part of the shards at a time. */
+static void look_for_objects(struct cairn_worker *worker, struct message *message)
+{
+    struct spread *spread = (struct spread *)message;
+    struct deploy *deploy = spread->deploy;
+    uint32_t shards = worker->node->shard_count, own = 0;
+    uint64_t pairs;
+
+    if (worker->index < shards)
+        own = (shards - worker->index - 1) / worker->node->options.workers + 1;
+    pairs = (uint64_t)deploy->type_count * own;
+    for (int n = 0; n < LOOKS_PER_STEP && spread->looked < pairs && !atomic_load(&deploy->in_use); n++) {
+        uint32_t number = deploy->numbers[spread->looked / own];
+        uint32_t shard = worker->index + (uint32_t)(spread->looked % own) * worker->node->options.workers;
+
+        if (directory_has(&worker->shards[shard], number))
+            atomic_store(&deploy->in_use, true);
+        spread->looked++;
     }
-    return false;
+    if (spread->looked < pairs && !atomic_load(&deploy->in_use)) {
+        worker_send(worker, worker->index, message);
+        return;
+    }
+    message->receive = catalog_taken;
+    worker_send(worker, 0, message);
 }
 
 static void take_catalog(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = ((struct spread *)message)->deploy;
 
-    if (deploy->inv->op == CAIRN_OP_UNDEPLOY && worker->catalog && has_objects(worker, worker->catalog, deploy))
-        atomic_store(&deploy->in_use, true);
-    types_from(worker, deploy->catalog);
+    for (uint32_t i = 0; i < deploy->type_count; i++)
+        if (deploy->remove)
+            types_remove(worker, deploy->types[i]);
+        else
+            types_set(worker, deploy->types[i]);
+    types_are_of(worker, deploy->inv->op == CAIRN_OP_UNDEPLOY && !deploy->remove ? deploy->base : deploy->catalog);
+    if (deploy->remove) {
+        /* From here on none can appear. */
+        if (objects_in_use(worker, deploy->numbers, deploy->type_count))
+            atomic_store(&deploy->in_use, true);
+        message->receive = look_for_objects;
+        look_for_objects(worker, message);
+        return;
+    }
     message->receive = catalog_taken;
     worker_send(worker, 0, message);
 }
+
+/* --- DEPLOY ----------------------------------------------------------------------------------------- */
 
 static uint32_t new_type_number(struct catalog *catalog)
 {
@@ -128,61 +176,85 @@ static uint32_t new_type_number(struct catalog *catalog)
     return catalog->type_next++;
 }
 
-/* Adds the module's types and fields to the catalog, or says what clashes. */
-static enum cairn_code bind_types(struct catalog *catalog, struct cairn_bytes space, const struct cairn_module *module,
-                                  struct overlay *overlay, struct cairn_err *err)
+/* The fields of a type: those that it has had, and the version's new ones; or says what clashes. */
+static enum cairn_code bind_fields(const struct type_entry *type, const struct cairn_type_decl *decl,
+                                   struct bound_field *fields, uint32_t *ret_count, struct cairn_err *err)
 {
-    for (size_t i = 0; i < module->type_count; i++) {
-        const struct cairn_type_decl *decl = &module->types[i];
-        struct type_entry *type = catalog_type(catalog, space, cairn_str(decl->name));
+    uint32_t count = type->field_count;
+    struct names names = {0};
+    enum cairn_code code = CAIRN_OK;
 
-        if (type && !cairn_bytes_equal(type->module, cairn_str(module->name)))
-            return cairn_fail(err, CAIRN_ECONFLICT, "type %s belongs to module %.*s already", decl->name,
-                              (int)type->module.size, (const char *)type->module.data);
-        if (!type) {
-            type = &catalog->types[catalog->type_count++];
-            *type = (struct type_entry){.space = bytes_keep(space),
-                                        .name = bytes_keep(cairn_str(decl->name)),
-                                        .module = bytes_keep(cairn_str(module->name)),
-                                        .number = new_type_number(catalog)};
-        }
-        for (size_t k = 0; k < decl->field_count; k++) {
-            struct bound_field *field = catalog_field(type, cairn_str(decl->fields[k].name));
-            if (field && field->kind != decl->fields[k].kind)
-                return cairn_fail(err, CAIRN_ECONFLICT,
+    for (uint32_t i = 0; i < count; i++) {
+        fields[i] = type->fields[i];
+        names_add(&names, cairn_hash(fields[i].name), i);
+    }
+    for (size_t k = 0; code == CAIRN_OK && k < decl->field_count; k++) {
+        struct cairn_bytes name = cairn_str(decl->fields[k].name);
+        uint64_t hash = cairn_hash(name);
+        uint32_t at = 0, found = names_next(&names, hash, &at);
+
+        while (found != NAMES_END && !cairn_bytes_equal(fields[found].name, name))
+            found = names_next(&names, hash, &at);
+        if (found != NAMES_END) {
+            if (fields[found].kind != decl->fields[k].kind)
+                code = cairn_fail(err, CAIRN_ECONFLICT,
                                   "field %s of type %s was declared as another kind before, and a field's kind is for "
                                   "good; give the new field a new name",
                                   decl->fields[k].name, decl->name);
-            if (field)
-                continue;
-            if (type->field_count > CAIRN_FIELD_NUMBER_MAX)
-                return cairn_fail(err, CAIRN_ELIMIT, "type %s has declared more than %d fields over its versions",
-                                  decl->name, CAIRN_FIELD_NUMBER_MAX + 1);
-            type->fields = cairn_realloc(type->fields, (type->field_count + 1) * sizeof *type->fields);
-            type->fields[type->field_count] = (struct bound_field){.name = bytes_keep(cairn_str(decl->fields[k].name)),
-                                                                   .kind = decl->fields[k].kind,
-                                                                   .number = type->field_count};
-            type->field_count++;
+        } else if (count > CAIRN_FIELD_NUMBER_MAX) {
+            code = cairn_fail(err, CAIRN_ELIMIT, "type %s has declared more than %d fields over its versions",
+                              decl->name, CAIRN_FIELD_NUMBER_MAX + 1);
+        } else {
+            names_add(&names, hash, count);
+            fields[count] = (struct bound_field){.name = name, .kind = decl->fields[k].kind, .number = count};
+            count++;
         }
-        catalog_put_type(overlay, type);
     }
-    catalog_put_type_next(overlay, catalog->type_next);
+    names_done(&names);
+    *ret_count = count;
+    return code;
+}
+
+static enum cairn_code bind_type(struct deploy *deploy, const struct cairn_type_decl *decl, struct bound_field *fields,
+                                 struct cairn_err *err)
+{
+    struct cairn_module *module = deploy->module;
+    const struct type_entry *type = catalog_type(deploy->catalog, deploy->m->space, cairn_str(decl->name));
+    struct type_entry fresh = {.space = deploy->m->space,
+                               .name = cairn_str(decl->name),
+                               .module_name = deploy->m->name},
+                      *bound;
+    enum cairn_code code;
+    uint32_t count;
+
+    if (type && !cairn_bytes_equal(type->module_name, deploy->m->name))
+        return cairn_fail(err, CAIRN_ECONFLICT, "type %s belongs to module %.*s already", decl->name,
+                          (int)type->module_name.size, (const char *)type->module_name.data);
+    if (!type) {
+        fresh.number = new_type_number(deploy->catalog);
+        type = &fresh;
+    }
+    code = bind_fields(type, decl, fields, &count, err);
+    if (code != CAIRN_OK)
+        return code;
+    bound = type_entry_make(type, fields, count, module, decl, deploy->m->versions[deploy->m->current].number);
+    catalog_put_type(&deploy->overlay, bound);
+    catalog_set_type(deploy->catalog, bound);
     return CAIRN_OK;
 }
 
-/* Makes the module's version current; *ret_created unless an earlier version came back. */
-static struct module_entry *bind_module(struct catalog *catalog, struct cairn_bytes space, struct cairn_module *module,
-                                        uint64_t now_ms, bool *ret_created)
+/* The entry of the module with this version for the current one. */
+static struct module_entry *bind_module(const struct module_entry *before, struct cairn_bytes space,
+                                        struct cairn_module *module, bool *ret_created)
 {
-    struct module_entry *m = catalog_module(catalog, space, cairn_str(module->name));
+    struct module_entry *m = module_entry_make(space, cairn_str(module->name));
 
-    if (!m) {
-        m = &catalog->modules[catalog->module_count++];
-        *m = (struct module_entry){.space = bytes_keep(space),
-                                   .name = bytes_keep(cairn_str(module->name)),
-                                   .versions = cairn_alloc_zeroed(1, sizeof *m->versions)};
+    if (before) {
+        m->version_last = before->version_last;
+        m->version_count = before->version_count;
+        m->current = before->current;
+        memcpy(m->versions, before->versions, sizeof m->versions);
     }
-    cairn_module_unref(m->module);
     m->module = cairn_module_ref(module);
     for (uint32_t i = 0; i < m->version_count; i++)
         if (memcmp(m->versions[i].hash, module->hash, CAIRN_SHA256_BYTES) == 0) {
@@ -191,31 +263,98 @@ static struct module_entry *bind_module(struct catalog *catalog, struct cairn_by
             return m;
         }
     *ret_created = true;
-    if (m->version_count == VERSIONS_KEPT) { /* the oldest that is not current is forgotten */
+    while (m->version_count >= VERSIONS_KEPT) { /* the oldest that is not current is forgotten */
         uint32_t at = m->current == 0 ? 1 : 0;
         m->version_count--;
+        m->current -= m->current > at;
         memmove(m->versions + at, m->versions + at + 1, (m->version_count - at) * sizeof *m->versions);
     }
-    m->versions = cairn_realloc(m->versions, (m->version_count + 1) * sizeof *m->versions);
     m->current = m->version_count++;
-    m->versions[m->current] =
-        (struct module_version){.number = ++m->version_last, .deployed_ms = now_ms, .bytes = module->wasm_bytes};
+    m->versions[m->current] = (struct module_version){.number = ++m->version_last, .bytes = module->wasm_bytes};
     memcpy(m->versions[m->current].hash, module->hash, CAIRN_SHA256_BYTES);
     return m;
 }
 
-static void answer_deploy(struct deploy *deploy, const struct module_entry *m, bool created)
+/* What the node has altogether. */
+static enum cairn_code check_totals(const struct catalog *catalog, struct cairn_err *err)
 {
+    static const char advice[] = "delete modules that are not needed";
+    uint64_t methods = 0, fields = 0;
+
+    for (uint32_t i = 0; i < catalog->type_count; i++) {
+        methods += catalog->types[i]->decl ? catalog->types[i]->decl->method_count : 0;
+        fields += catalog->types[i]->field_count;
+    }
+    if (catalog->module_count > MODULES_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT, "the node has %d modules, and may have no more: %s", MODULES_MAX, advice);
+    if (catalog->type_count > TYPES_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT,
+                          "with this module the node would have %u types; at most %d are allowed: %s",
+                          catalog->type_count, TYPES_MAX, advice);
+    if (methods > METHODS_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT,
+                          "with this module the node would have %llu methods; at most %d are allowed: %s",
+                          (unsigned long long)methods, METHODS_MAX, advice);
+    if (fields > FIELDS_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT,
+                          "with this module the node would have %llu fields; at most %d are allowed: %s",
+                          (unsigned long long)fields, FIELDS_MAX, advice);
+    return CAIRN_OK;
+}
+
+/* The module's types in that catalog, for the workers. */
+static void list_types(struct deploy *deploy, const struct catalog *catalog, struct cairn_bytes space,
+                       struct cairn_bytes name)
+{
+    deploy->types = cairn_alloc_zeroed(catalog->type_count + 1, sizeof *deploy->types);
+    for (uint32_t i = 0; i < catalog->type_count; i++)
+        if (cairn_bytes_equal(catalog->types[i]->module_name, name) &&
+            cairn_bytes_equal(catalog->types[i]->space, space))
+            deploy->types[deploy->type_count++] = catalog->types[i];
+}
+
+/* Makes the next catalog, and what is to be recorded of it but for the module. */
+static enum cairn_code bind(struct deploy *deploy, struct cairn_err *err)
+{
+    struct cairn_module *module = deploy->module;
+    struct cairn_bytes space = deploy->inv->space, name = cairn_str(module->name);
+    struct bound_field *fields = cairn_alloc_zeroed(2 * (CAIRN_FIELD_NUMBER_MAX + 1), sizeof *fields);
+    struct catalog *next = deploy->catalog = catalog_copy(deploy->base);
+    enum cairn_code code = CAIRN_OK;
+
+    deploy->m = bind_module(catalog_module(next, space, name), space, module, &deploy->created);
+    catalog_set_module(next, deploy->m);
+    for (size_t i = 0; code == CAIRN_OK && i < module->type_count; i++)
+        code = bind_type(deploy, &module->types[i], fields, err);
+    free(fields);
+    if (code != CAIRN_OK)
+        return code;
+    catalog_put_type_next(&deploy->overlay, next->type_next);
+    list_types(deploy, next, space, name);
+    for (uint32_t i = 0; i < deploy->type_count; i++) {
+        struct type_entry *t = deploy->types[i];
+        if (!t->decl || t->module == module)
+            continue;
+        /* The version no longer declares it. */
+        deploy->types[i] = type_entry_make(t, t->fields, t->field_count, NULL, NULL, 0);
+        catalog_set_type(next, deploy->types[i]);
+    }
+    return check_totals(next, err);
+}
+
+static void answer_deploy(struct deploy *deploy)
+{
+    const struct module_version *version = &deploy->m->versions[deploy->m->current];
     char name[2 * CAIRN_SHA256_BYTES + 1];
     struct cairn_buf *to = &deploy->inv->result;
 
-    hash_hex(m->versions[m->current].hash, name);
+    hash_hex(version->hash, name);
     to->size = 0;
     cairn_value_add_list(to, 4);
-    cairn_value_add_bytes(to, m->name);
-    cairn_value_add_int(to, m->versions[m->current].number);
+    cairn_value_add_bytes(to, deploy->m->name);
+    cairn_value_add_int(to, version->number);
     cairn_value_add_bytes(to, cairn_str(name));
-    cairn_value_add_int(to, created);
+    cairn_value_add_int(to, deploy->created);
 }
 
 static enum cairn_code commit_system(struct cairn_worker *worker, struct overlay *overlay, const char *note,
@@ -229,41 +368,27 @@ static enum cairn_code commit_system(struct cairn_worker *worker, struct overlay
     return code;
 }
 
-/* Back from the task: the module is compiled and its file is written. */
-static void deploy_compiled(struct cairn_worker *worker, struct message *message)
+/* Back from the task: the module is compiled, its file is written, the catalog is made and nobody else has it yet. */
+static void deploy_prepared(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = (struct deploy *)message;
-    struct catalog *next = NULL;
-    struct overlay overlay = {0};
-    struct module_entry *m;
-    bool created;
 
-    if (deploy->code != CAIRN_OK) {
-        deploy_over(worker, deploy);
-        return;
-    }
-    next = catalog_copy(worker->catalog);
-    overlay_reset(&overlay, worker->shards[worker->node->shard_count].engine);
-    deploy->code = next->module_count < MODULES_MAX
-                       ? bind_types(next, deploy->inv->space, deploy->module, &overlay, &deploy->err)
-                       : cairn_fail(&deploy->err, CAIRN_ELIMIT, "there are %d modules already", MODULES_MAX);
     if (deploy->code == CAIRN_OK) {
-        m = bind_module(next, deploy->inv->space, deploy->module, (uint64_t)worker_now_ms(worker), &created);
-        catalog_put_module(&overlay, m);
-        answer_deploy(deploy, m, created);
-        deploy->code = commit_system(worker, &overlay, "deploy", &next->end, &deploy->err);
+        if (deploy->created)
+            deploy->m->versions[deploy->m->current].deployed_ms = (uint64_t)worker_now_ms(worker);
+        catalog_put_module(&deploy->overlay, deploy->m);
+        deploy->code = commit_system(worker, &deploy->overlay, "deploy", &deploy->catalog->end, &deploy->err);
     }
-    overlay_done(&overlay);
     if (deploy->code != CAIRN_OK) {
-        catalog_unref(next);
         deploy_over(worker, deploy);
         return;
     }
-    deploy->inv->depends = next->end;
-    spread_catalog(worker, deploy, next);
+    answer_deploy(deploy);
+    deploy->inv->depends = deploy->catalog->end;
+    spread_catalog(worker, deploy, false);
 }
 
-static void compile_task(struct cairn_task *task)
+static void deploy_task(struct cairn_task *task)
 {
     struct deploy *deploy = cairn_container(task, struct deploy, task);
     struct cairn_request *request = deploy->inv->request;
@@ -275,6 +400,8 @@ static void compile_task(struct cairn_task *task)
         !cairn_bytes_equal(request->name, cairn_str(deploy->module->name)))
         deploy->code = cairn_fail(&deploy->err, CAIRN_EMODULE, "the module says that its name is %s, not %.*s",
                                   deploy->module->name, (int)request->name.size, (const char *)request->name.data);
+    if (deploy->code == CAIRN_OK)
+        deploy->code = bind(deploy, &deploy->err);
     if (deploy->code == CAIRN_OK) {
         module_path(deploy->module->hash, path);
         deploy->code = cairn_disk_replace_file(disk, path, request->body, &deploy->err);
@@ -282,62 +409,48 @@ static void compile_task(struct cairn_task *task)
     worker_post(deploy->node, 0, &deploy->message);
 }
 
-/* UNDEPLOY: first the types are taken from every worker, so that no new object can appear; if then
- * none has an object of them it is recorded, otherwise the catalog before comes back. */
-static void undeploy_start(struct cairn_worker *worker, struct deploy *deploy)
-{
-    struct cairn_bytes space = deploy->inv->space, name = deploy->inv->request->name;
-    struct module_entry *m = catalog_module(worker->catalog, space, name);
-    struct catalog *next;
+/* --- UNDEPLOY ------------------------------------------------------------------------------------------ */
 
-    if (!m) {
-        deploy->code = cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "there is no module %.*s", (int)name.size,
-                                  (const char *)name.data);
-        deploy_over(worker, deploy);
-        return;
-    }
-    deploy->before = catalog_ref(worker->catalog);
-    next = catalog_copy(worker->catalog);
-    m = catalog_module(next, space, name);
-    module_entry_done(m);
-    *m = next->modules[--next->module_count];
-    for (uint32_t i = 0; i < next->type_count;) {
-        struct type_entry *t = &next->types[i];
-        if (!cairn_bytes_equal(t->space, space) || !cairn_bytes_equal(t->module, name)) {
-            i++;
-            continue;
-        }
-        type_entry_done(t);
-        *t = next->types[--next->type_count];
-    }
-    spread_catalog(worker, deploy, next);
+static int compare_numbers(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
 }
 
-static enum cairn_code record_undeploy(struct cairn_worker *worker, struct deploy *deploy)
+static void undeploy_task(struct cairn_task *task)
 {
+    struct deploy *deploy = cairn_container(task, struct deploy, task);
     struct cairn_bytes space = deploy->inv->space, name = deploy->inv->request->name;
-    struct overlay overlay = {0};
     struct cairn_buf key = {0};
-    enum cairn_code code;
-    uint64_t end;
 
-    overlay_reset(&overlay, worker->shards[worker->node->shard_count].engine);
+    deploy->catalog = catalog_copy(deploy->base);
+    catalog_remove(deploy->catalog, space, name);
+    list_types(deploy, deploy->base, space, name);
+    deploy->numbers = cairn_alloc_zeroed(deploy->type_count + 1, sizeof *deploy->numbers);
     catalog_key(&key, KEY_MODULE, space, name);
-    overlay_remove(&overlay, cairn_buf_bytes(&key));
-    for (uint32_t i = 0; i < deploy->before->type_count; i++) {
-        const struct type_entry *t = &deploy->before->types[i];
-        if (!cairn_bytes_equal(t->space, space) || !cairn_bytes_equal(t->module, name))
-            continue;
-        catalog_key(&key, KEY_TYPE, space, t->name);
-        overlay_remove(&overlay, cairn_buf_bytes(&key));
+    overlay_remove(&deploy->overlay, cairn_buf_bytes(&key));
+    for (uint32_t i = 0; i < deploy->type_count; i++) {
+        deploy->numbers[i] = deploy->types[i]->number;
+        catalog_key(&key, KEY_TYPE, space, deploy->types[i]->name);
+        overlay_remove(&deploy->overlay, cairn_buf_bytes(&key));
     }
+    qsort(deploy->numbers, deploy->type_count, sizeof *deploy->numbers, compare_numbers);
     cairn_buf_done(&key);
-    code = commit_system(worker, &overlay, "undeploy", &end, &deploy->err);
-    overlay_done(&overlay);
-    if (code == CAIRN_OK)
-        deploy->inv->depends = end;
-    return code;
+    worker_post(deploy->node, 0, &deploy->message);
 }
+
+/* First the types are taken from every worker, so that no new object can appear; if then none has an object of them it
+ * is recorded, otherwise the catalog before comes back. */
+static void undeploy_prepared(struct cairn_worker *worker, struct message *message)
+{
+    struct deploy *deploy = (struct deploy *)message;
+
+    deploy->undecided = true;
+    spread_catalog(worker, deploy, true);
+}
+
+/* --- both ------------------------------------------------------------------------------------------------ */
 
 static void catalog_taken(struct cairn_worker *worker, struct message *message)
 {
@@ -345,52 +458,61 @@ static void catalog_taken(struct cairn_worker *worker, struct message *message)
 
     if (--deploy->left)
         return;
-    if (deploy->before && deploy->code == CAIRN_OK) {
-        struct catalog *before = deploy->before;
+    if (deploy->undecided) {
         deploy->code =
             atomic_load(&deploy->in_use)
                 ? cairn_fail(&deploy->err, CAIRN_ECONFLICT, "objects of the module's types exist; delete them first")
-                : record_undeploy(worker, deploy);
-        deploy->before = NULL;
+                : commit_system(worker, &deploy->overlay, "undeploy", &deploy->catalog->end, &deploy->err);
+        deploy->undecided = false;
         if (deploy->code != CAIRN_OK) {
-            spread_catalog(worker, deploy, before);
+            spread_catalog(worker, deploy, false);
             return;
         }
-        catalog_unref(before);
+        deploy->inv->depends = deploy->catalog->end;
         cairn_value_add_nil(&deploy->inv->result);
     }
     deploy_over(worker, deploy);
 }
 
-static void deploy_start(struct cairn_worker *worker, struct deploy *deploy)
+static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy)
 {
-    if (deploy->inv->op == CAIRN_OP_UNDEPLOY) {
-        undeploy_start(worker, deploy);
-        return;
+    struct cairn_bytes name = deploy->inv->request->name;
+    bool removes = deploy->inv->op == CAIRN_OP_UNDEPLOY;
+
+    if (removes && !catalog_module(worker->catalog, deploy->inv->space, name)) {
+        deploy->code = cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "there is no module %.*s", (int)name.size,
+                                  (const char *)name.data);
+        deploy_end(worker, deploy);
+        return false;
     }
-    deploy->message.receive = deploy_compiled;
-    deploy->task.run = compile_task;
+    deploy->base = catalog_ref(worker->catalog);
+    overlay_reset(&deploy->overlay, worker->shards[worker->node->shard_count].engine);
+    deploy->message.receive = removes ? undeploy_prepared : deploy_prepared;
+    deploy->task.run = removes ? undeploy_task : deploy_task;
     cairn_tasks_submit(worker->node->options.tasks, &deploy->task);
+    return true;
 }
 
 struct catalog *deploy_committed(struct cairn_worker *worker)
 {
     struct deploy *deploy = worker->node->deploys;
 
-    return deploy && deploy->before ? deploy->before : worker->catalog;
+    return deploy && deploy->undecided ? deploy->base : worker->catalog;
 }
 
 void deploy_request(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct deploy *deploy, **last;
+    struct cairn_node *node = worker->node;
+    struct deploy *deploy = cairn_alloc_zeroed(1, sizeof *deploy);
 
-    deploy = cairn_alloc_zeroed(1, sizeof *deploy);
     deploy->message.kind = MSG_DEPLOY;
-    deploy->node = worker->node;
+    deploy->node = node;
     deploy->inv = inv;
-    for (last = &worker->node->deploys; *last; last = &(*last)->next)
-        ;
-    *last = deploy;
-    if (worker->node->deploys == deploy)
-        deploy_start(worker, deploy);
+    if (node->deploys) {
+        node->deploys_last->next = deploy;
+        node->deploys_last = deploy;
+        return;
+    }
+    node->deploys = node->deploys_last = deploy;
+    deploy_start(worker, deploy);
 }

@@ -472,7 +472,7 @@ static void host_ahead(void *run, uint32_t field, uint64_t index, bool down, uin
     uint64_t hashes[CAIRN_AHEAD_MAX], left;
     size_t sizes[CAIRN_AHEAD_MAX];
     struct container *c;
-    struct type_field *f;
+    const struct type_field *f;
     bool list;
 
     if (field >= inv->type->field_end)

@@ -137,12 +137,16 @@ void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum
 
 /* --- the end -------------------------------------------------------------------------------------- */
 
-static void count_outcome(struct invocation *inv)
+static void count_outcome(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct method_stats *stats = inv->method ? inv->method->stats : NULL;
+    struct method_stats *stats;
 
-    if (!stats)
+    if (!inv->method)
         return;
+    if (!inv->method->stats)
+        inv->method->stats = stats_of(&worker->node->stats, worker->index, inv->type->space, inv->type->name,
+                                      cairn_str(inv->method->decl->name));
+    stats = inv->method->stats;
     stat_add(&stats->invocations, 1);
     if (inv->failed)
         stat_add(&stats->failures, 1);
@@ -167,7 +171,7 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
     if (inv->once_claim)
         worker->node->log->ops->release(worker->node->log, inv->once_claim, 1);
     inv->once_claim = 0;
-    count_outcome(inv);
+    count_outcome(worker, inv);
     if (inv->object) {
         object_unref(worker, inv->object);
         inv->object = NULL;

@@ -45,50 +45,24 @@ static double count_at(const void *stats, const struct series *s)
     return (double)stat_get((const _Atomic uint64_t *)(const void *)((const char *)stats + s->offset)) * s->scale;
 }
 
-/* The same method on every worker is one series: the first worker that knows it sums for all. */
-static bool counted_before(struct cairn_node *node, uint32_t worker, const struct method_stats *m)
-{
-    for (uint32_t i = 0; i < worker; i++)
-        for (struct method_stats *s = atomic_load(&node->workers[i].stats.first); s; s = s->next)
-            if (cairn_bytes_equal(s->space, m->space) && cairn_bytes_equal(s->type, m->type) &&
-                cairn_bytes_equal(s->method, m->method))
-                return true;
-    return false;
-}
-
-static const struct method_stats *same_method(struct cairn_worker *worker, const struct method_stats *m)
-{
-    for (struct method_stats *s = atomic_load(&worker->stats.first); s; s = s->next)
-        if (cairn_bytes_equal(s->space, m->space) && cairn_bytes_equal(s->type, m->type) &&
-            cairn_bytes_equal(s->method, m->method))
-            return s;
-    return NULL;
-}
-
-static void labels(struct cairn_buf *to, const struct method_stats *m)
+static void labels(struct cairn_buf *to, const struct method_series *m)
 {
     cairn_buf_printf(to, "{namespace=\"%s\",type=\"%s\",method=\"%s\"", (const char *)m->space.data,
                      (const char *)m->type.data, (const char *)m->method.data);
 }
 
-static void each_method(struct cairn_node *node, struct cairn_buf *to,
-                        void (*print)(struct cairn_node *node, struct cairn_buf *to, const struct method_stats *m,
-                                      const struct series *s),
-                        const struct series *s)
+static const struct method_stats *on_worker(const struct method_series *m, uint32_t worker)
 {
-    for (uint32_t w = 0; w < node->options.workers; w++)
-        for (struct method_stats *m = atomic_load(&node->workers[w].stats.first); m; m = m->next)
-            if (!counted_before(node, w, m))
-                print(node, to, m, s);
+    return atomic_load_explicit((_Atomic(struct method_stats *) *)(uintptr_t)&m->of[worker], memory_order_acquire);
 }
 
-static void print_sum(struct cairn_node *node, struct cairn_buf *to, const struct method_stats *m,
+static void print_sum(const struct stats *stats, struct cairn_buf *to, const struct method_series *m,
                       const struct series *s)
 {
     double sum = 0;
 
-    for (uint32_t w = 0; w < node->options.workers; w++) {
-        const struct method_stats *one = same_method(&node->workers[w], m);
+    for (uint32_t w = 0; w < stats->workers; w++) {
+        const struct method_stats *one = on_worker(m, w);
         double count = one ? count_at(one, s) : 0;
         sum = s->kind[0] == 'g' ? (count > sum ? count : sum) : sum + count;
     }
@@ -97,27 +71,26 @@ static void print_sum(struct cairn_node *node, struct cairn_buf *to, const struc
     cairn_buf_printf(to, "} %.17g\n", sum);
 }
 
-static void print_latency(struct cairn_node *node, struct cairn_buf *to, const struct method_stats *m,
+static void print_latency(const struct stats *stats, struct cairn_buf *to, const struct method_series *m,
                           const struct series *s)
 {
-    uint64_t total = 0;
+    uint64_t buckets[LATENCY_BUCKETS] = {0}, total = 0;
     double seconds = 0;
 
+    for (uint32_t w = 0; w < stats->workers; w++) {
+        const struct method_stats *one = on_worker(m, w);
+        for (unsigned b = 0; one && b < LATENCY_BUCKETS; b++)
+            buckets[b] += stat_get(&one->latency[b]);
+        seconds += one ? 1e-9 * (double)stat_get(&one->latency_ns_total) : 0;
+    }
     for (unsigned b = 0; b < LATENCY_BUCKETS; b++) {
-        for (uint32_t w = 0; w < node->options.workers; w++) {
-            const struct method_stats *one = same_method(&node->workers[w], m);
-            total += one ? stat_get(&one->latency[b]) : 0;
-        }
+        total += buckets[b];
         cairn_buf_printf(to, "%s_bucket", s->name);
         labels(to, m);
         if (b == LATENCY_BUCKETS - 1)
             cairn_buf_printf(to, ",le=\"+Inf\"} %llu\n", (unsigned long long)total);
         else
             cairn_buf_printf(to, ",le=\"%g\"} %llu\n", 1e-6 * (double)(1u << b), (unsigned long long)total);
-    }
-    for (uint32_t w = 0; w < node->options.workers; w++) {
-        const struct method_stats *one = same_method(&node->workers[w], m);
-        seconds += one ? 1e-9 * (double)stat_get(&one->latency_ns_total) : 0;
     }
     cairn_buf_printf(to, "%s_sum", s->name);
     labels(to, m);
@@ -126,19 +99,23 @@ static void print_latency(struct cairn_node *node, struct cairn_buf *to, const s
     cairn_buf_printf(to, "} %llu\n", (unsigned long long)total);
 }
 
+/* Any thread: of the node's state only atomics are read. */
 void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to)
 {
     static const struct series latency = {
         "cairn_request_seconds", "histogram",
         "From a request's arrival to the end of its invocation, the sync not included.", 0, 1};
+    const struct method_series *first = atomic_load_explicit(&node->stats.first, memory_order_acquire);
     static const struct series admitted = {"cairn_requests_admitted", "gauge", "Requests under way.", 0, 1};
 
     for (size_t i = 0; i < sizeof of_methods / sizeof *of_methods; i++) {
         head(to, &of_methods[i]);
-        each_method(node, to, print_sum, &of_methods[i]);
+        for (const struct method_series *m = first; m; m = m->next)
+            print_sum(&node->stats, to, m, &of_methods[i]);
     }
     head(to, &latency);
-    each_method(node, to, print_latency, &latency);
+    for (const struct method_series *m = first; m; m = m->next)
+        print_latency(&node->stats, to, m, &latency);
     for (size_t i = 0; i < sizeof of_workers / sizeof *of_workers; i++) {
         head(to, &of_workers[i]);
         for (uint32_t w = 0; w < node->options.workers; w++)

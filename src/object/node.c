@@ -148,7 +148,6 @@ static void worker_done(struct cairn_worker *worker)
             free(worker->lines[i].text[k]);
     free(worker->lines);
     free(worker->shards);
-    stats_done(&worker->stats);
     cairn_fn_worker_destroy(worker->fn);
 }
 
@@ -163,6 +162,7 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
     snapshots_drop(&node->workers[0]);
     for (uint32_t i = 0; i < node->options.workers; i++)
         worker_done(&node->workers[i]);
+    stats_done(&node->stats);
     free(node->workers);
     free(node);
     return NULL;
@@ -191,6 +191,7 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct
     node->log = cairn_store_log(options->store);
     node->shard_count = cairn_store_shards(options->store);
     atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
+    stats_init(&node->stats, options->workers);
     node->workers = cairn_alloc_zeroed(options->workers, sizeof *node->workers);
     for (uint32_t i = 0; i < options->workers && code == CAIRN_OK; i++)
         code = worker_init(&node->workers[i], node, i, err);

@@ -39,7 +39,7 @@ struct message {
 
 struct method {
     const struct cairn_method_decl *decl;
-    struct method_stats *stats; /* the worker's, kept across versions */
+    struct method_stats *stats; /* the worker's, kept across versions; NULL until it has run here */
     bool suspends;              /* has waited before: it will need a fiber */
 };
 
@@ -48,22 +48,24 @@ struct type_field {
     enum cairn_field_kind kind; /* 0: the module has no such field */
 };
 
-/* One version of a type; immutable, kept while an invocation uses it. */
+/* One version of a type on one worker, kept while an invocation uses it.  What all workers share of it lies in the
+ * catalog's entry. */
 struct type {
+    struct type *next; /* in worker->types */
+    struct type_entry *entry;
     uint64_t hash;
-    struct cairn_bytes space, name;
+    struct cairn_bytes space, name; /* the entry's, as all pointers but `methods` */
     uint32_t number, version;
     uint32_t refs;
     struct cairn_module *module;
     const struct cairn_type_decl *decl;
-    struct type_field *fields; /* by the module's numbers, 0 .. field_end - 1 */
+    const struct type_field *fields; /* by the module's numbers, 0 .. field_end - 1 */
     uint32_t field_end;
-    uint32_t *values; /* numbers of all value fields that any of its versions has declared: objects may have them */
+    const uint32_t *values; /* numbers of all value fields that any of its versions declared: objects may have them */
     uint32_t value_count;
-    uint32_t container_count; /* lists and maps: what a header can hold */
-    struct method *methods;   /* as in decl */
-    uint16_t *method_slots;   /* open addressing by name: index + 1 */
+    const uint16_t *method_slots; /* open addressing by name: index + 1 */
     uint32_t method_mask;
+    struct method methods[]; /* as in decl */
 };
 
 struct type *type_find(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name);
@@ -139,8 +141,8 @@ void object_load(struct object *object);
 /* Drops idle objects beyond the bound whose last write is acknowledged. */
 void objects_trim(struct cairn_worker *worker);
 void object_drop(struct cairn_worker *worker, struct object *object);
-/* True while something is under way for an object of that type. */
-bool objects_in_use(const struct cairn_worker *worker, uint32_t type);
+/* True while something is under way for an object of one of these types; the numbers ascend. */
+bool objects_in_use(const struct cairn_worker *worker, const uint32_t *types, uint32_t count);
 
 /* --- segments ----------------------------------------------------------------------------- */
 
@@ -298,10 +300,8 @@ struct cairn_worker {
     struct cairn_link idle; /* oldest first */
     uint32_t idle_count;
 
-    struct type **types; /* open addressing, a power of two */
+    struct type **types; /* chained, a power of two */
     uint32_t types_size, type_count;
-    struct stats_table stats;
-
     struct ready ready;
     struct cairn_link aside;
     struct cairn_link admission;     /* invocations from outside that need a fiber */
@@ -353,8 +353,9 @@ struct cairn_node {
     struct cairn_log *log;
     struct cairn_worker *workers;
     uint32_t shard_count;
-    struct deploy *deploys; /* worker 0's queue, the first is under way */
+    struct deploy *deploys, *deploys_last; /* worker 0's queue, the first is under way */
     struct snapshots snapshots;
+    struct stats stats;
 
     /* crossing threads; relaxed unless said */
     atomic_bool draining, failed;

@@ -2,21 +2,67 @@
 
 #include <stdlib.h>
 
-struct method_stats *stats_find(struct stats_table *table, struct cairn_bytes space, struct cairn_bytes type,
-                                struct cairn_bytes method)
+void stats_init(struct stats *stats, uint32_t workers)
 {
-    struct method_stats *s = atomic_load_explicit(&table->first, memory_order_relaxed);
+    *stats = (struct stats){.workers = workers};
+    pthread_mutex_init(&stats->lock, NULL);
+}
 
-    for (; s; s = s->next)
-        if (cairn_bytes_equal(s->space, space) && cairn_bytes_equal(s->type, type) &&
-            cairn_bytes_equal(s->method, method))
+static struct cairn_bytes keep(struct cairn_bytes bytes)
+{
+    return cairn_bytes(cairn_bytes_dup(bytes), bytes.size);
+}
+
+static struct method_series *series_make(struct stats *stats, struct cairn_bytes space, struct cairn_bytes type,
+                                         struct cairn_bytes method)
+{
+    struct method_series *s = cairn_alloc_zeroed(1, sizeof *s + stats->workers * sizeof s->of[0]);
+
+    s->space = keep(space);
+    s->type = keep(type);
+    s->method = keep(method);
+    s->next = atomic_load_explicit(&stats->first, memory_order_relaxed);
+    atomic_store_explicit(&stats->first, s, memory_order_release);
+    return s;
+}
+
+static struct method_series *series_find(struct stats *stats, struct cairn_bytes space, struct cairn_bytes type,
+                                         struct cairn_bytes method)
+{
+    uint64_t hash = cairn_hash_seeded(method, names_hash(space, type));
+    uint32_t at = 0, number;
+
+    while ((number = names_next(&stats->names, hash, &at)) != NAMES_END) {
+        struct method_series *s = stats->series[number];
+        if (cairn_bytes_equal(s->method, method) && cairn_bytes_equal(s->type, type) &&
+            cairn_bytes_equal(s->space, space))
             return s;
-    s = cairn_alloc_zeroed(1, sizeof *s);
-    s->space = cairn_bytes(cairn_bytes_dup(space), space.size);
-    s->type = cairn_bytes(cairn_bytes_dup(type), type.size);
-    s->method = cairn_bytes(cairn_bytes_dup(method), method.size);
-    s->next = atomic_load_explicit(&table->first, memory_order_relaxed);
-    atomic_store_explicit(&table->first, s, memory_order_release);
+    }
+    if (stats->count == METHOD_SERIES_MAX) {
+        if (!stats->others)
+            stats->others = series_make(stats, cairn_str(""), cairn_str(""), cairn_str(""));
+        return stats->others;
+    }
+    if (!stats->series)
+        stats->series = cairn_alloc_zeroed(METHOD_SERIES_MAX, sizeof stats->series[0]);
+    names_add(&stats->names, hash, stats->count);
+    return stats->series[stats->count++] = series_make(stats, space, type, method);
+}
+
+struct method_stats *stats_of(struct stats *stats, uint32_t worker, struct cairn_bytes space, struct cairn_bytes type,
+                              struct cairn_bytes method)
+{
+    struct method_series *series;
+    struct method_stats *s;
+
+    pthread_mutex_lock(&stats->lock);
+    series = series_find(stats, space, type, method);
+    pthread_mutex_unlock(&stats->lock);
+    s = atomic_load_explicit(&series->of[worker], memory_order_relaxed); /* only this worker sets it */
+    if (!s) {
+        s = cairn_alloc_zeroed(1, sizeof *s);
+        atomic_store_explicit(&series->of[worker], s, memory_order_release);
+    }
     return s;
 }
 
@@ -31,16 +77,20 @@ void stats_latency(struct method_stats *stats, uint64_t ns)
     stat_add(&stats->latency_ns_total, ns);
 }
 
-void stats_done(struct stats_table *table)
+void stats_done(struct stats *stats)
 {
-    struct method_stats *s = atomic_load(&table->first), *next;
+    struct method_series *s = atomic_load(&stats->first), *next;
 
     for (; s; s = next) {
         next = s->next;
         free((void *)(uintptr_t)s->space.data);
         free((void *)(uintptr_t)s->type.data);
         free((void *)(uintptr_t)s->method.data);
+        for (uint32_t w = 0; w < stats->workers; w++)
+            free(atomic_load(&s->of[w]));
         free(s);
     }
-    atomic_store(&table->first, NULL);
+    free(stats->series);
+    names_done(&stats->names);
+    pthread_mutex_destroy(&stats->lock);
 }

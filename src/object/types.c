@@ -1,26 +1,16 @@
-/* types.c - types as one worker sees them, made from the catalog that it was sent last. */
+/* types.c - types as one worker sees them, made from the catalog's entries that it was sent. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "object/catalog_internal.h"
 
-static void type_free(struct type *type)
-{
-    bytes_forget(type->space);
-    bytes_forget(type->name);
-    free(type->fields);
-    free(type->values);
-    free(type->methods);
-    free(type->method_slots);
-    cairn_module_unref(type->module);
-    free(type);
-}
-
 void type_unref(struct type *type)
 {
     assert(type->refs);
-    if (--type->refs == 0)
-        type_free(type);
+    if (--type->refs)
+        return;
+    type_entry_unref(type->entry);
+    free(type);
 }
 
 static uint64_t type_hash(struct cairn_bytes space, struct cairn_bytes name)
@@ -28,19 +18,21 @@ static uint64_t type_hash(struct cairn_bytes space, struct cairn_bytes name)
     return cairn_hash_seeded(name, space.size);
 }
 
+/* Where the pointer to it is, or would be. */
+static struct type **type_at(struct cairn_worker *worker, uint64_t hash, struct cairn_bytes space,
+                             struct cairn_bytes name)
+{
+    struct type **at = &worker->types[(uint32_t)hash & (worker->types_size - 1)];
+
+    while (*at &&
+           !((*at)->hash == hash && cairn_bytes_equal((*at)->name, name) && cairn_bytes_equal((*at)->space, space)))
+        at = &(*at)->next;
+    return at;
+}
+
 struct type *type_find(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name)
 {
-    uint64_t hash = type_hash(space, name);
-
-    if (!worker->types_size)
-        return NULL;
-    for (uint32_t slot = (uint32_t)hash & (worker->types_size - 1); worker->types[slot];
-         slot = (slot + 1) & (worker->types_size - 1)) {
-        struct type *type = worker->types[slot];
-        if (type->hash == hash && cairn_bytes_equal(type->name, name) && cairn_bytes_equal(type->space, space))
-            return type;
-    }
-    return NULL;
+    return worker->types_size ? *type_at(worker, type_hash(space, name), space, name) : NULL;
 }
 
 struct method *type_method(struct type *type, struct cairn_bytes name)
@@ -54,101 +46,97 @@ struct method *type_method(struct type *type, struct cairn_bytes name)
     return NULL;
 }
 
-static struct type *type_make(struct cairn_worker *worker, const struct type_entry *entry, struct cairn_module *module,
-                              uint32_t version, const struct cairn_type_decl *decl)
+static struct type *type_make(struct type_entry *entry)
 {
-    struct type *type = cairn_alloc_zeroed(1, sizeof *type);
-    uint32_t slots = 4;
+    struct type *type = cairn_alloc_zeroed(1, sizeof *type + entry->decl->method_count * sizeof type->methods[0]);
 
     type->refs = 1;
+    type->entry = type_entry_ref(entry);
     type->hash = type_hash(entry->space, entry->name);
-    type->space = bytes_keep(entry->space);
-    type->name = bytes_keep(entry->name);
+    type->space = entry->space;
+    type->name = entry->name;
     type->number = entry->number;
-    type->version = version;
-    type->module = cairn_module_ref(module);
-    type->decl = decl;
-    for (size_t i = 0; i < decl->field_count; i++)
-        if (decl->fields[i].number >= type->field_end)
-            type->field_end = decl->fields[i].number + 1;
-    type->fields = cairn_alloc_zeroed(type->field_end + 1, sizeof *type->fields);
-    for (size_t i = 0; i < decl->field_count; i++) {
-        const struct bound_field *bound = catalog_field(entry, cairn_str(decl->fields[i].name));
-        assert(bound && bound->kind == decl->fields[i].kind);
-        type->fields[decl->fields[i].number] = (struct type_field){bound->number, bound->kind};
-    }
-    type->values = cairn_alloc_zeroed(entry->field_count + 1, sizeof *type->values);
-    for (uint32_t i = 0; i < entry->field_count; i++)
-        if (entry->fields[i].kind == CAIRN_FIELD_VALUE)
-            type->values[type->value_count++] = entry->fields[i].number;
-    while (slots < 2 * decl->method_count)
-        slots *= 2;
-    type->method_mask = slots - 1;
-    type->method_slots = cairn_alloc_zeroed(slots, sizeof *type->method_slots);
-    type->methods = cairn_alloc_zeroed(decl->method_count + 1, sizeof *type->methods);
-    for (size_t i = 0; i < decl->method_count; i++) {
-        uint32_t slot = (uint32_t)cairn_hash(cairn_str(decl->methods[i].name)) & type->method_mask;
-        while (type->method_slots[slot])
-            slot = (slot + 1) & type->method_mask;
-        type->method_slots[slot] = (uint16_t)(i + 1);
-        type->methods[i].decl = &decl->methods[i];
-        type->methods[i].stats = stats_find(&worker->stats, type->space, type->name, cairn_str(decl->methods[i].name));
-    }
+    type->version = entry->version;
+    type->module = entry->module;
+    type->decl = entry->decl;
+    type->fields = entry->bound;
+    type->field_end = entry->bound_end;
+    type->values = entry->values;
+    type->value_count = entry->value_count;
+    type->method_slots = entry->method_slots;
+    type->method_mask = entry->method_mask;
+    for (size_t i = 0; i < entry->decl->method_count; i++)
+        type->methods[i].decl = &entry->decl->methods[i];
     return type;
 }
 
-static void types_drop(struct cairn_worker *worker)
+static void table_grow(struct cairn_worker *worker)
 {
+    uint32_t size = worker->types_size ? 2 * worker->types_size : 16;
+    struct type **types = cairn_alloc_zeroed(size, sizeof *types);
+
     for (uint32_t i = 0; i < worker->types_size; i++)
-        if (worker->types[i])
-            type_unref(worker->types[i]);
-    free(worker->types);
-    worker->types = NULL;
-    worker->types_size = worker->type_count = 0;
-}
-
-/* Makes the worker's types anew; a version that is unchanged stays the same struct. */
-void types_from(struct cairn_worker *worker, struct catalog *catalog)
-{
-    uint32_t size = 16;
-    struct type **types;
-
-    while (size < 2 * catalog->type_count)
-        size *= 2;
-    types = cairn_alloc_zeroed(size, sizeof *types);
-    for (uint32_t i = 0; i < catalog->type_count; i++) {
-        const struct type_entry *entry = &catalog->types[i];
-        struct module_entry *m = catalog_module(catalog, entry->space, entry->module);
-        struct type *old = type_find(worker, entry->space, entry->name), *type = NULL;
-        uint32_t slot;
-
-        if (!m)
-            continue;
-        if (old && old->module == m->module && old->number == entry->number) {
-            type = type_ref(old);
-        } else {
-            for (size_t k = 0; k < m->module->type_count; k++)
-                if (cairn_bytes_equal(cairn_str(m->module->types[k].name), entry->name))
-                    type = type_make(worker, entry, m->module, m->versions[m->current].number, &m->module->types[k]);
+        for (struct type *type = worker->types[i], *next; type; type = next) {
+            next = type->next;
+            type->next = types[(uint32_t)type->hash & (size - 1)];
+            types[(uint32_t)type->hash & (size - 1)] = type;
         }
-        if (!type) /* the current version no longer has this type */
-            continue;
-        for (slot = (uint32_t)type->hash & (size - 1); types[slot]; slot = (slot + 1) & (size - 1))
-            ;
-        types[slot] = type;
-    }
-    types_drop(worker);
+    free(worker->types);
     worker->types = types;
     worker->types_size = size;
-    worker->type_count = catalog->type_count;
-    catalog_unref(worker->catalog);
+}
+
+void types_remove(struct cairn_worker *worker, const struct type_entry *entry)
+{
+    struct type **at, *type;
+
+    if (!worker->types_size)
+        return;
+    at = type_at(worker, type_hash(entry->space, entry->name), entry->space, entry->name);
+    type = *at;
+    if (!type)
+        return;
+    *at = type->next;
+    worker->type_count--;
+    type_unref(type);
+}
+
+void types_set(struct cairn_worker *worker, struct type_entry *entry)
+{
+    struct type *type;
+    struct type **at;
+
+    types_remove(worker, entry);
+    if (!entry->decl)
+        return;
+    if (worker->type_count == worker->types_size)
+        table_grow(worker);
+    type = type_make(entry);
+    at = &worker->types[(uint32_t)type->hash & (worker->types_size - 1)];
+    type->next = *at;
+    *at = type;
+    worker->type_count++;
+}
+
+void types_are_of(struct cairn_worker *worker, struct catalog *catalog)
+{
+    struct catalog *before = worker->catalog;
+
     worker->catalog = catalog_ref(catalog);
+    catalog_unref(before);
     cairn_fn_worker_trim(worker->fn);
 }
 
 void catalog_leave(struct cairn_worker *worker)
 {
-    types_drop(worker);
+    for (uint32_t i = 0; i < worker->types_size; i++)
+        for (struct type *type = worker->types[i], *next; type; type = next) {
+            next = type->next;
+            type_unref(type);
+        }
+    free(worker->types);
+    worker->types = NULL;
+    worker->types_size = worker->type_count = 0;
     catalog_unref(worker->catalog);
     worker->catalog = NULL;
 }

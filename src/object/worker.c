@@ -367,7 +367,6 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
     if (!cairn_list_empty(&worker->held))
         release_held(worker);
     start = worker_clock_ns(worker);
-    stat_add(&worker->counts.loops, 1);
     if (anything_ready(worker))
         cairn_fn_worker_busy(worker->fn, true);
     do {

@@ -32,6 +32,7 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_SNAPSHOT,
     CAIRN_HTTP_FORM_VERSIONS,
     CAIRN_HTTP_FORM_CLOCK,
+    CAIRN_HTTP_FORM_METRICS, /* a byte string that is the body */
 };
 
 /* slot->flags, and how a response is to be sent */

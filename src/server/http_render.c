@@ -326,6 +326,11 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     }
     if (head.kind == CAIRN_VALUE_ERROR)
         return render_error(body, request, flags, head, value);
+    if (form == CAIRN_HTTP_FORM_METRICS) {
+        rendered.type = "text/plain; version=0.0.4; charset=utf-8";
+        cairn_buf_add(body, head.bytes.data, head.bytes.size);
+        return rendered;
+    }
     if (flags & CAIRN_HTTP_AS_VALUE) {
         rendered.type = CAIRN_VALUE_TYPE;
         cairn_buf_add(body, value.data, value.size);
@@ -377,6 +382,8 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
         break;
     case CAIRN_HTTP_FORM_CLOCK:
         render_clock(body, &at_head);
+        break;
+    case CAIRN_HTTP_FORM_METRICS: /* above */
         break;
     }
     cairn_buf_u8(body, '\n');

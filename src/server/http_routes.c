@@ -351,12 +351,11 @@ static void respond_text(const struct call *call, unsigned status, const char *t
 
 static void metrics(const struct call *call)
 {
-    const struct cairn_front_about *about = call->http->session.front->about;
-    struct cairn_buf text = {0};
+    struct cairn_slot *slot = cairn_slot_take(&call->http->session);
 
-    about->metrics(about->context, &text);
-    respond_text(call, 200, "text/plain; version=0.0.4; charset=utf-8", cairn_buf_bytes(&text));
-    cairn_buf_done(&text);
+    slot->form = CAIRN_HTTP_FORM_METRICS;
+    slot->flags = (uint8_t)call->flags;
+    cairn_slot_ask_metrics(slot);
 }
 
 static void ready(const struct call *call)

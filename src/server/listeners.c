@@ -292,6 +292,7 @@ bool cairn_seat_turn(void *context, uint64_t *ret_wait_ns)
     bool more = backend->run(front->worker, server->options.turn_ns);
     int stage = atomic_load_explicit(&server->stage, memory_order_acquire);
 
+    cairn_seat_reply_metrics(seat);
     while ((session = cairn_front_next(front)))
         serve(cairn_session_owner(session));
     more |= front->submitted != submitted; /* input that had waited was taken up */

@@ -1,5 +1,9 @@
-/* The page of numbers: the backend's, then the fronts' and the process's, in Prometheus's text format. */
+/* The page of numbers: the backend's, then the fronts' and the process's, in Prometheus's text format.
+ *
+ * Its length grows with the methods that have run: a thread of its own makes it, from atomics, and all who asked for it
+ * before it is begun get the same one, so that many who ask cost little more than one. */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "io/process.h"
 #include "server/server_internal.h"
@@ -83,4 +87,111 @@ void cairn_server_metrics(struct cairn_server *server, struct cairn_buf *to)
     one(to, "process_threads", "gauge", "Threads.", process.threads);
     one(to, "process_start_time_seconds", "gauge", "When the node started, in Unix time.",
         server->about.started_ms / 1000);
+}
+
+/* --- who asks for it --- */
+
+/* What those who asked at once share: the page as an encoded value. */
+struct page {
+    atomic_uint refs;
+    struct cairn_buf value;
+};
+
+struct cairn_scrape {
+    struct cairn_scrape *next;
+    struct cairn_seat *seat;
+    struct cairn_request *request;
+    struct page *page;
+};
+
+static void page_unref(struct page *page)
+{
+    if (atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    cairn_buf_done(&page->value);
+    free(page);
+}
+
+static void push(struct cairn_seat *seat, struct cairn_scrape *scrape)
+{
+    struct cairn_scrape *head = atomic_load_explicit(&seat->scrapes, memory_order_relaxed);
+
+    do
+        scrape->next = head;
+    while (!atomic_compare_exchange_weak_explicit(&seat->scrapes, &head, scrape, memory_order_release,
+                                                  memory_order_relaxed));
+    cairn_loop_wake(seat->loop);
+}
+
+void cairn_server_make_page(struct cairn_task *task)
+{
+    struct cairn_server *server = cairn_container(task, struct cairn_server, page_task);
+    struct page *page = cairn_alloc_zeroed(1, sizeof *page);
+    struct cairn_scrape *waiting, *next;
+    struct cairn_buf text = {0};
+
+    pthread_mutex_lock(&server->page_lock);
+    waiting = server->page_waiting;
+    server->page_waiting = NULL;
+    server->page_queued = false;
+    pthread_mutex_unlock(&server->page_lock);
+    atomic_init(&page->refs, 1);
+    cairn_server_metrics(server, &text);
+    cairn_value_add_bytes(&page->value, cairn_buf_bytes(&text));
+    cairn_buf_done(&text);
+    for (; waiting; waiting = next) {
+        next = waiting->next;
+        atomic_fetch_add_explicit(&page->refs, 1, memory_order_relaxed);
+        waiting->page = page;
+        push(waiting->seat, waiting);
+    }
+    page_unref(page);
+}
+
+void cairn_server_ask_metrics(void *context, struct cairn_front *front, struct cairn_request *request)
+{
+    struct cairn_server *server = context;
+    struct cairn_scrape *scrape = cairn_alloc_zeroed(1, sizeof *scrape);
+    bool queued;
+
+    scrape->seat = &server->seats[front->index];
+    scrape->request = request;
+    pthread_mutex_lock(&server->page_lock);
+    scrape->next = server->page_waiting;
+    server->page_waiting = scrape;
+    queued = server->page_queued;
+    server->page_queued = true;
+    pthread_mutex_unlock(&server->page_lock);
+    if (!queued)
+        cairn_tasks_submit(server->page_tasks, &server->page_task);
+}
+
+static struct cairn_scrape *take_scrapes(struct cairn_seat *seat)
+{
+    if (!atomic_load_explicit(&seat->scrapes, memory_order_relaxed))
+        return NULL;
+    return atomic_exchange_explicit(&seat->scrapes, NULL, memory_order_acquire);
+}
+
+void cairn_seat_reply_metrics(struct cairn_seat *seat)
+{
+    struct cairn_scrape *next;
+
+    for (struct cairn_scrape *scrape = take_scrapes(seat); scrape; scrape = next) {
+        next = scrape->next;
+        scrape->request->reply(scrape->request, cairn_buf_bytes(&scrape->page->value));
+        page_unref(scrape->page);
+        free(scrape);
+    }
+}
+
+void cairn_seat_drop_metrics(struct cairn_seat *seat)
+{
+    struct cairn_scrape *next;
+
+    for (struct cairn_scrape *scrape = take_scrapes(seat); scrape; scrape = next) {
+        next = scrape->next;
+        page_unref(scrape->page);
+        free(scrape);
+    }
 }

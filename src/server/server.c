@@ -69,6 +69,7 @@ bool cairn_server_run(struct cairn_server *server)
         pthread_join(server->seats[i].thread, NULL);
         server->seats[i].started = false;
     }
+    server->page_tasks = cairn_tasks_destroy(server->page_tasks); /* the backend is closed next */
     return server->finished_all;
 }
 
@@ -126,11 +127,6 @@ static enum cairn_code bind_front(struct cairn_server *server, const char *text,
     return CAIRN_OK;
 }
 
-static void about_metrics(void *context, struct cairn_buf *to)
-{
-    cairn_server_metrics(context, to);
-}
-
 enum cairn_code cairn_server_create(const struct cairn_server_options *options, struct cairn_server **ret_server,
                                     struct cairn_err *err)
 {
@@ -147,6 +143,9 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
     o->stalled_ms = (uint32_t)or_default(o->stalled_ms, 60000);
     o->http_idle_ms = (uint32_t)or_default(o->http_idle_ms, 600000);
     o->stop_ms = (uint32_t)or_default(o->stop_ms, 10000);
+    server->page_tasks = cairn_tasks_create(1);
+    server->page_task.run = cairn_server_make_page;
+    pthread_mutex_init(&server->page_lock, NULL);
     server->seats = cairn_alloc_zeroed(o->workers, sizeof server->seats[0]);
     for (uint32_t i = 0; i < o->workers; i++) {
         server->seats[i].server = server;
@@ -176,7 +175,7 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
         .data = o->data ? o->data : "",
         .connections_max = o->connections_max,
         .loopback_only = !server->has_http || cairn_address_is_loopback(&server->http),
-        .metrics = about_metrics,
+        .metrics = cairn_server_ask_metrics,
         .totals = cairn_server_totals,
         .context = server,
     };
@@ -232,6 +231,7 @@ struct cairn_server *cairn_server_destroy(struct cairn_server *server)
 {
     if (!server)
         return NULL;
+    cairn_tasks_destroy(server->page_tasks);
     for (uint32_t i = 0; i < server->options.workers; i++) {
         struct cairn_seat *seat = &server->seats[i];
 
@@ -242,10 +242,12 @@ struct cairn_server *cairn_server_destroy(struct cairn_server *server)
                 close(seat->ports[port].fd);
         }
         cairn_loop_destroy(seat->loop);
+        cairn_seat_drop_metrics(seat);
         if (server->backend)
             cairn_front_done(&seat->front);
     }
     cairn_loop_destroy(server->loop);
+    pthread_mutex_destroy(&server->page_lock);
     free(server->seats);
     free(server);
     return NULL;

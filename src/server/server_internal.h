@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "io/loop.h"
+#include "io/task.h"
 #include "server/server.h"
 
 /* RUNNING -> DRAINING (stop asked: admitted requests go on) -> CLOSING (replies are flushed, threads end) */
@@ -28,7 +29,8 @@ struct cairn_seat {
     struct cairn_link connections;
     uint32_t connection_count;
     uint64_t sweep_at_ms;
-    uint64_t close_by_ms; /* CLOSING: when connections are cut off; 0: not begun */
+    uint64_t close_by_ms;                   /* CLOSING: when connections are cut off; 0: not begun */
+    _Atomic(struct cairn_scrape *) scrapes; /* a stack of those whose page is made; pushed by the page's thread */
 };
 
 struct cairn_server {
@@ -48,7 +50,22 @@ struct cairn_server {
     atomic_int stage;
     atomic_uint seats_ended;
     atomic_uint connections;
+
+    /* metrics.c: the page of numbers, on a thread of its own. */
+    struct cairn_tasks *page_tasks;
+    struct cairn_task page_task;
+    pthread_mutex_t page_lock; /* of the two */
+    struct cairn_scrape *page_waiting;
+    bool page_queued;
 };
+
+/* metrics.c: page_task's; what a front's thread asks for ... */
+void cairn_server_make_page(struct cairn_task *task);
+void cairn_server_ask_metrics(void *server, struct cairn_front *front, struct cairn_request *request);
+/* ... and replies with, in its turn. */
+void cairn_seat_reply_metrics(struct cairn_seat *seat);
+/* Frees what has not been replied to. */
+void cairn_seat_drop_metrics(struct cairn_seat *seat);
 
 /* listeners.c: one worker's thread, from its listeners to its last connection. */
 void *cairn_seat_main(void *seat);

@@ -260,16 +260,29 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
     }
 }
 
-void cairn_slot_submit(struct cairn_slot *slot)
+static struct cairn_front *enter(struct cairn_slot *slot)
 {
     struct cairn_session *session = slot->session;
-    struct cairn_front *front = session->front;
 
     slot->request.reply = on_reply;
     queue(slot);
     session->under_way++;
-    front->submitted++;
+    session->front->submitted++;
+    return session->front;
+}
+
+void cairn_slot_submit(struct cairn_slot *slot)
+{
+    struct cairn_front *front = enter(slot);
+
     front->backend->submit(front->worker, &slot->request);
+}
+
+void cairn_slot_ask_metrics(struct cairn_slot *slot)
+{
+    struct cairn_front *front = enter(slot);
+
+    front->about->metrics(front->about->context, front, &slot->request);
 }
 
 struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)

@@ -56,6 +56,8 @@ struct cairn_front_stats {
 
 enum cairn_front_protocol { CAIRN_FRONT_RESP, CAIRN_FRONT_HTTP };
 
+struct cairn_front;
+
 /* What does not change while the node runs, for INFO, CONFIG GET and the like. */
 struct cairn_front_about {
     uint16_t http_port, resp_port;
@@ -64,8 +66,9 @@ struct cairn_front_about {
     const char *data;    /* the data folder */
     uint32_t connections_max;
     bool loopback_only; /* HTTP listens on the loopback only */
-    /* Appends every front's metrics and the process's; any thread. */
-    void (*metrics)(void *context, struct cairn_buf *to);
+    /* Answers the request with the page of metrics, a byte string, as a backend's submit does.  The front's thread only
+     * asks: the page may be long, and is made on another. */
+    void (*metrics)(void *context, struct cairn_front *front, struct cairn_request *request);
     void (*totals)(void *context, struct cairn_front_stats *ret_sums);
     void *context;
 };
