@@ -44,6 +44,7 @@ void receive_result(struct cairn_worker *worker, struct message *message)
     invocation_free(worker, inv);
     if (caller->state == INV_WAITING && awaited_here(caller)) {
         worker->fibers_waiting--;
+        worker->resumed_count++;
         mailbox_resume(worker, caller);
     } else if (caller->state == INV_RETURNING && caller->calls_out == 0) {
         returned(worker, caller);

@@ -323,11 +323,15 @@ struct cairn_worker {
     uint64_t invocation_count;
     struct catalog *catalog; /* the one that its types were made from */
     uint32_t purge_cursor;
-    uint32_t pasts;    /* see past.h */
-    uint64_t retry_ns; /* when the log's waiters try again */
-    uint64_t stuck_ns; /* since when all fibers wait and nothing moves; 0: they do not */
-    uint64_t aside_ns; /* until then fresh segments run before those set aside */
-    bool failed;       /* the log has failed */
+    uint32_t pasts;         /* see past.h */
+    uint64_t retry_ns;      /* when the log's waiters try again */
+    uint64_t resumed_count; /* fibers that went on after a wait */
+    struct {
+        uint64_t since_ns, resumed_count; /* both when it began */
+        uint32_t looks;                   /* at it since */
+    } stuck;                              /* all fibers wait for calls and none goes on; since_ns 0: not so */
+    uint64_t aside_ns;                    /* until then fresh segments run before those set aside */
+    bool failed;                          /* the log has failed */
     bool running;
 
     /* crossing threads: a stack of messages, pushed by any, taken whole by the owner */

@@ -265,6 +265,7 @@ enum {
     CHECKPOINT_STEP_NS = 200000,
     CHECKPOINT_POLL_NS = 10000000,
     FIBERS_STUCK_NS = 50000000,
+    FIBERS_STUCK_LOOKS = 5, /* a process that did not run for so long has seen nothing yet */
     FIBERS_POLL_NS = 5000000,
 };
 
@@ -276,22 +277,36 @@ static bool anything_ready(const struct cairn_worker *worker)
            atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
 }
 
+/* True if for a while all fibers were held by invocations that wait for calls, and none of those went on: they wait for
+ * invocations that need a fiber themselves.  Other work, which never ends on a busy node, says nothing about that. */
+static bool fibers_knotted(struct cairn_worker *worker)
+{
+    uint64_t now;
+
+    if (cairn_fn_worker_fibers_free(worker->fn) > 0 || worker->fibers_waiting < worker->fibers) {
+        worker->stuck.since_ns = 0;
+        return false;
+    }
+    now = worker_clock_ns(worker);
+    if (worker->stuck.since_ns == 0 || worker->stuck.resumed_count != worker->resumed_count) {
+        worker->stuck.since_ns = now; /* an answer may be on its way */
+        worker->stuck.resumed_count = worker->resumed_count;
+        worker->stuck.looks = 0;
+    }
+    return ++worker->stuck.looks > FIBERS_STUCK_LOOKS && now - worker->stuck.since_ns >= FIBERS_STUCK_NS;
+}
+
 /* Whoever needs a fiber waits as long as one can come free. */
 static void retry_waiters(struct cairn_worker *worker)
 {
-    if (!cairn_list_empty(&worker->fiber_waiters)) {
-        bool stuck = cairn_fn_worker_fibers_free(worker->fn) == 0 && worker->fibers_waiting == worker->fibers &&
-                     !anything_ready(worker);
-        if (!stuck) {
-            worker->stuck_ns = 0;
-            fibers_freed(worker);
-        } else if (worker->stuck_ns == 0) {
-            worker->stuck_ns = worker_clock_ns(worker); /* an answer of another worker may be on its way */
-        } else if (worker_clock_ns(worker) - worker->stuck_ns >= FIBERS_STUCK_NS) {
-            /* Many at a time: with one, a job that multiplies would be at it for minutes. */
-            for (int n = 256; n && !cairn_list_empty(&worker->fiber_waiters); n--)
-                fibers_stuck(worker);
-        }
+    if (cairn_list_empty(&worker->fiber_waiters)) {
+        worker->stuck.since_ns = 0;
+    } else if (fibers_knotted(worker)) {
+        /* Many at a time: with one, a job that multiplies would be at it for minutes. */
+        for (int n = 256; n && !cairn_list_empty(&worker->fiber_waiters); n--)
+            fibers_stuck(worker);
+    } else {
+        fibers_freed(worker);
     }
     if (!cairn_list_empty(&worker->admission))
         admission_next(worker);

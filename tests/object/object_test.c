@@ -417,6 +417,57 @@ static void fibers_run_out(void **state)
     simnode_done(&sim);
 }
 
+/* Calls so deep that all fibers wait for each other end with `limit` also while the node is never idle: steady reads of
+ * other objects, of which some are always under way, must not hide it. */
+static void fibers_run_out_under_load(void **state)
+{
+    enum { READS = 24 };
+    struct simnode_options options = {.fibers_per_worker = 4};
+    struct simcall reads[READS], knot;
+    struct simnode sim;
+    uint64_t began, took, answered = 0;
+    struct cairn_err err;
+    char id[8];
+
+    (void)state;
+    simnode_init(&sim, 13, &options);
+    if (simnode_open(&sim, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+    simnode_deploy(&sim, "probe");
+    for (int i = 0; i < READS; i++) {
+        snprintf(id, sizeof id, "r%d", i);
+        simcall_init(&reads[i], CAIRN_OP_INVOKE, "Probe", id, "count", NULL);
+        simcall_submit(&sim, &reads[i], (uint32_t)i % 2);
+    }
+    simcall_init(&knot, CAIRN_OP_INVOKE, "Probe", "x", "endless", "y", NULL);
+    began = sim.clock.clock.monotonic_ns(&sim.clock.clock);
+    simcall_submit(&sim, &knot, 0);
+    do {
+        for (int i = 0; i < READS; i++)
+            if (reads[i].replied) {
+                answered++;
+                simcall_done(&reads[i]);
+                snprintf(id, sizeof id, "r%d", i);
+                simcall_init(&reads[i], CAIRN_OP_INVOKE, "Probe", id, "count", NULL);
+                simcall_submit(&sim, &reads[i], (uint32_t)i % 2);
+            }
+        simnode_step(&sim);
+        cairn_sim_clock_advance(&sim.clock, 20000); /* it stands still while anything can be done */
+        took = sim.clock.clock.monotonic_ns(&sim.clock.clock) - began;
+    } while (!knot.replied && took < 2000000000);
+    if (!knot.replied)
+        fail_msg("not noticed within 2 s, in which %llu reads were answered", (unsigned long long)answered);
+    assert_true(strncmp(simvalue_text(cairn_buf_bytes(&knot.reply)), "!limit", 6) == 0);
+    assert_true(answered > READS);
+    simcall_done(&knot);
+    for (int i = 0; i < READS; i++) {
+        while (!reads[i].replied)
+            simnode_step(&sim);
+        simcall_done(&reads[i]);
+    }
+    simnode_done(&sim);
+}
+
 static void modules_come_and_go(void **state)
 {
     struct simnode sim;
@@ -500,6 +551,7 @@ int main(void)
         cmocka_unit_test(duplicates_wait),
         cmocka_unit_test(a_crash_interrupts),
         cmocka_unit_test(fibers_run_out),
+        cmocka_unit_test(fibers_run_out_under_load),
         cmocka_unit_test(modules_come_and_go),
         cmocka_unit_test(time_never_goes_back),
         cmocka_unit_test(a_clean_stop_keeps_all),
