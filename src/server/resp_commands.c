@@ -7,15 +7,8 @@
 #include "server/resp_internal.h"
 #include "server/version.h"
 
-struct command {
-    const char *name;
-    int arity; /* words; negative: at least */
-    const char *summary;
-    void (*run)(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
-};
-
 /* The table is at the end. */
-static const struct command *command_at(size_t index); /* NULL behind the last */
+static const struct cairn_resp_command *command_at(size_t index); /* NULL behind the last */
 static size_t count_commands(void);
 
 static struct cairn_buf *begin(struct cairn_resp_session *resp)
@@ -87,6 +80,8 @@ static void set_text(char **text, struct cairn_bytes word)
 static void run_reset(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     (void)words;
+    cairn_resp_multi_drop(resp);
+    resp->watch_refused = false;
     resp->version = 2;
     set_text(&resp->name, cairn_bytes(NULL, 0));
     cairn_resp_simple(begin(resp), "RESET");
@@ -333,9 +328,9 @@ void cairn_resp_write_functions(struct cairn_buf *to, int version, struct cairn_
 
 /* --- COMMAND --- */
 
-static const struct command *find(struct cairn_bytes name)
+static const struct cairn_resp_command *find(struct cairn_bytes name)
 {
-    const struct command *command;
+    const struct cairn_resp_command *command;
 
     for (size_t i = 0; (command = command_at(i)); i++)
         if (cairn_resp_word_is(name, command->name))
@@ -343,12 +338,22 @@ static const struct command *find(struct cairn_bytes name)
     return NULL;
 }
 
-static bool is_call(const struct command *command)
+static bool is_call(const struct cairn_resp_command *command)
 {
     return strncmp(command->name, "fcall", 5) == 0;
 }
 
-static void write_command(struct cairn_buf *to, int version, const struct command *command)
+static const char *group_of(const struct cairn_resp_command *command)
+{
+    if (is_call(command) || strcmp(command->name, "function") == 0)
+        return "scripting";
+    return command->run == cairn_resp_multi || command->run == cairn_resp_exec || command->run == cairn_resp_discard ||
+                   command->run == cairn_resp_watch || command->run == cairn_resp_unwatch
+               ? "transactions"
+               : "connection";
+}
+
+static void write_command(struct cairn_buf *to, int version, const struct cairn_resp_command *command)
 {
     if (!command) {
         cairn_resp_null(to, version);
@@ -369,7 +374,7 @@ static void write_command(struct cairn_buf *to, int version, const struct comman
     cairn_resp_array(to, 0); /* subcommands */
 }
 
-static void write_doc(struct cairn_buf *to, int version, const struct command *command)
+static void write_doc(struct cairn_buf *to, int version, const struct cairn_resp_command *command)
 {
     cairn_resp_text(to, command->name);
     cairn_resp_map(to, version, 3);
@@ -378,7 +383,7 @@ static void write_doc(struct cairn_buf *to, int version, const struct command *c
     cairn_resp_text(to, "since");
     cairn_resp_text(to, "0.1.0");
     cairn_resp_text(to, "group");
-    cairn_resp_text(to, is_call(command) || strcmp(command->name, "function") == 0 ? "scripting" : "connection");
+    cairn_resp_text(to, group_of(command));
 }
 
 static void command_docs(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
@@ -445,21 +450,27 @@ static void run_fcall_ro(struct cairn_resp_session *resp, const struct cairn_res
     cairn_resp_fcall(resp, words, true);
 }
 
-static const struct command commands[] = {
-    {"auth", -2, "Refused: this node has no credentials", run_auth},
-    {"client", -2, "Names this connection and tells about it", cairn_resp_client},
-    {"command", -1, "Tells which commands there are", run_command},
-    {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config},
-    {"echo", 2, "Gives its argument back", run_echo},
-    {"fcall", -3, "Calls a method: FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...]", run_fcall},
-    {"fcall_ro", -3, "Calls a read-only method", run_fcall_ro},
-    {"function", -2, "Deploys, lists and removes modules: LOAD, LIST, DELETE", run_function},
-    {"hello", -1, "Chooses the version of the protocol", run_hello},
-    {"info", -1, "Tells about the node", cairn_resp_info},
-    {"ping", -1, "Answers", run_ping},
-    {"quit", -1, "Ends the connection", run_quit},
-    {"reset", 1, "Puts the connection back to its beginning", run_reset},
-    {"select", 2, "Chooses a database: there is only 0", run_select},
+static const struct cairn_resp_command commands[] = {
+    {"auth", -2, "Refused: this node has no credentials", run_auth, NULL, false},
+    {"client", -2, "Names this connection and tells about it", cairn_resp_client, NULL, false},
+    {"command", -1, "Tells which commands there are", run_command, NULL, false},
+    {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config, NULL, false},
+    {"discard", 1, "Drops the commands that are queued since MULTI", cairn_resp_discard, NULL, true},
+    {"echo", 2, "Gives its argument back", run_echo, NULL, false},
+    {"exec", 1, "Runs the commands that are queued since MULTI", cairn_resp_exec, NULL, true},
+    {"fcall", -3, "Calls a method: FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...]", run_fcall,
+     cairn_resp_check_fcall, false},
+    {"fcall_ro", -3, "Calls a read-only method", run_fcall_ro, cairn_resp_check_fcall, false},
+    {"function", -2, "Deploys, lists and removes modules: LOAD, LIST, DELETE", run_function, NULL, false},
+    {"hello", -1, "Chooses the version of the protocol", run_hello, NULL, false},
+    {"info", -1, "Tells about the node", cairn_resp_info, NULL, false},
+    {"multi", 1, "Queues the commands that follow, until EXEC", cairn_resp_multi, NULL, true},
+    {"ping", -1, "Answers", run_ping, NULL, false},
+    {"quit", -1, "Ends the connection", run_quit, NULL, true},
+    {"reset", 1, "Puts the connection back to its beginning", run_reset, NULL, true},
+    {"select", 2, "Chooses a database: there is only 0", run_select, NULL, false},
+    {"unwatch", 1, "Forgets a WATCH that was refused", cairn_resp_unwatch, NULL, false},
+    {"watch", -2, "Refused: there are no keys to watch", cairn_resp_watch, NULL, true},
 };
 
 static size_t count_commands(void)
@@ -467,7 +478,7 @@ static size_t count_commands(void)
     return sizeof commands / sizeof commands[0];
 }
 
-static const struct command *command_at(size_t index)
+static const struct cairn_resp_command *command_at(size_t index)
 {
     return index < count_commands() ? &commands[index] : NULL;
 }
@@ -499,16 +510,25 @@ static void unknown_command(struct cairn_resp_session *resp, const struct cairn_
     cairn_buf_done(&args);
 }
 
-void cairn_resp_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+const struct cairn_resp_command *cairn_resp_find(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
-    const struct command *command = find(cairn_resp_words_at(words, 0));
+    const struct cairn_resp_command *command = find(cairn_resp_words_at(words, 0));
 
     if (!command) {
         unknown_command(resp, words);
-    } else if (command->arity > 0 ? words->count != (uint32_t)command->arity
-                                  : words->count < (uint32_t)-command->arity) {
-        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for '%s' command", command->name);
-    } else {
-        command->run(resp, words);
+        return NULL;
     }
+    if (command->arity > 0 ? words->count != (uint32_t)command->arity : words->count < (uint32_t)-command->arity) {
+        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for '%s' command", command->name);
+        return NULL;
+    }
+    return command;
+}
+
+void cairn_resp_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    const struct cairn_resp_command *command = cairn_resp_find(resp, words);
+
+    if (command)
+        command->run(resp, words);
 }

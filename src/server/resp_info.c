@@ -211,10 +211,12 @@ static void describe(struct cairn_buf *to, const struct cairn_resp_session *resp
     uint64_t now_ms = session->front->clock->wall_ms(session->front->clock);
 
     cairn_buf_printf(to,
-                     "id=%" PRIu64 " addr=%s name=%s age=%" PRIu64 " db=0 qbuf=%zu omem=%zu pending=%u resp=%d "
+                     "id=%" PRIu64 " addr=%s name=%s age=%" PRIu64
+                     " db=0 multi=%d qbuf=%zu omem=%zu pending=%u resp=%d "
                      "lib-name=%s lib-ver=%s\n",
                      session->id, session->peer ? session->peer : "?", resp->name ? resp->name : "",
-                     now_ms > session->opened_ms ? (now_ms - session->opened_ms) / 1000 : 0, session->in.size,
+                     now_ms > session->opened_ms ? (now_ms - session->opened_ms) / 1000 : 0,
+                     resp->multi ? (int)cairn_resp_multi_count(resp) : -1, session->in.size,
                      session->out.size - session->out_sent, session->queued, resp->version,
                      resp->library ? resp->library : "", resp->library_version ? resp->library_version : "");
 }

@@ -9,6 +9,8 @@ struct cairn_resp_session {
     struct cairn_resp_parser parser;
     int version;                            /* 2 or 3 */
     char *name, *library, *library_version; /* as the client says; NULL: not said */
+    struct cairn_resp_multi *multi;         /* from MULTI to the end of EXEC; otherwise NULL */
+    bool watch_refused;                     /* the next EXEC must not run anything */
 };
 
 /* What a request's value is turned into. */
@@ -21,15 +23,25 @@ enum cairn_resp_form {
 
 /* One command's words. */
 struct cairn_resp_words {
-    const struct cairn_resp_parser *parser;
-    struct cairn_bytes input;
+    const struct cairn_resp_span *spans;
+    const uint8_t *base;
     uint32_t count;
 };
 
 static inline struct cairn_bytes cairn_resp_words_at(const struct cairn_resp_words *words, uint32_t index)
 {
-    return cairn_resp_word(words->parser, words->input, index);
+    return cairn_bytes(words->base + words->spans[index].offset, words->spans[index].size);
 }
+
+struct cairn_resp_command {
+    const char *name;
+    int arity; /* words; negative: at least */
+    const char *summary;
+    void (*run)(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+    /* False: refused and answered before anything runs; NULL: nothing to check besides the arity. */
+    bool (*check)(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+    bool at_once; /* runs between MULTI and EXEC too, instead of being queued */
+};
 
 /* True if the word is `text`, in any case. */
 bool cairn_resp_word_is(struct cairn_bytes word, const char *text);
@@ -41,14 +53,28 @@ void cairn_resp_reply_error(struct cairn_resp_session *resp, const char *prefix,
     __attribute__((format(printf, 3, 4)));
 void cairn_resp_reply_ok(struct cairn_resp_session *resp);
 
+bool cairn_resp_check_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only);
 /* Everything else. */
 void cairn_resp_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+/* NULL if there is no such command or it cannot be run with these words, which has been answered. */
+const struct cairn_resp_command *cairn_resp_find(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 
 /* Submits a request of `op`; name and body are copied. */
 void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,
                        struct cairn_bytes name, struct cairn_bytes body);
 void cairn_resp_write_functions(struct cairn_buf *to, int version, struct cairn_bytes types, const char *pattern);
+
+/* resp_multi.c */
+void cairn_resp_multi_take(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_multi_step(struct cairn_session *session);
+void cairn_resp_multi_drop(struct cairn_resp_session *resp);
+uint32_t cairn_resp_multi_count(const struct cairn_resp_session *resp);
+void cairn_resp_multi(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_exec(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_discard(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_watch(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_unwatch(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 
 /* resp_info.c */
 void cairn_resp_info(struct cairn_resp_session *resp, const struct cairn_resp_words *words);

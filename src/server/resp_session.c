@@ -71,11 +71,44 @@ static struct cairn_bytes append(struct cairn_buf *data, struct cairn_bytes byte
     return cairn_bytes(at, bytes.size);
 }
 
-/* FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...] */
+/* FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...].  False: refused. */
+bool cairn_resp_check_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes function = cairn_resp_words_at(words, 1), keys = cairn_resp_words_at(words, 2);
+
+    if (keys.size != 1 || (keys.data[0] != '1' && keys.data[0] != '2')) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "the number of keys must be 1 (ID) or 2 (ID and an idempotency key): "
+                               "write FCALL TYPE.METHOD 1 ID [ARG ...]");
+        return false;
+    }
+    if (words->count < 3 + (uint32_t)(keys.data[0] - '0')) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "fewer words than the number of keys says: write FCALL TYPE.METHOD 1 ID [ARG ...]");
+        return false;
+    }
+    if (keys.data[0] == '2') {
+        size_t key_bytes = cairn_resp_words_at(words, 4).size;
+
+        if (key_bytes == 0 || key_bytes > CAIRN_ONCE_KEY_BYTES_MAX) {
+            cairn_resp_reply_error(resp, "BAD_REQUEST",
+                                   "an idempotency key has 1 to %d bytes, this one has %zu: for a call without a key "
+                                   "write FCALL TYPE.METHOD 1 ID [ARG ...]",
+                                   CAIRN_ONCE_KEY_BYTES_MAX, key_bytes);
+            return false;
+        }
+    }
+    if (!function.size || !memchr(function.data, '.', function.size)) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "the function's name must be TYPE.METHOD, as in FCALL User.timeline 1 bob 10");
+        return false;
+    }
+    return true;
+}
+
 void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only)
 {
-    struct cairn_bytes function, keys, word;
-    const uint8_t *dot;
+    struct cairn_bytes function, word;
     struct cairn_slot *slot;
     struct cairn_request *request;
     struct cairn_buf *data;
@@ -87,38 +120,9 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
                                read_only ? "fcall_ro" : "fcall");
         return;
     }
-    function = cairn_resp_words_at(words, 1);
-    keys = cairn_resp_words_at(words, 2);
-    if (keys.size != 1 || (keys.data[0] != '1' && keys.data[0] != '2')) {
-        cairn_resp_reply_error(resp, "BAD_REQUEST",
-                               "the number of keys must be 1 (ID) or 2 (ID and an idempotency key): "
-                               "write FCALL TYPE.METHOD 1 ID [ARG ...]");
+    if (!cairn_resp_check_fcall(resp, words))
         return;
-    }
-    first = 3 + (uint32_t)(keys.data[0] - '0'); /* the first argument's word */
-    if (words->count < first) {
-        cairn_resp_reply_error(resp, "BAD_REQUEST",
-                               "fewer words than the number of keys says: write FCALL TYPE.METHOD 1 ID [ARG ...]");
-        return;
-    }
-    if (first == 5) {
-        size_t key_bytes = cairn_resp_words_at(words, 4).size;
-
-        if (key_bytes == 0 || key_bytes > CAIRN_ONCE_KEY_BYTES_MAX) {
-            cairn_resp_reply_error(resp, "BAD_REQUEST",
-                                   "an idempotency key has 1 to %d bytes, this one has %zu: for a call without a key "
-                                   "write FCALL TYPE.METHOD 1 ID [ARG ...]",
-                                   CAIRN_ONCE_KEY_BYTES_MAX, key_bytes);
-            return;
-        }
-    }
-    dot = memchr(function.data, '.', function.size);
-    if (!dot) {
-        cairn_resp_reply_error(resp, "BAD_REQUEST",
-                               "the function's name must be TYPE.METHOD, as in FCALL User.timeline 1 bob 10");
-        return;
-    }
-
+    first = 3 + (uint32_t)(cairn_resp_words_at(words, 2).data[0] - '0'); /* the first argument's word */
     for (uint32_t i = 1; i < words->count; i++)
         bytes += 4 + cairn_resp_words_at(words, i).size;
     slot = cairn_slot_take(&resp->session);
@@ -127,8 +131,9 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
     request = &slot->request;
     request->op = CAIRN_OP_INVOKE;
     request->read_only = read_only;
-    function = append(data, function);
-    request->type = cairn_bytes(function.data, (size_t)(dot - cairn_resp_words_at(words, 1).data));
+    function = append(data, cairn_resp_words_at(words, 1));
+    request->type = cairn_bytes(function.data,
+                                (size_t)((const uint8_t *)memchr(function.data, '.', function.size) - function.data));
     request->method = cairn_bytes(function.data + request->type.size + 1, function.size - request->type.size - 1);
     request->id = append(data, cairn_resp_words_at(words, 3));
     if (first == 5)
@@ -164,6 +169,15 @@ bool cairn_resp_word_is(struct cairn_bytes word, const char *text)
     return word.size == strlen(text) && strncasecmp((const char *)word.data, text, word.size) == 0;
 }
 
+static struct cairn_resp_words words_of(const struct cairn_resp_parser *parser, struct cairn_bytes input)
+{
+    struct cairn_resp_words words = {parser->more ? parser->more : parser->here, input.data, parser->count};
+
+    if (parser->is_inline) /* nothing but empty words has no text at all */
+        words.base = parser->text.data ? parser->text.data : (const uint8_t *)"";
+    return words;
+}
+
 static size_t parse(struct cairn_session *session, struct cairn_bytes input)
 {
     struct cairn_resp_session *resp = resp_of(session);
@@ -171,12 +185,12 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
     size_t used = 0;
 
     while (used < input.size && session->state == CAIRN_SESSION_OPEN && !cairn_session_full(session)) {
-        struct cairn_resp_words words = {&resp->parser, {input.data + used, input.size - used}, 0};
-        struct cairn_bytes command;
+        struct cairn_bytes rest = {input.data + used, input.size - used}, command;
+        struct cairn_resp_words words;
         struct cairn_err err;
         size_t request_bytes = 0;
         enum cairn_resp_result result =
-            cairn_resp_parse(&resp->parser, &front->resp_limits, words.input, &request_bytes, &err);
+            cairn_resp_parse(&resp->parser, &front->resp_limits, rest, &request_bytes, &err);
 
         if (result == CAIRN_RESP_MORE)
             break;
@@ -186,12 +200,14 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
             break;
         }
         used += request_bytes;
-        words.count = resp->parser.count;
+        words = words_of(&resp->parser, rest);
         if (words.count == 0)
             continue;
         cairn_session_count_request(session);
         command = cairn_resp_words_at(&words, 0);
-        if (cairn_resp_word_is(command, "FCALL"))
+        if (resp->multi)
+            cairn_resp_multi_take(resp, &words);
+        else if (cairn_resp_word_is(command, "FCALL"))
             cairn_resp_fcall(resp, &words, false);
         else if (cairn_resp_word_is(command, "FCALL_RO"))
             cairn_resp_fcall(resp, &words, true);
@@ -222,6 +238,7 @@ static void free_session(struct cairn_session *session)
 {
     struct cairn_resp_session *resp = resp_of(session);
 
+    cairn_resp_multi_drop(resp);
     cairn_session_done(session);
     cairn_resp_parser_done(&resp->parser);
     free(resp->name);
@@ -233,6 +250,7 @@ static void free_session(struct cairn_session *session)
 static const struct cairn_session_ops ops = {
     .protocol = CAIRN_FRONT_RESP,
     .parse = parse,
+    .step = cairn_resp_multi_step,
     .write = write_reply,
     .partial_bytes = partial_bytes,
     .timed_out = timed_out,

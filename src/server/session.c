@@ -40,6 +40,8 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     l->headers = (uint32_t)or_default(l->headers, 100);
     l->header_bytes = (uint32_t)or_default(l->header_bytes, 32 << 10);
     l->partial_bytes = (uint32_t)or_default(l->partial_bytes, 16 << 10);
+    l->transaction_commands = (uint32_t)or_default(l->transaction_commands, 16384);
+    l->transaction_bytes = (uint32_t)or_default(l->transaction_bytes, 32 << 20);
     l->input_bytes = or_default(l->input_bytes, 256 << 20);
     l->output_bytes_all = or_default(l->output_bytes_all, 256 << 20);
     front->resp_limits = (struct cairn_resp_limits){
@@ -55,6 +57,7 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     };
     cairn_list_init(&front->sessions);
     cairn_list_init(&front->touched);
+    cairn_list_init(&front->later);
 }
 
 void cairn_front_done(struct cairn_front *front)
@@ -89,6 +92,7 @@ void cairn_session_init(struct cairn_session *session, const struct cairn_sessio
     session->id = ++front->next_id * front->backend->workers + front->index; /* unique on the node */
     session->opened_ms = front->clock->wall_ms(front->clock);
     cairn_list_init(&session->touched);
+    cairn_list_init(&session->later);
     cairn_list_push_back(&front->sessions, &session->link);
     cairn_count(&front->stats.sessions[ops->protocol], 1);
     cairn_count(&front->stats.sessions_total[ops->protocol], 1);
@@ -113,6 +117,7 @@ void cairn_session_done(struct cairn_session *session)
     }
     cairn_list_remove(&session->link);
     cairn_list_remove(&session->touched);
+    cairn_list_remove(&session->later);
     cairn_buf_done(&session->in);
     cairn_buf_done(&session->out);
     free(session->peer);
@@ -229,6 +234,39 @@ static void size_window(struct cairn_session *session, size_t reply_bytes)
     }
 }
 
+/* Goes on with a command of several steps, and frees a closed session that has nothing left to do. */
+static void go_on(struct cairn_session *session)
+{
+    if (session->under_way > 0 || session->stepping)
+        return;
+    if (session->working) {
+        session->stepping = true;
+        session->ops->step(session);
+        session->stepping = false;
+    }
+    if (session->state == CAIRN_SESSION_CLOSED && session->under_way == 0 && !session->working)
+        session->ops->free(session);
+}
+
+void cairn_session_work_begin(struct cairn_session *session)
+{
+    session->working = true;
+    go_on(session);
+}
+
+void cairn_session_work_later(struct cairn_session *session)
+{
+    if (cairn_list_empty(&session->later))
+        cairn_list_push_back(&session->front->later, &session->later);
+    session->front->submitted++; /* the owner comes back at once */
+}
+
+void cairn_session_work_end(struct cairn_session *session)
+{
+    session->working = false;
+    cairn_session_touch(session); /* what it has not read or parsed meanwhile */
+}
+
 static void on_reply(struct cairn_request *request, struct cairn_bytes value)
 {
     struct cairn_slot *slot = request->owner;
@@ -238,8 +276,8 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
     session->under_way--;
     slot->done = true;
     if (session->state == CAIRN_SESSION_CLOSED) {
-        if (session->under_way == 0)
-            session->ops->free(session);
+        move_done(session);
+        go_on(session);
         return;
     }
     if (slot == session->first) {
@@ -258,6 +296,8 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
         session->ops->write(session, slot, value, &slot->reply);
         size_window(session, slot->reply.size);
     }
+    if (session->working)
+        go_on(session);
 }
 
 static struct cairn_front *enter(struct cairn_slot *slot)
@@ -299,15 +339,21 @@ struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)
 
 void cairn_session_reply_end(struct cairn_session *session)
 {
+    if (session->cut)
+        session->out.size = session->out_sent = 0;
     output_grew(session);
 }
 
 /* --- input and output --- */
 
+bool cairn_session_output_full(const struct cairn_session *session)
+{
+    return session->out.size - session->out_sent >= session->front->limits.output_bytes;
+}
+
 bool cairn_session_full(const struct cairn_session *session)
 {
-    return session->queued >= session->window ||
-           session->out.size - session->out_sent >= session->front->limits.output_bytes;
+    return session->working || session->queued >= session->window || cairn_session_output_full(session);
 }
 
 /* Parses and returns how much of `bytes` is done with. */
@@ -324,20 +370,32 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes bytes)
     return used;
 }
 
+static void count_input(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+    size_t size = session->in.size + session->ops->partial_bytes(session) + session->aside_bytes;
+
+    recount(&session->in_counted, size > front->limits.partial_bytes ? size : 0, &front->input_bytes);
+}
+
 static void input_changed(struct cairn_session *session)
 {
     struct cairn_front *front = session->front;
-    size_t size = session->in.size;
 
-    if (size == 0 && session->in.capacity > 1024)
+    if (session->in.size == 0 && session->in.capacity > 1024)
         cairn_buf_done(&session->in);
-    size += session->ops->partial_bytes(session);
-    recount(&session->in_counted, size > front->limits.partial_bytes ? size : 0, &front->input_bytes);
+    count_input(session);
     if (session->in_counted && front->input_bytes > front->limits.input_bytes && !session->stalled &&
-        session->state == CAIRN_SESSION_OPEN) {
+        !session->working && session->state == CAIRN_SESSION_OPEN) {
         cairn_count(&front->stats.overflowed, 1);
         session->ops->too_big(session);
     }
+}
+
+void cairn_session_set_aside(struct cairn_session *session, size_t bytes)
+{
+    session->aside_bytes = bytes;
+    count_input(session);
 }
 
 void cairn_session_input(struct cairn_session *session, struct cairn_bytes bytes)
@@ -359,11 +417,27 @@ void cairn_session_input(struct cairn_session *session, struct cairn_bytes bytes
     input_changed(session);
 }
 
+/* The steps that were put off in the last round. */
+static void go_on_later(struct cairn_front *front)
+{
+    struct cairn_link put_off, *link;
+
+    cairn_list_init(&put_off);
+    while ((link = cairn_list_pop_front(&front->later)))
+        cairn_list_push_back(&put_off, link);
+    while ((link = cairn_list_pop_front(&put_off)))
+        go_on(cairn_container(link, struct cairn_session, later)); /* may free it */
+}
+
 struct cairn_session *cairn_front_next(struct cairn_front *front)
 {
-    struct cairn_link *link = cairn_list_pop_front(&front->touched);
     struct cairn_session *session;
+    struct cairn_link *link;
 
+    if (front->round_over)
+        go_on_later(front);
+    link = cairn_list_pop_front(&front->touched);
+    front->round_over = !link;
     if (!link)
         return NULL;
     session = cairn_container(link, struct cairn_session, touched);
@@ -410,7 +484,9 @@ void cairn_session_sent(struct cairn_session *session, size_t bytes)
     }
     if (session->out_counted)
         recount(&session->out_counted, session->out.size - session->out_sent, &front->output_bytes);
-    if (session->stalled && !cairn_session_full(session))
+    if (session->working && !cairn_session_output_full(session))
+        cairn_session_work_later(session);
+    else if (session->stalled && !cairn_session_full(session))
         cairn_session_touch(session);
 }
 
@@ -422,8 +498,8 @@ bool cairn_session_reads(const struct cairn_session *session)
 
 bool cairn_session_over(const struct cairn_session *session)
 {
-    return session->cut ||
-           (session->state == CAIRN_SESSION_ENDING && session->queued == 0 && session->out_sent == session->out.size);
+    return session->cut || (session->state == CAIRN_SESSION_ENDING && !session->working && session->queued == 0 &&
+                            session->out_sent == session->out.size);
 }
 
 bool cairn_session_cut(const struct cairn_session *session)
@@ -445,7 +521,7 @@ uint32_t cairn_session_requests(const struct cairn_session *session)
 
 bool cairn_session_idle(const struct cairn_session *session)
 {
-    return session->queued == 0 && session->out_sent == session->out.size;
+    return !session->working && session->queued == 0 && session->out_sent == session->out.size;
 }
 
 void *cairn_session_owner(const struct cairn_session *session)
@@ -492,9 +568,15 @@ void cairn_session_close(struct cairn_session *session)
 
     assert(session->state != CAIRN_SESSION_CLOSED);
     session->state = CAIRN_SESSION_CLOSED;
+    session->cut = true;
+    session->out.size = session->out_sent = 0;
     session->owner = NULL;
     cairn_list_remove(&session->touched);
     atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->protocol], 1, memory_order_relaxed);
-    if (session->under_way == 0)
+    if (session->under_way > 0)
+        return;
+    if (session->working)
+        cairn_session_work_later(session); /* it waited for its output */
+    else
         session->ops->free(session);
 }

@@ -34,15 +34,17 @@ struct cairn_slot;
 
 /* 0 in any member means its default. */
 struct cairn_front_limits {
-    uint32_t under_way;        /* commands of one session: 1024 */
-    uint32_t output_bytes;     /* unsent, of one session, before its input waits: 1 MiB */
-    uint32_t bulk_bytes;       /* one word of a command; a request's body: 33 MiB */
-    uint32_t words;            /* of one command: 4096 */
-    uint32_t line_bytes;       /* inline commands; a request's target: 16 KiB */
-    uint32_t headers;          /* of a request: 100 */
-    uint32_t header_bytes;     /* all of them: 32 KiB */
-    uint32_t partial_bytes;    /* of a half received request, before it draws on input_bytes: 16 KiB */
-    uint64_t input_bytes;      /* half received requests of all sessions of a worker: 256 MiB */
+    uint32_t under_way;            /* commands of one session: 1024 */
+    uint32_t output_bytes;         /* unsent, of one session, before its input waits: 1 MiB */
+    uint32_t bulk_bytes;           /* one word of a command; a request's body: 33 MiB */
+    uint32_t words;                /* of one command: 4096 */
+    uint32_t line_bytes;           /* inline commands; a request's target: 16 KiB */
+    uint32_t headers;              /* of a request: 100 */
+    uint32_t header_bytes;         /* all of them: 32 KiB */
+    uint32_t partial_bytes;        /* of a half received request, before it draws on input_bytes: 16 KiB */
+    uint32_t transaction_commands; /* between MULTI and EXEC: 16,384 */
+    uint32_t transaction_bytes;    /* of these commands: 32 MiB; they draw on input_bytes */
+    uint64_t input_bytes;          /* half received requests of all sessions of a worker: 256 MiB */
     uint64_t output_bytes_all; /* unsent output of a worker; beyond, sessions that let much wait are closed: 256 MiB */
 };
 
@@ -86,6 +88,8 @@ struct cairn_front {
 
     struct cairn_link sessions; /* all */
     struct cairn_link touched;  /* those that the owner should look at */
+    struct cairn_link later;    /* those whose command of several steps goes on in the next round */
+    bool round_over;            /* cairn_front_next has returned NULL */
     struct cairn_slot *free_slots;
     uint32_t free_slot_count;
     uint64_t input_bytes, output_bytes; /* held by all sessions */

@@ -31,6 +31,10 @@ struct cairn_session_ops {
     /* Writes the reply of a slot's request. */
     void (*write)(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
                   struct cairn_buf *to);
+    /* Goes on with a command of several steps (cairn_session_work_begin): called when none of the session's requests
+     * is under way.  Returns when it has submitted one, when the output is full (and the session is not closed), after
+     * at most CAIRN_SESSION_STEPS steps with cairn_session_work_later, or at the end with cairn_session_work_end. */
+    void (*step)(struct cairn_session *session);
     size_t (*partial_bytes)(const struct cairn_session *session); /* besides session->in */
     void (*timed_out)(struct cairn_session *session);
     void (*too_big)(struct cairn_session *session); /* no memory for half requests: tells, ends */
@@ -43,12 +47,14 @@ struct cairn_session {
     const struct cairn_session_ops *ops;
     struct cairn_front *front;
     void *owner;
-    struct cairn_link link, touched;
+    struct cairn_link link, touched, later;
     struct cairn_slot *first, *last; /* oldest command without a sent reply first */
     uint32_t queued;                 /* slots */
     uint32_t under_way;              /* slots whose request has not been answered */
     uint32_t window;                 /* how many slots there may be now */
     enum cairn_session_state state;
+    bool working;        /* a command of several steps is under way: nothing is parsed */
+    bool stepping;       /* ops->step runs */
     bool stalled;        /* stopped parsing because it was full */
     bool input_is_over;  /* the client has sent all, and some of it is stalled */
     bool cut;            /* gave up: what is unsent stays unsent */
@@ -56,6 +62,7 @@ struct cairn_session {
     struct cairn_buf out;
     size_t out_sent;                /* of out */
     size_t out_counted, in_counted; /* in the front's sums */
+    size_t aside_bytes;             /* commands that the protocol has set aside */
     uint32_t requests;
     uint64_t id, opened_ms;
     char *peer;
@@ -81,6 +88,17 @@ void cairn_slot_ask_metrics(struct cairn_slot *slot);
  * slot when earlier replies are missing.  end must follow. */
 struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session);
 void cairn_session_reply_end(struct cairn_session *session);
+
+/* A command of several steps: until it ends no other is parsed, and it runs to its end even if the client is gone.
+ * begin, within `parse`, takes the first steps. */
+enum { CAIRN_SESSION_STEPS = 256 };
+void cairn_session_work_begin(struct cairn_session *session);
+void cairn_session_work_later(struct cairn_session *session);
+void cairn_session_work_end(struct cairn_session *session);
+/* True when so much output waits that nothing should be added. */
+bool cairn_session_output_full(const struct cairn_session *session);
+/* So many bytes of commands are kept besides the input; they count as input. */
+void cairn_session_set_aside(struct cairn_session *session, size_t bytes);
 
 /* Takes no more input; over when the replies are sent. */
 void cairn_session_end(struct cairn_session *session);

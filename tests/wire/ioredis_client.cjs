@@ -53,6 +53,19 @@ async function main() {
     assert.ok(replies.splice(1001, 1)[0][0] instanceof Error);
     replies.forEach(([error, value], i) => assert.ok(error === null && value === i + 1));
 
+    // Transactions, pipelined and not: all is done, or an error and nothing is.
+    const done = await r.multi().fcall('Counter.add', 1, 'iomulti', 1).fcall('Counter.add', 1, 'iomulti', 1).exec();
+    assert.deepStrictEqual(done, [[null, 1], [null, 2]]);
+    assert.strictEqual(await r.multi({ pipeline: false }), 'OK');
+    assert.strictEqual(await r.fcall('Counter.add', 1, 'iomulti', 1), 'QUEUED');
+    assert.deepStrictEqual(await r.exec(), [[null, 3]]);
+    const bad = r.multi().fcall('Counter.add', 1, 'iobad', 1).set('a', 'b').exec();
+    const refused = await bad.then(() => null, e => e);
+    assert.ok(refused && refused.message.includes('EXECABORT'), String(refused));
+    assert.strictEqual(await r.fcall('Counter.get', 1, 'iobad'), 0);
+    await fails(r.watch('a'), 'no keys to watch');
+    await r.unwatch();
+
     const info = await r.info();
     assert.ok(/\r\nredis_mode:standalone\r\n/.test(info) && info.includes(`tcp_port:${port}`));
     assert.deepStrictEqual([await r.config('GET', 'appendonly')].flat(2).map(String).join().includes('appendonly'), true);

@@ -52,6 +52,14 @@ async function through(protocol) {
     const mixed = await Promise.allSettled([call('Counter.get', name), call('Counter.fly', name), call('Counter.get', name)]);
     assert.deepStrictEqual(mixed.map(one => one.status), ['fulfilled', 'rejected', 'fulfilled']);
 
+    // Transactions: all is done, or an error and nothing is.
+    const add = on => on.fCall('Counter.add', { keys: [`${name}multi`], arguments: ['1'] });
+    assert.deepStrictEqual((await add(add(add(r.multi()))).exec()).map(Number), [1, 2, 3]);
+    await fails(add(r.multi()).set('a', 'b').exec(), 'unknown command');
+    assert.strictEqual(await read('Counter.get', `${name}multi`), 3);
+    await fails(r.watch('a'), 'no keys to watch');
+    await r.unwatch();
+
     const info = await r.info();
     assert.ok(/\r\nredis_mode:standalone\r\n/.test(info) && info.includes(`tcp_port:${port}`));
     assert.strictEqual((await r.configGet('appendonly')).appendonly, 'yes');

@@ -81,6 +81,25 @@ def through(protocol):
     assert isinstance(replies.pop(1001), redis.ResponseError)
     assert replies == list(range(1, 2001)), replies[:5]
 
+    # Transactions, which are what a pipeline is by default: all is done, or an error and nothing is.
+    pipe = r.pipeline()
+    for i in range(200):
+        pipe.fcall("Counter.add", 1, f"multi{protocol}", 1)
+    assert pipe.execute() == list(range(1, 201))
+    pipe.fcall("Counter.add", 1, f"multi{protocol}", 1)
+    pipe.fcall("Counter.fly", 1, "x")
+    pipe.fcall("Counter.add", 1, f"multi{protocol}", 1)
+    replies = pipe.execute(raise_on_error=False)
+    assert replies[0] == 201 and isinstance(replies[1], redis.ResponseError) and replies[2] == 202, replies
+    pipe.fcall("Counter.add", 1, f"multi{protocol}", 1)
+    pipe.set("a", "b")
+    raises(redis.ResponseError, "unknown command", pipe.execute)
+    pipe.reset()
+    raises(redis.ResponseError, "no keys to watch", lambda: pipe.watch("x"))
+    pipe.reset()
+    raises(redis.ResponseError, "no keys to watch", lambda: r.transaction(lambda p: p.multi(), "x"))
+    assert r.fcall_ro("Counter.get", 1, f"multi{protocol}") == 202
+
     info = r.info()
     assert info["redis_mode"] == "standalone" and info["tcp_port"] == port and info["cairn_version"], info
     assert isinstance(r.info("memory")["used_memory"], int)
