@@ -1,0 +1,135 @@
+/* What commands are made of: replies of text, and requests to the node. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "server/resp_internal.h"
+
+void cairn_resp_reply_error(struct cairn_resp_session *resp, const char *prefix, const char *format, ...)
+{
+    struct cairn_session *session = &resp->session;
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cairn_count(&session->front->stats.errors[CAIRN_FRONT_RESP], 1);
+    cairn_resp_error(cairn_session_reply_begin(session), prefix, text);
+    cairn_session_reply_end(session);
+}
+
+void cairn_resp_reply_ok(struct cairn_resp_session *resp)
+{
+    cairn_resp_simple(cairn_session_reply_begin(&resp->session), "OK");
+    cairn_session_reply_end(&resp->session);
+}
+
+/* --- requests --- */
+
+static struct cairn_bytes append(struct cairn_buf *data, struct cairn_bytes bytes)
+{
+    uint8_t *at = data->data + data->size; /* room was made before */
+
+    if (bytes.size)
+        memcpy(at, bytes.data, bytes.size);
+    data->size += bytes.size;
+    return cairn_bytes(at, bytes.size);
+}
+
+/* FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...].  False: refused. */
+bool cairn_resp_check_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes function = cairn_resp_words_at(words, 1), keys = cairn_resp_words_at(words, 2);
+
+    if (keys.size != 1 || (keys.data[0] != '1' && keys.data[0] != '2')) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "the number of keys must be 1 (ID) or 2 (ID and an idempotency key): "
+                               "write FCALL TYPE.METHOD 1 ID [ARG ...]");
+        return false;
+    }
+    if (words->count < 3 + (uint32_t)(keys.data[0] - '0')) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "fewer words than the number of keys says: write FCALL TYPE.METHOD 1 ID [ARG ...]");
+        return false;
+    }
+    if (keys.data[0] == '2') {
+        size_t key_bytes = cairn_resp_words_at(words, 4).size;
+
+        if (key_bytes == 0 || key_bytes > CAIRN_ONCE_KEY_BYTES_MAX) {
+            cairn_resp_reply_error(resp, "BAD_REQUEST",
+                                   "an idempotency key has 1 to %d bytes, this one has %zu: for a call without a key "
+                                   "write FCALL TYPE.METHOD 1 ID [ARG ...]",
+                                   CAIRN_ONCE_KEY_BYTES_MAX, key_bytes);
+            return false;
+        }
+    }
+    if (!function.size || !memchr(function.data, '.', function.size)) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "the function's name must be TYPE.METHOD, as in FCALL User.timeline 1 bob 10");
+        return false;
+    }
+    return true;
+}
+
+void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only)
+{
+    struct cairn_bytes function, word;
+    struct cairn_slot *slot;
+    struct cairn_request *request;
+    struct cairn_buf *data;
+    size_t bytes = 0;
+    uint32_t first;
+
+    if (words->count < 3) {
+        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for '%s' command",
+                               read_only ? "fcall_ro" : "fcall");
+        return;
+    }
+    if (!cairn_resp_check_fcall(resp, words))
+        return;
+    first = 3 + (uint32_t)(cairn_resp_words_at(words, 2).data[0] - '0'); /* the first argument's word */
+    for (uint32_t i = 1; i < words->count; i++)
+        bytes += 4 + cairn_resp_words_at(words, i).size;
+    slot = cairn_slot_take(&resp->session);
+    data = &slot->data;
+    cairn_buf_reserve(data, bytes); /* so that what points into it stays */
+    request = &slot->request;
+    request->op = CAIRN_OP_INVOKE;
+    request->read_only = read_only;
+    function = append(data, cairn_resp_words_at(words, 1));
+    request->type = cairn_bytes(function.data,
+                                (size_t)((const uint8_t *)memchr(function.data, '.', function.size) - function.data));
+    request->method = cairn_bytes(function.data + request->type.size + 1, function.size - request->type.size - 1);
+    request->id = append(data, cairn_resp_words_at(words, 3));
+    if (first == 5)
+        request->key = append(data, cairn_resp_words_at(words, 4));
+    request->args = cairn_bytes(data->data + data->size, 0);
+    for (uint32_t i = first; i < words->count; i++) {
+        word = cairn_resp_words_at(words, i);
+        cairn_put_u32(data->data + data->size, (uint32_t)word.size);
+        data->size += 4;
+        append(data, word);
+    }
+    request->args.size = (size_t)(data->data + data->size - request->args.data);
+    slot->form = CAIRN_RESP_FORM_VALUE;
+    cairn_slot_submit(slot);
+}
+
+void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,
+                       struct cairn_bytes name, struct cairn_bytes body)
+{
+    struct cairn_slot *slot = cairn_slot_take(&resp->session);
+
+    cairn_buf_reserve(&slot->data, name.size + body.size + 1);
+    slot->request.op = op;
+    slot->request.name = append(&slot->data, name);
+    cairn_buf_u8(&slot->data, 0); /* a pattern is read as a string */
+    slot->request.body = append(&slot->data, body);
+    slot->form = (uint8_t)form;
+    cairn_slot_submit(slot);
+}
+
+bool cairn_resp_word_is(struct cairn_bytes word, const char *text)
+{
+    return word.size == strlen(text) && strncasecmp((const char *)word.data, text, word.size) == 0;
+}
