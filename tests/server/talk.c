@@ -6,10 +6,15 @@
 
 #include <cmocka.h>
 
-static void no_metrics(void *context, struct cairn_buf *to)
+static void no_metrics(void *context, struct cairn_front *front, struct cairn_request *request)
 {
+    struct cairn_buf page = {0};
+
     (void)context;
-    cairn_buf_str(to, "numbers\n");
+    (void)front;
+    cairn_value_add_bytes(&page, cairn_str("numbers\n"));
+    request->reply(request, cairn_buf_bytes(&page));
+    cairn_buf_done(&page);
 }
 
 static void no_totals(void *context, struct cairn_front_stats *ret_sums)
