@@ -15,6 +15,13 @@
 
 #include "cairn/err.h"
 
+/* What may have happened when a request's error is seen; each includes those before it. */
+enum cairn_effects {
+    CAIRN_EFFECTS_NONE,    /* nothing has changed */
+    CAIRN_EFFECTS_SOME,    /* what was committed before the failure stays; the segment that failed left nothing */
+    CAIRN_EFFECTS_UNKNOWN, /* what was committed may or may not be there after a restart */
+};
+
 /* The code with that name; CAIRN_CODE_COUNT when there is none. */
 enum cairn_code cairn_code_by_name(const char *name, size_t bytes);
 

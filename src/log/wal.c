@@ -188,7 +188,7 @@ static enum cairn_code wal_claim(struct cairn_log *log, uint64_t bytes, uint32_t
 
     if (wal_failed(wal))
         return unavailable(err);
-    if (bytes > wal->body_room * WAL_AHEAD_MAX / 4 || (records <= 1 && wal_record_bytes(bytes) > wal->body_room))
+    if (bytes > wal->body_room * WAL_AHEAD_MAX / 16 || (records <= 1 && wal_record_bytes(bytes) > wal->body_room))
         return cairn_fail(err, CAIRN_ELIMIT, "a record of %llu bytes does not fit into a log segment of %llu",
                           (unsigned long long)bytes, (unsigned long long)wal->segment_bytes);
     if (pending && pending + bytes > wal->pending_bytes_max) {

@@ -20,7 +20,7 @@
 
 enum {
     WAL_CHARGE_PER_BYTE = 2,    /* see wal_charge */
-    WAL_AHEAD_MAX = 64,         /* segments prepared for claims larger than usual */
+    WAL_AHEAD_MAX = 256,        /* segments prepared for claims larger than usual */
     WAL_LAZY_BYTES = 256 << 10, /* pending bytes that wake a dozing writer */
     WAL_CHUNK_BYTES = 1 << 20,  /* one write of zeros, one read */
     WAL_TIME_AHEAD_MS = 3000,   /* reserved by a mark... */

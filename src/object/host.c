@@ -1,7 +1,7 @@
 /* host.c - what the guest's host calls mean: fields over the segment's overlay, calls, time.
  *
  * `run` is the invocation.  All reads pass overlay_get or the segment's header; all writes pass
- * `writable`, which holds the limits and claims the log space that the record will need. */
+ * `writable`, which holds the limits. */
 #include <stdlib.h>
 
 #include "object/object_internal.h"
@@ -29,7 +29,7 @@ static inline enum cairn_code field_of(struct invocation *inv, uint32_t field, e
     return CAIRN_OK;
 }
 
-/* Before a write of `bytes` more: it is allowed, within its limits, and has room in the log. */
+/* Before a write of `bytes` more: it is allowed, and within its limits. */
 static enum cairn_code writable(struct invocation *inv, size_t bytes, struct cairn_err *err)
 {
     struct overlay *overlay = overlay_of(inv);
@@ -43,9 +43,6 @@ static enum cairn_code writable(struct invocation *inv, size_t bytes, struct cai
         return cairn_fail(err, CAIRN_ELIMIT,
                           "the segment writes more than %u bytes or %d keys; split the work with a call",
                           limits->write_set_bytes, WRITES_PER_SEGMENT_MAX);
-    /* The record holds the overlay, the header and a page of the directory. */
-    if (!segment_claim(inv->worker, inv->segment, overlay->bytes + bytes + CLAIM_FIRST_BYTES / 2, err))
-        return err->code;
     if (inv->segment->header.incarnation == 0) {
         inv->segment->header.incarnation = shard_incarnation(inv->worker, inv->object->shard);
         inv->segment->header_dirty = true;

@@ -19,7 +19,7 @@ static const struct {
                                     TO(INV_DUPLICATE) | TO(INV_MAILBOX)},
     [INV_ASIDE] = {"aside", TO(INV_RUNNING)},
     [INV_WAITING] = {"waiting", TO(INV_MAILBOX)},
-    [INV_RETURNING] = {"returning", TO(INV_OVER)},
+    [INV_RETURNING] = {"returning", TO(INV_OVER) | TO(INV_ROOM)},
     [INV_DUPLICATE] = {"duplicate", TO(INV_OVER)},
     [INV_OVER] = {"over", TO(INV_HELD)},
     [INV_HELD] = {"held", 0},

@@ -2,12 +2,16 @@
  *
  * object_run takes the head of a mailbox and runs one segment of it; `settle` does what
  * follows from how the segment ended.  An invocation that has begun a segment is counted in
- * object->writing or object->readers until the segment has ended, waiting for room in the log
- * included.  One that needs a fiber goes back to the head of its mailbox instead, where those that
- * hold fibers and resume can pass it. */
+ * object->holder or object->readers until the segment has ended, waiting for room included.  One that
+ * needs a fiber goes back to the head of its mailbox instead, where those that hold fibers and resume
+ * can pass it.
+ *
+ * Room in the log is claimed by commits, at once and whole, when nothing runs any more: who waits for it
+ * has claimed nothing, and nobody's waiting keeps the log from making room.  While a commit waits, no
+ * segment that may write begins on its worker, so that what waits, and its memory, stays little. */
 #include <stdlib.h>
 
-#include "object/object_internal.h"
+#include "object/commit.h"
 #include "object/once.h"
 #include "object/past.h"
 
@@ -40,6 +44,7 @@ void receive_result(struct cairn_worker *worker, struct message *message)
     }
     if (caller->depends < inv->depends)
         caller->depends = inv->depends;
+    effects_raise(&caller->effects, inv->effects);
     caller->calls_out--;
     invocation_free(worker, inv);
     if (caller->state == INV_WAITING && awaited_here(caller)) {
@@ -60,7 +65,7 @@ static void leave_object(struct cairn_worker *worker, struct invocation *inv)
     if (inv->read_only)
         object->readers--;
     else
-        object->writing = false;
+        object->holder = NULL;
     object_make_ready(worker, object);
 }
 
@@ -111,55 +116,36 @@ static void end_segment(struct cairn_worker *worker, struct invocation *inv)
     inv->segment = segment_end(worker, inv->segment);
 }
 
-/* Records a keyed outcome that has no segment to travel with: after a failure, or after calls
- * that were still out at the return. */
-static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
+static void wait_for_room(struct cairn_link *line, struct invocation *inv,
+                          void (*go_on)(struct cairn_worker *worker, struct invocation *inv))
 {
-    struct cairn_err err = {0};
-
-    inv->segment = segment_begin(worker, inv->object);
-    inv->now_ms = worker_now_ms(worker);
-    if (segment_commit(inv, true, &err) != CAIRN_OK)
-        set_error(inv, err.code, err.text);
-    inv->segment = segment_end(worker, inv->segment);
+    invocation_move(inv, INV_ROOM);
+    inv->go_on = go_on;
+    cairn_list_push_back(line, &inv->link);
 }
 
-static void over(struct cairn_worker *worker, struct invocation *inv, bool recorded)
+/* What changes together with an object. */
+static const struct participant *const participants[] = {
+    &purge_participant,
+    &header_participant,
+    &directory_participant,
+    &once_participant,
+};
+
+/* Commits, or waits for room to do so: then `again` follows, and false is returned.  In the order of the commits. */
+static bool commit(struct cairn_worker *worker, struct invocation *inv, bool is_over, enum cairn_code *ret_code,
+                   struct cairn_err *err, void (*again)(struct cairn_worker *worker, struct invocation *inv))
 {
-    if (inv->key.size) {
-        if (!recorded)
-            record_outcome(worker, inv);
-        once_over(worker, inv);
-    }
-    invocation_move(inv, INV_OVER);
-    invocation_finish(worker, inv);
+    *ret_code = CAIRN_EOVERLOAD;
+    if (cairn_list_empty(&worker->commits) || worker->failed)
+        *ret_code = segment_commit(inv, is_over, participants, sizeof participants / sizeof *participants, err);
+    if (*ret_code != CAIRN_EOVERLOAD)
+        return true;
+    wait_for_room(&worker->commits, inv, again);
+    return false;
 }
 
-static void returned(struct cairn_worker *worker, struct invocation *inv)
-{
-    over(worker, inv, false);
-}
-
-/* The run is over and the segment has left the object.  Calls still out are waited for. */
-static void after_run(struct cairn_worker *worker, struct invocation *inv, bool recorded)
-{
-    if (inv->calls_out) {
-        invocation_move(inv, INV_RETURNING);
-        return;
-    }
-    over(worker, inv, recorded);
-}
-
-static void fail_run(struct cairn_worker *worker, struct invocation *inv)
-{
-    segment_restart(worker, inv); /* leaves nothing */
-    end_segment(worker, inv);
-    leave_object(worker, inv);
-    after_run(worker, inv, false);
-}
-
-/* Refused before it ran: that is not an outcome to be recorded for its key. */
-static void over_unrun(struct cairn_worker *worker, struct invocation *inv)
+static void over(struct cairn_worker *worker, struct invocation *inv)
 {
     if (inv->key.size)
         once_over(worker, inv);
@@ -167,23 +153,73 @@ static void over_unrun(struct cairn_worker *worker, struct invocation *inv)
     invocation_finish(worker, inv);
 }
 
-/* Ends an invocation that has begun a segment but may not run it, or has not seen what there is. */
-static void refuse_segment(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *text)
+/* The outcome cannot be recorded as it is.  If something was committed before, that is recorded instead: there is room
+ * for it since then. */
+static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
 {
-    set_error(inv, code, text);
+    struct cairn_err err = {0};
+    enum cairn_code code;
+
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (once_unused(inv) && !inv->once_recorded)
+            break;
+        if (!inv->segment)
+            inv->segment = segment_begin(worker, inv->object);
+        inv->now_ms = worker_now_ms(worker);
+        if (!commit(worker, inv, true, &code, &err, record_outcome))
+            return;
+        inv->segment = segment_end(worker, inv->segment);
+        if (code == CAIRN_OK)
+            break;
+        set_error(inv, code, err.text);
+        inv->refused = true;
+    }
+    over(worker, inv);
+}
+
+/* A keyed outcome that has no segment to travel with, after a failure or after calls that were still out at the
+ * return, gets one. */
+static void returned(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->key.size)
+        record_outcome(worker, inv);
+    else
+        over(worker, inv);
+}
+
+/* The run is over and the segment has left the object.  Calls still out are waited for. */
+static void after_run(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->calls_out)
+        invocation_move(inv, INV_RETURNING);
+    else
+        returned(worker, inv);
+}
+
+/* Ends an invocation whose segment leaves nothing; the error is set. */
+static void fail_run(struct cairn_worker *worker, struct invocation *inv)
+{
     if (inv->run) {
         cairn_run_cancel(inv->run);
         fiber_gone(worker, inv);
     }
-    inv->segment = segment_end(worker, inv->segment);
+    if (inv->segment) {
+        segment_restart(worker, inv);
+        end_segment(worker, inv);
+    }
     leave_object(worker, inv);
-    if (inv->key.size && !inv->once_recorded && !inv->resumes)
-        over_unrun(worker, inv);
-    else
-        after_run(worker, inv, false);
+    after_run(worker, inv);
 }
 
-/* A read has failed.  Where nothing was committed before, it may be tried again with the same key. */
+/* The node cannot go on with it.  Unless something was committed before, it is as if it had never been asked for. */
+static void refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *text)
+{
+    set_error(inv, code, text);
+    inv->refused = true;
+    fail_run(worker, inv);
+}
+
+/* A read has failed: what was done with it counts for nothing. */
 static bool was_blind(struct cairn_worker *worker, struct invocation *inv)
 {
     enum cairn_code code = inv->segment->overlay.code;
@@ -192,52 +228,101 @@ static bool was_blind(struct cairn_worker *worker, struct invocation *inv)
     if (code == CAIRN_OK)
         return false;
     err = inv->segment->overlay.err;
-    segment_restart(worker, inv);
-    refuse_segment(worker, inv, code, err.text);
+    refuse(worker, inv, code, err.text);
     return true;
 }
 
-static void run_done(struct cairn_worker *worker, struct invocation *inv)
+/* A commit has failed. */
+static void not_committed(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *text)
+{
+    if (was_blind(worker, inv))
+        return;
+    if (code != CAIRN_ELIMIT) { /* that one would be the same every time: an outcome */
+        refuse(worker, inv, code, text);
+        return;
+    }
+    set_error(inv, code, text);
+    fail_run(worker, inv);
+}
+
+static void commit_done(struct cairn_worker *worker, struct invocation *inv)
 {
     struct cairn_err err = {0};
     bool last = inv->calls_out == 0 && cairn_list_empty(&inv->segment->calls);
+    enum cairn_code code;
 
-    if (was_blind(worker, inv))
+    if (!commit(worker, inv, last, &code, &err, commit_done))
         return;
-    if (inv->failed) {
-        if (inv->depends < inv->object->last_end)
-            inv->depends = inv->object->last_end; /* an error tells what it has read */
-        fail_run(worker, inv);
-        return;
-    }
-    if (inv->result.size == 0)
-        cairn_value_add_nil(&inv->result);
-    if (segment_commit(inv, last, &err) != CAIRN_OK) {
-        if (was_blind(worker, inv))
-            return;
-        set_error(inv, err.code, err.text);
-        fail_run(worker, inv);
+    if (code != CAIRN_OK) {
+        not_committed(worker, inv, code, err.text);
         return;
     }
     send_calls(worker, inv);
     end_segment(worker, inv);
     leave_object(worker, inv);
-    after_run(worker, inv, last && inv->key.size);
+    if (last)
+        over(worker, inv);
+    else
+        after_run(worker, inv);
 }
 
-static void run_waits(struct cairn_worker *worker, struct invocation *inv)
+/* What the method may know of: an error tells what it has read. */
+static void depend_on_reads(struct invocation *inv)
+{
+    if (inv->depends < inv->object->last_end)
+        inv->depends = inv->object->last_end;
+}
+
+/* Codes that say that it may go better another time. */
+static bool is_refusal(enum cairn_code code)
+{
+    return code == CAIRN_EOVERLOAD || code == CAIRN_EFULL || code == CAIRN_EUNAVAILABLE || code == CAIRN_EIO ||
+           code == CAIRN_ENOMEM;
+}
+
+/* A method that hands on what refused a call of its own has come no further than that. */
+static bool hands_on_refusal(const struct invocation *inv)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&inv->result));
+    struct cairn_bytes code = cairn_value_read(&r).error;
+
+    return is_refusal(cairn_code_by_name((const char *)code.data, code.size));
+}
+
+static void run_done(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (was_blind(worker, inv))
+        return;
+    if (inv->failed) {
+        inv->refused = hands_on_refusal(inv);
+        depend_on_reads(inv);
+        fail_run(worker, inv);
+        return;
+    }
+    if (inv->result.size == 0)
+        cairn_value_add_nil(&inv->result);
+    commit_done(worker, inv);
+}
+
+static void run_failed(struct cairn_worker *worker, struct invocation *inv, const struct cairn_err *err)
+{
+    if (was_blind(worker, inv))
+        return;
+    set_error(inv, err->code, err->text);
+    inv->refused = is_refusal(err->code);
+    depend_on_reads(inv);
+    fail_run(worker, inv);
+}
+
+static void commit_waits(struct cairn_worker *worker, struct invocation *inv)
 {
     struct cairn_err err = {0};
+    enum cairn_code code;
 
-    if (inv->method)
-        inv->method->suspends = true;
-    if (segment_commit(inv, false, &err) != CAIRN_OK) {
-        if (was_blind(worker, inv))
-            return;
-        cairn_run_cancel(inv->run);
-        fiber_gone(worker, inv);
-        set_error(inv, err.code, err.text);
-        fail_run(worker, inv);
+    if (!commit(worker, inv, false, &code, &err, commit_waits))
+        return;
+    if (code != CAIRN_OK) {
+        not_committed(worker, inv, code, err.text);
         return;
     }
     send_calls(worker, inv); /* some may come back at once */
@@ -249,6 +334,14 @@ static void run_waits(struct cairn_worker *worker, struct invocation *inv)
         worker->fibers_waiting++;
     }
     leave_object(worker, inv);
+}
+
+static void run_waits(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->method)
+        inv->method->suspends = true;
+    if (!was_blind(worker, inv))
+        commit_waits(worker, inv);
 }
 
 /* Back to the head of its mailbox, until a fiber is free. */
@@ -267,7 +360,8 @@ void fibers_stuck(struct cairn_worker *worker)
 
     object_ref(worker, object);
     set_error(inv, inv->request ? CAIRN_EOVERLOAD : CAIRN_ELIMIT, "all function instances wait for calls");
-    over_unrun(worker, inv);
+    inv->refused = true;
+    returned(worker, inv);
     object_make_ready(worker, object);
     object_unref(worker, object);
 }
@@ -288,10 +382,7 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
         return;
     case CAIRN_RUN_FAILED:
         fiber_gone(worker, inv);
-        set_error(inv, err->code, err->text);
-        if (inv->depends < inv->object->last_end)
-            inv->depends = inv->object->last_end;
-        fail_run(worker, inv);
+        run_failed(worker, inv, err);
         return;
     case CAIRN_RUN_WAITS:
         run_waits(worker, inv);
@@ -309,34 +400,40 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
 
 /* --- running ---------------------------------------------------------------------------------------- */
 
-/* True if the log has the room that the segment needs to begin; false: it was dealt with. */
-static bool has_room(struct cairn_worker *worker, struct invocation *inv)
-{
-    struct cairn_log *log = worker->node->log;
-    bool writes = !inv->read_only || inv->key.size;
-    struct cairn_err err = {0};
-    enum cairn_code code = CAIRN_OK;
+/* How long a request waits until it may begin. */
+static const uint64_t begin_wait_ns = 5000000000;
 
-    if (!writes)
+static bool has_waited_long(struct cairn_worker *worker, struct invocation *inv)
+{
+    uint64_t now = worker_clock_ns(worker);
+
+    if (inv->waits_ns == 0)
+        inv->waits_ns = now;
+    return inv->request && !inv->resumes && now - inv->waits_ns > begin_wait_ns;
+}
+
+static void run_segment(struct cairn_worker *worker, struct invocation *inv);
+
+/* False: the segment has to wait, or was refused. */
+static bool may_begin(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_err err = {0};
+    enum cairn_code code;
+
+    if (inv->read_only && !inv->key.size)
         return true;
-    if (inv->key.size && !inv->once_claim && !inv->resumes) {
-        code = log->ops->claim(log, ONCE_CLAIM_BYTES, 1, &err);
-        if (code == CAIRN_OK)
-            inv->once_claim = ONCE_CLAIM_BYTES;
-    }
-    if (code == CAIRN_OK)
+    if (cairn_list_empty(&worker->commits))
         code = cairn_shard_check_writers(inv->object->shard->shard, &err);
-    if (code == CAIRN_OK && !inv->read_only && !segment_claim(worker, inv->segment, CLAIM_FIRST_BYTES, &err))
-        code = err.code;
-    if (code == CAIRN_OK)
+    else
+        code = cairn_fail(&err, CAIRN_EOVERLOAD, "the log's next segment is not ready yet");
+    if (code == CAIRN_OK) {
+        inv->waits_ns = 0;
         return true;
-    if (code == CAIRN_EOVERLOAD) { /* passes: the next log segment is being made, or a checkpoint */
-        inv->segment = segment_end(worker, inv->segment);
-        invocation_move(inv, INV_ROOM);
-        cairn_list_push_back(&worker->log_waiters, &inv->link);
-        return false;
     }
-    refuse_segment(worker, inv, code, err.text);
+    if (code == CAIRN_EOVERLOAD && !has_waited_long(worker, inv))
+        wait_for_room(&worker->begins, inv, run_segment);
+    else
+        refuse(worker, inv, code, err.text);
     return false;
 }
 
@@ -347,11 +444,13 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     enum cairn_run_state state;
 
     if (worker->failed) {
-        refuse_segment(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
+        refuse(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
         return;
     }
+    if (!may_begin(worker, inv))
+        return;
     inv->segment = segment_begin(worker, inv->object);
-    if (was_blind(worker, inv) || !has_room(worker, inv))
+    if (was_blind(worker, inv))
         return;
     inv->now_ms = worker_now_ms(worker);
     inv->segment_number++;
@@ -391,7 +490,7 @@ void object_run(struct cairn_worker *worker, struct object *object)
     if (inv->read_only)
         object->readers++;
     else
-        object->writing = true;
+        object->holder = inv;
     if (inv->key.size && !inv->resumes && cairn_list_empty(&inv->keyed_link)) {
         enum once_answer answer = once_begin(worker, inv);
         if (answer != ONCE_RUN) {
@@ -417,7 +516,7 @@ void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv
 
     invocation_move(inv, INV_RUNNING);
     if (worker->failed) {
-        refuse_segment(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
+        refuse(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
         return;
     }
     err.code = CAIRN_OK;
@@ -428,24 +527,38 @@ void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv
     settle(worker, inv, state, &err);
 }
 
-/* Tries again with those that wait for room in the log, in their order. */
-void log_retry(struct cairn_worker *worker)
+/* In their order, until one has to wait again. */
+static void line_retry(struct cairn_worker *worker, struct cairn_link *line, bool all)
 {
     struct cairn_link now, *l;
 
     cairn_list_init(&now);
-    while ((l = cairn_list_pop_front(&worker->log_waiters)))
+    while ((l = cairn_list_pop_front(line)))
         cairn_list_push_back(&now, l);
-    while ((l = cairn_list_pop_front(&now))) {
+    while ((all || cairn_list_empty(line)) && (l = cairn_list_pop_front(&now))) {
         struct invocation *inv = cairn_container(l, struct invocation, link);
         struct object *object = inv->object;
 
         object_ref(worker, object);
         invocation_move(inv, INV_RUNNING);
-        run_segment(worker, inv);
+        inv->go_on(worker, inv);
         object_make_ready(worker, object);
         object_unref(worker, object);
     }
+    while ((l = cairn_list_pop_front(&now)))
+        cairn_list_push_back(line, l);
+}
+
+void room_retry(struct cairn_worker *worker)
+{
+    struct cairn_link *first = worker->begins.next;
+
+    line_retry(worker, &worker->commits, worker->failed);
+    if (cairn_list_empty(&worker->begins))
+        return;
+    /* Each may wait for something else; but while a commit waits, all do, and only the time counts. */
+    if (cairn_list_empty(&worker->commits) || has_waited_long(worker, cairn_container(first, struct invocation, link)))
+        line_retry(worker, &worker->begins, true);
 }
 
 /* The log has failed: nothing more can be promised, so everything under way ends now. */
@@ -461,7 +574,7 @@ void invocations_fail_all(struct cairn_worker *worker)
     }
     while ((l = cairn_list_pop_front(&worker->aside)))
         invocation_resume_aside(worker, cairn_container(l, struct invocation, link));
-    log_retry(worker);
+    room_retry(worker);
     for (l = worker->fiber_waiters.next; l != &worker->fiber_waiters; l = l->next)
         object_make_ready(worker, cairn_container(l, struct invocation, waiter)->object);
 }

@@ -11,7 +11,7 @@ static bool may_start(const struct cairn_worker *worker, const struct object *ob
 {
     if (inv->needs_fiber && !worker->failed && cairn_fn_worker_fibers_free(worker->fn) == 0)
         return false;
-    return !object->writing && (inv->read_only || object->readers == 0);
+    return !object->holder && (inv->read_only || object->readers == 0);
 }
 
 void object_make_ready(struct cairn_worker *worker, struct object *object)

@@ -47,7 +47,8 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     cairn_list_init(&worker->aside);
     cairn_list_init(&worker->admission);
     cairn_list_init(&worker->fiber_waiters);
-    cairn_list_init(&worker->log_waiters);
+    cairn_list_init(&worker->commits);
+    cairn_list_init(&worker->begins);
     cairn_list_init(&worker->held);
     cairn_list_init(&worker->live);
     worker->lines = cairn_alloc_zeroed(LOG_LINES_MAX, sizeof *worker->lines);

@@ -123,8 +123,9 @@ struct cairn_request {
     bool read_only;          /* only read-only methods may run */
     struct cairn_bytes name, body, prefix, cursor;
     uint32_t limit;
-    uint64_t number; /* of a version; 0: none */
-    uint64_t at_ms;  /* a moment; 0: none */
+    uint64_t number;            /* of a version; 0: none */
+    uint64_t at_ms;             /* a moment; 0: none */
+    enum cairn_effects effects; /* set before reply; of an error: what the request has changed all the same */
     /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
     void (*reply)(struct cairn_request *request, struct cairn_bytes value);
     void *owner; /* the caller's */

@@ -114,15 +114,15 @@ struct object {
     struct cairn_link mailbox; /* invocations that wait to start or resume, FIFO */
     struct cairn_link keyed;   /* keyed invocations under way */
     struct shard *shard;
-    uint64_t last_end;        /* log end of the last write applied */
-    uint32_t type;            /* number */
-    uint32_t refs;            /* invocations at this object: in the mailbox, running, waiting */
-    uint32_t outside_waiting; /* requests from outside in the mailbox or before it */
-    uint32_t before_mailbox;  /* of them, still waiting for admission */
-    uint32_t readers;         /* read-only segments in progress (running or set aside) */
-    bool writing;             /* a mutating segment is in progress */
-    bool loaded;              /* header is the committed one */
-    struct header header;     /* committed */
+    uint64_t last_end;         /* log end of the last write applied */
+    uint32_t type;             /* number */
+    uint32_t refs;             /* invocations at this object: in the mailbox, running, waiting */
+    uint32_t outside_waiting;  /* requests from outside in the mailbox or before it */
+    uint32_t before_mailbox;   /* of them, still waiting for admission */
+    uint32_t readers;          /* read-only segments in progress (running or set aside) */
+    struct invocation *holder; /* whose mutating segment is in progress; NULL: nobody's */
+    bool loaded;               /* header is the committed one */
+    struct header header;      /* committed */
     struct container containers_inline[HEADER_INLINE];
     uint64_t hash;
     uint16_t key_size, id_offset;
@@ -146,6 +146,12 @@ bool objects_in_use(const struct cairn_worker *worker, const uint32_t *types, ui
 
 /* --- segments ----------------------------------------------------------------------------- */
 
+/* Of the log, see log.h. */
+struct claim {
+    uint64_t bytes;
+    uint32_t records;
+};
+
 /* What one segment has done so far; exists while a segment is in progress. */
 struct segment {
     struct segment *next_free;
@@ -155,13 +161,13 @@ struct segment {
     bool deleted;            /* the committed incarnation was deleted in this segment */
     struct cairn_link calls; /* invocations queued by this segment, in the order issued */
     uint32_t call_count;
-    uint64_t claimed_bytes; /* of the log; 0: no claim */
+    struct claim need; /* what its commit was refused and waits for, claimed by nobody; 0: nothing */
 };
 
 /* --- invocations -------------------------------------------------------------------------- */
 
 /*             submit                       start          SLICE
- *   NEW -> [ADMISSION] -> MAILBOX -------> RUNNING <------------> ASIDE
+ *   NEW -> [ADMISSION] -> MAILBOX -------> RUNNING <-> [ROOM]  <-> ASIDE
  *                           ^   ^            |  |
  *      all awaited are here |   | no fiber   |  | DONE, calls still out
  *                        WAITING <-----------+  +--> RETURNING
@@ -171,7 +177,7 @@ enum invocation_state {
     INV_NEW,
     INV_ADMISSION, /* from outside, waits for its share of fibers */
     INV_MAILBOX,
-    INV_ROOM, /* has begun, and waits for room in the log */
+    INV_ROOM, /* its next segment, or the commit of the last, waits for room */
     INV_RUNNING,
     INV_ASIDE,     /* its slice is over */
     INV_WAITING,   /* for results */
@@ -197,7 +203,7 @@ struct call {
 
 struct invocation {
     struct message message; /* first */
-    struct cairn_link link; /* mailbox, admission, aside, log_waiters, held, segment->calls */
+    struct cairn_link link; /* mailbox, admission, aside, commits, begins, held, segment->calls */
     struct cairn_link keyed_link;
     struct cairn_link live;   /* in worker->live from its arrival to its end */
     struct cairn_link waiter; /* in worker->fiber_waiters while needs_fiber */
@@ -242,6 +248,11 @@ struct invocation {
 
     struct cairn_buf result; /* encoded; an error value if it failed */
     bool failed;
+    bool refused; /* it failed because the node could not go on with it: that is no outcome of the method */
+    enum cairn_effects effects; /* of what it has committed, and of the calls that have come back to it */
+
+    void (*go_on)(struct cairn_worker *worker, struct invocation *inv); /* from INV_ROOM */
+    uint64_t waits_ns; /* since when its first segment waits; 0: it does not */
 
     /* once.h */
     uint64_t args_hash, once_number;
@@ -260,7 +271,6 @@ enum {
     OBJECTS_IDLE_MAX = 8192,
     CALLS_PER_SEGMENT_MAX = 4096,
     WRITES_PER_SEGMENT_MAX = 16384,
-    CLAIM_FIRST_BYTES = 16 << 10,
     LOG_LINES_MAX = 1000,
 };
 
@@ -306,7 +316,8 @@ struct cairn_worker {
     struct cairn_link aside;
     struct cairn_link admission;     /* invocations from outside that need a fiber */
     struct cairn_link fiber_waiters; /* invocations in mailboxes that need a fiber */
-    struct cairn_link log_waiters;   /* invocations that have begun and wait for room in the log */
+    struct cairn_link commits;       /* segments that have run and wait for room in the log, in the order of it */
+    struct cairn_link begins;        /* invocations that hold nothing and wait until their segment may begin */
     struct cairn_link held;          /* by depends, ascending */
     uint64_t wanted_end;             /* of the log, by what was held this turn; 0: nothing was */
     struct cairn_link live;          /* invocations at objects of this worker */
@@ -324,7 +335,7 @@ struct cairn_worker {
     struct catalog *catalog; /* the one that its types were made from */
     uint32_t purge_cursor;
     uint32_t pasts;         /* see past.h */
-    uint64_t retry_ns;      /* when the log's waiters try again */
+    uint64_t retry_ns;      /* when those that wait for room try again */
     uint64_t resumed_count; /* fibers that went on after a wait */
     struct {
         uint64_t since_ns, resumed_count; /* both when it began */
@@ -395,6 +406,11 @@ struct invocation *invocation_new(struct cairn_worker *worker);
 void invocation_free(struct cairn_worker *worker, struct invocation *inv);
 void invocation_move(struct invocation *inv, enum invocation_state to); /* the only writer of state */
 void set_error(struct invocation *inv, enum cairn_code code, const char *text);
+static inline void effects_raise(enum cairn_effects *to, enum cairn_effects effects)
+{
+    if (*to < effects)
+        *to = effects;
+}
 /* It ends here with this error, as if it had run (its caller or client gets it). */
 void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code, const char *format,
                        ...) __attribute__((format(printf, 4, 5)));
@@ -433,7 +449,12 @@ const struct object *ready_peek(const struct ready *ready);
 /* Runs one segment of the object's head. */
 void object_run(struct cairn_worker *worker, struct object *object);
 void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv);
-void log_retry(struct cairn_worker *worker);
+/* Tries again with those that wait for room. */
+void room_retry(struct cairn_worker *worker);
+static inline bool room_awaited(const struct cairn_worker *worker)
+{
+    return !cairn_list_empty(&worker->commits) || !cairn_list_empty(&worker->begins);
+}
 /* All fibers are held by invocations that themselves wait for calls, and nothing moves: the first that
  * needs one will not get it. */
 void fibers_stuck(struct cairn_worker *worker);
@@ -444,9 +465,6 @@ void receive_result(struct cairn_worker *worker, struct message *message);
 struct segment *segment_begin(struct cairn_worker *worker, struct object *object);
 struct segment *segment_end(struct cairn_worker *worker, struct segment *segment); /* drops it; returns NULL */
 void segment_restart(struct cairn_worker *worker, struct invocation *inv);
-/* Commits: header, directory, deletion, idempotency key (a recorded outcome if `over`), one
- * record; applies it; sets inv->depends and object->last_end.  Nothing to write: CAIRN_OK. */
-enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_err *err);
 /* Into header->containers, which has room for all that a header can hold. */
 bool header_decode(struct cairn_bytes bytes, struct header *header);
 /* The numbers of the value fields that objects of the type may have; their count. */
@@ -461,7 +479,6 @@ void shard_meta_store(struct shard *shard, struct overlay *overlay);
 
 /* host.c */
 extern const struct cairn_host_ops object_host_ops;
-bool segment_claim(struct cairn_worker *worker, struct segment *segment, size_t bytes, struct cairn_err *err);
 
 /* show.c: SHOW and DELETE, which run as invocations without a guest */
 void show_object(struct invocation *inv);

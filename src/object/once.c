@@ -1,7 +1,13 @@
 #include "object/once.h"
 
+#include "object/commit.h"
+
 /* A key's value: u8 state | u64 hash of the arguments | varint wall_ms | varint number | outcome (encoded value). */
-enum { ONCE_RUNNING = 1, ONCE_OVER = 2 };
+enum {
+    ONCE_RUNNING = 1,
+    ONCE_OVER = 2,
+    ONCE_OVER_SOME = 3, /* over, with an error, and what it had committed before stays */
+};
 
 enum { EVICT_PER_KEY = 4 };
 
@@ -56,11 +62,13 @@ static void encode(struct cairn_buf *to, const struct record *record)
     cairn_buf_add(to, record->outcome.data, record->outcome.size);
 }
 
-static enum once_answer answer(struct invocation *inv, struct cairn_bytes outcome, bool failed)
+static enum once_answer answer(struct invocation *inv, struct cairn_bytes outcome, bool failed,
+                               enum cairn_effects effects)
 {
     inv->result.size = 0;
     cairn_buf_add(&inv->result, outcome.data, outcome.size);
     inv->failed = failed;
+    inv->effects = effects;
     return ONCE_ANSWERED;
 }
 
@@ -95,12 +103,13 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
     size = once_key(key, inv);
     (void)cairn_engine_take_failure(shard->engine, NULL);
     if (shard->engine->ops->get(shard->engine, cairn_bytes(key, size), cairn_hash(cairn_bytes(key, size)), &value) &&
-        decode(value, &record) && record.state == ONCE_OVER) {
+        decode(value, &record) && record.state != ONCE_RUNNING) {
         if (record.args_hash != inv->args_hash)
             return reused(inv);
         if (inv->depends < object->last_end)
             inv->depends = object->last_end;
-        return answer(inv, record.outcome, record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR);
+        return answer(inv, record.outcome, record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR,
+                      record.state == ONCE_OVER_SOME ? CAIRN_EFFECTS_SOME : CAIRN_EFFECTS_NONE);
     }
     code = cairn_engine_take_failure(shard->engine, &err);
     if (code != CAIRN_OK) {
@@ -128,10 +137,13 @@ static void evict(struct invocation *inv, struct overlay *overlay)
             if (overlay_get(overlay, key, &value) && decode(value, &record)) {
                 bool old = record.wall_ms + limits->key_ms < (uint64_t)inv->now_ms;
                 bool many = shard->meta.once_end - shard->meta.once_first > limits->keys_per_shard;
-                if (record.state == ONCE_RUNNING || (!old && !many))
+                bool its_own = record.number == shard->meta.once_first; /* else it was given up and used again since */
+                if (its_own && (record.state == ONCE_RUNNING || (!old && !many)))
                     return;
-                overlay_remove(overlay, key);
-                stat_add(&inv->worker->counts.evicted_keys, 1);
+                if (its_own) {
+                    overlay_remove(overlay, key);
+                    stat_add(&inv->worker->counts.evicted_keys, 1);
+                }
             }
             if (overlay->code == CAIRN_OK)
                 overlay_remove(overlay, age_key);
@@ -144,18 +156,19 @@ static void evict(struct invocation *inv, struct overlay *overlay)
     }
 }
 
-void once_write(struct invocation *inv, struct overlay *overlay, bool over)
+static void write_state(struct invocation *inv, struct overlay *overlay, bool over)
 {
     struct shard *shard = inv->object->shard;
     uint8_t key[ONCE_KEY_ROOM], age[9];
     struct cairn_bytes k = cairn_bytes(key, once_key(key, inv));
-    struct record record = {.state = over ? ONCE_OVER : ONCE_RUNNING,
-                            .args_hash = inv->args_hash,
-                            .wall_ms = (uint64_t)inv->now_ms,
-                            .outcome = over ? cairn_buf_bytes(&inv->result) : cairn_bytes(NULL, 0)};
+    struct record record = {.state = ONCE_RUNNING, .args_hash = inv->args_hash, .wall_ms = (uint64_t)inv->now_ms};
     struct cairn_buf value = {0};
     bool first = !inv->once_recorded;
 
+    if (over) {
+        record.state = inv->failed && inv->effects != CAIRN_EFFECTS_NONE ? ONCE_OVER_SOME : ONCE_OVER;
+        record.outcome = cairn_buf_bytes(&inv->result);
+    }
     if (first)
         inv->once_number = shard->meta.once_end++;
     record.number = inv->once_number;
@@ -170,6 +183,49 @@ void once_write(struct invocation *inv, struct overlay *overlay, bool over)
     inv->once_recorded = true;
 }
 
+bool once_unused(const struct invocation *inv)
+{
+    return inv->refused && inv->effects == CAIRN_EFFECTS_NONE;
+}
+
+static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
+{
+    struct invocation *inv = commit->inv;
+    uint8_t key[ONCE_KEY_ROOM];
+
+    (void)err;
+    if (!inv->key.size)
+        return CAIRN_OK;
+    if (commit->over && once_unused(inv)) {
+        if (inv->once_recorded)
+            overlay_remove(commit->overlay, cairn_bytes(key, once_key(key, inv)));
+    } else if (commit->over) {
+        write_state(inv, commit->overlay, true);
+    } else if (!inv->once_recorded && (!cairn_list_empty(&inv->segment->calls) || inv->calls_out)) {
+        write_state(inv, commit->overlay, false);
+        commit->keep_bytes = ONCE_CLAIM_BYTES;
+    }
+    return CAIRN_OK;
+}
+
+static void committed(struct commit *commit)
+{
+    if (commit->keep_bytes)
+        commit->inv->once_claim = commit->keep_bytes;
+}
+
+static void undo(struct commit *commit)
+{
+    struct shard_meta *meta = &commit->inv->object->shard->meta;
+
+    meta->once_first = commit->before.once_first;
+    meta->once_end = commit->before.once_end;
+    commit->inv->once_recorded = commit->once_recorded;
+    commit->keep_bytes = 0;
+}
+
+const struct participant once_participant = {.prepare = prepare, .committed = committed, .undo = undo};
+
 void once_over(struct cairn_worker *worker, struct invocation *inv)
 {
     struct cairn_link *l;
@@ -179,7 +235,7 @@ void once_over(struct cairn_worker *worker, struct invocation *inv)
         struct invocation *duplicate = cairn_container(l, struct invocation, link);
         if (duplicate->depends < inv->depends)
             duplicate->depends = inv->depends;
-        answer(duplicate, cairn_buf_bytes(&inv->result), inv->failed);
+        answer(duplicate, cairn_buf_bytes(&inv->result), inv->failed, inv->effects);
         invocation_move(duplicate, INV_OVER);
         invocation_finish(worker, duplicate);
     }
@@ -206,7 +262,7 @@ enum cairn_code once_recover(struct cairn_worker *worker, struct shard *shard, s
         cairn_value_add_error(&outcome, cairn_str(cairn_code_name(CAIRN_EINTERRUPTED)),
                               cairn_str("the node stopped while this invocation was under way; "
                                         "what it had committed stays, the rest was not done"));
-        record.state = ONCE_OVER;
+        record.state = ONCE_OVER_SOME;
         record.outcome = cairn_buf_bytes(&outcome);
         encode(&encoded, &record);
         overlay_put(&overlay, key, cairn_buf_bytes(&encoded));

@@ -3,6 +3,8 @@
  * A key's state is a point key of the shard (layout.h, 04 and 05): written as `running` before
  * the invocation's first call leaves, as its outcome at the end.  While it runs the invocation
  * is in object->keyed, where duplicates find it and wait.
+ * With the state `running` the log's room for an outcome of ONCE_CLAIM_BYTES is claimed, which is enough for any
+ * error: that something was done is recorded even if the disk is full by then.
  * Threads: the shard's owner.  Layer: object (private). */
 #ifndef CAIRN_OBJECT_ONCE_H
 #define CAIRN_OBJECT_ONCE_H
@@ -18,8 +20,8 @@ enum once_answer {
 };
 
 enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv);
-/* Adds the key's state to the overlay that is about to be committed. */
-void once_write(struct invocation *inv, struct overlay *overlay, bool over);
+/* The invocation was refused and nothing of it was committed: its key counts as never used. */
+bool once_unused(const struct invocation *inv);
 /* The outcome is recorded (or can never be): duplicates get it. */
 void once_over(struct cairn_worker *worker, struct invocation *inv);
 /* At opening: what was running when the node stopped has the outcome `interrupted`. */

@@ -142,3 +142,27 @@ void overlay_remove(struct overlay *overlay, struct cairn_bytes key)
     w->value.size = 0;
     w->deleted = true;
 }
+
+/* The last key that came stands in the slot that was free when it did, so the index is emptied backwards. */
+static void index_remove_last(struct overlay *overlay)
+{
+    uint32_t last = overlay->count, mask = overlay->index_size - 1, slot;
+
+    for (slot = (uint32_t)overlay->writes[last - 1].hash & mask; overlay->index[slot] != last;)
+        slot = (slot + 1) & mask;
+    overlay->index[slot] = 0;
+}
+
+void overlay_truncate(struct overlay *overlay, uint32_t count)
+{
+    while (overlay->count > count) {
+        struct cairn_write *last = &overlay->writes[overlay->count - 1];
+
+        if (overlay->index_size)
+            index_remove_last(overlay);
+        overlay->bytes -= last->key.size + 16 + last->value.size;
+        overlay->count--;
+    }
+    if (overlay->count <= LINEAR_MAX)
+        overlay->index_size = 0;
+}

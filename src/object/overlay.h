@@ -33,5 +33,7 @@ void overlay_done(struct overlay *overlay);
 bool overlay_get(struct overlay *overlay, struct cairn_bytes key, struct cairn_bytes *ret_value);
 void overlay_put(struct overlay *overlay, struct cairn_bytes key, struct cairn_bytes value);
 void overlay_remove(struct overlay *overlay, struct cairn_bytes key);
+/* Takes back the writes to keys that came after the first `count`; these must not have been changed since. */
+void overlay_truncate(struct overlay *overlay, uint32_t count);
 
 #endif

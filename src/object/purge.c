@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "object/commit.h"
 #include "object/past.h"
 
 /* A 06 value: be64 incarnation | varint values, that many varint fields
@@ -76,6 +77,25 @@ void purge_queue(struct shard *shard, struct overlay *overlay, const struct head
     cairn_buf_done(&bytes);
     free(remains);
 }
+
+static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
+{
+    struct invocation *inv = commit->inv;
+    uint32_t fields[CAIRN_FIELD_NUMBER_MAX + 1];
+
+    (void)err;
+    if (inv->segment->deleted && commit->existed)
+        purge_queue(inv->object->shard, commit->overlay, &inv->object->header, fields,
+                    type_value_fields(inv->type, fields));
+    return CAIRN_OK;
+}
+
+static void undo(struct commit *commit)
+{
+    commit->inv->object->shard->meta.purge_end = commit->before.purge_end;
+}
+
+const struct participant purge_participant = {.prepare = prepare, .undo = undo};
 
 /* Lists have entries first .. first + count; maps have places 0 .. count, and `place` keys that lead
  * to the entries.  A list never has places and a map no bare entries, so both are tried. */

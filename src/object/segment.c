@@ -1,11 +1,8 @@
-/* segment.c - the unit of commit: begin, drop, and the one record at its end. */
+/* segment.c - a segment: begin, forget, drop; the object's header; a shard's own small commits. */
 #include <assert.h>
 #include <stdlib.h>
 
-#include "object/directory.h"
-#include "object/object_internal.h"
-#include "object/once.h"
-#include "object/purge.h"
+#include "object/commit.h"
 
 /* --- header: u64 incarnation | per list or map: varint field, varint first, varint count ---- */
 
@@ -95,6 +92,32 @@ static void object_store_header(struct object *object, const struct header *head
     object->header.incarnation = header->incarnation;
 }
 
+static enum cairn_code header_prepare(struct commit *commit, struct cairn_err *err)
+{
+    struct segment *segment = commit->inv->segment;
+    struct object *object = commit->inv->object;
+    struct cairn_bytes key = cairn_bytes(object->key, object->key_size);
+
+    (void)err;
+    if (!segment->header_dirty)
+        return CAIRN_OK;
+    if (commit->exists) {
+        uint8_t *encoded = cairn_arena_alloc(&commit->overlay->arena, header_bytes_max(&segment->header));
+        overlay_put(commit->overlay, key, cairn_bytes(encoded, header_encode(&segment->header, encoded)));
+    } else if (commit->existed) {
+        overlay_remove(commit->overlay, key);
+    }
+    return CAIRN_OK;
+}
+
+static void header_committed(struct commit *commit)
+{
+    if (commit->inv->segment->header_dirty)
+        object_store_header(commit->inv->object, &commit->inv->segment->header);
+}
+
+const struct participant header_participant = {.prepare = header_prepare, .committed = header_committed};
+
 void object_load(struct object *object)
 {
     struct cairn_engine *engine = object->shard->engine;
@@ -183,7 +206,7 @@ struct segment *segment_begin(struct cairn_worker *worker, struct object *object
     segment->header.room = 0; /* borrowed until it is changed */
     segment->header_dirty = segment->deleted = false;
     segment->call_count = 0;
-    segment->claimed_bytes = 0;
+    segment->need = (struct claim){0};
     return segment;
 }
 
@@ -196,25 +219,17 @@ static void drop_calls(struct cairn_worker *worker, struct segment *segment)
     segment->call_count = 0;
 }
 
-static void give_back(struct cairn_worker *worker, struct segment *segment)
-{
-    if (segment->claimed_bytes)
-        worker->node->log->ops->release(worker->node->log, segment->claimed_bytes, 1);
-    segment->claimed_bytes = 0;
-}
-
 struct segment *segment_end(struct cairn_worker *worker, struct segment *segment)
 {
     if (!segment)
         return NULL;
     drop_calls(worker, segment);
-    give_back(worker, segment);
     segment->next_free = worker->free_segments;
     worker->free_segments = segment;
     return NULL;
 }
 
-/* Forgets what the segment did, its claim excepted. */
+/* Forgets what the segment did. */
 void segment_restart(struct cairn_worker *worker, struct invocation *inv)
 {
     struct segment *segment = inv->segment;
@@ -226,22 +241,7 @@ void segment_restart(struct cairn_worker *worker, struct invocation *inv)
     segment->header = inv->object->header;
     segment->header.room = 0;
     segment->header_dirty = segment->deleted = false;
-}
-
-bool segment_claim(struct cairn_worker *worker, struct segment *segment, size_t bytes, struct cairn_err *err)
-{
-    struct cairn_log *log = worker->node->log;
-    uint64_t more;
-
-    if (bytes <= segment->claimed_bytes)
-        return true;
-    more = bytes - segment->claimed_bytes;
-    if (segment->claimed_bytes) /* growing: by doubling, so that it happens seldom */
-        more = more > segment->claimed_bytes ? more : segment->claimed_bytes;
-    if (log->ops->claim(log, more, segment->claimed_bytes ? 0 : 1, err) != CAIRN_OK)
-        return false;
-    segment->claimed_bytes += more;
-    return true;
+    segment->need = (struct claim){0};
 }
 
 uint32_t type_value_fields(const struct type *type, uint32_t *to)
@@ -249,103 +249,4 @@ uint32_t type_value_fields(const struct type *type, uint32_t *to)
     if (type->value_count)
         memcpy(to, type->values, type->value_count * sizeof *to);
     return type->value_count;
-}
-
-static size_t note_of(const struct invocation *inv, uint8_t *to)
-{
-    size_t n = 0;
-
-    n += cairn_put_varint(to + n, inv->object->type);
-    n += cairn_put_varint(to + n, inv->type->version);
-    n += cairn_put_varint(to + n, inv->number);
-    n += cairn_put_varint(to + n, inv->segment_number);
-    memcpy(to + n, inv->object->key + inv->object->id_offset, inv->object->key_size - inv->object->id_offset);
-    return n + inv->object->key_size - inv->object->id_offset;
-}
-
-static enum cairn_code commit(struct invocation *inv, bool over, struct cairn_err *err)
-{
-    struct cairn_worker *worker = inv->worker;
-    struct segment *segment = inv->segment;
-    struct object *object = inv->object;
-    struct shard *shard = object->shard;
-    struct overlay *overlay = &segment->overlay;
-    struct cairn_bytes key = cairn_bytes(object->key, object->key_size);
-    bool existed = object->header.incarnation != 0, exists = segment->header.incarnation != 0;
-    uint8_t note[CAIRN_ID_BYTES_MAX + 4 * CAIRN_VARINT_BYTES_MAX];
-    size_t note_size, bytes;
-    enum cairn_code code;
-    uint64_t end;
-
-    if (inv->depends < object->last_end)
-        inv->depends = object->last_end;
-    if (segment->deleted && existed) {
-        uint32_t fields[CAIRN_FIELD_NUMBER_MAX + 1];
-        purge_queue(shard, overlay, &object->header, fields, type_value_fields(inv->type, fields));
-    }
-    if (segment->header_dirty) {
-        if (exists) {
-            uint8_t *encoded = cairn_arena_alloc(&overlay->arena, header_bytes_max(&segment->header));
-            overlay_put(overlay, key, cairn_bytes(encoded, header_encode(&segment->header, encoded)));
-        } else if (existed) {
-            overlay_remove(overlay, key);
-        }
-        if (exists && !existed)
-            directory_add(overlay, object->type, object_id(object));
-        if (existed && !exists)
-            directory_remove(overlay, object->type, object_id(object));
-    }
-    if (overlay->code != CAIRN_OK) { /* what was to be changed could not be read */
-        *err = overlay->err;
-        return overlay->code;
-    }
-    if (inv->key.size && (over || !inv->once_recorded) &&
-        (over || !cairn_list_empty(&segment->calls) || inv->calls_out))
-        once_write(inv, overlay, over);
-    if (overlay->count == 0) {
-        give_back(worker, segment);
-        return CAIRN_OK;
-    }
-    note_size = note_of(inv, note);
-    bytes = cairn_shard_record_bytes(cairn_bytes(note, note_size), overlay->writes, overlay->count);
-    if (!segment_claim(worker, segment, bytes, err)) {
-        /* A key's outcome has room of its own, claimed when the invocation started. */
-        if (!over || !inv->once_claim || bytes > inv->once_claim)
-            return err->code;
-        give_back(worker, segment);
-        segment->claimed_bytes = inv->once_claim;
-        inv->once_claim = 0;
-    }
-    code = cairn_shard_commit(shard->shard, (uint64_t)inv->now_ms, cairn_bytes(note, note_size), overlay->writes,
-                              overlay->count, &end, err);
-    if (code != CAIRN_OK)
-        return code;
-    /* The record and its bytes are used; what was claimed beyond them goes back. */
-    if (segment->claimed_bytes > bytes)
-        worker->node->log->ops->release(worker->node->log, segment->claimed_bytes - bytes, 0);
-    segment->claimed_bytes = 0;
-    stat_add(&worker->counts.records, 1);
-    inv->written_bytes += overlay->bytes;
-    object->last_end = end;
-    inv->depends = end;
-    if (segment->header_dirty) {
-        object_store_header(object, &segment->header);
-        if (exists != existed)
-            shard->directory_end = end;
-    }
-    return CAIRN_OK;
-}
-
-enum cairn_code segment_commit(struct invocation *inv, bool over, struct cairn_err *err)
-{
-    struct shard *shard = inv->object->shard;
-    struct shard_meta meta = shard->meta;
-    bool once_recorded = inv->once_recorded;
-    enum cairn_code code = commit(inv, over, err);
-
-    if (code != CAIRN_OK) { /* what was prepared is in no record */
-        shard->meta = meta;
-        inv->once_recorded = once_recorded;
-    }
-    return code;
 }

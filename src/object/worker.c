@@ -85,6 +85,9 @@ static void reply(struct cairn_worker *worker, struct invocation *inv)
     struct cairn_request *request = inv->request;
 
     stat_add(&worker->admitted, (uint64_t)-1);
+    request->effects = inv->effects;
+    if (inv->effects != CAIRN_EFFECTS_NONE && atomic_load_explicit(&worker->node->failed, memory_order_relaxed))
+        request->effects = CAIRN_EFFECTS_UNKNOWN;
     request->reply(request, cairn_buf_bytes(&inv->result));
     invocation_free(worker, inv);
 }
@@ -267,6 +270,7 @@ enum {
     FIBERS_STUCK_NS = 50000000,
     FIBERS_STUCK_LOOKS = 5, /* a process that did not run for so long has seen nothing yet */
     FIBERS_POLL_NS = 5000000,
+    ROOM_RETRY_NS = 500000,
 };
 
 /* --- the loop -------------------------------------------------------------------------------------------- */
@@ -324,9 +328,9 @@ static bool upkeep(struct cairn_worker *worker)
                 more |= cairn_shard_step(worker->shards[i].shard, CHECKPOINT_STEP_NS);
     if (worker->index == 0)
         snapshots_poll(worker);
-    if (!cairn_list_empty(&worker->log_waiters) && now >= worker->retry_ns) {
-        worker->retry_ns = now + 500000;
-        log_retry(worker);
+    if (room_awaited(worker) && now >= worker->retry_ns) {
+        worker->retry_ns = now + ROOM_RETRY_NS;
+        room_retry(worker);
     }
     if (!worker->failed && purge_step(worker))
         more = true;
@@ -412,8 +416,8 @@ uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
 {
     uint64_t wait_ns = UINT64_MAX;
 
-    if (!cairn_list_empty(&worker->log_waiters))
-        return 500000;
+    if (room_awaited(worker))
+        return ROOM_RETRY_NS;
     if (!cairn_list_empty(&worker->fiber_waiters))
         return FIBERS_POLL_NS;
     for (uint32_t i = 0; i < worker->node->shard_count; i++)

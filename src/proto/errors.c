@@ -1,38 +1,38 @@
 #include "proto/errors.h"
 
 #define NONE    CAIRN_EFFECTS_NONE
-#define EARLIER CAIRN_EFFECTS_EARLIER
+#define SOME    CAIRN_EFFECTS_SOME
 #define UNKNOWN CAIRN_EFFECTS_UNKNOWN
 
 /* The last row is for codes that methods make up. */
 static const struct cairn_error_meaning meanings[CAIRN_CODE_COUNT + 1] = {
     [CAIRN_OK] = {200, NONE, CAIRN_RETRY_NO},
-    [CAIRN_EINVAL] = {400, EARLIER, CAIRN_RETRY_NO},
+    [CAIRN_EINVAL] = {400, SOME, CAIRN_RETRY_NO},
     [CAIRN_ENOTYPE] = {404, NONE, CAIRN_RETRY_NO},
     [CAIRN_ENOMETHOD] = {404, NONE, CAIRN_RETRY_NO},
     [CAIRN_ENOTPUBLIC] = {403, NONE, CAIRN_RETRY_NO},
-    [CAIRN_ENOTREADONLY] = {405, EARLIER, CAIRN_RETRY_NO},
-    [CAIRN_ENOTDETERM] = {500, EARLIER, CAIRN_RETRY_NO},
+    [CAIRN_ENOTREADONLY] = {405, SOME, CAIRN_RETRY_NO},
+    [CAIRN_ENOTDETERM] = {500, SOME, CAIRN_RETRY_NO},
     [CAIRN_ENOTFOUND] = {404, NONE, CAIRN_RETRY_NO},
-    [CAIRN_ELIMIT] = {422, EARLIER, CAIRN_RETRY_NO},
-    [CAIRN_ECPU] = {500, EARLIER, CAIRN_RETRY_NO},
-    [CAIRN_EMEMORY] = {500, EARLIER, CAIRN_RETRY_NO},
-    [CAIRN_ETRAP] = {500, EARLIER, CAIRN_RETRY_NO},
+    [CAIRN_ELIMIT] = {422, SOME, CAIRN_RETRY_NO},
+    [CAIRN_ECPU] = {500, SOME, CAIRN_RETRY_NO},
+    [CAIRN_EMEMORY] = {500, SOME, CAIRN_RETRY_NO},
+    [CAIRN_ETRAP] = {500, SOME, CAIRN_RETRY_NO},
     [CAIRN_EMODULE] = {422, NONE, CAIRN_RETRY_NO},
     [CAIRN_ECONFLICT] = {409, NONE, CAIRN_RETRY_NO},
     [CAIRN_EKEYREUSED] = {422, NONE, CAIRN_RETRY_NO},
-    [CAIRN_EINTERRUPTED] = {500, EARLIER, CAIRN_RETRY_NO},
-    [CAIRN_EUNAVAILABLE] = {503, UNKNOWN, CAIRN_RETRY_KEYED},
-    [CAIRN_EFULL] = {507, EARLIER, CAIRN_RETRY_KEYED},
+    [CAIRN_EINTERRUPTED] = {500, SOME, CAIRN_RETRY_NO},
+    [CAIRN_EUNAVAILABLE] = {503, UNKNOWN, CAIRN_RETRY_YES},
+    [CAIRN_EFULL] = {507, SOME, CAIRN_RETRY_YES},
     [CAIRN_EOVERLOAD] = {429, NONE, CAIRN_RETRY_YES},
-    [CAIRN_ECORRUPT] = {500, EARLIER, CAIRN_RETRY_NO},
-    [CAIRN_EIO] = {500, UNKNOWN, CAIRN_RETRY_KEYED},
+    [CAIRN_ECORRUPT] = {500, SOME, CAIRN_RETRY_NO},
+    [CAIRN_EIO] = {500, UNKNOWN, CAIRN_RETRY_YES},
     [CAIRN_EACCES] = {403, NONE, CAIRN_RETRY_NO},
     [CAIRN_ELOCKED] = {500, NONE, CAIRN_RETRY_NO},
     [CAIRN_EVERSION] = {422, NONE, CAIRN_RETRY_NO},
     [CAIRN_EAUTH] = {401, NONE, CAIRN_RETRY_NO},
-    [CAIRN_ENOMEM] = {500, EARLIER, CAIRN_RETRY_KEYED},
-    [CAIRN_CODE_COUNT] = {422, EARLIER, CAIRN_RETRY_NO},
+    [CAIRN_ENOMEM] = {500, SOME, CAIRN_RETRY_YES},
+    [CAIRN_CODE_COUNT] = {422, SOME, CAIRN_RETRY_NO},
 };
 
 const struct cairn_error_meaning *cairn_error_meaning_of(enum cairn_code code)
@@ -46,6 +46,13 @@ const struct cairn_error_meaning *cairn_error_meaning(struct cairn_bytes code)
 
     /* A method that calls its error "ok" still failed. */
     return cairn_error_meaning_of(known == CAIRN_OK ? CAIRN_CODE_COUNT : known);
+}
+
+enum cairn_retry cairn_error_retry(const struct cairn_error_meaning *meaning, enum cairn_effects effects)
+{
+    if (meaning->retry == CAIRN_RETRY_NO || effects == CAIRN_EFFECTS_SOME)
+        return CAIRN_RETRY_NO;
+    return effects == CAIRN_EFFECTS_NONE ? CAIRN_RETRY_YES : CAIRN_RETRY_KEYED;
 }
 
 const char *cairn_http_reason(unsigned status)
@@ -104,7 +111,7 @@ const char *cairn_http_reason(unsigned status)
 
 const char *cairn_effects_name(enum cairn_effects effects)
 {
-    static const char *const names[] = {"none", "earlier", "unknown"};
+    static const char *const names[] = {"none", "some", "unknown"};
 
     return names[effects];
 }

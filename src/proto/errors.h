@@ -9,19 +9,13 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-/* What may have happened when the error is seen. */
-enum cairn_effects {
-    CAIRN_EFFECTS_NONE,    /* nothing ran */
-    CAIRN_EFFECTS_EARLIER, /* the failed segment left nothing; earlier segments and finished calls stay */
-    CAIRN_EFFECTS_UNKNOWN, /* it may or may not have taken effect */
-};
-
 enum cairn_retry {
-    CAIRN_RETRY_NO,   /* the same request fails again */
+    CAIRN_RETRY_NO,   /* the same request fails again, or does again what stays */
     CAIRN_RETRY_YES,  /* later, as it is */
     CAIRN_RETRY_KEYED /* only with an idempotency key, or when doing it twice does no harm */
 };
 
+/* What the code alone tells: `effects` at most, and `retry` if there were none. */
 struct cairn_error_meaning {
     uint16_t http_status;
     enum cairn_effects effects;
@@ -32,6 +26,9 @@ struct cairn_error_meaning {
  * method's errors) share one meaning. */
 const struct cairn_error_meaning *cairn_error_meaning(struct cairn_bytes code);
 const struct cairn_error_meaning *cairn_error_meaning_of(enum cairn_code code); /* CAIRN_CODE_COUNT: methods' own */
+
+/* What is to be done about an error whose request had these effects. */
+enum cairn_retry cairn_error_retry(const struct cairn_error_meaning *meaning, enum cairn_effects effects);
 
 /* The reason phrase of a status that this node sends, "" for others. */
 const char *cairn_http_reason(unsigned status);

@@ -72,6 +72,6 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
                                              enum cairn_http_form form, unsigned flags, struct cairn_bytes value);
 /* application/problem+json */
 void cairn_http_render_problem(struct cairn_buf *body, unsigned status, struct cairn_bytes code,
-                               struct cairn_bytes message, const struct cairn_error_meaning *meaning);
+                               struct cairn_bytes message, enum cairn_effects effects);
 
 #endif

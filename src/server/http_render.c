@@ -7,15 +7,15 @@
 #include "server/http_internal.h"
 
 void cairn_http_render_problem(struct cairn_buf *body, unsigned status, struct cairn_bytes code,
-                               struct cairn_bytes message, const struct cairn_error_meaning *meaning)
+                               struct cairn_bytes message, enum cairn_effects effects)
 {
     cairn_buf_printf(
         body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"code\":", cairn_http_reason(status), status);
     cairn_json_text(body, code);
     cairn_buf_str(body, ",\"detail\":");
     cairn_json_text(body, message);
-    cairn_buf_printf(body, ",\"effects\":\"%s\",\"retry\":\"%s\"}\n", cairn_effects_name(meaning->effects),
-                     cairn_retry_name(meaning->retry));
+    cairn_buf_printf(body, ",\"effects\":\"%s\",\"retry\":\"%s\"}\n", cairn_effects_name(effects),
+                     cairn_retry_name(cairn_error_retry(cairn_error_meaning(code), effects)));
 }
 
 /* --- writing members --- */
@@ -249,50 +249,10 @@ static void render_clock(struct cairn_buf *to, struct cairn_reader *r)
 
 /* --- all --- */
 
-static bool only_reads(const struct cairn_request *request)
-{
-    switch (request->op) {
-    case CAIRN_OP_INVOKE:
-        return request->read_only;
-    case CAIRN_OP_LIST:
-    case CAIRN_OP_SHOW:
-    case CAIRN_OP_MODULES:
-    case CAIRN_OP_TYPES:
-    case CAIRN_OP_LOGS:
-    case CAIRN_OP_VERSIONS:
-        return true;
-    case CAIRN_OP_SNAPSHOT:
-    case CAIRN_OP_FORGET:
-    case CAIRN_OP_DELETE:
-    case CAIRN_OP_RESTORE:
-    case CAIRN_OP_DEPLOY:
-    case CAIRN_OP_UNDEPLOY:
-        return false;
-    }
-    return false;
-}
-
-/* Codes tell what may have changed at most: a request that only reads changes nothing, whatever went wrong, and may
- * be sent again without a key. */
-static struct cairn_error_meaning meaning_for(const struct cairn_request *request, struct cairn_bytes code)
-{
-    struct cairn_error_meaning meaning = *cairn_error_meaning(code);
-
-    if (only_reads(request)) {
-        meaning.effects = CAIRN_EFFECTS_NONE;
-        if (meaning.retry == CAIRN_RETRY_KEYED)
-            meaning.retry = CAIRN_RETRY_YES;
-    }
-    if (request->op != CAIRN_OP_INVOKE && meaning.effects == CAIRN_EFFECTS_EARLIER) /* they are one segment */
-        meaning.effects = CAIRN_EFFECTS_NONE;
-    return meaning;
-}
-
 static struct cairn_http_rendered render_error(struct cairn_buf *body, const struct cairn_request *request,
                                                unsigned flags, struct cairn_value error, struct cairn_bytes value)
 {
-    struct cairn_error_meaning meaning = meaning_for(request, error.error);
-    unsigned status = meaning.http_status;
+    unsigned status = cairn_error_meaning(error.error)->http_status;
     struct cairn_http_rendered rendered = {status, "application/problem+json", NULL};
 
     if (status == 429)
@@ -303,7 +263,7 @@ static struct cairn_http_rendered render_error(struct cairn_buf *body, const str
         cairn_buf_add(body, value.data, value.size);
         rendered.type = CAIRN_VALUE_TYPE;
     } else {
-        cairn_http_render_problem(body, status, error.error, error.bytes, &meaning);
+        cairn_http_render_problem(body, status, error.error, error.bytes, request->effects);
     }
     return rendered;
 }
@@ -318,10 +278,8 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     bool created = false;
 
     if (!cairn_value_valid(value)) {
-        struct cairn_error_meaning meaning = meaning_for(request, cairn_str("corrupt"));
-
         cairn_http_render_problem(body, 500, cairn_str("corrupt"), cairn_str("the result is not a valid value"),
-                                  &meaning);
+                                  request->effects);
         return (struct cairn_http_rendered){500, "application/problem+json", NULL};
     }
     if (head.kind == CAIRN_VALUE_ERROR)

@@ -60,7 +60,6 @@ void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigne
 void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigned status, const char *code,
                         const char *extra, const char *format, ...)
 {
-    struct cairn_error_meaning meaning = *cairn_error_meaning(cairn_str(code));
     struct cairn_buf *scratch = &http->session.front->scratch;
     char text[512];
     va_list args;
@@ -74,8 +73,7 @@ void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigne
         cairn_http_respond(http, flags, status, CAIRN_VALUE_TYPE, extra, cairn_buf_bytes(scratch));
         return;
     }
-    meaning.effects = CAIRN_EFFECTS_NONE; /* refused before anything ran */
-    cairn_http_render_problem(scratch, status, cairn_str(code), cairn_str(text), &meaning);
+    cairn_http_render_problem(scratch, status, cairn_str(code), cairn_str(text), CAIRN_EFFECTS_NONE);
     cairn_http_respond(http, flags, status, "application/problem+json", extra, cairn_buf_bytes(scratch));
 }
 

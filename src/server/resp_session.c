@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "proto/errors.h"
 #include "server/resp_internal.h"
 
 static struct cairn_resp_session *resp_of(struct cairn_session *session)
@@ -9,6 +10,20 @@ static struct cairn_resp_session *resp_of(struct cairn_session *session)
 
 /* --- replies --- */
 
+/* Who may send the request again is told so in the text, as there is no other place: see docs/reference/errors.md. */
+static bool write_effects(struct cairn_buf *to, const struct cairn_request *request, struct cairn_value error)
+{
+    struct cairn_buf text = {0};
+
+    if (request->effects == CAIRN_EFFECTS_NONE || cairn_error_meaning(error.error)->retry == CAIRN_RETRY_NO)
+        return false;
+    cairn_buf_add(&text, error.bytes.data, error.bytes.size);
+    cairn_buf_printf(&text, " (effects: %s)", cairn_effects_name(request->effects));
+    cairn_resp_error_value(to, error.error, cairn_buf_bytes(&text));
+    cairn_buf_done(&text);
+    return true;
+}
+
 static void write_reply(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
                         struct cairn_buf *to)
 {
@@ -16,8 +31,11 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
     struct cairn_reader r = cairn_reader(value);
     struct cairn_value head = cairn_value_read(&r);
 
-    if (head.kind == CAIRN_VALUE_ERROR)
+    if (head.kind == CAIRN_VALUE_ERROR) {
         cairn_count(&session->front->stats.errors[CAIRN_FRONT_RESP], 1);
+        if (cairn_value_valid(value) && write_effects(to, &slot->request, head))
+            return;
+    }
     if (slot->form == CAIRN_RESP_FORM_VALUE || head.kind == CAIRN_VALUE_ERROR) {
         if (!cairn_resp_value(to, resp->version, value))
             cairn_resp_error(to, "CORRUPT", "the result is not a valid value");

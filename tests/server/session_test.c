@@ -206,6 +206,10 @@ static const struct {
      "TYPE.METHOD 1 ID [ARG ...]\r\n"},
     {"FCALL Box.list 1 b1", "*5\r\n$-1\r\n:-7\r\n$4\r\ntext\r\n*1\r\n$2\r\n\xff"},
     {"FCALL Box.fail 1 b1 own_code message", "-OWN_CODE message\r\n"},
+    {"FCALL Box.fail 1 b1 own_code message 1", "-OWN_CODE message\r\n"},
+    {"FCALL Box.fail 1 b1 disk_full no", "-DISK_FULL no\r\n"},
+    {"FCALL Box.fail 1 b1 disk_full no 1", "-DISK_FULL no (effects: some)\r\n"},
+    {"FCALL Box.fail 1 b1 unavailable no 2", "-UNAVAILABLE no (effects: unknown)\r\n"},
     {"FCALL Nothing.get 1 b1", "-UNKNOWN_TYPE there is no type 'Nothing'\r\n"},
     {"FCALL Box.bad 1 b1", "-CORRUPT the result is not a valid value\r\n"},
     {"FCALL Box 1 b1", "-BAD_REQUEST the function's name must be TYPE.METHOD, as in FCALL User.timeline 1 bob 10\r\n"},
@@ -623,22 +627,36 @@ static const struct {
     {"POST /v1/objects/Box/b1/key" H "Idempotency-Key: \"k1\"\r\n\r\n", "200 \"k1\"\n"},
     {"POST /v1/objects/Box/b1/key" H "Idempotency-Key:\r\n\r\n",
      "400 " PROBLEM("Bad Request", "400", "bad_request", "an Idempotency-Key has 1 to 256 bytes", "none", "no")},
-    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 13\r\n\r\n[\"mine\",\"no\"]",
-     "422 " PROBLEM("Unprocessable Content", "422", "mine", "no", "earlier", "no")},
-    /* The same code says less if nothing can have changed. */
-    {"GET /v1/objects/Box/b1/fail?arg=mine&arg=no" H "\r\n",
+    /* The code tells the status; what has happened, and so what to do, the node tells. */
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 17\r\n\r\n[\"mine\",\"no\",\"0\"]",
      "422 " PROBLEM("Unprocessable Content", "422", "mine", "no", "none", "no")},
-    {"GET /v1/objects/Box/b1/fail?arg=unavailable&arg=no" H "\r\n",
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 17\r\n\r\n[\"mine\",\"no\",\"1\"]",
+     "422 " PROBLEM("Unprocessable Content", "422", "mine", "no", "some", "no")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 17\r\n\r\n[\"mine\",\"no\",\"2\"]",
+     "422 " PROBLEM("Unprocessable Content", "422", "mine", "no", "unknown", "no")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 24\r\n\r\n[\"unavailable\",\"no\",\"0\"]",
      "503 " PROBLEM("Service Unavailable", "503", "unavailable", "no", "none", "yes")},
-    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 20\r\n\r\n[\"unavailable\",\"no\"]",
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 24\r\n\r\n[\"unavailable\",\"no\",\"1\"]",
+     "503 " PROBLEM("Service Unavailable", "503", "unavailable", "no", "some", "no")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 24\r\n\r\n[\"unavailable\",\"no\",\"2\"]",
      "503 " PROBLEM("Service Unavailable", "503", "unavailable", "no", "unknown", "with a key")},
-    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 23\r\n\r\n[\"overloaded\",\"gently\"]",
-     "429 " PROBLEM("Too Many Requests", "429", "overloaded", "gently", "none", "yes")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 22\r\n\r\n[\"disk_full\",\"no\",\"0\"]",
+     "507 " PROBLEM("Insufficient Storage", "507", "disk_full", "no", "none", "yes")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 22\r\n\r\n[\"disk_full\",\"no\",\"1\"]",
+     "507 " PROBLEM("Insufficient Storage", "507", "disk_full", "no", "some", "no")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 22\r\n\r\n[\"disk_full\",\"no\",\"2\"]",
+     "507 " PROBLEM("Insufficient Storage", "507", "disk_full", "no", "unknown", "with a key")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 23\r\n\r\n[\"overloaded\",\"no\",\"0\"]",
+     "429 " PROBLEM("Too Many Requests", "429", "overloaded", "no", "none", "yes")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 23\r\n\r\n[\"overloaded\",\"no\",\"1\"]",
+     "429 " PROBLEM("Too Many Requests", "429", "overloaded", "no", "some", "no")},
+    {"POST /v1/objects/Box/b1/fail" H "Content-Length: 23\r\n\r\n[\"overloaded\",\"no\",\"2\"]",
+     "429 " PROBLEM("Too Many Requests", "429", "overloaded", "no", "unknown", "with a key")},
     {"POST /v1/objects/Box/b1/fail" H
      "Accept: application/vnd.cairn.value\r\nContent-Length: 13\r\n\r\n[\"mine\",\"no\"]",
      "422 \x04\x04mine\x02no"},
     {"POST /v1/objects/Box/b1/bad" H "\r\n",
-     "500 " PROBLEM("Internal Server Error", "500", "corrupt", "the result is not a valid value", "earlier", "no")},
+     "500 " PROBLEM("Internal Server Error", "500", "corrupt", "the result is not a valid value", "none", "no")},
     {"GET /v1/objects/Nothing/b1/get" H "\r\n",
      "404 " PROBLEM("Not Found", "404", "unknown_type", "there is no type 'Nothing'", "none", "no")},
     {"GET /v1/objects/Box" H "\r\n", "200 {\"ids\":[\"b/1\"],\"cursor\":null}\n"},
@@ -824,16 +842,14 @@ static void test_http_ready(void **state)
     standin_set_ready(rig->standin, false);
     input(rig, "GET /readyz" H "\r\n");
     settle(rig);
-    expect_http(
-        rig, "failed",
-        "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the log has failed", "none", "with a key"));
+    expect_http(rig, "failed",
+                "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the log has failed", "none", "yes"));
     standin_set_ready(rig->standin, true);
     atomic_store(&rig->front.draining, true);
     input(rig, "GET /readyz" H "\r\n");
     settle(rig);
-    expect_http(
-        rig, "draining",
-        "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the node is stopping", "none", "with a key"));
+    expect_http(rig, "draining",
+                "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the node is stopping", "none", "yes"));
     rig_destroy(rig);
 }
 

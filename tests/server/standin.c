@@ -128,6 +128,7 @@ static void run_method(struct standin *standin, struct cairn_request *request, s
         struct cairn_bytes code = next_arg(&args);
 
         cairn_value_add_error(to, code, next_arg(&args));
+        request->effects = (enum cairn_effects)number(next_arg(&args)); /* as a node tells them; none without */
     } else if (is(method, "list")) {
         cairn_value_add_list(to, 5);
         cairn_value_add_nil(to);
@@ -389,6 +390,7 @@ static void submit(struct cairn_worker *worker, struct cairn_request *request)
         cairn_buf_done(&value);
         return;
     }
+    request->effects = CAIRN_EFFECTS_NONE;
     atomic_fetch_add(&standin->admitted, 1);
     request->next = NULL;
     *worker->last = request;

@@ -1,0 +1,171 @@
+#include "object/commit.h"
+
+#include "object/directory.h"
+
+/* --- the walk ------------------------------------------------------------------------------ */
+
+void participants_undo(const struct participant *const *list, size_t count, struct commit *commit)
+{
+    while (count-- > 0)
+        if (list[count]->undo)
+            list[count]->undo(commit);
+    overlay_truncate(commit->overlay, commit->own_writes);
+}
+
+enum cairn_code participants_prepare(const struct participant *const *list, size_t count, struct commit *commit,
+                                     struct cairn_err *err)
+{
+    struct overlay *overlay = commit->overlay;
+
+    commit->own_writes = overlay->count;
+    for (size_t i = 0; i < count; i++) {
+        enum cairn_code code = list[i]->prepare(commit, err);
+
+        if (code == CAIRN_OK && overlay->code != CAIRN_OK) { /* what was to be changed could not be read */
+            code = overlay->code;
+            *err = overlay->err;
+        }
+        if (code != CAIRN_OK) {
+            participants_undo(list, i + 1, commit);
+            return code;
+        }
+    }
+    return CAIRN_OK;
+}
+
+void participants_committed(const struct participant *const *list, size_t count, struct commit *commit)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i]->committed)
+            list[i]->committed(commit);
+}
+
+/* --- the directory of ids ------------------------------------------------------------------ */
+
+static enum cairn_code directory_prepare(struct commit *commit, struct cairn_err *err)
+{
+    struct object *object = commit->inv->object;
+
+    (void)err;
+    if (commit->exists && !commit->existed)
+        directory_add(commit->overlay, object->type, object_id(object));
+    if (commit->existed && !commit->exists)
+        directory_remove(commit->overlay, object->type, object_id(object));
+    return CAIRN_OK;
+}
+
+static void directory_committed(struct commit *commit)
+{
+    if (commit->exists != commit->existed)
+        commit->inv->object->shard->directory_end = commit->end;
+}
+
+const struct participant directory_participant = {.prepare = directory_prepare, .committed = directory_committed};
+
+/* --- room ---------------------------------------------------------------------------------- */
+
+static size_t note_of(const struct invocation *inv, uint8_t *to)
+{
+    struct cairn_bytes id = object_id(inv->object);
+    size_t n = 0;
+
+    n += cairn_put_varint(to + n, inv->object->type);
+    n += cairn_put_varint(to + n, inv->type->version);
+    n += cairn_put_varint(to + n, inv->number);
+    n += cairn_put_varint(to + n, inv->segment_number);
+    memcpy(to + n, id.data, id.size);
+    return n + id.size;
+}
+
+/* Claims room for a record of `bytes`, and for what is to be kept.  `held` is what the segment has claimed already,
+ * when it waited before: as much as it needed then. */
+static enum cairn_code claim(struct commit *commit, uint64_t bytes, struct claim held, struct cairn_err *err)
+{
+    struct invocation *inv = commit->inv;
+    struct cairn_log *log = inv->worker->node->log;
+    struct claim need = {bytes + commit->keep_bytes, commit->keep_bytes ? 2 : 1};
+    enum cairn_code code;
+
+    if (held.bytes >= need.bytes && held.records >= need.records) {
+        if (held.bytes > need.bytes || held.records > need.records)
+            log->ops->release(log, held.bytes - need.bytes, held.records - need.records);
+        return CAIRN_OK;
+    }
+    if (held.records)
+        log->ops->release(log, held.bytes, held.records);
+    code = log->ops->claim(log, need.bytes, need.records, err);
+    if (code == CAIRN_OK)
+        return CAIRN_OK;
+    if (commit->over && bytes <= inv->once_claim) { /* the outcome has room of its own */
+        if (inv->once_claim > bytes)
+            log->ops->release(log, inv->once_claim - bytes, 0);
+        inv->once_claim = 0;
+        return CAIRN_OK;
+    }
+    inv->segment->need = need;
+    return code;
+}
+
+/* --- the commit ---------------------------------------------------------------------------- */
+
+static enum cairn_code append(struct commit *commit, struct claim held, struct cairn_err *err)
+{
+    struct invocation *inv = commit->inv;
+    struct overlay *overlay = commit->overlay;
+    uint8_t note_bytes[CAIRN_ID_BYTES_MAX + 4 * CAIRN_VARINT_BYTES_MAX];
+    struct cairn_bytes note = cairn_bytes(note_bytes, note_of(inv, note_bytes));
+    enum cairn_code code;
+
+    code = claim(commit, cairn_shard_record_bytes(note, overlay->writes, overlay->count), held, err);
+    if (code != CAIRN_OK)
+        return code;
+    return cairn_shard_commit(inv->object->shard->shard, (uint64_t)inv->now_ms, note, overlay->writes, overlay->count,
+                              &commit->end, err);
+}
+
+enum cairn_code segment_commit(struct invocation *inv, bool over, const struct participant *const *list, size_t count,
+                               struct cairn_err *err)
+{
+    struct segment *segment = inv->segment;
+    struct object *object = inv->object;
+    struct cairn_log *log = inv->worker->node->log;
+    struct claim held = segment->need;
+    struct commit commit = {
+        .inv = inv,
+        .overlay = &segment->overlay,
+        .over = over,
+        .existed = object->header.incarnation != 0,
+        .exists = segment->header_dirty ? segment->header.incarnation != 0 : object->header.incarnation != 0,
+        .before = object->shard->meta,
+        .once_recorded = inv->once_recorded,
+    };
+    enum cairn_code code;
+
+    if (inv->depends < object->last_end)
+        inv->depends = object->last_end;
+    if (held.records) { /* it was refused before: participants are asked once there is as much as was missing */
+        code = log->ops->claim(log, held.bytes, held.records, err);
+        if (code != CAIRN_OK)
+            return code;
+        segment->need = (struct claim){0};
+    }
+    code = participants_prepare(list, count, &commit, err);
+    if (code != CAIRN_OK || commit.overlay->count == 0) {
+        if (held.records)
+            log->ops->release(log, held.bytes, held.records);
+        return code;
+    }
+    code = append(&commit, held, err);
+    if (code != CAIRN_OK) {
+        participants_undo(list, count, &commit);
+        return code;
+    }
+    stat_add(&inv->worker->counts.records, 1);
+    inv->written_bytes += commit.overlay->bytes;
+    object->last_end = commit.end;
+    inv->depends = commit.end;
+    if (commit.own_writes || segment->header_dirty)
+        inv->effects = CAIRN_EFFECTS_SOME;
+    participants_committed(list, count, &commit);
+    return CAIRN_OK;
+}

@@ -1,0 +1,55 @@
+/* commit.h - the end of a segment: one record, to which participants add.
+ *
+ * A participant keeps something that changes together with the method's own writes: the object's header, the
+ * directory, an idempotency key, what is left of a deleted object.  A commit walks the list of them:
+ *
+ *   prepare, in order --> room in the log --> append and apply --> committed, in order
+ *        |                     |
+ *        +------- undo, in reverse order: the overlay is as it was before
+ *
+ * prepare may only add keys that the overlay does not have yet, apart from keys of participants before it, and may
+ * change state outside of the overlay only where undo restores it.
+ * Room is claimed when the record's size is known, so that nothing is claimed while a method runs.  A commit that is
+ * refused with CAIRN_EOVERLOAD has left nothing but the segment's own writes, and is run again once there is room.
+ * Threads: the shard's owner.  Layer: object (private). */
+#ifndef CAIRN_OBJECT_COMMIT_H
+#define CAIRN_OBJECT_COMMIT_H
+
+#include "object/object_internal.h"
+
+struct commit {
+    struct invocation *inv;
+    struct overlay *overlay;
+    bool over;                /* the invocation ends with this segment */
+    bool existed, exists;     /* the object, before and after */
+    uint32_t own_writes;      /* of the overlay: the method's; participants' follow */
+    struct shard_meta before; /* the shard's numbers, for undo */
+    bool once_recorded;       /* of the invocation, for undo */
+    uint64_t keep_bytes;      /* claimed together with the record, in one record more, and kept: see once.c */
+    uint64_t end;             /* of the record; set before `committed` */
+};
+
+struct participant {
+    enum cairn_code (*prepare)(struct commit *commit, struct cairn_err *err);
+    void (*committed)(struct commit *commit); /* may be NULL */
+    void (*undo)(struct commit *commit);      /* of what prepare did outside of the overlay; may be NULL */
+};
+
+/* Prepares all, or none: when one fails, or a read of the overlay has, it and those before it are undone. */
+enum cairn_code participants_prepare(const struct participant *const *list, size_t count, struct commit *commit,
+                                     struct cairn_err *err);
+void participants_undo(const struct participant *const *list, size_t count, struct commit *commit);
+void participants_committed(const struct participant *const *list, size_t count, struct commit *commit);
+
+extern const struct participant directory_participant; /* commit.c */
+extern const struct participant header_participant;    /* segment.c */
+extern const struct participant once_participant;      /* once.c */
+extern const struct participant purge_participant;     /* purge.c */
+
+/* All that the invocation's segment has done, and what the participants of the list add, in one record; applies it,
+ * sets inv->depends and object->last_end.  `over`: the invocation ends with it.  Nothing to write: CAIRN_OK.
+ * CAIRN_EOVERLOAD: to be called again once there is room. */
+enum cairn_code segment_commit(struct invocation *inv, bool over, const struct participant *const *list, size_t count,
+                               struct cairn_err *err);
+
+#endif
