@@ -158,3 +158,35 @@ enum cairn_code choice_make(size_t engine, const struct cairn_state_options *opt
     levels->run_memory_bytes_max = whole.memory_bytes / 8;
     return engines[engine].set(&whole, ret_choice, err);
 }
+
+void choice_share(struct choice *choice, struct budget *budget, void (*on_asked)(void *context), void *context)
+{
+    enum {
+        PARTS = 4,
+        APPENDLOG_PARTS = 5,
+        APPENDLOG_OWN = 3
+    }; /* AppendLog needs its own: it updates nothing in place */
+    struct front_share share = {budget, on_asked, context};
+    struct hybridlog_options *log = &choice->hybridlog;
+    struct memtable_options *table = &choice->memtable;
+    size_t common = 0;
+
+    if (choice->levels.whole)
+        return;
+    if (choice->levels.front_options == table) {
+        common = (table->limit_bytes * 3 + table->keep_bytes) / PARTS * (PARTS - 1);
+        table->share = share;
+        table->limit_bytes /= PARTS;
+        table->keep_bytes /= PARTS;
+    } else if (!log->ro_lag_interval) {
+        common = log->mem_segment_len / APPENDLOG_OWN * (APPENDLOG_PARTS - APPENDLOG_OWN);
+        log->share = share;
+    } else {
+        common = log->mem_segment_len / PARTS * (PARTS - 1);
+        log->share = share;
+        log->mem_segment_len /= PARTS;
+        log->ro_lag_interval /= PARTS;
+        log->flush_interval /= PARTS;
+    }
+    budget_add(budget, common);
+}

@@ -24,4 +24,7 @@ enum cairn_code choice_find(const char *name, size_t *ret_engine, struct cairn_e
 enum cairn_code choice_make(size_t engine, const struct cairn_state_options *options, bool has_threads,
                             struct choice *ret_choice, struct cairn_err *err);
 
+/* Most of the memory of its front becomes common, for any that shares the budget; called before the choice is used. */
+void choice_share(struct choice *choice, struct budget *budget, void (*on_asked)(void *context), void *context);
+
 #endif

@@ -10,6 +10,7 @@
 #ifndef CAIRN_ENGINE_FRONT_H
 #define CAIRN_ENGINE_FRONT_H
 
+#include "engine/budget.h"
 #include "engine/run.h"
 
 struct front;
@@ -43,6 +44,8 @@ struct front_ops {
     struct run_record *(*list)(const struct front *front, size_t *ret_count);
     /* The oldest batch is in a run that is asked from now on. */
     void (*release)(struct front *front);
+    /* If the budget asks for memory: some of it, as soon as it is free.  Short. */
+    void (*give_back)(struct front *front);
     uint64_t (*memory_bytes)(const struct front *front);
     struct front *(*close)(struct front *front); /* returns NULL */
 };
@@ -53,7 +56,15 @@ struct front {
 
 /* Both are struct levels_options' create_front. */
 
+/* Where a front gets memory from beyond its own bounds, which grow with it; without a budget nowhere. */
+struct front_share {
+    struct budget *budget;
+    void (*on_asked)(void *context); /* as budget_join's */
+    void *context;
+};
+
 struct memtable_options {
+    struct front_share share;
     size_t limit_bytes;
     size_t keep_bytes; /* for what is read from runs */
     bool whole;        /* removed keys are forgotten, not remembered as tombstones, and pressure is always easy */
@@ -62,6 +73,7 @@ struct memtable_options {
 struct front *memtable_create(const void *memtable_options);
 
 struct hybridlog_options {
+    struct front_share share;
     size_t mem_segment_len; /* bytes in memory, the index included */
     size_t ro_lag_interval; /* bytes at the tail that are updated in place; 0: none are, every put is appended */
     size_t flush_interval;  /* read-only bytes that are sealed as one batch */

@@ -10,6 +10,9 @@
  * tail, and what is written to disk has had time to be overwritten.  When flush_interval bytes are read-only they are
  * sealed as a batch; written ones stay to be read until their memory is needed, and leave the index then.
  *
+ * With a budget all three of its bounds grow in proportion to what it has drawn, and nothing becomes read-only while
+ * there is ample memory to be drawn.
+ *
  * With ro_lag_interval 0 nothing is updated in place, and nothing written is kept: AppendLog (Bitcask).
  *
  * A place in the index is the chunk's number modulo 2^23 above the record's offset in 8 bytes. */
@@ -26,6 +29,8 @@ enum {
     CHUNK_BYTES_LEAST = 512,
     CHUNKS_OF_A_PART = 8, /* a region has at least so many chunks, if they are not too small then */
     TOMBSTONE_BYTES = -1,
+    DRAW_BYTES = 64 << 10, /* of a budget, at once */
+    GIVE_BYTES = 4 * DRAW_BYTES,
 };
 
 struct record {
@@ -63,6 +68,8 @@ struct hybridlog {
     uint64_t mutable_bytes, ro_bytes;       /* of those from ro on, and from sealed to ro */
     uint64_t dirty;                         /* records in no batch and not clean */
     struct front_batch *batches, **batches_end;
+    struct budget_member member;
+    uint64_t giving; /* of what was drawn, to be given back once it is free */
 };
 
 static struct hybridlog *log_of(struct front *front)
@@ -156,9 +163,50 @@ static void forget_chunk(struct hybridlog *log)
     log->first++;
 }
 
+static uint64_t used_bytes(const struct hybridlog *log)
+{
+    return log->bytes + log->index.bytes;
+}
+
+static uint64_t limit_bytes(const struct hybridlog *log)
+{
+    return log->options.mem_segment_len + budget_drawn(&log->member) - log->giving;
+}
+
+/* One of the other two bounds, as it is now. */
+static uint64_t scaled(const struct hybridlog *log, size_t option)
+{
+    if (!budget_drawn(&log->member) || !log->options.ro_lag_interval) /* AppendLog writes as often as it did */
+        return option;
+    return (uint64_t)((double)option * (double)limit_bytes(log) / (double)log->options.mem_segment_len);
+}
+
 static bool is_over(const struct hybridlog *log)
 {
-    return log->bytes + log->index.bytes > log->options.mem_segment_len;
+    return used_bytes(log) > limit_bytes(log);
+}
+
+/* For so much more, unless it has to give back. */
+static void draw(struct hybridlog *log, uint64_t bytes)
+{
+    uint64_t limit = limit_bytes(log), need = used_bytes(log) + bytes;
+
+    if (need <= limit || log->giving)
+        return;
+    need -= limit;
+    if (!budget_draw(&log->member, need > DRAW_BYTES ? (size_t)need : DRAW_BYTES) && need < DRAW_BYTES)
+        budget_draw(&log->member, (size_t)need);
+}
+
+static void give(struct hybridlog *log)
+{
+    uint64_t has = limit_bytes(log) + log->giving, used = used_bytes(log);
+    uint64_t bytes = has > used ? has - used : 0;
+
+    if (bytes > log->giving)
+        bytes = log->giving;
+    log->giving -= bytes;
+    budget_give(&log->member, (size_t)bytes);
 }
 
 /* Chunks that are not needed, twice as many bytes as are added: letting go of all at once takes long. */
@@ -170,15 +218,20 @@ static void forget_some(struct hybridlog *log, uint64_t added)
         forgotten += chunk_at(log, log->first)->size;
         forget_chunk(log);
     }
+    if (log->giving)
+        give(log);
 }
 
 /* ro_lag_interval, but that two batches, of which one is being written, and the index have to find room, too. */
 static uint64_t mutable_bytes_max(const struct hybridlog *log)
 {
-    uint64_t others = 2 * log->options.flush_interval + log->index.bytes;
-    uint64_t room = others < log->options.mem_segment_len ? log->options.mem_segment_len - others : 0;
+    uint64_t others = 2 * scaled(log, log->options.flush_interval) + log->index.bytes;
+    uint64_t limit = limit_bytes(log), room = others < limit ? limit - others : 0;
+    uint64_t interval = scaled(log, log->options.ro_lag_interval);
 
-    return log->options.ro_lag_interval < room ? log->options.ro_lag_interval : room;
+    if (interval && !log->giving && budget_is_ample(&log->member))
+        return UINT64_MAX;
+    return interval < room ? interval : room;
 }
 
 static void advance_ro(struct hybridlog *log, uint64_t most)
@@ -195,9 +248,11 @@ static void advance_ro(struct hybridlog *log, uint64_t most)
 static struct chunk *add_chunk(struct hybridlog *log, size_t need)
 {
     uint32_t size = need + UNIT > log->chunk_bytes ? (uint32_t)need + UNIT : log->chunk_bytes;
-    uint64_t most = mutable_bytes_max(log);
+    uint64_t most;
     struct chunk *chunk;
 
+    draw(log, size);
+    most = mutable_bytes_max(log);
     advance_ro(log, most > size ? most - size : 0);
     forget_some(log, size);
     if (log->end - log->first > log->ring_mask) {
@@ -332,17 +387,17 @@ static enum front_pressure hybridlog_pressure(const struct front *front)
 
     if (is_over(log) && log->first == log->clean && (log->batches || log->ro_bytes))
         return FRONT_FULL;
-    return log->ro_bytes >= log->options.flush_interval && log->ro_bytes ? FRONT_SEAL : FRONT_EASY;
+    return log->ro_bytes >= scaled(log, log->options.flush_interval) && log->ro_bytes ? FRONT_SEAL : FRONT_EASY;
 }
 
 /* Of read-only chunks at most a quarter of all that may be in memory: listing them takes memory, too. */
 static void seal_batch(struct hybridlog *log)
 {
     struct front_batch *batch = cairn_alloc(sizeof *batch + (log->ro - log->sealed) * sizeof *batch->chunks);
-    uint64_t bytes = 0, most = log->options.mem_segment_len / 4;
+    uint64_t bytes = 0, most = limit_bytes(log) / 4, interval = scaled(log, log->options.flush_interval);
 
-    if (most < log->options.flush_interval)
-        most = log->options.flush_interval;
+    if (most < interval)
+        most = interval;
     *batch = (struct front_batch){0};
     while (log->sealed < log->ro && (!batch->count || bytes < most)) {
         const struct chunk *chunk = chunk_at(log, log->sealed++);
@@ -374,7 +429,7 @@ static bool hybridlog_seal(struct front *front, bool all)
             log->ring[(log->end - 1) & log->ring_mask] = cairn_realloc(tail, sizeof *tail + tail->size);
         }
     }
-    if (log->sealed == log->ro || (!all && log->batches && log->ro_bytes < log->options.flush_interval))
+    if (log->sealed == log->ro || (!all && log->batches && log->ro_bytes < scaled(log, log->options.flush_interval)))
         return false;
     while (log->sealed < log->ro)
         seal_batch(log);
@@ -459,6 +514,24 @@ static void hybridlog_release(struct front *front)
     forget_some(log, log->chunk_bytes);
 }
 
+static void hybridlog_give_back(struct front *front)
+{
+    struct hybridlog *log = log_of(front);
+    uint64_t drawn = budget_drawn(&log->member), most;
+
+    if (!budget_is_asked(&log->member))
+        return;
+    atomic_store(&log->member.asked, false);
+    log->giving += drawn - log->giving < GIVE_BYTES ? drawn - log->giving : GIVE_BYTES;
+    give(log);
+    if (!log->giving)
+        return;
+    most = mutable_bytes_max(log);
+    if (log->mutable_bytes > most)
+        advance_ro(log, most);
+    forget_some(log, log->giving);
+}
+
 static uint64_t hybridlog_memory_bytes(const struct front *front)
 {
     const struct hybridlog *log = const_log_of(front);
@@ -478,6 +551,7 @@ static struct front *hybridlog_close(struct front *front)
     for (uint64_t number = log->first; number < log->end; number++)
         free(chunk_at(log, number));
     index_done(&log->index);
+    budget_leave(&log->member);
     free(log->ring);
     free(log);
     return NULL;
@@ -495,6 +569,7 @@ static const struct front_ops hybridlog_ops = {
     .list_batch = hybridlog_list_batch,
     .list = hybridlog_list,
     .release = hybridlog_release,
+    .give_back = hybridlog_give_back,
     .memory_bytes = hybridlog_memory_bytes,
     .close = hybridlog_close,
 };
@@ -517,5 +592,6 @@ struct front *hybridlog_create(const void *hybridlog_options)
     log->ring = cairn_alloc((log->ring_mask + 1) * sizeof *log->ring);
     index_init(&log->index, hash_at, log);
     log->batches_end = &log->batches;
+    budget_join(options->share.budget, &log->member, options->share.on_asked, options->share.context);
     return &log->base;
 }

@@ -217,6 +217,7 @@ void levels_work(struct levels *levels, bool retry)
         levels_start_flush(levels);
     if (retry && levels->merge_failed)
         levels_start_merge(levels);
+    levels->front->ops->give_back(levels->front);
     relieve(levels);
 }
 

@@ -10,8 +10,11 @@ enum {
     BATCHES_WAITING = 2, /* with so many a full table waits */
     BATCHES_MAX = BATCHES_WAITING + 2,
     OVERHEAD_BYTES = 40, /* of a key, in the table */
-    GENERATIONS = 2,
-    LEAVING_MAX = 8,
+    GENERATIONS = 6,
+    LEAVING_MAX = 2 * GENERATIONS,
+    COPY_BYTES = 32 << 10,  /* a batch of at most so many is kept by copying what is in it */
+    DRAW_BYTES = 256 << 10, /* of a budget, at once */
+    LEAVE_STEPS = 200,      /* of some five keys each */
 };
 
 enum { TOMBSTONE, VALUE }; /* the byte in front */
@@ -21,11 +24,18 @@ struct memtable {
     struct front base;
     struct memtable_options options;
     struct cairn_engine *active;
+    uint64_t active_bytes_max;                 /* then it is sealed: limit_bytes, and what was drawn for it */
     struct cairn_engine *batches[BATCHES_MAX]; /* oldest first */
     size_t batch_count;
-    /* What was read from runs and not changed since: the young, and those of before, who become young again when they
-     * are asked for.  When the young have half the room the old ones go. */
+    /* What was written, or read from runs: the newest table first.  What an older one has of a key that a newer one
+     * has, too, is out of date.  The oldest goes when there is no room, so what is there is never older than the runs;
+     * what is asked for and is in one that goes soon becomes new again. */
     struct cairn_engine *kept[GENERATIONS];
+    size_t kept_count;   /* 0: nothing is kept */
+    uint64_t aged_bytes; /* of all but the newest */
+    struct budget_member member;
+    uint64_t giving;                           /* of what was drawn, to be given back once it is free */
+    uint64_t undrawn;                          /* bytes added since a draw failed; UINT64_MAX: none has */
     struct cairn_engine *leaving[LEAVING_MAX]; /* no longer asked: each put gives some of their memory back */
     size_t leaving_count;
     struct cairn_buf scratch;
@@ -88,33 +98,175 @@ static struct cairn_bytes stored_as(struct memtable *memtable, struct cairn_byte
     return cairn_buf_bytes(scratch);
 }
 
+/* --- memory: its own, and what it draws --- */
+
+static uint64_t kept_bytes(const struct memtable *memtable)
+{
+    return memtable->kept_count ? memtable->aged_bytes + table_bytes(memtable->kept[0]) : 0;
+}
+
+static uint64_t batch_bytes(const struct memtable *memtable)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < memtable->batch_count; i++)
+        bytes += table_bytes(memtable->batches[i]);
+    return bytes;
+}
+
+static uint64_t used_bytes(const struct memtable *memtable)
+{
+    return table_bytes(memtable->active) + batch_bytes(memtable) + kept_bytes(memtable);
+}
+
+static uint64_t leaving_bytes(const struct memtable *memtable)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < memtable->leaving_count; i++)
+        bytes += table_bytes(memtable->leaving[i]);
+    return bytes;
+}
+
+/* With all its tables as full as they may be. */
+static uint64_t own_bytes(const struct memtable *memtable)
+{
+    return memtable->options.limit_bytes * (1 + BATCHES_WAITING) + memtable->options.keep_bytes;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What the active table and those that wait do not need. */
+static uint64_t keep_bytes_max(const struct memtable *memtable)
+{
+    uint64_t limit = memtable->options.limit_bytes;
+    uint64_t needed = larger(table_bytes(memtable->active), memtable->active_bytes_max) +
+                      larger(batch_bytes(memtable), limit * BATCHES_WAITING);
+    uint64_t all = own_bytes(memtable) + budget_drawn(&memtable->member) - memtable->giving;
+
+    return memtable->options.keep_bytes && all > needed ? all - needed : 0;
+}
+
+static void note_added(struct memtable *memtable, uint64_t bytes)
+{
+    memtable->undrawn = memtable->undrawn > UINT64_MAX - bytes ? UINT64_MAX : memtable->undrawn + bytes;
+}
+
+/* True if it has DRAW_BYTES more.  One that got nothing tries again after so many more were added. */
+static bool draw(struct memtable *memtable)
+{
+    if (memtable->giving || memtable->undrawn < DRAW_BYTES)
+        return false;
+    if (budget_draw(&memtable->member, DRAW_BYTES)) {
+        memtable->undrawn = UINT64_MAX;
+        return true;
+    }
+    memtable->undrawn = 0;
+    return false;
+}
+
+static void give(struct memtable *memtable)
+{
+    uint64_t has = own_bytes(memtable) + budget_drawn(&memtable->member);
+    uint64_t used = used_bytes(memtable) + leaving_bytes(memtable);
+    uint64_t bytes = has > used ? has - used : 0;
+
+    if (bytes > memtable->giving)
+        bytes = memtable->giving;
+    memtable->giving -= bytes;
+    budget_give(&memtable->member, (size_t)bytes);
+}
+
+/* --- what is kept --- */
+
+static void drop_oldest(struct memtable *memtable)
+{
+    struct cairn_engine *oldest = memtable->kept[--memtable->kept_count];
+
+    if (memtable->kept_count)
+        memtable->aged_bytes -= table_bytes(oldest);
+    leave(memtable, oldest);
+}
+
+/* The newest of those that are kept from now on. */
+static void add_kept(struct memtable *memtable, struct cairn_engine *table)
+{
+    if (memtable->kept_count == GENERATIONS)
+        drop_oldest(memtable);
+    if (memtable->kept_count)
+        memtable->aged_bytes += table_bytes(memtable->kept[0]);
+    memmove(memtable->kept + 1, memtable->kept, memtable->kept_count++ * sizeof *memtable->kept);
+    memtable->kept[0] = table;
+}
+
+/* A single one may be as large as all, unless others need the memory: with the next one it is the oldest, and goes. */
+static void bound_kept(struct memtable *memtable)
+{
+    size_t least = memtable->giving ? 0 : 1;
+
+    while (memtable->kept_count > least && kept_bytes(memtable) > keep_bytes_max(memtable))
+        drop_oldest(memtable);
+}
+
 static void keep_stored(struct memtable *memtable, struct cairn_bytes key, uint64_t hash, struct cairn_bytes stored)
 {
-    struct cairn_engine **kept = memtable->kept;
+    uint64_t most = keep_bytes_max(memtable);
 
-    if (table_bytes(kept[0]) >= memtable->options.keep_bytes / GENERATIONS) {
-        leave(memtable, kept[1]);
-        kept[1] = kept[0];
-        kept[0] = cairn_memory_create();
-    }
-    kept[0]->ops->put(kept[0], key, hash, stored);
+    if (kept_bytes(memtable) >= most && draw(memtable))
+        most = keep_bytes_max(memtable);
+    if (!memtable->kept_count || table_bytes(memtable->kept[0]) >= most / 4)
+        add_kept(memtable, cairn_memory_create());
+    memtable->kept[0]->ops->put(memtable->kept[0], key, hash, stored);
+    note_added(memtable, key.size + stored.size + OVERHEAD_BYTES);
+    bound_kept(memtable);
     leave_some(memtable);
 }
 
 static bool get_kept(struct memtable *memtable, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_stored)
 {
-    struct cairn_engine **kept = memtable->kept;
-
-    if (!memtable->options.keep_bytes)
-        return false;
-    if (kept[0]->ops->get(kept[0], key, hash, ret_stored))
+    for (size_t i = 0; i < memtable->kept_count; i++) {
+        if (!memtable->kept[i]->ops->get(memtable->kept[i], key, hash, ret_stored))
+            continue;
+        if (i > memtable->kept_count / 2 && kept_bytes(memtable) > keep_bytes_max(memtable) / 4 * 3) {
+            *ret_stored = stored_as(memtable, value_in(*ret_stored)); /* its table may go now */
+            keep_stored(memtable, key, hash, *ret_stored);
+        }
         return true;
-    if (!kept[1]->ops->get(kept[1], key, hash, ret_stored))
-        return false;
-    *ret_stored = stored_as(memtable, value_in(*ret_stored)); /* its generation may end now */
-    keep_stored(memtable, key, hash, *ret_stored);
-    return true;
+    }
+    return false;
 }
+
+static void copy_kept(void *context, struct cairn_bytes key, struct cairn_bytes stored)
+{
+    struct cairn_engine *table = context;
+
+    table->ops->put(table, key, cairn_hash(key), stored);
+}
+
+/* A batch that the runs have.  None may be left out while older ones are kept: they would speak for it. */
+static void keep_batch(struct memtable *memtable, struct cairn_engine *batch)
+{
+    uint64_t bytes = table_bytes(batch);
+
+    while (kept_bytes(memtable) + bytes > keep_bytes_max(memtable) && draw(memtable))
+        continue;
+    if (bytes > keep_bytes_max(memtable)) {
+        while (memtable->kept_count)
+            drop_oldest(memtable);
+        leave(memtable, batch);
+    } else if (bytes <= COPY_BYTES && memtable->kept_count) {
+        batch->ops->visit(batch, copy_kept, memtable->kept[0]);
+        leave(memtable, batch);
+    } else {
+        add_kept(memtable, batch);
+    }
+    bound_kept(memtable);
+}
+
+/* --- the vtable --- */
 
 static bool memtable_get(struct front *front, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
 {
@@ -141,14 +293,17 @@ static void memtable_put(struct front *front, const struct run_record *record)
 {
     struct memtable *memtable = memtable_of(front);
 
-    for (size_t i = 0; memtable->options.keep_bytes && i < GENERATIONS; i++)
-        memtable->kept[i]->ops->remove(memtable->kept[i], record->key, record->hash);
     if (memtable->options.whole && run_is_tombstone(record->value)) {
         memtable->active->ops->remove(memtable->active, record->key, record->hash);
         return;
     }
     memtable->active->ops->put(memtable->active, record->key, record->hash, stored_as(memtable, record->value));
     leave_some(memtable);
+    if (memtable->options.whole)
+        return;
+    note_added(memtable, record->key.size + memtable->scratch.size + OVERHEAD_BYTES);
+    if (table_bytes(memtable->active) >= memtable->active_bytes_max && draw(memtable))
+        memtable->active_bytes_max += DRAW_BYTES;
 }
 
 static void memtable_keep(struct front *front, const struct run_record *record)
@@ -163,7 +318,7 @@ static enum front_pressure memtable_pressure(const struct front *front)
 {
     const struct memtable *memtable = const_memtable_of(front);
 
-    if (memtable->options.whole || table_bytes(memtable->active) < memtable->options.limit_bytes)
+    if (memtable->options.whole || table_bytes(memtable->active) < memtable->active_bytes_max)
         return FRONT_EASY;
     return memtable->batch_count < BATCHES_WAITING ? FRONT_SEAL : FRONT_FULL;
 }
@@ -178,6 +333,8 @@ static bool memtable_seal(struct front *front, bool all)
     assert(memtable->batch_count < BATCHES_MAX);
     memtable->batches[memtable->batch_count++] = memtable->active;
     memtable->active = cairn_memory_create();
+    memtable->active_bytes_max =
+        larger(memtable->options.limit_bytes, budget_drawn(&memtable->member) / (GENERATIONS + 2));
     return true;
 }
 
@@ -235,36 +392,53 @@ static void memtable_release(struct front *front)
 {
     struct memtable *memtable = memtable_of(front);
 
-    assert(memtable->batch_count > 0);
-    leave(memtable, memtable->batches[0]);
+    struct cairn_engine *batch = memtable->batches[0];
+
     memmove(memtable->batches, memtable->batches + 1, --memtable->batch_count * sizeof *memtable->batches);
+    keep_batch(memtable, batch);
+    if (memtable->giving)
+        give(memtable);
+}
+
+/* Tables leave in short steps, so it asks to be called again until they are gone. */
+static void memtable_give_back(struct front *front)
+{
+    struct memtable *memtable = memtable_of(front);
+    uint64_t drawn = budget_drawn(&memtable->member);
+
+    if (!budget_is_asked(&memtable->member))
+        return;
+    atomic_store(&memtable->member.asked, false);
+    if (!memtable->giving)
+        memtable->giving = drawn < DRAW_BYTES ? drawn : DRAW_BYTES;
+    memtable->active_bytes_max = memtable->options.limit_bytes;
+    bound_kept(memtable);
+    for (size_t i = 0; i < LEAVE_STEPS; i++)
+        leave_some(memtable);
+    give(memtable);
+    if (memtable->giving && memtable->leaving_count)
+        budget_ask_again(&memtable->member);
 }
 
 static uint64_t memtable_memory_bytes(const struct front *front)
 {
     const struct memtable *memtable = const_memtable_of(front);
-    uint64_t bytes = table_bytes(memtable->active);
 
-    for (size_t i = 0; i < memtable->batch_count; i++)
-        bytes += table_bytes(memtable->batches[i]);
-    for (size_t i = 0; i < GENERATIONS; i++)
-        bytes += table_bytes(memtable->kept[i]);
-    for (size_t i = 0; i < memtable->leaving_count; i++)
-        bytes += table_bytes(memtable->leaving[i]);
-    return bytes;
+    return used_bytes(memtable) + leaving_bytes(memtable);
 }
 
 static struct front *memtable_close(struct front *front)
 {
     struct memtable *memtable = memtable_of(front);
 
-    while (memtable->batch_count > 0)
-        memtable_release(front);
+    for (size_t i = 0; i < memtable->batch_count; i++)
+        memtable->batches[i]->ops->close(memtable->batches[i]);
     memtable->active->ops->close(memtable->active);
     for (size_t i = 0; i < memtable->leaving_count; i++)
         memtable->leaving[i]->ops->close(memtable->leaving[i]);
-    for (size_t i = 0; i < GENERATIONS; i++)
+    for (size_t i = 0; i < memtable->kept_count; i++)
         memtable->kept[i]->ops->close(memtable->kept[i]);
+    budget_leave(&memtable->member);
     cairn_buf_done(&memtable->scratch);
     free(memtable);
     return NULL;
@@ -282,6 +456,7 @@ static const struct front_ops memtable_ops = {
     .list_batch = memtable_list_batch,
     .list = memtable_list,
     .release = memtable_release,
+    .give_back = memtable_give_back,
     .memory_bytes = memtable_memory_bytes,
     .close = memtable_close,
 };
@@ -294,7 +469,8 @@ struct front *memtable_create(const void *memtable_options)
     memtable->base.ops = &memtable_ops;
     memtable->options = *options;
     memtable->active = cairn_memory_create();
-    for (size_t i = 0; i < GENERATIONS; i++)
-        memtable->kept[i] = cairn_memory_create();
+    memtable->active_bytes_max = options->limit_bytes;
+    memtable->undrawn = UINT64_MAX;
+    budget_join(options->share.budget, &memtable->member, options->share.on_asked, options->share.context);
     return &memtable->base;
 }

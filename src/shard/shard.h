@@ -48,7 +48,7 @@ struct cairn_store_options {
      * keep versions on disk.  NULL: "memory" for a new folder, the folder's own otherwise; another one than that is
      * CAIRN_EINVAL.  The system shard's is always "memory". */
     const char *engine;
-    size_t engine_memory_bytes; /* of all shards together, in engines on disk; 0: 256 MiB */
+    size_t engine_memory_bytes; /* of all shards together, in engines on disk, drawn as it is used; 0: 256 MiB */
     struct cairn_blob *archive; /* where versions and the log's records go, too; NULL: nowhere.  Borrowed until close */
     uint64_t archive_every_ns;  /* 0: 10 s; what the loss of the machine can cost, but for what is under way */
     uint64_t archive_grace_ms;  /* 0: an hour; what has been there for less is not garbage */

@@ -86,6 +86,7 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
     if (code != CAIRN_OK)
         return code;
     shard->choice.hybridlog.keeps = true; /* objects read what they wrote long ago, again and again */
+    choice_share(&shard->choice, &store->budget, on_work, shard);
     shard->choice.levels.on_work = on_work;
     shard->choice.levels.context = shard;
     shard->source = (struct version_source){archive_fetch_run, shard};

@@ -185,9 +185,10 @@ struct cairn_store {
     struct cairn_log *log;
     uint32_t count; /* shards + 1 */
     struct cairn_shard *shards;
-    uint64_t wall_ms;   /* at open */
-    uint64_t due_bytes; /* log_bytes_max / 2 */
-    const char *engine; /* the shards', as in choice.h */
+    uint64_t wall_ms;     /* at open */
+    uint64_t due_bytes;   /* log_bytes_max / 2 */
+    const char *engine;   /* the shards', as in choice.h */
+    struct budget budget; /* of the engines' memory */
     bool started;
     struct restore_order order; /* opening: where it is to go to first */
     bool archive_leads;         /* from its newest version to archive_open_end, or there is none */

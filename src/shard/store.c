@@ -334,6 +334,7 @@ static void store_free(struct cairn_store *store)
         free(shard->parts);
     }
     free(store->shards);
+    budget_done(&store->budget);
     archive_free(store);
     node_version_done(&store->order.version);
     node_versions_free(store);
@@ -364,6 +365,7 @@ static struct cairn_store *store_create(const struct cairn_store_options *option
         .context = store,
     };
     pthread_mutex_init(&store->lock, NULL);
+    budget_init(&store->budget, 0);
     pthread_mutex_init(&store->archive.lock, NULL);
     pthread_mutex_init(&store->archive.files, NULL);
     store->archive.store = store;
