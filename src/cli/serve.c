@@ -13,7 +13,7 @@
 
 struct options {
     const char *data, *http, *resp, *sync, *engine, *blob;
-    bool insecure, recover;
+    bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, log_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib;
@@ -57,6 +57,7 @@ static const struct cairn_flag flags[] = {
          "a folder, or s3://..., for a copy of versions and log: from it\n"
          "another machine can go on, and 'cairn restore --at' to any moment"),
     SWITCH("recover", recover, "begin a new data folder with what is in --blob, and take that over"),
+    SWITCH("accept-loss", accept_loss, "with --recover: also if some of that is missing there"),
     NUMBER("archive-every", archive_seconds, "SECONDS", 1, 3600, "what the loss of the machine can cost (10)"),
     NUMBER("max-connections", connections, "N", 1, 1000000, "open at once (20,000)"),
     NUMBER("stop-timeout", stop_seconds, "SECONDS", 1, 3600, "for work under way at a stop (10)"),
@@ -190,6 +191,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .engine_memory_bytes = (size_t)o->engine_mib << 20,
         .blob = o->blob,
         .recover = o->recover,
+        .accept_loss = o->accept_loss,
         .archive_every_ns = o->archive_seconds * 1000000000,
         .snapshot_every_ns = o->snapshot_seconds * 1000000000,
         .snapshot_log_bytes = o->snapshot_log_mib << 20,
@@ -252,6 +254,8 @@ static int run(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_serve, argc, argv, &options, &left, &status))
         return status;
+    if (options.accept_loss && !options.recover)
+        return cairn_complain(CAIRN_EXIT_USAGE, "--accept-loss is for --recover: give both, or neither");
     if (!parse_sync(options.sync, &sync, &interval_ms))
         return cairn_complain(CAIRN_EXIT_USAGE, "--sync takes 'always', 'none' or 'interval:MS' (1 to 60000), not '%s'",
                               options.sync);

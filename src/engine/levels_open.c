@@ -119,8 +119,33 @@ static enum cairn_code import_version(struct levels *levels, uint64_t number, st
     return code;
 }
 
+/* A new folder that is not told where to begin begins with the newest version, and not with an older one because the
+ * newest is gone. */
+static enum cairn_code check_whole(struct levels *levels, struct cairn_err *err)
+{
+    const struct remote *remote = levels->options.remote;
+    char name[CAIRN_BLOB_NAME_BYTES];
+    uint64_t number, newest = 0;
+
+    if (remote_head(remote) == REMOTE_HEAD_LOST)
+        return cairn_fail(
+            err, CAIRN_ECORRUPT,
+            "the head of the blob store ('epochs/...') is missing or damaged, so nothing tells whether its "
+            "newest version is still there: put a copy of it in its place, or open one version by its "
+            "number");
+    for (size_t i = 0; remote_version(remote, i, &number); i++)
+        newest = number;
+    for (size_t i = 0; remote_missing(remote, i, &number, name); i++)
+        if (number > newest)
+            return cairn_fail(err, CAIRN_ECORRUPT,
+                              "version %" PRIu64 " ('%s') is missing in the blob store: put a copy of it in its place, "
+                              "or open another version by its number (the newest that is there is %" PRIu64 ")",
+                              number, name, newest);
+    return CAIRN_OK;
+}
+
 /* A new folder takes over the versions that the remote has; one that has versions must not be behind it. */
-static enum cairn_code meet_remote(struct levels *levels, struct cairn_err *err)
+static enum cairn_code meet_remote(struct levels *levels, bool may_be_older, struct cairn_err *err)
 {
     struct versions *versions = levels->versions;
     const struct version *newest = NULL;
@@ -130,6 +155,8 @@ static enum cairn_code meet_remote(struct levels *levels, struct cairn_err *err)
 
     for (size_t i = 0; versions_at(versions, i); i++)
         newest = versions_at(versions, i);
+    if (is_new && !may_be_older)
+        code = check_whole(levels, err);
     for (size_t i = 0; code == CAIRN_OK && remote_version(levels->options.remote, i, &number); i++) {
         const struct version *version = versions_find(versions, number);
 
@@ -183,7 +210,7 @@ enum cairn_code levels_open(struct cairn_disk *disk, struct cairn_tasks *tasks, 
     if (code == CAIRN_ENOTFOUND && levels->options.remote) /* it may come from there */
         code = versions_open(disk, 0, &levels->source, &levels->versions, err);
     if (code == CAIRN_OK && levels->options.remote)
-        code = meet_remote(levels, err);
+        code = meet_remote(levels, number, err);
     if (code == CAIRN_OK && number) {
         version = versions_current(levels->versions);
         if (!version || version->number != number)

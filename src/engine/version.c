@@ -1,18 +1,12 @@
-#include "engine/version.h"
+#include "engine/version_internal.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    FORMAT_VERSION = 2,
-    PREFIX_BYTES = 12, /* magic, version of the format */
-    HEAD_BYTES_MAX = 1 << 20,
-    MANIFEST_BYTES_MAX = VERSION_METADATA_BYTES_MAX + VERSION_RUNS_MAX * 96 + 4096,
-};
+enum { HEAD_BYTES_MAX = 1 << 20 };
 
-static const char manifest_magic[8] = {'C', 'A', 'I', 'R', 'N', 'V', 'E', 'R'};
 static const char head_magic[8] = {'C', 'A', 'I', 'R', 'N', 'H', 'E', 'D'};
 static const char head_path[] = "HEAD";
 
@@ -34,131 +28,20 @@ struct versions {
     struct cairn_buf pins; /* u64 each; of the head, until the manifests are read */
 };
 
-static void manifest_path(uint64_t number, char path[CAIRN_PATH_BYTES])
-{
-    snprintf(path, CAIRN_PATH_BYTES, VERSION_DIR "/%" PRIu64 ".version", number);
-}
-
 static bool manifest_name_parse(const char *name, uint64_t *ret_number)
 {
     char path[CAIRN_PATH_BYTES];
 
     if (sscanf(name, "%" SCNu64 ".version", ret_number) != 1)
         return false;
-    manifest_path(*ret_number, path);
+    version_manifest_path(*ret_number, path);
     return strcmp(name, path + strlen(VERSION_DIR "/")) == 0;
 }
-
-/* --- bytes --- */
 
 static void add_u64(struct cairn_buf *to, uint64_t value)
 {
     cairn_put_u64(cairn_buf_reserve(to, 8), value);
     to->size += 8;
-}
-
-static void seal(struct cairn_buf *bytes)
-{
-    cairn_put_u32(cairn_buf_reserve(bytes, 4), cairn_crc32c(0, bytes->data, bytes->size));
-    bytes->size += 4;
-}
-
-static void begin(struct cairn_buf *bytes, const char magic[8])
-{
-    cairn_buf_add(bytes, magic, 8);
-    cairn_put_u32(cairn_buf_reserve(bytes, 4), FORMAT_VERSION);
-    bytes->size += 4;
-}
-
-/* What lies between prefix and checksum. */
-static enum cairn_code open_sealed(struct cairn_disk *disk, const char *path, struct cairn_bytes bytes,
-                                   const char magic[8], struct cairn_reader *ret_reader, struct cairn_err *err)
-{
-    if (bytes.size < PREFIX_BYTES + 4 || memcmp(bytes.data, magic, 8) != 0 ||
-        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
-        return cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' is damaged", path, disk->root);
-    if (cairn_get_u32(bytes.data + 8) != FORMAT_VERSION)
-        return cairn_fail(err, CAIRN_EVERSION,
-                          "'%s' in '%s' has format version %u and this program knows %d: "
-                          "use the program that wrote it",
-                          path, disk->root, cairn_get_u32(bytes.data + 8), FORMAT_VERSION);
-    *ret_reader = cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4));
-    return CAIRN_OK;
-}
-
-static void manifest_encode(const struct version *version, struct cairn_buf *to)
-{
-    begin(to, manifest_magic);
-    add_u64(to, version->number);
-    add_u64(to, version->parent);
-    add_u64(to, version->time_ms);
-    add_u64(to, version->sequence);
-    cairn_buf_u8(to, version->automatic);
-    cairn_buf_varint(to, strlen(version->engine));
-    cairn_buf_str(to, version->engine);
-    cairn_buf_varint(to, version->metadata.size);
-    cairn_buf_add(to, version->metadata.data, version->metadata.size);
-    cairn_buf_varint(to, version->run_count);
-    for (size_t i = 0; i < version->run_count; i++) {
-        const struct run_about *run = &version->runs[i];
-
-        add_u64(to, run->id);
-        add_u64(to, run->bytes);
-        add_u64(to, run->records);
-        add_u64(to, run->tombstones);
-        cairn_buf_varint(to, run->level);
-        cairn_buf_add(to, run->sha256, sizeof run->sha256);
-    }
-    seal(to);
-}
-
-/* *ret_memory is what the version points to; to be freed. */
-static bool manifest_decode(struct cairn_reader reader, struct version *ret_version, void **ret_memory)
-{
-    struct cairn_bytes engine, metadata;
-    struct run_about *runs;
-    uint8_t *memory, automatic;
-    uint64_t count;
-
-    ret_version->number = cairn_read_u64(&reader);
-    ret_version->parent = cairn_read_u64(&reader);
-    ret_version->time_ms = cairn_read_u64(&reader);
-    ret_version->sequence = cairn_read_u64(&reader);
-    automatic = cairn_read_u8(&reader);
-    engine = cairn_read_sized(&reader);
-    metadata = cairn_read_sized(&reader);
-    count = cairn_read_varint(&reader);
-    if (reader.bad || automatic > 1 || engine.size >= VERSION_ENGINE_BYTES_MAX ||
-        metadata.size > VERSION_METADATA_BYTES_MAX || count > VERSION_RUNS_MAX)
-        return false;
-    memory = cairn_alloc((size_t)count * sizeof *runs + metadata.size + 1);
-    runs = (struct run_about *)(void *)memory;
-    for (uint64_t i = 0; i < count; i++) {
-        struct cairn_bytes sha256;
-
-        runs[i] = (struct run_about){.id = cairn_read_u64(&reader),
-                                     .bytes = cairn_read_u64(&reader),
-                                     .records = cairn_read_u64(&reader),
-                                     .tombstones = cairn_read_u64(&reader),
-                                     .level = (uint32_t)cairn_read_varint(&reader)};
-        sha256 = cairn_read_bytes(&reader, CAIRN_SHA256_BYTES);
-        if (reader.bad)
-            break;
-        memcpy(runs[i].sha256, sha256.data, sha256.size);
-    }
-    if (reader.bad || cairn_reader_left(&reader) > 0) {
-        free(memory);
-        return false;
-    }
-    ret_version->automatic = automatic;
-    memcpy(ret_version->engine, engine.data, engine.size);
-    ret_version->engine[engine.size] = 0;
-    memcpy(memory + count * sizeof *runs, metadata.data, metadata.size);
-    ret_version->metadata = cairn_bytes(memory + count * sizeof *runs, metadata.size);
-    ret_version->runs = runs;
-    ret_version->run_count = (size_t)count;
-    *ret_memory = memory;
-    return true;
 }
 
 static enum cairn_code check_certain(const struct versions *versions, struct cairn_err *err)
@@ -179,7 +62,7 @@ static enum cairn_code write_head(struct versions *versions, uint64_t current, u
 
     if (code != CAIRN_OK)
         return code;
-    begin(&bytes, head_magic);
+    version_sealed_begin(&bytes, head_magic);
     add_u64(&bytes, current);
     add_u64(&bytes, versions->next_number);
     add_u64(&bytes, branch);
@@ -189,7 +72,7 @@ static enum cairn_code write_head(struct versions *versions, uint64_t current, u
     for (size_t i = 0; i < versions->count; i++)
         if (versions->entries[i]->version.pinned)
             add_u64(&bytes, versions->entries[i]->version.number);
-    seal(&bytes);
+    version_sealed_end(&bytes);
     code = cairn_disk_replace_file(versions->disk, head_path, cairn_buf_bytes(&bytes), err);
     if (code == CAIRN_OK) {
         versions->current = current;
@@ -318,7 +201,7 @@ static enum cairn_code read_head(struct versions *versions, bool *ret_found, str
         return CAIRN_OK;
     }
     if (code == CAIRN_OK)
-        code = open_sealed(versions->disk, head_path, cairn_buf_bytes(&bytes), head_magic, &reader, err);
+        code = version_sealed_open(versions->disk, head_path, cairn_buf_bytes(&bytes), head_magic, &reader, err);
     if (code == CAIRN_OK) {
         uint64_t pins;
 
@@ -334,34 +217,6 @@ static enum cairn_code read_head(struct versions *versions, bool *ret_found, str
     }
     cairn_buf_done(&bytes);
     return code;
-}
-
-enum cairn_code version_manifest_read(struct cairn_disk *disk, uint64_t number, struct version_manifest *ret_manifest,
-                                      struct cairn_err *err)
-{
-    struct version_manifest manifest = {0};
-    char path[CAIRN_PATH_BYTES];
-    struct cairn_reader reader;
-    enum cairn_code code;
-
-    manifest_path(number, path);
-    code = cairn_disk_read_file(disk, path, MANIFEST_BYTES_MAX, &manifest.bytes, err);
-    if (code == CAIRN_OK)
-        code = open_sealed(disk, path, cairn_buf_bytes(&manifest.bytes), manifest_magic, &reader, err);
-    if (code == CAIRN_OK && (!manifest_decode(reader, &manifest.version, &manifest.memory) ||
-                             manifest.version.number != number || manifest.version.parent >= number))
-        code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' makes no sense", path, disk->root);
-    if (code == CAIRN_OK)
-        *ret_manifest = manifest;
-    else
-        version_manifest_done(&manifest);
-    return code;
-}
-
-void version_manifest_done(struct version_manifest *manifest)
-{
-    cairn_buf_done(&manifest->bytes);
-    free(manifest->memory);
 }
 
 static enum cairn_code read_manifest(struct versions *versions, struct entry *entry, struct cairn_err *err)
@@ -548,7 +403,7 @@ enum cairn_code versions_draft(struct versions *versions, const struct version *
     *draft = (struct version_draft){.disk = versions->disk, .number = versions->next_number};
     whole.number = versions->next_number++; /* not again, even if this fails: the file may be there after all */
     whole.parent = current && current->automatic ? current->parent : versions->current;
-    manifest_encode(&whole, &draft->bytes);
+    version_manifest_encode(&whole, &draft->bytes);
     return CAIRN_OK;
 }
 
@@ -556,7 +411,7 @@ void version_draft_write(struct version_draft *draft)
 {
     char path[CAIRN_PATH_BYTES];
 
-    manifest_path(draft->number, path);
+    version_manifest_path(draft->number, path);
     draft->code = cairn_disk_replace_file(draft->disk, path, cairn_buf_bytes(&draft->bytes), &draft->err);
     if (draft->code != CAIRN_OK) {
         struct cairn_file *file = NULL;
@@ -575,9 +430,9 @@ enum cairn_code versions_enter(struct versions *versions, struct version_draft *
 
     if (draft->code == CAIRN_OK) {
         struct entry *entry = cairn_alloc_zeroed(1, sizeof *entry);
-        bool decoded =
-            manifest_decode(cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4)),
-                            &entry->version, &entry->memory);
+        bool decoded = version_manifest_decode(
+            cairn_reader(cairn_bytes(bytes.data + VERSION_PREFIX_BYTES, bytes.size - VERSION_PREFIX_BYTES - 4)),
+            &entry->version, &entry->memory);
 
         assert(decoded);
         (void)decoded;
@@ -616,7 +471,7 @@ enum cairn_code versions_import(struct versions *versions, uint64_t number, stru
 
     if (code == CAIRN_OK && find(versions, number))
         code = cairn_fail(err, CAIRN_ECONFLICT, "there is a version %" PRIu64 " already", number);
-    manifest_path(number, path);
+    version_manifest_path(number, path);
     if (code == CAIRN_OK)
         code = cairn_disk_replace_file(versions->disk, path, manifest, err);
     if (code != CAIRN_OK)
@@ -644,8 +499,8 @@ enum cairn_code versions_get_manifest(struct versions *versions, uint64_t number
 {
     char path[CAIRN_PATH_BYTES];
 
-    manifest_path(number, path);
-    return cairn_disk_read_file(versions->disk, path, MANIFEST_BYTES_MAX, to, err);
+    version_manifest_path(number, path);
+    return cairn_disk_read_file(versions->disk, path, VERSION_MANIFEST_BYTES_MAX, to, err);
 }
 
 /* CAIRN_OK and *ret_there. */
@@ -756,7 +611,7 @@ enum cairn_code versions_forget(struct versions *versions, uint64_t number, stru
         return cairn_fail(err, CAIRN_ECONFLICT, "version %" PRIu64 " is pinned", number);
     /* The head knows of a number before its file goes, so that it is not given out again. */
     code = write_head(versions, versions->current, versions->branch, err);
-    manifest_path(number, path);
+    version_manifest_path(number, path);
     if (code == CAIRN_OK)
         code = versions->disk->ops->remove(versions->disk, path, err);
     if (code != CAIRN_OK)
@@ -810,7 +665,7 @@ static void drop(struct versions *versions, size_t at, struct cairn_buf *paths)
 {
     char path[CAIRN_PATH_BYTES];
 
-    manifest_path(versions->entries[at]->version.number, path);
+    version_manifest_path(versions->entries[at]->version.number, path);
     cairn_buf_add(paths, path, strlen(path) + 1);
     take_out(versions, at);
 }

@@ -106,6 +106,9 @@ struct version_manifest {
 /* CAIRN_ENOTFOUND; CAIRN_ECORRUPT. */
 enum cairn_code version_manifest_read(struct cairn_disk *disk, uint64_t number, struct version_manifest *ret_manifest,
                                       struct cairn_err *err);
+/* The same from its bytes, which are not kept.  CAIRN_ECORRUPT. */
+enum cairn_code version_manifest_parse(struct cairn_bytes bytes, struct version_manifest *ret_manifest,
+                                       struct cairn_err *err);
 void version_manifest_done(struct version_manifest *manifest);
 
 /* Fetches what is missing of a version's runs, if there is a source. */

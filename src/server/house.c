@@ -238,6 +238,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .engine_memory_bytes = o->engine_memory_bytes,
         .archive = house->blob,
         .recover = o->recover,
+        .accept_loss = o->accept_loss,
         .archive_every_ns = o->archive_every_ns,
         .log_bytes_max = o->log_bytes_max,
         .log = {.sync = o->sync,

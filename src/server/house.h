@@ -18,8 +18,8 @@ struct cairn_house_options {
     uint32_t shards;
     const char *engine; /* as cairn_store_options.engine */
     size_t engine_memory_bytes;
-    const char *blob; /* URL of a blob store for versions and the log's records; NULL: none */
-    bool recover;     /* cairn_store_options' */
+    const char *blob;          /* URL of a blob store for versions and the log's records; NULL: none */
+    bool recover, accept_loss; /* cairn_store_options' */
     uint64_t archive_every_ns;
     uint64_t snapshot_every_ns, snapshot_log_bytes; /* cairn_node_options'; with a blob store: hourly, or after 1 GiB */
     uint32_t snapshots_kept;                        /* 0: 24 */

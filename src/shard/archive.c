@@ -179,27 +179,76 @@ static enum cairn_code find_lead(struct cairn_store *store, uint64_t archived, s
     return newest ? archive_leads(store->archive.blob, newest->cut, archived, &store->archive_leads, err) : CAIRN_OK;
 }
 
+/* What the head names and the store does not have is no longer there to recover from.  Of that the next version makes
+ * up for all but going back to a moment. */
+static enum cairn_code tell_losses(struct cairn_store *store, bool whole, bool *ret_log_lost, struct cairn_err *err)
+{
+    struct archive *archive = &store->archive;
+    struct archive_losses losses = {0};
+    char name[CAIRN_BLOB_NAME_BYTES];
+    uint64_t number;
+    enum cairn_code code = CAIRN_OK;
+
+    if (!whole)
+        archive_losses_add(&losses, "the head of '%s' ('epochs/...') is missing or damaged", archive->blob->url);
+    else
+        code = archive_find_lost(archive->blob, &archive->head, &losses, err);
+    *ret_log_lost = losses.count > 0;
+    for (size_t i = 0; remote_missing(archive->remote, i, &number, name); i++)
+        archive_losses_add(&losses, "version %" PRIu64 " ('%s') is missing in '%s'", number, name, archive->blob->url);
+    if (losses.count)
+        store_warn(store,
+                   "the blob store has lost what was put there; the node has its own copy and puts there what is "
+                   "needed to recover, but not the log, so that some moments cannot be gone back to:");
+    archive_losses_tell(&losses, store_warn, store);
+    return code;
+}
+
+/* A chunk without records at the end of the log, from which the next ones go on. */
+static enum cairn_code begin_at_end(struct archive *archive, uint64_t end, bool lost, struct cairn_err *err)
+{
+    struct archive_head head;
+    enum cairn_code code = archive_put_end(archive, end, err);
+
+    head = archive->head;
+    if (code == CAIRN_OK && lost) { /* that is told once */
+        head.low = end;
+        code = archive_head_put(archive, &head, err);
+    }
+    return code == CAIRN_OK ? write_marker(archive, archive->blob->url, err) : code;
+}
+
 enum cairn_code archive_open(struct cairn_store *store, uint64_t end, struct cairn_err *err)
 {
     struct archive *archive = &store->archive;
-    uint64_t archived;
+    struct cairn_bytes names;
+    bool whole = true, lost = false;
+    uint64_t archived, listed;
     enum cairn_code code;
 
     store->archive_leads = true;
     if (!archive->blob)
         return CAIRN_OK;
-    code = archive_find_end(archive->blob, &archived, err);
+    code = archive_head_find(archive->blob, archive->remote, &archive->head, &names, &whole, err);
+    archived = archive->head.end;
+    if (code == CAIRN_OK)
+        code = archive_find_end(archive->blob, &listed, err);
+    if (code == CAIRN_OK && !whole)
+        archived = listed;
     if (code == CAIRN_OK && archived > store->log->found_end)
         code = cairn_fail(err, CAIRN_ECONFLICT,
                           "it has the log up to position %" PRIu64 " and this data folder only to %" PRIu64
                           ", so this is an old copy: go on with a new data folder and --recover",
                           archived, store->log->found_end);
-    if (code == CAIRN_OK && (!archive->same || has_unknown(&store->taking))) {
+    if (code == CAIRN_OK)
+        code = tell_losses(store, whole, &lost, err);
+    lost |= archive->same && !archive->head.epoch; /* the store has been emptied */
+    if (code == CAIRN_OK && (!archive->same || lost || has_unknown(&store->taking))) {
         /* What was committed meanwhile is missing, and perhaps of several states. */
         archived = end;
-        code = archive_put_end(archive, end, err);
-        if (code == CAIRN_OK)
-            code = write_marker(archive, archive->blob->url, err);
+        code = begin_at_end(archive, end, lost, err);
+    } else if (code == CAIRN_OK) {
+        code = archive_head_put(archive, &archive->head, err);
     }
     if (code != CAIRN_OK)
         return cairn_while(err, "opening the blob store '%s'", archive->blob->url);
@@ -424,6 +473,7 @@ static enum cairn_code put_modules(struct archive *archive, struct cairn_err *er
 {
     struct cairn_disk *disk = archive->store->options.disk;
     struct cairn_buf here = {0};
+    size_t before = archive->names.size;
     enum cairn_code code = disk->ops->list(disk, CAIRN_STORE_MODULES_DIR, take_name, &here, err);
 
     if (code == CAIRN_ENOTFOUND)
@@ -441,6 +491,10 @@ static enum cairn_code put_modules(struct archive *archive, struct cairn_err *er
         if (code == CAIRN_ENOTFOUND) /* it is gone: nobody needs it */
             code = CAIRN_OK;
     }
+    if (code == CAIRN_OK && archive->names.size > before)
+        code = archive_head_put(archive, &archive->head, err);
+    if (code != CAIRN_OK)
+        archive->names.size = before; /* the head does not name them: they are put again */
     cairn_buf_done(&here);
     return code;
 }

@@ -15,8 +15,11 @@
  *
  * Threads: the lock guards what says so; two tasks put, one the log, the other the versions.  Layer: shard (private).
  *
- * archive.c opens, claims and closes; archive_log.c puts chunks; archive_way.c reads them; archive_versions.c puts,
- * removes and fetches versions; archive_take.c begins a new folder. */
+ * What is put is told in the head, and each chunk names the one before it: so what the store has lost is missed, and a
+ * recovery does not take what is left for all that there was.
+ *
+ * archive.c opens, claims and closes; archive_head.c has the head; archive_log.c puts chunks; archive_way.c reads them;
+ * archive_versions.c puts, removes and fetches versions; archive_take.c begins a new folder. */
 #ifndef CAIRN_SHARD_ARCHIVE_H
 #define CAIRN_SHARD_ARCHIVE_H
 
@@ -34,6 +37,23 @@ struct archive_chunk {
     uint64_t restored;    /* a position: what comes from there on is of another state, that the node was restored to; */
     uint64_t restored_ms; /* when that was; 0 and 0: it was not */
     uint32_t log_epoch;   /* of the log when it was put: objects are numbered by that, so a new log goes on above it */
+    uint64_t before_end;  /* of the chunk before it, */
+    uint8_t before_sha256[CAIRN_SHA256_BYTES]; /* and the hash of that; 0 and zeros: it is the first */
+};
+
+/* What the head (engine/remote.h) says of the log; docs/formats/archive.md. */
+struct archive_head {
+    uint64_t epoch, first, end; /* of the newest chunk, as in its name; epoch 0: there is none */
+    uint8_t sha256[CAIRN_SHA256_BYTES];
+    uint64_t low;       /* from here on nothing was removed */
+    uint64_t wall_ms;   /* no record in chunks has a later time */
+    uint64_t log_epoch; /* the greatest of all chunks */
+};
+
+/* What is missing in a blob store: lines of text. */
+struct archive_losses {
+    struct cairn_buf text; /* each with its NUL */
+    size_t count;
 };
 
 /* Something that a task does, again after a while if it fails; under the lock. */
@@ -60,8 +80,9 @@ struct archive {
     struct cairn_buf removed;       /* numbers of versions that are there and are to go, u64 each */
     bool sweeps;                    /* garbage is to be looked for */
     bool retry;                     /* the versions\' task is to try what has failed just now, too */
-    pthread_mutex_t files;          /* guards what follows, while files are put */
+    pthread_mutex_t files;          /* guards what follows, also while it is put */
     struct cairn_buf names;         /* of module files that are there, each with its NUL */
+    struct archive_head head;       /* as it was put last */
     struct cairn_buf hashes;        /* of runs that are there, ascending; the versions' task's */
     _Atomic bool lost;              /* another folder has claimed it: node_versions_archived sets it, once */
     _Atomic bool closing;           /* what takes long is given up */
@@ -102,6 +123,24 @@ enum cairn_code archive_list_modules(struct archive *archive, struct cairn_err *
 /* Module files that are not there yet.  On a task. */
 enum cairn_code archive_put_modules(struct archive *archive, struct cairn_err *err);
 
+/* --- archive_head.c --- */
+
+/* The caller's note in the head: what is said of the log, and the names of modules. */
+void archive_head_encode(const struct archive_head *head, const struct cairn_buf *names, struct cairn_buf *to);
+/* Parses it.  *ret_names lies in `note`. */
+bool archive_head_decode(struct cairn_bytes note, struct archive_head *ret_head, struct cairn_bytes *ret_names);
+/* Puts it, with the modules that are there, and takes it over; `files` is held, or nobody else is there. */
+enum cairn_code archive_head_put(struct archive *archive, const struct archive_head *head, struct cairn_err *err);
+
+void archive_losses_add(struct archive_losses *losses, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Tells all of them, and forgets them. */
+void archive_losses_tell(struct archive_losses *losses, void (*tell)(struct cairn_store *store, const char *text),
+                         struct cairn_store *store);
+void archive_losses_done(struct archive_losses *losses);
+enum { ARCHIVE_TIME_BYTES = 40 };
+/* "2026-07-01T12:00:00.000Z" */
+const char *archive_time(uint64_t wall_ms, char text[ARCHIVE_TIME_BYTES]);
+
 /* --- archive_log.c --- */
 
 /* The node was restored: all until `end` is of another state, and is in the archive. */
@@ -122,15 +161,26 @@ void archive_chunk_free(struct archive_chunk *chunk);
 
 /* --- archive_way.c: the blob store is given; any thread --- */
 
+/* The head as it was found, and a chunk that was put behind it before it could say so.  Not whole: it is lost, or knows
+ * of no chunk although there are some. */
+enum cairn_code archive_head_find(struct cairn_blob *blob, const struct remote *remote, struct archive_head *ret_head,
+                                  struct cairn_bytes *ret_names, bool *ret_whole, struct cairn_err *err);
+/* Chunks that the head and the other chunks show to be missing, by their names. */
+enum cairn_code archive_find_lost(struct cairn_blob *blob, const struct archive_head *head,
+                                  struct archive_losses *losses, struct cairn_err *err);
+/* The greatest time of a chunk's records; 0: there are none. */
+uint64_t archive_records_ms(struct cairn_bytes records);
 /* How far chunks that count reach; 0: there are none. */
 enum cairn_code archive_find_end(struct cairn_blob *blob, uint64_t *ret_end, struct cairn_err *err);
 /* The way over records from `cut`: to behind the last whose time is not after wall_ms. CAIRN_ENOTFOUND: the chunks do
  * not show that nothing is missing up to that moment; `end`: of the log, all of which was archived. */
 enum cairn_code archive_find_moment(struct cairn_blob *blob, uint64_t cut, uint64_t wall_ms, uint64_t end,
                                     uint64_t *ret_until, struct cairn_err *err);
-/* The same as far as it leads; raised to the greatest on it are the time and the epoch of the log. */
-enum cairn_code archive_find_last(struct cairn_blob *blob, uint64_t cut, uint64_t *ret_until, uint64_t *wall_ms,
-                                  uint64_t *log_epoch, struct cairn_err *err);
+/* The same as far as it leads; raised to the greatest on it are the time and the epoch of the log.  A chunk that is
+ * damaged, or is not the one that the next or the head names, is a loss, and the end. */
+enum cairn_code archive_find_last(struct cairn_blob *blob, const struct archive_head *head, uint64_t cut,
+                                  uint64_t *ret_until, uint64_t *wall_ms, uint64_t *log_epoch,
+                                  struct archive_losses *losses, struct cairn_err *err);
 /* Every record on that way that is below `until`. */
 enum cairn_code archive_replay(struct cairn_blob *blob, uint64_t cut, uint64_t until,
                                enum cairn_code (*each)(void *context, struct cairn_bytes body, struct cairn_err *err),
@@ -138,8 +188,8 @@ enum cairn_code archive_replay(struct cairn_blob *blob, uint64_t cut, uint64_t u
 /* Whether chunks lead from `cut` to `end` without a gap, by their names. */
 enum cairn_code archive_leads(struct cairn_blob *blob, uint64_t cut, uint64_t end, bool *ret_leads,
                               struct cairn_err *err);
-/* Removes those that end at or below a position and have been there for grace_ms. */
-enum cairn_code archive_trim(struct cairn_blob *blob, uint64_t below, uint64_t grace_ms, struct cairn_err *err);
+/* Removes those that end at or below a position and have been there for grace_ms, after the head has said so. */
+enum cairn_code archive_trim(struct archive *archive, uint64_t below, uint64_t grace_ms, struct cairn_err *err);
 /* `log/EPOCH-END-FIRST`, and its bytes. */
 void archive_chunk_name(uint64_t epoch, uint64_t first, uint64_t end, char name[CAIRN_BLOB_NAME_BYTES]);
 void archive_chunk_encode(const struct archive_chunk *chunk, struct cairn_buf *to);

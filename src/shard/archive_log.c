@@ -1,6 +1,7 @@
 /* archive_log.c - copies the log's records into chunks, and puts them; see archive.h. */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/list.h"
 #include "shard/shard_internal.h"
 
@@ -82,19 +83,53 @@ void archive_copy_tail(struct cairn_store *store, struct cairn_buf *to, uint64_t
 
 /* --- putting --- */
 
-/* Another owner that has claimed the store since does not look for more than it has found: then it does not count. */
+/* One that tells nothing new only keeps older owners from going on: the next names the one before it. */
+static bool is_empty(const struct archive_head *head, const struct archive_chunk *chunk)
+{
+    return head->epoch && chunk->first == chunk->end && chunk->end == head->end && !chunk->restored;
+}
+
+static struct archive_head next_head(const struct archive *archive, const struct archive_chunk *chunk,
+                                     struct cairn_bytes bytes)
+{
+    struct archive_head head = archive->head;
+    uint64_t wall_ms = archive_records_ms(cairn_buf_bytes(&chunk->records));
+
+    if (is_empty(&head, chunk))
+        return head;
+    if (!head.epoch)
+        head.low = chunk->first;
+    head.epoch = remote_epoch(archive->remote);
+    head.first = chunk->first;
+    head.end = chunk->end;
+    head.wall_ms = wall_ms > head.wall_ms ? wall_ms : head.wall_ms;
+    head.log_epoch = chunk->log_epoch > head.log_epoch ? chunk->log_epoch : head.log_epoch;
+    cairn_sha256(bytes, head.sha256);
+    return head;
+}
+
+/* Another owner that has claimed the store since does not look for more than it has found: then it does not count.
+ * The next chunk is put only when the head names this one, so at most one is not named. */
 static enum cairn_code put_chunk(struct archive *archive, struct archive_chunk *chunk, struct cairn_err *err)
 {
     char name[CAIRN_BLOB_NAME_BYTES];
     struct cairn_buf bytes = {0};
+    struct archive_head head;
     enum cairn_code code = remote_check(archive->remote, err);
 
     archive_chunk_name(remote_epoch(archive->remote), chunk->first, chunk->end, name);
     if (archive->store->log)
         chunk->log_epoch = (uint32_t)archive->store->log->epoch;
+    pthread_mutex_lock(&archive->files);
+    chunk->before_end = archive->head.end;
+    memcpy(chunk->before_sha256, archive->head.sha256, CAIRN_SHA256_BYTES);
     archive_chunk_encode(chunk, &bytes);
+    head = next_head(archive, chunk, cairn_buf_bytes(&bytes));
     if (code == CAIRN_OK)
         code = archive->blob->ops->put(archive->blob, name, cairn_buf_bytes(&bytes), err);
+    if (code == CAIRN_OK)
+        code = archive_head_put(archive, &head, err);
+    pthread_mutex_unlock(&archive->files);
     if (code == CAIRN_OK)
         code = remote_check(archive->remote, err);
     cairn_buf_done(&bytes);

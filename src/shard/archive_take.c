@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "shard/shard_internal.h"
 
 struct part {
@@ -21,8 +22,14 @@ struct filling {
     struct remote *remote;
     struct part *parts; /* of each shard */
     uint32_t count;
-    struct node_version newest;
-    uint64_t log_epoch;
+    struct node_version newest; /* that can be had */
+    uint64_t below;             /* one whose runs turned out to be damaged; older ones are tried */
+    struct archive_head head;
+    struct cairn_bytes names; /* of modules that the head names */
+    struct cairn_buf hashes;  /* of the runs that are there */
+    struct archive_losses losses;
+    bool lost;                          /* there were some, and that is accepted */
+    uint64_t until, wall_ms, log_epoch; /* where the log leads */
 };
 
 static enum cairn_code fetch(void *context, const struct run_about *about, struct cairn_err *err)
@@ -75,7 +82,7 @@ static void close_parts(struct filling *filling)
     filling->parts = NULL;
 }
 
-/* What an attempt before has left and is not there (any more) is no version. */
+/* What an attempt before has left and is not there (any more), or cannot be had, is no version. */
 static enum cairn_code remove_others(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_disk *disk = filling->store->options.disk;
@@ -90,7 +97,7 @@ static enum cairn_code remove_others(struct filling *filling, struct cairn_err *
         uint64_t number;
 
         for (size_t k = 0; remote_version(filling->remote, k, &number); k++)
-            there |= number == versions[i].number;
+            there |= number == versions[i].number && number <= filling->newest.number;
         if (code == CAIRN_OK && !there)
             code = node_version_remove(disk, versions[i].number, err);
         node_version_done(&versions[i]);
@@ -140,6 +147,21 @@ static bool is_damage(enum cairn_code code)
     return code == CAIRN_ECORRUPT || code == CAIRN_EVERSION || code == CAIRN_ENOTFOUND;
 }
 
+/* Its files may be fetched again by a later attempt. */
+static void forget_newest(struct filling *filling)
+{
+    struct cairn_disk *disk = filling->store->options.disk;
+
+    for (uint32_t i = 0; i < filling->count; i++) {
+        char path[CAIRN_PATH_BYTES];
+
+        snprintf(path, sizeof path, SHARDS_DIR "/%04" PRIu32 "/" VERSION_DIR "/%" PRIu64 ".version", i,
+                 filling->newest.shards[i].number);
+        disk->ops->remove(disk, path, NULL);
+    }
+    filling->below = filling->newest.number;
+}
+
 static enum cairn_code import_versions(struct filling *filling, struct cairn_err *err)
 {
     enum cairn_code code = CAIRN_OK;
@@ -152,11 +174,18 @@ static enum cairn_code import_versions(struct filling *filling, struct cairn_err
             break;
         code = import_version(filling, number, err);
         if (is_damage(code) && number != filling->newest.number) {
-            store_warn(filling->store, err->text);
+            archive_losses_add(&filling->losses, "%s", err->text);
             code = CAIRN_OK;
         }
         store_report(filling->store, "fetching versions", i + 1, count);
     }
+    return code;
+}
+
+static enum cairn_code fetch_runs(struct filling *filling, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
     for (uint32_t i = 0; code == CAIRN_OK && i < filling->count; i++) {
         struct part *part = &filling->parts[i];
 
@@ -168,24 +197,69 @@ static enum cairn_code import_versions(struct filling *filling, struct cairn_err
 
 /* --- module files --- */
 
-static enum cairn_code fetch_modules(struct filling *filling, struct cairn_err *err)
+static bool has_name(struct cairn_bytes names, const char *name)
+{
+    for (size_t at = 0; at < names.size; at += strlen((const char *)names.data + at) + 1)
+        if (strcmp((const char *)names.data + at, name) == 0)
+            return true;
+    return false;
+}
+
+/* A module's file is named after the hash of what is in it. */
+static enum cairn_code is_whole(struct cairn_disk *disk, const char *path, const char *name, bool *ret_whole,
+                                struct cairn_err *err)
+{
+    enum { MODULE_BYTES_MAX = 1 << 30 };
+    struct cairn_buf bytes = {0};
+    uint8_t hash[CAIRN_SHA256_BYTES];
+    enum cairn_code code = cairn_disk_read_file(disk, path, MODULE_BYTES_MAX, &bytes, err);
+
+    if (code == CAIRN_OK)
+        cairn_sha256(cairn_buf_bytes(&bytes), hash);
+    *ret_whole = code == CAIRN_OK;
+    for (size_t i = 0; *ret_whole && i < sizeof hash; i++) {
+        char digits[3];
+
+        snprintf(digits, sizeof digits, "%02x", hash[i]);
+        *ret_whole = strncmp(name + 2 * i, digits, 2) == 0;
+    }
+    cairn_buf_done(&bytes);
+    return code;
+}
+
+static enum cairn_code fetch_module(struct filling *filling, const char *name, struct cairn_err *err)
 {
     struct cairn_disk *disk = filling->store->options.disk;
     struct cairn_blob *blob = filling->store->archive.blob;
+    char path[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES + 8];
+    bool whole = false;
+    enum cairn_code code;
+
+    snprintf(path, sizeof path, CAIRN_STORE_MODULES_DIR "/%.200s", name);
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    code = blob->ops->get_file(blob, path, disk, temporary, NULL, err);
+    if (code == CAIRN_OK)
+        code = is_whole(disk, temporary, name, &whole, err);
+    if (code == CAIRN_OK && !whole)
+        archive_losses_add(&filling->losses, "module '%s' is damaged", path);
+    return code == CAIRN_OK && whole ? disk->ops->rename(disk, temporary, path, err) : code;
+}
+
+static enum cairn_code fetch_modules(struct filling *filling, struct cairn_err *err)
+{
+    struct cairn_disk *disk = filling->store->options.disk;
     const struct cairn_buf *names = &filling->store->archive.names;
+    struct cairn_bytes named = filling->names;
     enum cairn_code code = disk->ops->make_dir(disk, CAIRN_STORE_MODULES_DIR, err);
 
     if (code == CAIRN_OK)
         code = archive_list_modules(&filling->store->archive, err);
-    for (size_t at = 0; code == CAIRN_OK && at < names->size; at += strlen((const char *)names->data + at) + 1) {
-        char path[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES + 8];
-
-        snprintf(path, sizeof path, CAIRN_STORE_MODULES_DIR "/%.200s", (const char *)names->data + at);
-        snprintf(temporary, sizeof temporary, "%s.tmp", path);
-        code = blob->ops->get_file(blob, path, disk, temporary, NULL, err);
-        if (code == CAIRN_OK)
-            code = disk->ops->rename(disk, temporary, path, err);
-    }
+    for (size_t at = 0; code == CAIRN_OK && at < names->size; at += strlen((const char *)names->data + at) + 1)
+        code = fetch_module(filling, (const char *)names->data + at, err);
+    for (size_t at = 0; at < named.size; at += strlen((const char *)named.data + at) + 1)
+        if (!has_name(cairn_buf_bytes(names), (const char *)named.data + at))
+            archive_losses_add(&filling->losses, "module '" CAIRN_STORE_MODULES_DIR "/%s' is missing",
+                               (const char *)named.data + at);
     if (code == CAIRN_OK)
         code = disk->ops->sync_dir(disk, CAIRN_STORE_MODULES_DIR, err);
     return code;
@@ -193,56 +267,151 @@ static enum cairn_code fetch_modules(struct filling *filling, struct cairn_err *
 
 /* --- what the folder is like --- */
 
-/* The newest version that can be read, and so the number of shards and their engine. */
-static enum cairn_code find_newest(struct filling *filling, struct cairn_err *err)
+static int compare_hashes(const void *a, const void *b)
 {
-    size_t count = 0;
-    uint64_t number;
-    enum cairn_code code = cairn_fail(err, CAIRN_ENOTFOUND, "none of its versions counts");
+    return memcmp(a, b, CAIRN_SHA256_BYTES);
+}
 
-    node_version_done(&filling->newest);
-    while (remote_version(filling->remote, count, &number))
-        count++;
-    while (is_damage(code) && count-- > 0) {
-        struct archived_version *archived;
+static bool has_run(const struct filling *filling, const uint8_t *hash)
+{
+    const struct cairn_buf *hashes = &filling->hashes;
 
-        remote_version(filling->remote, count, &number);
-        archived = archived_version_get(filling->remote, number, &filling->newest, err);
-        code = archived ? CAIRN_OK : err->code;
-        if (archived)
-            filling->log_epoch = archived->log_epoch;
-        else if (is_damage(code))
-            store_warn(filling->store, err->text);
-        archived_version_free(archived);
+    return hashes->size &&
+           bsearch(hash, hashes->data, hashes->size / CAIRN_SHA256_BYTES, CAIRN_SHA256_BYTES, compare_hashes);
+}
+
+/* That all runs are there which a version names. */
+static enum cairn_code check_runs(struct filling *filling, const struct archived_version *archived, uint64_t number,
+                                  uint32_t count, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    for (uint32_t i = 0; code == CAIRN_OK && i < count; i++) {
+        struct version_manifest manifest;
+
+        code = version_manifest_parse(archived->manifests[i], &manifest, err);
+        if (code != CAIRN_OK)
+            break;
+        for (size_t k = 0; code == CAIRN_OK && k < manifest.version.run_count; k++) {
+            const uint8_t *hash = manifest.version.runs[k].sha256;
+
+            if (!has_run(filling, hash))
+                code = cairn_fail(err, CAIRN_ECORRUPT,
+                                  "version %" PRIu64 " cannot be had: 'runs/%02x%02x%02x%02x...', which it needs, is "
+                                  "missing",
+                                  number, hash[0], hash[1], hash[2], hash[3]);
+        }
+        version_manifest_done(&manifest);
     }
     return code;
 }
 
-/* Goes on from behind all positions that the archive has. */
+/* The newest version that can be had, and so the number of shards and their engine.  The others are looked at, too. */
+static enum cairn_code find_newest(struct filling *filling, struct cairn_err *err)
+{
+    size_t count = 0;
+    uint64_t number;
+    bool found = false;
+    enum cairn_code code = CAIRN_OK;
+
+    node_version_done(&filling->newest);
+    while (remote_version(filling->remote, count, &number))
+        count++;
+    while (code == CAIRN_OK && count-- > 0) {
+        struct node_version version = {0};
+        struct archived_version *archived;
+
+        remote_version(filling->remote, count, &number);
+        archived = archived_version_get(filling->remote, number, &version, err);
+        code = archived ? check_runs(filling, archived, number, version.count, err) : err->code;
+        if (is_damage(code)) {
+            if (archived || !found) /* one that cannot be read is told when it is imported */
+                archive_losses_add(&filling->losses, "%s", err->text);
+            code = CAIRN_OK;
+        } else if (code == CAIRN_OK && !found && number < filling->below) {
+            found = true;
+            filling->newest = version;
+            filling->log_epoch = archived->log_epoch;
+            version = (struct node_version){0};
+        }
+        node_version_done(&version);
+        archived_version_free(archived);
+    }
+    if (code == CAIRN_OK && !found)
+        code = cairn_fail(err, CAIRN_ENOTFOUND, "none of its versions can be had");
+    return code;
+}
+
+/* What the head names and is not there. */
+static enum cairn_code check_head(struct filling *filling, struct cairn_err *err)
+{
+    struct cairn_blob *blob = filling->store->archive.blob;
+    char name[CAIRN_BLOB_NAME_BYTES];
+    uint64_t number;
+    bool whole;
+    enum cairn_code code = archive_head_find(blob, filling->remote, &filling->head, &filling->names, &whole, err);
+
+    if (code == CAIRN_OK && !whole)
+        archive_losses_add(&filling->losses,
+                           "the head ('epochs/...') is missing or damaged: nothing tells whether what "
+                           "was put last is there");
+    for (size_t i = 0; remote_missing(filling->remote, i, &number, name); i++)
+        archive_losses_add(&filling->losses, "version %" PRIu64 " is missing ('%s')", number, name);
+    if (code == CAIRN_OK)
+        code = archive_find_lost(blob, &filling->head, &filling->losses, err);
+    filling->hashes.size = 0;
+    return code == CAIRN_OK ? remote_list_runs(filling->remote, &filling->hashes, err) : code;
+}
+
+/* How far the log leads from the newest version. */
+static enum cairn_code find_last(struct filling *filling, struct cairn_err *err)
+{
+    const struct archive_head *head = &filling->head;
+    char from[ARCHIVE_TIME_BYTES], to[ARCHIVE_TIME_BYTES];
+    enum cairn_code code;
+
+    filling->wall_ms = filling->newest.wall_ms;
+    code = archive_find_last(filling->store->archive.blob, head, filling->newest.cut, &filling->until,
+                             &filling->wall_ms, &filling->log_epoch, &filling->losses, err);
+    if (head->log_epoch > filling->log_epoch)
+        filling->log_epoch = head->log_epoch;
+    if (code == CAIRN_OK && filling->until < head->end)
+        archive_losses_add(&filling->losses,
+                           "what was committed from %s to %s (position %" PRIu64 " to %" PRIu64
+                           "): the log leads from version %" PRIu64 " to there, and the node had put it on to %" PRIu64,
+                           archive_time(filling->wall_ms, from), archive_time(head->wall_ms, to), filling->until,
+                           head->end, filling->newest.number, head->end);
+    return code;
+}
+
+/* Goes on from behind all positions that the archive has, or has had. */
 static enum cairn_code give_order(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_store *store = filling->store;
-    struct restore_order order = {.version = filling->newest};
+    struct archive *archive = &store->archive;
+    struct restore_order order = {.version = filling->newest, .until = filling->until};
+    struct archive_head head;
     struct manifest manifest;
-    uint64_t end = 0, wall_ms = filling->newest.wall_ms, log_epoch = filling->log_epoch;
-    enum cairn_code code =
-        archive_find_last(store->archive.blob, filling->newest.cut, &order.until, &wall_ms, &log_epoch, err);
+    uint64_t end = 0;
+    enum cairn_code code = archive_find_end(archive->blob, &end, err);
 
-    if (code == CAIRN_OK)
-        code = archive_find_end(store->archive.blob, &end, err);
-    if (end > order.until)
-        store_warn(
-            store,
-            "the blob store has more of the log, which does not lead on from its newest version: it is left out");
+    if (end < filling->head.end)
+        end = filling->head.end;
     if (end < order.until)
         end = order.until;
+    archive->head = filling->head;
     if (code == CAIRN_OK)
-        code = archive_put_end(&store->archive, end, err);
+        code = archive_put_end(archive, end, err);
+    head = archive->head;
+    if (filling->lost) /* what is missing by now is not told again */
+        head.low = end;
+    if (code == CAIRN_OK)
+        code = archive_head_put(archive, &head, err);
     manifest_init(&manifest, filling->count + 1);
     for (uint32_t i = 0; i < manifest.count; i++)
         manifest.shards[i].position = end;
-    manifest.wall_ms = wall_ms;
-    order.log_epoch = log_epoch + 1;
+    manifest.wall_ms = filling->wall_ms > filling->head.wall_ms ? filling->wall_ms : filling->head.wall_ms;
+    order.log_epoch = filling->log_epoch + 1;
     if (code == CAIRN_OK)
         code = store_make_folder(store, &manifest, err);
     manifest_done(&manifest);
@@ -262,11 +431,15 @@ static enum cairn_code check_choice(struct filling *filling, struct cairn_err *e
     return store_choose(filling->store, engine, filling->count, err);
 }
 
-static enum cairn_code fill(struct filling *filling, struct cairn_err *err)
+static enum cairn_code fill_once(struct filling *filling, bool *ret_again, struct cairn_err *err)
 {
-    enum cairn_code code = find_newest(filling, err);
+    enum cairn_code code;
 
+    *ret_again = false;
     close_parts(filling);
+    code = check_head(filling, err);
+    if (code == CAIRN_OK)
+        code = find_newest(filling, err);
     if (code == CAIRN_OK)
         code = remove_others(filling, err);
     if (code == CAIRN_OK)
@@ -275,27 +448,108 @@ static enum cairn_code fill(struct filling *filling, struct cairn_err *err)
         code = import_versions(filling, err);
     if (code == CAIRN_OK)
         code = check_choice(filling, err);
-    return code == CAIRN_OK ? fetch_modules(filling, err) : code;
+    if (code != CAIRN_OK)
+        return code;
+    code = fetch_runs(filling, err);
+    if (is_damage(code)) { /* an older version may do */
+        struct cairn_err why = *err;
+
+        *ret_again = true;
+        forget_newest(filling);
+        archive_losses_done(&filling->losses);
+        archive_losses_add(&filling->losses, "version %" PRIu64 " cannot be had: %s", filling->below, why.text);
+        return CAIRN_OK;
+    }
+    if (code == CAIRN_OK)
+        code = fetch_modules(filling, err);
+    return code == CAIRN_OK ? find_last(filling, err) : code;
 }
 
-/* All that may fail is tried before the store is claimed: who has it now goes on until then, and may add to it. */
+static enum cairn_code fill(struct filling *filling, struct cairn_err *err)
+{
+    bool again = true;
+    enum cairn_code code = CAIRN_OK;
+
+    archive_losses_done(&filling->losses);
+    filling->below = UINT64_MAX;
+    while (code == CAIRN_OK && again)
+        code = fill_once(filling, &again, err);
+    return code;
+}
+
+/* Something is missing, and nobody has said that it may be. */
+static enum cairn_code refuse(struct filling *filling, struct cairn_err *err)
+{
+    struct cairn_store *store = filling->store;
+    char to[ARCHIVE_TIME_BYTES];
+    size_t count = filling->losses.count;
+
+    archive_losses_tell(&filling->losses, store_warn, store);
+    return cairn_fail(
+        err, CAIRN_ECORRUPT,
+        "the blob store lacks %zu of the things that were put there, or has them damaged (told above); what is left "
+        "leads to position %" PRIu64 " of the log, committed until %s: put copies in their places, or give "
+        "--accept-loss to go on from that",
+        count, filling->until, archive_time(filling->wall_ms, to));
+}
+
+/* All that may fail is tried before the store is claimed: whoever has it now goes on until then, and may add to it, or
+ * remove what it does not need: a loss has to be seen twice. */
+static enum cairn_code look_and_fill(struct filling *filling, struct remote **ret_seen, struct cairn_err *err)
+{
+    enum { TRIES = 3 };
+    enum cairn_code code = CAIRN_OK;
+    bool changed = true;
+
+    for (int i = 0; code == CAIRN_OK && changed && i < TRIES; i++) {
+        struct cairn_buf note = {0};
+
+        if (*ret_seen)
+            cairn_buf_add(&note, remote_note(*ret_seen).data, remote_note(*ret_seen).size);
+        changed = !*ret_seen;
+        remote_close(*ret_seen);
+        *ret_seen = NULL;
+        code = remote_look(filling->store->archive.blob, ret_seen, err);
+        if (code == CAIRN_OK)
+            changed |= !cairn_bytes_equal(cairn_buf_bytes(&note), remote_note(*ret_seen));
+        cairn_buf_done(&note);
+        filling->remote = *ret_seen;
+        if (code == CAIRN_OK && changed)
+            code = fill(filling, err);
+        changed &= filling->losses.count > 0;
+    }
+    return code;
+}
+
 static enum cairn_code fill_and_claim(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_store *store = filling->store;
-    struct remote *seen;
-    enum cairn_code code = remote_look(store->archive.blob, &seen, err);
+    bool accepts = store->options.accept_loss;
+    struct remote *seen = NULL;
+    enum cairn_code code = look_and_fill(filling, &seen, err);
 
-    if (code != CAIRN_OK)
-        return code;
-    filling->remote = seen;
-    code = fill(filling, err);
+    filling->lost = filling->losses.count > 0;
+    if (code == CAIRN_OK && filling->lost && !accepts)
+        code = refuse(filling, err);
+    if (code == CAIRN_OK && filling->lost) { /* the claim makes a new head, which tells less of it */
+        store_warn(store, "--accept-loss: the node goes on without what follows");
+        archive_losses_tell(&filling->losses, store_warn, store);
+    }
     if (code == CAIRN_OK)
         code = archive_take(store, err);
-    remote_close(seen);
     filling->remote = store->archive.remote;
     if (code == CAIRN_OK)
         code = fill(filling, err);
-    return code == CAIRN_OK ? give_order(filling, err) : code;
+    if (code == CAIRN_OK && filling->losses.count && !accepts)
+        code = refuse(filling, err);
+    if (code == CAIRN_OK && !filling->lost) { /* what came to pass since */
+        filling->lost = filling->losses.count > 0;
+        archive_losses_tell(&filling->losses, store_warn, store);
+    }
+    if (code == CAIRN_OK)
+        code = give_order(filling, err);
+    remote_close(seen);
+    return code;
 }
 
 /* The marker of a folder that is being filled says from where. */
@@ -347,6 +601,8 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
         code = fill_and_claim(&filling, err);
     node_version_done(&filling.newest);
     close_parts(&filling);
+    cairn_buf_done(&filling.hashes);
+    archive_losses_done(&filling.losses);
     store->archive.remote = remote_close(store->archive.remote); /* opening claims it */
     if (code == CAIRN_OK)
         code = store_write_format(store, err);

@@ -51,7 +51,7 @@ enum cairn_code archived_version_parse(struct cairn_buf *bytes, struct archived_
 
     if (bytes->size < HEAD_BYTES + 4 || memcmp(bytes->data, magic, sizeof magic) != 0 ||
         cairn_get_u32(bytes->data + bytes->size - 4) != cairn_crc32c(0, bytes->data, bytes->size - 4))
-        return cairn_fail(err, CAIRN_ECORRUPT, "it is damaged");
+        return cairn_fail(err, CAIRN_ECORRUPT, "its object is damaged");
     if (cairn_get_u32(bytes->data + 8) != VERSION)
         return cairn_fail(err, CAIRN_EVERSION,
                           "it has format version %u and this program knows %d: use the program that wrote it",
@@ -298,7 +298,7 @@ static enum cairn_code sweep(struct archive *archive, struct cairn_err *err)
     if (code == CAIRN_OK)
         code = remote_check(archive->remote, err);
     if (code == CAIRN_OK)
-        code = archive_trim(archive->blob, trim_position(&items), grace_ms, err);
+        code = archive_trim(archive, trim_position(&items), grace_ms, err);
     archive->hashes.size = 0; /* found anew: what is garbage may be gone */
 out:
     pthread_mutex_lock(&archive->lock);

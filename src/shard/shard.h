@@ -53,6 +53,7 @@ struct cairn_store_options {
     uint64_t archive_every_ns;  /* 0: 10 s; what the loss of the machine can cost, but for what is under way */
     uint64_t archive_grace_ms;  /* 0: an hour; what has been there for less is not garbage */
     bool recover;               /* a folder that there is not yet begins with what the archive has, and takes it over */
+    bool accept_loss;           /* also if some of that is missing there: what is lost is told in warnings */
     uint64_t log_bytes_max;     /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
     struct cairn_log_options log;                        /* disk, clock and dir are filled in by open */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
