@@ -280,7 +280,7 @@ static void memory_put(struct cairn_engine *engine, struct cairn_bytes key, uint
     uint64_t *slot = find(memory, key, hash);
     struct entry *entry;
 
-    assert(key.size >= 1 && key.size <= CAIRN_KEY_BYTES_MAX && value.size <= CAIRN_VALUE_BYTES_MAX);
+    assert(key.size >= 1 && key.size <= CAIRN_KEY_BYTES_MAX && value.size <= STORED_BYTES_MAX);
     if (!slot) {
         memory_insert(memory, key, hash, value, NULL);
         return;

@@ -22,8 +22,9 @@
 enum {
     BUCKET_SLOTS = 7,
     SEGMENT_BUCKETS = 512,
-    MEAN_LOAD = 5,               /* entries per bucket that growth aims at */
-    INLINE_BYTES_MAX = 64 << 10, /* longer values are shared blobs */
+    MEAN_LOAD = 5,                                /* entries per bucket that growth aims at */
+    INLINE_BYTES_MAX = 64 << 10,                  /* longer values are shared blobs */
+    STORED_BYTES_MAX = CAIRN_VALUE_BYTES_MAX + 1, /* a memtable puts a byte of its own in front of a value */
     MARK_BITS = 14,
     MARK_COUNT = 1 << MARK_BITS,
 };

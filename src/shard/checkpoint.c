@@ -410,6 +410,7 @@ static void conclude(struct cairn_store *store, struct cairn_shard *shard, bool 
         store->checkpoint_failures++;
     }
     snprintf(store->checkpoint_error, sizeof store->checkpoint_error, "%s", good ? "" : checkpoint->err.text);
+    atomic_store_explicit(&store->checkpoint_code, good ? CAIRN_OK : checkpoint->err.code, memory_order_relaxed);
     checkpoint->dirt_before = (struct dirt){CLEAN, CLEAN};
     checkpoint_update_oldest(store);
     if (good)
@@ -554,6 +555,16 @@ static enum cairn_code check_levels(const struct levels *levels, struct cairn_er
     return code == CAIRN_OK ? cairn_fail(err, CAIRN_EOVERLOAD, "the engine is behind") : code;
 }
 
+/* They come; or, as the last one found no room, they do not for now, and waiting for them would be in vain. */
+static enum cairn_code checkpoints_behind(const struct cairn_store *store, struct cairn_err *err)
+{
+    if (atomic_load_explicit(&store->checkpoint_code, memory_order_relaxed) == CAIRN_EFULL)
+        return cairn_fail(err, CAIRN_EFULL,
+                          "the disk has no room for a checkpoint, and the log must not grow without one: writes are "
+                          "refused until it has");
+    return cairn_fail(err, CAIRN_EOVERLOAD, "checkpoints are behind");
+}
+
 enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cairn_err *err)
 {
     struct cairn_store *store = shard->store;
@@ -574,10 +585,10 @@ enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cair
         return CAIRN_OK;
     if (turn == (int32_t)shard->index && checkpoint->snapshot &&
         engine->ops->snapshot_pending(checkpoint->snapshot) > CAIRN_SNAPSHOT_PENDING_MAX)
-        return cairn_fail(err, CAIRN_EOVERLOAD, "a checkpoint is behind");
+        return checkpoints_behind(store, err);
     oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
     if (shard->applied_end > oldest && shard->applied_end - oldest > store->options.log_bytes_max)
-        return cairn_fail(err, CAIRN_EOVERLOAD, "checkpoints are behind");
+        return checkpoints_behind(store, err);
     return CAIRN_OK;
 }
 

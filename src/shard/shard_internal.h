@@ -201,6 +201,7 @@ struct cairn_store {
     uint64_t next_number;     /* guarded by lock */
     uint64_t checkpoints, checkpoint_bytes, checkpoint_failures; /* guarded by lock */
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];                 /* guarded by lock */
+    _Atomic int checkpoint_code; /* enum cairn_code of the last attempt; relaxed: a hint for writers that wait for it */
     struct checkpoint checkpoint;
     struct taking taking;
     struct archive archive;
