@@ -4,6 +4,7 @@
 
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "fn/fn.h"
 #include "server/version.h"
 
 /* --- the commands that need no file of their own --- */
@@ -157,6 +158,8 @@ int cairn_cli(int argc, char **argv)
         print_overview(stderr);
         return CAIRN_EXIT_USAGE;
     }
+    if (strcmp(argv[1], "compile-module") == 0) /* what a node starts, no command for people */
+        return cairn_fn_compile_child();
     if (asks_for_help(argv[1]))
         command = &command_help;
     else if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)

@@ -16,7 +16,7 @@ struct options {
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, log_mib;
-    uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib;
+    uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
 };
 
 #define SWITCH(flag, member, text)                                                                        \
@@ -69,6 +69,8 @@ static const struct cairn_flag flags[] = {
     NUMBER("limit-value", value_kib, "KIB", 1, 32 << 10, "arguments, and result, of a call (1024)"),
     NUMBER("limit-write-set", write_set_kib, "KIB", 1, 15 << 10, "writes between two calls (8192)"),
     NUMBER("limit-module", module_mib, "MIB", 1, 512, "size of a .wasm file (32)"),
+    NUMBER("compile-cpu", compile_cpu, "SECONDS", 1, 3600, "CPU time for compiling a module (60)"),
+    NUMBER("compile-memory", compile_mib, "MIB", 256, 1 << 20, "memory for compiling a module (2048)"),
     {0},
 };
 
@@ -205,6 +207,9 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
                    .write_set_bytes = (uint32_t)o->write_set_kib << 10},
         .memory_bytes_max = o->memory_mib << 20,
         .module_bytes_max = o->module_mib << 20,
+        .compiler = "/proc/self/exe",
+        .compile_memory_bytes = o->compile_mib << 20,
+        .compile_cpu_seconds = (uint32_t)o->compile_cpu,
         .log_bytes_max = o->log_mib << 20,
         .wake = cairn_server_wake,
         .on_warning = on_warning,

@@ -95,29 +95,21 @@ wasmtime_module_t *fn_cache_load(struct cairn_fn *fn, const uint8_t hash[CAIRN_S
     return code;
 }
 
-void fn_cache_store(struct cairn_fn *fn, const uint8_t hash[CAIRN_SHA256_BYTES], wasmtime_module_t *code)
+void fn_cache_store(struct cairn_fn *fn, const uint8_t hash[CAIRN_SHA256_BYTES], struct cairn_bytes code)
 {
     struct cairn_disk *disk = fn->options.cache_disk;
     uint8_t header[HEADER_BYTES];
     char path[CAIRN_PATH_BYTES];
     struct cairn_buf file = {0};
     struct cairn_err err;
-    wasm_byte_vec_t bytes;
-    wasmtime_error_t *error;
 
     if (!file_path(fn, hash, path))
         return;
-    error = wasmtime_module_serialize(code, &bytes);
-    if (error) {
-        wasmtime_error_delete(error);
-        return;
-    }
-    make_header(fn, hash, bytes.size, header);
-    checksum(cairn_bytes(header, CHECKED_BYTES), cairn_bytes(bytes.data, bytes.size), header + CHECKED_BYTES);
+    make_header(fn, hash, code.size, header);
+    checksum(cairn_bytes(header, CHECKED_BYTES), code, header + CHECKED_BYTES);
     cairn_buf_add(&file, header, sizeof header);
-    cairn_buf_add(&file, bytes.data, bytes.size);
+    cairn_buf_add(&file, code.data, code.size);
     if (disk->ops->make_dir(disk, fn->options.cache_dir, &err) == CAIRN_OK)
         cairn_disk_replace_file(disk, path, cairn_buf_bytes(&file), &err);
     cairn_buf_done(&file);
-    wasm_byte_vec_delete(&bytes);
 }

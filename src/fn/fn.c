@@ -37,27 +37,10 @@ static uint64_t memory_reservation(const struct cairn_fn_options *o)
     return whole;
 }
 
-static enum cairn_code make_engine(struct cairn_fn *fn, struct cairn_err *err)
+static void set_pool(wasm_config_t *config, const struct cairn_fn_options *o)
 {
-    const struct cairn_fn_options *o = &fn->options;
-    wasm_config_t *config = wasm_config_new();
     wasmtime_pooling_allocation_config_t *pool = wasmtime_pooling_allocation_config_new();
-    uint64_t reservation = memory_reservation(o);
     uint32_t total = (uint32_t)slots(o);
-    char key[256];
-    wasmtime_error_t *error;
-
-    wasmtime_config_epoch_interruption_set(config, !o->deterministic);
-    wasmtime_config_consume_fuel_set(config, o->deterministic);
-    wasmtime_config_max_wasm_stack_set(config, FN_WASM_STACK_BYTES);
-    wasmtime_config_async_stack_size_set(config, FN_FIBER_STACK_BYTES);
-    cairn_wasmtime_config_only_wasm2(config); /* wasm.c must know whatever a module can hold */
-    wasmtime_config_shared_memory_set(config, false);
-    wasmtime_config_cranelift_nan_canonicalization_set(config, true);
-    wasmtime_config_native_unwind_info_set(config, false);
-    wasmtime_config_memory_reservation_set(config, reservation);
-    wasmtime_config_memory_guard_size_set(config, reservation > o->memory_bytes_max ? 32 << 20 : FN_WASM_PAGE_BYTES);
-    wasmtime_config_memory_may_move_set(config, false);
 
     wasmtime_pooling_allocation_config_total_core_instances_set(pool, total);
     wasmtime_pooling_allocation_config_total_memories_set(pool, total);
@@ -73,12 +56,17 @@ static enum cairn_code make_engine(struct cairn_fn *fn, struct cairn_err *err)
     wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, 100);
     wasmtime_pooling_allocation_strategy_set(config, pool);
     wasmtime_pooling_allocation_config_delete(pool);
+}
 
-    snprintf(key, sizeof key,
-             "wasmtime " WASMTIME_VERSION " fuel %d reservation %llu memory %llu stack %d abi %d rules 2",
-             o->deterministic, (unsigned long long)reservation, (unsigned long long)o->memory_bytes_max,
-             FN_WASM_STACK_BYTES, CAIRN_ABI);
-    cairn_sha256(cairn_str(key), fn->engine_key);
+static enum cairn_code make_engine(struct cairn_fn *fn, struct cairn_err *err)
+{
+    wasm_config_t *config;
+    wasmtime_error_t *error;
+
+    fn->reservation = memory_reservation(&fn->options);
+    fn_engine_key(&fn->options, fn->reservation, fn->engine_key);
+    config = fn_engine_config(&fn->options, fn->reservation);
+    set_pool(config, &fn->options);
     error = cairn_wasmtime_engine_new(config, &fn->engine);
     if (error)
         return fn_fail_error(err, CAIRN_ENOMEM, "cannot make the sandbox of functions", error);
@@ -166,6 +154,10 @@ static enum cairn_code fill_options(struct cairn_fn_options *o, struct cairn_err
         o->module_bytes_max = 32 << 20;
     if (o->fibers_per_worker == 0)
         o->fibers_per_worker = 512;
+    if (o->compile_memory_bytes == 0)
+        o->compile_memory_bytes = (uint64_t)2 << 30;
+    if (o->compile_cpu_seconds == 0)
+        o->compile_cpu_seconds = 60;
     if (o->slice_ns == 0)
         o->slice_ns = 500000; /* so that a late tick still ends it within a millisecond or so */
     o->memory_bytes_max &= ~(uint64_t)(FN_WASM_PAGE_BYTES - 1);

@@ -48,12 +48,21 @@ struct cairn_fn_options {
     uint32_t workers;              /* how many struct cairn_fn_worker there will be */
     uint32_t fibers_per_worker;    /* instances that can wait or be set aside at once; 0: 512 */
     uint64_t slice_ns;             /* 0: 500 us */
+    /* The program that compiles, run with the argument compile-module, which has to call cairn_fn_compile_child();
+     * NULL: modules are compiled in this process, for as long as it takes. */
+    const char *compiler;
+    uint64_t compile_memory_bytes; /* of the compiler for one module; 0: 2 GiB */
+    uint32_t compile_cpu_seconds;  /* 0: 60; and ten times that by the clock */
     bool deterministic;            /* simulation: slices and CPU time by fuel, no ticker thread */
 };
 
 struct cairn_fn;
 enum cairn_code cairn_fn_create(const struct cairn_fn_options *options, struct cairn_fn **ret_fn,
                                 struct cairn_err *err);
+/* Compilers that run, and those that would be started, are ended: their modules fail with CAIRN_EUNAVAILABLE. */
+void cairn_fn_stop_compiling(struct cairn_fn *fn);
+/* The whole of a compiler: reads a node's request from descriptor 0 and answers on 1.  The process's exit status. */
+int cairn_fn_compile_child(void);
 struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn); /* all workers and modules are gone */
 
 /* --- modules --- */
@@ -93,7 +102,8 @@ struct cairn_module {
 
 /* Checks (CAIRN_EMODULE with the reason: not a module, unknown import, no or bad cairn.types,
  * missing export, memory larger than the limit; CAIRN_EVERSION: ABI number; CAIRN_ELIMIT: too large),
- * compiles or takes the compiled code from the cache (a damaged cache file is rebuilt).
+ * compiles or takes the compiled code from the cache (a damaged cache file is rebuilt).  CAIRN_ELIMIT with what to do:
+ * the compiler used up its memory or time.
  * Blocks for as long as compiling takes.  The module has one reference. */
 enum cairn_code cairn_module_compile(struct cairn_fn *fn, struct cairn_bytes wasm, struct cairn_module **ret_module,
                                      struct cairn_err *err);

@@ -3,10 +3,10 @@
  *   fn.c        the engine, its ticker            module.c    compiling, references
  *   types.c     the section cairn.types           cache.c     compiled code on disk
  *   wasm.c      what a binary tells by itself     instance.c  making, resetting, dropping instances
- *   wasm_code.c which instructions are known
+ *   wasm_code.c which instructions are known      fail.c      Wasmtime's errors
  *   host.c      the host calls                    worker.c    a worker's instances
  *   check.c     what must hold of a module        window.c    what of an instance may be written
- *   run.c       invocations
+ *   run.c       invocations                       compile.c   compiling, in a child
  *
  * An instance belongs to one worker; everything in it is touched by that worker only.  A module is
  * immutable but for its atomics and for caches[], of which each worker touches its own entry. */
@@ -72,6 +72,8 @@ struct cairn_fn {
     wasm_engine_t *engine;
     wasmtime_linker_t *plain, *fiber;
     uint8_t engine_key[CAIRN_SHA256_BYTES]; /* of everything that decides whether compiled code fits */
+    uint64_t reservation;                   /* address space of a memory */
+    atomic_bool compiling_stopped;
 
     /* The ticker.  `asleep` is written under the lock and read without it by workers that become busy:
      * a worker stores its busy flag before it loads asleep, the ticker stores asleep before it loads the
@@ -162,8 +164,15 @@ static inline bool fn_module_unused(struct fn_module *module)
 
 /* Compiled code from the cache, or NULL: none, damaged, or of another engine. */
 wasmtime_module_t *fn_cache_load(struct cairn_fn *fn, const uint8_t hash[CAIRN_SHA256_BYTES]);
-/* Keeps it for the next start, if that can be done. */
-void fn_cache_store(struct cairn_fn *fn, const uint8_t hash[CAIRN_SHA256_BYTES], wasmtime_module_t *code);
+/* Keeps it (as serialized by this node or its compiler) for the next start, if that can be done. */
+void fn_cache_store(struct cairn_fn *fn, const uint8_t hash[CAIRN_SHA256_BYTES], struct cairn_bytes code);
+
+/* Compiled code, serialized.  Adds to *ret_code on success. */
+enum cairn_code fn_compile(struct cairn_fn *fn, struct cairn_bytes wasm, struct cairn_buf *ret_code,
+                           struct cairn_err *err);
+/* What decides what code is made: of the options memory_bytes_max and deterministic. */
+wasm_config_t *fn_engine_config(const struct cairn_fn_options *options, uint64_t reservation);
+void fn_engine_key(const struct cairn_fn_options *options, uint64_t reservation, uint8_t key[CAIRN_SHA256_BYTES]);
 
 /* Takes the error (or trap) and tells it in err. */
 enum cairn_code fn_fail_error(struct cairn_err *err, enum cairn_code code, const char *what, wasmtime_error_t *error);

@@ -4,21 +4,6 @@
 
 #include <stdlib.h>
 
-enum cairn_code fn_fail_error(struct cairn_err *err, enum cairn_code code, const char *what, wasmtime_error_t *error)
-{
-    wasm_byte_vec_t text;
-
-    wasmtime_error_message(error, &text);
-    cairn_fail(err, code, "%s: %.*s", what, (int)(text.size < 300 ? text.size : 300), text.data);
-    wasm_byte_vec_delete(&text);
-    wasmtime_error_delete(error);
-    if (err)
-        for (char *c = err->text; *c; c++) /* its causes stand on lines of their own */
-            if (*c == '\n')
-                *c = ' ';
-    return code;
-}
-
 /* Makes the declarations the module's own. */
 static void take_types(struct fn_module *m, const struct cairn_types *types)
 {
@@ -73,20 +58,27 @@ static enum cairn_code check(struct fn_module *m, struct cairn_bytes binary, str
 /* A cache file that Wasmtime refuses, or that was made for other rules, is a miss. */
 static enum cairn_code make_code(struct fn_module *m, struct cairn_bytes binary, struct cairn_err *err)
 {
-    wasmtime_error_t *error;
+    struct cairn_buf compiled = {0};
+    wasmtime_error_t *error = NULL;
+    enum cairn_code code;
 
     m->code = fn_cache_load(m->fn, m->module.hash);
     if (m->code)
         return CAIRN_OK;
-    fn_quiet_lock(m->fn);
-    error = wasmtime_module_new(m->fn->engine, binary.data, binary.size, &m->code);
-    fn_quiet_unlock(m->fn);
+    code = fn_compile(m->fn, binary, &compiled, err);
+    if (code == CAIRN_OK) {
+        fn_quiet_lock(m->fn);
+        error = wasmtime_module_deserialize(m->fn->engine, compiled.data, compiled.size, &m->code);
+        fn_quiet_unlock(m->fn);
+    }
     if (error) {
         m->code = NULL;
-        return fn_fail_error(err, CAIRN_EMODULE, "the module does not compile", error);
+        code = fn_fail_error(err, CAIRN_EMODULE, "the module does not fit this node", error);
     }
-    fn_cache_store(m->fn, m->module.hash, m->code);
-    return CAIRN_OK;
+    if (code == CAIRN_OK)
+        fn_cache_store(m->fn, m->module.hash, cairn_buf_bytes(&compiled));
+    cairn_buf_done(&compiled);
+    return code;
 }
 
 static enum cairn_code link_code(struct fn_module *m, struct cairn_err *err)

@@ -1,5 +1,6 @@
-/* deploy.c - DEPLOY and UNDEPLOY, one at a time: worker 0 has the queue and commits, a task in the background makes the
- * next catalog, and each worker takes over the types of the one module. */
+/* deploy.c - DEPLOY and UNDEPLOY.  A module is compiled first, a few at once, so that one that takes long does not stop
+ * the others.  Then one at a time: worker 0 has the queue and commits, a task in the background makes the next catalog,
+ * and each worker takes over the types of the one module. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -9,13 +10,19 @@
 /* What a worker looks for of an UNDEPLOY at a time: directories of a type in a shard. */
 enum { LOOKS_PER_STEP = 64 };
 
+enum {
+    COMPILING_MAX = 2, /* at once: tasks in the background are needed for other things too */
+    COMPILES_MAX = 18, /* with those that wait, each with its module in memory */
+};
+
 /* One DEPLOY or UNDEPLOY on its way; worker 0 has one under way at a time. */
 struct deploy {
     struct message message; /* first */
     struct cairn_task task;
-    struct deploy *next;
+    struct deploy *next; /* in node->compiles, then in node->deploys */
     struct cairn_node *node;
     struct invocation *inv;
+    bool compiling; /* in node->compiles: it has begun */
     struct cairn_module *module;
     enum cairn_code code;
     struct cairn_err err;
@@ -56,27 +63,39 @@ static void deploy_free(struct deploy *deploy)
     free(deploy);
 }
 
-void deploys_drop(struct cairn_worker *worker)
+static void drop_all(struct cairn_worker *worker, struct deploy **first)
 {
-    while (worker->node->deploys) {
-        struct deploy *deploy = worker->node->deploys;
-        worker->node->deploys = deploy->next;
+    while (*first) {
+        struct deploy *deploy = *first;
+        *first = deploy->next;
         invocation_free(worker, deploy->inv);
         deploy_free(deploy);
     }
 }
 
-static void deploy_end(struct cairn_worker *worker, struct deploy *deploy)
+void deploys_drop(struct cairn_worker *worker)
+{
+    drop_all(worker, &worker->node->compiles);
+    drop_all(worker, &worker->node->deploys);
+}
+
+/* It is in no list any more. */
+static void deploy_answer(struct cairn_worker *worker, struct deploy *deploy)
 {
     struct invocation *inv = deploy->inv;
 
-    assert(worker->node->deploys == deploy);
-    worker->node->deploys = deploy->next;
     if (deploy->code != CAIRN_OK)
         set_error(inv, deploy->code, deploy->err.text);
     deploy_free(deploy);
     invocation_move(inv, INV_OVER);
     invocation_finish(worker, inv);
+}
+
+static void deploy_end(struct cairn_worker *worker, struct deploy *deploy)
+{
+    assert(worker->node->deploys == deploy);
+    worker->node->deploys = deploy->next;
+    deploy_answer(worker, deploy);
 }
 
 static void deploy_over(struct cairn_worker *worker, struct deploy *deploy)
@@ -388,6 +407,19 @@ static void deploy_prepared(struct cairn_worker *worker, struct message *message
     spread_catalog(worker, deploy, false);
 }
 
+static void compile_task(struct cairn_task *task)
+{
+    struct deploy *deploy = cairn_container(task, struct deploy, task);
+    struct cairn_request *request = deploy->inv->request;
+
+    deploy->code = cairn_module_compile(deploy->node->options.fn, request->body, &deploy->module, &deploy->err);
+    if (deploy->code == CAIRN_OK && request->name.size &&
+        !cairn_bytes_equal(request->name, cairn_str(deploy->module->name)))
+        deploy->code = cairn_fail(&deploy->err, CAIRN_EMODULE, "the module says that its name is %s, not %.*s",
+                                  deploy->module->name, (int)request->name.size, (const char *)request->name.data);
+    worker_post(deploy->node, 0, &deploy->message);
+}
+
 static void deploy_task(struct cairn_task *task)
 {
     struct deploy *deploy = cairn_container(task, struct deploy, task);
@@ -395,13 +427,7 @@ static void deploy_task(struct cairn_task *task)
     struct cairn_disk *disk = cairn_store_disk(deploy->node->options.store);
     char path[CAIRN_PATH_BYTES];
 
-    deploy->code = cairn_module_compile(deploy->node->options.fn, request->body, &deploy->module, &deploy->err);
-    if (deploy->code == CAIRN_OK && request->name.size &&
-        !cairn_bytes_equal(request->name, cairn_str(deploy->module->name)))
-        deploy->code = cairn_fail(&deploy->err, CAIRN_EMODULE, "the module says that its name is %s, not %.*s",
-                                  deploy->module->name, (int)request->name.size, (const char *)request->name.data);
-    if (deploy->code == CAIRN_OK)
-        deploy->code = bind(deploy, &deploy->err);
+    deploy->code = bind(deploy, &deploy->err);
     if (deploy->code == CAIRN_OK) {
         module_path(deploy->module->hash, path);
         deploy->code = cairn_disk_replace_file(disk, path, request->body, &deploy->err);
@@ -500,14 +526,12 @@ struct catalog *deploy_committed(struct cairn_worker *worker)
     return deploy && deploy->undecided ? deploy->base : worker->catalog;
 }
 
-void deploy_request(struct cairn_worker *worker, struct invocation *inv)
+/* One at a time from here on. */
+static void deploy_enqueue(struct cairn_worker *worker, struct deploy *deploy)
 {
     struct cairn_node *node = worker->node;
-    struct deploy *deploy = cairn_alloc_zeroed(1, sizeof *deploy);
 
-    deploy->message.kind = MSG_DEPLOY;
-    deploy->node = node;
-    deploy->inv = inv;
+    deploy->next = NULL;
     if (node->deploys) {
         node->deploys_last->next = deploy;
         node->deploys_last = deploy;
@@ -515,4 +539,63 @@ void deploy_request(struct cairn_worker *worker, struct invocation *inv)
     }
     node->deploys = node->deploys_last = deploy;
     deploy_start(worker, deploy);
+}
+
+/* --- compiling ------------------------------------------------------------------------------------------ */
+
+static void compile_next(struct cairn_worker *worker);
+
+static void deploy_compiled(struct cairn_worker *worker, struct message *message)
+{
+    struct deploy *deploy = (struct deploy *)message, **at = &worker->node->compiles;
+
+    while (*at != deploy)
+        at = &(*at)->next;
+    *at = deploy->next;
+    worker->node->compile_count--;
+    worker->node->compiling_count--;
+    compile_next(worker);
+    if (deploy->code == CAIRN_OK)
+        deploy_enqueue(worker, deploy);
+    else
+        deploy_answer(worker, deploy);
+}
+
+static void compile_next(struct cairn_worker *worker)
+{
+    struct cairn_node *node = worker->node;
+
+    for (struct deploy *d = node->compiles; d && node->compiling_count < COMPILING_MAX; d = d->next)
+        if (!d->compiling) {
+            d->compiling = true;
+            node->compiling_count++;
+            d->message.receive = deploy_compiled;
+            d->task.run = compile_task;
+            cairn_tasks_submit(node->options.tasks, &d->task);
+        }
+}
+
+void deploy_request(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_node *node = worker->node;
+    struct deploy *deploy = cairn_alloc_zeroed(1, sizeof *deploy), **last = &node->compiles;
+
+    deploy->message.kind = MSG_DEPLOY;
+    deploy->node = node;
+    deploy->inv = inv;
+    if (inv->op == CAIRN_OP_UNDEPLOY) {
+        deploy_enqueue(worker, deploy);
+        return;
+    }
+    if (node->compile_count == COMPILES_MAX) {
+        deploy->code = cairn_fail(&deploy->err, CAIRN_EOVERLOAD,
+                                  "%d modules are being compiled or wait for it; deploy again later", COMPILES_MAX);
+        deploy_answer(worker, deploy);
+        return;
+    }
+    while (*last)
+        last = &(*last)->next;
+    *last = deploy;
+    node->compile_count++;
+    compile_next(worker);
 }

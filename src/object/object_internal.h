@@ -368,6 +368,8 @@ struct cairn_node {
     struct cairn_log *log;
     struct cairn_worker *workers;
     uint32_t shard_count;
+    struct deploy *compiles; /* worker 0's, in the order in which they came; compile_count of them */
+    uint32_t compile_count, compiling_count;
     struct deploy *deploys, *deploys_last; /* worker 0's queue, the first is under way */
     struct snapshots snapshots;
     struct stats stats;

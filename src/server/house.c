@@ -220,6 +220,9 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .cache_dir = "cache",
         .memory_bytes_max = o->memory_bytes_max,
         .module_bytes_max = o->module_bytes_max,
+        .compiler = o->compiler,
+        .compile_memory_bytes = o->compile_memory_bytes,
+        .compile_cpu_seconds = o->compile_cpu_seconds,
         .workers = o->workers,
     };
     code = cairn_fn_create(&fn_options, &house->fn, err);
@@ -406,6 +409,8 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     node = house->node;
     house->node = NULL; /* the log tells nobody any more */
     pthread_mutex_unlock(&house->lock);
+    if (house->fn)
+        cairn_fn_stop_compiling(house->fn); /* or the tasks would take as long as that does */
     cairn_tasks_destroy(house->node_tasks);
     if (node)
         cairn_node_close(node);

@@ -28,7 +28,10 @@ struct cairn_house_options {
     struct cairn_limits limits;
     uint64_t memory_bytes_max; /* of one instance */
     uint64_t module_bytes_max; /* of a .wasm */
-    uint64_t log_bytes_max;    /* beyond the checkpoint */
+    const char *compiler;      /* cairn_fn_options', as the next two */
+    uint64_t compile_memory_bytes;
+    uint32_t compile_cpu_seconds;
+    uint64_t log_bytes_max; /* beyond the checkpoint */
     /* cairn_node_options.wake */
     void (*wake)(void *context, uint32_t index);
     void *wake_context;
