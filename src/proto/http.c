@@ -13,13 +13,17 @@ static const char *const header_names[CAIRN_HTTP_HEADER_COUNT] = {
     [CAIRN_HTTP_HOST] = "host",     [CAIRN_HTTP_CONTENT_TYPE] = "content-type",
     [CAIRN_HTTP_ACCEPT] = "accept", [CAIRN_HTTP_IDEMPOTENCY_KEY] = "idempotency-key",
     [CAIRN_HTTP_ORIGIN] = "origin", [CAIRN_HTTP_AUTHORIZATION] = "authorization",
-    [CAIRN_HTTP_EXPECT] = "expect",
+    [CAIRN_HTTP_EXPECT] = "expect", [CAIRN_HTTP_TRANSFER_ENCODING] = "transfer-encoding",
 };
 
 struct span {
     size_t offset, size;
     bool there;
 };
+
+/* Where in a line "SIZE *( BWS ; extension ) CRLF" the parser is (RFC 9112, 7.1.1).  llhttp does not know all forms of an
+ * extension: it gets such a line without them. */
+enum chunk_line { CHUNK_NONE, CHUNK_SIZE, CHUNK_BLANK, CHUNK_EXTENSION };
 
 struct cairn_http_parser {
     llhttp_t llhttp;
@@ -28,6 +32,7 @@ struct cairn_http_parser {
     void *context;
     struct cairn_buf bytes; /* target, kept headers, body */
     struct span target, headers[CAIRN_HTTP_HEADER_COUNT], body;
+    struct span absolute_host; /* of a target in absolute form */
     struct cairn_http_request request;
     struct cairn_http_refusal refusal;
     size_t header_bytes; /* seen, kept or not */
@@ -36,7 +41,8 @@ struct cairn_http_parser {
     int header; /* being read; -1: one that is not kept */
     char field[FIELD_BYTES_MAX];
     uint8_t field_bytes;
-    bool in_request, head_done, complete;
+    bool in_request, head_done, complete, last_chunk;
+    enum chunk_line chunk_line;
 };
 
 static struct cairn_http_parser *parser_of(llhttp_t *llhttp)
@@ -77,7 +83,7 @@ static int on_begin(llhttp_t *llhttp)
     struct cairn_http_parser *parser = parser_of(llhttp);
 
     parser->bytes.size = 0;
-    parser->target = parser->body = (struct span){0};
+    parser->target = parser->body = parser->absolute_host = (struct span){0};
     memset(parser->headers, 0, sizeof parser->headers);
     parser->header_bytes = 0;
     parser->header_lines = 0;
@@ -85,6 +91,7 @@ static int on_begin(llhttp_t *llhttp)
     parser->header = -1;
     parser->in_request = true;
     parser->head_done = parser->complete = false;
+    parser->chunk_line = CHUNK_NONE;
     return 0;
 }
 
@@ -130,7 +137,7 @@ static int on_header_field_complete(llhttp_t *llhttp)
     if (parser->header >= 0) {
         struct span *span = &parser->headers[parser->header];
 
-        if (span->there && parser->header != CAIRN_HTTP_ACCEPT)
+        if (span->there && parser->header != CAIRN_HTTP_ACCEPT && parser->header != CAIRN_HTTP_TRANSFER_ENCODING)
             return refuse(parser, 400, "the header %s is there twice", header_names[parser->header]);
         /* A repeated list goes on; its parts must lie together. */
         if (span->there) {
@@ -167,6 +174,10 @@ static struct cairn_bytes view(const struct cairn_http_parser *parser, const str
 
 static struct cairn_bytes trimmed(struct cairn_bytes bytes)
 {
+    while (bytes.size && (*bytes.data == ' ' || *bytes.data == '\t')) {
+        bytes.data++;
+        bytes.size--;
+    }
     while (bytes.size && (bytes.data[bytes.size - 1] == ' ' || bytes.data[bytes.size - 1] == '\t'))
         bytes.size--;
     return bytes;
@@ -204,24 +215,61 @@ static size_t decode(uint8_t *to, struct cairn_bytes from, bool plus)
     return n;
 }
 
+/* What a Host may be made of: a name or an address, and a port (RFC 9110, 7.2). */
+static bool is_host(struct cairn_bytes host)
+{
+    for (size_t i = 0; i < host.size; i++) {
+        uint8_t c = host.data[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              memchr("-._~%!$&'()*+;=:[]", c, 18)))
+            return false;
+    }
+    return true;
+}
+
+/* The form that proxies send, "http://host/path?query": its host counts, not the header's (RFC 9112, 3.2.2). */
+static int cut_absolute(struct cairn_http_parser *parser, struct cairn_bytes *target)
+{
+    uint8_t *text = parser->bytes.data + parser->target.offset;
+    size_t end = 7;
+
+    if (target->size <= 7 || strncasecmp((const char *)text, "http://", 7) != 0)
+        return refuse(parser, 400, "the request's target must be a path, or begin with http://");
+    while (end < target->size && text[end] != '/' && text[end] != '?' && text[end] != '#')
+        end++;
+    if (end == 7 || !is_host(cairn_bytes(text + 7, end - 7)))
+        return refuse(parser, 400, "the request's target has no host, or one that is none");
+    parser->absolute_host = (struct span){parser->target.offset + 7, end - 7, true};
+    if (end == target->size || text[end] != '/') {
+        /* No path means "/": the host moves one to the left and makes room for it. */
+        memmove(text + 6, text + 7, end - 7);
+        parser->absolute_host.offset--;
+        text[--end] = '/';
+    }
+    *target = cairn_bytes(text + end, target->size - end);
+    return 0;
+}
+
 /* Cuts the target into path, segments and query.  Segments are decoded behind what is there, so
  * that the path stays as it was sent. */
 static int cut_target(struct cairn_http_parser *parser)
 {
     struct cairn_http_request *request = &parser->request;
     struct cairn_bytes target = view(parser, &parser->target), path;
-    const uint8_t *question, *at;
+    const uint8_t *question;
     size_t from, used = 0;
+    int refused;
 
-    if (target.size > 7 && memcmp(target.data, "http://", 7) == 0) { /* the form that proxies send */
-        at = memchr(target.data + 7, '/', target.size - 7);
-        if (!at)
-            return refuse(parser, 400, "the request's target has no path");
-        target.size -= (size_t)(at - target.data);
-        target.data = at;
+    if (target.size && target.data[0] != '/' && target.data[0] != '*') {
+        refused = cut_absolute(parser, &target);
+        if (refused)
+            return refused;
     }
-    if (target.size == 0 || (target.data[0] != '/' && !(target.size == 1 && target.data[0] == '*')))
-        return refuse(parser, 400, "the request's target must be a path");
+    if (target.size == 0 || (target.data[0] == '*' && (target.size > 1 || request->method != CAIRN_HTTP_OPTIONS)))
+        return refuse(parser, 400, "the request's target must be a path that begins with '/'");
+    if (memchr(target.data, '#', target.size))
+        return refuse(parser, 400, "the request's target has a fragment: write '#' as %%23");
     question = memchr(target.data, '?', target.size);
     path = cairn_bytes(target.data, question ? (size_t)(question - target.data) : target.size);
 
@@ -282,6 +330,56 @@ static void view_headers(struct cairn_http_parser *parser)
         parser->request.headers[i] = trimmed(view(parser, &parser->headers[i]));
 }
 
+/* Is the last coding of a list "chunked"?  *ret_others: it is not the only one. */
+static bool ends_chunked(struct cairn_bytes codings, bool *ret_others)
+{
+    size_t at = codings.size;
+
+    while (at && codings.data[at - 1] != ',')
+        at--;
+    *ret_others = at > 0;
+    codings = trimmed(cairn_bytes(codings.data + at, codings.size - at));
+    return codings.size == 7 && strncasecmp((const char *)codings.data, "chunked", 7) == 0;
+}
+
+/* Where the body ends must be beyond doubt (RFC 9112, 6). */
+static int check_framing(struct cairn_http_parser *parser)
+{
+    struct cairn_bytes codings = parser->request.headers[CAIRN_HTTP_TRANSFER_ENCODING];
+    bool others;
+
+    if (!codings.data)
+        return 0;
+    if (parser->llhttp.flags & F_CONTENT_LENGTH)
+        return refuse(parser, 400, "content-length and transfer-encoding exclude each other");
+    if (parser->request.http_1_0)
+        return refuse(parser, 400, "HTTP/1.0 has no transfer-encoding");
+    if (!ends_chunked(codings, &others))
+        return refuse(parser, 400, "the last transfer-encoding must be chunked");
+    if (others)
+        return refuse(parser, 501, "the only transfer-encoding that is understood is chunked");
+    return 0;
+}
+
+static int check_head(struct cairn_http_parser *parser)
+{
+    struct cairn_http_request *request = &parser->request;
+    struct cairn_bytes host = request->headers[CAIRN_HTTP_HOST], expect = request->headers[CAIRN_HTTP_EXPECT];
+
+    if (!request->http_1_0 && !host.data)
+        return refuse(parser, 400, "the header host is missing");
+    if (!is_host(host))
+        return refuse(parser, 400, "the header host is not the name of a host");
+    if (parser->absolute_host.there) {
+        parser->headers[CAIRN_HTTP_HOST] = parser->absolute_host;
+        request->headers[CAIRN_HTTP_HOST] = view(parser, &parser->absolute_host);
+    }
+    if (expect.data && !request->http_1_0 &&
+        !(expect.size == 12 && strncasecmp((const char *)expect.data, "100-continue", 12) == 0))
+        return refuse(parser, 417, "the only expectation that can be met is 100-continue");
+    return check_framing(parser);
+}
+
 static int on_headers_complete(llhttp_t *llhttp)
 {
     struct cairn_http_parser *parser = parser_of(llhttp);
@@ -299,10 +397,9 @@ static int on_headers_complete(llhttp_t *llhttp)
     if (refused)
         return refused;
     view_headers(parser);
-    if (!request->http_1_0 && !request->headers[CAIRN_HTTP_HOST].data)
-        return refuse(parser, 400, "the header host is missing");
-    if (known && chunked)
-        return refuse(parser, 400, "content-length and transfer-encoding exclude each other");
+    refused = check_head(parser);
+    if (refused)
+        return refused;
     if (llhttp->method == HTTP_CONNECT)
         return refuse(parser, 405, "this is no proxy");
     llhttp->upgrade = 0; /* offers of another protocol are not taken */
@@ -313,6 +410,25 @@ static int on_headers_complete(llhttp_t *llhttp)
     if (known && llhttp->content_length > parser->body_bytes_max)
         return refuse(parser, 413, "the body has %llu bytes, %llu are allowed here",
                       (unsigned long long)llhttp->content_length, (unsigned long long)parser->body_bytes_max);
+    if (!chunked)
+        return 0;
+    parser->chunk_line = CHUNK_SIZE;
+    return HPE_PAUSED;
+}
+
+static int on_chunk_complete(llhttp_t *llhttp)
+{
+    struct cairn_http_parser *parser = parser_of(llhttp);
+
+    if (parser->last_chunk)
+        return 0;
+    parser->chunk_line = CHUNK_SIZE;
+    return HPE_PAUSED;
+}
+
+static int on_chunk_header(llhttp_t *llhttp)
+{
+    parser_of(llhttp)->last_chunk = llhttp->content_length == 0;
     return 0;
 }
 
@@ -354,6 +470,8 @@ static const llhttp_settings_t settings = {
     .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
     .on_body = on_body,
+    .on_chunk_header = on_chunk_header,
+    .on_chunk_complete = on_chunk_complete,
     .on_message_complete = on_complete,
 };
 
@@ -380,35 +498,91 @@ struct cairn_http_parser *cairn_http_parser_destroy(struct cairn_http_parser *pa
     return NULL;
 }
 
+static enum cairn_http_result fail(struct cairn_http_parser *parser, llhttp_errno_t status)
+{
+    const char *reason = llhttp_get_error_reason(&parser->llhttp);
+    bool version = status == HPE_INVALID_VERSION || status == HPE_PAUSED_H2_UPGRADE;
+
+    if (!parser->refusal.status)
+        refuse(parser, version ? 505 : 400, "this is not HTTP/1.1: %s",
+               reason && *reason ? reason : "it cannot be read");
+    return CAIRN_HTTP_BAD;
+}
+
+/* Within a chunk's line: how much of the input comes before the extensions, and how much behind that is skipped.  False:
+ * refused. */
+static bool skip_extensions(struct cairn_http_parser *parser, struct cairn_bytes input, size_t *ret_before,
+                            size_t *ret_skipped)
+{
+    size_t at = 0;
+
+    while (parser->chunk_line == CHUNK_SIZE && at < input.size) {
+        uint8_t c = input.data[at];
+
+        if (c == ';' || c == ' ' || c == '\t')
+            parser->chunk_line = CHUNK_BLANK;
+        else if (hex_digit(c) < 0)
+            parser->chunk_line = CHUNK_NONE; /* the line's end, or an error */
+        else
+            at++;
+    }
+    if (parser->chunk_line == CHUNK_NONE) {
+        *ret_before = input.size;
+        return true;
+    }
+    *ret_before = at;
+    for (; at < input.size; at++) {
+        uint8_t c = input.data[at];
+
+        if (c == '\r' && parser->chunk_line == CHUNK_EXTENSION) {
+            parser->chunk_line = CHUNK_NONE;
+            break;
+        }
+        if (c == ';')
+            parser->chunk_line = CHUNK_EXTENSION;
+        else if ((parser->chunk_line == CHUNK_BLANK && c != ' ' && c != '\t') || (c < ' ' && c != '\t') || c == 127)
+            return !refuse(parser, 400, "a chunk's size is followed by neither ';' and an extension nor a line's end");
+        if (count_header_bytes(parser, 1))
+            return false;
+    }
+    *ret_skipped = at - *ret_before;
+    return true;
+}
+
 enum cairn_http_result cairn_http_parse(struct cairn_http_parser *parser, struct cairn_bytes input, size_t *ret_used)
 {
-    llhttp_errno_t status;
+    size_t at = 0;
 
-    if (parser->refusal.status) {
-        *ret_used = input.size;
+    *ret_used = input.size;
+    if (parser->refusal.status)
         return CAIRN_HTTP_BAD;
-    }
     if (parser->complete) {
         parser->complete = false;
         llhttp_resume(&parser->llhttp);
     }
-    status = llhttp_execute(&parser->llhttp, (const char *)input.data, input.size);
-    if (status == HPE_OK) {
-        *ret_used = input.size;
-        return CAIRN_HTTP_MORE;
-    }
-    *ret_used = (size_t)(llhttp_get_error_pos(&parser->llhttp) - (const char *)input.data);
-    if (status == HPE_PAUSED)
-        return CAIRN_HTTP_REQUEST;
-    *ret_used = input.size;
-    if (!parser->refusal.status) {
-        const char *reason = llhttp_get_error_reason(&parser->llhttp);
-        bool version = status == HPE_INVALID_VERSION || status == HPE_PAUSED_H2_UPGRADE;
+    while (at < input.size) {
+        size_t size = input.size - at, skipped = 0;
+        llhttp_errno_t status = HPE_OK;
 
-        refuse(parser, version ? 505 : 400, "this is not HTTP/1.1: %s",
-               reason && *reason ? reason : "it cannot be read");
+        if (parser->chunk_line != CHUNK_NONE &&
+            !skip_extensions(parser, cairn_bytes(input.data + at, size), &size, &skipped))
+            return CAIRN_HTTP_BAD;
+        if (size) /* to llhttp no bytes are the end of the connection */
+            status = llhttp_execute(&parser->llhttp, (const char *)input.data + at, size);
+        if (status == HPE_PAUSED) {
+            at = (size_t)(llhttp_get_error_pos(&parser->llhttp) - (const char *)input.data);
+            if (parser->complete) {
+                *ret_used = at;
+                return CAIRN_HTTP_REQUEST;
+            }
+            llhttp_resume(&parser->llhttp); /* at the beginning of a chunk's line */
+            continue;
+        }
+        if (status != HPE_OK)
+            return fail(parser, status);
+        at += size + skipped;
     }
-    return CAIRN_HTTP_BAD;
+    return CAIRN_HTTP_MORE;
 }
 
 const struct cairn_http_request *cairn_http_parser_request(const struct cairn_http_parser *parser)
@@ -503,20 +677,42 @@ bool cairn_http_type_is(struct cairn_bytes content_type, const char *type)
     return content_type.size == size || memchr("; \t", content_type.data[size], 3);
 }
 
-bool cairn_http_accepts(struct cairn_bytes accept, const char *type)
+/* "q=0.5" among the parameters behind a type, in thousandths; 1000 without. */
+static unsigned weight_of(struct cairn_bytes parameters)
 {
+    const uint8_t *at = parameters.data, *end = at + parameters.size;
+
+    while (at < end && (at = memchr(at, ';', (size_t)(end - at)))) {
+        unsigned weight = 0, scale = 100;
+
+        at++;
+        while (at < end && (*at == ' ' || *at == '\t'))
+            at++;
+        if (end - at < 3 || (*at != 'q' && *at != 'Q') || at[1] != '=')
+            continue;
+        if (at[2] != '0')
+            return 1000;
+        if (end - at > 3 && at[3] == '.')
+            for (at += 4; at < end && *at >= '0' && *at <= '9' && scale; at++, scale /= 10)
+                weight += scale * (unsigned)(*at - '0');
+        return weight;
+    }
+    return 1000;
+}
+
+unsigned cairn_http_weight(struct cairn_bytes accept, const char *type)
+{
+    size_t size = strlen(type);
+
     while (accept.size) {
         const uint8_t *comma = memchr(accept.data, ',', accept.size);
         struct cairn_bytes one = {accept.data, comma ? (size_t)(comma - accept.data) : accept.size};
 
         accept.data += one.size + (comma != NULL);
         accept.size -= one.size + (comma != NULL);
-        while (one.size && (*one.data == ' ' || *one.data == '\t')) {
-            one.data++;
-            one.size--;
-        }
-        if (cairn_http_type_is(trimmed(one), type))
-            return true;
+        one = trimmed(one);
+        if (cairn_http_type_is(one, type))
+            return weight_of(cairn_bytes(one.data + size, one.size - size));
     }
-    return false;
+    return 0;
 }

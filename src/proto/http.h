@@ -2,7 +2,7 @@
  *
  * The parser wraps llhttp and is incremental: it takes bytes as they come and keeps only what a
  * request needs (target, a few headers, body) in one buffer.  Everything is bounded by
- * struct cairn_http_limits.  What is refused ends the connection: the rest cannot be trusted.
+ * struct cairn_http_limits; extensions of chunks are skipped.  What is refused ends the connection: the rest cannot be trusted.
  * Responses to requests (for the command line) are parsed too.
  * Threads: none of its own.  Layer: proto; uses base and llhttp. */
 #ifndef CAIRN_PROTO_HTTP_H
@@ -30,6 +30,7 @@ enum cairn_http_header {
     CAIRN_HTTP_ORIGIN,
     CAIRN_HTTP_AUTHORIZATION,
     CAIRN_HTTP_EXPECT,
+    CAIRN_HTTP_TRANSFER_ENCODING,
     CAIRN_HTTP_HEADER_COUNT,
 };
 
@@ -92,8 +93,9 @@ bool cairn_http_query_next(struct cairn_bytes *query, struct cairn_bytes *ret_na
 bool cairn_http_decode(struct cairn_buf *to, struct cairn_bytes encoded, bool plus);
 /* Appends `bytes` for use as one segment of a path, or in a query. */
 void cairn_http_encode(struct cairn_buf *to, struct cairn_bytes bytes);
-/* True if a header's list (Accept) names the media type. */
-bool cairn_http_accepts(struct cairn_bytes accept, const char *type);
+/* The weight, in thousandths, that a header's list (Accept) gives to the media type (RFC 9110, 12.4.2); a range such as
+ * "text/" and "*" is a type of its own.  0: not listed, or not acceptable. */
+unsigned cairn_http_weight(struct cairn_bytes accept, const char *type);
 /* True if a Content-Type is this media type, whatever its parameters. */
 bool cairn_http_type_is(struct cairn_bytes content_type, const char *type);
 

@@ -31,7 +31,8 @@ static bool is(struct cairn_bytes bytes, const char *text)
 static unsigned flags_of(const struct cairn_http_request *request)
 {
     struct cairn_bytes accept = request->headers[CAIRN_HTTP_ACCEPT];
-    unsigned flags = 0;
+    unsigned value = cairn_http_weight(accept, CAIRN_VALUE_TYPE), json = cairn_http_weight(accept, "application/json"),
+             bytes = cairn_http_weight(accept, "application/octet-stream"), flags = 0;
 
     if (request->keep_alive)
         flags |= CAIRN_HTTP_KEEP_ALIVE;
@@ -39,9 +40,9 @@ static unsigned flags_of(const struct cairn_http_request *request)
         flags |= CAIRN_HTTP_NO_BODY;
     if (request->http_1_0)
         flags |= CAIRN_HTTP_1_0;
-    if (cairn_http_accepts(accept, CAIRN_VALUE_TYPE))
+    if (value && value >= json && value >= bytes)
         flags |= CAIRN_HTTP_AS_VALUE;
-    else if (cairn_http_accepts(accept, "application/octet-stream"))
+    else if (bytes && bytes >= json)
         flags |= CAIRN_HTTP_AS_BYTES;
     return flags;
 }

@@ -50,7 +50,7 @@ static void tell(struct cairn_buf *told, const struct cairn_http_request *reques
             add(told, cairn_buf_bytes(&text));
     }
     add(told, request->body);
-    cairn_http_accepts(request->headers[CAIRN_HTTP_ACCEPT], "application/json");
+    cairn_http_weight(request->headers[CAIRN_HTTP_ACCEPT], "application/json");
     cairn_http_type_is(request->headers[CAIRN_HTTP_CONTENT_TYPE], "application/json");
     cairn_buf_done(&text);
 }
