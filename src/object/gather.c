@@ -208,11 +208,13 @@ static void answer_part(struct cairn_worker *worker, struct message *message)
 void gather_start(struct cairn_worker *worker, struct invocation *inv)
 {
     uint32_t workers = worker->node->options.workers, limit = inv->request->limit;
+    char nearest[CAIRN_SUGGEST_TEXT_BYTES];
     struct gather *gather;
 
     if (inv->op == CAIRN_OP_LIST && !type_find(worker, inv->space, inv->request->type)) {
-        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s; see `cairn types`",
-                          (int)inv->request->type.size, (const char *)inv->request->type.data);
+        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s%s; see `cairn types`",
+                          (int)inv->request->type.size, (const char *)inv->request->type.data,
+                          type_suggest(worker, inv->space, inv->request->type, nearest));
         return;
     }
     gather = cairn_alloc_zeroed(1, sizeof *gather + workers * sizeof *gather->parts);

@@ -49,16 +49,20 @@ static bool fibers_share_used(const struct cairn_worker *worker)
 /* Is there such a type and method, and may it be called like this?  False: it was refused. */
 static bool may_call(struct cairn_worker *worker, struct invocation *inv, struct type *type, struct method *method)
 {
+    char nearest[CAIRN_SUGGEST_TEXT_BYTES];
+
     if (!type)
-        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s; see `cairn types`",
-                          (int)inv->type_name.size, (const char *)inv->type_name.data);
+        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s%s; see `cairn types`",
+                          (int)inv->type_name.size, (const char *)inv->type_name.data,
+                          type_suggest(worker, inv->space, inv->type_name, nearest));
     else if (inv->depth > worker->node->limits.depth)
         invocation_refuse(worker, inv, CAIRN_ELIMIT, "calls are nested more than %u deep", worker->node->limits.depth);
     else if (inv->op != CAIRN_OP_INVOKE)
         return true;
     else if (!method)
-        invocation_refuse(worker, inv, CAIRN_ENOMETHOD, "type %s has no method %.*s", type->decl->name,
-                          (int)inv->method_name.size, (const char *)inv->method_name.data);
+        invocation_refuse(worker, inv, CAIRN_ENOMETHOD, "type %s has no method %.*s%s; see `cairn types`",
+                          type->decl->name, (int)inv->method_name.size, (const char *)inv->method_name.data,
+                          type_suggest_method(type, inv->method_name, nearest));
     else if (!method->decl->is_public && (inv->request || !inv->may_internal))
         invocation_refuse(worker, inv, CAIRN_ENOTPUBLIC,
                           "%s.%s is internal: only objects of its own module may call it", type->decl->name,

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/random.h"
+#include "base/suggest.h"
 #include "object/layout.h"
 #include "object/object.h"
 #include "object/overlay.h"
@@ -70,6 +71,10 @@ struct type {
 
 struct type *type_find(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name);
 struct method *type_method(struct type *type, struct cairn_bytes name);
+/* " (did you mean 'NAME'?)", or "": for names that were not found. */
+const char *type_suggest(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name,
+                         char to[CAIRN_SUGGEST_TEXT_BYTES]);
+const char *type_suggest_method(struct type *type, struct cairn_bytes name, char to[CAIRN_SUGGEST_TEXT_BYTES]);
 static inline struct type *type_ref(struct type *type)
 {
     type->refs++;

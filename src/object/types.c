@@ -4,6 +4,10 @@
 
 #include "object/catalog_internal.h"
 
+enum {
+    SUGGESTIONS_MAX = 64
+}; /* names that are compared: whoever asks for one that does not exist must not cost much */
+
 void type_unref(struct type *type)
 {
     assert(type->refs);
@@ -44,6 +48,32 @@ struct method *type_method(struct type *type, struct cairn_bytes name)
             return method;
     }
     return NULL;
+}
+
+const char *type_suggest(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name,
+                         char to[CAIRN_SUGGEST_TEXT_BYTES])
+{
+    struct cairn_suggest suggest = {.typed = name};
+    unsigned offered = 0;
+
+    for (uint32_t i = 0; i < worker->types_size && i < 16 * SUGGESTIONS_MAX; i++)
+        for (struct type *type = worker->types[i]; type && offered < SUGGESTIONS_MAX; type = type->next)
+            if (cairn_bytes_equal(type->space, space)) {
+                cairn_suggest_offer(&suggest, type->name, type->name);
+                offered++;
+            }
+    return cairn_suggest_text(&suggest, to);
+}
+
+const char *type_suggest_method(struct type *type, struct cairn_bytes name, char to[CAIRN_SUGGEST_TEXT_BYTES])
+{
+    struct cairn_suggest suggest = {.typed = name};
+
+    for (size_t i = 0; i < type->decl->method_count && i < SUGGESTIONS_MAX; i++)
+        if (type->decl->methods[i].is_public)
+            cairn_suggest_offer(&suggest, cairn_str(type->decl->methods[i].name),
+                                cairn_str(type->decl->methods[i].name));
+    return cairn_suggest_text(&suggest, to);
 }
 
 static struct type *type_make(struct type_entry *entry)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/suggest.h"
 #include "proto/json.h"
 #include "server/http_internal.h"
 #include "server/version.h"
@@ -265,7 +266,7 @@ static bool read_page(const struct call *call, struct cairn_slot *slot, uint32_t
             cursor_at = at;
             cursor_size = slot->more.size - at;
         } else {
-            problem(call, 400, "bad_request", "the parameter '%.*s' is unknown or broken",
+            problem(call, 400, "bad_request", "the parameter '%.*s' does not exist here or has a broken value",
                     (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
             good = false;
         }
@@ -396,7 +397,7 @@ static void wrong_method(const struct call *call, const char *allow)
     if (call->request->method == CAIRN_HTTP_OPTIONS)
         cairn_http_respond(call->http, call->flags, 204, NULL, extra, cairn_bytes(NULL, 0));
     else
-        cairn_http_problem(call->http, call->flags, 405, "bad_request", extra, "here only %s is possible", allow);
+        cairn_http_problem(call->http, call->flags, 405, "bad_request", extra, "this page takes only %s", allow);
 }
 
 static bool reads(const struct call *call)
@@ -645,6 +646,28 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
     return most < ARGS_BYTES_MAX ? most : ARGS_BYTES_MAX;
 }
 
+/* There is nothing at this path: what is wrong with it, and what might have been meant. */
+static void no_route(const struct call *call)
+{
+    static const char *const below_v1[] = {"objects", "modules", "versions", "types", "logs", "clock"};
+    static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
+    const struct cairn_http_request *request = call->request;
+    bool v1 = request->segment_count > 1 && is(request->segments[0], "v1");
+    const char *const *names = v1 ? below_v1 : pages;
+    size_t count = v1 ? sizeof below_v1 / sizeof below_v1[0] : sizeof pages / sizeof pages[0];
+    struct cairn_suggest suggest = {.typed = request->segment_count > v1 ? request->segments[v1] : request->path,
+                                    .fold = true};
+    char nearest[CAIRN_SUGGEST_TEXT_BYTES];
+
+    for (size_t i = 0; i < count; i++)
+        cairn_suggest_offer(&suggest, cairn_str(names[i]), cairn_str(names[i]));
+    if (suggest.name.data && suggest.distance == 0) /* that part is right: it goes on too far, or ends too early */
+        suggest.name.data = NULL;
+    problem(call, 404, "not_found", "there is no page '%.*s'%s: GET / lists all pages",
+            (int)(request->path.size < 200 ? request->path.size : 200), (const char *)request->path.data,
+            cairn_suggest_text(&suggest, nearest));
+}
+
 void cairn_http_route(struct cairn_http_session *http, const struct cairn_http_request *request)
 {
     struct call call = {http, request, flags_of(request)};
@@ -661,6 +684,5 @@ void cairn_http_route(struct cairn_http_session *http, const struct cairn_http_r
     v1 = request->segment_count > 0 && request->segment_count <= CAIRN_HTTP_SEGMENTS_MAX &&
          is(request->segments[0], "v1");
     if (!(v1 ? route_v1(&call) : route_page(&call)))
-        problem(&call, 404, "not_found", "there is nothing at %.*s; what there is: /",
-                (int)(request->path.size < 200 ? request->path.size : 200), (const char *)request->path.data);
+        no_route(&call);
 }

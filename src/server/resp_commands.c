@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/suggest.h"
 #include "server/resp_internal.h"
 #include "server/version.h"
 
@@ -486,6 +487,8 @@ static const struct cairn_resp_command *command_at(size_t index)
 static void unknown_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     struct cairn_bytes name = cairn_resp_words_at(words, 0);
+    struct cairn_suggest suggest = {.typed = name, .fold = true};
+    char nearest[CAIRN_SUGGEST_TEXT_BYTES];
     struct cairn_buf args = {0};
 
     /* A browser or a forwarder that speaks HTTP here is not a Redis client: what follows may be a
@@ -503,10 +506,13 @@ static void unknown_command(struct cairn_resp_session *resp, const struct cairn_
 
         cairn_buf_printf(&args, "'%.*s' ", shown(word), (const char *)word.data);
     }
+    for (size_t i = 0; i < count_commands(); i++)
+        cairn_suggest_offer(&suggest, cairn_str(command_at(i)->name), cairn_str(command_at(i)->name));
     cairn_resp_reply_error(resp, "ERR",
                            "unknown command '%.*s', with args beginning with: %.*s"
-                           "(methods are called by FCALL TYPE.METHOD 1 ID [ARG ...])",
-                           shown(name), (const char *)name.data, (int)args.size, (const char *)args.data);
+                           "(methods are called by FCALL TYPE.METHOD 1 ID [ARG ...])%s",
+                           shown(name), (const char *)name.data, (int)args.size, (const char *)args.data,
+                           cairn_suggest_text(&suggest, nearest));
     cairn_buf_done(&args);
 }
 

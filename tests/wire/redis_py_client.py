@@ -58,6 +58,8 @@ def through(protocol):
     # Errors are the library's own.
     raises(redis.ResponseError, "there is no type", lambda: r.fcall("Nothing.at_all", 1, "x"))
     raises(redis.ResponseError, "no method", lambda: r.fcall("Counter.fly", 1, "x"))
+    raises(redis.ResponseError, "did you mean 'add'?", lambda: r.fcall("Counter.ad", 1, "x"))
+    raises(redis.ResponseError, "did you mean 'Counter'?", lambda: r.fcall("Conter.add", 1, "x"))
     raises(redis.ResponseError, "internal", lambda: r.fcall("User.deliver", 1, "x", "y"))
     raises(redis.ResponseError, "only reading", lambda: r.fcall_ro("Counter.add", 1, "x"))
     raises(redis.ResponseError, "on purpose", lambda: r.fcall("Probe.add_then_fail", 1, "p"))
