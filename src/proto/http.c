@@ -21,8 +21,8 @@ struct span {
     bool there;
 };
 
-/* Where in a line "SIZE *( BWS ; extension ) CRLF" the parser is (RFC 9112, 7.1.1).  llhttp does not know all forms of an
- * extension: it gets such a line without them. */
+/* Where in a line "SIZE *( BWS ; extension ) CRLF" the parser is (RFC 9112, 7.1.1).  llhttp does not know all
+ * forms of an extension: it gets such a line without them. */
 enum chunk_line { CHUNK_NONE, CHUNK_SIZE, CHUNK_BLANK, CHUNK_EXTENSION };
 
 struct cairn_http_parser {
@@ -509,8 +509,8 @@ static enum cairn_http_result fail(struct cairn_http_parser *parser, llhttp_errn
     return CAIRN_HTTP_BAD;
 }
 
-/* Within a chunk's line: how much of the input comes before the extensions, and how much behind that is skipped.  False:
- * refused. */
+/* Within a chunk's line: how much of the input comes before the extensions, and how much behind that is skipped.
+ * False: refused. */
 static bool skip_extensions(struct cairn_http_parser *parser, struct cairn_bytes input, size_t *ret_before,
                             size_t *ret_skipped)
 {

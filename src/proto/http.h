@@ -2,7 +2,8 @@
  *
  * The parser wraps llhttp and is incremental: it takes bytes as they come and keeps only what a
  * request needs (target, a few headers, body) in one buffer.  Everything is bounded by
- * struct cairn_http_limits; extensions of chunks are skipped.  What is refused ends the connection: the rest cannot be trusted.
+ * struct cairn_http_limits; extensions of chunks are skipped.  What is refused ends the connection: the rest cannot be
+ * trusted.
  * Responses to requests (for the command line) are parsed too.
  * Threads: none of its own.  Layer: proto; uses base and llhttp. */
 #ifndef CAIRN_PROTO_HTTP_H

@@ -508,6 +508,8 @@ static void unknown_command(struct cairn_resp_session *resp, const struct cairn_
     }
     for (size_t i = 0; i < count_commands(); i++)
         cairn_suggest_offer(&suggest, cairn_str(command_at(i)->name), cairn_str(command_at(i)->name));
+    if (suggest.distance > 1) /* SET is meant as it is, and not as RESET */
+        suggest.name.data = NULL;
     cairn_resp_reply_error(resp, "ERR",
                            "unknown command '%.*s', with args beginning with: %.*s"
                            "(methods are called by FCALL TYPE.METHOD 1 ID [ARG ...])%s",

@@ -93,7 +93,9 @@ static char *parse_all(struct cairn_bytes input, const size_t *cuts, size_t cut_
     return (char *)told.data;
 }
 
-#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+#define DIGITS  "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+#define CHUNKED "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define GET     "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
 static const struct {
     const char *label, *input, *want;
@@ -164,16 +166,10 @@ static const struct {
     {"body too large", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 21\r\n\r\n", "!413"},
     {"body far too large", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n", "!400"},
     {"negative length", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", "!400"},
-    {"chunks",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n" GET,
-     "[POST 1/a {abcde}][GET 1/a]"},
-    {"chunks with a trailer",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nIdempotency-Key: k\r\n\r\n" GET,
-     "[POST 1/a {a}][GET 1/a]"},
-    {"chunks too large",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n01234567890123456789\r\n1\r\nx\r\n",
-     "!413"},
-    {"broken chunk", "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n", "!400"},
+    {"chunks", CHUNKED "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n" GET, "[POST 1/a {abcde}][GET 1/a]"},
+    {"chunks with a trailer", CHUNKED "1\r\na\r\n0\r\nIdempotency-Key: k\r\n\r\n" GET, "[POST 1/a {a}][GET 1/a]"},
+    {"chunks too large", CHUNKED "14\r\n01234567890123456789\r\n1\r\nx\r\n", "!413"},
+    {"broken chunk", CHUNKED "z\r\n", "!400"},
     {"smuggling: both lengths",
      "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "!400"},
     {"smuggling: both lengths, turned around",
@@ -182,44 +178,21 @@ static const struct {
      "!400"},
     {"smuggling: chunked not last", "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
      "!400"},
-    {"chunks: an extension without value",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nde\r\n0\r\n\r\n" GET,
-     "[POST 1/a {de}][GET 1/a]"},
-    {"chunks: a quoted extension",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;x=\"y z\"\r\nde\r\n0\r\n\r\n" GET,
-     "[POST 1/a {de}][GET 1/a]"},
-    {"chunks: a quoted semicolon",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;x=\"y;z\"\r\nde\r\n0\r\n\r\n" GET,
-     "[POST 1/a {de}][GET 1/a]"},
-    {"chunks: blanks around",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2 \t; x = y \r\nde\r\n0\r\n\r\n" GET,
-     "[POST 1/a {de}][GET 1/a]"},
-    {"chunks: two extensions",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y;z\r\nde\r\n0\r\n\r\n" GET,
-     "[POST 1/a {de}][GET 1/a]"},
-    {"chunks: an empty extension",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;\r\nde\r\n0\r\n\r\n" GET,
-     "[POST 1/a {de}][GET 1/a]"},
-    {"chunks: a blank behind the size",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nde\r\n0\r\n\r\n" GET, "!400"},
-    {"chunks: two sizes",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2 3;x\r\nde\r\n0\r\n\r\n" GET, "!400"},
-    {"chunks: no size", "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n;x\r\nde\r\n0\r\n\r\n" GET,
-     "!400"},
-    {"chunks: a blank before the size",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n 2\r\nde\r\n0\r\n\r\n" GET, "!400"},
-    {"chunks: an extension with a bell",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;\a\r\nde\r\n0\r\n\r\n" GET, "!400"},
-    {"chunks: an extension of the last",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0;a=b\r\nX: y\r\n\r\n" GET,
-     "[POST 1/a {de}][GET 1/a]"},
-    {"chunks: a line end without CR",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\nde\r\n0\r\n\r\n", "!400"},
-    {"chunks: a size beyond all",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", "!400"},
-    {"chunks: endless extensions",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
-     "!431"},
+    {"chunks: an extension without value", CHUNKED "2;x\r\nde\r\n0\r\n\r\n" GET, "[POST 1/a {de}][GET 1/a]"},
+    {"chunks: a quoted extension", CHUNKED "2;x=\"y z\"\r\nde\r\n0\r\n\r\n" GET, "[POST 1/a {de}][GET 1/a]"},
+    {"chunks: a quoted semicolon", CHUNKED "2;x=\"y;z\"\r\nde\r\n0\r\n\r\n" GET, "[POST 1/a {de}][GET 1/a]"},
+    {"chunks: blanks around", CHUNKED "2 \t; x = y \r\nde\r\n0\r\n\r\n" GET, "[POST 1/a {de}][GET 1/a]"},
+    {"chunks: two extensions", CHUNKED "2;x=y;z\r\nde\r\n0\r\n\r\n" GET, "[POST 1/a {de}][GET 1/a]"},
+    {"chunks: an empty extension", CHUNKED "2;\r\nde\r\n0\r\n\r\n" GET, "[POST 1/a {de}][GET 1/a]"},
+    {"chunks: a blank behind the size", CHUNKED "2 \r\nde\r\n0\r\n\r\n" GET, "!400"},
+    {"chunks: two sizes", CHUNKED "2 3;x\r\nde\r\n0\r\n\r\n" GET, "!400"},
+    {"chunks: no size", CHUNKED ";x\r\nde\r\n0\r\n\r\n" GET, "!400"},
+    {"chunks: a blank before the size", CHUNKED " 2\r\nde\r\n0\r\n\r\n" GET, "!400"},
+    {"chunks: an extension with a bell", CHUNKED "2;\a\r\nde\r\n0\r\n\r\n" GET, "!400"},
+    {"chunks: an extension of the last", CHUNKED "2\r\nde\r\n0;a=b\r\nX: y\r\n\r\n" GET, "[POST 1/a {de}][GET 1/a]"},
+    {"chunks: a line end without CR", CHUNKED "2;x=y\nde\r\n0\r\n\r\n", "!400"},
+    {"chunks: a size beyond all", CHUNKED "fffffffffffffffff\r\n", "!400"},
+    {"chunks: endless extensions", CHUNKED "1;" DIGITS DIGITS DIGITS "", "!431"},
     {"coding: gzip", "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "!501"},
     {"coding: in two lines",
      "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "!501"},
@@ -237,8 +210,7 @@ static const struct {
     {"length: a blank", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1 2\r\n\r\nab", "!400"},
     {"length: none", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: \r\n\r\nab", "!400"},
     {"length: hexadecimal", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0x2\r\n\r\nab", "!400"},
-    {"a trailer that looks like framing",
-     "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\nContent-Length: 5\r\nHost: i\r\n\r\n" GET,
+    {"a trailer that looks like framing", CHUNKED "2\r\nde\r\n0\r\nContent-Length: 5\r\nHost: i\r\n\r\n" GET,
      "[POST 1/a {de}][GET 1/a]"},
     {"blank before the colon", "GET /a HTTP/1.1\r\nHost : h\r\n\r\n", "!400"},
     {"too many headers", "GET /a HTTP/1.1\r\nHost: h\r\nA:1\r\nB:1\r\nC:1\r\nD:1\r\nE:1\r\nF:1\r\nG:1\r\nH:1\r\n\r\n",
@@ -288,8 +260,7 @@ static void test_requests_split_anywhere(void **state)
 
 static void test_heads_tell_the_length(void **state)
 {
-    char *heads, *got = parse_all(cairn_str(GET "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
-                                                "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    char *heads, *got = parse_all(cairn_str(GET "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi" CHUNKED ""
                                                 "0\r\n\r\n"),
                                   NULL, 0, &heads);
 

@@ -9,143 +9,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "io/clock.h"
-#include "server/session.h"
-#include "server/standin.h"
-
-struct rig {
-    struct cairn_sim_clock clock;
-    struct standin *standin;
-    struct cairn_front_about about;
-    struct cairn_front front;
-    struct cairn_session *session; /* NULL: closed */
-    struct cairn_buf got;          /* what the client has received */
-    bool sends;                    /* false: the client takes nothing */
-};
-
-static void no_metrics(void *context, struct cairn_front *front, struct cairn_request *request)
-{
-    struct cairn_buf page = {0};
-
-    (void)context;
-    (void)front;
-    cairn_value_add_bytes(&page, cairn_str("numbers\n"));
-    request->reply(request, cairn_buf_bytes(&page));
-    cairn_buf_done(&page);
-}
-
-static void no_totals(void *context, struct cairn_front_stats *ret_sums)
-{
-    (void)context;
-    memset(ret_sums, 0, sizeof *ret_sums);
-}
-
-static struct rig *rig_create(struct cairn_session *(*open)(struct cairn_front *front, void *owner),
-                              const struct cairn_front_limits *limits)
-{
-    struct rig *rig = cairn_alloc_zeroed(1, sizeof *rig);
-
-    cairn_sim_clock_init(&rig->clock, 1);
-    rig->standin = standin_create(1, NULL, NULL);
-    rig->about = (struct cairn_front_about){
-        .http_port = 7070,
-        .resp_port = 6379,
-        .started_ms = rig->clock.clock.wall_ms(&rig->clock.clock),
-        .sync = "always",
-        .data = "data",
-        .connections_max = 10,
-        .loopback_only = true,
-        .metrics = no_metrics,
-        .totals = no_totals,
-    };
-    cairn_front_init(&rig->front, standin_backend(rig->standin), 0, &rig->clock.clock, limits, &rig->about);
-    rig->session = open(&rig->front, rig);
-    rig->sends = true;
-    return rig;
-}
-
-static void rig_destroy(struct rig *rig)
-{
-    if (rig->session)
-        cairn_session_close(rig->session);
-    /* Requests under way are answered, or never will be. */
-    cairn_front_done(&rig->front);
-    standin_destroy(rig->standin);
-    cairn_buf_done(&rig->got);
-    free(rig);
-}
-
-/* One turn of what the listeners do; false when nothing was to be done. */
-static bool turn(struct rig *rig)
-{
-    const struct cairn_backend *backend = standin_backend(rig->standin);
-    uint64_t submitted = rig->front.submitted;
-    bool more = backend->run(rig->front.worker, 1000000);
-    struct cairn_session *session;
-
-    while ((session = cairn_front_next(&rig->front))) {
-        struct cairn_bytes output = cairn_session_output(session);
-
-        assert_ptr_equal(session, rig->session);
-        assert_ptr_equal(cairn_session_owner(session), rig);
-        if (rig->sends && output.size) {
-            cairn_buf_add(&rig->got, output.data, output.size);
-            cairn_session_sent(session, output.size);
-        }
-        if (cairn_session_over(session)) {
-            cairn_session_close(session);
-            rig->session = NULL;
-            return false;
-        }
-    }
-    return more || rig->front.submitted != submitted;
-}
-
-static void settle(struct rig *rig)
-{
-    while (turn(rig))
-        ;
-}
-
-static void input(struct rig *rig, const char *text)
-{
-    if (rig->session)
-        cairn_session_input(rig->session, cairn_str(text));
-}
-
-/* Words of one line become one command. */
-static void command(struct rig *rig, const char *line)
-{
-    struct cairn_buf text = {0}, words = {0};
-    uint64_t count = 0;
-    char *copy = strdup(line), *at = copy, *word;
-
-    while ((word = strsep(&at, " "))) {
-        count++;
-        cairn_resp_text(&words, word);
-    }
-    cairn_resp_array(&text, count);
-    cairn_buf_add(&text, words.data, words.size);
-    cairn_session_input(rig->session, cairn_buf_bytes(&text));
-    cairn_buf_done(&text);
-    cairn_buf_done(&words);
-    free(copy);
-}
-
-static const char *received(struct rig *rig)
-{
-    cairn_buf_u8(&rig->got, 0);
-    rig->got.size = 0;
-    return (const char *)rig->got.data;
-}
-
-static void expect(struct rig *rig, const char *label, const char *want)
-{
-    const char *got = received(rig);
-
-    if (strcmp(got, want) != 0)
-        fail_msg("%s: got\n%s\nwant\n%s", label, got, want);
-}
+#include "server/talk.h"
 
 /* --- RESP --- */
 
@@ -240,69 +104,69 @@ static const struct {
 
 static void test_commands(void **state)
 {
-    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
 
     (void)state;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        command(rig, commands[i].line);
-        settle(rig);
-        expect(rig, commands[i].line, commands[i].want);
+        talk_command(talk, commands[i].line);
+        talk_settle(talk);
+        talk_expect(talk, commands[i].line, commands[i].want);
     }
-    command(rig, "QUIT");
-    command(rig, "PING");
-    settle(rig);
-    expect(rig, "QUIT", "+OK\r\n");
-    assert_null(rig->session);
-    rig_destroy(rig);
+    talk_command(talk, "QUIT");
+    talk_command(talk, "PING");
+    talk_settle(talk);
+    talk_expect(talk, "QUIT", "+OK\r\n");
+    assert_null(talk->session);
+    talk_destroy(talk);
 }
 
 static void test_info_and_list(void **state)
 {
-    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
     const char *got;
 
     (void)state;
-    command(rig, "INFO");
-    settle(rig);
-    got = received(rig);
+    talk_command(talk, "INFO");
+    talk_settle(talk);
+    got = talk_received(talk);
     assert_non_null(strstr(got, "redis_version:7"));
     assert_non_null(strstr(got, "cairn_version:"));
     assert_non_null(strstr(got, "\r\nloading:0\r\n"));
     assert_non_null(strstr(got, "\r\nrole:master\r\n"));
     assert_non_null(strstr(got, "\r\nlog_syncs:0\r\n"));
-    command(rig, "INFO clients");
-    settle(rig);
-    got = received(rig);
+    talk_command(talk, "INFO clients");
+    talk_settle(talk);
+    got = talk_received(talk);
     assert_null(strstr(got, "redis_version"));
     assert_non_null(strstr(got, "connected_clients:"));
-    cairn_session_name_peer(rig->session, "1.2.3.4:5");
-    command(rig, "CLIENT LIST");
-    settle(rig);
-    got = received(rig);
+    cairn_session_name_peer(talk->session, "1.2.3.4:5");
+    talk_command(talk, "CLIENT LIST");
+    talk_settle(talk);
+    got = talk_received(talk);
     assert_non_null(strstr(got, "id=1 addr=1.2.3.4:5 "));
-    rig_destroy(rig);
+    talk_destroy(talk);
 }
 
 /* Later commands may be done first; replies keep the order. */
 static void test_replies_keep_the_order(void **state)
 {
-    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
 
     (void)state;
-    command(rig, "FCALL Box.late 1 b1 3 first");
-    command(rig, "FCALL Box.late 1 b1 1 second");
-    command(rig, "PING");
-    command(rig, "FCALL Box.echo 1 b1");
-    command(rig, "NOSUCH");
-    turn(rig);
-    turn(rig);
-    turn(rig);
-    expect(rig, "before the first", "");
-    settle(rig);
-    expect(rig, "order",
-           "$5\r\nfirst\r\n$6\r\nsecond\r\n+PONG\r\n*0\r\n"
-           "-ERR unknown command 'NOSUCH', with args beginning with: " HOW "\r\n");
-    rig_destroy(rig);
+    talk_command(talk, "FCALL Box.late 1 b1 3 first");
+    talk_command(talk, "FCALL Box.late 1 b1 1 second");
+    talk_command(talk, "PING");
+    talk_command(talk, "FCALL Box.echo 1 b1");
+    talk_command(talk, "NOSUCH");
+    talk_turn(talk);
+    talk_turn(talk);
+    talk_turn(talk);
+    talk_expect(talk, "before the first", "");
+    talk_settle(talk);
+    talk_expect(talk, "order",
+                "$5\r\nfirst\r\n$6\r\nsecond\r\n+PONG\r\n*0\r\n"
+                "-ERR unknown command 'NOSUCH', with args beginning with: " HOW "\r\n");
+    talk_destroy(talk);
 }
 
 /* Everything at random: delays, portions, a client that now and then takes nothing; the replies are those of the
@@ -313,7 +177,7 @@ static void test_random_pipelines(void **state)
 
     (void)state;
     for (uint64_t seed = 0; seed < 300; seed++) {
-        struct rig *rig = rig_create(cairn_resp_session_open, seed % 2 ? &small : NULL);
+        struct talk *talk = talk_create(cairn_resp_session_open, seed % 2 ? &small : NULL);
         struct cairn_buf text = {0}, want = {0};
         struct cairn_random random;
         size_t at = 0;
@@ -339,223 +203,224 @@ static void test_random_pipelines(void **state)
                 cairn_resp_text(&want, number);
             }
         }
-        while (at < text.size || rig->got.size < want.size) {
+        while (at < text.size || talk->got.size < want.size) {
             size_t size = 1 + cairn_random_below(&random, 60);
 
-            if (at < text.size && cairn_session_reads(rig->session)) {
+            if (at < text.size && cairn_session_reads(talk->session)) {
                 if (size > text.size - at)
                     size = text.size - at;
-                cairn_session_input(rig->session, cairn_bytes(text.data + at, size));
+                cairn_session_input(talk->session, cairn_bytes(text.data + at, size));
                 at += size;
             }
-            rig->sends = cairn_random_below(&random, 3) > 0;
-            turn(rig);
-            if (rig->sends && rig->session) { /* as when the socket has room again */
-                struct cairn_bytes output = cairn_session_output(rig->session);
+            talk->sends = cairn_random_below(&random, 3) > 0;
+            talk_turn(talk);
+            if (talk->sends && talk->session) { /* as when the socket has room again */
+                struct cairn_bytes output = cairn_session_output(talk->session);
 
-                cairn_buf_add(&rig->got, output.data, output.size);
-                cairn_session_sent(rig->session, output.size);
+                cairn_buf_add(&talk->got, output.data, output.size);
+                cairn_session_sent(talk->session, output.size);
             }
         }
-        assert_int_equal(rig->got.size, want.size);
-        assert_memory_equal(rig->got.data, want.data, want.size);
+        assert_int_equal(talk->got.size, want.size);
+        assert_memory_equal(talk->got.data, want.data, want.size);
         cairn_buf_done(&text);
         cairn_buf_done(&want);
-        rig_destroy(rig);
+        talk_destroy(talk);
     }
 }
 
 static void test_bounds_under_way(void **state)
 {
     static const struct cairn_front_limits limits = {.under_way = 10};
-    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+    struct talk *talk = talk_create(cairn_resp_session_open, &limits);
     struct cairn_buf text = {0};
 
     (void)state;
     for (int i = 0; i < 25; i++)
         cairn_buf_str(&text, "FCALL Box.never 1 b1\r\n");
-    cairn_session_input(rig->session, cairn_buf_bytes(&text));
-    assert_int_equal(standin_admitted(rig->standin), 10);
-    assert_false(cairn_session_reads(rig->session));
-    settle(rig);
-    assert_int_equal(standin_admitted(rig->standin), 10);
+    cairn_session_input(talk->session, cairn_buf_bytes(&text));
+    assert_int_equal(standin_admitted(talk->standin), 10);
+    assert_false(cairn_session_reads(talk->session));
+    talk_settle(talk);
+    assert_int_equal(standin_admitted(talk->standin), 10);
     for (int round = 0; round < 3; round++) {
-        assert_int_equal(standin_admitted(rig->standin), round < 2 ? 10 : 5);
-        standin_release(rig->standin);
-        settle(rig);
+        assert_int_equal(standin_admitted(talk->standin), round < 2 ? 10 : 5);
+        standin_release(talk->standin);
+        talk_settle(talk);
     }
-    assert_int_equal(standin_admitted(rig->standin), 0);
-    assert_true(cairn_session_reads(rig->session));
-    assert_int_equal(rig->got.size, 25 * strlen("$8\r\nreleased\r\n"));
+    assert_int_equal(standin_admitted(talk->standin), 0);
+    assert_true(cairn_session_reads(talk->session));
+    assert_int_equal(talk->got.size, 25 * strlen("$8\r\nreleased\r\n"));
     cairn_buf_done(&text);
-    rig_destroy(rig);
+    talk_destroy(talk);
 }
 
 static void test_bounds_output(void **state)
 {
     static const struct cairn_front_limits limits = {.output_bytes = 10000};
-    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+    struct talk *talk = talk_create(cairn_resp_session_open, &limits);
 
     (void)state;
-    rig->sends = false;
-    for (int i = 0; i < 100 && cairn_session_reads(rig->session); i++) {
-        command(rig, "FCALL Box.big 1 b1 1000");
-        settle(rig);
+    talk->sends = false;
+    for (int i = 0; i < 100 && cairn_session_reads(talk->session); i++) {
+        talk_command(talk, "FCALL Box.big 1 b1 1000");
+        talk_settle(talk);
     }
-    assert_false(cairn_session_reads(rig->session));
-    assert_in_range(cairn_session_output(rig->session).size, 10000, 12000);
-    command(rig, "PING"); /* what came in before it was full waits */
-    settle(rig);
-    assert_in_range(cairn_session_output(rig->session).size, 10000, 12000);
-    cairn_session_sent(rig->session, cairn_session_output(rig->session).size);
-    rig->sends = true;
-    settle(rig);
-    expect(rig, "what had waited", "+PONG\r\n");
-    assert_true(cairn_session_reads(rig->session));
-    rig_destroy(rig);
+    assert_false(cairn_session_reads(talk->session));
+    assert_in_range(cairn_session_output(talk->session).size, 10000, 12000);
+    talk_command(talk, "PING"); /* what came in before it was full waits */
+    talk_settle(talk);
+    assert_in_range(cairn_session_output(talk->session).size, 10000, 12000);
+    cairn_session_sent(talk->session, cairn_session_output(talk->session).size);
+    talk->sends = true;
+    talk_settle(talk);
+    talk_expect(talk, "what had waited", "+PONG\r\n");
+    assert_true(cairn_session_reads(talk->session));
+    talk_destroy(talk);
 }
 
 /* A client that asks for much at once does not get all of it made at once. */
 static void test_large_replies_narrow_the_window(void **state)
 {
     static const struct cairn_front_limits limits = {.output_bytes = 64 << 20};
-    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+    struct talk *talk = talk_create(cairn_resp_session_open, &limits);
     struct cairn_buf text = {0};
 
     (void)state;
     for (int i = 0; i < 200; i++)
         cairn_buf_str(&text, "FCALL Box.big 1 b1 1000000\r\n");
-    rig->sends = false;
-    cairn_session_input(rig->session, cairn_buf_bytes(&text));
-    assert_int_equal(standin_admitted(rig->standin), 64); /* before anything is known */
-    turn(rig);
-    assert_in_range(standin_admitted(rig->standin), 1, 8);
+    talk->sends = false;
+    cairn_session_input(talk->session, cairn_buf_bytes(&text));
+    assert_int_equal(standin_admitted(talk->standin), 64); /* before anything is known */
+    talk_turn(talk);
+    assert_in_range(standin_admitted(talk->standin), 1, 8);
     cairn_buf_done(&text);
-    rig_destroy(rig);
+    talk_destroy(talk);
 }
 
 /* When memory runs short the one who lets much wait is cut off, the others are not. */
 static void test_overflow(void **state)
 {
     static const struct cairn_front_limits limits = {.output_bytes = 10000, .output_bytes_all = 60000};
-    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
-    struct cairn_session *other = cairn_resp_session_open(&rig->front, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, &limits);
+    struct cairn_session *other = cairn_resp_session_open(&talk->front, NULL);
 
     (void)state;
-    rig->sends = false;
-    command(rig, "FCALL Box.big 1 b1 9000");
-    command(rig, "FCALL Box.big 1 b1 60000");
+    talk->sends = false;
+    talk_command(talk, "FCALL Box.big 1 b1 9000");
+    talk_command(talk, "FCALL Box.big 1 b1 60000");
     cairn_session_input(other, cairn_str("PING\r\n"));
-    standin_backend(rig->standin)->run(rig->front.worker, 1);
-    assert_true(cairn_session_over(rig->session));
-    assert_int_equal(cairn_session_output(rig->session).size, 0);
+    standin_backend(talk->standin)->run(talk->front.worker, 1);
+    assert_true(cairn_session_over(talk->session));
+    assert_int_equal(cairn_session_output(talk->session).size, 0);
     assert_false(cairn_session_over(other));
     assert_int_equal(cairn_session_output(other).size, 7);
-    assert_int_equal(rig->front.stats.overflowed, 1);
+    assert_int_equal(talk->front.stats.overflowed, 1);
     cairn_session_close(other);
-    rig_destroy(rig);
+    talk_destroy(talk);
 }
 
 /* Half received commands draw on what all sessions share. */
 static void test_input_memory(void **state)
 {
     static const struct cairn_front_limits limits = {.partial_bytes = 1000, .input_bytes = 5000};
-    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
-    struct cairn_session *other = cairn_resp_session_open(&rig->front, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, &limits);
+    struct cairn_session *other = cairn_resp_session_open(&talk->front, NULL);
     uint8_t bytes[1000];
 
     (void)state;
     memset(bytes, 'x', sizeof bytes);
     cairn_session_input(other, cairn_str("*2\r\n$4\r\nECHO\r\n$500\r\n"));
     cairn_session_input(other, cairn_bytes(bytes, 400));
-    input(rig, "*2\r\n$4\r\nECHO\r\n$30000000\r\n");
+    talk_input(talk, "*2\r\n$4\r\nECHO\r\n$30000000\r\n");
     for (int i = 0; i < 5; i++)
-        cairn_session_input(rig->session, cairn_bytes(bytes, sizeof bytes));
-    settle(rig);
-    expect(rig, "refusal", "-OVERLOADED no memory for a command this large now, try again\r\n");
-    assert_null(rig->session);
+        cairn_session_input(talk->session, cairn_bytes(bytes, sizeof bytes));
+    talk_settle(talk);
+    talk_expect(talk, "refusal", "-OVERLOADED no memory for a command this large now, try again\r\n");
+    assert_null(talk->session);
     assert_int_equal(cairn_session_partial_bytes(other), 420);
     cairn_session_input(other, cairn_bytes(bytes, 100));
     cairn_session_input(other, cairn_str("\r\n"));
     assert_int_equal(cairn_session_output(other).size, 500 + 8);
     cairn_session_close(other);
-    assert_int_equal(rig->front.input_bytes, 0);
-    rig_destroy(rig);
+    assert_int_equal(talk->front.input_bytes, 0);
+    talk_destroy(talk);
 }
 
 static void test_protocol_error(void **state)
 {
-    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
 
     (void)state;
-    command(rig, "FCALL Box.late 1 b1 2 x");
-    input(rig, "*1\r\n!3\r\nPING\r\n");
-    input(rig, "PING\r\n");
-    settle(rig);
-    expect(rig, "refusal", "$1\r\nx\r\n-ERR Protocol error: expected '$', got '!'\r\n");
-    assert_null(rig->session);
-    rig_destroy(rig);
+    talk_command(talk, "FCALL Box.late 1 b1 2 x");
+    talk_input(talk, "*1\r\n!3\r\nPING\r\n");
+    talk_input(talk, "PING\r\n");
+    talk_settle(talk);
+    talk_expect(talk, "refusal", "$1\r\nx\r\n-ERR Protocol error: expected '$', got '!'\r\n");
+    assert_null(talk->session);
+    talk_destroy(talk);
 }
 
 static void test_http_at_the_resp_port(void **state)
 {
-    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
 
     (void)state;
-    input(rig, "POST / HTTP/1.1\r\nHost: localhost\r\n\r\nFCALL Box.set 1 b1 evil\r\n");
-    settle(rig);
-    expect(rig, "refusal", "-ERR this port speaks RESP, not HTTP\r\n");
-    assert_null(rig->session);
-    rig_destroy(rig);
+    talk_input(talk, "POST / HTTP/1.1\r\nHost: localhost\r\n\r\nFCALL Box.set 1 b1 evil\r\n");
+    talk_settle(talk);
+    talk_expect(talk, "refusal", "-ERR this port speaks RESP, not HTTP\r\n");
+    assert_null(talk->session);
+    talk_destroy(talk);
 }
 
 static void test_end_of_input(void **state)
 {
     static const struct cairn_front_limits limits = {.under_way = 2};
-    struct rig *rig = rig_create(cairn_resp_session_open, &limits);
+    struct talk *talk = talk_create(cairn_resp_session_open, &limits);
 
     (void)state;
-    input(rig,
-          "FCALL Box.late 1 b1 1 a\r\nFCALL Box.late 1 b1 2 b\r\nFCALL Box.late 1 b1 1 c\r\nPING\r\n*1\r\n$4\r\nPI");
-    cairn_session_input_ended(rig->session);
-    assert_false(cairn_session_reads(rig->session));
-    settle(rig);
-    expect(rig, "all replies", "$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n+PONG\r\n");
-    assert_null(rig->session);
-    rig_destroy(rig);
+    talk_input(
+        talk,
+        "FCALL Box.late 1 b1 1 a\r\nFCALL Box.late 1 b1 2 b\r\nFCALL Box.late 1 b1 1 c\r\nPING\r\n*1\r\n$4\r\nPI");
+    cairn_session_input_ended(talk->session);
+    assert_false(cairn_session_reads(talk->session));
+    talk_settle(talk);
+    talk_expect(talk, "all replies", "$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n+PONG\r\n");
+    assert_null(talk->session);
+    talk_destroy(talk);
 }
 
 static void test_close_with_requests_under_way(void **state)
 {
-    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
 
     (void)state;
-    command(rig, "FCALL Box.never 1 b1");
-    command(rig, "PING");
-    command(rig, "FCALL Box.late 1 b1 2 x");
-    settle(rig);
-    cairn_session_close(rig->session);
-    rig->session = NULL;
-    standin_release(rig->standin);
-    settle(rig);
-    assert_int_equal(standin_admitted(rig->standin), 0);
-    assert_true(cairn_list_empty(&rig->front.sessions)); /* freed with its last reply */
-    rig_destroy(rig);
+    talk_command(talk, "FCALL Box.never 1 b1");
+    talk_command(talk, "PING");
+    talk_command(talk, "FCALL Box.late 1 b1 2 x");
+    talk_settle(talk);
+    cairn_session_close(talk->session);
+    talk->session = NULL;
+    standin_release(talk->standin);
+    talk_settle(talk);
+    assert_int_equal(standin_admitted(talk->standin), 0);
+    assert_true(cairn_list_empty(&talk->front.sessions)); /* freed with its last reply */
+    talk_destroy(talk);
 }
 
 static void test_timeout(void **state)
 {
-    struct rig *rig = rig_create(cairn_resp_session_open, NULL);
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
 
     (void)state;
-    assert_int_equal(cairn_session_partial_bytes(rig->session), 0);
-    input(rig, "*1\r\n$4\r\nPI");
-    assert_int_equal(cairn_session_partial_bytes(rig->session), 10);
-    cairn_session_timed_out(rig->session);
-    settle(rig);
-    expect(rig, "refusal", "-ERR Protocol error: the rest of the command did not come in time\r\n");
-    assert_null(rig->session);
-    rig_destroy(rig);
+    assert_int_equal(cairn_session_partial_bytes(talk->session), 0);
+    talk_input(talk, "*1\r\n$4\r\nPI");
+    assert_int_equal(cairn_session_partial_bytes(talk->session), 10);
+    cairn_session_timed_out(talk->session);
+    talk_settle(talk);
+    talk_expect(talk, "refusal", "-ERR Protocol error: the rest of the command did not come in time\r\n");
+    assert_null(talk->session);
+    talk_destroy(talk);
 }
 
 /* --- HTTP --- */
@@ -563,9 +428,9 @@ static void test_timeout(void **state)
 #define H " HTTP/1.1\r\nHost: localhost:7070\r\n"
 
 /* The body, and before it the status; what else is in the head is looked at elsewhere. */
-static void expect_http(struct rig *rig, const char *label, const char *want)
+static void expect_http(struct talk *talk, const char *label, const char *want)
 {
-    const char *got = received(rig), *body = strstr(got, "\r\n\r\n");
+    const char *got = talk_received(talk), *body = strstr(got, "\r\n\r\n");
     char text[2048];
 
     if (!body || strncmp(got, "HTTP/1.1 ", 9) != 0)
@@ -747,76 +612,76 @@ static const struct {
 
 static void test_routes(void **state)
 {
-    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+    struct talk *talk = talk_create(cairn_http_session_open, NULL);
 
     (void)state;
     for (size_t i = 0; i < sizeof exchanges / sizeof exchanges[0]; i++) {
-        input(rig, exchanges[i].request);
+        talk_input(talk, exchanges[i].request);
         if (!exchanges[i].want) { /* a body with a zero byte */
-            cairn_session_input(rig->session, cairn_bytes("\0asm", 4));
-            settle(rig);
-            expect_http(rig, "deploy",
+            cairn_session_input(talk->session, cairn_bytes("\0asm", 4));
+            talk_settle(talk);
+            expect_http(talk, "deploy",
                         "201 {\"name\":\"boxes\",\"version\":4,"
                         "\"hash\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
                         "\"created\":true}\n");
             continue;
         }
-        settle(rig);
-        expect_http(rig, exchanges[i].request, exchanges[i].want);
-        assert_non_null(rig->session);
+        talk_settle(talk);
+        expect_http(talk, exchanges[i].request, exchanges[i].want);
+        assert_non_null(talk->session);
     }
-    assert_string_equal(standin_last(rig->standin), "op=8 type= id= method= args=0 key= ro=0");
-    rig_destroy(rig);
+    assert_string_equal(standin_last(talk->standin), "op=8 type= id= method= args=0 key= ro=0");
+    talk_destroy(talk);
 }
 
 static void test_http_heads(void **state)
 {
-    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+    struct talk *talk = talk_create(cairn_http_session_open, NULL);
     const char *got;
 
     (void)state;
-    input(rig, "GET /healthz" H "\r\n");
-    settle(rig);
-    expect(rig, "head",
-           "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Type: application/json\r\n"
-           "Content-Length: 17\r\nCache-Control: no-store\r\n\r\n{\"healthy\":true}\n");
-    input(rig, "OPTIONS /v1/types" H "\r\n");
-    settle(rig);
-    expect(rig, "options", "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD\r\n\r\n");
-    input(rig, "POST /v1/objects/Box/b1/echo" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-    settle(rig);
-    expect(rig, "expect", "HTTP/1.1 100 Continue\r\n\r\n");
-    input(rig, "[]");
-    settle(rig);
-    expect_http(rig, "after it", "200 []\n");
-    input(rig, "GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    settle(rig);
-    got = received(rig);
+    talk_input(talk, "GET /healthz" H "\r\n");
+    talk_settle(talk);
+    talk_expect(talk, "head",
+                "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:21 GMT\r\nContent-Type: application/json\r\n"
+                "Content-Length: 17\r\nCache-Control: no-store\r\n\r\n{\"healthy\":true}\n");
+    talk_input(talk, "OPTIONS /v1/types" H "\r\n");
+    talk_settle(talk);
+    talk_expect(talk, "options", "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD\r\n\r\n");
+    talk_input(talk, "POST /v1/objects/Box/b1/echo" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    talk_settle(talk);
+    talk_expect(talk, "expect", "HTTP/1.1 100 Continue\r\n\r\n");
+    talk_input(talk, "[]");
+    talk_settle(talk);
+    expect_http(talk, "after it", "200 []\n");
+    talk_input(talk, "GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    talk_settle(talk);
+    got = talk_received(talk);
     assert_non_null(strstr(got, "Connection: keep-alive\r\n"));
-    input(rig, "GET /healthz" H "Connection: close\r\n\r\nGET /healthz" H "\r\n");
-    settle(rig);
-    got = received(rig);
+    talk_input(talk, "GET /healthz" H "Connection: close\r\n\r\nGET /healthz" H "\r\n");
+    talk_settle(talk);
+    got = talk_received(talk);
     assert_non_null(strstr(got, "Connection: close\r\n"));
     assert_null(strstr(got + 20, "HTTP/1.1"));
-    assert_null(rig->session);
-    rig_destroy(rig);
+    assert_null(talk->session);
+    talk_destroy(talk);
 }
 
 static void test_http_pipeline_keeps_the_order(void **state)
 {
-    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+    struct talk *talk = talk_create(cairn_http_session_open, NULL);
     const char *got, *first, *second, *third;
 
     (void)state;
-    input(rig, "GET /v1/objects/Box/b1/late?arg=3&arg=first" H "\r\nGET /healthz" H
-               "\r\nGET /v1/objects/Box/b1/late?arg=1&arg=third" H "\r\n");
-    settle(rig);
-    got = received(rig);
+    talk_input(talk, "GET /v1/objects/Box/b1/late?arg=3&arg=first" H "\r\nGET /healthz" H
+                     "\r\nGET /v1/objects/Box/b1/late?arg=1&arg=third" H "\r\n");
+    talk_settle(talk);
+    got = talk_received(talk);
     first = strstr(got, "\"first\"");
     second = strstr(got, "healthy");
     third = strstr(got, "\"third\"");
     assert_true(first && second && third && first < second && second < third);
-    rig_destroy(rig);
+    talk_destroy(talk);
 }
 
 static void test_http_refusals_end(void **state)
@@ -833,53 +698,53 @@ static void test_http_refusals_end(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        struct rig *rig = rig_create(cairn_http_session_open, NULL);
+        struct talk *talk = talk_create(cairn_http_session_open, NULL);
         const char *got;
 
-        input(rig, refused[i].request);
-        settle(rig);
-        got = received(rig);
+        talk_input(talk, refused[i].request);
+        talk_settle(talk);
+        got = talk_received(talk);
         if (strncmp(got + 9, refused[i].status, 3) != 0 || !strstr(got, "Connection: close\r\n"))
             fail_msg("%s: got %s", refused[i].request, got);
-        assert_null(rig->session);
-        rig_destroy(rig);
+        assert_null(talk->session);
+        talk_destroy(talk);
     }
 }
 
 static void test_http_ready(void **state)
 {
-    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+    struct talk *talk = talk_create(cairn_http_session_open, NULL);
 
     (void)state;
-    standin_set_ready(rig->standin, false);
-    input(rig, "GET /readyz" H "\r\n");
-    settle(rig);
-    expect_http(rig, "failed",
+    standin_set_ready(talk->standin, false);
+    talk_input(talk, "GET /readyz" H "\r\n");
+    talk_settle(talk);
+    expect_http(talk, "failed",
                 "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the log has failed", "none", "yes"));
-    standin_set_ready(rig->standin, true);
-    atomic_store(&rig->front.draining, true);
-    input(rig, "GET /readyz" H "\r\n");
-    settle(rig);
-    expect_http(rig, "draining",
+    standin_set_ready(talk->standin, true);
+    atomic_store(&talk->front.draining, true);
+    talk_input(talk, "GET /readyz" H "\r\n");
+    talk_settle(talk);
+    expect_http(talk, "draining",
                 "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the node is stopping", "none", "yes"));
-    rig_destroy(rig);
+    talk_destroy(talk);
 }
 
 static void test_http_timeout(void **state)
 {
-    struct rig *rig = rig_create(cairn_http_session_open, NULL);
+    struct talk *talk = talk_create(cairn_http_session_open, NULL);
 
     (void)state;
-    assert_int_equal(cairn_session_partial_bytes(rig->session), 0);
-    input(rig, "GET /healthz HTTP/1.1\r\n");
-    assert_in_range(cairn_session_partial_bytes(rig->session), 1, 100);
-    cairn_session_timed_out(rig->session);
-    settle(rig);
-    expect_http(rig, "timeout",
+    assert_int_equal(cairn_session_partial_bytes(talk->session), 0);
+    talk_input(talk, "GET /healthz HTTP/1.1\r\n");
+    assert_in_range(cairn_session_partial_bytes(talk->session), 1, 100);
+    cairn_session_timed_out(talk->session);
+    talk_settle(talk);
+    expect_http(talk, "timeout",
                 "408 " PROBLEM("Request Timeout", "408", "bad_request", "the rest of the request did not come in time",
                                "none", "no"));
-    assert_null(rig->session);
-    rig_destroy(rig);
+    assert_null(talk->session);
+    talk_destroy(talk);
 }
 
 int main(void)
