@@ -32,7 +32,7 @@ struct options {
     const char *output;
     const char *include;
     const char *flags;
-    uint64_t stack_kib;
+    uint64_t stack_kib, memory_mib;
     bool debug, verbose, json;
 };
 
@@ -55,6 +55,13 @@ static const struct cairn_flag flags[] = {
      .min = 1,
      .max = 8192,
      .offset = offsetof(struct options, stack_kib)},
+    {.name = "limit-memory",
+     .kind = CAIRN_FLAG_NUMBER,
+     .value = "MIB",
+     .help = "what the node's --limit-memory is (16)",
+     .min = 1,
+     .max = 1024,
+     .offset = offsetof(struct options, memory_mib)},
     {.name = "include",
      .kind = CAIRN_FLAG_TEXT,
      .value = "DIR",
@@ -396,6 +403,23 @@ static void print_json(const char *path, size_t bytes, const struct cairn_wasm *
     printf("]}\n");
 }
 
+/* Does with it what a node does at a deploy, by the same function: checks, compiles, makes a first instance. */
+static enum cairn_code try_as_node(const struct options *o, struct cairn_bytes binary, struct cairn_err *err)
+{
+    struct cairn_fn_options options = {
+        .clock = cairn_clock_system(), .workers = 1, .fibers_per_worker = 1, .memory_bytes_max = o->memory_mib << 20};
+    struct cairn_module *module = NULL;
+    struct cairn_fn *fn;
+    enum cairn_code code = cairn_fn_create(&options, &fn, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    code = cairn_module_compile(fn, binary, &module, err);
+    cairn_module_unref(module);
+    cairn_fn_destroy(fn);
+    return code;
+}
+
 /* Looks at the new file as a node would; only one that it would take becomes the output. */
 static int take_output(const struct options *o, const char *fresh)
 {
@@ -407,7 +431,8 @@ static int take_output(const struct options *o, const char *fresh)
 
     if (!read_file(fresh, &binary)) {
         status = cairn_complain(CAIRN_EXIT_FAILED, "cannot read %s: %s", fresh, strerror(errno));
-    } else if (cairn_module_check(cairn_buf_bytes(&binary), &wasm, &types, &err) != CAIRN_OK) {
+    } else if (try_as_node(o, cairn_buf_bytes(&binary), &err) != CAIRN_OK ||
+               cairn_module_check(cairn_buf_bytes(&binary), &wasm, &types, &err) != CAIRN_OK) {
         status = cairn_complain(CAIRN_EXIT_FAILED, "it compiles, but a node would refuse it: %s", err.text);
         if (strstr(err.text, "cairn.types"))
             fputs(

@@ -46,8 +46,8 @@ struct cairn_fn_options {
     uint64_t memory_bytes_max;     /* of one instance; 0: 16 MiB */
     uint64_t module_bytes_max;     /* 0: 32 MiB */
     uint32_t workers;              /* how many struct cairn_fn_worker there will be */
-    uint32_t fibers_per_worker;    /* instances that can wait or be set aside at once; 0: 512 */
-    uint64_t slice_ns;             /* 0: 500 us */
+    uint32_t fibers_per_worker; /* instances that can wait or be set aside at once; 0: 512, fewer beyond 32 workers */
+    uint64_t slice_ns;          /* 0: 500 us */
     /* The program that compiles, run with the argument compile-module, which has to call cairn_fn_compile_child();
      * NULL: modules are compiled in this process, for as long as it takes. */
     const char *compiler;

@@ -53,6 +53,18 @@ refuses 2 "8192" "$folder/empty.c" -o "$folder/m.wasm" --stack 100000
 CAIRN_CLANG=/nowhere/clang refuses 1 "install clang" "$folder/empty.c" -o "$folder/m.wasm"
 CAIRN_INCLUDE=/nowhere refuses 1 "guest.h was not found" "$folder/empty.c" -o "$folder/m.wasm"
 
+# What a node refuses, also what shows only when it compiles: memory over the limit, tail calls, wasm64.
+source large.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); static char large[20 << 20];
+CAIRN_METHOD(T, m, CAIRN_PUBLIC) { large[cairn_arg_int(0)] = 1; cairn_result_int(large[cairn_arg_int(1)]); }'
+source tail.c 'CAIRN_MODULE(m); CAIRN_TYPE(T);
+static int __attribute__((noinline)) f(int n) { volatile int a = n; return n ? f(a - 1) : 0; }
+CAIRN_METHOD(T, m, CAIRN_PUBLIC) { cairn_result_int(f((int)cairn_arg_int(0))); }'
+refuses 1 "the limit is 16384 KiB" "$folder/large.c" -o "$folder/m.wasm"
+refuses 1 "a node would refuse it" "$folder/tail.c" -o "$folder/m.wasm" --flags -mtail-call
+refuses 1 "a node would refuse it" "$folder/tail.c" -o "$folder/m.wasm" --flags --target=wasm64
+"$CAIRN" build "$folder/large.c" -o "$folder/m.wasm" --limit-memory 32 >"$folder/out" || fail "32 MiB are refused"
+rm "$folder/m.wasm"
+
 # The same bytes as the build's own, a summary for people, another for programs.
 "$CAIRN" build functions/retwis/retwis.c -o "$folder/retwis.wasm" >"$folder/out"
 cmp "$folder/retwis.wasm" "$CAIRN_GUESTS/retwis.wasm" || fail "cairn build and tools/guest differ"
