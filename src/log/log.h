@@ -6,8 +6,9 @@
  * A record is durable once durable() has reached its end; on_progress tells so.
  * Rules: "The embedded log" in docs/promises.md; bytes: docs/formats/log.md.
  * Threads: any worker may append, claim, want and ask; read, start and close belong to the
- * thread that opened it.  on_progress and on_failed run on one of the log's own threads,
- * always the same (or inside step and close), hold no lock and must only pass a message on.
+ * thread that opened it.  on_progress and on_failed run on one of the log's own threads (or
+ * inside help, step and close), never two at once, hold no lock of appenders and must only
+ * pass a message on.
  * Layer: log; uses base and io. */
 #ifndef CAIRN_LOG_LOG_H
 #define CAIRN_LOG_LOG_H
@@ -22,6 +23,8 @@ enum cairn_sync_mode {
     CAIRN_SYNC_INTERVAL, /* synced every interval_ms: a power cut may cost that much */
     CAIRN_SYNC_NONE,     /* synced when the operating system likes, on close and by checkpoints */
 };
+
+enum { CAIRN_LOG_HELP_NS = 500000 };
 
 struct cairn_log_events {
     /* Records below `acknowledged` may be acknowledged now (durable under ALWAYS, with the
@@ -83,6 +86,11 @@ struct cairn_log_ops {
     /* Somebody holds something back until acknowledged() reaches `end`: what that takes under the
      * sync mode (a sync, or under INTERVAL and NONE a write) is to start when none is in flight. */
     void (*want)(struct cairn_log *log, uint64_t end);
+    /* Like want, by a caller that has nothing else to do until acknowledged() reaches `end`: it writes and syncs by
+     * itself, which saves two changes of threads, unless another thread is at it, or syncs took long lately (on
+     * average more than CAIRN_LOG_HELP_NS).  Blocks as long as that takes.  True: it is acknowledged.  on_progress and
+     * on_failed may run inside. */
+    bool (*help)(struct cairn_log *log, uint64_t end);
     /* Like want, but until durable() reaches `end`, in every sync mode (checkpoints). */
     void (*want_durable)(struct cairn_log *log, uint64_t end);
     /* Records below this are on stable storage, whatever the sync mode. */

@@ -236,6 +236,18 @@ static void wal_want(struct cairn_log *log, uint64_t end)
         wake_writer(wal);
 }
 
+static bool wal_help(struct cairn_log *log, uint64_t end)
+{
+    struct wal *wal = wal_of(log);
+    bool wanted = raise_to(&wal->wanted, end);
+
+    if (wal->threaded && wal_writer_help(wal))
+        return log->ops->acknowledged(log) >= end;
+    if (wanted)
+        wake_writer(wal);
+    return false;
+}
+
 static void wal_want_durable(struct cairn_log *log, uint64_t end)
 {
     struct wal *wal = wal_of(log);
@@ -346,6 +358,7 @@ static void destroy(struct wal *wal)
     }
     wal->disk->ops->close(wal->mark_file);
     pthread_mutex_destroy(&wal->lock);
+    pthread_mutex_destroy(&wal->baton);
     pthread_cond_destroy(&wal->writer_wake);
     pthread_cond_destroy(&wal->keeper_wake);
     free(wal->active.data);
@@ -446,6 +459,7 @@ static const struct cairn_log_ops ops = {
     .claim = wal_claim,
     .release = wal_release,
     .want = wal_want,
+    .help = wal_help,
     .want_durable = wal_want_durable,
     .durable = wal_durable,
     .proven = wal_proven,
@@ -488,6 +502,7 @@ static void init(struct wal *wal, const struct cairn_log_options *options)
     pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
     pthread_mutex_init(&wal->lock, &adaptive);
     pthread_mutexattr_destroy(&adaptive);
+    pthread_mutex_init(&wal->baton, NULL);
     cairn_cond_init(&wal->writer_wake);
     cairn_cond_init(&wal->keeper_wake);
 }

@@ -108,11 +108,13 @@ struct wal {
     bool keeper_poked, stopping;
     pthread_cond_t writer_wake, keeper_wake;
 
-    /* The writer's. */
+    /* The writer's: belongs to the thread that holds the baton, the writer's own or one that helps. */
+    pthread_mutex_t baton; /* taken before `lock` */
     struct wal_buffer batch;
     struct wal_segment *write_segment, *sync_segment; /* all between have been written to and not all synced */
     uint64_t synced_at_ns;
     _Atomic uint64_t sync_count, sync_ns_total, sync_ns_max; /* for stats */
+    _Atomic uint64_t sync_ns_lately;                         /* on average, of about the last eight */
 
     /* The keeper's (the opener's before start, the closer's at the end). */
     struct cairn_file *mark_file;
@@ -209,6 +211,8 @@ enum cairn_code wal_read(struct wal *wal, uint64_t from,
 void *wal_writer_main(void *context);
 /* One thing that is to be done now: tell, write or sync.  False when there was none. */
 bool wal_writer_step(struct wal *wal);
+/* cairn_log_ops.help, once it is wanted.  False: another thread is at it, or syncs take long. */
+bool wal_writer_help(struct wal *wal);
 /* Writes and syncs everything. */
 void wal_writer_flush(struct wal *wal);
 

@@ -113,6 +113,9 @@ static void write_pending(struct wal *wal)
 static void count_sync(struct wal *wal, uint64_t ns)
 {
     atomic_fetch_add_explicit(&wal->sync_count, 1, memory_order_relaxed);
+    uint64_t lately = atomic_load_explicit(&wal->sync_ns_lately, memory_order_relaxed);
+
+    atomic_store_explicit(&wal->sync_ns_lately, lately - lately / 8 + ns / 8, memory_order_relaxed);
     atomic_fetch_add_explicit(&wal->sync_ns_total, ns, memory_order_relaxed);
     if (ns > atomic_load_explicit(&wal->sync_ns_max, memory_order_relaxed))
         atomic_store_explicit(&wal->sync_ns_max, ns, memory_order_relaxed);
@@ -231,6 +234,22 @@ bool wal_writer_step(struct wal *wal)
     return true;
 }
 
+bool wal_writer_help(struct wal *wal)
+{
+    if (wal->sync == CAIRN_SYNC_ALWAYS &&
+        atomic_load_explicit(&wal->sync_ns_lately, memory_order_relaxed) > CAIRN_LOG_HELP_NS)
+        return false;
+    if (pthread_mutex_trylock(&wal->baton) != 0)
+        return false;
+    if (!wal_failed(wal) && is_pending(wal))
+        write_pending(wal);
+    if (!wal_failed(wal) && sync_is_due(wal))
+        sync_written(wal);
+    tell(wal);
+    pthread_mutex_unlock(&wal->baton);
+    return true;
+}
+
 void wal_writer_flush(struct wal *wal)
 {
     if (!wal_failed(wal) && is_pending(wal))
@@ -275,37 +294,49 @@ static bool writer_wait(struct wal *wal, bool lately)
     return timed_out;
 }
 
+/* After a sleep whatever is pending is written; else only what is waited for, so that a run of appends does not become
+ * a run of writes.  False when there was nothing to do. */
+static bool write_round(struct wal *wal, bool slept)
+{
+    bool did;
+
+    pthread_mutex_lock(&wal->baton);
+    did = tell(wal);
+    if (!wal_failed(wal) && (slept ? is_pending(wal) : write_is_wanted(wal))) {
+        write_pending(wal);
+        did = true;
+    }
+    if (!wal_failed(wal) && sync_is_due(wal)) {
+        sync_written(wal);
+        did = true;
+    }
+    pthread_mutex_unlock(&wal->baton);
+    return did;
+}
+
 void *wal_writer_main(void *context)
 {
     struct wal *wal = context;
     bool lately = false, slept = true;
+    uint64_t seen = 0; /* what was reserved at the last look: others may have written it */
 
     for (;;) {
-        bool did = tell(wal);
-
-        if (!wal_failed(wal)) {
-            /* After a sleep whatever is pending is written; else only what is waited for, so that
-             * a run of appends does not become a run of writes. */
-            if (slept ? is_pending(wal) : write_is_wanted(wal)) {
-                write_pending(wal);
-                did = true;
-            }
-            slept = false;
-            if (!wal_failed(wal) && sync_is_due(wal)) {
-                sync_written(wal);
-                did = true;
-            }
-        }
-        if (did) {
+        if (write_round(wal, slept)) {
             lately = true;
+            slept = false;
             continue;
         }
+        slept = false;
         pthread_mutex_lock(&wal->lock);
         if (wal->stopping)
             break;
         if (!has_work(wal)) {
-            if (writer_wait(wal, lately && !wal_failed(wal)) && !is_pending(wal))
+            bool timed_out = writer_wait(wal, lately && !wal_failed(wal));
+            uint64_t reserved = atomic_load(&wal->reserved);
+
+            if (timed_out && reserved == seen)
                 lately = false;
+            seen = reserved;
             slept = true;
         }
         pthread_mutex_unlock(&wal->lock);

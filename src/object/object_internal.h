@@ -324,7 +324,8 @@ struct cairn_worker {
     struct cairn_link commits;       /* segments that have run and wait for room in the log, in the order of it */
     struct cairn_link begins;        /* invocations that hold nothing and wait until their segment may begin */
     struct cairn_link held;          /* by depends, ascending */
-    uint64_t wanted_end;             /* of the log, by what was held this turn; 0: nothing was */
+    uint64_t wanted_end;             /* of the log, by what was held and was not told yet; 0: nothing */
+    bool lingers;                    /* it looks for other work once more before it helps the log */
     struct cairn_link live;          /* invocations at objects of this worker */
     uint32_t outside_fibers;         /* held by requests from outside */
     uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */

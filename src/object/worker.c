@@ -80,6 +80,9 @@ static bool inbox_drain(struct cairn_worker *worker)
 
 /* --- output commit --------------------------------------------------------------------------------- */
 
+/* How few requests are few enough to wait for each in person. */
+enum { HELPS_HELD_MAX = 4 };
+
 static void reply(struct cairn_worker *worker, struct invocation *inv)
 {
     struct cairn_request *request = inv->request;
@@ -142,6 +145,29 @@ static void release_held(struct cairn_worker *worker)
     }
     if (cairn_list_empty(&worker->held) && atomic_load_explicit(&worker->wants_progress, memory_order_relaxed))
         atomic_store(&worker->wants_progress, false);
+}
+
+/* A worker all of whose requests wait for the log, and they are few, writes and syncs by itself: that takes no change
+ * of threads.  First it looks once more for other work, so that replies of this turn leave, and a request that is there
+ * already shares the sync.  True if it is to be called again at once. */
+static bool help_log(struct cairn_worker *worker, bool worked)
+{
+    uint64_t held = stat_get(&worker->counts.held);
+    bool lingered = worker->lingers;
+
+    worker->lingers = false;
+    if (!worker->wanted_end || held > HELPS_HELD_MAX || stat_get(&worker->admitted) != held || (worked && lingered)) {
+        want_held(worker);
+        return false;
+    }
+    if (!lingered) {
+        worker->lingers = true;
+        return true;
+    }
+    worker->node->log->ops->help(worker->node->log, worker->wanted_end);
+    worker->wanted_end = 0;
+    release_held(worker);
+    return false;
 }
 
 static void fail(struct cairn_worker *worker)
@@ -402,11 +428,13 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
             break;
         spent = worker_clock_ns(worker) - start;
     } while (spent < budget_ns);
-    want_held(worker);
     more = upkeep(worker);
     retry_waiters(worker);
-    want_held(worker);
     more |= anything_ready(worker);
+    if (more || budget_ns == 0)
+        want_held(worker);
+    else
+        more = help_log(worker, fresh_ran);
     if (!more)
         cairn_fn_worker_busy(worker->fn, false);
     return more;

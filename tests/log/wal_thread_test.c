@@ -1,7 +1,8 @@
 /* Catches: races between appenders, writer and keeper (under TSan), records lost, doubled or out of a
  * thread's order, a wait that nobody ends (a want during a sync, an append while the writer goes to
  * sleep, a claim refused for want of room), a failure told twice or not at all, a log that keeps
- * waking up when idle, a mark that is not written then. */
+ * waking up when idle, a mark that is not written then, one that helps and is told that more is
+ * acknowledged than is, or that waits for another thread when it could do all by itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <pthread.h>
@@ -34,7 +35,7 @@ struct bench {
 struct worker {
     struct bench *bench;
     uint32_t number, appended, acknowledged;
-    bool hung;
+    bool hung, misled;
 };
 
 static void on_progress(void *context, uint64_t acknowledged)
@@ -108,7 +109,10 @@ static void *work(void *context)
         log->ops->release(log, 100, 0);
         worker->appended++;
         if (cairn_random_below(&random, 20) == 0) {
-            log->ops->want(log, end);
+            if (worker->appended % 2)
+                log->ops->want(log, end);
+            else if (log->ops->help(log, end) && log->ops->acknowledged(log) < end)
+                worker->misled = true;
             if (!wait_for(bench, end)) {
                 worker->hung = true;
                 break;
@@ -211,7 +215,7 @@ static void run_workers(struct bench *bench, struct worker workers[THREADS])
         pthread_join(threads[i], NULL);
     pthread_join(meddler, NULL);
     for (int i = 0; i < THREADS; i++)
-        assert_false(workers[i].hung);
+        assert_false(workers[i].hung || workers[i].misled);
 }
 
 /* One last record each, so that trimming leaves something of every thread. */
@@ -328,6 +332,39 @@ static void test_failure_under_load(void **state)
         cairn_disk_close(disk);
     }
     assert_true(failures > 8);
+}
+
+/* One thread that appends and helps: others are not needed for it, and seldom in the way. */
+static void test_help(void **state)
+{
+    enum { ROUNDS = 200 };
+    uint8_t zero[8] = {0};
+    struct cairn_bytes part = cairn_bytes(zero, sizeof zero);
+    uint64_t position, end;
+
+    (void)state;
+    for (int sync = CAIRN_SYNC_ALWAYS; sync <= CAIRN_SYNC_NONE; sync++) {
+        struct cairn_disk *disk = cairn_sim_disk_create(1);
+        struct bench bench;
+        int helped = 0;
+
+        bench_init(&bench, disk, (enum cairn_sync_mode)sync);
+        bench_start(&bench);
+        for (int i = 0; i < ROUNDS; i++) {
+            assert_int_equal(bench.log->ops->claim(bench.log, 8, 1, NULL), CAIRN_OK);
+            assert_int_equal(bench.log->ops->append(bench.log, &part, 1, &position, &end, NULL), CAIRN_OK);
+            if (bench.log->ops->help(bench.log, end)) {
+                assert_true(bench.log->ops->acknowledged(bench.log) >= end);
+                helped++;
+            } else {
+                assert_true(wait_for(&bench, end));
+            }
+        }
+        if (helped < ROUNDS / 2)
+            fail_msg("helped %d times of %d", helped, ROUNDS);
+        assert_int_equal(bench.log->ops->close(bench.log, NULL), CAIRN_OK);
+        cairn_disk_close(disk);
+    }
 }
 
 static uint64_t marked(struct cairn_disk *disk)
@@ -470,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_load),
         cmocka_unit_test(test_load_on_files),
         cmocka_unit_test(test_failure_under_load),
+        cmocka_unit_test(test_help),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_refused_claim_is_told),
         cmocka_unit_test(test_idle_after_failure),
