@@ -3,33 +3,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/suggest.h"
 
 enum { HELP_COLUMN = 30 };
-
-bool cairn_time_parse(const char *text, uint64_t *ret_ms)
-{
-    struct tm tm = {.tm_isdst = -1};
-    const char *end;
-    char *digits_end;
-    uint64_t ms = strtoull(text, &digits_end, 10);
-    time_t at;
-
-    if (*text >= '0' && *text <= '9' && !*digits_end && digits_end - text > 9) {
-        *ret_ms = ms;
-        return true;
-    }
-    if ((end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm)) && !*end)
-        at = timegm(&tm);
-    else if ((end = strptime(text, "%Y-%m-%d %H:%M:%S", &tm)) && !*end)
-        at = mktime(&tm);
-    else
-        return false;
-    *ret_ms = (uint64_t)at * 1000 + 999;
-    return at >= 0;
-}
 
 int cairn_complain(int status, const char *format, ...)
 {

@@ -64,9 +64,6 @@ void cairn_flags_help(const struct cairn_command *command, FILE *to);
 /* "ls" of "objects ls" */
 const char *cairn_command_word(const struct cairn_command *command);
 
-/* "YYYY-MM-DD HH:MM:SS" of this machine's time, with T and Z of UTC, or milliseconds since 1970: its last
- * millisecond. */
-bool cairn_time_parse(const char *text, uint64_t *ret_ms);
 /* "cairn: ..." on stderr; returns `status`. */
 int cairn_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

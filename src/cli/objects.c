@@ -5,6 +5,7 @@
 
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/moment.h"
 #include "cli/print.h"
 #include "proto/json.h"
 
@@ -131,24 +132,24 @@ const struct cairn_command cairn_command_objects_ls = {
 
 /* --- show --- */
 
-#define PAST_FLAGS                                                                                 \
-    {.name = "version",                                                                            \
-     .kind = CAIRN_FLAG_NUMBER,                                                                    \
-     .value = "N",                                                                                 \
-     .help = "as it was at this version of the node",                                              \
-     .min = 1,                                                                                     \
-     .max = UINT64_MAX,                                                                            \
-     .offset = offsetof(struct options, version)},                                                 \
-    {                                                                                              \
-        .name = "at", .kind = CAIRN_FLAG_TEXT, .value = "TIME",                                    \
-        .help = "as it was at this moment: 'YYYY-MM-DD HH:MM:SS' of this machine's time,\n"        \
-                "the same with T and Z of UTC, or milliseconds since 1970; the node needs --blob", \
-        .offset = offsetof(struct options, at)                                                     \
+#define PAST_FLAGS                                                                        \
+    {.name = "version",                                                                   \
+     .kind = CAIRN_FLAG_NUMBER,                                                           \
+     .value = "N",                                                                        \
+     .help = "as it was at this version of the node",                                     \
+     .min = 1,                                                                            \
+     .max = UINT64_MAX,                                                                   \
+     .offset = offsetof(struct options, version)},                                        \
+    {                                                                                     \
+        .name = "at", .kind = CAIRN_FLAG_TEXT, .value = "TIME",                           \
+        .help = "as it was at this moment, as of 'cairn restore'; the node needs --blob", \
+        .offset = offsetof(struct options, at)                                            \
     }
 
 /* Of "TYPE/ID", and which past if one is given; else than CAIRN_EXIT_OK a complaint. */
 static int ask_object(struct cairn_ask *ask, const char *name, const struct options *options)
 {
+    char complaint[CAIRN_MOMENT_COMPLAINT_BYTES], moment[CAIRN_MOMENT_TEXT_BYTES];
     struct cairn_bytes type, id;
     uint64_t ms = 0;
 
@@ -156,8 +157,10 @@ static int ask_object(struct cairn_ask *ask, const char *name, const struct opti
         return CAIRN_EXIT_USAGE;
     if (options->at && options->version)
         return cairn_complain(CAIRN_EXIT_USAGE, "give either a version or a moment");
-    if (options->at && !cairn_time_parse(options->at, &ms))
-        return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no moment, such as '2026-07-01 12:00:00' is", options->at);
+    if (options->at && !cairn_moment_parse(options->at, &ms, complaint))
+        return cairn_complain(CAIRN_EXIT_USAGE, "%s", complaint);
+    if (options->at && !options->json)
+        cairn_complain(0, "--at %s is %s", options->at, cairn_moment_text(ms, moment));
     cairn_buf_str(&ask->target, "/v1/objects");
     cairn_ask_path(ask, type);
     cairn_ask_path(ask, id);

@@ -5,6 +5,7 @@
 
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/moment.h"
 #include "cli/print.h"
 #include "server/house.h"
 
@@ -172,8 +173,9 @@ static const struct cairn_flag restore_flags[] = {
     {.name = "at",
      .kind = CAIRN_FLAG_TEXT,
      .value = "TIME",
-     .help = "to a moment instead: 'YYYY-MM-DD HH:MM:SS' of this machine's time,\n"
-             "the same with T and Z of UTC, or milliseconds since 1970",
+     .help = "to a moment instead: 2026-07-01T12:00:00Z (or +02:00, and with a\n"
+             "fraction), '2026-07-01 12:00:00' of this machine's time, or\n"
+             "milliseconds since 1970; a whole second is its beginning",
      .offset = offsetof(struct options, at)},
     {.name = "blob",
      .kind = CAIRN_FLAG_TEXT,
@@ -246,6 +248,7 @@ static int run_restore(int argc, char **argv)
 {
     struct options options = {.data = "data"};
     struct cairn_err err;
+    char complaint[CAIRN_MOMENT_COMPLAINT_BYTES], moment[CAIRN_MOMENT_TEXT_BYTES];
     uint64_t number = 0, ms = 0, undo;
     int status, left;
 
@@ -253,8 +256,10 @@ static int run_restore(int argc, char **argv)
         return status;
     if ((left == 1) == (options.at != NULL))
         return cairn_complain(CAIRN_EXIT_USAGE, "give a version, or a moment with --at; see 'cairn restore --help'");
-    if (options.at && !cairn_time_parse(options.at, &ms))
-        return cairn_complain(CAIRN_EXIT_USAGE, "'%s' is no moment, such as '2026-07-01 12:00:00' is", options.at);
+    if (options.at && !cairn_moment_parse(options.at, &ms, complaint))
+        return cairn_complain(CAIRN_EXIT_USAGE, "%s", complaint);
+    if (options.at && !options.json)
+        cairn_complain(0, "--at %s is %s", options.at, cairn_moment_text(ms, moment));
     if (left == 1) {
         char *end;
 
