@@ -53,11 +53,14 @@ struct cairn_blob {
     char *url; /* for messages */
 };
 
-/* By its URL: a path or file:///path is a folder, which is made if it is missing;
+/* By its URL: a path is a folder, which is made if it is missing, and so is file:///path (or file://localhost/path, or
+ * file:/path; with %20 for a blank);
  * s3://BUCKET/PREFIX?endpoint=http://HOST:PORT&region=NAME is S3, with the credentials of the environment's
  * AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN).  A store that cannot create conditionally is
  * refused (CAIRN_EINVAL).  CAIRN_EINVAL: not such a URL. */
 enum cairn_code cairn_blob_open(const char *url, struct cairn_blob **ret_blob, struct cairn_err *err);
+/* CAIRN_EINVAL if it is a folder and that, in that, or around that, which is there. */
+enum cairn_code cairn_blob_check_apart(const struct cairn_blob *blob, const char *folder, struct cairn_err *err);
 struct cairn_blob *cairn_blob_close(struct cairn_blob *blob); /* returns NULL; accepts NULL */
 
 /* A folder, on any disk, which must outlive it. */

@@ -19,6 +19,8 @@ struct blob_s3_options {
 
 extern const struct blob_s3_options blob_s3_defaults;
 
+/* The path of the folder that a URL, which is not of S3, names; appended with its NUL. */
+enum cairn_code blob_folder_of(const char *url, struct cairn_buf *path, struct cairn_err *err);
 enum cairn_code blob_s3_open(const char *url, struct cairn_blob **ret_blob, struct cairn_err *err);
 /* options: NULL for the defaults. */
 enum cairn_code blob_s3_open_with(const char *url, const struct blob_s3_options *options, struct cairn_blob **ret_blob,

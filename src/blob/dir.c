@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "blob/blob_internal.h"
 #include "io/clock.h"
@@ -254,23 +255,124 @@ struct cairn_blob *cairn_blob_on_disk(struct cairn_disk *disk)
     return &dir->base;
 }
 
-enum cairn_code cairn_blob_open(const char *url, struct cairn_blob **ret_blob, struct cairn_err *err)
+static bool begins(const char *text, const char *with)
 {
-    static const char file[] = "file://", s3[] = "s3://";
-    const char *path = strncmp(url, file, strlen(file)) == 0 ? url + strlen(file) : url;
-    struct cairn_disk *disk;
-    enum cairn_code code;
+    return strncmp(text, with, strlen(with)) == 0;
+}
 
-    if (strncmp(url, s3, strlen(s3)) == 0)
-        return blob_s3_open(url, ret_blob, err);
-    if (!path[0] || strstr(path, "://"))
-        return cairn_fail(err, CAIRN_EINVAL, "'%s' names no blob store: give a folder, or s3://BUCKET/PREFIX", url);
-    code = cairn_disk_open(path, &disk, err);
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | (c >= 'A' && c <= 'F' ? 0x20 : 0)) : NULL;
+
+    return at ? (int)(at - digits) : -1;
+}
+
+/* Behind the "file:" of a URL (RFC 8089): an absolute path, of this machine, with %20 for a blank. */
+static enum cairn_code read_file_url(const char *url, struct cairn_buf *path, struct cairn_err *err)
+{
+    const char *at = url + strlen("file:");
+
+    if (begins(at, "//localhost/"))
+        at += strlen("//localhost");
+    else if (begins(at, "///"))
+        at += strlen("//");
+    else if (begins(at, "//"))
+        return cairn_fail(err, CAIRN_EINVAL, "'%s' is a folder of another machine: file:///PATH is one of this", url);
+    if (*at != '/' || strpbrk(at, "?#"))
+        return cairn_fail(
+            err, CAIRN_EINVAL,
+            "'%s' names no folder: a file URL is file:///PATH, with an absolute path and %%3F and %%23 for "
+            "'?' and '#'",
+            url);
+    for (; *at; at++) {
+        int high = *at == '%' ? hex_digit(at[1]) : 0, low = *at == '%' && high >= 0 ? hex_digit(at[2]) : 0;
+
+        if (high < 0 || low < 0 || (*at == '%' && !high && !low))
+            return cairn_fail(err, CAIRN_EINVAL, "'%s' has a '%%' without two hexadecimal digits: write %%25 for it",
+                              url);
+        cairn_buf_u8(path, *at == '%' ? (uint8_t)(16 * high + low) : (uint8_t)*at);
+        at += *at == '%' ? 2 : 0;
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_code blob_folder_of(const char *url, struct cairn_buf *path, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    if (begins(url, "file:"))
+        code = read_file_url(url, path, err);
+    else if (!url[0] || strstr(url, "://") || begins(url, "s3:"))
+        code = cairn_fail(err, CAIRN_EINVAL,
+                          "'%s' names no blob store: give a folder, file:///PATH, or s3://BUCKET/PREFIX", url);
+    else
+        cairn_buf_str(path, url);
+    cairn_buf_u8(path, 0);
+    return code;
+}
+
+/* One folder has one URL, however it is written and from wherever: it is compared with what was given before. */
+static enum cairn_code open_folder(const char *path, struct cairn_blob **ret_blob, struct cairn_err *err)
+{
+    struct cairn_disk *disk;
+    char *real;
+    enum cairn_code code = cairn_disk_open(path, &disk, err);
+
     if (code != CAIRN_OK)
         return code;
+    real = cairn_path_real(path);
+    if (real) {
+        free(disk->root);
+        disk->root = real;
+    }
     *ret_blob = cairn_blob_on_disk(disk);
     dir_of(*ret_blob)->owned = true;
     return CAIRN_OK;
+}
+
+enum cairn_code cairn_blob_open(const char *url, struct cairn_blob **ret_blob, struct cairn_err *err)
+{
+    struct cairn_buf path = {0};
+    enum cairn_code code;
+
+    if (begins(url, "s3://"))
+        return blob_s3_open(url, ret_blob, err);
+    code = blob_folder_of(url, &path, err);
+    if (code == CAIRN_OK)
+        code = open_folder((const char *)path.data, ret_blob, err);
+    cairn_buf_done(&path);
+    return code;
+}
+
+/* Whether one path is the other, or in it; both are absolute. */
+static bool is_within(const char *path, const char *folder)
+{
+    size_t size = strlen(folder);
+
+    if (size && folder[size - 1] == '/')
+        size--;
+    return strncmp(path, folder, size) == 0 && (!path[size] || path[size] == '/');
+}
+
+enum cairn_code cairn_blob_check_apart(const struct cairn_blob *blob, const char *folder, struct cairn_err *err)
+{
+    char *real = blob->ops == &dir_ops ? cairn_path_real(folder) : NULL;
+    const char *how = NULL;
+    enum cairn_code code = CAIRN_OK;
+
+    if (real && strcmp(real, blob->url) == 0)
+        how = "is";
+    else if (real && is_within(blob->url, real))
+        how = "lies in";
+    else if (real && is_within(real, blob->url))
+        how = "contains";
+    if (how)
+        code = cairn_fail(err, CAIRN_EINVAL,
+                          "the blob store '%s' %s the data folder '%s', whose loss it is to survive: give a folder "
+                          "elsewhere",
+                          blob->url, how, real);
+    free(real);
+    return code;
 }
 
 struct cairn_blob *cairn_blob_close(struct cairn_blob *blob)

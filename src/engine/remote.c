@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,7 +33,8 @@ struct place {
 struct remote {
     struct cairn_blob *blob;
     uint64_t epoch;
-    struct cairn_buf owner; /* the text of the claim */
+    _Atomic uint64_t fenced_by; /* the epoch of another owner, once a check has found it */
+    struct cairn_buf owner;     /* the text of the claim */
     enum remote_head head;
     struct cairn_buf missing; /* struct place each: the head names them, and they are not there */
     pthread_mutex_t lock;     /* guards what follows, also while the head is put */
@@ -293,8 +295,9 @@ static enum cairn_code claim(struct remote *remote, bool check, struct cairn_err
     return code;
 }
 
-static enum cairn_code fenced(const struct remote *remote, uint64_t epoch, struct cairn_err *err)
+static enum cairn_code fenced(struct remote *remote, uint64_t epoch, struct cairn_err *err)
 {
+    atomic_store(&remote->fenced_by, epoch);
     return cairn_fail(err, CAIRN_EUNAVAILABLE,
                       "another process has claimed the blob store '%s' (epoch %" PRIu64 ", ours was %" PRIu64
                       "): what is put there from here would not count",
@@ -331,6 +334,11 @@ enum cairn_code remote_check(struct remote *remote, struct cairn_err *err)
             code = highest(remote, CLAIM_DIR, &epoch, err);
     }
     return code == CAIRN_OK && epoch > remote->epoch ? fenced(remote, epoch, err) : code;
+}
+
+uint64_t remote_fenced_by(const struct remote *remote)
+{
+    return atomic_load(&remote->fenced_by);
 }
 
 uint64_t remote_epoch(const struct remote *remote)

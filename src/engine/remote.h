@@ -27,6 +27,8 @@ struct remote *remote_close(struct remote *remote); /* returns NULL; accepts NUL
 uint64_t remote_epoch(const struct remote *remote);
 /* That the file is what the version says: before it is put where it cannot be mended. */
 enum cairn_code remote_check_run(struct cairn_disk *disk, const struct run_about *about, struct cairn_err *err);
+/* The epoch of the other owner that a check has found; 0: there is none.  Any thread. */
+uint64_t remote_fenced_by(const struct remote *remote);
 /* CAIRN_EUNAVAILABLE: somebody else has claimed it. */
 enum cairn_code remote_check(struct remote *remote, struct cairn_err *err);
 

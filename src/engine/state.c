@@ -149,6 +149,8 @@ enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_op
         if (o->blob)
             code = cairn_blob_open(o->blob, &state->blob, err);
         if (code == CAIRN_OK && o->blob)
+            code = cairn_blob_check_apart(state->blob, folder, err);
+        if (code == CAIRN_OK && o->blob)
             code = remote_open(state->blob, NULL, false, &state->remote, err);
     }
     if (code == CAIRN_OK)

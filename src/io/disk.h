@@ -81,6 +81,8 @@ struct cairn_file {
     char *path; /* for messages */
 };
 
+/* An absolute path without links, "." and "..", to be freed; NULL: it is not there. */
+char *cairn_path_real(const char *path);
 /* The operating system's files below `root`, which is created if it is missing. */
 enum cairn_code cairn_disk_open(const char *root, struct cairn_disk **ret_disk, struct cairn_err *err);
 struct cairn_disk *cairn_disk_close(struct cairn_disk *disk);

@@ -424,6 +424,11 @@ static enum cairn_code make_root(const char *root, struct cairn_err *err)
     return cairn_fail_errno(err, errno, "cannot make the folder '%s'", root);
 }
 
+char *cairn_path_real(const char *path)
+{
+    return realpath(path, NULL);
+}
+
 enum cairn_code cairn_disk_open(const char *root, struct cairn_disk **ret_disk, struct cairn_err *err)
 {
     struct posix_disk *posix;

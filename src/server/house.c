@@ -230,6 +230,8 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         return code;
     if (o->blob)
         code = cairn_blob_open(o->blob, &house->blob, err);
+    if (code == CAIRN_OK && house->blob)
+        code = cairn_blob_check_apart(house->blob, o->data, err);
     if (code != CAIRN_OK)
         return code;
     store_options = (struct cairn_store_options){
@@ -335,6 +337,8 @@ static enum cairn_code open_folder(const char *data, const char *blob, struct ca
 
     if (code == CAIRN_OK && blob)
         code = cairn_blob_open(blob, &options->archive, err);
+    if (code == CAIRN_OK && options->archive)
+        code = cairn_blob_check_apart(options->archive, data, err);
     options->clock = cairn_clock_system();
     options->log.threaded = true;
     options->tasks = cairn_tasks_create(STORE_THREADS);

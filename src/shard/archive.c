@@ -268,8 +268,10 @@ void archive_work_done(struct archive *archive, struct archive_work *work, enum 
 
     pthread_mutex_lock(&archive->lock);
     if (code == CAIRN_OK) {
-        work->pause_ns = 0;
+        work->pause_ns = work->failing_ns = 0;
     } else {
+        if (!work->failing_ns)
+            work->failing_ns = now;
         work->err = *err;
         archive->failures++;
         work->pause_ns = work->pause_ns ? 2 * work->pause_ns : PAUSE_NS;
@@ -350,6 +352,34 @@ enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_er
     return code;
 }
 
+void cairn_store_archive(struct cairn_store *store, struct cairn_archive_report *ret_report)
+{
+    struct archive *archive = &store->archive;
+    const struct archive_work *works[] = {&archive->log, &archive->versions, &archive->looking}, *first = NULL;
+    uint64_t now = store->options.clock->monotonic_ns(store->options.clock);
+
+    *ret_report = (struct cairn_archive_report){.state = archive->blob ? CAIRN_ARCHIVE_OK : CAIRN_ARCHIVE_NONE};
+    if (!archive->blob)
+        return;
+    pthread_mutex_lock(&archive->lock);
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        if (works[i]->failing_ns && (!first || works[i]->failing_ns < first->failing_ns))
+            first = works[i];
+    if (first) {
+        ret_report->state = CAIRN_ARCHIVE_AWAY;
+        ret_report->away_ns = now - first->failing_ns;
+        snprintf(ret_report->why, sizeof ret_report->why, "%s", first->err.text);
+    }
+    pthread_mutex_unlock(&archive->lock);
+    if (!atomic_load(&archive->lost))
+        return;
+    ret_report->state = CAIRN_ARCHIVE_FENCED;
+    ret_report->epoch = remote_epoch(archive->remote);
+    ret_report->fenced_by = remote_fenced_by(archive->remote);
+    snprintf(ret_report->why, sizeof ret_report->why, "another node has claimed the blob store '%s'",
+             archive->blob->url);
+}
+
 /* --- closing --- */
 
 /* What is left of the log, and what is in its way. */
@@ -397,6 +427,15 @@ enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
             break;
         store_wait_a_little(store);
     }
+    if (atomic_load(&archive->lost))
+        return cairn_fail(
+            err, CAIRN_EUNAVAILABLE,
+            "another node has claimed the blob store '%s' (epoch %" PRIu64 ", ours was %" PRIu64
+            "): what was committed here since position %" PRIu64
+            " is not in it and will not be, and with this blob store the data folder is refused from now on; "
+            "go on with the other node, or without --blob",
+            archive->blob->url, remote_fenced_by(archive->remote), remote_epoch(archive->remote),
+            atomic_load(&archive->archived));
     if (!left.any)
         return CAIRN_OK;
     return cairn_fail(err, CAIRN_EUNAVAILABLE,

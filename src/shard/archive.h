@@ -60,6 +60,7 @@ struct archive_losses {
 struct archive_work {
     bool busy;
     uint64_t retry_ns, pause_ns; /* 0: the last attempt went well */
+    uint64_t failing_ns;         /* since when all attempts have failed; 0: the last one went well */
     struct cairn_err err;        /* of the last failure */
     struct cairn_task task;
 };

@@ -198,6 +198,21 @@ struct cairn_store_stats {
     bool archive_lost;                                        /* another node has taken it over */
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];              /* of the last attempt, "" if it went well */
 };
+/* How it is with the blob store. */
+enum cairn_archive_state {
+    CAIRN_ARCHIVE_NONE, /* there is no blob store */
+    CAIRN_ARCHIVE_OK,
+    CAIRN_ARCHIVE_AWAY,   /* attempts fail; they go on */
+    CAIRN_ARCHIVE_FENCED, /* another node has claimed it: writes are refused, now and after the next start with it */
+};
+
+struct cairn_archive_report {
+    enum cairn_archive_state state;
+    uint64_t away_ns;               /* away: for how long */
+    uint64_t epoch, fenced_by;      /* fenced: ours, and that of the other's claim */
+    char why[CAIRN_ERR_TEXT_BYTES]; /* away or fenced */
+};
+void cairn_store_archive(struct cairn_store *store, struct cairn_archive_report *ret_report);
 /* A checkpoint is under way, due or to be tried again, or an engine has something to take over: cheap, for every turn
  * of a loop. */
 bool cairn_store_checkpoint_due(const struct cairn_store *store);

@@ -223,6 +223,7 @@ static void nobody_waits_for_ever(void **unused)
     struct rig *rig = &vault.rig;
     struct cairn_err err;
     struct cairn_store_stats stats;
+    struct cairn_archive_report report;
     enum cairn_code code;
 
     (void)unused;
@@ -236,6 +237,9 @@ static void nobody_waits_for_ever(void **unused)
         assert_int_not_equal(code, CAIRN_OK);
         assert_non_null(strstr(err.text, "is taken, but"));
     }
+    cairn_store_archive(rig->store, &report);
+    assert_int_equal(report.state, CAIRN_ARCHIVE_AWAY);
+    assert_true(report.away_ns > 1000000000 && report.why[0]);
     vault_load_timed(&vault, 3);
     assert_int_equal(cairn_store_version_begin(rig->store, false, &err), CAIRN_OK);
     for (int i = 0; i < 60; i++)
@@ -249,6 +253,8 @@ static void nobody_waits_for_ever(void **unused)
     }
     cairn_store_stats(rig->store, &stats);
     assert_int_equal(stats.archive_pending_versions, 0);
+    cairn_store_archive(rig->store, &report);
+    assert_int_equal(report.state, CAIRN_ARCHIVE_OK);
     vault_done(&vault);
 }
 
@@ -256,6 +262,7 @@ static void a_lost_one_ends_its_snapshots(void **unused)
 {
     static struct vault vault;
     struct rig *rig = &vault.rig, lost;
+    struct cairn_archive_report report;
     struct cairn_err err;
     enum cairn_code code;
 
@@ -275,7 +282,18 @@ static void a_lost_one_ends_its_snapshots(void **unused)
     assert_int_equal(cairn_store_version_begin(lost.store, false, &err), CAIRN_OK);
     assert_true(ends(&lost, 100, &code, &err));
     assert_int_equal(code, CAIRN_EUNAVAILABLE);
-    vault_lose(&lost);
+    cairn_store_archive(rig->store, &report);
+    assert_int_equal(report.state, CAIRN_ARCHIVE_OK);
+    cairn_store_archive(lost.store, &report);
+    assert_int_equal(report.state, CAIRN_ARCHIVE_FENCED);
+    assert_true(report.fenced_by > report.epoch);
+    assert_non_null(strstr(report.why, "another node"));
+    /* It does not say that the next start will try again, which it will not. */
+    assert_int_equal(cairn_store_close(lost.store, true, &err), CAIRN_EUNAVAILABLE);
+    assert_non_null(strstr(err.text, "refused from now on"));
+    assert_null(strstr(err.text, "tries again"));
+    cairn_tasks_destroy(lost.tasks);
+    cairn_disk_close(lost.disk);
     vault_done(&vault);
 }
 
