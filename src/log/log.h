@@ -28,8 +28,8 @@ enum { CAIRN_LOG_HELP_NS = 500000 };
 
 struct cairn_log_events {
     /* Records below `acknowledged` may be acknowledged now (durable under ALWAYS, with the
-     * operating system otherwise).  Called too when only durable() has advanced, and when a
-     * claim refused before may succeed now. */
+     * operating system otherwise).  Called too when only durable() has advanced, when a
+     * claim refused before may succeed now, and when more time is reserved. */
     void (*on_progress)(void *context, uint64_t acknowledged);
     /* A write or sync failed: nothing more will be acknowledged until the node restarts. */
     void (*on_failed)(void *context, const struct cairn_err *why);
@@ -107,8 +107,8 @@ struct cairn_log_ops {
      * above it, and above every time in a record. */
     uint64_t (*reserved_time_ms)(struct cairn_log *log);
     /* Tells the log how far time has been given out, which never goes down; cheap, for every `now`.
-     * It keeps the mark about 3 s ahead, in the background: a time that runs ahead of that is as
-     * durable as the record that holds it. */
+     * It keeps the mark about 3 s ahead, in the background: a time that runs ahead of that must not be
+     * told to anybody before reserved_time_ms has reached it, or a record that holds it is durable. */
     void (*reserve_time)(struct cairn_log *log, uint64_t wall_ms);
     /* Calls visit for every record at or above `from`, in order, as found by open; the body is
      * borrowed.  Only before start.  visit's failure stops and is returned.  Records that opening

@@ -28,6 +28,13 @@ static void fail(struct wal *wal, struct cairn_err *err, const char *what)
     pthread_mutex_unlock(&wal->lock);
 }
 
+/* Under the lock: the writer is to tell progress, as room was made or time reserved.  True: signal it. */
+static bool wake_to_notify(struct wal *wal)
+{
+    wal->notify = true;
+    return atomic_exchange(&wal->sleep, WAL_AWAKE) != WAL_AWAKE;
+}
+
 static uint64_t durable_to(struct wal *wal)
 {
     return atomic_load(&wal->durable);
@@ -45,6 +52,7 @@ static uint64_t trimmed_to(struct wal *wal)
 static bool store_mark(struct wal *wal, uint64_t time_ms)
 {
     struct wal_mark mark = {.epoch = wal->base.epoch, .durable = durable_to(wal), .time_ms = time_ms};
+    uint64_t before_ms = wal->mark.time_ms;
     struct cairn_err err;
     enum cairn_code code;
 
@@ -62,6 +70,15 @@ static bool store_mark(struct wal *wal, uint64_t time_ms)
     }
     atomic_store_explicit(&wal->time_reserved, mark.time_ms, memory_order_release);
     atomic_store_explicit(&wal->proven, mark.durable, memory_order_release);
+    if (mark.time_ms != before_ms) { /* somebody may wait for it */
+        bool wake;
+
+        pthread_mutex_lock(&wal->lock);
+        wake = wake_to_notify(wal);
+        pthread_mutex_unlock(&wal->lock);
+        if (wake)
+            pthread_cond_signal(&wal->writer_wake);
+    }
     return true;
 }
 
@@ -140,13 +157,6 @@ static bool trim(struct wal *wal)
 }
 
 /* --- preparing -------------------------------------------------------------------------------- */
-
-/* Under the lock: the writer is to tell that a claim may succeed now.  True: signal it. */
-static bool wake_to_notify(struct wal *wal)
-{
-    wal->notify = true;
-    return atomic_exchange(&wal->sleep, WAL_AWAKE) != WAL_AWAKE;
-}
 
 /* When a segment is to be prepared; UINT64_MAX: not for now. */
 static uint64_t prepare_deadline(struct wal *wal, uint64_t now)

@@ -170,7 +170,7 @@ struct catalog *catalog_copy(const struct catalog *from)
     struct catalog *to = cairn_alloc_zeroed(1, sizeof *to);
 
     atomic_init(&to->refs, 1);
-    to->end = from->end;
+    to->record = from->record;
     to->type_next = from->type_next;
     for (uint32_t i = 0; i < from->module_count; i++)
         catalog_set_module(to, module_entry_ref(from->modules[i]));
@@ -509,7 +509,7 @@ static void receive_request(struct cairn_worker *worker, struct message *message
             answer_modules(catalog, inv->space, &inv->result);
         else
             answer_types(catalog, inv->space, &inv->result);
-        inv->depends = catalog->end;
+        inv->depends = catalog->record;
         invocation_move(inv, INV_OVER);
         invocation_finish(worker, inv);
         return;

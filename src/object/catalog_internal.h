@@ -55,7 +55,7 @@ struct type_entry {
 
 struct catalog {
     atomic_uint refs;
-    uint64_t end; /* log end of the record that made it */
+    struct dependency record; /* that made it */
     uint32_t type_next;
     struct module_entry **modules;
     struct type_entry **types;

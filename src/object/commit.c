@@ -57,7 +57,7 @@ static enum cairn_code directory_prepare(struct commit *commit, struct cairn_err
 static void directory_committed(struct commit *commit)
 {
     if (commit->exists != commit->existed)
-        commit->inv->object->shard->directory_end = commit->end;
+        commit->inv->object->shard->directory = commit->record;
 }
 
 const struct participant directory_participant = {.prepare = directory_prepare, .committed = directory_committed};
@@ -119,8 +119,9 @@ static enum cairn_code append(struct commit *commit, struct claim held, struct c
     code = claim(commit, cairn_shard_record_bytes(note, overlay->writes, overlay->count), held, err);
     if (code != CAIRN_OK)
         return code;
+    commit->record.shard = inv->object->shard->index;
     return cairn_shard_commit(inv->object->shard->shard, (uint64_t)inv->now_ms, note, overlay->writes, overlay->count,
-                              &commit->end, err);
+                              &commit->record.end, err);
 }
 
 enum cairn_code segment_commit(struct invocation *inv, bool over, const struct participant *const *list, size_t count,
@@ -130,7 +131,14 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     struct object *object = inv->object;
     struct cairn_log *log = inv->worker->node->log;
     struct claim held = segment->need;
-    struct commit commit = {
+    struct commit commit;
+    enum cairn_code code;
+
+    dependency_join(&inv->depends, object->last);
+    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->key.size &&
+        segment->overlay.code == CAIRN_OK)
+        return CAIRN_OK; /* as most that read: nobody has anything to add */
+    commit = (struct commit){
         .inv = inv,
         .overlay = &segment->overlay,
         .over = over,
@@ -139,10 +147,6 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
         .before = object->shard->meta,
         .once_recorded = inv->once_recorded,
     };
-    enum cairn_code code;
-
-    if (inv->depends < object->last_end)
-        inv->depends = object->last_end;
     if (held.records) { /* it was refused before: participants are asked once there is as much as was missing */
         code = log->ops->claim(log, held.bytes, held.records, err);
         if (code != CAIRN_OK)
@@ -162,8 +166,8 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     }
     stat_add(&inv->worker->counts.records, 1);
     inv->written_bytes += commit.overlay->bytes;
-    object->last_end = commit.end;
-    inv->depends = commit.end;
+    object->last = commit.record;
+    dependency_on_record(&inv->depends, commit.record, (uint64_t)inv->now_ms);
     if (commit.own_writes || segment->header_dirty)
         inv->effects = CAIRN_EFFECTS_SOME;
     participants_committed(list, count, &commit);

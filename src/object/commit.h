@@ -26,7 +26,7 @@ struct commit {
     struct shard_meta before; /* the shard's numbers, for undo */
     bool once_recorded;       /* of the invocation, for undo */
     uint64_t keep_bytes;      /* claimed together with the record, in one record more, and kept: see once.c */
-    uint64_t end;             /* of the record; set before `committed` */
+    struct dependency record; /* on the record; set before `committed` */
 };
 
 struct participant {
@@ -47,7 +47,7 @@ extern const struct participant once_participant;      /* once.c */
 extern const struct participant purge_participant;     /* purge.c */
 
 /* All that the invocation's segment has done, and what the participants of the list add, in one record; applies it,
- * sets inv->depends and object->last_end.  `over`: the invocation ends with it.  Nothing to write: CAIRN_OK.
+ * sets inv->depends and object->last.  `over`: the invocation ends with it.  Nothing to write: CAIRN_OK.
  * CAIRN_EOVERLOAD: to be called again once there is room. */
 enum cairn_code segment_commit(struct invocation *inv, bool over, const struct participant *const *list, size_t count,
                                struct cairn_err *err);

@@ -377,10 +377,10 @@ static void answer_deploy(struct deploy *deploy)
 }
 
 static enum cairn_code commit_system(struct cairn_worker *worker, struct overlay *overlay, const char *note,
-                                     uint64_t *ret_end, struct cairn_err *err)
+                                     struct dependency *ret_record, struct cairn_err *err)
 {
     enum cairn_code code =
-        shard_commit_own(worker, &worker->shards[worker->node->shard_count], overlay, note, ret_end, err);
+        shard_commit_own(worker, &worker->shards[worker->node->shard_count], overlay, note, ret_record, err);
 
     if (code == CAIRN_EFULL)
         return cairn_while(err, "recording the deploy; make room on the disk and deploy again");
@@ -396,14 +396,15 @@ static void deploy_prepared(struct cairn_worker *worker, struct message *message
         if (deploy->created)
             deploy->m->versions[deploy->m->current].deployed_ms = (uint64_t)worker_now_ms(worker);
         catalog_put_module(&deploy->overlay, deploy->m);
-        deploy->code = commit_system(worker, &deploy->overlay, "deploy", &deploy->catalog->end, &deploy->err);
+        deploy->code = commit_system(worker, &deploy->overlay, "deploy", &deploy->catalog->record, &deploy->err);
     }
     if (deploy->code != CAIRN_OK) {
         deploy_over(worker, deploy);
         return;
     }
     answer_deploy(deploy);
-    deploy->inv->depends = deploy->catalog->end;
+    deploy->inv->depends = deploy->catalog->record;
+    deploy->inv->effects = CAIRN_EFFECTS_SOME;
     spread_catalog(worker, deploy, false);
 }
 
@@ -488,13 +489,14 @@ static void catalog_taken(struct cairn_worker *worker, struct message *message)
         deploy->code =
             atomic_load(&deploy->in_use)
                 ? cairn_fail(&deploy->err, CAIRN_ECONFLICT, "objects of the module's types exist; delete them first")
-                : commit_system(worker, &deploy->overlay, "undeploy", &deploy->catalog->end, &deploy->err);
+                : commit_system(worker, &deploy->overlay, "undeploy", &deploy->catalog->record, &deploy->err);
         deploy->undecided = false;
         if (deploy->code != CAIRN_OK) {
             spread_catalog(worker, deploy, false);
             return;
         }
-        deploy->inv->depends = deploy->catalog->end;
+        deploy->inv->depends = deploy->catalog->record;
+        deploy->inv->effects = CAIRN_EFFECTS_SOME;
         cairn_value_add_nil(&deploy->inv->result);
     }
     deploy_over(worker, deploy);

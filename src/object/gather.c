@@ -11,7 +11,7 @@ struct part {
     struct cairn_bytes *items; /* ids, or encoded log lines; malloc'd */
     int64_t *times;            /* of log lines */
     size_t count, room;
-    uint64_t depends;
+    struct dependency depends;
     enum cairn_code code; /* unless CAIRN_OK not all could be read */
     struct cairn_err err;
 };
@@ -60,8 +60,7 @@ static void list_part(struct cairn_worker *worker, struct part *part)
 
         if (!shard->shard)
             continue;
-        if (part->depends < shard->directory_end)
-            part->depends = shard->directory_end;
+        dependency_join(&part->depends, shard->directory);
         overlay_reset(&overlay, shard->engine);
         directory_scan(&overlay, type->number, request->prefix, request->cursor, list_one, &listing);
         if (overlay.code != CAIRN_OK) {
@@ -176,8 +175,7 @@ static void receive_part(struct cairn_worker *worker, struct message *message)
         struct part *part = &gather->parts[i];
         for (size_t k = 0; k < part->count; k++, at++)
             all[at] = (struct timed){part->times[k], at, part->items[k]};
-        if (inv->depends < part->depends)
-            inv->depends = part->depends;
+        dependency_join(&inv->depends, part->depends);
         if (part->code != CAIRN_OK)
             bad = part;
     }

@@ -632,6 +632,7 @@ static enum cairn_code host_now_ms(void *run, int64_t *ret_ms, struct cairn_err 
 
     if (inv->method->decl->deterministic || inv->must_deterministic)
         return not_deterministic(inv, "now", err);
+    dependency_join(&inv->depends, (struct dependency){.time_ms = (uint64_t)inv->now_ms});
     *ret_ms = inv->now_ms;
     return CAIRN_OK;
 }

@@ -42,8 +42,7 @@ void receive_result(struct cairn_worker *worker, struct message *message)
         call->large = cairn_alloc(inv->result.size);
         memcpy(call->large, inv->result.data, inv->result.size);
     }
-    if (caller->depends < inv->depends)
-        caller->depends = inv->depends;
+    dependency_join(&caller->depends, inv->depends);
     effects_raise(&caller->effects, inv->effects);
     caller->calls_out--;
     invocation_free(worker, inv);
@@ -266,13 +265,6 @@ static void commit_done(struct cairn_worker *worker, struct invocation *inv)
         after_run(worker, inv);
 }
 
-/* What the method may know of: an error tells what it has read. */
-static void depend_on_reads(struct invocation *inv)
-{
-    if (inv->depends < inv->object->last_end)
-        inv->depends = inv->object->last_end;
-}
-
 /* Codes that say that it may go better another time. */
 static bool is_refusal(enum cairn_code code)
 {
@@ -295,7 +287,7 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
         return;
     if (inv->failed) {
         inv->refused = hands_on_refusal(inv);
-        depend_on_reads(inv);
+        dependency_join(&inv->depends, inv->object->last); /* an error tells what was read */
         fail_run(worker, inv);
         return;
     }
@@ -310,7 +302,7 @@ static void run_failed(struct cairn_worker *worker, struct invocation *inv, cons
         return;
     set_error(inv, err->code, err->text);
     inv->refused = is_refusal(err->code);
-    depend_on_reads(inv);
+    dependency_join(&inv->depends, inv->object->last); /* an error tells what was read */
     fail_run(worker, inv);
 }
 

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "base/suggest.h"
+#include "object/dependency.h"
 #include "object/layout.h"
 #include "object/object.h"
 #include "object/overlay.h"
@@ -102,9 +103,9 @@ struct shard {
     struct cairn_shard *shard;
     struct cairn_engine *engine;
     uint32_t index;
-    uint64_t incarnations;  /* given out, this epoch's */
-    struct past *restoring; /* one at a time */
-    uint64_t directory_end; /* log end of the last change to the directory */
+    uint64_t incarnations;       /* given out, this epoch's */
+    struct past *restoring;      /* one at a time */
+    struct dependency directory; /* on its last change */
     struct shard_meta {
         uint64_t once_first, once_end;   /* numbers of 05 keys in use */
         uint64_t purge_first, purge_end; /* numbers of 06 keys in use */
@@ -119,7 +120,7 @@ struct object {
     struct cairn_link mailbox; /* invocations that wait to start or resume, FIFO */
     struct cairn_link keyed;   /* keyed invocations under way */
     struct shard *shard;
-    uint64_t last_end;         /* log end of the last write applied */
+    struct dependency last;    /* on the last write applied */
     uint32_t type;             /* number */
     uint32_t refs;             /* invocations at this object: in the mailbox, running, waiting */
     uint32_t outside_waiting;  /* requests from outside in the mailbox or before it */
@@ -189,7 +190,7 @@ enum invocation_state {
     INV_RETURNING, /* over but for calls still out */
     INV_DUPLICATE, /* waits for the first invocation with its key */
     INV_OVER,
-    INV_HELD, /* until the log is acknowledged to `depends` */
+    INV_HELD, /* until what it depends on is met */
     INV_STATE_COUNT
 };
 
@@ -243,7 +244,7 @@ struct invocation {
     uint32_t segment_number;
     bool read_only, resumes, fiber_counted, needs_fiber;
     int64_t now_ms;
-    uint64_t depends; /* log end that must be acknowledged before the outcome may leave */
+    struct dependency depends; /* before the outcome may leave */
 
     struct past *past; /* SHOW and RESTORE of what was; else NULL */
 
@@ -323,8 +324,8 @@ struct cairn_worker {
     struct cairn_link fiber_waiters; /* invocations in mailboxes that need a fiber */
     struct cairn_link commits;       /* segments that have run and wait for room in the log, in the order of it */
     struct cairn_link begins;        /* invocations that hold nothing and wait until their segment may begin */
-    struct cairn_link held;          /* by depends, ascending */
-    uint64_t wanted_end;             /* of the log, by what was held and was not told yet; 0: nothing */
+    struct cairn_link held;          /* by the places that they depend on, ascending */
+    struct dependency wanted;        /* by what was held and was not told yet */
     bool lingers;                    /* it looks for other work once more before it helps the log */
     struct cairn_link live;          /* invocations at objects of this worker */
     uint32_t outside_fibers;         /* held by requests from outside */
@@ -481,7 +482,7 @@ struct container *header_container(struct cairn_arena *arena, struct header *hea
 uint64_t shard_incarnation(struct cairn_worker *worker, struct shard *shard);
 /* Commits a worker's own small writes to a shard (purging, interrupted keys). */
 enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
-                                 const char *note, uint64_t *ret_end, struct cairn_err *err);
+                                 const char *note, struct dependency *ret_record, struct cairn_err *err);
 enum cairn_code shard_meta_load(struct shard *shard, struct cairn_err *err);
 void shard_meta_store(struct shard *shard, struct overlay *overlay);
 

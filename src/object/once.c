@@ -106,8 +106,7 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
         decode(value, &record) && record.state != ONCE_RUNNING) {
         if (record.args_hash != inv->args_hash)
             return reused(inv);
-        if (inv->depends < object->last_end)
-            inv->depends = object->last_end;
+        dependency_join(&inv->depends, object->last);
         return answer(inv, record.outcome, record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR,
                       record.state == ONCE_OVER_SOME ? CAIRN_EFFECTS_SOME : CAIRN_EFFECTS_NONE);
     }
@@ -233,8 +232,7 @@ void once_over(struct cairn_worker *worker, struct invocation *inv)
     cairn_list_remove(&inv->keyed_link);
     while ((l = cairn_list_pop_front(&inv->duplicates))) {
         struct invocation *duplicate = cairn_container(l, struct invocation, link);
-        if (duplicate->depends < inv->depends)
-            duplicate->depends = inv->depends;
+        dependency_join(&duplicate->depends, inv->depends);
         answer(duplicate, cairn_buf_bytes(&inv->result), inv->failed, inv->effects);
         invocation_move(duplicate, INV_OVER);
         invocation_finish(worker, duplicate);
@@ -245,7 +243,7 @@ enum cairn_code once_recover(struct cairn_worker *worker, struct shard *shard, s
 {
     struct overlay overlay = {0};
     enum cairn_code code = CAIRN_OK;
-    uint64_t end;
+    struct dependency record_written;
 
     overlay_reset(&overlay, shard->engine);
     for (uint64_t n = shard->meta.once_first; n < shard->meta.once_end && code == CAIRN_OK; n++) {
@@ -269,12 +267,12 @@ enum cairn_code once_recover(struct cairn_worker *worker, struct shard *shard, s
         cairn_buf_done(&encoded);
         cairn_buf_done(&outcome);
         if (overlay.count >= 256) {
-            code = shard_commit_own(worker, shard, &overlay, "interrupted", &end, err);
+            code = shard_commit_own(worker, shard, &overlay, "interrupted", &record_written, err);
             overlay_reset(&overlay, shard->engine);
         }
     }
     if (code == CAIRN_OK && (overlay.count || overlay.code != CAIRN_OK))
-        code = shard_commit_own(worker, shard, &overlay, "interrupted", &end, err);
+        code = shard_commit_own(worker, shard, &overlay, "interrupted", &record_written, err);
     overlay_done(&overlay);
     return code;
 }

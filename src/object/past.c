@@ -184,7 +184,7 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
     struct shard_meta before = shard->meta;
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&past->part));
     struct overlay overlay = {0};
-    uint64_t log_end;
+    struct dependency record;
     enum cairn_code code = cairn_shard_check_writers(shard->shard, err);
 
     overlay_reset(&overlay, shard->engine);
@@ -201,7 +201,7 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
         overlay_put(&overlay, key, value);
     }
     if (code == CAIRN_OK)
-        code = shard_commit_own(worker, shard, &overlay, "restore", &log_end, err);
+        code = shard_commit_own(worker, shard, &overlay, "restore", &record, err);
     if (code != CAIRN_OK)
         shard->meta = before;
     else if (!past->queued)

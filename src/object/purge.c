@@ -129,7 +129,7 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
     struct cairn_bytes item = cairn_bytes(key, key_numbered(key, KEY_PURGE, shard->meta.purge_first)), bytes;
     struct shard_meta before = shard->meta;
     uint32_t left = KEYS_PER_STEP;
-    uint64_t end;
+    struct dependency record;
     bool done;
 
     overlay_reset(&overlay, shard->engine);
@@ -159,7 +159,7 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
         shard->meta.purge_first++;
         shard_meta_store(shard, &overlay);
     }
-    done = shard_commit_own(worker, shard, &overlay, "purge", &end, NULL) == CAIRN_OK;
+    done = shard_commit_own(worker, shard, &overlay, "purge", &record, NULL) == CAIRN_OK;
     if (done)
         stat_add(&worker->counts.purged_keys, KEYS_PER_STEP - left);
     else

@@ -171,7 +171,7 @@ uint64_t shard_incarnation(struct cairn_worker *worker, struct shard *shard)
 }
 
 enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
-                                 const char *note, uint64_t *ret_end, struct cairn_err *err)
+                                 const char *note, struct dependency *ret_record, struct cairn_err *err)
 {
     struct cairn_log *log = worker->node->log;
     size_t bytes = cairn_shard_record_bytes(cairn_str(note), overlay->writes, overlay->count);
@@ -183,8 +183,9 @@ enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shar
         code = log->ops->claim(log, bytes, 1, err);
     if (code != CAIRN_OK)
         return code;
+    *ret_record = (struct dependency){.shard = shard->index};
     return cairn_shard_commit(shard->shard, (uint64_t)worker_now_ms(worker), cairn_str(note), overlay->writes,
-                              overlay->count, ret_end, err);
+                              overlay->count, &ret_record->end, err);
 }
 
 /* --- segments ------------------------------------------------------------------------------ */

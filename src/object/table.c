@@ -92,11 +92,9 @@ void object_drop(struct cairn_worker *worker, struct object *object)
 
 void objects_trim(struct cairn_worker *worker)
 {
-    uint64_t acknowledged = atomic_load_explicit(&worker->node->acknowledged, memory_order_acquire);
-
     while (worker->idle_count > OBJECTS_IDLE_MAX) {
         struct object *object = cairn_container(worker->idle.next, struct object, idle);
-        if (object->last_end > acknowledged) /* what it knows is still needed for output commit */
+        if (!dependency_acknowledged(worker->node, object->last)) /* what it knows is still needed for output commit */
             return;
         object_drop(worker, object);
     }

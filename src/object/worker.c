@@ -105,40 +105,46 @@ void worker_hold(struct cairn_worker *worker, struct invocation *inv)
         reply(worker, inv);
         return;
     }
-    if (inv->depends <= atomic_load_explicit(&node->acknowledged, memory_order_acquire)) {
+    if (dependency_met(node, inv->depends)) {
         reply(worker, inv);
         return;
+    }
+    if (!atomic_load_explicit(&worker->wants_progress, memory_order_relaxed)) {
+        atomic_store(&worker->wants_progress, true);
+        if (dependency_met(node, inv->depends)) { /* just now: nobody will tell */
+            reply(worker, inv);
+            return;
+        }
     }
     invocation_move(inv, INV_HELD);
     /* Mostly in ascending order already. */
     for (at = worker->held.prev; at != &worker->held; at = at->prev)
-        if (cairn_container(at, struct invocation, link)->depends <= inv->depends)
+        if (cairn_container(at, struct invocation, link)->depends.end <= inv->depends.end)
             break;
     cairn_list_insert(at, &inv->link);
     stat_add(&worker->counts.held, 1);
-    if (!atomic_load_explicit(&worker->wants_progress, memory_order_relaxed))
-        atomic_store(&worker->wants_progress, true);
-    if (worker->wanted_end < inv->depends)
-        worker->wanted_end = inv->depends;
+    dependency_join(&worker->wanted, inv->depends);
 }
 
 /* Once a turn, and not with each reply: then the sync that it starts is that of all replies of the turn, and waking the
  * log's thread is paid for once. */
 static void want_held(struct cairn_worker *worker)
 {
-    if (worker->wanted_end)
-        worker->node->log->ops->want(worker->node->log, worker->wanted_end);
-    worker->wanted_end = 0;
+    dependency_want(worker->node, worker->wanted);
+    worker->wanted = (struct dependency){0};
 }
 
 static void release_held(struct cairn_worker *worker)
 {
-    uint64_t acknowledged = atomic_load_explicit(&worker->node->acknowledged, memory_order_acquire);
+    for (struct cairn_link *l = worker->held.next, *next; l != &worker->held; l = next) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
 
-    while (!cairn_list_empty(&worker->held)) {
-        struct invocation *inv = cairn_container(worker->held.next, struct invocation, link);
-        if (inv->depends > acknowledged)
-            break;
+        next = l->next;
+        if (!dependency_met(worker->node, inv->depends)) {
+            if (!dependency_acknowledged(worker->node, inv->depends))
+                break;
+            continue; /* only its time is still to be reserved */
+        }
         cairn_list_remove(&inv->link);
         stat_add(&worker->counts.held, (uint64_t)-1);
         reply(worker, inv);
@@ -156,7 +162,7 @@ static bool help_log(struct cairn_worker *worker, bool worked)
     bool lingered = worker->lingers;
 
     worker->lingers = false;
-    if (!worker->wanted_end || held > HELPS_HELD_MAX || stat_get(&worker->admitted) != held || (worked && lingered)) {
+    if (!worker->wanted.end || held > HELPS_HELD_MAX || stat_get(&worker->admitted) != held || (worked && lingered)) {
         want_held(worker);
         return false;
     }
@@ -164,8 +170,8 @@ static bool help_log(struct cairn_worker *worker, bool worked)
         worker->lingers = true;
         return true;
     }
-    worker->node->log->ops->help(worker->node->log, worker->wanted_end);
-    worker->wanted_end = 0;
+    dependency_help(worker->node, worker->wanted);
+    worker->wanted = (struct dependency){0};
     release_held(worker);
     return false;
 }

@@ -521,6 +521,36 @@ static void time_never_goes_back(void **state)
     simnode_done(&sim);
 }
 
+/* A node that was idle for longer than time is reserved ahead tells the time, and is killed at once. */
+static void a_time_that_was_told_stays_told(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct simnode sim;
+        int64_t told[2];
+
+        open_node(&sim, seed);
+        for (int i = 0; i < 2; i++) {
+            struct simcall call;
+            struct cairn_reader r;
+
+            cairn_sim_clock_advance(&sim.clock, i == 0 ? UINT64_C(20000000000) : 1000000);
+            simcall_init(&call, CAIRN_OP_INVOKE, "Probe", "a", "time", NULL);
+            simcall_run(&sim, &call);
+            r = cairn_reader(cairn_buf_bytes(&call.reply));
+            told[i] = cairn_value_read(&r).integer;
+            simcall_done(&call);
+            if (i == 0) {
+                simnode_crash(&sim, CAIRN_SIM_DROP);
+                sim.clock.wall_offset_ms -= 60000;
+                reopen(&sim);
+            }
+        }
+        assert_true(told[1] >= told[0]);
+        simnode_done(&sim);
+    }
+}
+
 static void a_clean_stop_keeps_all(void **state)
 {
     struct simnode sim;
@@ -554,6 +584,7 @@ int main(void)
         cmocka_unit_test(fibers_run_out_under_load),
         cmocka_unit_test(modules_come_and_go),
         cmocka_unit_test(time_never_goes_back),
+        cmocka_unit_test(a_time_that_was_told_stays_told),
         cmocka_unit_test(a_clean_stop_keeps_all),
     };
 

@@ -1,0 +1,47 @@
+/* dependency.h - what must be true before an outcome may leave the node (output commit).
+ *
+ * A dependency is a place in the log of a shard and a time: what lies below the place must be acknowledged, and
+ * the time be reserved, so that no restart gives out an earlier one.  Whoever learns from something takes its
+ * dependencies over by joining them.  All shards of a node have one log now, so that two places join to the later
+ * one; how a place's acknowledgement is asked for is known in dependency.c alone.
+ * Threads: any.  Layer: object (private). */
+#ifndef CAIRN_OBJECT_DEPENDENCY_H
+#define CAIRN_OBJECT_DEPENDENCY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cairn_node;
+
+struct dependency {
+    uint64_t end;     /* in the log; 0: nothing */
+    uint64_t time_ms; /* told to somebody; 0: none was */
+    uint32_t shard;   /* whose log */
+};
+
+static inline void dependency_join(struct dependency *to, struct dependency more)
+{
+    if (to->end < more.end) {
+        to->end = more.end;
+        to->shard = more.shard;
+    }
+    if (to->time_ms < more.time_ms)
+        to->time_ms = more.time_ms;
+}
+
+/* The record that ends there holds a time, which makes that of the dependency safe if it is not above it. */
+static inline void dependency_on_record(struct dependency *to, struct dependency record, uint64_t wall_ms)
+{
+    dependency_join(to, record);
+    if (to->time_ms <= wall_ms)
+        to->time_ms = 0;
+}
+
+bool dependency_acknowledged(const struct cairn_node *node, struct dependency dependency); /* the place alone */
+bool dependency_met(const struct cairn_node *node, struct dependency dependency);
+/* Somebody waits for it; progress of the log tells. */
+void dependency_want(struct cairn_node *node, struct dependency dependency);
+/* The same by a thread that has nothing else to do: it does the log's work itself where it may, and blocks for that. */
+void dependency_help(struct cairn_node *node, struct dependency dependency);
+
+#endif
