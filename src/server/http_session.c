@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "server/http_internal.h"
+#include "server/server.h"
 
 static struct cairn_http_session *http_of(struct cairn_session *session)
 {
@@ -30,13 +31,13 @@ static const char *date(struct cairn_front *front)
     return front->date;
 }
 
-static void write_response(struct cairn_front *front, struct cairn_buf *to, unsigned flags,
+static void write_response(struct cairn_session *session, struct cairn_buf *to, unsigned flags,
                            const struct cairn_http_rendered *rendered, struct cairn_bytes body)
 {
     struct cairn_http_response response = {
         .status = rendered->status,
         .type = rendered->type,
-        .date = date(front),
+        .date = date(session->front),
         .extra = rendered->extra,
         .keep_alive = flags & CAIRN_HTTP_KEEP_ALIVE,
         .http_1_0 = flags & CAIRN_HTTP_1_0,
@@ -44,7 +45,7 @@ static void write_response(struct cairn_front *front, struct cairn_buf *to, unsi
     };
 
     if (rendered->status >= 400)
-        cairn_count(&front->stats.errors[CAIRN_FRONT_HTTP], 1);
+        cairn_session_count_error(session);
     cairn_http_write(to, &response, body);
 }
 
@@ -53,7 +54,7 @@ void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigne
 {
     struct cairn_http_rendered rendered = {status, type, extra};
 
-    write_response(http->session.front, cairn_session_reply_begin(&http->session), flags, &rendered, body);
+    write_response(&http->session, cairn_session_reply_begin(&http->session), flags, &rendered, body);
     cairn_session_reply_end(&http->session);
 }
 
@@ -85,7 +86,7 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
 
     scratch->size = 0;
     rendered = cairn_http_render(scratch, &slot->request, (enum cairn_http_form)slot->form, slot->flags, value);
-    write_response(session->front, to, slot->flags, &rendered, cairn_buf_bytes(scratch));
+    write_response(session, to, slot->flags, &rendered, cairn_buf_bytes(scratch));
     if (scratch->capacity > 1 << 20)
         cairn_buf_done(scratch);
 }
@@ -172,8 +173,24 @@ static void free_session(struct cairn_session *session)
     free(http);
 }
 
-static const struct cairn_session_ops ops = {
-    .protocol = CAIRN_FRONT_HTTP,
+static void turn_away(struct cairn_buf *to)
+{
+    static const struct cairn_http_response response = {.status = 503, .type = "application/problem+json"};
+
+    cairn_http_write(to, &response,
+                     cairn_str("{\"status\":503,\"code\":\"overloaded\",\"detail\":\"too many connections are "
+                               "open\"}\n"));
+}
+
+const struct cairn_protocol cairn_http_protocol = {
+    .index = CAIRN_PROTOCOL_HTTP,
+    .name = "http",
+    .default_port = CAIRN_HTTP_PORT,
+    .address_offset = offsetof(struct cairn_server_options, http),
+    .idle_ms_offset = offsetof(struct cairn_server_options, http_idle_ms),
+    .idle_ms = 600000,
+    .open = cairn_http_session_open,
+    .turn_away = turn_away,
     .parse = parse,
     .write = write_reply,
     .partial_bytes = partial_bytes,
@@ -187,7 +204,7 @@ struct cairn_session *cairn_http_session_open(struct cairn_front *front, void *o
 {
     struct cairn_http_session *http = cairn_alloc_zeroed(1, sizeof *http);
 
-    cairn_session_init(&http->session, &ops, front, owner);
+    cairn_session_init(&http->session, &cairn_http_protocol, front, owner);
     http->parser = cairn_http_parser_create(&front->http_limits, on_head, http);
     return &http->session;
 }

@@ -128,24 +128,17 @@ static const struct cairn_socket_ops socket_ops = {
     .on_broken = on_broken,
 };
 
-static void refuse(struct cairn_seat *seat, int fd, enum cairn_front_protocol protocol)
+static void refuse(struct cairn_seat *seat, int fd, const struct cairn_protocol *protocol)
 {
-    static const char resp[] = "-ERR max number of clients reached\r\n";
-    static const char body[] =
-        "{\"status\":503,\"code\":\"overloaded\",\"detail\":\"too many connections are open\"}\n";
-    struct cairn_http_response response = {.status = 503, .type = "application/problem+json"};
     struct cairn_buf text = {0};
 
-    if (protocol == CAIRN_FRONT_RESP)
-        cairn_buf_str(&text, resp);
-    else
-        cairn_http_write(&text, &response, cairn_str(body));
+    protocol->turn_away(&text);
     cairn_turn_away(fd, cairn_buf_bytes(&text));
     cairn_buf_done(&text);
     atomic_fetch_add_explicit(&seat->front.stats.refused, 1, memory_order_relaxed);
 }
 
-static void take(struct cairn_seat *seat, int fd, enum cairn_front_protocol protocol)
+static void take(struct cairn_seat *seat, int fd, const struct cairn_protocol *protocol)
 {
     struct cairn_server *server = seat->server;
     char peer[CAIRN_ADDRESS_TEXT_BYTES];
@@ -164,25 +157,26 @@ static void take(struct cairn_seat *seat, int fd, enum cairn_front_protocol prot
         return;
     }
     connection->active_ms = cairn_loop_now_ms(seat->loop);
-    connection->session = protocol == CAIRN_FRONT_RESP ? cairn_resp_session_open(&seat->front, connection)
-                                                       : cairn_http_session_open(&seat->front, connection);
-    if (protocol == CAIRN_FRONT_RESP)
+    connection->session = protocol->open(&seat->front, connection);
+    if (protocol->shows_client)
         cairn_session_name_peer(connection->session, cairn_socket_peer(connection->socket, peer));
     cairn_list_push_back(&seat->connections, &connection->link);
     seat->connection_count++;
 }
 
-static void on_accept_http(void *context, int fd)
+static void on_accept(void *context, int fd)
 {
-    take(context, fd, CAIRN_FRONT_HTTP);
-}
+    const struct cairn_seat_port *port = context;
 
-static void on_accept_resp(void *context, int fd)
-{
-    take(context, fd, CAIRN_FRONT_RESP);
+    take(port->seat, fd, port->protocol);
 }
 
 /* --- timeouts --- */
+
+static uint32_t idle_ms_of(const struct cairn_server_options *options, const struct cairn_protocol *protocol)
+{
+    return *(const uint32_t *)((const char *)options + protocol->idle_ms_offset);
+}
 
 static uint32_t sweep_ms(const struct cairn_server_options *options)
 {
@@ -190,10 +184,12 @@ static uint32_t sweep_ms(const struct cairn_server_options *options)
 
     if (options->stalled_ms < shortest)
         shortest = options->stalled_ms;
-    if (options->http_idle_ms < shortest)
-        shortest = options->http_idle_ms;
-    if (options->resp_idle_ms && options->resp_idle_ms < shortest)
-        shortest = options->resp_idle_ms;
+    for (uint32_t i = 0; cairn_protocols[i]; i++) {
+        uint32_t idle_ms = idle_ms_of(options, cairn_protocols[i]);
+
+        if (idle_ms && idle_ms < shortest)
+            shortest = idle_ms;
+    }
     shortest /= 4;
     return shortest < SWEEP_MS_MIN ? SWEEP_MS_MIN : shortest > SWEEP_MS_MAX ? SWEEP_MS_MAX : shortest;
 }
@@ -223,7 +219,7 @@ static void check_times(struct connection *connection, uint64_t now_ms)
             close_connection(connection);
         return;
     }
-    idle_ms = cairn_session_protocol(session) == CAIRN_FRONT_HTTP ? options->http_idle_ms : options->resp_idle_ms;
+    idle_ms = idle_ms_of(options, cairn_session_protocol(session));
     if (connection->stalled_since_ms && now_ms - connection->stalled_since_ms > options->stalled_ms) {
         close_connection(connection);
     } else if (partial_too_long(connection, now_ms, options->partial_ms)) {
@@ -265,8 +261,8 @@ static void cut_off(struct connection *connection, uint64_t now_ms)
 /* True when the thread has ended its work. */
 static bool stop_step(struct cairn_seat *seat, int stage, uint64_t now_ms)
 {
-    for (int i = 0; i < SEAT_PORTS; i++)
-        seat->ports[i].listener = cairn_listener_close(seat->ports[i].listener);
+    for (int i = 0; i < 2 * CAIRN_PROTOCOLS; i++)
+        seat->ports[i / 2][i % 2].listener = cairn_listener_close(seat->ports[i / 2][i % 2].listener);
     atomic_store_explicit(&seat->front.draining, true, memory_order_relaxed); /* for readyz */
     if (stage != CAIRN_SERVER_CLOSING)
         return false;
@@ -335,13 +331,15 @@ enum cairn_code cairn_seat_listen(struct cairn_seat *seat, struct cairn_err *err
 {
     enum cairn_code code = CAIRN_OK;
 
-    for (int i = 0; code == CAIRN_OK && i < SEAT_PORTS; i++) {
-        if (seat->ports[i].fd < 0)
+    for (int i = 0; code == CAIRN_OK && i < 2 * CAIRN_PROTOCOLS; i++) {
+        struct cairn_seat_port *port = &seat->ports[i / 2][i % 2];
+
+        if (port->fd < 0)
             continue;
-        code = cairn_listener_open(seat->loop, seat->ports[i].fd,
-                                   i == SEAT_HTTP || i == SEAT_HTTP6 ? on_accept_http : on_accept_resp, seat,
-                                   &seat->ports[i].listener, err);
-        seat->ports[i].fd = -1;
+        port->seat = seat;
+        port->protocol = cairn_protocols[i / 2];
+        code = cairn_listener_open(seat->loop, port->fd, on_accept, port, &port->listener, err);
+        port->fd = -1;
     }
     return code;
 }

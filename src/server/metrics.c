@@ -41,11 +41,11 @@ static void one(struct cairn_buf *to, const char *name, const char *type, const 
 }
 
 static void by_protocol(struct cairn_buf *to, const char *name, const char *type, const char *help,
-                        const atomic_uint_least64_t values[2])
+                        const atomic_uint_least64_t *values)
 {
     head(to, name, type, help);
-    cairn_buf_printf(to, "%s{protocol=\"resp\"} %" PRIu64 "\n%s{protocol=\"http\"} %" PRIu64 "\n", name,
-                     (uint64_t)values[CAIRN_FRONT_RESP], name, (uint64_t)values[CAIRN_FRONT_HTTP]);
+    for (uint32_t i = 0; cairn_protocols[i]; i++)
+        cairn_buf_printf(to, "%s{protocol=\"%s\"} %" PRIu64 "\n", name, cairn_protocols[i]->name, (uint64_t)values[i]);
 }
 
 void cairn_server_metrics(struct cairn_server *server, struct cairn_buf *to)

@@ -43,8 +43,8 @@ static void info_server(struct cairn_buf *to, const struct info *info)
 static void info_clients(struct cairn_buf *to, const struct info *info)
 {
     cairn_buf_printf(to, "connected_clients:%" PRIu64 "\r\nhttp_connections:%" PRIu64 "\r\nmaxclients:%u\r\n",
-                     (uint64_t)info->sums.sessions[CAIRN_FRONT_RESP], (uint64_t)info->sums.sessions[CAIRN_FRONT_HTTP],
-                     info->front->about->connections_max);
+                     (uint64_t)info->sums.sessions[CAIRN_PROTOCOL_RESP],
+                     (uint64_t)info->sums.sessions[CAIRN_PROTOCOL_HTTP], info->front->about->connections_max);
 }
 
 static void info_memory(struct cairn_buf *to, const struct info *info)
@@ -229,7 +229,7 @@ static void client_list(struct cairn_resp_session *resp)
     for (struct cairn_link *link = front->sessions.next; link != &front->sessions; link = link->next) {
         struct cairn_session *session = cairn_container(link, struct cairn_session, link);
 
-        if (session->ops->protocol == CAIRN_FRONT_RESP && session->state != CAIRN_SESSION_CLOSED)
+        if (session->ops->index == CAIRN_PROTOCOL_RESP && session->state != CAIRN_SESSION_CLOSED)
             describe(&text, cairn_container(session, struct cairn_resp_session, session));
     }
     cairn_resp_bulk(begin(resp), cairn_buf_bytes(&text));

@@ -13,7 +13,7 @@ void cairn_resp_reply_error(struct cairn_resp_session *resp, const char *prefix,
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    cairn_count(&session->front->stats.errors[CAIRN_FRONT_RESP], 1);
+    cairn_session_count_error(session);
     cairn_resp_error(cairn_session_reply_begin(session), prefix, text);
     cairn_session_reply_end(session);
 }

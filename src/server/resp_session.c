@@ -2,6 +2,7 @@
 
 #include "proto/errors.h"
 #include "server/resp_internal.h"
+#include "server/server.h"
 
 static struct cairn_resp_session *resp_of(struct cairn_session *session)
 {
@@ -32,7 +33,7 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
     struct cairn_value head = cairn_value_read(&r);
 
     if (head.kind == CAIRN_VALUE_ERROR) {
-        cairn_count(&session->front->stats.errors[CAIRN_FRONT_RESP], 1);
+        cairn_session_count_error(session);
         if (cairn_value_valid(value) && write_effects(to, &slot->request, head))
             return;
     }
@@ -135,8 +136,20 @@ static void free_session(struct cairn_session *session)
     free(resp);
 }
 
-static const struct cairn_session_ops ops = {
-    .protocol = CAIRN_FRONT_RESP,
+static void turn_away(struct cairn_buf *to)
+{
+    cairn_resp_error(to, "ERR", "max number of clients reached");
+}
+
+const struct cairn_protocol cairn_resp_protocol = {
+    .index = CAIRN_PROTOCOL_RESP,
+    .name = "resp",
+    .default_port = CAIRN_RESP_PORT,
+    .address_offset = offsetof(struct cairn_server_options, resp),
+    .idle_ms_offset = offsetof(struct cairn_server_options, resp_idle_ms),
+    .shows_client = true,
+    .open = cairn_resp_session_open,
+    .turn_away = turn_away,
     .parse = parse,
     .step = cairn_resp_multi_step,
     .write = write_reply,
@@ -150,7 +163,7 @@ struct cairn_session *cairn_resp_session_open(struct cairn_front *front, void *o
 {
     struct cairn_resp_session *resp = cairn_alloc_zeroed(1, sizeof *resp);
 
-    cairn_session_init(&resp->session, &ops, front, owner);
+    cairn_session_init(&resp->session, &cairn_resp_protocol, front, owner);
     resp->version = 2;
     return &resp->session;
 }

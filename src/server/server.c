@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -88,23 +89,31 @@ static enum cairn_code fail_to_bind(struct cairn_err *err, enum cairn_code code,
 }
 
 /* Binds one address for every worker. */
-static enum cairn_code bind_all(struct cairn_server *server, struct cairn_address *address, enum cairn_seat_port port,
-                                struct cairn_err *err)
+static enum cairn_code bind_all(struct cairn_server *server, struct cairn_address *address, uint32_t front,
+                                bool loopback6, struct cairn_err *err)
 {
     enum cairn_code code = CAIRN_OK;
 
     for (uint32_t i = 0; code == CAIRN_OK && i < server->options.workers; i++)
-        code = cairn_port_bind(address, i == 0, &server->seats[i].ports[port].fd, err);
+        code = cairn_port_bind(address, i == 0, &server->seats[i].ports[front][loopback6].fd, err);
     return code;
 }
 
-static enum cairn_code bind_front(struct cairn_server *server, const char *text, uint16_t default_port,
-                                  const char *flag, bool http, struct cairn_err *err)
+static enum cairn_code bind_front(struct cairn_server *server, uint32_t front, struct cairn_err *err)
 {
+    const struct cairn_protocol *protocol = cairn_protocols[front];
+    const char *text = *(const char *const *)((const char *)&server->options + protocol->address_offset);
     struct cairn_address address, address6;
-    enum cairn_code code = cairn_address_parse(text, default_port, &address, err);
+    enum cairn_code code;
+    char flag[32];
     bool any_port;
 
+    if (!text)
+        text = "localhost";
+    if (strcmp(text, "off") == 0)
+        return CAIRN_OK;
+    snprintf(flag, sizeof flag, "--%s", protocol->name);
+    code = cairn_address_parse(text, protocol->default_port, &address, err);
     if (code != CAIRN_OK)
         return cairn_while(err, "reading %s", flag);
     if (!cairn_address_is_loopback(&address) && !server->options.insecure)
@@ -113,18 +122,25 @@ static enum cairn_code bind_front(struct cairn_server *server, const char *text,
                           "anybody who reaches it could do anything; add --insecure if the network is trusted",
                           flag, text);
     any_port = cairn_address_port(&address) == 0;
-    code = bind_all(server, &address, http ? SEAT_HTTP : SEAT_RESP, err);
+    code = bind_all(server, &address, front, false, err);
     if (code == CAIRN_OK && cairn_address_is_localhost(text)) {
         address6 = cairn_address_loopback6(cairn_address_port(&address));
-        code = bind_all(server, &address6, http ? SEAT_HTTP6 : SEAT_RESP6, err);
+        code = bind_all(server, &address6, front, true, err);
         if (code == CAIRN_ENOTFOUND || (code == CAIRN_ECONFLICT && any_port))
             code = CAIRN_OK; /* none here; or the port that was free there is taken here, and nobody asked for it */
     }
     if (code != CAIRN_OK)
         return fail_to_bind(err, code, flag);
-    *(http ? &server->http : &server->resp) = address;
-    *(http ? &server->has_http : &server->has_resp) = true;
+    server->fronts[front].address = address;
+    server->fronts[front].there = true;
     return CAIRN_OK;
+}
+
+static struct cairn_front *front_of(void *context, uint32_t worker)
+{
+    struct cairn_server *server = context;
+
+    return &server->seats[worker].front;
 }
 
 enum cairn_code cairn_server_create(const struct cairn_server_options *options, struct cairn_server **ret_server,
@@ -132,6 +148,7 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
 {
     struct cairn_server *server = cairn_alloc_zeroed(1, sizeof *server);
     struct cairn_server_options *o = &server->options;
+    const struct cairn_address *http, *resp;
     struct cairn_loop_options loop_options = {.turn = control_turn, .context = server, .read_bytes = 1};
     enum cairn_code code;
 
@@ -141,7 +158,11 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
     o->turn_ns = or_default(o->turn_ns, 250000);
     o->partial_ms = (uint32_t)or_default(o->partial_ms, 30000);
     o->stalled_ms = (uint32_t)or_default(o->stalled_ms, 60000);
-    o->http_idle_ms = (uint32_t)or_default(o->http_idle_ms, 600000);
+    for (uint32_t front = 0; cairn_protocols[front]; front++) {
+        uint32_t *idle_ms = (uint32_t *)((char *)o + cairn_protocols[front]->idle_ms_offset);
+
+        *idle_ms = (uint32_t)or_default(*idle_ms, cairn_protocols[front]->idle_ms);
+    }
     o->stop_ms = (uint32_t)or_default(o->stop_ms, 10000);
     server->page_tasks = cairn_tasks_create(1);
     server->page_task.run = cairn_server_make_page;
@@ -150,8 +171,8 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
     for (uint32_t i = 0; i < o->workers; i++) {
         server->seats[i].server = server;
         server->seats[i].index = i;
-        for (int port = 0; port < SEAT_PORTS; port++)
-            server->seats[i].ports[port].fd = -1;
+        for (int port = 0; port < 2 * CAIRN_PROTOCOLS; port++)
+            server->seats[i].ports[port / 2][port % 2].fd = -1;
         cairn_list_init(&server->seats[i].connections);
     }
     code = cairn_loop_create(&loop_options, &server->loop, err);
@@ -159,38 +180,47 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
         loop_options = (struct cairn_loop_options){.turn = cairn_seat_turn, .context = &server->seats[i]};
         code = cairn_loop_create(&loop_options, &server->seats[i].loop, err);
     }
-    if (code == CAIRN_OK && !(o->http && strcmp(o->http, "off") == 0))
-        code = bind_front(server, o->http ? o->http : "localhost", CAIRN_HTTP_PORT, "--http", true, err);
-    if (code == CAIRN_OK && !(o->resp && strcmp(o->resp, "off") == 0))
-        code = bind_front(server, o->resp ? o->resp : "localhost", CAIRN_RESP_PORT, "--resp", false, err);
+    for (uint32_t front = 0; code == CAIRN_OK && cairn_protocols[front]; front++)
+        code = bind_front(server, front, err);
     if (code != CAIRN_OK) {
         cairn_server_destroy(server);
         return code;
     }
+    http = cairn_server_http(server);
+    resp = cairn_server_resp(server);
     server->about = (struct cairn_front_about){
-        .http_port = server->has_http ? cairn_address_port(&server->http) : 0,
-        .resp_port = server->has_resp ? cairn_address_port(&server->resp) : 0,
+        .http_port = http ? cairn_address_port(http) : 0,
+        .resp_port = resp ? cairn_address_port(resp) : 0,
         .started_ms = o->clock->wall_ms(o->clock),
         .sync = o->sync ? o->sync : "always",
         .data = o->data ? o->data : "",
         .connections_max = o->connections_max,
-        .loopback_only = !server->has_http || cairn_address_is_loopback(&server->http),
+        .loopback_only = !http || cairn_address_is_loopback(http),
         .metrics = cairn_server_ask_metrics,
         .totals = cairn_server_totals,
+        .front = front_of,
+        .wake = cairn_server_wake,
         .context = server,
     };
     *ret_server = server;
     return CAIRN_OK;
 }
 
+static const struct cairn_address *address_of(const struct cairn_server *server, const struct cairn_protocol *protocol)
+{
+    uint32_t front = protocol->index;
+
+    return server->fronts[front].there ? &server->fronts[front].address : NULL;
+}
+
 const struct cairn_address *cairn_server_http(const struct cairn_server *server)
 {
-    return server->has_http ? &server->http : NULL;
+    return address_of(server, &cairn_http_protocol);
 }
 
 const struct cairn_address *cairn_server_resp(const struct cairn_server *server)
 {
-    return server->has_resp ? &server->resp : NULL;
+    return address_of(server, &cairn_resp_protocol);
 }
 
 void cairn_server_wake(void *context, uint32_t index)
@@ -236,10 +266,10 @@ struct cairn_server *cairn_server_destroy(struct cairn_server *server)
         struct cairn_seat *seat = &server->seats[i];
 
         assert(!seat->started); /* run has returned, or start was never called */
-        for (int port = 0; port < SEAT_PORTS; port++) {
-            cairn_listener_close(seat->ports[port].listener);
-            if (seat->ports[port].fd >= 0)
-                close(seat->ports[port].fd);
+        for (int port = 0; port < 2 * CAIRN_PROTOCOLS; port++) {
+            cairn_listener_close(seat->ports[port / 2][port % 2].listener);
+            if (seat->ports[port / 2][port % 2].fd >= 0)
+                close(seat->ports[port / 2][port % 2].fd);
         }
         cairn_loop_destroy(seat->loop);
         cairn_seat_drop_metrics(seat);

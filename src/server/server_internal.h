@@ -11,8 +11,14 @@
 /* RUNNING -> DRAINING (stop asked: admitted requests go on) -> CLOSING (replies are flushed, threads end) */
 enum cairn_server_stage { CAIRN_SERVER_RUNNING, CAIRN_SERVER_DRAINING, CAIRN_SERVER_CLOSING };
 
-/* HTTP6 and RESP6: [::1] where nobody asked for one address, since "localhost" is either to a client. */
-enum cairn_seat_port { SEAT_HTTP, SEAT_RESP, SEAT_HTTP6, SEAT_RESP6, SEAT_PORTS };
+/* Where one front listens: at its address, or at [::1] as well where nobody asked for one, since "localhost" is either
+ * to a client. */
+struct cairn_seat_port {
+    struct cairn_seat *seat;
+    const struct cairn_protocol *protocol;
+    int fd; /* bound, not yet listened at; -1: none */
+    struct cairn_listener *listener;
+};
 
 /* One worker's thread. */
 struct cairn_seat {
@@ -22,10 +28,7 @@ struct cairn_seat {
     pthread_t thread;
     bool started;
     uint32_t index;
-    struct {
-        int fd; /* bound, not yet listened at; -1: none */
-        struct cairn_listener *listener;
-    } ports[SEAT_PORTS];
+    struct cairn_seat_port ports[CAIRN_PROTOCOLS][2]; /* as cairn_protocols; the second is of [::1] */
     struct cairn_link connections;
     uint32_t connection_count;
     uint64_t sweep_at_ms;
@@ -37,8 +40,10 @@ struct cairn_server {
     struct cairn_server_options options;
     struct cairn_front_about about;
     const struct cairn_backend *backend;
-    struct cairn_address http, resp;
-    bool has_http, has_resp;
+    struct { /* as cairn_protocols */
+        struct cairn_address address;
+        bool there;
+    } fronts[CAIRN_PROTOCOLS];
     struct cairn_loop *loop; /* run's */
     struct cairn_seat *seats;
     uint64_t stop_by_ms;

@@ -25,6 +25,7 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     struct cairn_front_limits *l = &front->limits;
 
     memset(front, 0, sizeof *front);
+    front->round_over = true;
     front->backend = backend;
     front->worker = backend->worker(backend->context, index);
     front->clock = clock;
@@ -41,6 +42,7 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     l->header_bytes = (uint32_t)or_default(l->header_bytes, 32 << 10);
     l->partial_bytes = (uint32_t)or_default(l->partial_bytes, 16 << 10);
     l->transaction_commands = (uint32_t)or_default(l->transaction_commands, 16384);
+    l->post_bytes = or_default(l->post_bytes, 64 << 20);
     l->transaction_bytes = (uint32_t)or_default(l->transaction_bytes, 32 << 20);
     l->input_bytes = or_default(l->input_bytes, 256 << 20);
     l->output_bytes_all = or_default(l->output_bytes_all, 256 << 20);
@@ -79,10 +81,11 @@ void cairn_front_done(struct cairn_front *front)
         cairn_buf_done(&slot->reply);
         free(slot);
     }
+    cairn_front_drop_posts(front);
     cairn_buf_done(&front->scratch);
 }
 
-void cairn_session_init(struct cairn_session *session, const struct cairn_session_ops *ops, struct cairn_front *front,
+void cairn_session_init(struct cairn_session *session, const struct cairn_protocol *ops, struct cairn_front *front,
                         void *owner)
 {
     session->ops = ops;
@@ -94,8 +97,8 @@ void cairn_session_init(struct cairn_session *session, const struct cairn_sessio
     cairn_list_init(&session->touched);
     cairn_list_init(&session->later);
     cairn_list_push_back(&front->sessions, &session->link);
-    cairn_count(&front->stats.sessions[ops->protocol], 1);
-    cairn_count(&front->stats.sessions_total[ops->protocol], 1);
+    cairn_count(&front->stats.sessions[session->ops->index], 1);
+    cairn_count(&front->stats.sessions_total[session->ops->index], 1);
 }
 
 static void recount(size_t *counted, size_t now, uint64_t *sum)
@@ -188,6 +191,16 @@ void cairn_session_touch(struct cairn_session *session)
         cairn_list_push_back(&session->front->touched, &session->touched);
 }
 
+static void give_up(struct cairn_session *session)
+{
+    session->cut = true;
+    session->out.size = session->out_sent = 0;
+    recount(&session->out_counted, 0, &session->front->output_bytes);
+    cairn_count(&session->front->stats.overflowed, 1);
+    if (session->state == CAIRN_SESSION_OPEN)
+        session->state = CAIRN_SESSION_ENDING;
+}
+
 /* The output has grown. */
 static void output_grew(struct cairn_session *session)
 {
@@ -198,12 +211,7 @@ static void output_grew(struct cairn_session *session)
     if (front->output_bytes > front->limits.output_bytes_all &&
         unsent > (size_t)OVERFLOW_FACTOR * front->limits.output_bytes && !session->cut) {
         /* Memory runs short, and this one has asked for far more than it takes. */
-        session->cut = true;
-        session->out.size = session->out_sent = 0;
-        recount(&session->out_counted, 0, &front->output_bytes);
-        cairn_count(&front->stats.overflowed, 1);
-        if (session->state == CAIRN_SESSION_OPEN)
-            session->state = CAIRN_SESSION_ENDING;
+        give_up(session);
     }
     cairn_session_touch(session);
 }
@@ -344,6 +352,17 @@ void cairn_session_reply_end(struct cairn_session *session)
     output_grew(session);
 }
 
+void cairn_session_push(struct cairn_session *session, struct cairn_bytes bytes)
+{
+    if (session->cut)
+        return;
+    cairn_buf_add(&session->out, bytes.data, bytes.size);
+    output_grew(session);
+    if (!session->cut &&
+        session->out.size - session->out_sent > (size_t)OVERFLOW_FACTOR * session->front->limits.output_bytes)
+        give_up(session); /* nothing holds back what is pushed but this */
+}
+
 /* --- input and output --- */
 
 bool cairn_session_output_full(const struct cairn_session *session)
@@ -434,8 +453,11 @@ struct cairn_session *cairn_front_next(struct cairn_front *front)
     struct cairn_session *session;
     struct cairn_link *link;
 
-    if (front->round_over)
+    if (front->round_over) {
+        if (atomic_load_explicit(&front->posts, memory_order_relaxed))
+            cairn_front_take_posts(front);
         go_on_later(front);
+    }
     link = cairn_list_pop_front(&front->touched);
     front->round_over = !link;
     if (!link)
@@ -529,9 +551,9 @@ void *cairn_session_owner(const struct cairn_session *session)
     return session->owner;
 }
 
-enum cairn_front_protocol cairn_session_protocol(const struct cairn_session *session)
+const struct cairn_protocol *cairn_session_protocol(const struct cairn_session *session)
 {
-    return session->ops->protocol;
+    return session->ops;
 }
 
 void cairn_session_timed_out(struct cairn_session *session)
@@ -571,8 +593,9 @@ void cairn_session_close(struct cairn_session *session)
     session->cut = true;
     session->out.size = session->out_sent = 0;
     session->owner = NULL;
+    cairn_session_forget_ref(session);
     cairn_list_remove(&session->touched);
-    atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->protocol], 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->index], 1, memory_order_relaxed);
     if (session->under_way > 0)
         return;
     if (session->working)

@@ -28,6 +28,7 @@
 #include "proto/http.h"
 #include "proto/resp.h"
 #include "server/backend.h"
+#include "server/protocol.h"
 
 struct cairn_session;
 struct cairn_slot;
@@ -44,21 +45,26 @@ struct cairn_front_limits {
     uint32_t partial_bytes;        /* of a half received request, before it draws on input_bytes: 16 KiB */
     uint32_t transaction_commands; /* between MULTI and EXEC: 16,384 */
     uint32_t transaction_bytes;    /* of these commands: 32 MiB; they draw on input_bytes */
+    uint64_t post_bytes;           /* on their way to the sessions of a worker, from other threads: 64 MiB */
     uint64_t input_bytes;          /* half received requests of all sessions of a worker: 256 MiB */
     uint64_t output_bytes_all; /* unsent output of a worker; beyond, sessions that let much wait are closed: 256 MiB */
 };
 
 struct cairn_front_stats {
-    atomic_uint_least64_t sessions[2], sessions_total[2]; /* CAIRN_FRONT_RESP, _HTTP */
-    atomic_uint_least64_t requests[2], errors[2];         /* commands; replies that are errors */
+    atomic_uint_least64_t sessions[CAIRN_PROTOCOLS], sessions_total[CAIRN_PROTOCOLS]; /* as cairn_protocols */
+    atomic_uint_least64_t requests[CAIRN_PROTOCOLS], errors[CAIRN_PROTOCOLS]; /* commands; replies that are errors */
     atomic_uint_least64_t bytes_in, bytes_out;
     atomic_uint_least64_t refused;               /* connections over the bound */
     atomic_uint_least64_t timed_out, overflowed; /* sessions closed for it */
 };
 
-enum cairn_front_protocol { CAIRN_FRONT_RESP, CAIRN_FRONT_HTTP };
-
 struct cairn_front;
+
+/* Names a session on any thread, also beyond its end: then what is posted to it is dropped. */
+struct cairn_session_ref {
+    uint64_t id; /* unique on the node; 0: none */
+    uint32_t worker, place;
+};
 
 /* What does not change while the node runs, for INFO, CONFIG GET and the like. */
 struct cairn_front_about {
@@ -72,8 +78,13 @@ struct cairn_front_about {
      * asks: the page may be long, and is made on another. */
     void (*metrics)(void *context, struct cairn_front *front, struct cairn_request *request);
     void (*totals)(void *context, struct cairn_front_stats *ret_sums);
+    /* The front of a worker, and the way to have its owner call cairn_front_next: for posts; any thread. */
+    struct cairn_front *(*front)(void *context, uint32_t worker);
+    void (*wake)(void *context, uint32_t worker);
     void *context;
 };
+
+struct cairn_post;
 
 /* What the sessions of one worker share. */
 struct cairn_front {
@@ -89,7 +100,14 @@ struct cairn_front {
     struct cairn_link sessions; /* all */
     struct cairn_link touched;  /* those that the owner should look at */
     struct cairn_link later;    /* those whose command of several steps goes on in the next round */
-    bool round_over;            /* cairn_front_next has returned NULL */
+    /* Sessions that have a reference, and which of these places are free. */
+    struct cairn_session **places;
+    uint32_t *free_places;
+    uint32_t place_count, free_place_count;
+    /* Posts on their way: any thread puts them in front, the owner takes all.  `post_bytes` is what they hold. */
+    _Atomic(struct cairn_post *) posts;
+    atomic_size_t post_bytes;
+    bool round_over; /* cairn_front_next has returned NULL */
     struct cairn_slot *free_slots;
     uint32_t free_slot_count;
     uint64_t input_bytes, output_bytes; /* held by all sessions */
@@ -130,12 +148,21 @@ bool cairn_session_over(const struct cairn_session *session);
 bool cairn_session_cut(const struct cairn_session *session);
 /* Bytes of a request whose rest has not arrived; 0: none. */
 size_t cairn_session_partial_bytes(const struct cairn_session *session);
+/* Adds bytes that are no reply.  They go out behind what is in the output already, and before every reply that is not:
+ * a message that is pushed before a request runs is seen before that request's reply.  A client that lets several
+ * times output_bytes wait is cut off. */
+void cairn_session_push(struct cairn_session *session, struct cairn_bytes bytes);
+/* The session's name for other threads.  Owner's thread. */
+struct cairn_session_ref cairn_session_ref(struct cairn_session *session);
+/* Any thread, until the fronts are done: pushes a copy of the bytes.  Posts of one thread to one session keep their
+ * order; one to a session that has ended is dropped.  False: too much is on its way to that worker; nothing is sent. */
+bool cairn_session_post(const struct cairn_front_about *about, struct cairn_session_ref to, struct cairn_bytes bytes);
 /* Counts whole requests. */
 uint32_t cairn_session_requests(const struct cairn_session *session);
 /* Nothing is under way and nothing waits to be sent. */
 bool cairn_session_idle(const struct cairn_session *session);
 void *cairn_session_owner(const struct cairn_session *session);
-enum cairn_front_protocol cairn_session_protocol(const struct cairn_session *session);
+const struct cairn_protocol *cairn_session_protocol(const struct cairn_session *session);
 /* The client took too long over a request: tells it so where the protocol can, then ends. */
 void cairn_session_timed_out(struct cairn_session *session);
 /* The node is stopping: takes no more input, is over after the replies under way. */

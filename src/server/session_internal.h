@@ -23,28 +23,9 @@ struct cairn_slot {
     struct cairn_buf reply;
 };
 
-struct cairn_session_ops {
-    enum cairn_front_protocol protocol;
-    /* Parses and submits what is whole in `input`, until it ends, the session is full or ending;
-     * returns the bytes used.  Unused bytes come again, with more behind them. */
-    size_t (*parse)(struct cairn_session *session, struct cairn_bytes input);
-    /* Writes the reply of a slot's request. */
-    void (*write)(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
-                  struct cairn_buf *to);
-    /* Goes on with a command of several steps (cairn_session_work_begin): called when none of the session's requests
-     * is under way.  Returns when it has submitted one, when the output is full (and the session is not closed), after
-     * at most CAIRN_SESSION_STEPS steps with cairn_session_work_later, or at the end with cairn_session_work_end. */
-    void (*step)(struct cairn_session *session);
-    size_t (*partial_bytes)(const struct cairn_session *session); /* besides session->in */
-    void (*timed_out)(struct cairn_session *session);
-    void (*too_big)(struct cairn_session *session); /* no memory for half requests: tells, ends */
-    void (*trim)(struct cairn_session *session);    /* gives back memory of an idle session; may be NULL */
-    void (*free)(struct cairn_session *session);    /* the protocol's part and the session itself */
-};
-
 /* Begins every protocol's session. */
 struct cairn_session {
-    const struct cairn_session_ops *ops;
+    const struct cairn_protocol *ops;
     struct cairn_front *front;
     void *owner;
     struct cairn_link link, touched, later;
@@ -65,10 +46,11 @@ struct cairn_session {
     size_t aside_bytes;             /* commands that the protocol has set aside */
     uint32_t requests;
     uint64_t id, opened_ms;
+    uint32_t place; /* in the front's places, from 1; 0: none */
     char *peer;
 };
 
-void cairn_session_init(struct cairn_session *session, const struct cairn_session_ops *ops, struct cairn_front *front,
+void cairn_session_init(struct cairn_session *session, const struct cairn_protocol *ops, struct cairn_front *front,
                         void *owner);
 /* The common part's memory. */
 void cairn_session_done(struct cairn_session *session);
@@ -100,6 +82,11 @@ bool cairn_session_output_full(const struct cairn_session *session);
 /* So many bytes of commands are kept besides the input; they count as input. */
 void cairn_session_set_aside(struct cairn_session *session, size_t bytes);
 
+/* session_post.c: pushes what other threads have posted; gives up the session's place; drops what is on its way. */
+void cairn_front_take_posts(struct cairn_front *front);
+void cairn_session_forget_ref(struct cairn_session *session);
+void cairn_front_drop_posts(struct cairn_front *front);
+
 /* Takes no more input; over when the replies are sent. */
 void cairn_session_end(struct cairn_session *session);
 void cairn_session_touch(struct cairn_session *session);
@@ -110,10 +97,16 @@ static inline void cairn_count(atomic_uint_least64_t *counter, uint64_t more)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
+/* A reply that is an error. */
+static inline void cairn_session_count_error(struct cairn_session *session)
+{
+    cairn_count(&session->front->stats.errors[session->ops->index], 1);
+}
+
 static inline void cairn_session_count_request(struct cairn_session *session)
 {
     session->requests++;
-    cairn_count(&session->front->stats.requests[session->ops->protocol], 1);
+    cairn_count(&session->front->stats.requests[session->ops->index], 1);
 }
 
 #endif
