@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "engine/state_internal.h"
+#include "state/state_internal.h"
 
 enum { KEY_BYTES_MAX = 8, RETAIN_EVERY = 10 };
 

@@ -11,7 +11,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
-#include "engine/state_internal.h"
+#include "state/state_internal.h"
 
 static const char *const engines[] = {"lsm", "hybridlog", "appendlog", "memory"};
 

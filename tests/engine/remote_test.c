@@ -14,7 +14,7 @@
 
 #include "base/random.h"
 #include "engine/levels_internal.h"
-#include "engine/state_internal.h"
+#include "state/state_internal.h"
 
 static const char *const engines[] = {"hybridlog", "lsm", "appendlog", "memory"};
 

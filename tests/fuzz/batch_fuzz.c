@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "engine/state_log.h"
+#include "state/state_log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,4 +1,4 @@
-#include "engine/state_log.h"
+#include "state/state_log.h"
 
 #include <pthread.h>
 #include <stdlib.h>

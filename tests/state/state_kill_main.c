@@ -1,4 +1,4 @@
-/* state_kill_main.c - what state_kill_test.py kills: changes to a state with a log, each told on standard output once
+/* state_kill_main.c - what kill_test.py kills: changes to a state with a log, each told on standard output once
  * it is acknowledged; or, with "check", what is there.
  *
  *   state_kill FOLDER ENGINE always|none|interval write|check

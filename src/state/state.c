@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/engine.h"
-#include "engine/state_internal.h"
+#include "state/state_internal.h"
 #include "io/clock.h"
 
 enum {

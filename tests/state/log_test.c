@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "engine/state_internal.h"
+#include "state/state_internal.h"
 
 static const char *const engines[] = {"hybridlog", "lsm", "appendlog", "memory"};
 

@@ -3,9 +3,9 @@
  *
  * A batch is in the log whole or, for who opens it, not at all.  It tells which branch of the folder's versions it
  * belongs to, and how many changes there were before it, so that only what the current version has not is made again.
- * Threads: one owner.  Layer: engine; uses base, io and log. */
-#ifndef CAIRN_ENGINE_STATE_LOG_H
-#define CAIRN_ENGINE_STATE_LOG_H
+ * Threads: one owner.  Layer: state; uses base, io, log and engine. */
+#ifndef CAIRN_STATE_STATE_LOG_H
+#define CAIRN_STATE_STATE_LOG_H
 
 #include "engine/run.h"
 #include "io/clock.h"

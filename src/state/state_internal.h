@@ -1,10 +1,10 @@
 /* state_internal.h - an open state (cairn/engine.h) for tests, which give it a simulated disk and look inside. */
-#ifndef CAIRN_ENGINE_STATE_INTERNAL_H
-#define CAIRN_ENGINE_STATE_INTERNAL_H
+#ifndef CAIRN_STATE_STATE_INTERNAL_H
+#define CAIRN_STATE_STATE_INTERNAL_H
 
 #include "cairn/engine.h"
 #include "engine/choice.h"
-#include "engine/state_log.h"
+#include "state/state_log.h"
 
 struct cairn_state {
     struct cairn_disk *disk;   /* NULL when somebody else closes it, */
