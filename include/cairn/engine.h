@@ -8,7 +8,7 @@
  * the log's mode says, and then nothing between: a prefix of the batches.  Versions have ascending numbers that are
  * never used again; any that was not forgotten can be restored.
  *
- * Keys have 1 byte to 64 KiB, values 0 byte to 64 MiB; an empty value is a value.  Bytes that a function hands out
+ * Keys have 1 byte to 1 MiB, values 0 byte to 64 MiB; an empty value is a value.  Bytes that a function hands out
  * are valid until the next call for the same state, and must be copied to be put.  Failures are told in the caller's
  * struct cairn_err, and leave the state as it was unless it is said otherwise.  CAIRN_ECORRUPT: a file is damaged;
  * the text names it.  CAIRN_EFULL: no room; it heals when there is some. */
@@ -63,8 +63,9 @@ struct cairn_state_options {
     uint64_t log_file_bytes; /* of the log's files, of which three or more are there: 4 MiB, from 64 KiB */
 
     /* "hybridlog": FASTER's log.  Its tail is updated in place, older parts are read-only, then written; what was
-     * written, or read, stays to be found in memory while there is room.  All in bytes; mem_segment_len must be greater
-     * than the other two together. */
+     * written, or read, stays to be found in memory while there is room.  All in bytes, not in records: one
+     * takes those of its key and its value and up to 48 more, the index included.  mem_segment_len must be greater than
+     * the other two together. */
     size_t mem_segment_len; /* in memory, with its index: five eighths of the rest */
     size_t ro_lag_interval; /* updated in place: 80 % of that, but what the index and two batches leave of it */
     size_t flush_interval;  /* written as one file: a sixteenth of it */

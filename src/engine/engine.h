@@ -1,7 +1,7 @@
 /* engine.h - the key-value store that holds one shard's state, behind a vtable: in memory (cairn_memory_create), or
  * in runs on disk behind a part in memory (cairn_levels_engine_create).
  *
- * Point operations on byte keys (1 byte to 64 KiB) and values (0 bytes to 64 MiB); an empty
+ * Point operations on byte keys (1 byte to 1 MiB) and values (0 bytes to 64 MiB); an empty
  * value is a value.  `hash` is always cairn_hash(key); it decides where a key lies and is not
  * verified.  No operation works longer than its own key and value are: growth is spread
  * over the puts that cause it.
@@ -18,7 +18,8 @@ struct cairn_engine;
 struct cairn_snapshot;
 
 enum {
-    CAIRN_KEY_BYTES_MAX = 64 << 10,
+    CAIRN_KEY_BYTES_MAX = 1 << 20,
+    CAIRN_SNAPSHOT_KEY_BYTES_MAX = 64 << 10, /* of an engine that is snapshotted, and of what the node logs */
     CAIRN_VALUE_BYTES_MAX = 64 << 20,
 };
 

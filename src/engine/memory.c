@@ -193,7 +193,7 @@ static struct entry *entry_create(struct memory *memory, struct cairn_bytes key,
     entry->is_blob = is_blob;
     entry->value_bytes = is_blob ? 0 : (uint32_t)value.size & 0x1ffff;
     entry->mark = memory->mark & (MARK_COUNT - 1);
-    entry->key_bytes_less_1 = (uint16_t)(key.size - 1);
+    entry->key_bytes = (uint32_t)key.size;
     memcpy(entry->data, key.data, key.size);
     if (is_blob) {
         if (!blob) {

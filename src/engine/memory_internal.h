@@ -48,7 +48,7 @@ struct entry {
     uint32_t value_bytes : 17; /* of an inline value */
     uint32_t is_blob : 1;
     uint32_t mark : MARK_BITS; /* see memory_snapshot.c */
-    uint16_t key_bytes_less_1;
+    uint32_t key_bytes;
     uint8_t data[];
 };
 
@@ -112,7 +112,7 @@ static inline struct entry *slot_entry(uint64_t slot)
 
 static inline size_t entry_key_bytes(const struct entry *entry)
 {
-    return (size_t)entry->key_bytes_less_1 + 1;
+    return entry->key_bytes;
 }
 
 static inline struct cairn_bytes entry_key(const struct entry *entry)

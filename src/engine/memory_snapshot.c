@@ -268,7 +268,7 @@ static enum cairn_code read_item(struct cairn_reader *r, struct item *item, stru
     item->key = cairn_read_sized(r);
     item->total = size = cairn_read_varint(r);
     item->offset = 0;
-    if (r->bad || item->key.size < 1 || item->key.size > CAIRN_KEY_BYTES_MAX || size > CAIRN_VALUE_BYTES_MAX)
+    if (r->bad || item->key.size < 1 || item->key.size > CAIRN_SNAPSHOT_KEY_BYTES_MAX || size > CAIRN_VALUE_BYTES_MAX)
         return cairn_fail(err, CAIRN_ECORRUPT, "malformed item");
     if (item->total > INLINE_BYTES_MAX) {
         item->offset = cairn_read_varint(r);

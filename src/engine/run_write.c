@@ -8,6 +8,9 @@
 
 enum {
     WRITE_BYTES = 64 << 10,
+    FENCES_PART = 8,              /* of the file are fences, at most, */
+    FENCES_BYTES_FREE = 64 << 10, /* beyond so many */
+    FENCES_BYTES_MAX = 1 << 30,   /* and whatever is asked for: a frame tells its size in 32 bits */
     SYNC_BYTES = 4 << 20, /* a long run is synced piece by piece: one burst would make other syncs wait behind it */
 };
 
@@ -127,6 +130,20 @@ static void add_fence(struct run_writer *writer, struct cairn_bytes key)
     cairn_buf_add(&writer->fences, key.data, same);
 }
 
+/* Fences are in memory, and in one frame: of long keys that begin alike they are as long as the keys, so a block gets
+ * larger until they are an eighth of the file.  Blocks of density_factor records are ended as they are asked for while
+ * a frame can hold it. */
+static bool is_full(const struct run_writer *writer)
+{
+    const struct run_options *options = &writer->options;
+    size_t block_bytes = options->block_bytes ? options->block_bytes : RUN_BLOCK_BYTES;
+
+    if (options->density_factor)
+        return writer->block_records >= options->density_factor && writer->fences.size < FENCES_BYTES_MAX;
+    return writer->block.size >= block_bytes &&
+           writer->fences.size <= FENCES_BYTES_FREE + (offset_now(writer) + writer->block.size) / FENCES_PART;
+}
+
 enum cairn_code run_writer_add(struct run_writer *writer, const struct run_record *record, struct cairn_err *err)
 {
     struct cairn_bytes key = record->key, value = record->value;
@@ -149,10 +166,7 @@ enum cairn_code run_writer_add(struct run_writer *writer, const struct run_recor
     writer->about.records++;
     writer->about.tombstones += tombstone;
     writer->block_records++;
-    if (options->density_factor ? writer->block_records >= options->density_factor
-                                : writer->block.size >= (options->block_bytes ? options->block_bytes : RUN_BLOCK_BYTES))
-        return end_block(writer, err);
-    return CAIRN_OK;
+    return is_full(writer) ? end_block(writer, err) : CAIRN_OK;
 }
 
 enum cairn_code run_writer_finish(struct run_writer *writer, struct run_about *ret_about, struct cairn_err *err)

@@ -117,7 +117,7 @@ enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *re
         else
             value = cairn_read_bytes(r, (size_t)(size - 1));
     }
-    if (r->bad || key.size < 1 || key.size > CAIRN_KEY_BYTES_MAX)
+    if (r->bad || key.size < 1 || key.size > CAIRN_SNAPSHOT_KEY_BYTES_MAX)
         return cairn_fail(err, CAIRN_ECORRUPT, "malformed write in a commit");
     *ret_write = (struct cairn_write){.key = key, .value = value, .deleted = size == 0};
     return CAIRN_OK;

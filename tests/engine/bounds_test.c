@@ -11,7 +11,7 @@
 
 #include "cairn/engine.h"
 
-enum { VALUE_MAX = 64 << 20, KEY_MAX = 64 << 10 };
+enum { VALUE_MAX = 64 << 20, KEY_MAX = 1 << 20 };
 
 static char folder[64];
 static uint8_t *value, *key;

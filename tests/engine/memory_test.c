@@ -350,7 +350,8 @@ static void largest_keys_and_values(void **state)
     struct cairn_snapshot *snapshot;
     struct cairn_buf chunk = {0};
     uint8_t *bytes = cairn_alloc_zeroed(1, CAIRN_VALUE_BYTES_MAX);
-    struct cairn_bytes key = cairn_bytes(bytes, CAIRN_KEY_BYTES_MAX), shorter = cairn_bytes(bytes, key.size - 1), got;
+    struct cairn_bytes key = cairn_bytes(bytes, CAIRN_SNAPSHOT_KEY_BYTES_MAX),
+                       shorter = cairn_bytes(bytes, key.size - 1), got;
 
     (void)state;
     put(engine, key, cairn_bytes(bytes, 64 << 10));

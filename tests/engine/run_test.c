@@ -65,12 +65,17 @@ static struct run_record *make_records(enum run_order order, unsigned from, unsi
     return records;
 }
 
-static void free_records(struct run_record *records, size_t count)
+static void free_records_of(const struct run_record *records, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free((void *)(uintptr_t)records[i].key.data);
         free((void *)(uintptr_t)records[i].value.data);
     }
+}
+
+static void free_records(struct run_record *records, size_t count)
+{
+    free_records_of(records, count);
     free(records);
 }
 
@@ -292,10 +297,62 @@ static void call_n_fails(void **state)
     }
 }
 
+/* Of the longest keys, which differ in their last bytes alone: all are found, and fences are a small part. */
+static void longest_keys(void **state)
+{
+    enum { LONG_BYTES = 1 << 20, COUNT = 40 };
+    uint8_t *key = cairn_alloc(LONG_BYTES);
+    struct cairn_buf scratch = {0};
+    struct cairn_err err;
+
+    (void)state;
+    memset(key, 'k', LONG_BYTES);
+    for (int order = RUN_BY_KEY; order <= RUN_BY_HASH; order++) {
+        struct cairn_disk *disk = cairn_sim_disk_create(1);
+        const struct run_options options = {.order = (enum run_order)order, .records_max = COUNT, .filter_bits = 10};
+        struct run_record records[COUNT];
+        struct run_writer *writer;
+        struct run_about about;
+        struct run *run;
+        size_t count = COUNT;
+
+        for (size_t i = 0; i < COUNT; i++) {
+            key[LONG_BYTES - 1] = (uint8_t)i;
+            records[i] =
+                (struct run_record){.key = cairn_bytes(cairn_bytes_dup(cairn_bytes(key, LONG_BYTES)), LONG_BYTES),
+                                    .value = cairn_bytes(cairn_bytes_dup(cairn_bytes(key + LONG_BYTES - 4, 4)), 4)};
+            records[i].hash = cairn_hash(records[i].key);
+        }
+        count = merge_sort(options.order, records, count);
+        assert_int_equal(disk->ops->make_dir(disk, RUN_DIR, &err), CAIRN_OK);
+        assert_int_equal(run_writer_create(disk, 1, 0, &options, &writer, &err), CAIRN_OK);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(run_writer_add(writer, &records[i], &err), CAIRN_OK);
+        assert_int_equal(run_writer_finish(writer, &about, &err), CAIRN_OK);
+        run_writer_destroy(writer);
+        assert_int_equal(run_open(disk, &about, &run, &err), CAIRN_OK);
+        assert_in_range(run_memory_bytes(run), 1, COUNT / 4 * LONG_BYTES);
+        for (size_t i = 0; i < count; i++) {
+            struct cairn_bytes value;
+            bool found;
+
+            assert_int_equal(run_get(run, records[i].key, records[i].hash, &scratch, &found, &value, &err), CAIRN_OK);
+            assert_true(found && cairn_bytes_equal(value, records[i].value));
+            scratch.size = 0;
+        }
+        free_records_of(records, count);
+        run_close(run);
+        cairn_disk_close(disk);
+    }
+    cairn_buf_done(&scratch);
+    free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_was_written),
+        cmocka_unit_test(longest_keys),
         cmocka_unit_test(flipped_bytes_are_found),
         cmocka_unit_test(call_n_fails),
     };

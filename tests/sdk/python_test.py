@@ -16,6 +16,7 @@ import os
 import pickle
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -298,21 +299,29 @@ def test_sizes(folder):
         with State(os.path.join(folder, engine), engine, memory_bytes=8 * MIB) as state:
             raises(cairn.BadRequest, state.get, b"", code="bad_request")
             raises(ValueError, state.set, b"", b"v")
-            raises(cairn.BadRequest, state.set, b"k" * 65537, b"v", code="bad_request")
-            state[b"k" * 65536] = b"long key"
+            raises(cairn.BadRequest, state.set, b"k" * (MIB + 1), b"v", code="bad_request")
+            long = [b"k" * size for size in (1, 65535, 65536, 65537, 100_000, MIB - 1, MIB)]
+            for key in long:
+                state[key] = b"%d" % len(key)
             raises(cairn.Limit, state.set, b"k", bytes(64 * MIB + 1), code="limit")
             raises(cairn.Limit, state.write, [(b"a", b"1"), (b"k", bytes(64 * MIB + 1))], code="limit")
             raises(cairn.Limit, state.write, [(b"a", bytes(40 * MIB)), (b"k", bytes(40 * MIB))], code="limit")
             raises(cairn.Limit, state.write, [(b"a", b""), (b"k", bytes(64 * MIB))], code="limit")
             raises(cairn.Error, state.snapshot, bytes(65537))
-            equal(contents(state), {b"k" * 65536: b"long key"}, "what was taken")
+            equal(contents(state), {key: b"%d" % len(key) for key in long}, "what was taken")
+            version = state.snapshot()
+            del state[long[-1]], state[long[3]]
+            equal(sorted(map(len, contents(state))), [1, 65535, 65536, 100_000, MIB - 1], "what is left")
+            state.snapshot()
+            state.restore(version)
+            equal(contents(state), {key: b"%d" % len(key) for key in long}, "what the version has")
             if engine == "hybridlog":
                 value = random.randbytes(64 * MIB)
                 state[b"large"] = value
                 check(state[b"large"] == value, "64 MiB came back as something else")
-            equal(len(state.versions()), 0, "versions")
+            equal(len(state.versions()), 2, "versions, and none of the snapshot that was refused")
             version = state.snapshot(bytes(65536))
-            equal((version, len(state.versions()[0].metadata)), (1, 65536), "the largest metadata")
+            equal((version, len(state.versions()[-1].metadata)), (3, 65536), "the largest metadata")
             state.restore()
             check(engine != "hybridlog" or state[b"large"] == value, "64 MiB came back from disk as something else")
 
@@ -1072,6 +1081,39 @@ def test_library_missing(folder):
     equal((done.returncode, done.stdout), (0, ""), "found by its soname")
 
 
+def test_wheel(folder):
+    """The wheel works in an environment of its own, with no build tree, and none is made without the library."""
+    source, wheels, venv = (os.path.join(folder, name) for name in ("source", "wheels", "venv"))
+    shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-index"]
+    pip = [sys.executable, "-m", "pip", "wheel", *quiet, "--wheel-dir", wheels, source]
+    outside = {name: value for name, value in os.environ.items()
+               if name not in ("CAIRN_ENGINE_LIBRARY", "PYTHONPATH", "LD_LIBRARY_PATH")}
+    done = subprocess.run(pip, env=outside, capture_output=True, text=True, check=False)
+    check(done.returncode != 0 and "build cairn first" in done.stderr + done.stdout, done.stderr + done.stdout)
+    done = subprocess.run(pip, env=dict(outside, CAIRN_ENGINE_LIBRARY=LIBRARY), capture_output=True, text=True,
+                          check=False)
+    equal(done.returncode, 0, "pip wheel: " + done.stderr)
+    (wheel,) = os.listdir(wheels)
+    check(wheel.startswith("cairn_state-") and "-py3-none-linux_" in wheel, wheel)
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    shutil.rmtree(source)
+    inside = os.path.join(venv, "bin", "python")
+    done = subprocess.run([inside, "-m", "pip", "install", *quiet, os.path.join(wheels, wheel)], env=outside,
+                          capture_output=True, text=True, check=False)
+    equal(done.returncode, 0, "pip install: " + done.stderr)
+    program = ("import cairn_state, sys\n"
+               "with cairn_state.State(sys.argv[1]) as state:\n"
+               "    state[b'k'] = b'v'\n"
+               "    state.snapshot()\n"
+               "maps = open('/proc/self/maps').read()\n"
+               "print([line.split()[-1] for line in maps.splitlines() if 'libcairn-engine' in line][0])\n")
+    done = subprocess.run([inside, "-c", program, os.path.join(folder, "state")], env=outside, cwd=folder,
+                          capture_output=True, text=True, check=False)
+    equal(done.returncode, 0, done.stderr)
+    check(os.path.realpath(done.stdout.strip()).startswith(os.path.realpath(venv)), "not its own: " + done.stdout)
+
+
 def test_readme(folder):
     """Its example and its tour run as they are printed."""
     with open(os.path.join(PACKAGE, "README.md"), encoding="utf-8") as file:
@@ -1109,4 +1151,4 @@ if __name__ == "__main__":
               test_versions, test_retain, test_snapshots_in_two_steps, test_reopen, test_logs, test_stats,
               test_compression, test_blob, test_errors_of_opening, test_damage, test_no_room, test_error_classes,
               test_closed, test_collected, test_no_copies, test_threads, test_interrupts, test_call_from_a_handler,
-              test_fork, test_a_job_that_is_killed, test_library_missing, test_readme, test_versions_agree])
+              test_fork, test_a_job_that_is_killed, test_library_missing, test_wheel, test_readme, test_versions_agree])

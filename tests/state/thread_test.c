@@ -166,7 +166,7 @@ static void limits_and_locks(void **unused)
 {
     struct cairn_state *state = open_state(0), *other;
     struct cairn_state_options options = {.engine = "nosuch"};
-    static char big[65537];
+    static char big[(1 << 20) + 1];
     const void *value;
     size_t size;
     bool found;
@@ -177,8 +177,8 @@ static void limits_and_locks(void **unused)
     assert_int_equal(cairn_state_open(folder, &options, &other, &err), CAIRN_EINVAL);
     assert_int_equal(cairn_state_restore(state, 0, &err), CAIRN_ENOTFOUND);
     assert_int_equal(cairn_state_put(state, "", 0, "x", 1, &err), CAIRN_EINVAL);
-    assert_int_equal(cairn_state_put(state, big, 65537, "x", 1, &err), CAIRN_EINVAL);
-    assert_int_equal(cairn_state_put(state, big, 65536, "x", 1, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_put(state, big, (1 << 20) + 1, "x", 1, &err), CAIRN_EINVAL);
+    assert_int_equal(cairn_state_put(state, big, 1 << 20, "x", 1, &err), CAIRN_OK);
     assert_int_equal(cairn_state_put(state, "k", 1, big, (size_t)64 * 1024 * 1024 + 1, &err), CAIRN_ELIMIT);
     assert_int_equal(cairn_state_put(state, "empty", 5, NULL, 0, &err), CAIRN_OK);
     assert_int_equal(cairn_state_snapshot(state, big, 65537, &version, &err), CAIRN_ELIMIT);
@@ -187,7 +187,7 @@ static void limits_and_locks(void **unused)
     state = open_state(0);
     assert_int_equal(cairn_state_get(state, "empty", 5, &found, &value, &size, &err), CAIRN_OK);
     assert_true(found && size == 0);
-    assert_int_equal(cairn_state_get(state, big, 65536, &found, &value, &size, &err), CAIRN_OK);
+    assert_int_equal(cairn_state_get(state, big, 1 << 20, &found, &value, &size, &err), CAIRN_OK);
     assert_true(found && size == 1);
     cairn_state_close(state);
 }

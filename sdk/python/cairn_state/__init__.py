@@ -11,7 +11,8 @@ metadata.  With a log it brings back what came after, too.  Keys and values are 
 protocol.
 
 This is ctypes over libcairn-engine.so.0, whose header, cairn/engine.h, says what each call promises.  The library is
-the file that the environment's CAIRN_ENGINE_LIBRARY names, or else what the system's linker finds.
+the file that the environment's CAIRN_ENGINE_LIBRARY names, or else the one that the wheel brought along, or else what
+the system's linker finds.
 """
 import _thread
 import ctypes
@@ -207,9 +208,10 @@ _FUNCTIONS = {  # name: (result, parameters)
 
 def _load():
     named = os.environ.get("CAIRN_ENGINE_LIBRARY")
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), SONAME)
     try:
         try:
-            library = ctypes.CDLL(named or SONAME)
+            library = ctypes.CDLL(named or (beside if os.path.exists(beside) else SONAME))
         except OSError:
             found = None if named else ctypes.util.find_library("cairn-engine")
             if not found:
@@ -480,7 +482,7 @@ class State:
         return self._get(key, default, ctypes.string_at)
 
     def set(self, key, value):
-        """Keys have 1 byte to 64 KiB, values up to 64 MiB."""
+        """Keys have 1 byte to 1 MiB, values up to 64 MiB."""
         key, value = _bytes(key, "the key"), _bytes(value, "the value")
         self._call(_library.cairn_state_put, key, len(key), value, len(value))
 
