@@ -203,6 +203,10 @@ static inline void cairn_list_push(struct cairn_list_field field, struct cairn_b
 /* Index 0 is the oldest; false if there are not so many. */
 bool cairn_list_get(struct cairn_list_field field, uint64_t index, struct cairn_bytes *ret_entry);
 static inline bool cairn_list_set(struct cairn_list_field field, uint64_t index, struct cairn_bytes entry);
+/* Integers, stored as encoded values. */
+void cairn_list_push_int(struct cairn_list_field field, int64_t integer);
+int64_t cairn_list_get_int(struct cairn_list_field field, uint64_t index, int64_t otherwise);
+bool cairn_list_set_int(struct cairn_list_field field, uint64_t index, int64_t integer);
 /* Remove up to `count` entries, at most 4096 a call; return how many. */
 static inline uint64_t cairn_list_drop_oldest(struct cairn_list_field field, uint64_t count);
 static inline uint64_t cairn_list_drop_newest(struct cairn_list_field field, uint64_t count);
@@ -234,6 +238,9 @@ static inline uint64_t cairn_map_count(struct cairn_map_field field);
 bool cairn_map_get(struct cairn_map_field field, struct cairn_bytes key, struct cairn_bytes *ret_value);
 static inline bool cairn_map_has(struct cairn_map_field field, struct cairn_bytes key);
 static inline void cairn_map_set(struct cairn_map_field field, struct cairn_bytes key, struct cairn_bytes value);
+/* Integers, stored as encoded values. */
+int64_t cairn_map_get_int(struct cairn_map_field field, struct cairn_bytes key, int64_t otherwise);
+void cairn_map_set_int(struct cairn_map_field field, struct cairn_bytes key, int64_t integer);
 /* False if there was no such key. */
 static inline bool cairn_map_remove(struct cairn_map_field field, struct cairn_bytes key);
 

@@ -351,22 +351,40 @@ static inline void cairn_clear(struct cairn_value_field field)
     cairn_host_value_clear(field.number);
 }
 
+/* An integer as an encoded value. */
+struct cairn_int_ {
+    uint8_t bytes[9];
+};
+
+static inline struct cairn_int_ cairn_int_(int64_t integer)
+{
+    struct cairn_int_ value;
+
+    value.bytes[0] = CAIRN_INT;
+    ((struct cairn_word_ *)(value.bytes + 1))->v = (uint64_t)integer;
+    return value;
+}
+
+/* `size` is what the host said that the value has. */
+static inline int64_t cairn_int_of_(const struct cairn_int_ *value, int64_t size, int64_t otherwise)
+{
+    if (size != sizeof value->bytes || value->bytes[0] != CAIRN_INT)
+        return otherwise;
+    return (int64_t)((const struct cairn_word_ *)(value->bytes + 1))->v;
+}
+
 CAIRN_SHARED_ int64_t cairn_get_int(struct cairn_value_field field, int64_t otherwise)
 {
-    uint8_t value[9];
+    struct cairn_int_ value;
 
-    if (cairn_host_value_get(field.number, value, sizeof value) != sizeof value || value[0] != CAIRN_INT)
-        return otherwise;
-    return (int64_t)((const struct cairn_word_ *)(value + 1))->v;
+    return cairn_int_of_(&value, cairn_host_value_get(field.number, value.bytes, sizeof value.bytes), otherwise);
 }
 
 CAIRN_SHARED_ void cairn_set_int(struct cairn_value_field field, int64_t integer)
 {
-    uint8_t value[9];
+    struct cairn_int_ value = cairn_int_(integer);
 
-    value[0] = CAIRN_INT;
-    ((struct cairn_word_ *)(value + 1))->v = (uint64_t)integer;
-    cairn_host_value_set(field.number, value, sizeof value);
+    cairn_host_value_set(field.number, value.bytes, sizeof value.bytes);
 }
 
 static inline uint64_t cairn_list_count(struct cairn_list_field field)
@@ -387,6 +405,27 @@ CAIRN_SHARED_ bool cairn_list_get(struct cairn_list_field field, uint64_t index,
 static inline bool cairn_list_set(struct cairn_list_field field, uint64_t index, struct cairn_bytes entry)
 {
     return cairn_host_list_set(field.number, index, entry.data, entry.size) != 0;
+}
+
+CAIRN_SHARED_ void cairn_list_push_int(struct cairn_list_field field, int64_t integer)
+{
+    struct cairn_int_ value = cairn_int_(integer);
+
+    cairn_host_list_push(field.number, value.bytes, sizeof value.bytes);
+}
+
+CAIRN_SHARED_ int64_t cairn_list_get_int(struct cairn_list_field field, uint64_t index, int64_t otherwise)
+{
+    struct cairn_int_ value;
+
+    return cairn_int_of_(&value, cairn_host_list_get(field.number, index, value.bytes, sizeof value.bytes), otherwise);
+}
+
+CAIRN_SHARED_ bool cairn_list_set_int(struct cairn_list_field field, uint64_t index, int64_t integer)
+{
+    struct cairn_int_ value = cairn_int_(integer);
+
+    return cairn_host_list_set(field.number, index, value.bytes, sizeof value.bytes) != 0;
 }
 
 static inline uint64_t cairn_list_drop_oldest(struct cairn_list_field field, uint64_t count)
@@ -499,6 +538,21 @@ static inline bool cairn_map_has(struct cairn_map_field field, struct cairn_byte
 static inline void cairn_map_set(struct cairn_map_field field, struct cairn_bytes key, struct cairn_bytes value)
 {
     cairn_host_map_set(field.number, key.data, key.size, value.data, value.size);
+}
+
+CAIRN_SHARED_ int64_t cairn_map_get_int(struct cairn_map_field field, struct cairn_bytes key, int64_t otherwise)
+{
+    struct cairn_int_ value;
+
+    return cairn_int_of_(&value, cairn_host_map_get(field.number, key.data, key.size, value.bytes, sizeof value.bytes),
+                         otherwise);
+}
+
+CAIRN_SHARED_ void cairn_map_set_int(struct cairn_map_field field, struct cairn_bytes key, int64_t integer)
+{
+    struct cairn_int_ value = cairn_int_(integer);
+
+    cairn_host_map_set(field.number, key.data, key.size, value.bytes, sizeof value.bytes);
 }
 
 static inline bool cairn_map_remove(struct cairn_map_field field, struct cairn_bytes key)

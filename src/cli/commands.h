@@ -16,6 +16,7 @@ extern const struct cairn_command cairn_command_objects_rm;
 extern const struct cairn_command cairn_command_objects_restore;
 extern const struct cairn_command cairn_command_modules;
 extern const struct cairn_command cairn_command_modules_ls;
+extern const struct cairn_command cairn_command_modules_rollback;
 extern const struct cairn_command cairn_command_modules_rm;
 extern const struct cairn_command cairn_command_snapshot;
 extern const struct cairn_command cairn_command_versions;

@@ -11,9 +11,17 @@
 enum { MODULE_BYTES_MAX = 512 << 20 };
 
 struct options {
-    const char *name;
+    const char *name, *drop;
     bool json;
 };
+
+#define DROP_FLAG                                                                                       \
+    {                                                                                                   \
+        .name = "drop", .kind = CAIRN_FLAG_TEXT, .value = "TYPE,...",                                   \
+        .help = "types that go although objects of them exist; these can then\nonly be listed, shown, " \
+                "removed and restored",                                                                 \
+        .offset = offsetof(struct options, drop)                                                        \
+    }
 
 /* --- deploy --- */
 
@@ -23,6 +31,7 @@ static const struct cairn_flag deploy_flags[] = {
      .value = "NAME",
      .help = "refuse the file unless its module is called this",
      .offset = offsetof(struct options, name)},
+    DROP_FLAG,
     CAIRN_FLAG_JSON(struct options),
     {0},
 };
@@ -58,20 +67,25 @@ static bool is_source(const char *path)
     return false;
 }
 
-/* [name, version, hash, created] */
+/* [name, version, hash, created, previous] */
 static void print_deployed(struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
     struct cairn_bytes name, hash;
-    int64_t version, created;
+    int64_t version, created, previous;
 
     cairn_value_read(&r);
     name = cairn_value_read(&r).bytes;
     version = cairn_value_read(&r).integer;
     hash = cairn_value_read(&r).bytes;
     created = cairn_value_read(&r).integer;
-    printf("%.*s version %" PRId64 " %s (%.*s)\n", (int)name.size, (const char *)name.data, version,
-           created ? "deployed" : "is deployed already", hash.size < 12 ? (int)hash.size : 12, (const char *)hash.data);
+    previous = cairn_value_read(&r).integer;
+    if (created || version == previous)
+        printf("%.*s version %" PRId64 " %s", (int)name.size, (const char *)name.data, version,
+               created ? "deployed" : "is deployed already");
+    else
+        printf("%.*s: version %" PRId64 " -> %" PRId64, (int)name.size, (const char *)name.data, previous, version);
+    printf(" (%.*s)\n", hash.size < 12 ? (int)hash.size : 12, (const char *)hash.data);
 }
 
 static int run_deploy(int argc, char **argv)
@@ -99,6 +113,8 @@ static int run_deploy(int argc, char **argv)
         ask.method = "PUT";
         cairn_ask_path(&ask, cairn_str(options.name));
     }
+    if (options.drop)
+        cairn_ask_query(&ask, "drop", cairn_str(options.drop));
     ask.body = cairn_buf_bytes(&file);
     ask.json = options.json;
     if (cairn_ask(&ask, &answer, &status))
@@ -113,7 +129,7 @@ const struct cairn_command cairn_command_deploy = {
     .arguments = "FILE.wasm",
     .summary = "Gives a module to the node, or a new version of it",
     .more = "Calls under way finish on the version that they began with.  Earlier versions are kept: to go\n"
-            "back, deploy the old file.",
+            "back, 'cairn modules rollback'.  A version without a type of which objects exist is refused.",
     .flags = deploy_flags,
     .arguments_min = 1,
     .arguments_max = 1,
@@ -242,16 +258,53 @@ const struct cairn_command cairn_command_modules_rm = {
     .run = run_modules_rm,
 };
 
+static const struct cairn_flag rollback_flags[] = {DROP_FLAG, CAIRN_FLAG_JSON(struct options), {0}};
+
+static int run_modules_rollback(int argc, char **argv)
+{
+    struct options options = {0};
+    struct cairn_ask ask = {.method = "POST"};
+    struct cairn_answer answer;
+    int status = CAIRN_EXIT_OK, left;
+
+    if (!cairn_flags_parse(&cairn_command_modules_rollback, argc, argv, &options, &left, &status))
+        return status;
+    ask.json = options.json;
+    cairn_buf_str(&ask.target, "/v1/modules");
+    cairn_ask_path(&ask, cairn_str(argv[0]));
+    cairn_ask_path(&ask, cairn_str("rollback"));
+    if (left > 1)
+        cairn_ask_query(&ask, "version", cairn_str(argv[1]));
+    if (options.drop)
+        cairn_ask_query(&ask, "drop", cairn_str(options.drop));
+    if (cairn_ask(&ask, &answer, &status))
+        print_deployed(cairn_buf_bytes(&answer.value));
+    cairn_answer_done(&answer);
+    return status;
+}
+
+const struct cairn_command cairn_command_modules_rollback = {
+    .name = "modules rollback",
+    .arguments = "NAME [VERSION]",
+    .summary = "Makes an earlier version of a module the current one",
+    .more = "Without VERSION the one before the current.  The state of objects stays as it is.",
+    .flags = rollback_flags,
+    .arguments_min = 1,
+    .arguments_max = 2,
+    .run = run_modules_rollback,
+};
+
 static const struct cairn_command *const modules_subcommands[] = {
     &cairn_command_modules_ls,
+    &cairn_command_modules_rollback,
     &cairn_command_modules_rm,
     NULL,
 };
 
 const struct cairn_command cairn_command_modules = {
     .name = "modules",
-    .arguments = "[ls]|rm ...",
-    .summary = "Lists and removes modules",
+    .arguments = "[ls]|rollback|rm ...",
+    .summary = "Lists modules, goes back to earlier versions of them, and removes them",
     .subcommands = modules_subcommands,
 };
 
@@ -306,7 +359,7 @@ static void print_fields(struct cairn_reader *r)
     cairn_table_print(&table, stdout);
 }
 
-/* [type, module, version, fields, methods] each */
+/* [type, module, version, fields, methods, dropped] each */
 static void print_types(struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
@@ -326,6 +379,9 @@ static void print_types(struct cairn_bytes encoded)
         print_fields(&r);
         puts("  methods");
         print_methods(&r);
+        if (cairn_value_read(&r).integer)
+            puts(
+                "  dropped: the module no longer has this type; objects of it can be listed, shown, removed and restored");
     }
 }
 

@@ -80,13 +80,39 @@ static void bind_fields(const struct type_entry *t, struct type_field *bound)
     names_done(&names);
 }
 
+/* No methods, and all fields that it ever declared: objects of it can be listed, shown, deleted and restored. */
+static struct cairn_type_decl *dropped_make(const struct type_entry *t)
+{
+    struct cairn_type_decl *dropped = cairn_alloc_zeroed(1, sizeof *dropped);
+
+    dropped->name = cairn_bytes_dup(t->name);
+    dropped->fields = cairn_alloc_zeroed(t->field_count + 1, sizeof *dropped->fields);
+    dropped->field_count = t->field_count;
+    for (uint32_t i = 0; i < t->field_count; i++)
+        dropped->fields[i] = (struct cairn_field_decl){
+            .name = cairn_bytes_dup(t->fields[i].name), .kind = t->fields[i].kind, .number = t->fields[i].number};
+    return dropped;
+}
+
+static void dropped_free(struct cairn_type_decl *dropped)
+{
+    for (size_t i = 0; dropped && i < dropped->field_count; i++)
+        free(dropped->fields[i].name);
+    if (dropped) {
+        free(dropped->fields);
+        free(dropped->name);
+    }
+    free(dropped);
+}
+
 /* One block: the entry, its arrays by falling alignment, its text. */
 struct type_entry *type_entry_make(const struct type_entry *like, const struct bound_field *fields,
                                    uint32_t field_count, struct cairn_module *module,
                                    const struct cairn_type_decl *decl, uint32_t version)
 {
     size_t text_bytes = like->space.size + like->name.size + like->module_name.size;
-    uint32_t slots = decl ? method_slot_count(decl) : 0, bound_end = 0;
+    struct cairn_type_decl *dropped = NULL;
+    uint32_t slots, bound_end = 0;
     struct bound_field *own;
     struct type_field *bound;
     struct type_entry *t;
@@ -94,6 +120,10 @@ struct type_entry *type_entry_make(const struct type_entry *like, const struct b
     uint16_t *method_slots;
     uint8_t *text;
 
+    if (module && !decl)
+        decl = dropped =
+            dropped_make(&(struct type_entry){.name = like->name, .fields = fields, .field_count = field_count});
+    slots = decl ? method_slot_count(decl) : 0;
     for (uint32_t i = 0; i < field_count; i++)
         text_bytes += fields[i].name.size;
     for (size_t i = 0; decl && i < decl->field_count; i++)
@@ -124,6 +154,7 @@ struct type_entry *type_entry_make(const struct type_entry *like, const struct b
         return t;
     t->module = cairn_module_ref(module);
     t->decl = decl;
+    t->dropped = dropped;
     t->version = version;
     t->bound = bound;
     t->bound_end = bound_end;
@@ -139,6 +170,7 @@ void type_entry_unref(struct type_entry *t)
     if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
         return;
     cairn_module_unref(t->module);
+    dropped_free(t->dropped);
     free(t);
 }
 
@@ -245,6 +277,21 @@ void catalog_set_type(struct catalog *catalog, struct type_entry *t)
     catalog->types = more(catalog->types, catalog->type_count, sizeof *catalog->types);
     names_add(&catalog->type_names, names_hash(t->space, t->name), catalog->type_count);
     catalog->types[catalog->type_count++] = t;
+}
+
+void catalog_remove_type(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+{
+    uint32_t at = find_type(catalog, space, name);
+
+    if (at == NAMES_END)
+        return;
+    type_entry_unref(catalog->types[at]);
+    /* The array stays as `more` wants it, if it has room for as many as before. */
+    catalog->types = cairn_realloc(catalog->types, 2 * (size_t)catalog->type_count * sizeof *catalog->types);
+    catalog->types[at] = catalog->types[--catalog->type_count];
+    names_done(&catalog->type_names); /* one is numbered anew */
+    for (uint32_t i = 0; i < catalog->type_count; i++)
+        names_add(&catalog->type_names, names_hash(catalog->types[i]->space, catalog->types[i]->name), i);
 }
 
 void catalog_remove(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
@@ -462,7 +509,7 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
 {
     const struct cairn_type_decl *decl = type->decl;
 
-    cairn_value_add_list(to, 5);
+    cairn_value_add_list(to, 6);
     cairn_value_add_bytes(to, type->name);
     cairn_value_add_bytes(to, cairn_str(type->module->name));
     cairn_value_add_int(to, type->version);
@@ -484,6 +531,7 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
         if (m->deterministic)
             cairn_value_add_bytes(to, cairn_str("deterministic"));
     }
+    cairn_value_add_int(to, type->dropped != NULL);
 }
 
 static void answer_types(const struct catalog *catalog, struct cairn_bytes space, struct cairn_buf *to)
@@ -525,28 +573,31 @@ void catalog_request(struct cairn_worker *worker, struct invocation *inv)
 
 /* --- opening --------------------------------------------------------------------------------------- */
 
-static enum cairn_code compile_current(struct cairn_node *node, struct module_entry *m, struct cairn_err *err)
+enum cairn_code catalog_compile(struct cairn_fn *fn, struct cairn_disk *disk, struct cairn_bytes name,
+                                const struct module_version *version, struct cairn_module **ret_module,
+                                struct cairn_err *err)
 {
     struct cairn_buf wasm = {0};
     char path[CAIRN_PATH_BYTES];
     uint8_t hash[CAIRN_SHA256_BYTES];
     enum cairn_code code;
 
-    module_path(m->versions[m->current].hash, path);
-    code = cairn_disk_read_file(cairn_store_disk(node->options.store), path, 1 << 30, &wasm, err);
+    module_path(version->hash, path);
+    code = cairn_disk_read_file(disk, path, 1 << 30, &wasm, err);
     if (code == CAIRN_OK) {
         cairn_sha256(cairn_buf_bytes(&wasm), hash);
-        if (memcmp(hash, m->versions[m->current].hash, sizeof hash) != 0)
+        if (memcmp(hash, version->hash, sizeof hash) != 0)
             code = cairn_fail(
                 err, CAIRN_ECORRUPT,
                 "%s: the content is not what its name says; put the .wasm of module %.*s version %u back there", path,
-                (int)m->name.size, (const char *)m->name.data, m->versions[m->current].number);
+                (int)name.size, (const char *)name.data, version->number);
         else
-            code = cairn_module_compile(node->options.fn, cairn_buf_bytes(&wasm), &m->module, err);
+            code = cairn_module_compile(fn, cairn_buf_bytes(&wasm), ret_module, err);
     }
     cairn_buf_done(&wasm);
     return code == CAIRN_OK ? CAIRN_OK
-                            : cairn_while(err, "loading module '%.*s'", (int)m->name.size, (const char *)m->name.data);
+                            : cairn_while(err, "loading version %u of module '%.*s'", version->number, (int)name.size,
+                                          (const char *)name.data);
 }
 
 /* The hashes of the paths of all versions' files: one that is taken for another's only means that a file stays. */
@@ -596,6 +647,14 @@ static enum cairn_code bind_all(struct catalog *catalog, struct cairn_err *err)
                                                       m->versions[m->current].number));
         }
     }
+    for (uint32_t i = 0; i < catalog->type_count; i++) { /* those that are left have been dropped */
+        struct type_entry *t = catalog->types[i];
+        const struct module_entry *m = t->decl ? NULL : catalog_module(catalog, t->space, t->module_name);
+
+        if (m)
+            catalog_set_type(catalog, type_entry_make(t, t->fields, t->field_count, m->module, NULL,
+                                                      m->versions[m->current].number));
+    }
     return CAIRN_OK;
 }
 
@@ -614,7 +673,9 @@ enum cairn_code catalog_open(struct cairn_node *node, struct cairn_err *err)
     if (code == CAIRN_OK)
         code = disk->ops->sync_dir(disk, "", err);
     for (uint32_t i = 0; code == CAIRN_OK && i < catalog->module_count; i++)
-        code = compile_current(node, catalog->modules[i], err);
+        code = catalog_compile(node->options.fn, disk, catalog->modules[i]->name,
+                               &catalog->modules[i]->versions[catalog->modules[i]->current],
+                               &catalog->modules[i]->module, err);
     if (code == CAIRN_OK)
         code = bind_all(catalog, err);
     if (code == CAIRN_OK) {

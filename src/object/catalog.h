@@ -12,7 +12,7 @@
 
 #include "object/object_internal.h"
 
-/* DEPLOY, UNDEPLOY, MODULES, TYPES; inv carries the request and its answer. */
+/* DEPLOY, ROLLBACK, UNDEPLOY, MODULES, TYPES; inv carries the request and its answer. */
 void catalog_request(struct cairn_worker *worker, struct invocation *inv);
 /* At opening, on all workers in turn: reads the system shard and compiles what is current. */
 enum cairn_code catalog_open(struct cairn_node *node, struct cairn_err *err);

@@ -41,9 +41,10 @@ struct type_entry {
     const struct bound_field *fields; /* every field it ever declared */
     uint32_t field_count;
 
-    /* As the module's current version declares it; decl NULL: it does not.  See struct type. */
+    /* As the module's current version declares it; decl NULL: not bound yet.  See struct type. */
     struct cairn_module *module; /* the entry's own reference */
     const struct cairn_type_decl *decl;
+    struct cairn_type_decl *dropped; /* `decl` is this, the entry's own: the version has no such type any more */
     uint32_t version;
     const struct type_field *bound;
     uint32_t bound_end;
@@ -70,6 +71,8 @@ struct catalog *catalog_copy(const struct catalog *from);
 /* Take the entry: it replaces the one of that name, or is new. */
 void catalog_set_module(struct catalog *catalog, struct module_entry *m);
 void catalog_set_type(struct catalog *catalog, struct type_entry *t);
+/* Drops a type; no module declares it. */
+void catalog_remove_type(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
 /* Drops a module and its types. */
 void catalog_remove(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
 
@@ -94,6 +97,11 @@ void hash_hex(const uint8_t hash[CAIRN_SHA256_BYTES], char to[2 * CAIRN_SHA256_B
 /* Where the .wasm with that hash lies, below the data folder. */
 void module_path(const uint8_t hash[CAIRN_SHA256_BYTES], char to[CAIRN_PATH_BYTES]);
 
+/* Reads and compiles that version of a module; blocks. */
+enum cairn_code catalog_compile(struct cairn_fn *fn, struct cairn_disk *disk, struct cairn_bytes name,
+                                const struct module_version *version, struct cairn_module **ret_module,
+                                struct cairn_err *err);
+
 /* Keys and values of the system shard. */
 void catalog_key(struct cairn_buf *to, uint8_t kind, struct cairn_bytes space, struct cairn_bytes name);
 void catalog_put_module(struct overlay *overlay, const struct module_entry *m);
@@ -106,9 +114,9 @@ void types_remove(struct cairn_worker *worker, const struct type_entry *entry);
 /* The catalog that the worker's types were made from. */
 void types_are_of(struct cairn_worker *worker, struct catalog *catalog);
 
-/* deploy.c: takes over a DEPLOY or UNDEPLOY; worker 0. */
+/* deploy.c: takes over a DEPLOY, ROLLBACK or UNDEPLOY; worker 0. */
 void deploy_request(struct cairn_worker *worker, struct invocation *inv);
-/* The catalog that is committed: while an UNDEPLOY is being decided, the one before it. */
+/* The catalog that is committed: while it is being decided whether types may go, the one before it. */
 struct catalog *deploy_committed(struct cairn_worker *worker);
 
 #endif

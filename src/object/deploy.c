@@ -1,13 +1,16 @@
-/* deploy.c - DEPLOY and UNDEPLOY.  A module is compiled first, a few at once, so that one that takes long does not stop
- * the others.  Then one at a time: worker 0 has the queue and commits, a task in the background makes the next catalog,
- * and each worker takes over the types of the one module. */
+/* deploy.c - DEPLOY, ROLLBACK and UNDEPLOY.  A module is compiled first, a few at once, so that one that takes long does
+ * not stop the others.  Then one at a time: worker 0 has the queue and commits, a task in the background makes the next
+ * catalog, and each worker takes over the types of the one module.
+ *
+ * Types that are to go are first taken from every worker, so that no new object can appear, and looked at: if some worker
+ * has an object of them they come back and the request is refused; otherwise it is recorded. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "object/catalog_internal.h"
 #include "object/directory.h"
 
-/* What a worker looks for of an UNDEPLOY at a time: directories of a type in a shard. */
+/* What a worker looks for at a time of types that are to go: directories of a type in a shard. */
 enum { LOOKS_PER_STEP = 64 };
 
 enum {
@@ -15,7 +18,7 @@ enum {
     COMPILES_MAX = 18, /* with those that wait, each with its module in memory */
 };
 
-/* One DEPLOY or UNDEPLOY on its way; worker 0 has one under way at a time. */
+/* One DEPLOY, ROLLBACK or UNDEPLOY on its way; worker 0 has one under way at a time. */
 struct deploy {
     struct message message; /* first */
     struct cairn_task task;
@@ -26,18 +29,22 @@ struct deploy {
     struct cairn_module *module;
     enum cairn_code code;
     struct cairn_err err;
-    struct overlay overlay;    /* what is to be recorded */
-    struct catalog *base;      /* the one before it */
-    struct catalog *catalog;   /* the one after it */
-    struct module_entry *m;    /* DEPLOY: of `catalog` */
-    bool created;              /* DEPLOY: it is not an earlier version that came back */
-    struct type_entry **types; /* of the module: of `catalog` for DEPLOY, of `base` for UNDEPLOY */
-    uint32_t *numbers;         /* UNDEPLOY: theirs, ascending */
+    struct overlay overlay;     /* what is to be recorded */
+    struct catalog *base;       /* the one before it */
+    struct catalog *catalog;    /* the one after it */
+    struct module_entry *m;     /* DEPLOY: of `catalog` */
+    bool created;               /* DEPLOY: it is not an earlier version that came back */
+    uint32_t previous;          /* DEPLOY: number of the version that was current; 0: none */
+    struct module_version back; /* ROLLBACK: to which version */
+    struct type_entry **types;  /* DEPLOY: of the module in `catalog` */
     uint32_t type_count;
-    bool remove;        /* being sent around: the types go, instead of being set */
-    bool undecided;     /* UNDEPLOY: `base` is what is committed, whatever the workers have */
-    uint32_t left;      /* workers that have not taken it */
-    atomic_bool in_use; /* UNDEPLOY: some worker has objects of its types */
+    struct type_entry **going; /* types of the module in `base` that are to go unless there are objects of them */
+    uint32_t *numbers;         /* theirs, ascending */
+    uint32_t going_count;
+    enum { TAKE_AWAY, GIVE_BACK, SET } step; /* what the workers are to do with them */
+    bool undecided;                          /* `base` is what is committed, whatever the workers have */
+    uint32_t left;                           /* workers that have not done it */
+    _Atomic uint32_t used; /* number of a type that is to go and of which some worker has objects; 0: none */
     struct spread *spreads;
 };
 
@@ -45,7 +52,7 @@ struct deploy {
 struct spread {
     struct message message; /* first */
     struct deploy *deploy;
-    uint64_t looked; /* UNDEPLOY: pairs of type and shard */
+    uint64_t looked; /* pairs of type and shard */
 };
 
 /* False: it was over at once. */
@@ -58,6 +65,7 @@ static void deploy_free(struct deploy *deploy)
     catalog_unref(deploy->base);
     cairn_module_unref(deploy->module);
     free(deploy->types);
+    free(deploy->going);
     free(deploy->numbers);
     free(deploy->spreads);
     free(deploy);
@@ -110,11 +118,11 @@ static void deploy_over(struct cairn_worker *worker, struct deploy *deploy)
 static void take_catalog(struct cairn_worker *worker, struct message *message);
 static void catalog_taken(struct cairn_worker *worker, struct message *message);
 
-static void spread_catalog(struct cairn_worker *worker, struct deploy *deploy, bool remove)
+static void spread_catalog(struct cairn_worker *worker, struct deploy *deploy, int step)
 {
     uint32_t workers = worker->node->options.workers;
 
-    deploy->remove = remove;
+    deploy->step = step;
     deploy->left = workers;
     if (!deploy->spreads)
         deploy->spreads = cairn_alloc_zeroed(workers, sizeof *deploy->spreads);
@@ -137,7 +145,7 @@ static bool directory_has(const struct shard *shard, uint32_t type)
     return !empty;
 }
 
-/* UNDEPLOY: looks for objects of the types, a part of the shards at a time. */
+/* Looks for objects of the types that are to go, a part of the shards at a time. */
 static void look_for_objects(struct cairn_worker *worker, struct message *message)
 {
     struct spread *spread = (struct spread *)message;
@@ -147,16 +155,16 @@ static void look_for_objects(struct cairn_worker *worker, struct message *messag
 
     if (worker->index < shards)
         own = (shards - worker->index - 1) / worker->node->options.workers + 1;
-    pairs = (uint64_t)deploy->type_count * own;
-    for (int n = 0; n < LOOKS_PER_STEP && spread->looked < pairs && !atomic_load(&deploy->in_use); n++) {
+    pairs = (uint64_t)deploy->going_count * own;
+    for (int n = 0; n < LOOKS_PER_STEP && spread->looked < pairs && !atomic_load(&deploy->used); n++) {
         uint32_t number = deploy->numbers[spread->looked / own];
         uint32_t shard = worker->index + (uint32_t)(spread->looked % own) * worker->node->options.workers;
 
         if (directory_has(&worker->shards[shard], number))
-            atomic_store(&deploy->in_use, true);
+            atomic_store(&deploy->used, number);
         spread->looked++;
     }
-    if (spread->looked < pairs && !atomic_load(&deploy->in_use)) {
+    if (spread->looked < pairs && !atomic_load(&deploy->used)) {
         worker_send(worker, worker->index, message);
         return;
     }
@@ -168,20 +176,24 @@ static void take_catalog(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = ((struct spread *)message)->deploy;
 
-    for (uint32_t i = 0; i < deploy->type_count; i++)
-        if (deploy->remove)
-            types_remove(worker, deploy->types[i]);
+    for (uint32_t i = 0; i < deploy->going_count && deploy->step != SET; i++)
+        if (deploy->step == TAKE_AWAY)
+            types_remove(worker, deploy->going[i]);
         else
-            types_set(worker, deploy->types[i]);
-    types_are_of(worker, deploy->inv->op == CAIRN_OP_UNDEPLOY && !deploy->remove ? deploy->base : deploy->catalog);
-    if (deploy->remove) {
+            types_set(worker, deploy->going[i]);
+    for (uint32_t i = 0; i < deploy->type_count && deploy->step == SET; i++)
+        types_set(worker, deploy->types[i]);
+    if (deploy->step == TAKE_AWAY) {
         /* From here on none can appear. */
-        if (objects_in_use(worker, deploy->numbers, deploy->type_count))
-            atomic_store(&deploy->in_use, true);
+        uint32_t number = objects_in_use(worker, deploy->numbers, deploy->going_count);
+
+        if (number)
+            atomic_store(&deploy->used, number);
         message->receive = look_for_objects;
         look_for_objects(worker, message);
         return;
     }
+    types_are_of(worker, deploy->step == SET ? deploy->catalog : deploy->base);
     message->receive = catalog_taken;
     worker_send(worker, 0, message);
 }
@@ -321,15 +333,79 @@ static enum cairn_code check_totals(const struct catalog *catalog, struct cairn_
     return CAIRN_OK;
 }
 
-/* The module's types in that catalog, for the workers. */
-static void list_types(struct deploy *deploy, const struct catalog *catalog, struct cairn_bytes space,
-                       struct cairn_bytes name)
+/* The module's types in that catalog; *ret_types is the caller's. */
+static uint32_t list_types(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
+                           struct type_entry ***ret_types)
 {
-    deploy->types = cairn_alloc_zeroed(catalog->type_count + 1, sizeof *deploy->types);
+    struct type_entry **types = cairn_alloc_zeroed(catalog->type_count + 1, sizeof *types);
+    uint32_t count = 0;
+
     for (uint32_t i = 0; i < catalog->type_count; i++)
         if (cairn_bytes_equal(catalog->types[i]->module_name, name) &&
             cairn_bytes_equal(catalog->types[i]->space, space))
-            deploy->types[deploy->type_count++] = catalog->types[i];
+            types[count++] = catalog->types[i];
+    *ret_types = types;
+    return count;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* The record forgets the types that are to go. */
+static void forget_going(struct deploy *deploy)
+{
+    struct cairn_buf key = {0};
+
+    deploy->numbers = cairn_alloc_zeroed(deploy->going_count + 1, sizeof *deploy->numbers);
+    for (uint32_t i = 0; i < deploy->going_count; i++) {
+        deploy->numbers[i] = deploy->going[i]->number;
+        catalog_key(&key, KEY_TYPE, deploy->going[i]->space, deploy->going[i]->name);
+        overlay_remove(&deploy->overlay, cairn_buf_bytes(&key));
+    }
+    qsort(deploy->numbers, deploy->going_count, sizeof *deploy->numbers, compare_numbers);
+    cairn_buf_done(&key);
+}
+
+/* One of "A,B,C". */
+static bool names_type(struct cairn_bytes names, struct cairn_bytes type)
+{
+    for (size_t at = 0, end; at < names.size; at = end + 1) {
+        for (end = at; end < names.size && names.data[end] != ',';)
+            end++;
+        if (cairn_bytes_equal(cairn_bytes(names.data + at, end - at), type))
+            return true;
+    }
+    return false;
+}
+
+/* Types that the version no longer declares: those that the request drops stay without methods, and so do those that
+ * were dropped before; the others are to go. */
+static void bind_missing(struct deploy *deploy, struct catalog *next)
+{
+    struct cairn_bytes space = deploy->m->space, name = deploy->m->name;
+    uint32_t version = deploy->m->versions[deploy->m->current].number;
+    struct type_entry **before;
+    uint32_t count = list_types(deploy->base, space, name, &before);
+
+    deploy->going = before;
+    for (uint32_t i = 0; i < count; i++) {
+        struct type_entry *t = before[i], *now = catalog_type(next, space, t->name);
+
+        if (now != t)
+            continue;
+        if (t->dropped || names_type(deploy->inv->request->drop, t->name)) {
+            catalog_set_type(next, type_entry_make(t, t->fields, t->field_count, deploy->module, NULL, version));
+        } else {
+            deploy->going[deploy->going_count++] = t;
+            catalog_remove_type(next, space, t->name);
+        }
+    }
+    forget_going(deploy);
+    deploy->type_count = list_types(next, space, name, &deploy->types);
 }
 
 /* Makes the next catalog, and what is to be recorded of it but for the module. */
@@ -339,8 +415,10 @@ static enum cairn_code bind(struct deploy *deploy, struct cairn_err *err)
     struct cairn_bytes space = deploy->inv->space, name = cairn_str(module->name);
     struct bound_field *fields = cairn_alloc_zeroed(2 * (CAIRN_FIELD_NUMBER_MAX + 1), sizeof *fields);
     struct catalog *next = deploy->catalog = catalog_copy(deploy->base);
+    const struct module_entry *before = catalog_module(next, space, name);
     enum cairn_code code = CAIRN_OK;
 
+    deploy->previous = before ? before->versions[before->current].number : 0;
     deploy->m = bind_module(catalog_module(next, space, name), space, module, &deploy->created);
     catalog_set_module(next, deploy->m);
     for (size_t i = 0; code == CAIRN_OK && i < module->type_count; i++)
@@ -349,15 +427,7 @@ static enum cairn_code bind(struct deploy *deploy, struct cairn_err *err)
     if (code != CAIRN_OK)
         return code;
     catalog_put_type_next(&deploy->overlay, next->type_next);
-    list_types(deploy, next, space, name);
-    for (uint32_t i = 0; i < deploy->type_count; i++) {
-        struct type_entry *t = deploy->types[i];
-        if (!t->decl || t->module == module)
-            continue;
-        /* The version no longer declares it. */
-        deploy->types[i] = type_entry_make(t, t->fields, t->field_count, NULL, NULL, 0);
-        catalog_set_type(next, deploy->types[i]);
-    }
+    bind_missing(deploy, next);
     return check_totals(next, err);
 }
 
@@ -369,11 +439,12 @@ static void answer_deploy(struct deploy *deploy)
 
     hash_hex(version->hash, name);
     to->size = 0;
-    cairn_value_add_list(to, 4);
+    cairn_value_add_list(to, 5);
     cairn_value_add_bytes(to, deploy->m->name);
     cairn_value_add_int(to, version->number);
     cairn_value_add_bytes(to, cairn_str(name));
     cairn_value_add_int(to, deploy->created);
+    cairn_value_add_int(to, deploy->previous);
 }
 
 static enum cairn_code commit_system(struct cairn_worker *worker, struct overlay *overlay, const char *note,
@@ -387,25 +458,41 @@ static enum cairn_code commit_system(struct cairn_worker *worker, struct overlay
     return code;
 }
 
-/* Back from the task: the module is compiled, its file is written, the catalog is made and nobody else has it yet. */
-static void deploy_prepared(struct cairn_worker *worker, struct message *message)
+static enum cairn_code record(struct cairn_worker *worker, struct deploy *deploy)
+{
+    bool removes = deploy->inv->op == CAIRN_OP_UNDEPLOY;
+
+    if (deploy->created)
+        deploy->m->versions[deploy->m->current].deployed_ms = (uint64_t)worker_now_ms(worker);
+    if (!removes)
+        catalog_put_module(&deploy->overlay, deploy->m);
+    deploy->code = commit_system(worker, &deploy->overlay, removes ? "undeploy" : "deploy", &deploy->catalog->record,
+                                 &deploy->err);
+    if (deploy->code != CAIRN_OK)
+        return deploy->code;
+    if (removes)
+        cairn_value_add_nil(&deploy->inv->result);
+    else
+        answer_deploy(deploy);
+    deploy->inv->depends = deploy->catalog->record;
+    deploy->inv->effects = CAIRN_EFFECTS_SOME;
+    return CAIRN_OK;
+}
+
+/* Back from the task: the catalog is made and nobody else has it yet; of a DEPLOY the module is compiled and its file is
+ * written. */
+static void prepared(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = (struct deploy *)message;
 
-    if (deploy->code == CAIRN_OK) {
-        if (deploy->created)
-            deploy->m->versions[deploy->m->current].deployed_ms = (uint64_t)worker_now_ms(worker);
-        catalog_put_module(&deploy->overlay, deploy->m);
-        deploy->code = commit_system(worker, &deploy->overlay, "deploy", &deploy->catalog->record, &deploy->err);
-    }
-    if (deploy->code != CAIRN_OK) {
+    if (deploy->code == CAIRN_OK && (deploy->going_count || deploy->inv->op == CAIRN_OP_UNDEPLOY)) {
+        deploy->undecided = true;
+        spread_catalog(worker, deploy, TAKE_AWAY);
+    } else if (deploy->code == CAIRN_OK && record(worker, deploy) == CAIRN_OK) {
+        spread_catalog(worker, deploy, SET);
+    } else {
         deploy_over(worker, deploy);
-        return;
     }
-    answer_deploy(deploy);
-    deploy->inv->depends = deploy->catalog->record;
-    deploy->inv->effects = CAIRN_EFFECTS_SOME;
-    spread_catalog(worker, deploy, false);
 }
 
 static void compile_task(struct cairn_task *task)
@@ -426,10 +513,15 @@ static void deploy_task(struct cairn_task *task)
     struct deploy *deploy = cairn_container(task, struct deploy, task);
     struct cairn_request *request = deploy->inv->request;
     struct cairn_disk *disk = cairn_store_disk(deploy->node->options.store);
+    bool back = deploy->inv->op == CAIRN_OP_ROLLBACK;
     char path[CAIRN_PATH_BYTES];
 
-    deploy->code = bind(deploy, &deploy->err);
-    if (deploy->code == CAIRN_OK) {
+    if (back)
+        deploy->code = catalog_compile(deploy->node->options.fn, disk, request->name, &deploy->back, &deploy->module,
+                                       &deploy->err);
+    if (deploy->code == CAIRN_OK)
+        deploy->code = bind(deploy, &deploy->err);
+    if (deploy->code == CAIRN_OK && !back) {
         module_path(deploy->module->hash, path);
         deploy->code = cairn_disk_replace_file(disk, path, request->body, &deploy->err);
     }
@@ -437,13 +529,6 @@ static void deploy_task(struct cairn_task *task)
 }
 
 /* --- UNDEPLOY ------------------------------------------------------------------------------------------ */
-
-static int compare_numbers(const void *a, const void *b)
-{
-    const uint32_t *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
 
 static void undeploy_task(struct cairn_task *task)
 {
@@ -453,70 +538,91 @@ static void undeploy_task(struct cairn_task *task)
 
     deploy->catalog = catalog_copy(deploy->base);
     catalog_remove(deploy->catalog, space, name);
-    list_types(deploy, deploy->base, space, name);
-    deploy->numbers = cairn_alloc_zeroed(deploy->type_count + 1, sizeof *deploy->numbers);
+    deploy->going_count = list_types(deploy->base, space, name, &deploy->going);
     catalog_key(&key, KEY_MODULE, space, name);
     overlay_remove(&deploy->overlay, cairn_buf_bytes(&key));
-    for (uint32_t i = 0; i < deploy->type_count; i++) {
-        deploy->numbers[i] = deploy->types[i]->number;
-        catalog_key(&key, KEY_TYPE, space, deploy->types[i]->name);
-        overlay_remove(&deploy->overlay, cairn_buf_bytes(&key));
-    }
-    qsort(deploy->numbers, deploy->type_count, sizeof *deploy->numbers, compare_numbers);
     cairn_buf_done(&key);
+    forget_going(deploy);
     worker_post(deploy->node, 0, &deploy->message);
 }
 
-/* First the types are taken from every worker, so that no new object can appear; if then none has an object of them it
- * is recorded, otherwise the catalog before comes back. */
-static void undeploy_prepared(struct cairn_worker *worker, struct message *message)
+/* --- all ------------------------------------------------------------------------------------------------- */
+
+static enum cairn_code refuse_used(struct deploy *deploy, uint32_t number)
 {
-    struct deploy *deploy = (struct deploy *)message;
+    struct cairn_bytes type = {0};
 
-    deploy->undecided = true;
-    spread_catalog(worker, deploy, true);
+    for (uint32_t i = 0; i < deploy->going_count; i++)
+        if (deploy->going[i]->number == number)
+            type = deploy->going[i]->name;
+    if (deploy->inv->op == CAIRN_OP_UNDEPLOY)
+        return cairn_fail(&deploy->err, CAIRN_ECONFLICT,
+                          "objects of the module's types exist, of %.*s for example; delete them first", (int)type.size,
+                          (const char *)type.data);
+    return cairn_fail(&deploy->err, CAIRN_ECONFLICT,
+                      "objects of type %.*s exist, and this version of the module has no such type: delete them first, "
+                      "or keep them without methods (`--drop %.*s`)",
+                      (int)type.size, (const char *)type.data, (int)type.size, (const char *)type.data);
 }
-
-/* --- both ------------------------------------------------------------------------------------------------ */
 
 static void catalog_taken(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = ((struct spread *)message)->deploy;
+    uint32_t used;
 
     if (--deploy->left)
         return;
-    if (deploy->undecided) {
-        deploy->code =
-            atomic_load(&deploy->in_use)
-                ? cairn_fail(&deploy->err, CAIRN_ECONFLICT, "objects of the module's types exist; delete them first")
-                : commit_system(worker, &deploy->overlay, "undeploy", &deploy->catalog->record, &deploy->err);
-        deploy->undecided = false;
-        if (deploy->code != CAIRN_OK) {
-            spread_catalog(worker, deploy, false);
-            return;
-        }
-        deploy->inv->depends = deploy->catalog->record;
-        deploy->inv->effects = CAIRN_EFFECTS_SOME;
-        cairn_value_add_nil(&deploy->inv->result);
+    if (!deploy->undecided) {
+        deploy_over(worker, deploy);
+        return;
     }
-    deploy_over(worker, deploy);
+    used = atomic_load(&deploy->used);
+    deploy->code = used ? refuse_used(deploy, used) : record(worker, deploy);
+    deploy->undecided = false;
+    spread_catalog(worker, deploy, deploy->code == CAIRN_OK ? SET : GIVE_BACK);
+}
+
+/* The version with that number, or for 0 the one before the current; false: the deploy's code says why not. */
+static bool find_version(const struct module_entry *m, struct deploy *deploy)
+{
+    const struct module_version *current = &m->versions[m->current], *found = NULL;
+    uint64_t number = deploy->inv->request->number;
+
+    for (uint32_t i = 0; i < m->version_count; i++) {
+        const struct module_version *v = &m->versions[i];
+
+        if (number ? v->number == number : v->number < current->number && (!found || v->number > found->number))
+            found = v;
+    }
+    if (found)
+        deploy->back = *found;
+    else if (number)
+        deploy->code = cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "module %.*s has no version %llu; see `cairn modules`",
+                                  (int)m->name.size, (const char *)m->name.data, (unsigned long long)number);
+    else
+        deploy->code =
+            cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "module %.*s has no version before %u; see `cairn modules`",
+                       (int)m->name.size, (const char *)m->name.data, current->number);
+    return found != NULL;
 }
 
 static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy)
 {
     struct cairn_bytes name = deploy->inv->request->name;
-    bool removes = deploy->inv->op == CAIRN_OP_UNDEPLOY;
+    const struct module_entry *m = catalog_module(worker->catalog, deploy->inv->space, name);
+    enum cairn_op op = deploy->inv->op;
 
-    if (removes && !catalog_module(worker->catalog, deploy->inv->space, name)) {
-        deploy->code = cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "there is no module %.*s", (int)name.size,
-                                  (const char *)name.data);
+    if (op != CAIRN_OP_DEPLOY && !m)
+        deploy->code = cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "there is no module %.*s; see `cairn modules`",
+                                  (int)name.size, (const char *)name.data);
+    if (deploy->code != CAIRN_OK || (op == CAIRN_OP_ROLLBACK && !find_version(m, deploy))) {
         deploy_end(worker, deploy);
         return false;
     }
     deploy->base = catalog_ref(worker->catalog);
     overlay_reset(&deploy->overlay, worker->shards[worker->node->shard_count].engine);
-    deploy->message.receive = removes ? undeploy_prepared : deploy_prepared;
-    deploy->task.run = removes ? undeploy_task : deploy_task;
+    deploy->message.receive = prepared;
+    deploy->task.run = op == CAIRN_OP_UNDEPLOY ? undeploy_task : deploy_task;
     cairn_tasks_submit(worker->node->options.tasks, &deploy->task);
     return true;
 }
@@ -585,7 +691,7 @@ void deploy_request(struct cairn_worker *worker, struct invocation *inv)
     deploy->message.kind = MSG_DEPLOY;
     deploy->node = node;
     deploy->inv = inv;
-    if (inv->op == CAIRN_OP_UNDEPLOY) {
+    if (inv->op != CAIRN_OP_DEPLOY) { /* what a rollback goes back to is compiled already, mostly */
         deploy_enqueue(worker, deploy);
         return;
     }

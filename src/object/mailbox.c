@@ -3,7 +3,7 @@
  * A mailbox is FIFO.  Calls and resumptions always enter it; requests from outside that will need a fiber wait
  * before it (admission) while such requests hold their share of the fibers, and so does what comes behind them for
  * the same object.  One that needs a fiber stays at the head of the mailbox until one is free. */
-#include "object/object_internal.h"
+#include "object/catalog_internal.h"
 
 /* One that needs a fiber does not begin before there is one: it must not keep its object from those that
  * hold fibers and come back to it. */
@@ -59,6 +59,11 @@ static bool may_call(struct cairn_worker *worker, struct invocation *inv, struct
         invocation_refuse(worker, inv, CAIRN_ELIMIT, "calls are nested more than %u deep", worker->node->limits.depth);
     else if (inv->op != CAIRN_OP_INVOKE)
         return true;
+    else if (!method && type->entry->dropped)
+        invocation_refuse(worker, inv, CAIRN_ENOMETHOD,
+                          "type %s has no methods: version %u of module %s does not have the type, only objects of it "
+                          "are left; to have its methods again, `cairn modules rollback %s`",
+                          type->decl->name, type->version, type->module->name, type->module->name);
     else if (!method)
         invocation_refuse(worker, inv, CAIRN_ENOMETHOD, "type %s has no method %.*s%s; see `cairn types`",
                           type->decl->name, (int)inv->method_name.size, (const char *)inv->method_name.data,

@@ -89,14 +89,18 @@ enum cairn_op {
     CAIRN_OP_SHOW,
     /* type, id: 1, or 0 if it did not exist. */
     CAIRN_OP_DELETE,
-    /* body: the .wasm; name: what it must be called, or empty: [name, version, hash in hex, 1 if it is new]. */
+    /* body: the .wasm; name: what it must be called, or empty: [name, version, hash in hex, 1 if it is new, the version
+     * before it or 0].  `conflict` if objects exist of a type that it no longer has, unless `drop` names the type. */
     CAIRN_OP_DEPLOY,
+    /* name, number of one of its versions (0: the one before the current), drop: as DEPLOY of that version's file. */
+    CAIRN_OP_ROLLBACK,
     /* name: nil.  Refused with `conflict` while objects of its types exist. */
     CAIRN_OP_UNDEPLOY,
     /* list of [name, version, hash in hex, deployed ms, wasm bytes, list of other [version, hash, deployed ms]]. */
     CAIRN_OP_MODULES,
     /* list of [type, module, version, list of [field, kind],
-     * list of [method, public|internal, list of read-only|deterministic]]. */
+     * list of [method, public|internal, list of read-only|deterministic],
+     * 1 if the module no longer has it: objects of it can only be listed, shown, deleted and restored]. */
     CAIRN_OP_TYPES,
     /* limit: list of [ms, level, type, id, method, line], oldest first. */
     CAIRN_OP_LOGS,
@@ -122,6 +126,7 @@ struct cairn_request {
     struct cairn_bytes key;  /* idempotency key, at most CAIRN_ONCE_KEY_BYTES_MAX bytes; empty: none */
     bool read_only;          /* only read-only methods may run */
     struct cairn_bytes name, body, prefix, cursor;
+    struct cairn_bytes drop; /* types, with commas between */
     uint32_t limit;
     uint64_t number;            /* of a version; 0: none */
     uint64_t at_ms;             /* a moment; 0: none */

@@ -147,8 +147,8 @@ void object_load(struct object *object);
 /* Drops idle objects beyond the bound whose last write is acknowledged. */
 void objects_trim(struct cairn_worker *worker);
 void object_drop(struct cairn_worker *worker, struct object *object);
-/* True while something is under way for an object of one of these types; the numbers ascend. */
-bool objects_in_use(const struct cairn_worker *worker, const uint32_t *types, uint32_t count);
+/* One of these types for an object of which something is under way; 0: none.  The numbers ascend. */
+uint32_t objects_in_use(const struct cairn_worker *worker, const uint32_t *types, uint32_t count);
 
 /* --- segments ----------------------------------------------------------------------------- */
 

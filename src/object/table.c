@@ -107,11 +107,11 @@ static int compare_numbers(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-bool objects_in_use(const struct cairn_worker *worker, const uint32_t *types, uint32_t count)
+uint32_t objects_in_use(const struct cairn_worker *worker, const uint32_t *types, uint32_t count)
 {
     for (uint32_t i = 0; i < worker->table_size; i++)
         for (const struct object *object = worker->table[i]; object; object = object->hash_next)
             if (object->refs && bsearch(&object->type, types, count, sizeof *types, compare_numbers))
-                return true;
-    return false;
+                return object->type;
+    return 0;
 }

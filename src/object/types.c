@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/suggest.h"
 #include "object/catalog_internal.h"
 
 enum {

@@ -281,6 +281,7 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
         gather_start(worker, inv);
         return;
     case CAIRN_OP_DEPLOY:
+    case CAIRN_OP_ROLLBACK:
     case CAIRN_OP_UNDEPLOY:
     case CAIRN_OP_MODULES:
     case CAIRN_OP_TYPES:

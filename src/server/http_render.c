@@ -162,7 +162,9 @@ static void render_deployed(struct cairn_buf *to, struct cairn_reader *r, bool *
     add_int(to, "version", r);
     add_text(to, "hash", r);
     *ret_created = next(r).integer != 0;
-    cairn_buf_printf(to, ",\"created\":%s}", *ret_created ? "true" : "false");
+    cairn_buf_printf(to, ",\"created\":%s", *ret_created ? "true" : "false");
+    add_int(to, "previous", r);
+    cairn_buf_u8(to, '}');
 }
 
 /* [version, hash, deployed ms] */
@@ -207,7 +209,7 @@ static void one_method(struct cairn_buf *to, struct cairn_reader *r)
     add_values(to, "flags", r);
 }
 
-/* [type, module, version, fields, methods] */
+/* [type, module, version, fields, methods, dropped] */
 static void one_type(struct cairn_buf *to, struct cairn_reader *r)
 {
     add_text(to, "type", r);
@@ -217,6 +219,7 @@ static void one_type(struct cairn_buf *to, struct cairn_reader *r)
     add_objects(to, r, one_type_field);
     add_key(to, "methods");
     add_objects(to, r, one_method);
+    cairn_buf_printf(to, ",\"dropped\":%s", next(r).integer ? "true" : "false");
 }
 
 /* [ms, level, type, id, method, line] */

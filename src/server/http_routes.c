@@ -302,13 +302,45 @@ static void submit_plain(const struct call *call, enum cairn_op op, enum cairn_h
     if (op == CAIRN_OP_DELETE) {
         slot->request.type = call->request->segments[2];
         slot->request.id = call->request->segments[3];
-    } else if (op == CAIRN_OP_DEPLOY || op == CAIRN_OP_UNDEPLOY) {
-        if (call->request->segment_count > 2)
-            slot->request.name = call->request->segments[2];
-        if (op == CAIRN_OP_DEPLOY)
-            slot->request.body = call->request->body;
+    } else if (op == CAIRN_OP_UNDEPLOY) {
+        slot->request.name = call->request->segments[2];
     }
     cairn_slot_submit(slot);
+}
+
+/* drop=TYPE, as often as needed, and for a rollback version=N. */
+static bool read_deploy(const struct call *call, struct cairn_slot *slot)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+    bool rollback = slot->request.op == CAIRN_OP_ROLLBACK;
+
+    while (cairn_http_query_next(&query, &name, &value)) {
+        if (rollback && is(name, "version") && read_u64(value, &slot->request.number) && slot->request.number)
+            continue;
+        if (is(name, "drop")) {
+            if (slot->more.size)
+                cairn_buf_u8(&slot->more, ',');
+            if (cairn_http_decode(&slot->more, value, true))
+                continue;
+        }
+        problem(call, 400, "bad_request", "only %sdrop=TYPE is possible here", rollback ? "version=N and " : "");
+        return false;
+    }
+    slot->request.drop = cairn_buf_bytes(&slot->more);
+    return true;
+}
+
+static void submit_deploy(const struct call *call, enum cairn_op op)
+{
+    struct cairn_slot *slot = take_slot(call, op, CAIRN_HTTP_FORM_DEPLOYED);
+
+    if (call->request->segment_count > 2)
+        slot->request.name = call->request->segments[2];
+    slot->request.body = call->request->body;
+    if (read_deploy(call, slot))
+        cairn_slot_submit(slot);
+    else
+        give_up(call, slot);
 }
 
 /* PUT: the object is to be as it was. */
@@ -438,7 +470,7 @@ static bool route_objects(const struct call *call)
     }
 }
 
-/* /v1/modules[/NAME] */
+/* /v1/modules[/NAME[/rollback]] */
 static bool route_modules(const struct call *call)
 {
     enum cairn_http_method method = call->request->method;
@@ -448,17 +480,25 @@ static bool route_modules(const struct call *call)
         if (reads(call))
             submit_plain(call, CAIRN_OP_MODULES, CAIRN_HTTP_FORM_MODULES);
         else if (method == CAIRN_HTTP_POST) /* the module says what it is called */
-            submit_plain(call, CAIRN_OP_DEPLOY, CAIRN_HTTP_FORM_DEPLOYED);
+            submit_deploy(call, CAIRN_OP_DEPLOY);
         else
             wrong_method(call, "GET, HEAD, POST");
         return true;
     case 3:
         if (method == CAIRN_HTTP_PUT)
-            submit_plain(call, CAIRN_OP_DEPLOY, CAIRN_HTTP_FORM_DEPLOYED);
+            submit_deploy(call, CAIRN_OP_DEPLOY);
         else if (method == CAIRN_HTTP_DELETE)
             submit_plain(call, CAIRN_OP_UNDEPLOY, CAIRN_HTTP_FORM_UNDEPLOYED);
         else
             wrong_method(call, "PUT, DELETE");
+        return true;
+    case 4:
+        if (!is(call->request->segments[3], "rollback"))
+            return false;
+        if (method == CAIRN_HTTP_POST)
+            submit_deploy(call, CAIRN_OP_ROLLBACK);
+        else
+            wrong_method(call, "POST");
         return true;
     default:
         return false;

@@ -288,6 +288,7 @@ void cairn_resp_write_functions(struct cairn_buf *to, int version, struct cairn_
         rows[i].methods = r;
         for (uint64_t j = 0; j < rows[i].method_count; j++)
             skip(&r);
+        skip(&r); /* dropped */
     }
     for (uint64_t i = 0; i < count && !r.bad; i++) {
         struct cairn_bytes module = rows[i].module;

@@ -572,7 +572,7 @@ static const struct {
     {"GET /v1/types" H "\r\n",
      "200 [{\"type\":\"Box\",\"module\":\"boxes\",\"version\":3,\"fields\":[{\"name\":\"content\",\"kind\":\"value\"}],"
      "\"methods\":[{\"name\":\"get\",\"access\":\"public\",\"flags\":[\"read-only\",\"deterministic\"]},"
-     "{\"name\":\"set\",\"access\":\"public\",\"flags\":[]}]}]\n"},
+     "{\"name\":\"set\",\"access\":\"public\",\"flags\":[]}],\"dropped\":false}]\n"},
     {"GET /v1/logs?limit=5" H "\r\n",
      "200 [{\"ms\":1700000000123,\"level\":\"warning\",\"type\":\"Box\",\"id\":\"b1\",\"method\":\"set\","
      "\"line\":\"a line\"}]\n"},
@@ -623,7 +623,7 @@ static void test_routes(void **state)
             expect_http(talk, "deploy",
                         "201 {\"name\":\"boxes\",\"version\":4,"
                         "\"hash\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
-                        "\"created\":true}\n");
+                        "\"created\":true,\"previous\":3}\n");
             continue;
         }
         talk_settle(talk);

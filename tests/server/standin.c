@@ -166,7 +166,7 @@ static void text_value(struct cairn_buf *to, const char *text)
 static void run_types(struct cairn_buf *to)
 {
     cairn_value_add_list(to, 1);
-    cairn_value_add_list(to, 5);
+    cairn_value_add_list(to, 6);
     text_value(to, "Box");
     text_value(to, "boxes");
     cairn_value_add_int(to, 3);
@@ -185,6 +185,7 @@ static void run_types(struct cairn_buf *to)
     text_value(to, "set");
     text_value(to, "public");
     cairn_value_add_list(to, 0);
+    cairn_value_add_int(to, 0);
 }
 
 static void run_modules(struct cairn_buf *to)
@@ -300,11 +301,12 @@ static void run_deploy(struct cairn_request *request, struct cairn_buf *to)
         error(to, "bad_module", "this is not a WebAssembly module");
         return;
     }
-    cairn_value_add_list(to, 4);
+    cairn_value_add_list(to, 5);
     text_value(to, "boxes");
     cairn_value_add_int(to, 4);
     text_value(to, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
     cairn_value_add_int(to, 1);
+    cairn_value_add_int(to, 3);
 }
 
 static void run_logs(struct cairn_buf *to)
@@ -359,6 +361,7 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_VERSIONS:
     case CAIRN_OP_FORGET:
     case CAIRN_OP_RESTORE:
+    case CAIRN_OP_ROLLBACK:
         error(to, "bad_request", "there are no versions here");
         break;
     }
