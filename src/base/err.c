@@ -87,6 +87,7 @@ static enum cairn_code code_of_errno(int errno_value)
         return CAIRN_EACCES;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
         return CAIRN_EFULL;
     case ENOMEM:
         return CAIRN_ENOMEM;

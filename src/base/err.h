@@ -32,7 +32,7 @@ enum cairn_code cairn_fail(struct cairn_err *err, enum cairn_code code, const ch
 /* Appends " while ..." to the text and returns err->code; err must hold a failure. */
 enum cairn_code cairn_while(struct cairn_err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Translates an errno value: EACCES/EPERM/EROFS, ENOSPC/EDQUOT, ENOMEM, ENOENT, else CAIRN_EIO. */
+/* Translates an errno value: EACCES/EPERM/EROFS, ENOSPC/EDQUOT/EFBIG, ENOMEM, ENOENT, else CAIRN_EIO. */
 enum cairn_code cairn_fail_errno(struct cairn_err *err, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -7,12 +7,14 @@
 
 #include "cli/commands.h"
 #include "io/loop.h"
+#include "io/process.h"
 #include "server/house.h"
+#include "server/journal.h"
 #include "server/server.h"
 #include "server/version.h"
 
 struct options {
-    const char *data, *http, *resp, *sync, *engine, *blob;
+    const char *data, *http, *resp, *sync, *engine, *blob, *log_file, *log_format, *log_level;
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, log_mib;
@@ -62,6 +64,10 @@ static const struct cairn_flag flags[] = {
     NUMBER("max-connections", connections, "N", 1, 1000000, "open at once (20,000)"),
     NUMBER("stop-timeout", stop_seconds, "SECONDS", 1, 3600, "for work under way at a stop (10)"),
     NUMBER("log-max", log_mib, "MIB", 64, 1 << 20, "log beyond the last checkpoint (256)"),
+    TEXT("log-file", log_file, "PATH",
+         "where the node's own log goes (standard error); SIGHUP opens it\nagain, for programs that rotate logs"),
+    TEXT("log-format", log_format, "FORMAT", "of a line: 'text' (default) or 'json'"),
+    TEXT("log-level", log_level, "LEVEL", "the least that is told: 'debug', 'info' (default), 'warning', 'error'"),
     NUMBER("limit-cpu", cpu_ms, "MS", 1, 3600000, "CPU time of an invocation (100)"),
     NUMBER("limit-memory", memory_mib, "MIB", 1, 4096, "memory of an invocation (16)"),
     NUMBER("limit-depth", depth, "N", 1, 10000, "nested calls (64)"),
@@ -96,9 +102,33 @@ static bool parse_sync(const char *text, enum cairn_sync_mode *ret_mode, uint32_
     return true;
 }
 
+/* False: *ret_status is the exit status. */
+static bool parse_log(const struct options *o, struct cairn_journal_options *ret_options, int *ret_status)
+{
+    static const char *const levels[] = {"debug", "info", "warning", "error"};
+    size_t level = 0;
+
+    ret_options->path = o->log_file;
+    ret_options->json = strcmp(o->log_format, "json") == 0;
+    if (!ret_options->json && strcmp(o->log_format, "text") != 0) {
+        *ret_status = cairn_complain(CAIRN_EXIT_USAGE, "--log-format takes 'text' or 'json', not '%s'", o->log_format);
+        return false;
+    }
+    while (level < sizeof levels / sizeof levels[0] && strcmp(o->log_level, levels[level]) != 0)
+        level++;
+    if (level == sizeof levels / sizeof levels[0]) {
+        *ret_status = cairn_complain(CAIRN_EXIT_USAGE,
+                                     "--log-level takes 'debug', 'info', 'warning' or 'error', not '%s'", o->log_level);
+        return false;
+    }
+    ret_options->least = (enum cairn_level)level;
+    return true;
+}
+
 /* --- what is told on the way --- */
 
 struct progress {
+    struct cairn_journal *journal;
     uint64_t started_ns, told_ns;
 };
 
@@ -107,13 +137,7 @@ static uint64_t now_ns(void)
     return cairn_clock_system()->monotonic_ns(cairn_clock_system());
 }
 
-static void on_warning(void *context, const char *text)
-{
-    (void)context;
-    cairn_complain(0, "warning: %s", text);
-}
-
-/* The first second is silent; after that once a second. */
+/* The first second is silent; after that once a second: on a terminal for who waits there, else in the log. */
 static void on_recovery(void *context, const char *stage, uint64_t done, uint64_t total)
 {
     struct progress *progress = context;
@@ -122,6 +146,15 @@ static void on_recovery(void *context, const char *stage, uint64_t done, uint64_
     if (now - progress->told_ns < 1000000000)
         return;
     progress->told_ns = now;
+    if (!isatty(STDOUT_FILENO)) {
+        cairn_tell(cairn_journal_events(progress->journal),
+                   &(struct cairn_event){.level = CAIRN_LEVEL_INFO,
+                                         .from = "node",
+                                         .kind = "recovering",
+                                         .text = stage,
+                                         .fields = {{.key = "done", .number = done}, {.key = "of", .number = total}}});
+        return;
+    }
     if (strstr(stage, "shards") || strstr(stage, "versions"))
         printf("%s: %" PRIu64 " of %" PRIu64 "\n", stage, done, total);
     else if (total)
@@ -156,14 +189,45 @@ static void print_ready(struct cairn_server *server, uint64_t keys, uint64_t byt
 
 /* --- the node's life --- */
 
-static int fail(const struct cairn_err *err)
+/* Why it does not serve, or has ended: to who started it, and to the log's file. */
+static int fail(const struct options *o, struct cairn_journal *journal, const struct cairn_err *err)
 {
+    if (o->log_file)
+        cairn_tell(
+            cairn_journal_events(journal),
+            &(struct cairn_event){.level = CAIRN_LEVEL_ERROR, .from = "node", .kind = "failed", .text = err->text});
     return cairn_complain(CAIRN_EXIT_FAILED, "%s", err->text);
 }
 
-static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t interval_ms)
+static void tell_started(struct cairn_journal *journal, const struct options *o, struct cairn_server *server,
+                         const struct progress *progress)
 {
-    struct progress progress = {.started_ns = now_ns(), .told_ns = now_ns()};
+    char http[CAIRN_ADDRESS_TEXT_BYTES], resp[CAIRN_ADDRESS_TEXT_BYTES];
+
+    cairn_tell(
+        cairn_journal_events(journal),
+        &(struct cairn_event){
+            .level = CAIRN_LEVEL_INFO,
+            .from = "node",
+            .kind = "ready",
+            .text = "the node serves",
+            .fields = {
+                {.key = "version", .text = CAIRN_VERSION},
+                {.key = "data", .text = o->data},
+                {.key = "workers", .number = o->workers},
+                {.key = "sync", .text = o->sync},
+                {.key = "blob", .text = o->blob ? o->blob : "none"},
+                {.key = "http",
+                 .text = cairn_server_http(server) ? cairn_address_format(cairn_server_http(server), http) : "off"},
+                {.key = "redis",
+                 .text = cairn_server_resp(server) ? cairn_address_format(cairn_server_resp(server), resp) : "off"},
+                {.key = "ms", .number = (now_ns() - progress->started_ns) / 1000000}}});
+}
+
+static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t interval_ms,
+                 struct cairn_journal *journal)
+{
+    struct progress progress = {.journal = journal, .started_ns = now_ns(), .told_ns = now_ns()};
     struct cairn_server *server = NULL;
     struct cairn_house *house = NULL;
     uint64_t keys, bytes;
@@ -182,6 +246,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .clock = cairn_clock_system(),
         .sync = o->sync,
         .data = o->data,
+        .journal = journal,
         .signals = true,
         .on_stopping = on_stopping,
     };
@@ -212,32 +277,45 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .compile_cpu_seconds = (uint32_t)o->compile_cpu,
         .log_bytes_max = o->log_mib << 20,
         .wake = cairn_server_wake,
-        .on_warning = on_warning,
+        .events = cairn_journal_events(journal),
         .on_recovery = on_recovery,
         .context = &progress,
     };
 
     /* Ports first: what is wrong with them is told before anything long begins. */
     if (cairn_server_create(&server_options, &server, &err) != CAIRN_OK)
-        return fail(&err);
+        return fail(o, journal, &err);
     house_options.wake_context = server;
     if (cairn_house_open(&house_options, &house, &err) != CAIRN_OK) {
         cairn_server_destroy(server);
-        return fail(&err);
+        return fail(o, journal, &err);
     }
     cairn_house_totals(house, &keys, &bytes);
     if (cairn_server_start(server, cairn_house_backend(house), &err) != CAIRN_OK) {
         cairn_house_close(house, NULL);
         cairn_server_destroy(server);
-        return fail(&err);
+        return fail(o, journal, &err);
     }
+    tell_started(journal, o, server, &progress);
     print_ready(server, keys, bytes, o, &progress);
     finished = cairn_server_run(server);
-    if (!finished)
-        cairn_complain(0, "some requests were not done in %" PRIu64 " s and were cut off", o->stop_seconds);
+    if (!finished) {
+        cairn_fail(&err, CAIRN_EUNAVAILABLE,
+                   "some requests were not done in %" PRIu64
+                   " s and were cut off: who sent them does not know what came "
+                   "of them; give them longer with --stop-timeout",
+                   o->stop_seconds);
+        status = fail(o, journal, &err);
+    }
     if (cairn_house_close(house, &err) != CAIRN_OK)
-        status = fail(&err);
+        status = fail(o, journal, &err);
     cairn_server_destroy(server);
+    cairn_tell(cairn_journal_events(journal),
+               &(struct cairn_event){.level = CAIRN_LEVEL_INFO,
+                                     .from = "node",
+                                     .kind = "stopped",
+                                     .text = "the node has stopped",
+                                     .fields = {{.key = "status", .number = (uint64_t)status}}});
     if (status == CAIRN_EXIT_OK)
         printf("stopped\n");
     return status;
@@ -250,10 +328,15 @@ static int run(int argc, char **argv)
         .data = "./data",
         .sync = "always",
         .workers = cores > 0 ? (uint64_t)cores : 1,
+        .log_format = "text",
+        .log_level = "info",
         .stop_seconds = 10,
         .module_mib = 32,
     };
     enum cairn_sync_mode sync;
+    struct cairn_journal_options journal_options = {.clock = cairn_clock_system()};
+    struct cairn_journal *journal;
+    struct cairn_err err;
     uint32_t interval_ms;
     int status, left;
 
@@ -264,19 +347,26 @@ static int run(int argc, char **argv)
     if (!parse_sync(options.sync, &sync, &interval_ms))
         return cairn_complain(CAIRN_EXIT_USAGE, "--sync takes 'always', 'none' or 'interval:MS' (1 to 60000), not '%s'",
                               options.sync);
-    signal(SIGPIPE, SIG_IGN);
+    if (!parse_log(&options, &journal_options, &status))
+        return status;
+    cairn_ignore_signals();
     setvbuf(stdout, NULL, _IOLBF, 0);
     cairn_raise_file_limit();
-    return serve(&options, sync, interval_ms);
+    if (cairn_journal_open(&journal_options, &journal, &err) != CAIRN_OK)
+        return cairn_complain(CAIRN_EXIT_FAILED, "%s", err.text);
+    status = serve(&options, sync, interval_ms, journal);
+    cairn_journal_close(journal);
+    return status;
 }
 
 const struct cairn_command cairn_command_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "Runs a node until it is interrupted or asked to end (SIGTERM)",
-    .more = "SIGTERM and SIGINT end it properly: no new connections, requests under way are finished, the log is\n"
-            "synced, a checkpoint is written.  A second signal ends it at once; nothing acknowledged is lost then,\n"
-            "nor by SIGKILL.",
+    .more =
+        "SIGTERM, SIGINT and SIGQUIT end it properly: no new connections, requests under way are finished, the log\n"
+        "is synced, a checkpoint is written; the exit status is 0 if nothing was lost.  A second signal ends it at\n"
+        "once; nothing acknowledged is lost then, nor by SIGKILL.  SIGHUP opens the --log-file again.",
     .flags = flags,
     .arguments_min = 0,
     .arguments_max = 0,

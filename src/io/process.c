@@ -1,5 +1,6 @@
 #include "io/process.h"
 
+#include <signal.h>
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -58,4 +59,15 @@ void cairn_process_read(struct cairn_process *ret_process)
         ret_process->open_files_max = limit.rlim_cur;
     ret_process->open_files = count_open_files();
     ret_process->threads = count_threads();
+}
+
+void cairn_ignore_signals(void)
+{
+    static const int ignored[] = {SIGHUP,  SIGPIPE, SIGUSR1,   SIGUSR2, SIGXFSZ,
+                                  SIGALRM, SIGPROF, SIGVTALRM, SIGIO,   SIGSTKFLT};
+
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        signal(ignored[i], SIG_IGN);
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+        signal(number, SIG_IGN);
 }

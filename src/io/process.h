@@ -1,4 +1,5 @@
-/* process.h - what the operating system tells about this process.  Any thread.  Layer: io. */
+/* process.h - what the operating system tells about this process, and signals that must not end it.
+ *  Any thread.  Layer: io. */
 #ifndef CAIRN_IO_PROCESS_H
 #define CAIRN_IO_PROCESS_H
 
@@ -13,5 +14,10 @@ struct cairn_process {
 
 /* What cannot be read is 0. */
 void cairn_process_read(struct cairn_process *ret_process);
+
+/* From here on a signal ends the process only if that is its purpose (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGXCPU,
+ * SIGKILL) or if it tells of a fault (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS).  A write to a pipe
+ * that nobody reads, or beyond the size that a file may have, fails instead. */
+void cairn_ignore_signals(void);
 
 #endif

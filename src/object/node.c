@@ -231,6 +231,15 @@ uint64_t cairn_node_admitted(struct cairn_node *node)
     return sum;
 }
 
+uint64_t cairn_node_evicted_keys(struct cairn_node *node)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < node->options.workers; i++)
+        sum += stat_get(&node->workers[i].counts.evicted_keys);
+    return sum;
+}
+
 void cairn_node_log_progress(struct cairn_node *node, uint64_t acknowledged)
 {
     atomic_store_explicit(&node->acknowledged, acknowledged, memory_order_seq_cst);

@@ -17,6 +17,7 @@
 #ifndef CAIRN_OBJECT_OBJECT_H
 #define CAIRN_OBJECT_OBJECT_H
 
+#include "base/event.h"
 #include "base/list.h"
 #include "base/value.h"
 #include "fn/fn.h"
@@ -54,6 +55,7 @@ struct cairn_node_options {
     /* Any thread: worker `index` has something to do.  May be called often; must be cheap. */
     void (*wake)(void *context, uint32_t index);
     void *context;
+    const struct cairn_events *events; /* deploys, versions, restores; NULL: nobody is told */
 };
 
 /* Replays the registry, compiles the modules in use (cached), ends what a crash cut off
@@ -65,6 +67,8 @@ struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index);
  * way is dropped as a crash would, without replies.  Accepts NULL; returns NULL. */
 struct cairn_node *cairn_node_close(struct cairn_node *node);
 
+/* Any thread: idempotency keys that were forgotten since the start. */
+uint64_t cairn_node_evicted_keys(struct cairn_node *node);
 /* Any thread: from now on requests are refused with `unavailable`; what was admitted goes on. */
 void cairn_node_drain(struct cairn_node *node);
 /* Any thread: requests admitted and not yet replied to. */

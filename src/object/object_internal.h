@@ -406,6 +406,9 @@ static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)
     return shard % node->options.workers;
 }
 
+/* events.c: tells of a request that changes the node, as its reply leaves. */
+void events_reply(struct cairn_worker *worker, const struct invocation *inv);
+
 /* gather.c, catalog.c: what is in flight when the node closes */
 void gather_drop(struct cairn_worker *worker, struct message *message);
 void deploys_drop(struct cairn_worker *worker);

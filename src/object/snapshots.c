@@ -101,7 +101,7 @@ static void take_over(struct cairn_worker *worker, uint64_t now)
     struct cairn_node *node = worker->node;
     struct snapshots *snapshots = &node->snapshots;
     struct invocation *inv = snapshots->inv;
-    uint64_t number;
+    uint64_t number = 0;
     struct cairn_err err;
     enum cairn_code code;
 
@@ -109,6 +109,17 @@ static void take_over(struct cairn_worker *worker, uint64_t now)
         return;
     snapshots->taking = false;
     snapshots->inv = NULL;
+    if (!inv) {
+        struct cairn_event event = {.level = code == CAIRN_OK ? CAIRN_LEVEL_INFO : CAIRN_LEVEL_WARNING,
+                                    .from = "versions",
+                                    .kind = "version",
+                                    .text = code == CAIRN_OK ? "a version of the node was taken, as scheduled"
+                                                             : "a scheduled version of the node could not be taken",
+                                    .fields = {{.key = "version", .number = number}}};
+        if (code != CAIRN_OK)
+            event.fields[0] = (struct cairn_event_field){.key = "error", .text = err.text};
+        cairn_tell(node->options.events, &event);
+    }
     if (code != CAIRN_OK)
         snapshots->look_ns = now + PAUSE_NS;
     if (inv && code == CAIRN_OK)

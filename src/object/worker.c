@@ -91,6 +91,8 @@ static void reply(struct cairn_worker *worker, struct invocation *inv)
     request->effects = inv->effects;
     if (inv->effects != CAIRN_EFFECTS_NONE && atomic_load_explicit(&worker->node->failed, memory_order_relaxed))
         request->effects = CAIRN_EFFECTS_UNKNOWN;
+    if (inv->op != CAIRN_OP_INVOKE)
+        events_reply(worker, inv);
     request->reply(request, cairn_buf_bytes(&inv->result));
     invocation_free(worker, inv);
 }

@@ -9,6 +9,7 @@
 
 #include "io/timekeeper.h"
 #include "object/object.h"
+#include "server/health.h"
 
 struct cairn_backend {
     void *context;
@@ -25,8 +26,10 @@ struct cairn_backend {
     uint64_t (*admitted)(void *context);
     /* Prometheus text of everything behind the fronts. */
     void (*metrics)(void *context, struct cairn_buf *to);
-    /* Why no write would be acknowledged now; CAIRN_OK: all is well. */
-    enum cairn_code (*ready)(void *context, struct cairn_err *err);
+    /* What is checked to say whether the node is ready; how many there are. */
+    size_t (*checks)(void *context, struct cairn_check checks[CAIRN_CHECKS_MAX]);
+    /* Tells the operator what has changed; about once a second, on one thread.  May be NULL. */
+    void (*watch)(void *context);
     /* The node's time beside the wall clock's.  With `accept` a jump of the wall clock is followed from now on; false:
      * there is no jump to accept. */
     bool (*time)(void *context, bool accept, struct cairn_time_state *ret_state);

@@ -22,6 +22,7 @@ struct cairn_house {
     struct cairn_blob *blob;
     struct cairn_store *store;
     struct cairn_backend backend;
+    struct cairn_watch watch; /* of the thread that looks */
 
     /* The log may report before the node is there, on its own thread.  `lock` guards the two. */
     pthread_mutex_t lock;
@@ -30,12 +31,22 @@ struct cairn_house {
 
 /* --- the store's events --- */
 
+/* What the store finds, and goes on in spite of. */
 static void on_warning(void *context, const char *text)
 {
     struct cairn_house *house = context;
 
-    if (house->options.on_warning)
-        house->options.on_warning(house->options.context, text);
+    cairn_tell(house->options.events,
+               &(struct cairn_event){.level = CAIRN_LEVEL_WARNING, .from = "store", .kind = "warning", .text = text});
+}
+
+static void on_clock_warning(void *context, const char *text)
+{
+    struct cairn_house *house = context;
+
+    cairn_tell(
+        house->options.events,
+        &(struct cairn_event){.level = CAIRN_LEVEL_WARNING, .from = "clock", .kind = "wall_clock", .text = text});
 }
 
 static void on_recovery(void *context, const char *stage, uint64_t done, uint64_t total)
@@ -60,7 +71,13 @@ static void on_failed(void *context, const struct cairn_err *why)
 {
     struct cairn_house *house = context;
 
-    on_warning(house, why->text);
+    cairn_tell(house->options.events,
+               &(struct cairn_event){
+                   .level = CAIRN_LEVEL_ERROR,
+                   .from = "log",
+                   .kind = "failed",
+                   .text = "the log has failed: nothing more is acknowledged; restart the node once the disk is well",
+                   .fields = {{.key = "error", .text = why->text}}});
     pthread_mutex_lock(&house->lock);
     if (house->node)
         cairn_node_log_failed(house->node, why);
@@ -100,15 +117,30 @@ static uint64_t backend_admitted(void *context)
     return cairn_node_admitted(house->node);
 }
 
-static enum cairn_code backend_ready(void *context, struct cairn_err *err)
+static void read_health(struct cairn_house *house, struct cairn_health *ret_health)
+{
+    *ret_health = (struct cairn_health){.sync_always = house->options.sync == CAIRN_SYNC_ALWAYS,
+                                        .has_archive = house->blob != NULL,
+                                        .evicted_keys = cairn_node_evicted_keys(house->node)};
+    cairn_store_stats(house->store, &ret_health->store);
+    cairn_timekeeper_state(house->keeper, &ret_health->time);
+}
+
+static size_t backend_checks(void *context, struct cairn_check checks[CAIRN_CHECKS_MAX])
+{
+    struct cairn_health health;
+
+    read_health(context, &health);
+    return cairn_health_checks(&health, checks);
+}
+
+static void backend_watch(void *context)
 {
     struct cairn_house *house = context;
-    struct cairn_store_stats stats;
+    struct cairn_health health;
 
-    cairn_store_stats(house->store, &stats);
-    if (stats.log.failed)
-        return cairn_fail(err, CAIRN_EUNAVAILABLE, "the log has failed; restart the node once the disk is well");
-    return CAIRN_OK;
+    read_health(house, &health);
+    cairn_watch_look(&house->watch, &health, house->options.events);
 }
 
 static bool backend_time(void *context, bool accept, struct cairn_time_state *ret_state)
@@ -272,6 +304,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .snapshots_kept = o->snapshots_kept ? o->snapshots_kept : SNAPSHOTS_KEPT,
         .wake = o->wake,
         .context = o->wake_context,
+        .events = o->events,
     };
     code = cairn_node_open(&node_options, &node, err);
     if (code != CAIRN_OK)
@@ -302,7 +335,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     assert(options->data && options->workers > 0 && options->wake);
     house = cairn_alloc_zeroed(1, sizeof *house);
     house->options = *options;
-    house->keeper = cairn_timekeeper_create(cairn_clock_system(), on_warning, house);
+    house->keeper = cairn_timekeeper_create(cairn_clock_system(), on_clock_warning, house);
     house->clock = cairn_timekeeper_clock(house->keeper);
     pthread_mutex_init(&house->lock, NULL);
     house->backend = (struct cairn_backend){
@@ -315,7 +348,8 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
         .drain = backend_drain,
         .admitted = backend_admitted,
         .metrics = backend_metrics,
-        .ready = backend_ready,
+        .checks = backend_checks,
+        .watch = backend_watch,
         .time = backend_time,
         .info = backend_info,
     };

@@ -35,8 +35,8 @@ struct cairn_house_options {
     /* cairn_node_options.wake */
     void (*wake)(void *context, uint32_t index);
     void *wake_context;
+    const struct cairn_events *events; /* for the operator; NULL: nobody is told */
     /* For people, while it opens; may be NULL. */
-    void (*on_warning)(void *context, const char *text);
     void (*on_recovery)(void *context, const char *stage, uint64_t done, uint64_t total);
     void *context;
 };

@@ -392,17 +392,60 @@ static void metrics(const struct call *call)
     cairn_slot_ask_metrics(slot);
 }
 
+/* [+] name ok, one line per check. */
+static void add_check_line(struct cairn_buf *to, const struct cairn_check *check)
+{
+    static const char *const marks[] = {"[+]", "[!]", "[-]"};
+
+    cairn_buf_printf(to, "%s %s: %s\n", marks[check->state], check->name, check->reason[0] ? check->reason : "ok");
+}
+
+static void add_check_json(struct cairn_buf *to, const struct cairn_check *check)
+{
+    static const char *const states[] = {"ok", "warning", "failed"};
+
+    cairn_buf_printf(to, "{\"name\":\"%s\",\"state\":\"%s\",\"reason\":", check->name, states[check->state]);
+    cairn_json_text(to, cairn_str(check->reason));
+    cairn_buf_u8(to, '}');
+}
+
+/* The members of a problem, and all checks.  ?verbose: the checks as lines of text. */
 static void ready(const struct call *call)
 {
     struct cairn_front *front = call->http->session.front;
-    struct cairn_err err;
+    struct cairn_check checks[CAIRN_CHECKS_MAX + 1] = {{.name = "stopping"}};
+    size_t count = 1 + front->backend->checks(front->backend->context, checks + 1);
+    const struct cairn_check *failed = NULL;
+    struct cairn_buf text = {0};
 
-    if (atomic_load_explicit(&front->draining, memory_order_relaxed))
-        problem(call, 503, "unavailable", "the node is stopping");
-    else if (front->backend->ready(front->backend->context, &err) != CAIRN_OK)
-        problem(call, 503, "unavailable", "%s", err.text);
-    else
-        respond_text(call, 200, "application/json", cairn_str("{\"ready\":true}\n"));
+    if (atomic_load_explicit(&front->draining, memory_order_relaxed)) {
+        checks[0].state = CAIRN_CHECK_FAILED;
+        snprintf(checks[0].reason, sizeof checks[0].reason, "the node is stopping");
+    }
+    for (size_t i = 0; i < count && !failed; i++)
+        failed = checks[i].state == CAIRN_CHECK_FAILED ? &checks[i] : NULL;
+    if (is(call->request->query, "verbose")) {
+        for (size_t i = 0; i < count; i++)
+            add_check_line(&text, &checks[i]);
+        cairn_buf_printf(&text, "%s\n", failed ? "not ready" : "ready");
+        respond_text(call, failed ? 503 : 200, "text/plain; charset=utf-8", cairn_buf_bytes(&text));
+    } else {
+        cairn_buf_printf(&text, "{\"ready\":%s", failed ? "false" : "true");
+        if (failed) {
+            cairn_buf_printf(&text, ",\"status\":503,\"code\":\"unavailable\",\"detail\":");
+            cairn_json_text(&text, cairn_str(failed->reason));
+        }
+        cairn_buf_str(&text, ",\"checks\":[");
+        for (size_t i = 0; i < count; i++) {
+            if (i)
+                cairn_buf_u8(&text, ',');
+            add_check_json(&text, &checks[i]);
+        }
+        cairn_buf_str(&text, "]}\n");
+        respond_text(call, failed ? 503 : 200, failed ? "application/problem+json" : "application/json",
+                     cairn_buf_bytes(&text));
+    }
+    cairn_buf_done(&text);
 }
 
 static void root(const struct call *call)

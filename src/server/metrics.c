@@ -48,6 +48,36 @@ static void by_protocol(struct cairn_buf *to, const char *name, const char *type
         cairn_buf_printf(to, "%s{protocol=\"%s\"} %" PRIu64 "\n", name, cairn_protocols[i]->name, (uint64_t)values[i]);
 }
 
+static void add_checks(struct cairn_server *server, struct cairn_buf *to)
+{
+    struct cairn_check checks[CAIRN_CHECKS_MAX];
+    size_t count = server->backend->checks(server->backend->context, checks);
+    bool ready = atomic_load(&server->stage) == CAIRN_SERVER_RUNNING;
+
+    for (size_t i = 0; i < count; i++)
+        ready &= checks[i].state != CAIRN_CHECK_FAILED;
+    one(to, "cairn_ready", "gauge", "1 if the node is ready, as /readyz says.", ready);
+    head(to, "cairn_check", "gauge", "0: all is well; 1: somebody should look; 2: the node is not ready for it.");
+    for (size_t i = 0; i < count; i++)
+        cairn_buf_printf(to, "cairn_check{name=\"%s\"} %d\n", checks[i].name, (int)checks[i].state);
+}
+
+static void add_journal(struct cairn_journal *journal, struct cairn_buf *to)
+{
+    static const char *const levels[] = {"debug", "info", "warning", "error"};
+    struct cairn_journal_counts counts;
+
+    cairn_journal_counts(journal, &counts);
+    head(to, "cairn_journal_lines_total", "counter", "Events told to the operator's log.");
+    for (int level = 0; level <= CAIRN_LEVEL_ERROR; level++)
+        cairn_buf_printf(to, "cairn_journal_lines_total{level=\"%s\"} %" PRIu64 "\n", levels[level],
+                         counts.lines[level]);
+    one(to, "cairn_journal_suppressed_total", "counter", "Of them not written, as there were many of their kind.",
+        counts.suppressed);
+    one(to, "cairn_journal_dropped_total", "counter",
+        "Of them lost, as the log's file or pipe was too slow or could not be written.", counts.dropped);
+}
+
 void cairn_server_metrics(struct cairn_server *server, struct cairn_buf *to)
 {
     struct cairn_front_stats sums;
@@ -77,6 +107,9 @@ void cairn_server_metrics(struct cairn_server *server, struct cairn_buf *to)
     one(to, "cairn_received_bytes_total", "counter", "Bytes received from clients.", sums.bytes_in);
     one(to, "cairn_sent_bytes_total", "counter", "Bytes sent to clients.", sums.bytes_out);
 
+    add_checks(server, to);
+    if (server->options.journal)
+        add_journal(server->options.journal, to);
     cairn_process_read(&process);
     head(to, "process_cpu_seconds_total", "counter", "CPU time of the process, user and system.");
     cairn_buf_printf(to, "process_cpu_seconds_total %.6f\n", process.user_seconds + process.system_seconds);

@@ -6,13 +6,52 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "io/process.h"
 #include "server/server_internal.h"
 
-enum { DRAIN_POLL_NS = 5000000 };
+enum { DRAIN_POLL_NS = 5000000, WATCH_MS = 1000 };
 
 static uint64_t or_default(uint64_t value, uint64_t otherwise)
 {
     return value ? value : otherwise;
+}
+
+/* --- what is told --- */
+
+static const struct cairn_events *events_of(const struct cairn_server *server)
+{
+    return server->options.journal ? cairn_journal_events(server->options.journal) : NULL;
+}
+
+static void tell_more(struct cairn_server *server, const char *kind, const char *text, uint64_t before, uint64_t now)
+{
+    if (now > before)
+        cairn_tell(events_of(server),
+                   &(struct cairn_event){.level = CAIRN_LEVEL_WARNING,
+                                         .from = "clients",
+                                         .kind = kind,
+                                         .text = text,
+                                         .fields = {{.key = "connections", .number = now - before}}});
+}
+
+/* Once a second: what began, and what is over. */
+static void watch(struct cairn_server *server)
+{
+    const struct cairn_backend *backend = server->backend;
+    struct cairn_front_stats now, *before = &server->told;
+
+    if (backend->watch)
+        backend->watch(backend->context);
+    cairn_server_totals(server, &now);
+    tell_more(server, "refused",
+              "connections were refused, as too many are open: raise --max-connections, or find out "
+              "which clients open so many",
+              before->refused, now.refused);
+    tell_more(server, "timed_out", "connections were closed, as a request took too long to arrive", before->timed_out,
+              now.timed_out);
+    tell_more(server, "overflowed", "connections were closed, as their requests or replies filled the node's buffers",
+              before->overflowed, now.overflowed);
+    memcpy(before, &now, sizeof now);
 }
 
 /* --- stopping: run's loop --- */
@@ -23,6 +62,11 @@ static bool control_turn(void *context, uint64_t *ret_wait_ns)
     uint64_t now_ms = cairn_loop_now_ms(server->loop);
     int stage = atomic_load(&server->stage);
 
+    if (now_ms >= server->watch_at_ms) {
+        server->watch_at_ms = now_ms + WATCH_MS;
+        watch(server);
+    }
+    *ret_wait_ns = (server->watch_at_ms - now_ms) * 1000000;
     if (stage == CAIRN_SERVER_RUNNING && atomic_load(&server->stop_asked)) {
         server->stop_by_ms = now_ms + server->options.stop_ms;
         server->backend->drain(server->backend->context);
@@ -45,6 +89,15 @@ static bool control_turn(void *context, uint64_t *ret_wait_ns)
     return false;
 }
 
+static void on_hangup(void *context, int number)
+{
+    struct cairn_server *server = context;
+
+    (void)number;
+    if (server->options.journal)
+        cairn_journal_reopen(server->options.journal);
+}
+
 static void on_signal(void *context, int number)
 {
     struct cairn_server *server = context;
@@ -53,6 +106,12 @@ static void on_signal(void *context, int number)
         _exit(128 + number); /* asked twice: at once; the log makes it safe */
     if (server->options.on_stopping)
         server->options.on_stopping(server->options.context, number == SIGINT ? "interrupted" : "asked to end");
+    cairn_tell(events_of(server), &(struct cairn_event){.level = CAIRN_LEVEL_INFO,
+                                                        .from = "node",
+                                                        .kind = "stopping",
+                                                        .text = "a signal asks the node to stop: no new connections, "
+                                                                "and what is under way is finished",
+                                                        .fields = {{.key = "signal", .number = (uint64_t)number}}});
     cairn_server_stop(server);
 }
 
@@ -66,6 +125,8 @@ bool cairn_server_run(struct cairn_server *server)
 {
     cairn_loop_run(server->loop);
     cairn_loop_unsignal(server->loop); /* what follows may take long; who asks again need not wait */
+    if (server->options.signals)
+        cairn_ignore_signals(); /* SIGHUP, that is */
     for (uint32_t i = 0; i < server->options.workers; i++) {
         pthread_join(server->seats[i].thread, NULL);
         server->seats[i].started = false;
@@ -230,6 +291,16 @@ void cairn_server_wake(void *context, uint32_t index)
     cairn_loop_wake(server->seats[index].loop);
 }
 
+static enum cairn_code watch_signals(struct cairn_server *server, struct cairn_err *err)
+{
+    static const int stop[] = {SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGXCPU};
+    enum cairn_code code = cairn_loop_signal(server->loop, SIGHUP, on_hangup, server, err);
+
+    for (size_t i = 0; code == CAIRN_OK && i < sizeof stop / sizeof stop[0]; i++)
+        code = cairn_loop_signal(server->loop, stop[i], on_signal, server, err);
+    return code;
+}
+
 enum cairn_code cairn_server_start(struct cairn_server *server, const struct cairn_backend *backend,
                                    struct cairn_err *err)
 {
@@ -240,11 +311,8 @@ enum cairn_code cairn_server_start(struct cairn_server *server, const struct cai
     for (uint32_t i = 0; i < backend->workers; i++)
         cairn_front_init(&server->seats[i].front, backend, i, server->options.clock, &server->options.limits,
                          &server->about);
-    if (server->options.signals) {
-        code = cairn_loop_signal(server->loop, SIGTERM, on_signal, server, err);
-        if (code == CAIRN_OK)
-            code = cairn_loop_signal(server->loop, SIGINT, on_signal, server, err);
-    }
+    if (server->options.signals)
+        code = watch_signals(server, err);
     for (uint32_t i = 0; code == CAIRN_OK && i < backend->workers; i++)
         code = cairn_seat_listen(&server->seats[i], err);
     if (code != CAIRN_OK)

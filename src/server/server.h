@@ -18,6 +18,7 @@
 
 #include "server/backend.h"
 #include "io/loop.h"
+#include "server/journal.h"
 #include "server/session.h"
 
 enum { CAIRN_HTTP_PORT = 7070, CAIRN_RESP_PORT = 6379 };
@@ -36,9 +37,12 @@ struct cairn_server_options {
     uint32_t resp_idle_ms;    /* 0: for ever, as Redis's default */
     uint32_t stop_ms;         /* for admitted requests at a stop: 10 s */
     struct cairn_front_limits limits;
-    struct cairn_clock *clock; /* must be set */
-    const char *sync, *data;   /* for people: INFO */
-    bool signals;              /* SIGTERM and SIGINT stop; a second one ends the process at once */
+    struct cairn_clock *clock;     /* must be set */
+    const char *sync, *data;       /* for people: INFO */
+    struct cairn_journal *journal; /* what the server tells; SIGHUP has it open its file again.  NULL: none */
+    /* SIGTERM, SIGINT, SIGQUIT, SIGPWR and SIGXCPU stop, and a second one ends the process at once; SIGHUP is for the
+     * journal. */
+    bool signals;
     void (*on_stopping)(void *context, const char *why); /* run's thread; may be NULL */
     void *context;
 };

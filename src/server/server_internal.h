@@ -48,6 +48,8 @@ struct cairn_server {
     struct cairn_seat *seats;
     uint64_t stop_by_ms;
     bool finished_all;
+    uint64_t watch_at_ms; /* when it is looked next whether something is to be told */
+    struct cairn_front_stats told;
 
     /* Cross threads, each on its own: stop asked, stage for the seats, seats that have ended,
      * connections of all seats. */

@@ -438,6 +438,10 @@ enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
             atomic_load(&archive->archived));
     if (!left.any)
         return CAIRN_OK;
+    if (atomic_load(&archive->lost))
+        return cairn_fail(err, CAIRN_EUNAVAILABLE,
+                          "another node has taken the blob store over: this folder cannot go on with it, and a start "
+                          "with --blob will refuse; what was written here since is in this folder only");
     return cairn_fail(err, CAIRN_EUNAVAILABLE,
                       "not all of the log could be put into the blob store; the next start tries again: %s", left.why);
 }

@@ -196,6 +196,7 @@ struct cairn_store_stats {
     uint64_t archive_pending_bytes, archive_pending_versions; /* what is not in the archive yet */
     uint64_t archive_failures, archive_position;              /* what is below it is there */
     bool archive_lost;                                        /* another node has taken it over */
+    char archive_error[CAIRN_ERR_TEXT_BYTES];                 /* why it is tried again; "" if all goes well */
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];              /* of the last attempt, "" if it went well */
 };
 /* How it is with the blob store. */

@@ -561,6 +561,10 @@ void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_
     ret_stats->archive_lost = atomic_load(&store->archive.lost);
     pthread_mutex_lock(&store->archive.lock);
     ret_stats->archive_failures = store->archive.failures;
+    snprintf(ret_stats->archive_error, sizeof ret_stats->archive_error, "%s",
+             store->archive.log.pause_ns        ? store->archive.log.err.text
+             : store->archive.versions.pause_ns ? store->archive.versions.err.text
+                                                : "");
     pthread_mutex_unlock(&store->archive.lock);
     ret_stats->checkpoint_age_log_bytes = oldest < ret_stats->log.end ? ret_stats->log.end - oldest : 0;
 }

@@ -11,6 +11,12 @@
 #include "base/random.h"
 #include "server/talk.h"
 
+/* What /readyz says of the stand-in's checks. */
+#define CHECK(name, state, why) "{\"name\":\"" name "\",\"state\":\"" state "\",\"reason\":\"" why "\"}"
+#define CHECKS(stopping, log)   "\"checks\":[" stopping "," log "," CHECK("archive", "warning", "far away") "]}\n"
+#define NOT_READY(why)          "503 {\"ready\":false,\"status\":503,\"code\":\"unavailable\",\"detail\":\"" why "\","
+#define FAILED(name, why)       CHECK(name, "failed", why)
+
 /* --- RESP --- */
 
 /* What stands behind some errors. */
@@ -452,7 +458,7 @@ static const struct {
                        "\"/v1/logs\",\"/v1/clock\",\"/healthz\",\"/readyz\","
                        "\"/metrics\"]}\n"},
     {"GET /healthz" H "\r\n", "200 {\"healthy\":true}\n"},
-    {"GET /readyz" H "\r\n", "200 {\"ready\":true}\n"},
+    {"GET /readyz" H "\r\n", "200 {\"ready\":true," CHECKS(CHECK("stopping", "ok", ""), CHECK("log", "ok", ""))},
     {"GET /metrics" H "\r\n", "200 numbers\n"},
     {"POST /v1/objects/Box/b1/echo" H "Content-Length: 9\r\n\r\n[\"a\", 1 ]", "200 [\"a\",\"1\"]\n"},
     {"POST /v1/objects/Box/b1/echo" H "\r\n", "200 []\n"},
@@ -720,13 +726,12 @@ static void test_http_ready(void **state)
     talk_input(talk, "GET /readyz" H "\r\n");
     talk_settle(talk);
     expect_http(talk, "failed",
-                "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the log has failed", "none", "yes"));
-    standin_set_ready(talk->standin, true);
+ NOT_READY("the log has failed") CHECKS(CHECK("stopping", "ok", ""), FAILED("log", "the log has failed")));
     atomic_store(&talk->front.draining, true);
     talk_input(talk, "GET /readyz" H "\r\n");
     talk_settle(talk);
     expect_http(talk, "draining",
-                "503 " PROBLEM("Service Unavailable", "503", "unavailable", "the node is stopping", "none", "yes"));
+ NOT_READY("the node is stopping") CHECKS(FAILED("stopping", "the node is stopping"), FAILED("log", "the log has failed")));
     talk_destroy(talk);
 }
 

@@ -477,11 +477,17 @@ static void metrics(void *context, struct cairn_buf *to)
     pthread_mutex_unlock(&standin->lock);
 }
 
-static enum cairn_code ready(void *context, struct cairn_err *err)
+static size_t checks(void *context, struct cairn_check to[CAIRN_CHECKS_MAX])
 {
     struct standin *standin = context;
 
-    return atomic_load(&standin->not_ready) ? cairn_fail(err, CAIRN_EUNAVAILABLE, "the log has failed") : CAIRN_OK;
+    to[0] = (struct cairn_check){.name = "log"};
+    to[1] = (struct cairn_check){.name = "archive", .state = CAIRN_CHECK_WARNING, .reason = "far \"away\""};
+    if (atomic_load(&standin->not_ready)) {
+        to[0].state = CAIRN_CHECK_FAILED;
+        snprintf(to[0].reason, sizeof to[0].reason, "the log has failed");
+    }
+    return 2;
 }
 
 static bool time_of(void *context, bool accept, struct cairn_time_state *ret_state)
@@ -519,7 +525,7 @@ struct standin *standin_create(uint32_t workers, void (*wake)(void *context, uin
         .drain = drain,
         .admitted = admitted,
         .metrics = metrics,
-        .ready = ready,
+        .checks = checks,
         .time = time_of,
         .info = info,
     };
