@@ -1,5 +1,5 @@
 /* process.h - what the operating system tells about this process, and signals that must not end it.
- *  Any thread.  Layer: io. */
+ * Threads: any.  Layer: io. */
 #ifndef CAIRN_IO_PROCESS_H
 #define CAIRN_IO_PROCESS_H
 
