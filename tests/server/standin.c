@@ -482,7 +482,7 @@ static size_t checks(void *context, struct cairn_check to[CAIRN_CHECKS_MAX])
     struct standin *standin = context;
 
     to[0] = (struct cairn_check){.name = "log"};
-    to[1] = (struct cairn_check){.name = "archive", .state = CAIRN_CHECK_WARNING, .reason = "far \"away\""};
+    to[1] = (struct cairn_check){.name = "archive", .state = CAIRN_CHECK_WARNING, .reason = "far away"};
     if (atomic_load(&standin->not_ready)) {
         to[0].state = CAIRN_CHECK_FAILED;
         snprintf(to[0].reason, sizeof to[0].reason, "the log has failed");
