@@ -726,12 +726,14 @@ static void test_http_ready(void **state)
     talk_input(talk, "GET /readyz" H "\r\n");
     talk_settle(talk);
     expect_http(talk, "failed",
- NOT_READY("the log has failed") CHECKS(CHECK("stopping", "ok", ""), FAILED("log", "the log has failed")));
+                NOT_READY("the log has failed")
+                    CHECKS(CHECK("stopping", "ok", ""), FAILED("log", "the log has failed")));
     atomic_store(&talk->front.draining, true);
     talk_input(talk, "GET /readyz" H "\r\n");
     talk_settle(talk);
     expect_http(talk, "draining",
- NOT_READY("the node is stopping") CHECKS(FAILED("stopping", "the node is stopping"), FAILED("log", "the log has failed")));
+                NOT_READY("the node is stopping")
+                    CHECKS(FAILED("stopping", "the node is stopping"), FAILED("log", "the log has failed")));
     talk_destroy(talk);
 }
 
