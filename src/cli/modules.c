@@ -380,8 +380,7 @@ static void print_types(struct cairn_bytes encoded)
         puts("  methods");
         print_methods(&r);
         if (cairn_value_read(&r).integer)
-            puts(
-                "  dropped: the module no longer has this type; objects of it can be listed, shown, removed and restored");
+            puts("  dropped: no longer in the module; objects of it can be listed, shown, removed and restored");
     }
 }
 

@@ -1,9 +1,9 @@
-/* deploy.c - DEPLOY, ROLLBACK and UNDEPLOY.  A module is compiled first, a few at once, so that one that takes long does
- * not stop the others.  Then one at a time: worker 0 has the queue and commits, a task in the background makes the next
- * catalog, and each worker takes over the types of the one module.
+/* deploy.c - DEPLOY, ROLLBACK and UNDEPLOY.  A module is compiled first, a few at once, so that one that takes long
+ * does not stop the others.  Then one at a time: worker 0 has the queue and commits, a task in the background makes the
+ * next catalog, and each worker takes over the types of the one module.
  *
- * Types that are to go are first taken from every worker, so that no new object can appear, and looked at: if some worker
- * has an object of them they come back and the request is refused; otherwise it is recorded. */
+ * Types that are to go are first taken from every worker, so that no new object can appear, and looked at: if some
+ * worker has an object of them they come back and the request is refused; otherwise it is recorded. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -479,8 +479,8 @@ static enum cairn_code record(struct cairn_worker *worker, struct deploy *deploy
     return CAIRN_OK;
 }
 
-/* Back from the task: the catalog is made and nobody else has it yet; of a DEPLOY the module is compiled and its file is
- * written. */
+/* Back from the task: the catalog is made and nobody else has it yet; of a DEPLOY the module is compiled and its file
+ * is written. */
 static void prepared(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = (struct deploy *)message;

@@ -96,8 +96,6 @@ enum cairn_op {
     /* body: the .wasm; name: what it must be called, or empty: [name, version, hash in hex, 1 if it is new, the version
      * before it or 0].  `conflict` if objects exist of a type that it no longer has, unless `drop` names the type. */
     CAIRN_OP_DEPLOY,
-    /* name, number of one of its versions (0: the one before the current), drop: as DEPLOY of that version's file. */
-    CAIRN_OP_ROLLBACK,
     /* name: nil.  Refused with `conflict` while objects of its types exist. */
     CAIRN_OP_UNDEPLOY,
     /* list of [name, version, hash in hex, deployed ms, wasm bytes, list of other [version, hash, deployed ms]]. */
@@ -117,6 +115,8 @@ enum cairn_op {
     /* type, id, number or at_ms: 1, or 0 if it did not exist then, and so does not now.  As one commit; `bad_request`
      * with an engine that keeps no versions, `conflict` while another object of its shard is restored. */
     CAIRN_OP_RESTORE,
+    /* name, number of one of its versions (0: the one before the current), drop: as DEPLOY of that version's file. */
+    CAIRN_OP_ROLLBACK,
 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
