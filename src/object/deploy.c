@@ -1,6 +1,6 @@
 /* deploy.c - DEPLOY, ROLLBACK and UNDEPLOY.  A module is compiled first, a few at once, so that one that takes long
- * does not stop the others.  Then one at a time: worker 0 has the queue and commits, a task in the background makes the
- * next catalog, and each worker takes over the types of the one module.
+ * does not stop the others; those of one module keep their order.  Then one at a time: worker 0 has the queue and
+ * commits, a task in the background makes the next catalog, and each worker takes over the types of the one module.
  *
  * Types that are to go are first taken from every worker, so that no new object can appear, and looked at: if some
  * worker has an object of them they come back and the request is refused; otherwise it is recorded. */
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "object/catalog_internal.h"
+#include "fn/check.h"
 #include "object/directory.h"
 
 /* What a worker looks for at a time of types that are to go: directories of a type in a shard. */
@@ -25,7 +26,12 @@ struct deploy {
     struct deploy *next; /* in node->compiles, then in node->deploys */
     struct cairn_node *node;
     struct invocation *inv;
-    bool compiling; /* in node->compiles: it has begun */
+    enum {
+        STAGE_READING,   /* a task finds out which module it is */
+        STAGE_WAITING,   /* `name` is known; for its turn */
+        STAGE_COMPILING, /* a task compiles it */
+    } stage;             /* in node->compiles */
+    char *name;          /* of the module */
     struct cairn_module *module;
     enum cairn_code code;
     struct cairn_err err;
@@ -64,6 +70,7 @@ static void deploy_free(struct deploy *deploy)
     catalog_unref(deploy->catalog);
     catalog_unref(deploy->base);
     cairn_module_unref(deploy->module);
+    free(deploy->name);
     free(deploy->types);
     free(deploy->going);
     free(deploy->numbers);
@@ -495,19 +502,6 @@ static void prepared(struct cairn_worker *worker, struct message *message)
     }
 }
 
-static void compile_task(struct cairn_task *task)
-{
-    struct deploy *deploy = cairn_container(task, struct deploy, task);
-    struct cairn_request *request = deploy->inv->request;
-
-    deploy->code = cairn_module_compile(deploy->node->options.fn, request->body, &deploy->module, &deploy->err);
-    if (deploy->code == CAIRN_OK && request->name.size &&
-        !cairn_bytes_equal(request->name, cairn_str(deploy->module->name)))
-        deploy->code = cairn_fail(&deploy->err, CAIRN_EMODULE, "the module says that its name is %s, not %.*s",
-                                  deploy->module->name, (int)request->name.size, (const char *)request->name.data);
-    worker_post(deploy->node, 0, &deploy->message);
-}
-
 static void deploy_task(struct cairn_task *task)
 {
     struct deploy *deploy = cairn_container(task, struct deploy, task);
@@ -651,36 +645,102 @@ static void deploy_enqueue(struct cairn_worker *worker, struct deploy *deploy)
 
 /* --- compiling ------------------------------------------------------------------------------------------ */
 
-static void compile_next(struct cairn_worker *worker);
-
-static void deploy_compiled(struct cairn_worker *worker, struct message *message)
+static void read_task(struct cairn_task *task)
 {
-    struct deploy *deploy = (struct deploy *)message, **at = &worker->node->compiles;
+    struct deploy *deploy = cairn_container(task, struct deploy, task);
+    struct cairn_request *request = deploy->inv->request;
+    struct cairn_wasm wasm;
+    struct cairn_types types;
+
+    deploy->code = cairn_module_check(request->body, &wasm, &types, &deploy->err);
+    if (deploy->code == CAIRN_OK) {
+        deploy->name = cairn_bytes_dup(cairn_str(types.module));
+        cairn_types_done(&types);
+        cairn_wasm_done(&wasm);
+        if (request->name.size && !cairn_bytes_equal(request->name, cairn_str(deploy->name)))
+            deploy->code = cairn_fail(&deploy->err, CAIRN_EMODULE, "the module says that its name is %s, not %.*s",
+                                      deploy->name, (int)request->name.size, (const char *)request->name.data);
+    }
+    worker_post(deploy->node, 0, &deploy->message);
+}
+
+static void compile_task(struct cairn_task *task)
+{
+    struct deploy *deploy = cairn_container(task, struct deploy, task);
+
+    deploy->code =
+        cairn_module_compile(deploy->node->options.fn, deploy->inv->request->body, &deploy->module, &deploy->err);
+    worker_post(deploy->node, 0, &deploy->message);
+}
+
+static void compiles_remove(struct cairn_node *node, struct deploy *deploy)
+{
+    struct deploy **at = &node->compiles;
 
     while (*at != deploy)
         at = &(*at)->next;
     *at = deploy->next;
-    worker->node->compile_count--;
-    worker->node->compiling_count--;
-    compile_next(worker);
-    if (deploy->code == CAIRN_OK)
-        deploy_enqueue(worker, deploy);
-    else
-        deploy_answer(worker, deploy);
+    if (deploy->inv->op == CAIRN_OP_DEPLOY)
+        node->compile_count--;
 }
 
+/* One that came earlier is of the same module: they take effect in the order in which they came. */
+static bool has_earlier(const struct cairn_node *node, const struct deploy *deploy)
+{
+    for (const struct deploy *d = node->compiles; d != deploy; d = d->next)
+        if (strcmp(d->name, deploy->name) == 0 && cairn_bytes_equal(d->inv->space, deploy->inv->space))
+            return true;
+    return false;
+}
+
+static void deploy_compiled(struct cairn_worker *worker, struct message *message);
+
+/* Whoever may begin does.  What stands behind one that is still read waits for that: it may be of the same module. */
 static void compile_next(struct cairn_worker *worker)
 {
     struct cairn_node *node = worker->node;
+    struct deploy *next;
 
-    for (struct deploy *d = node->compiles; d && node->compiling_count < COMPILING_MAX; d = d->next)
-        if (!d->compiling) {
-            d->compiling = true;
+    for (struct deploy *d = node->compiles; d && d->stage != STAGE_READING; d = next) {
+        next = d->next;
+        if (d->stage != STAGE_WAITING || has_earlier(node, d))
+            continue;
+        if (d->inv->op != CAIRN_OP_DEPLOY) {
+            compiles_remove(node, d);
+            deploy_enqueue(worker, d);
+        } else if (node->compiling_count < COMPILING_MAX) {
+            d->stage = STAGE_COMPILING;
             node->compiling_count++;
             d->message.receive = deploy_compiled;
             d->task.run = compile_task;
             cairn_tasks_submit(node->options.tasks, &d->task);
         }
+    }
+}
+
+static void deploy_compiled(struct cairn_worker *worker, struct message *message)
+{
+    struct deploy *deploy = (struct deploy *)message;
+
+    compiles_remove(worker->node, deploy);
+    worker->node->compiling_count--;
+    if (deploy->code == CAIRN_OK)
+        deploy_enqueue(worker, deploy);
+    else
+        deploy_answer(worker, deploy);
+    compile_next(worker);
+}
+
+static void deploy_read(struct cairn_worker *worker, struct message *message)
+{
+    struct deploy *deploy = (struct deploy *)message;
+
+    deploy->stage = STAGE_WAITING;
+    if (deploy->code != CAIRN_OK) {
+        compiles_remove(worker->node, deploy);
+        deploy_answer(worker, deploy);
+    }
+    compile_next(worker);
 }
 
 void deploy_request(struct cairn_worker *worker, struct invocation *inv)
@@ -691,11 +751,7 @@ void deploy_request(struct cairn_worker *worker, struct invocation *inv)
     deploy->message.kind = MSG_DEPLOY;
     deploy->node = node;
     deploy->inv = inv;
-    if (inv->op != CAIRN_OP_DEPLOY) { /* what a rollback goes back to is compiled already, mostly */
-        deploy_enqueue(worker, deploy);
-        return;
-    }
-    if (node->compile_count == COMPILES_MAX) {
+    if (inv->op == CAIRN_OP_DEPLOY && node->compile_count == COMPILES_MAX) {
         deploy->code = cairn_fail(&deploy->err, CAIRN_EOVERLOAD,
                                   "%d modules are being compiled or wait for it; deploy again later", COMPILES_MAX);
         deploy_answer(worker, deploy);
@@ -704,6 +760,14 @@ void deploy_request(struct cairn_worker *worker, struct invocation *inv)
     while (*last)
         last = &(*last)->next;
     *last = deploy;
+    if (inv->op != CAIRN_OP_DEPLOY) { /* what a rollback goes back to is compiled already, mostly */
+        deploy->stage = STAGE_WAITING;
+        deploy->name = cairn_bytes_dup(inv->request->name);
+        compile_next(worker);
+        return;
+    }
     node->compile_count++;
-    compile_next(worker);
+    deploy->message.receive = deploy_read;
+    deploy->task.run = read_task;
+    cairn_tasks_submit(node->options.tasks, &deploy->task);
 }

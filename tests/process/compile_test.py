@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Modules that are small and take the compiler very long or very much memory, and a compiler that is killed.
 
-Catches a deploy that stops other deploys, other clients or the node's own end for as long as it compiles; a budget of the
-compiler that does not hold, or a refusal that does not say which one and what to do; a compiler that is left behind; and
-compiled code of a child that is not kept for the next start.
+Catches a deploy that stops other deploys, other clients or the node's own end for as long as it compiles; two deploys of
+one module that change places; a budget of the compiler that does not hold, or a refusal that does not say which one and
+what to do; a compiler that is left behind; and compiled code of a child that is not kept for the next start.
 """
 import os
 import signal
@@ -86,6 +86,17 @@ def test_time_is_bounded_and_others_go_on(folder):
             equal(redis.ok("FCALL", "Counter.get", 1, "c"), 7, "afterwards")
 
 
+def test_one_module_keeps_its_order(folder):
+    with Node(folder) as node:
+        first = Deploy(node, bomb("same", 5000))  # some seconds
+        until(lambda: compilers(node), "a compiler runs")
+        second = Deploy(node, bomb("same", 1))
+        second.join(120)
+        check(not first.is_alive(), "the later one of two deploys of a module was answered first")
+        check('"version":1' in str(first.answer), first.answer)
+        check('"version":2' in str(second.answer), second.answer)
+
+
 def test_memory_is_bounded(folder):
     with Node(folder, "--compile-memory=256", "--compile-cpu=60") as node:
         large = Deploy(node, bomb("large", 0, LONG))
@@ -153,5 +164,5 @@ def test_kept_for_the_next_start(folder):
 
 
 if __name__ == "__main__":
-    main([test_time_is_bounded_and_others_go_on, test_memory_is_bounded, test_compiler_killed, test_stop_does_not_wait,
-          test_killed_node_leaves_no_compiler, test_kept_for_the_next_start])
+    main([test_time_is_bounded_and_others_go_on, test_one_module_keeps_its_order, test_memory_is_bounded,
+          test_compiler_killed, test_stop_does_not_wait, test_killed_node_leaves_no_compiler, test_kept_for_the_next_start])
