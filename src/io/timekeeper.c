@@ -35,10 +35,11 @@ struct cairn_timekeeper {
 
 static int64_t slewed(int64_t since, int64_t offset, int64_t target, int64_t boot)
 {
-    int64_t most = (boot - since) / CAIRN_TIME_SLEW_PART, gap = target - offset;
+    int64_t gap = target - offset, most;
 
-    if (most < 0) /* a reading from just before the change */
-        most = 0;
+    if (gap == 0)
+        return offset;
+    most = boot > since ? (boot - since) / CAIRN_TIME_SLEW_PART : 0; /* a reading from just before the change */
     return offset + (gap > most ? most : gap < -most ? -most : gap);
 }
 
@@ -121,16 +122,15 @@ static void look(struct cairn_timekeeper *keeper, int64_t boot, char *to, size_t
         follow(keeper, boot, offset_at(keeper, boot), seen);
 }
 
-static void look_if_due(struct cairn_timekeeper *keeper, int64_t boot, bool now)
+/* Now, or unless another thread looks. */
+static void look_at_wall(struct cairn_timekeeper *keeper, int64_t boot, bool now)
 {
     char text[256] = "";
 
-    if (!now && (uint64_t)boot < atomic_load_explicit(&keeper->look_at, memory_order_relaxed))
-        return;
     if (now)
         pthread_mutex_lock(&keeper->lock);
     else if (pthread_mutex_trylock(&keeper->lock) != 0)
-        return; /* another thread looks */
+        return;
     atomic_store_explicit(&keeper->look_at, (uint64_t)boot + LOOK_NS, memory_order_relaxed);
     look(keeper, boot, text, sizeof text);
     pthread_mutex_unlock(&keeper->lock);
@@ -154,7 +154,8 @@ static uint64_t keeper_wall_ms(struct cairn_clock *clock)
     struct cairn_timekeeper *keeper = keeper_of(clock);
     int64_t boot = boot_now(keeper);
 
-    look_if_due(keeper, boot, false);
+    if ((uint64_t)boot >= atomic_load_explicit(&keeper->look_at, memory_order_relaxed))
+        look_at_wall(keeper, boot, false);
     return time_at(keeper, boot);
 }
 
@@ -240,7 +241,7 @@ void cairn_timekeeper_state(struct cairn_timekeeper *keeper, struct cairn_time_s
 {
     int64_t boot = boot_now(keeper), offset;
 
-    look_if_due(keeper, boot, true);
+    look_at_wall(keeper, boot, true);
     pthread_mutex_lock(&keeper->lock);
     offset = offset_at(keeper, boot);
     *ret_state = (struct cairn_time_state){
@@ -258,7 +259,7 @@ bool cairn_timekeeper_accept(struct cairn_timekeeper *keeper)
     int64_t boot = boot_now(keeper), seen, offset;
     bool jumped;
 
-    look_if_due(keeper, boot, true);
+    look_at_wall(keeper, boot, true);
     pthread_mutex_lock(&keeper->lock);
     jumped = atomic_load_explicit(&keeper->jump, memory_order_relaxed) != 0;
     if (jumped) {
