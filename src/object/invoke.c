@@ -92,7 +92,7 @@ static void send_calls(struct cairn_worker *worker, struct invocation *inv)
         struct invocation *callee = cairn_container(l, struct invocation, link);
         uint32_t owner;
 
-        callee->shard = node_shard_of(worker->node, callee->space, callee->type_name, callee->id);
+        callee->shard = node_shard_of(worker->node, callee->space, callee->id);
         owner = node_owner(worker->node, callee->shard);
         if (atomic_fetch_add_explicit(&callee->job->calls, 1, memory_order_relaxed) >= most)
             invocation_refuse(worker, callee, CAIRN_ELIMIT, "the job has made more than %u calls", most);

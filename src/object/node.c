@@ -191,6 +191,7 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct
     limits_default(&node->limits);
     node->log = cairn_store_log(options->store);
     node->shard_count = cairn_store_shards(options->store);
+    node->slots = cairn_store_slots(options->store);
     atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
     stats_init(&node->stats, options->workers);
     node->workers = cairn_alloc_zeroed(options->workers, sizeof *node->workers);

@@ -375,6 +375,7 @@ struct cairn_node {
     struct cairn_log *log;
     struct cairn_worker *workers;
     uint32_t shard_count;
+    const uint16_t *slots;   /* the store's: the shard of each slot */
     struct deploy *compiles; /* worker 0's, in the order in which they came; compile_count of them */
     uint32_t compile_count, compiling_count;
     struct deploy *deploys, *deploys_last; /* worker 0's queue, the first is under way */
@@ -399,8 +400,8 @@ static inline struct shard *worker_shard(struct cairn_worker *worker, uint32_t i
 {
     return &worker->shards[index];
 }
-uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes type,
-                       struct cairn_bytes id);
+/* The type has no say: objects with the same id, or the same tag in it, live together. */
+uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes id);
 static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)
 {
     return shard % node->options.workers;

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/slot.h"
 #include "object/catalog.h"
 #include "object/gather.h"
 #include "object/past.h"
@@ -194,13 +195,10 @@ static void fail(struct cairn_worker *worker)
 
 /* --- requests ---------------------------------------------------------------------------------------- */
 
-uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes type,
-                       struct cairn_bytes id)
+uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes id)
 {
-    /* xxh3 of the three, one feeding the next; part of the data folder's format. */
-    uint64_t hash = cairn_hash_seeded(id, cairn_hash_seeded(type, cairn_hash(space)));
-
-    return (uint32_t)(hash % node->shard_count);
+    /* Moved by the namespace, so that equal ids of different ones spread; part of the data folder's format. */
+    return node->slots[(cairn_slot(id) + cairn_hash(space)) % CAIRN_SLOTS];
 }
 
 static enum cairn_code check_request(struct cairn_worker *worker, const struct cairn_request *request,
@@ -266,7 +264,7 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
     case CAIRN_OP_DELETE:
     case CAIRN_OP_RESTORE: {
         uint32_t owner;
-        inv->shard = node_shard_of(worker->node, inv->space, inv->type_name, inv->id);
+        inv->shard = node_shard_of(worker->node, inv->space, inv->id);
         if (request->op != CAIRN_OP_INVOKE && (request->number || request->at_ms)) {
             past_begin(worker, inv);
             return;

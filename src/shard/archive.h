@@ -128,6 +128,8 @@ enum cairn_code archive_put_modules(struct archive *archive, struct cairn_err *e
 
 /* The caller's note in the head: what is said of the log, and the names of modules. */
 void archive_head_encode(const struct archive_head *head, const struct cairn_buf *names, struct cairn_buf *to);
+/* CAIRN_EVERSION for one of another format, so that the archive is not taken for a damaged one. */
+enum cairn_code archive_head_check(struct cairn_bytes note, struct cairn_err *err);
 /* Parses it.  *ret_names lies in `note`. */
 bool archive_head_decode(struct cairn_bytes note, struct archive_head *ret_head, struct cairn_bytes *ret_names);
 /* Puts it, with the modules that are there, and takes it over; `files` is held, or nobody else is there. */

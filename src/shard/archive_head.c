@@ -7,7 +7,7 @@
 
 #include "shard/shard_internal.h"
 
-enum { VERSION = 1, LOSSES_TOLD_MAX = 32 };
+enum { VERSION = 2, LOSSES_TOLD_MAX = 32 };
 
 static void add_u64(struct cairn_buf *to, uint64_t value)
 {
@@ -27,6 +27,12 @@ void archive_head_encode(const struct archive_head *head, const struct cairn_buf
     add_u64(to, head->log_epoch);
     cairn_buf_varint(to, names->size);
     cairn_buf_add(to, names->data, names->size);
+}
+
+enum cairn_code archive_head_check(struct cairn_bytes note, struct cairn_err *err)
+{
+    return note.size && note.data[0] != VERSION ? store_fail_version("the archive", note.data[0], VERSION, err)
+                                                : CAIRN_OK;
 }
 
 bool archive_head_decode(struct cairn_bytes note, struct archive_head *ret_head, struct cairn_bytes *ret_names)

@@ -8,7 +8,7 @@
 #include "shard/shard_internal.h"
 
 enum {
-    VERSION = 1,
+    VERSION = 2,
     HEAD_BYTES = 24, /* magic, version, number of shards, epoch of the log */
     GRACE_MS = 3600000,
 };
@@ -53,9 +53,7 @@ enum cairn_code archived_version_parse(struct cairn_buf *bytes, struct archived_
         cairn_get_u32(bytes->data + bytes->size - 4) != cairn_crc32c(0, bytes->data, bytes->size - 4))
         return cairn_fail(err, CAIRN_ECORRUPT, "its object is damaged");
     if (cairn_get_u32(bytes->data + 8) != VERSION)
-        return cairn_fail(err, CAIRN_EVERSION,
-                          "it has format version %u and this program knows %d: use the program that wrote it",
-                          cairn_get_u32(bytes->data + 8), VERSION);
+        return store_fail_version("it", cairn_get_u32(bytes->data + 8), VERSION, err);
     count = cairn_get_u32(bytes->data + 12);
     if (count < 1 || count > SHARDS_MAX)
         return cairn_fail(err, CAIRN_ECORRUPT, "it makes no sense");

@@ -10,7 +10,7 @@
 #include "shard/shard_internal.h"
 
 enum {
-    VERSION = 2,
+    VERSION = 3,
     HEAD_BYTES = 88, /* magic, version, epoch of the log, first, end, restored, when, the one before and its hash */
     CHUNK_BYTES_MAX = 512 << 20,
     LATE_MS = 3600000, /* how much earlier than the one before it a record's time may be: a segment's length */
@@ -482,10 +482,14 @@ enum cairn_code archive_head_find(struct cairn_blob *blob, const struct remote *
                                   struct cairn_bytes *ret_names, bool *ret_whole, struct cairn_err *err)
 {
     struct cairn_bytes note = remote_note(remote);
+    enum cairn_code code;
 
     *ret_head = (struct archive_head){0};
     *ret_names = cairn_bytes(NULL, 0);
     *ret_whole = remote_head(remote) != REMOTE_HEAD_LOST;
+    code = *ret_whole ? archive_head_check(note, err) : CAIRN_OK;
+    if (code != CAIRN_OK)
+        return code;
     if (*ret_whole && note.size)
         *ret_whole = archive_head_decode(note, ret_head, ret_names);
     return *ret_whole ? find_next(blob, ret_head, ret_whole, err) : CAIRN_OK;

@@ -80,6 +80,8 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
 void cairn_store_abandon(struct cairn_store *store);
 
 uint32_t cairn_store_shards(const struct cairn_store *store);
+/* CAIRN_SLOTS entries, the shard of each (base/slot.h); they do not change until close. */
+const uint16_t *cairn_store_slots(const struct cairn_store *store);
 struct cairn_shard *cairn_store_shard(struct cairn_store *store,
                                       uint32_t index); /* index == shards: the system shard */
 struct cairn_log *cairn_store_log(struct cairn_store *store);

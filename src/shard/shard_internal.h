@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/slot.h"
 #include "engine/choice.h"
 #include "io/wait.h"
 #include "shard/archive.h"
@@ -184,6 +185,7 @@ struct cairn_store {
     struct cairn_log_events log_events; /* the caller's */
     struct cairn_log *log;
     uint32_t count; /* shards + 1 */
+    uint16_t slots[CAIRN_SLOTS];
     struct cairn_shard *shards;
     uint64_t wall_ms;     /* at open */
     uint64_t due_bytes;   /* log_bytes_max / 2 */
@@ -223,6 +225,8 @@ void store_report(struct cairn_store *store, const char *stage, uint64_t done, u
 void store_warn(struct cairn_store *store, const char *text);
 /* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
 void store_sweep(struct cairn_store *store);
+/* CAIRN_EVERSION: what it is, and what to do. */
+enum cairn_code store_fail_version(const char *what, unsigned version, unsigned known, struct cairn_err *err);
 /* Which engine, and how many shards. */
 enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint32_t shards, struct cairn_err *err);
 /* A new folder, with its manifest; what makes it one goes last. */

@@ -8,8 +8,8 @@
 
 #include "base/hash.h"
 
-/* 1: the engine is "memory", and not named. */
-enum { FORMAT_VERSION = 2, FORMAT_VERSION_MEMORY = 1, FORMAT_BYTES_MAX = 4096 };
+/* Before 3 an object's shard was a hash of its type and id. */
+enum { FORMAT_VERSION = 3, FORMAT_BYTES_MAX = 4096 };
 
 static const char engine_memory[] = "memory";
 
@@ -17,15 +17,23 @@ static const char engine_memory[] = "memory";
 
 /* --- the format file ------------------------------------------------------------------------- */
 
+enum cairn_code store_fail_version(const char *what, unsigned version, unsigned known, struct cairn_err *err)
+{
+    if (version < known)
+        return cairn_fail(err, CAIRN_EVERSION,
+                          "%s has format version %u, which an earlier version of cairn made, and this program knows "
+                          "only %u: use the program that wrote it, the binary of that earlier version",
+                          what, version, known);
+    return cairn_fail(err, CAIRN_EVERSION,
+                      "%s has format version %u and this program knows %u: use the program that wrote it", what,
+                      version, known);
+}
+
 /* Text, because it is the first thing that a person looks at. */
 static void format_encode(struct cairn_buf *to, uint32_t shards, const char *engine)
 {
-    bool memory = strcmp(engine, engine_memory) == 0;
-
-    cairn_buf_printf(to, "cairn data folder\nversion %d\nshards %" PRIu32 "\n",
-                     memory ? FORMAT_VERSION_MEMORY : FORMAT_VERSION, shards);
-    if (!memory)
-        cairn_buf_printf(to, "engine %s\n", engine);
+    cairn_buf_printf(to, "cairn data folder\nversion %d\nshards %" PRIu32 "\nslots even\nengine %s\n", FORMAT_VERSION,
+                     shards, engine);
     cairn_buf_printf(to, "crc32c %08" PRIx32 "\n", cairn_crc32c(0, to->data, to->size));
 }
 
@@ -38,7 +46,7 @@ static enum cairn_code format_decode(struct cairn_bytes text, uint32_t *ret_shar
     enum { LAST_LINE_BYTES = sizeof "crc32c 01234567\n" - 1 };
     char copy[FORMAT_BYTES_MAX + 1], checksum[LAST_LINE_BYTES + 1];
     struct cairn_buf canonical = {0};
-    char engine[32] = "memory";
+    char engine[32] = "";
     unsigned version = 0;
     uint32_t shards = 0;
     size_t choice = 0;
@@ -58,12 +66,10 @@ static enum cairn_code format_decode(struct cairn_bytes text, uint32_t *ret_shar
         return cairn_fail(err, CAIRN_ECORRUPT,
                           "'%s' is damaged: the checksum at byte %zu does not match; restore it from a backup",
                           FORMAT_PATH, text.size - LAST_LINE_BYTES);
-    if (sscanf(copy + sizeof first_line - 1, "%u\nshards %" SCNu32 "\nengine %31s\n", &version, &shards, engine) < 1 ||
-        version < FORMAT_VERSION_MEMORY || version > FORMAT_VERSION)
-        return cairn_fail(
-            err, CAIRN_EVERSION,
-            "the data folder has format version %u and this program knows %d: use the program that wrote it", version,
-            FORMAT_VERSION);
+    if (sscanf(copy + sizeof first_line - 1, "%u\nshards %" SCNu32 "\nslots even\nengine %31s\n", &version, &shards,
+               engine) < 1 ||
+        version != FORMAT_VERSION)
+        return store_fail_version("the data folder", version, FORMAT_VERSION, err);
     format_encode(&canonical, shards, engine);
     same = cairn_bytes_equal(cairn_buf_bytes(&canonical), text);
     cairn_buf_done(&canonical);
@@ -151,6 +157,12 @@ static enum cairn_code begin_folder(struct cairn_store *store, struct cairn_err 
     return code == CAIRN_OK ? store_write_format(store, err) : code;
 }
 
+static void set_shards(struct cairn_store *store, uint32_t shards)
+{
+    store->count = shards + 1;
+    cairn_slots_share(store->slots, shards);
+}
+
 enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint32_t shards, struct cairn_err *err)
 {
     size_t choice;
@@ -159,7 +171,7 @@ enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint
     if (code != CAIRN_OK)
         return code;
     store->engine = choice < CHOICE_ENGINES ? choice_name(choice) : engine_memory;
-    store->count = shards + 1;
+    set_shards(store, shards);
     return CAIRN_OK;
 }
 
@@ -215,7 +227,7 @@ static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *
         return cairn_fail(err, CAIRN_EINVAL,
                           "the data folder was made with the engine '%s', not '%s'; it cannot be changed",
                           store->engine, store->options.engine);
-    store->count = shards + 1;
+    set_shards(store, shards);
     return CAIRN_OK;
 }
 
@@ -519,6 +531,11 @@ void cairn_store_abandon(struct cairn_store *store)
 uint32_t cairn_store_shards(const struct cairn_store *store)
 {
     return store->count - 1;
+}
+
+const uint16_t *cairn_store_slots(const struct cairn_store *store)
+{
+    return store->slots;
 }
 
 struct cairn_shard *cairn_store_shard(struct cairn_store *store, uint32_t index)

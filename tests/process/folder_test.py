@@ -68,7 +68,7 @@ def page_of(path, at):
 
 
 def format_file(data, version):
-    lines = data.decode().replace("version 1\n", f"version {version}\n").split("crc32c")[0].encode()
+    lines = re.sub(r"version \d+\n", f"version {version}\n", data.decode()).split("crc32c")[0].encode()
     return lines + f"crc32c {crc32c(lines):08x}\n".encode()
 
 
@@ -99,8 +99,9 @@ def test_unknown_versions(folder):
         whole = os.path.join(data, path)
         with open(whole, "rb") as file:
             before = file.read()
-        equal(change(before, 1) == before, True, f"{path}: the version is changed to what it is")
-        for version in (3, 0, 0x7FFFFFFF):
+        own = 3 if path == "FORMAT" else 1
+        equal(change(before, own) == before, True, f"{path}: the version is changed to what it is")
+        for version in (own + 2, own - 1, 0, 0x7FFFFFFF):
             with open(whole, "wb") as file:
                 file.write(change(before, version))
             said = refused(node, f"version {version}")
@@ -110,6 +111,25 @@ def test_unknown_versions(folder):
                   f"what to do with version {version} of {path} is not told: {said}")
         with open(whole, "wb") as file:
             file.write(before)
+    node.start()
+    contents.verify(node)
+    node.stop()
+
+
+def test_an_earlier_folder(folder):
+    """As it was made before objects were placed by slots, with the engine `memory` and with another."""
+    data, contents = filled(folder)
+    node = Node(folder, data=data)
+    path = os.path.join(data, "FORMAT")
+    with open(path, "rb") as file:
+        before = file.read()
+    for rest in ("version 1\nshards 16\n", "version 2\nshards 16\nengine lsm\n"):
+        lines = f"cairn data folder\n{rest}".encode()
+        with open(path, "wb") as file:
+            file.write(lines + f"crc32c {crc32c(lines):08x}\n".encode())
+        refused(node, "an earlier version of cairn", "use the program that wrote it, the binary of that earlier version")
+    with open(path, "wb") as file:
+        file.write(before)
     node.start()
     contents.verify(node)
     node.stop()

@@ -241,6 +241,43 @@ static void every_loss_is_told(void **unused)
     assert_true(refused > 100 && identical > 10 && unnamed == 1);
 }
 
+/* An archive that an earlier version made is whole: there is no loss to accept. */
+static void an_earlier_archive_is_refused(void **unused)
+{
+    static struct names names;
+    static struct vault vault;
+    struct cairn_reader r;
+    struct cairn_err err;
+    uint32_t newest;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+
+    (void)unused;
+    make_archive(&vault, 0, 1);
+    list_all(vault.archive_disk, &names);
+    for (size_t i = 0; i < names.count; i++)
+        if (strncmp(names.names[i], "epochs/", 7) == 0)
+            bytes = cairn_sim_disk_bytes(vault.archive_disk, names.names[i], &size);
+    assert_non_null(bytes);
+    r = cairn_reader(cairn_bytes(bytes + 16, size - 20)); /* docs/formats/remote.md: the head */
+    cairn_read_bytes(&r, 16 * (size_t)cairn_get_u32(bytes + 12));
+    cairn_read_sized(&r);
+    cairn_read_varint(&r);
+    assert_false(r.bad);
+    assert_int_equal(*r.at, 2); /* docs/formats/archive.md: the head's note */
+    bytes[r.at - bytes] = 1;
+    cairn_put_u32(bytes + size - 4, cairn_crc32c(0, bytes, size - 4));
+    for (int accept = 0; accept < 2; accept++) {
+        struct cairn_disk *copy = cairn_sim_disk_clone(vault.archive_disk);
+
+        assert_int_equal(recover(&vault, copy, accept, &newest, &err), CAIRN_EVERSION);
+        assert_non_null(strstr(err.text, "the archive has format version 1, which an earlier version of cairn made"));
+        assert_int_equal(told, 0);
+        cairn_disk_close(copy);
+    }
+    vault_done(&vault);
+}
+
 /* What is lost is named: the positions of the log and the times, or the version. */
 static void losses_are_named(void **unused)
 {
@@ -324,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_loss_is_told),
+        cmocka_unit_test(an_earlier_archive_is_refused),
         cmocka_unit_test(losses_are_named),
         cmocka_unit_test(a_node_makes_up_for_it),
     };

@@ -366,6 +366,41 @@ static void other_versions_are_refused(void **state)
     rig_done(&base);
 }
 
+/* What was made before objects were placed by slots, with the engine `memory` and with another; and what is none. */
+static void earlier_versions_are_refused(void **state)
+{
+    static const struct {
+        const char *text, *says;
+        enum cairn_code code;
+    } files[] = {
+        {"version 1\nshards 3\n", "version 1, which an earlier version of cairn made", CAIRN_EVERSION},
+        {"version 2\nshards 3\nengine lsm\n", "version 2, which an earlier version of cairn made", CAIRN_EVERSION},
+        {"version 3\nshards 3\nslots odd\nengine memory\n", "make no sense", CAIRN_ECORRUPT},
+        {"version 3\nshards 3\nengine memory\n", "make no sense", CAIRN_ECORRUPT},
+        {"version 3\nshards 3\nslots even\n", "make no sense", CAIRN_ECORRUPT},
+        {"version 3\nshards 0\nslots even\nengine memory\n", "make no sense", CAIRN_ECORRUPT},
+    };
+    static struct rig base, rig;
+
+    (void)state;
+    make_folder(&base);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct cairn_buf format = {0};
+        struct cairn_err err;
+
+        copy_rig(&rig, &base);
+        cairn_buf_printf(&format, "cairn data folder\n%s", files[i].text);
+        cairn_buf_printf(&format, "crc32c %08x\n", cairn_crc32c(0, format.data, format.size));
+        assert_int_equal(cairn_disk_replace_file(rig.disk, "FORMAT", cairn_buf_bytes(&format), &err), CAIRN_OK);
+        if (rig_open(&rig, &err) != files[i].code || !strstr(err.text, files[i].says))
+            fail_msg("%s: %s", files[i].text, rig.store ? "opened" : err.text);
+        assert_true(files[i].code != CAIRN_EVERSION || strstr(err.text, "use the program that wrote it"));
+        cairn_buf_done(&format);
+        rig_done(&rig);
+    }
+    rig_done(&base);
+}
+
 static void another_number_of_shards_is_refused(void **state)
 {
     static struct rig rig;
@@ -713,6 +748,7 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_is_found),
         cmocka_unit_test(missing_and_foreign_files_are_found),
         cmocka_unit_test(other_versions_are_refused),
+        cmocka_unit_test(earlier_versions_are_refused),
         cmocka_unit_test(another_number_of_shards_is_refused),
         cmocka_unit_test(a_second_node_is_refused),
         cmocka_unit_test(idle_shards_do_not_pin_the_log),
