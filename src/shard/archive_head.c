@@ -31,7 +31,7 @@ void archive_head_encode(const struct archive_head *head, const struct cairn_buf
 
 enum cairn_code archive_head_check(struct cairn_bytes note, struct cairn_err *err)
 {
-    return note.size && note.data[0] != VERSION ? store_fail_version("the archive", note.data[0], VERSION, err)
+    return note.size && note.data[0] != VERSION ? format_fail_version("the archive", note.data[0], VERSION, err)
                                                 : CAIRN_OK;
 }
 

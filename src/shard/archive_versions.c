@@ -53,7 +53,7 @@ enum cairn_code archived_version_parse(struct cairn_buf *bytes, struct archived_
         cairn_get_u32(bytes->data + bytes->size - 4) != cairn_crc32c(0, bytes->data, bytes->size - 4))
         return cairn_fail(err, CAIRN_ECORRUPT, "its object is damaged");
     if (cairn_get_u32(bytes->data + 8) != VERSION)
-        return store_fail_version("it", cairn_get_u32(bytes->data + 8), VERSION, err);
+        return format_fail_version("it", cairn_get_u32(bytes->data + 8), VERSION, err);
     count = cairn_get_u32(bytes->data + 12);
     if (count < 1 || count > SHARDS_MAX)
         return cairn_fail(err, CAIRN_ECORRUPT, "it makes no sense");

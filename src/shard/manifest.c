@@ -81,9 +81,7 @@ enum cairn_code manifest_decode(struct cairn_bytes bytes, struct manifest *ret_m
     if (cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
         return damaged(err, bytes.size - 4, "its checksum does not match");
     if (cairn_get_u32(bytes.data + 8) != VERSION)
-        return cairn_fail(err, CAIRN_EVERSION,
-                          "'%s' has format version %u and this program knows %d: use the program that wrote it",
-                          MANIFEST_PATH, cairn_get_u32(bytes.data + 8), VERSION);
+        return format_fail_version("'" MANIFEST_PATH "'", cairn_get_u32(bytes.data + 8), VERSION, err);
     count = cairn_get_u32(bytes.data + 12);
     if (count < 2 || count > SHARDS_MAX + 1 || bytes.size != HEAD_BYTES + (size_t)count * SHARD_BYTES + 4)
         return damaged(err, 12, "its count of shards does not match its size");

@@ -44,8 +44,7 @@ enum cairn_code restore_decode_order(struct cairn_bytes bytes, struct restore_or
         cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
         return cairn_fail(err, CAIRN_ECORRUPT, "it is damaged");
     if (cairn_get_u32(bytes.data + 8) != VERSION)
-        return cairn_fail(err, CAIRN_EVERSION, "it has format version %u and this program knows %d",
-                          cairn_get_u32(bytes.data + 8), VERSION);
+        return format_fail_version("it", cairn_get_u32(bytes.data + 8), VERSION, err);
     order->until = cairn_get_u64(bytes.data + 16);
     order->log_epoch = cairn_get_u64(bytes.data + 24);
     return node_version_decode(cairn_bytes(bytes.data + HEAD_BYTES, bytes.size - HEAD_BYTES - 4), &order->version, err);
@@ -261,7 +260,7 @@ enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct 
 static enum cairn_code check_exists(const struct cairn_store_options *options, struct cairn_err *err)
 {
     struct cairn_buf ignored = {0};
-    enum cairn_code code = cairn_disk_read_file(options->disk, FORMAT_PATH, 4096, &ignored, err);
+    enum cairn_code code = cairn_disk_read_file(options->disk, FORMAT_PATH, FORMAT_BYTES_MAX, &ignored, err);
 
     cairn_buf_done(&ignored);
     return code == CAIRN_ENOTFOUND ? cairn_fail(err, code, "there is no data folder in '%s'", options->disk->root)

@@ -24,10 +24,20 @@
 enum {
     SHARDS_DEFAULT = 16,
     SHARDS_MAX = 4096,
+    FORMAT_BYTES_MAX = 4096,
     NO_TURN = -1,
 };
 
 #define CLEAN UINT64_MAX /* the dirt of a shard without changes */
+
+/* --- the format file (format.c; docs/formats/folder.md) --------------------------------------- */
+
+void format_encode(struct cairn_buf *to, uint32_t shards, const char *engine);
+/* At most FORMAT_BYTES_MAX bytes.  CAIRN_EVERSION, CAIRN_ECORRUPT. */
+enum cairn_code format_decode(struct cairn_bytes text, uint32_t *ret_shards, const char **ret_engine,
+                              struct cairn_err *err);
+/* CAIRN_EVERSION for `what`, of any file here: what it is, and what to do. */
+enum cairn_code format_fail_version(const char *what, unsigned version, unsigned known, struct cairn_err *err);
 
 /* --- the manifest (manifest.c; docs/formats/checkpoint.md) ------------------------------------ */
 
@@ -225,8 +235,6 @@ void store_report(struct cairn_store *store, const char *stage, uint64_t done, u
 void store_warn(struct cairn_store *store, const char *text);
 /* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
 void store_sweep(struct cairn_store *store);
-/* CAIRN_EVERSION: what it is, and what to do. */
-enum cairn_code store_fail_version(const char *what, unsigned version, unsigned known, struct cairn_err *err);
 /* Which engine, and how many shards. */
 enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint32_t shards, struct cairn_err *err);
 /* A new folder, with its manifest; what makes it one goes last. */

@@ -84,9 +84,7 @@ enum cairn_code node_version_decode(struct cairn_bytes bytes, struct node_versio
         cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
         return cairn_fail(err, CAIRN_ECORRUPT, "it is damaged");
     if (cairn_get_u32(bytes.data + 8) != VERSION)
-        return cairn_fail(err, CAIRN_EVERSION,
-                          "it has format version %u and this program knows %d: use the program that wrote it",
-                          cairn_get_u32(bytes.data + 8), VERSION);
+        return format_fail_version("it", cairn_get_u32(bytes.data + 8), VERSION, err);
     version.count = cairn_get_u32(bytes.data + 12);
     version.number = cairn_get_u64(bytes.data + 16);
     version.parent = cairn_get_u64(bytes.data + 24);
