@@ -18,6 +18,7 @@ struct options {
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, log_mib;
+    uint64_t node_memory_mib, session_mib, job_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
 };
 
@@ -68,6 +69,10 @@ static const struct cairn_flag flags[] = {
          "where the node's own log goes (standard error); SIGHUP opens it\nagain, for programs that rotate logs"),
     TEXT("log-format", log_format, "FORMAT", "of a line: 'text' (default) or 'json'"),
     TEXT("log-level", log_level, "LEVEL", "the least that is told: 'debug', 'info' (default), 'warning', 'error'"),
+    NUMBER("memory", node_memory_mib, "MIB", 64, 1 << 20,
+           "for requests, replies and calls under way (1024); see also --engine-memory"),
+    NUMBER("limit-session", session_mib, "MIB", 1, 1 << 20, "of it, of one connection (64)"),
+    NUMBER("limit-job", job_mib, "MIB", 1, 1 << 20, "of it, calls and results of one request (64)"),
     NUMBER("limit-cpu", cpu_ms, "MS", 1, 3600000, "CPU time of an invocation (100)"),
     NUMBER("limit-memory", memory_mib, "MIB", 1, 4096, "memory of an invocation (16)"),
     NUMBER("limit-depth", depth, "N", 1, 10000, "nested calls (64)"),
@@ -242,7 +247,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .connections_max = (uint32_t)o->connections,
         .stop_ms = (uint32_t)o->stop_seconds * 1000,
         /* A request must be able to carry a whole module. */
-        .limits = {.bulk_bytes = (uint32_t)(o->module_mib + 1) << 20},
+        .limits = {.bulk_bytes = (uint32_t)(o->module_mib + 1) << 20, .session_bytes = o->session_mib << 20},
         .clock = cairn_clock_system(),
         .sync = o->sync,
         .data = o->data,
@@ -266,6 +271,8 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .sync = sync,
         .interval_ms = interval_ms,
         .limits = {.cpu_ns = o->cpu_ms * 1000000,
+                   .memory_bytes = o->node_memory_mib << 20,
+                   .job_bytes = o->job_mib << 20,
                    .depth = (uint32_t)o->depth,
                    .job_calls = (uint32_t)o->calls,
                    .value_bytes = (uint32_t)o->value_kib << 10,

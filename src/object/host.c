@@ -533,8 +533,8 @@ static struct job *job_of(struct invocation *inv)
         inv->job = cairn_alloc(sizeof *inv->job);
         atomic_init(&inv->job->refs, 1);
         atomic_init(&inv->job->calls, 0);
+        atomic_init(&inv->job->bytes, 0);
     }
-    atomic_fetch_add_explicit(&inv->job->refs, 1, memory_order_relaxed);
     return inv->job;
 }
 
@@ -547,6 +547,8 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     const struct cairn_limits *limits = &worker->node->limits;
     struct type *type =
         cairn_bytes_equal(type_name, inv->type->name) ? inv->type : type_find(worker, inv->type->space, type_name);
+    enum cairn_code code;
+    struct job *job;
     size_t payload;
     uint8_t *at;
 
@@ -562,10 +564,15 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
         return cairn_fail(err, CAIRN_ETRAP, "a call needs a type, an id of 1 to %d bytes, and a method",
                           CAIRN_ID_BYTES_MAX);
 
-    callee = invocation_new(worker);
-    callee->op = CAIRN_OP_INVOKE;
     payload = inv->type->space.size + type_name.size + id.size + method_name.size + args.size + inv->type->name.size +
               object_id(inv->object).size;
+    job = job_of(inv);
+    code = account_call(worker, job, sizeof *callee + payload, err);
+    if (code != CAIRN_OK)
+        return code;
+    callee = invocation_new(worker);
+    callee->charged_call = sizeof *callee + payload;
+    callee->op = CAIRN_OP_INVOKE;
     if (callee->payload_room < payload) {
         callee->payload = cairn_realloc(callee->payload, payload);
         callee->payload_room = payload;
@@ -585,7 +592,8 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     callee->must_read_only = inv->method->decl->read_only || inv->must_read_only;
     callee->must_deterministic = inv->method->decl->deterministic || inv->must_deterministic;
     callee->may_internal = type && type->module && strcmp(type->module->name, inv->type->module->name) == 0;
-    callee->job = job_of(inv);
+    callee->job = job;
+    atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
     cairn_list_push_back(&inv->segment->calls, &callee->link);
     inv->segment->call_count++;
     *ret_call = inv->call_count;

@@ -56,11 +56,18 @@ struct invocation *invocation_new(struct cairn_worker *worker)
     return inv;
 }
 
-static void drop_results(struct invocation *inv)
+static void drop_results(struct cairn_worker *worker, struct invocation *inv)
 {
+    size_t bytes = 0;
+
     for (uint32_t i = 0; i < inv->call_count; i++)
-        free(inv->calls[i].large);
+        if (inv->calls[i].large) {
+            bytes += inv->calls[i].size;
+            free(inv->calls[i].large);
+        }
     inv->call_count = 0;
+    if (bytes)
+        account_dropped(worker, inv->job, bytes);
 }
 
 void invocation_free(struct cairn_worker *worker, struct invocation *inv)
@@ -71,9 +78,10 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
     size_t payload_room = inv->payload_room;
     struct cairn_buf result = inv->result;
 
+    account_release(worker, inv);
+    drop_results(worker, inv);
     if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
         free(inv->job);
-    drop_results(inv);
     if (inv->past)
         past_free(inv->past);
     if (worker->free_invocation_count >= FREE_INVOCATIONS_MAX) {
@@ -172,6 +180,7 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
         worker->node->log->ops->release(worker->node->log, inv->once_claim, 1);
     inv->once_claim = 0;
     count_outcome(worker, inv);
+    account_result(worker, inv);
     if (inv->object) {
         object_unref(worker, inv->object);
         inv->object = NULL;

@@ -38,9 +38,11 @@ void receive_result(struct cairn_worker *worker, struct message *message)
     call->size = (uint32_t)inv->result.size;
     if (inv->result.size <= sizeof call->small) {
         memcpy(call->small, inv->result.data, inv->result.size);
+        account_received(worker, inv, 0);
     } else {
         call->large = cairn_alloc(inv->result.size);
         memcpy(call->large, inv->result.data, inv->result.size);
+        account_received(worker, inv, inv->result.size);
     }
     dependency_join(&caller->depends, inv->depends);
     effects_raise(&caller->effects, inv->effects);
@@ -381,6 +383,7 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
         return;
     case CAIRN_RUN_SLICE:
         invocation_move(inv, INV_ASIDE);
+        account_aside(worker, inv);
         stat_add(&worker->counts.slices, 1);
         cairn_list_push_back(&worker->aside, &inv->link);
         return;
@@ -473,12 +476,29 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     settle(worker, inv, state, &err);
 }
 
+/* It would keep more bytes where there are too many already: it ends before it has begun. */
+static void refuse_bytes(struct cairn_worker *worker, struct object *object, struct invocation *inv,
+                         enum cairn_code code, const char *text)
+{
+    object_ref(worker, object);
+    stat_add(&worker->counts.refused_for_memory, 1);
+    invocation_refuse(worker, inv, code, "%s", text);
+    object_make_ready(worker, object);
+    object_unref(worker, object);
+}
+
 void object_run(struct cairn_worker *worker, struct object *object)
 {
     struct invocation *inv = mailbox_take(worker, object);
+    enum cairn_code code;
+    const char *text;
 
     if (!inv)
         return;
+    if (inv->segment_number == 0 && !account_may_begin(worker, inv, &code, &text)) {
+        refuse_bytes(worker, object, inv, code, text);
+        return;
+    }
     if (inv->read_only)
         object->readers++;
     else

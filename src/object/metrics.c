@@ -28,6 +28,8 @@ static const struct series of_workers[] = {
     {"cairn_slices_total", "counter", "Segments set aside because their slice was over.", WORKER(slices), 1},
     {"cairn_restarts_total", "counter", "First segments that started over as a fiber.", WORKER(restarts), 1},
     {"cairn_refused_total", "counter", "Invocations refused before running.", WORKER(refused), 1},
+    {"cairn_refused_for_memory_total", "counter", "Of them, for the bytes that a client, a job or all of them keep.",
+     WORKER(refused_for_memory), 1},
     {"cairn_held_replies", "gauge", "Replies that wait for the log.", WORKER(held), 1},
     {"cairn_mailbox_waiting", "gauge", "Invocations that wait in mailboxes.", WORKER(mailbox_waiting), 1},
     {"cairn_purged_keys_total", "counter", "Keys of deleted objects removed.", WORKER(purged_keys), 1},
@@ -106,6 +108,10 @@ void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to)
         "cairn_request_seconds", "histogram",
         "From a request's arrival to the end of its invocation, the sync not included.", 0, 1};
     const struct method_series *first = atomic_load_explicit(&node->stats.first, memory_order_acquire);
+    static const struct series memory = {"cairn_client_memory_bytes", "gauge",
+                                         "What clients make the node keep: requests, replies, calls, results.", 0, 1};
+    static const struct series memory_limit = {"cairn_client_memory_limit_bytes", "gauge",
+                                               "What they may make it keep (--memory).", 0, 1};
     static const struct series admitted = {"cairn_requests_admitted", "gauge", "Requests under way.", 0, 1};
 
     for (size_t i = 0; i < sizeof of_methods / sizeof *of_methods; i++) {
@@ -122,6 +128,12 @@ void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to)
             cairn_buf_printf(to, "%s{worker=\"%u\"} %.17g\n", of_workers[i].name, w,
                              count_at(&node->workers[w].counts, &of_workers[i]));
     }
+    head(to, &memory);
+    cairn_buf_printf(to, "cairn_client_memory_bytes{of=\"all\"} %llu\ncairn_client_memory_bytes{of=\"calls\"} %llu\n",
+                     (unsigned long long)cairn_budget_used(&node->memory),
+                     (unsigned long long)cairn_budget_used(&node->calls));
+    head(to, &memory_limit);
+    cairn_buf_printf(to, "cairn_client_memory_limit_bytes %llu\n", (unsigned long long)node->memory.limit);
     head(to, &admitted);
     cairn_buf_printf(to, "cairn_requests_admitted %llu\n", (unsigned long long)cairn_node_admitted(node));
 }

@@ -19,6 +19,8 @@ static void limits_default(struct cairn_limits *limits)
         .requests = 20000,
         .keys_per_shard = 100000,
         .key_ms = 86400000,
+        .memory_bytes = 1 << 30,
+        .job_bytes = 64 << 20,
     };
 
 #define DEFAULT(member) limits->member = limits->member ? limits->member : defaults.member
@@ -31,6 +33,8 @@ static void limits_default(struct cairn_limits *limits)
     DEFAULT(requests);
     DEFAULT(keys_per_shard);
     DEFAULT(key_ms);
+    DEFAULT(memory_bytes);
+    DEFAULT(job_bytes);
 #undef DEFAULT
 }
 
@@ -41,6 +45,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
 
     worker->node = node;
     worker->index = index;
+    worker->purse.budget = &node->calls;
     cairn_random_init(&worker->random, node->options.seed + index);
     cairn_list_init(&worker->idle);
     ready_init(&worker->ready);
@@ -189,6 +194,8 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct
     node->options = *options;
     node->limits = options->limits;
     limits_default(&node->limits);
+    node->memory.limit = node->limits.memory_bytes;
+    node->calls = (struct cairn_budget){.parent = &node->memory, .limit = node->limits.memory_bytes};
     node->log = cairn_store_log(options->store);
     node->shard_count = cairn_store_shards(options->store);
     node->slots = cairn_store_slots(options->store);
@@ -216,6 +223,11 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct
 struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index)
 {
     return &node->workers[index];
+}
+
+struct cairn_budget *cairn_node_memory(struct cairn_node *node)
+{
+    return &node->memory;
 }
 
 void cairn_node_drain(struct cairn_node *node)

@@ -17,6 +17,7 @@
 #ifndef CAIRN_OBJECT_OBJECT_H
 #define CAIRN_OBJECT_OBJECT_H
 
+#include "base/budget.h"
 #include "base/event.h"
 #include "base/list.h"
 #include "base/value.h"
@@ -37,6 +38,8 @@ struct cairn_limits {
     uint32_t requests;        /* requests from outside under way per worker: 20,000 */
     uint32_t keys_per_shard;  /* remembered idempotency keys: 100,000 */
     uint64_t key_ms;          /* how long they are remembered: a day */
+    uint64_t memory_bytes;    /* requests, calls and their results: 1 GiB (docs/design/0019-bounds-in-bytes.md) */
+    uint64_t job_bytes;       /* of it, calls and results of one job: 64 MiB */
 };
 
 struct cairn_node_options {
@@ -73,6 +76,8 @@ uint64_t cairn_node_evicted_keys(struct cairn_node *node);
 void cairn_node_drain(struct cairn_node *node);
 /* Any thread: requests admitted and not yet replied to. */
 uint64_t cairn_node_admitted(struct cairn_node *node);
+/* Any thread: what clients make the node keep; limits.memory_bytes. */
+struct cairn_budget *cairn_node_memory(struct cairn_node *node);
 /* Any thread: wired to the log's events by the one who opened the store. */
 void cairn_node_log_progress(struct cairn_node *node, uint64_t acknowledged);
 void cairn_node_log_failed(struct cairn_node *node, const struct cairn_err *why);
@@ -137,7 +142,8 @@ struct cairn_request {
     enum cairn_effects effects; /* set before reply; of an error: what the request has changed all the same */
     /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
     void (*reply)(struct cairn_request *request, struct cairn_bytes value);
-    void *owner; /* the caller's */
+    void *owner;                   /* the caller's */
+    struct cairn_account *account; /* of the client, at least until reply; NULL: none */
 
     /* object's: where it is under way */
     struct cairn_request *next;

@@ -43,6 +43,8 @@ struct method {
     const struct cairn_method_decl *decl;
     struct method_stats *stats; /* the worker's, kept across versions; NULL until it has run here */
     bool suspends;              /* has waited before: it will need a fiber */
+    bool results_known;         /* one has ended */
+    size_t result_bytes;        /* of the largest result lately; 0: small (account.c) */
 };
 
 struct type_field {
@@ -197,6 +199,7 @@ enum invocation_state {
 struct job {
     atomic_uint refs;
     atomic_uint calls;
+    _Atomic int64_t bytes; /* calls under way, with their arguments, and results that are kept (account.c) */
 };
 
 /* A call that an invocation has issued. */
@@ -258,7 +261,8 @@ struct invocation {
     enum cairn_effects effects; /* of what it has committed, and of the calls that have come back to it */
 
     void (*go_on)(struct cairn_worker *worker, struct invocation *inv); /* from INV_ROOM */
-    uint64_t waits_ns; /* since when its first segment waits; 0: it does not */
+    uint64_t waits_ns;                   /* since when its first segment waits; 0: it does not */
+    size_t charged_call, charged_result; /* account.c */
 
     /* once.h */
     uint64_t args_hash, once_number;
@@ -356,6 +360,7 @@ struct cairn_worker {
     _Atomic(struct message *) inbox;
     atomic_bool wants_progress; /* something is held: tell when the log progresses */
     struct worker_counts counts;
+    struct cairn_purse purse; /* of node->calls */
 };
 
 struct catalog; /* catalog.h */
@@ -381,6 +386,7 @@ struct cairn_node {
     struct deploy *deploys, *deploys_last; /* worker 0's queue, the first is under way */
     struct snapshots snapshots;
     struct stats stats;
+    struct cairn_budget memory, calls; /* calls: the part that calls and results have */
 
     /* crossing threads; relaxed unless said */
     atomic_bool draining, failed;
@@ -429,6 +435,25 @@ void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum
                        ...) __attribute__((format(printf, 4, 5)));
 /* It has left its object, and its outcome is in inv->result: goes back to its origin. */
 void invocation_finish(struct cairn_worker *worker, struct invocation *inv);
+
+/* account.c: the bytes of calls and results (docs/design/0019-bounds-in-bytes.md) */
+/* A call is issued with that much: CAIRN_ELIMIT if its job keeps too much already. */
+enum cairn_code account_call(struct cairn_worker *worker, struct job *job, size_t bytes, struct cairn_err *err);
+/* An invocation is set aside while others may begin. */
+void account_aside(struct cairn_worker *worker, struct invocation *inv);
+/* An invocation is over, and its result goes to where it came from. */
+void account_result(struct cairn_worker *worker, struct invocation *inv);
+/* The result has become the caller's, who keeps `kept` bytes of it. */
+void account_received(struct cairn_worker *worker, struct invocation *inv, size_t kept);
+/* The caller gives up results of that many bytes. */
+void account_dropped(struct cairn_worker *worker, struct job *job, size_t bytes);
+/* What is charged for an invocation is released. */
+void account_release(struct cairn_worker *worker, struct invocation *inv);
+/* The same when its result is about to become its client's, whose session counts it from here on. */
+void account_replied(struct cairn_worker *worker, struct invocation *inv);
+/* Whether an invocation may begin; if not, the error that it ends with: `overloaded` (a request), `limit` (a call). */
+bool account_may_begin(struct cairn_worker *worker, const struct invocation *inv, enum cairn_code *ret_code,
+                       const char **ret_text);
 
 /* mailbox.c */
 /* An invocation has come to the worker that owns its object. */

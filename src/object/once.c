@@ -232,8 +232,14 @@ void once_over(struct cairn_worker *worker, struct invocation *inv)
     cairn_list_remove(&inv->keyed_link);
     while ((l = cairn_list_pop_front(&inv->duplicates))) {
         struct invocation *duplicate = cairn_container(l, struct invocation, link);
+        enum cairn_code code;
+        const char *text;
+
         dependency_join(&duplicate->depends, inv->depends);
-        answer(duplicate, cairn_buf_bytes(&inv->result), inv->failed, inv->effects);
+        if (account_may_begin(worker, duplicate, &code, &text))
+            answer(duplicate, cairn_buf_bytes(&inv->result), inv->failed, inv->effects);
+        else
+            set_error(duplicate, code, text); /* to be asked for again with the key */
         invocation_move(duplicate, INV_OVER);
         invocation_finish(worker, duplicate);
     }

@@ -94,6 +94,7 @@ static void reply(struct cairn_worker *worker, struct invocation *inv)
         request->effects = CAIRN_EFFECTS_UNKNOWN;
     if (inv->op != CAIRN_OP_INVOKE)
         events_reply(worker, inv);
+    account_replied(worker, inv);
     request->reply(request, cairn_buf_bytes(&inv->result));
     invocation_free(worker, inv);
 }

@@ -14,6 +14,7 @@
 struct cairn_backend {
     void *context;
     uint32_t workers;
+    struct cairn_budget *memory; /* what clients make the node keep; NULL: each front has a budget of its own */
     struct cairn_worker *(*worker)(void *context, uint32_t index);
 
     /* As their namesakes in object/object.h; by the worker's owner thread. */

@@ -309,6 +309,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     code = cairn_node_open(&node_options, &node, err);
     if (code != CAIRN_OK)
         return code;
+    house->backend.memory = cairn_node_memory(node);
     pthread_mutex_lock(&house->lock);
     house->node = node;
     pthread_mutex_unlock(&house->lock);

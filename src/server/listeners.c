@@ -10,6 +10,8 @@ enum {
     PARTIAL_BYTES_PER_MS = 16, /* what a large request must manage on the average: 16 KB/s */
     CLOSE_MS = 1000,           /* for the last replies when the node stops */
     LINGER_MS = 5000,          /* for a client to take them when its session is over */
+    SHORT_MS = 100,            /* between two looks at who keeps most, while memory is short */
+    SHORT_BYTES = 64 << 10,    /* of replies: who keeps less is left alone */
 };
 
 /* When a session is over, its client may still be sending (a module that is too large, say).  To close with input
@@ -243,6 +245,31 @@ static void for_each_connection(struct cairn_seat *seat, void (*call)(struct con
     }
 }
 
+/* Requests are refused for want of memory: the clients that let the most replies wait, and those that let half as many
+ * wait as the first of them, are given up. */
+static void make_room(struct cairn_seat *seat)
+{
+    struct cairn_link *link, *next;
+    size_t most = SHORT_BYTES;
+
+    for (link = seat->connections.next; link != &seat->connections; link = link->next) {
+        struct connection *connection = cairn_container(link, struct connection, link);
+        size_t bytes = connection->session ? cairn_session_waiting_bytes(connection->session) : 0;
+
+        most = bytes > most ? bytes : most;
+    }
+    for (link = seat->connections.next; link != &seat->connections; link = next) {
+        struct connection *connection = cairn_container(link, struct connection, link);
+        size_t bytes = connection->session ? cairn_session_waiting_bytes(connection->session) : 0;
+
+        next = link->next;
+        if (bytes > SHORT_BYTES && bytes >= most / 2) {
+            cairn_session_give_up(connection->session);
+            serve(connection);
+        }
+    }
+}
+
 static void finish(struct connection *connection, uint64_t now_ms)
 {
     (void)now_ms;
@@ -302,6 +329,10 @@ bool cairn_seat_turn(void *context, uint64_t *ret_wait_ns)
     if (seat->connection_count && now_ms >= seat->sweep_at_ms) {
         seat->sweep_at_ms = now_ms + sweep_ms(&server->options);
         for_each_connection(seat, check_times, now_ms);
+    }
+    if (now_ms >= seat->short_at_ms && cairn_front_short(front)) {
+        seat->short_at_ms = now_ms + SHORT_MS;
+        make_room(seat);
     }
     if (!more) {
         uint64_t next_ns = backend->next_ns(front->worker);

@@ -32,6 +32,7 @@ struct cairn_seat {
     struct cairn_link connections;
     uint32_t connection_count;
     uint64_t sweep_at_ms;
+    uint64_t short_at_ms;                   /* when it may be looked again who keeps most, if memory is short */
     uint64_t close_by_ms;                   /* CLOSING: when connections are cut off; 0: not begun */
     _Atomic(struct cairn_scrape *) scrapes; /* a stack of those whose page is made; pushed by the page's thread */
 };

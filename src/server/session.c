@@ -11,6 +11,11 @@ enum {
     SLOT_KEEPS_BYTES = 2 << 10, /* buffers beyond this are not kept */
     SESSION_KEEPS_BYTES = 16 << 10,
     OVERFLOW_FACTOR = 4,
+    SENT_BYTES = 64 << 10,         /* that are sent are not kept long */
+    SESSION_FREE_BYTES = 16 << 10, /* a session may keep them while memory is short */
+    /* Of the node's memory, in eighths; the worker's are in object/account.c. */
+    READ_EIGHTHS = 4,
+    SHORT_EIGHTHS = 6,
 };
 
 static uint64_t or_default(uint64_t value, uint64_t otherwise)
@@ -44,8 +49,12 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     l->transaction_commands = (uint32_t)or_default(l->transaction_commands, 16384);
     l->post_bytes = or_default(l->post_bytes, 64 << 20);
     l->transaction_bytes = (uint32_t)or_default(l->transaction_bytes, 32 << 20);
-    l->input_bytes = or_default(l->input_bytes, 256 << 20);
-    l->output_bytes_all = or_default(l->output_bytes_all, 256 << 20);
+    l->session_bytes = or_default(l->session_bytes, 64 << 20);
+    front->own.limit = or_default(l->memory_bytes, 1 << 30);
+    front->memory = backend->memory ? backend->memory : &front->own;
+    front->partial = (struct cairn_budget){.parent = front->memory, .limit = front->memory->limit / 8};
+    front->purse.budget = front->memory;
+    front->partial_purse.budget = &front->partial;
     front->resp_limits = (struct cairn_resp_limits){
         .args_max = l->words,
         .bulk_bytes_max = l->bulk_bytes,
@@ -93,6 +102,7 @@ void cairn_session_init(struct cairn_session *session, const struct cairn_protoc
     session->owner = owner;
     session->window = front->limits.under_way < WINDOW_FIRST ? front->limits.under_way : WINDOW_FIRST;
     session->id = ++front->next_id * front->backend->workers + front->index; /* unique on the node */
+    session->account.limit = front->limits.session_bytes;
     session->opened_ms = front->clock->wall_ms(front->clock);
     cairn_list_init(&session->touched);
     cairn_list_init(&session->later);
@@ -101,10 +111,32 @@ void cairn_session_init(struct cairn_session *session, const struct cairn_protoc
     cairn_count(&front->stats.sessions_total[session->ops->index], 1);
 }
 
-static void recount(size_t *counted, size_t now, uint64_t *sum)
+/* --- the account --- */
+
+/* Requests, replies and output. */
+static void keep(struct cairn_session *session, int64_t more)
 {
-    *sum = *sum - *counted + now;
-    *counted = now;
+    uint64_t held = atomic_load_explicit(&session->account.held, memory_order_relaxed);
+
+    atomic_store_explicit(&session->account.held, held + (uint64_t)more, memory_order_relaxed);
+    cairn_purse_add(&session->front->purse, more);
+}
+
+static uint64_t kept(const struct cairn_session *session)
+{
+    return atomic_load_explicit(&session->account.held, memory_order_relaxed);
+}
+
+static void count_output(struct cairn_session *session, size_t unsent)
+{
+    keep(session, (int64_t)unsent - (int64_t)session->out_counted);
+    session->out_counted = unsent;
+}
+
+static void count_partial(struct cairn_session *session, size_t bytes)
+{
+    cairn_purse_add(&session->front->partial_purse, (int64_t)bytes - (int64_t)session->in_counted);
+    session->in_counted = bytes;
 }
 
 void cairn_session_done(struct cairn_session *session)
@@ -112,8 +144,8 @@ void cairn_session_done(struct cairn_session *session)
     struct cairn_front *front = session->front;
     struct cairn_slot *slot;
 
-    recount(&session->in_counted, 0, &front->input_bytes);
-    recount(&session->out_counted, 0, &front->output_bytes);
+    count_partial(session, 0);
+    count_output(session, 0);
     while ((slot = session->first)) {
         session->first = slot->next;
         cairn_slot_give_back(front, slot);
@@ -157,6 +189,9 @@ static void trim_buf(struct cairn_buf *buf, size_t keep)
 
 void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot)
 {
+    if (slot->charged)
+        keep(slot->session, -(int64_t)slot->charged);
+    slot->charged = 0;
     if (front->free_slot_count >= FREE_SLOTS_MAX) {
         cairn_buf_done(&slot->data);
         cairn_buf_done(&slot->more);
@@ -191,29 +226,39 @@ void cairn_session_touch(struct cairn_session *session)
         cairn_list_push_back(&session->front->touched, &session->touched);
 }
 
-static void give_up(struct cairn_session *session)
-{
-    session->cut = true;
-    session->out.size = session->out_sent = 0;
-    recount(&session->out_counted, 0, &session->front->output_bytes);
-    cairn_count(&session->front->stats.overflowed, 1);
-    if (session->state == CAIRN_SESSION_OPEN)
-        session->state = CAIRN_SESSION_ENDING;
-}
-
 /* The output has grown. */
 static void output_grew(struct cairn_session *session)
 {
     struct cairn_front *front = session->front;
     size_t unsent = session->out.size - session->out_sent;
 
-    recount(&session->out_counted, unsent, &front->output_bytes);
-    if (front->output_bytes > front->limits.output_bytes_all &&
-        unsent > (size_t)OVERFLOW_FACTOR * front->limits.output_bytes && !session->cut) {
-        /* Memory runs short, and this one has asked for far more than it takes. */
-        give_up(session);
-    }
+    count_output(session, session->out.capacity);
+    if (unsent > (size_t)OVERFLOW_FACTOR * front->limits.output_bytes && !session->cut &&
+        cairn_budget_over(front->memory, READ_EIGHTHS))
+        cairn_session_give_up(session); /* memory runs short, and this one has asked for far more than it takes */
     cairn_session_touch(session);
+}
+
+void cairn_session_give_up(struct cairn_session *session)
+{
+    session->cut = true;
+    cairn_buf_done(&session->out);
+    session->out_sent = 0;
+    count_output(session, 0);
+    cairn_count(&session->front->stats.overflowed, 1);
+    if (session->state == CAIRN_SESSION_OPEN)
+        session->state = CAIRN_SESSION_ENDING;
+    cairn_session_touch(session);
+}
+
+size_t cairn_session_waiting_bytes(const struct cairn_session *session)
+{
+    return session->out_counted + session->replies_bytes;
+}
+
+bool cairn_front_short(const struct cairn_front *front)
+{
+    return cairn_budget_over(front->memory, SHORT_EIGHTHS);
 }
 
 /* Moves the replies at the head of the queue to the output. */
@@ -224,6 +269,7 @@ static void move_done(struct cairn_session *session)
     while ((slot = session->first) && slot->done) {
         session->first = slot->next;
         session->queued--;
+        session->replies_bytes -= slot->reply.size;
         if (!session->cut)
             cairn_buf_add(&session->out, slot->reply.data, slot->reply.size);
         cairn_slot_give_back(session->front, slot);
@@ -275,6 +321,16 @@ void cairn_session_work_end(struct cairn_session *session)
     cairn_session_touch(session); /* what it has not read or parsed meanwhile */
 }
 
+/* Its place has come, and earlier ones are missing. */
+static void reply_waits(struct cairn_session *session, struct cairn_slot *slot)
+{
+    if (session->cut)
+        cairn_buf_done(&slot->reply);
+    session->replies_bytes += slot->reply.size;
+    slot->charged += slot->reply.size;
+    keep(session, (int64_t)slot->reply.size);
+}
+
 static void on_reply(struct cairn_request *request, struct cairn_bytes value)
 {
     struct cairn_slot *slot = request->owner;
@@ -303,6 +359,7 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
     } else {
         session->ops->write(session, slot, value, &slot->reply);
         size_window(session, slot->reply.size);
+        reply_waits(session, slot);
     }
     if (session->working)
         go_on(session);
@@ -313,6 +370,9 @@ static struct cairn_front *enter(struct cairn_slot *slot)
     struct cairn_session *session = slot->session;
 
     slot->request.reply = on_reply;
+    slot->request.account = &session->account;
+    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+    keep(session, (int64_t)slot->charged);
     queue(slot);
     session->under_way++;
     session->front->submitted++;
@@ -349,6 +409,8 @@ void cairn_session_reply_end(struct cairn_session *session)
 {
     if (session->cut)
         session->out.size = session->out_sent = 0;
+    if (session->first)
+        reply_waits(session, session->last); /* the one that begin has taken */
     output_grew(session);
 }
 
@@ -360,7 +422,7 @@ void cairn_session_push(struct cairn_session *session, struct cairn_bytes bytes)
     output_grew(session);
     if (!session->cut &&
         session->out.size - session->out_sent > (size_t)OVERFLOW_FACTOR * session->front->limits.output_bytes)
-        give_up(session); /* nothing holds back what is pushed but this */
+        cairn_session_give_up(session); /* nothing holds back what is pushed but this */
 }
 
 /* --- input and output --- */
@@ -372,7 +434,9 @@ bool cairn_session_output_full(const struct cairn_session *session)
 
 bool cairn_session_full(const struct cairn_session *session)
 {
-    return session->working || session->queued >= session->window || cairn_session_output_full(session);
+    return session->working || session->queued >= session->window || cairn_session_output_full(session) ||
+           kept(session) >= session->account.limit ||
+           (kept(session) > SESSION_FREE_BYTES && cairn_budget_over(session->front->memory, READ_EIGHTHS));
 }
 
 /* Parses and returns how much of `bytes` is done with. */
@@ -391,10 +455,7 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes bytes)
 
 static void count_input(struct cairn_session *session)
 {
-    struct cairn_front *front = session->front;
-    size_t size = session->in.size + session->ops->partial_bytes(session) + session->aside_bytes;
-
-    recount(&session->in_counted, size > front->limits.partial_bytes ? size : 0, &front->input_bytes);
+    count_partial(session, session->in.capacity + session->ops->partial_bytes(session) + session->aside_bytes);
 }
 
 static void input_changed(struct cairn_session *session)
@@ -404,8 +465,8 @@ static void input_changed(struct cairn_session *session)
     if (session->in.size == 0 && session->in.capacity > 1024)
         cairn_buf_done(&session->in);
     count_input(session);
-    if (session->in_counted && front->input_bytes > front->limits.input_bytes && !session->stalled &&
-        !session->working && session->state == CAIRN_SESSION_OPEN) {
+    if (session->in_counted > front->limits.partial_bytes && cairn_budget_over(&front->partial, 8) &&
+        !session->stalled && !session->working && session->state == CAIRN_SESSION_OPEN) {
         cairn_count(&front->stats.overflowed, 1);
         session->ops->too_big(session);
     }
@@ -493,6 +554,21 @@ struct cairn_bytes cairn_session_output(const struct cairn_session *session)
     return cairn_bytes(session->out.data + session->out_sent, session->out.size - session->out_sent);
 }
 
+/* At least half of the output is sent: what is left moves, into less memory if it is much less. */
+static void forget_sent(struct cairn_session *session)
+{
+    struct cairn_buf rest = {0};
+
+    if (session->out.capacity / 4 < session->out.size - session->out_sent) {
+        cairn_buf_consume(&session->out, session->out_sent);
+    } else {
+        cairn_buf_add(&rest, session->out.data + session->out_sent, session->out.size - session->out_sent);
+        cairn_buf_done(&session->out);
+        session->out = rest;
+    }
+    session->out_sent = 0;
+}
+
 void cairn_session_sent(struct cairn_session *session, size_t bytes)
 {
     struct cairn_front *front = session->front;
@@ -503,9 +579,10 @@ void cairn_session_sent(struct cairn_session *session, size_t bytes)
     if (session->out_sent == session->out.size) {
         session->out_sent = 0;
         trim_buf(&session->out, SESSION_KEEPS_BYTES);
+    } else if (session->out_sent >= SENT_BYTES && session->out_sent >= session->out.size / 2) {
+        forget_sent(session); /* a client may never take the last byte before there is more */
     }
-    if (session->out_counted)
-        recount(&session->out_counted, session->out.size - session->out_sent, &front->output_bytes);
+    count_output(session, session->out.capacity);
     if (session->working && !cairn_session_output_full(session))
         cairn_session_work_later(session);
     else if (session->stalled && !cairn_session_full(session))
@@ -576,6 +653,8 @@ void cairn_session_trim(struct cairn_session *session)
         cairn_buf_done(&session->out);
     if (session->ops->trim)
         session->ops->trim(session);
+    count_partial(session, session->in.capacity + session->ops->partial_bytes(session) + session->aside_bytes);
+    count_output(session, session->out.capacity);
 }
 
 void cairn_session_name_peer(struct cairn_session *session, const char *peer)
@@ -596,6 +675,8 @@ void cairn_session_close(struct cairn_session *session)
     cairn_session_forget_ref(session);
     cairn_list_remove(&session->touched);
     atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->index], 1, memory_order_relaxed);
+    cairn_buf_done(&session->out); /* requests under way may keep the rest for long */
+    count_output(session, 0);
     if (session->under_way > 0)
         return;
     if (session->working)

@@ -12,6 +12,12 @@
  * shrinks with the size of the replies, so that a client that asks for a thousand large
  * results does not make the node hold them all.
  *
+ * Memory: what a session keeps (requests under way, replies that wait, output) is charged to its account and to the
+ * front's purse.  At session_bytes it takes no more input.  When half of the node's memory is used, sessions that keep
+ * more than SESSION_FREE_BYTES wait until their own requests are done and their replies sent, and those that keep
+ * several times output_bytes of output are closed; half received requests have an eighth of it.  The largest are
+ * closed while it is so short that requests are refused (cairn_session_short).
+ *
  * The owner calls cairn_front_next after the worker has run, until it returns NULL, and for each
  * session: takes output (cairn_session_output, cairn_session_sent), closes it when
  * cairn_session_over, and reads from the client or not as cairn_session_reads says.
@@ -42,12 +48,12 @@ struct cairn_front_limits {
     uint32_t line_bytes;           /* inline commands; a request's target: 16 KiB */
     uint32_t headers;              /* of a request: 100 */
     uint32_t header_bytes;         /* all of them: 32 KiB */
-    uint32_t partial_bytes;        /* of a half received request, before it draws on input_bytes: 16 KiB */
+    uint32_t partial_bytes;        /* of a half received request, before it may be refused for want of memory: 16 KiB */
     uint32_t transaction_commands; /* between MULTI and EXEC: 16,384 */
-    uint32_t transaction_bytes;    /* of these commands: 32 MiB; they draw on input_bytes */
+    uint32_t transaction_bytes;    /* of these commands: 32 MiB; they count as half received */
     uint64_t post_bytes;           /* on their way to the sessions of a worker, from other threads: 64 MiB */
-    uint64_t input_bytes;          /* half received requests of all sessions of a worker: 256 MiB */
-    uint64_t output_bytes_all; /* unsent output of a worker; beyond, sessions that let much wait are closed: 256 MiB */
+    uint64_t session_bytes;        /* one session's requests and replies before its input waits: 64 MiB */
+    uint64_t memory_bytes;         /* of a front whose backend has no budget: 1 GiB */
 };
 
 struct cairn_front_stats {
@@ -110,7 +116,9 @@ struct cairn_front {
     bool round_over; /* cairn_front_next has returned NULL */
     struct cairn_slot *free_slots;
     uint32_t free_slot_count;
-    uint64_t input_bytes, output_bytes; /* held by all sessions */
+    struct cairn_budget own, *memory;        /* memory: the backend's, or own */
+    struct cairn_budget partial;             /* half received requests; of `memory` */
+    struct cairn_purse purse, partial_purse; /* of `memory`; of `partial` */
     uint64_t next_id;
     struct cairn_buf scratch;
     uint64_t submitted; /* counts submissions, so that the owner sees whether there were new ones */
@@ -161,6 +169,12 @@ bool cairn_session_post(const struct cairn_front_about *about, struct cairn_sess
 uint32_t cairn_session_requests(const struct cairn_session *session);
 /* Nothing is under way and nothing waits to be sent. */
 bool cairn_session_idle(const struct cairn_session *session);
+/* Bytes of replies that wait: for the client, or for earlier replies. */
+size_t cairn_session_waiting_bytes(const struct cairn_session *session);
+/* Memory is so short that requests are refused: sessions with the most waiting bytes should be given up. */
+bool cairn_front_short(const struct cairn_front *front);
+/* Gives the session up: it is over, and cut. */
+void cairn_session_give_up(struct cairn_session *session);
 void *cairn_session_owner(const struct cairn_session *session);
 const struct cairn_protocol *cairn_session_protocol(const struct cairn_session *session);
 /* The client took too long over a request: tells it so where the protocol can, then ends. */

@@ -18,6 +18,7 @@ struct cairn_slot {
     bool done;             /* `reply` is whole and waits for earlier ones */
     uint8_t form;          /* the protocol's: what the value is turned into */
     uint8_t flags;         /* the protocol's */
+    size_t charged;        /* of its buffers, to the session */
     struct cairn_buf data; /* the request's bytes */
     struct cairn_buf more; /* what else the request points into */
     struct cairn_buf reply;
@@ -42,8 +43,10 @@ struct cairn_session {
     struct cairn_buf in; /* not parsed yet */
     struct cairn_buf out;
     size_t out_sent;                /* of out */
-    size_t out_counted, in_counted; /* in the front's sums */
+    size_t out_counted, in_counted; /* as charged */
     size_t aside_bytes;             /* commands that the protocol has set aside */
+    size_t replies_bytes;           /* of slots that wait for earlier ones */
+    struct cairn_account account;
     uint32_t requests;
     uint64_t id, opened_ms;
     uint32_t place; /* in the front's places, from 1; 0: none */

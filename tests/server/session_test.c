@@ -307,7 +307,7 @@ static void test_large_replies_narrow_the_window(void **state)
 /* When memory runs short the one who lets much wait is cut off, the others are not. */
 static void test_overflow(void **state)
 {
-    static const struct cairn_front_limits limits = {.output_bytes = 10000, .output_bytes_all = 60000};
+    static const struct cairn_front_limits limits = {.output_bytes = 10000, .memory_bytes = 200000};
     struct talk *talk = talk_create(cairn_resp_session_open, &limits);
     struct cairn_session *other = cairn_resp_session_open(&talk->front, NULL);
 
@@ -329,7 +329,7 @@ static void test_overflow(void **state)
 /* Half received commands draw on what all sessions share. */
 static void test_input_memory(void **state)
 {
-    static const struct cairn_front_limits limits = {.partial_bytes = 1000, .input_bytes = 5000};
+    static const struct cairn_front_limits limits = {.partial_bytes = 1000, .memory_bytes = 8 * 128 << 10};
     struct talk *talk = talk_create(cairn_resp_session_open, &limits);
     struct cairn_session *other = cairn_resp_session_open(&talk->front, NULL);
     uint8_t bytes[1000];
@@ -339,7 +339,10 @@ static void test_input_memory(void **state)
     cairn_session_input(other, cairn_str("*2\r\n$4\r\nECHO\r\n$500\r\n"));
     cairn_session_input(other, cairn_bytes(bytes, 400));
     talk_input(talk, "*2\r\n$4\r\nECHO\r\n$30000000\r\n");
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 100; i++)
+        cairn_session_input(talk->session, cairn_bytes(bytes, sizeof bytes));
+    assert_false(cairn_session_over(talk->session));
+    for (int i = 0; i < 200; i++)
         cairn_session_input(talk->session, cairn_bytes(bytes, sizeof bytes));
     talk_settle(talk);
     talk_expect(talk, "refusal", "-OVERLOADED no memory for a command this large now, try again\r\n");
@@ -349,7 +352,7 @@ static void test_input_memory(void **state)
     cairn_session_input(other, cairn_str("\r\n"));
     assert_int_equal(cairn_session_output(other).size, 500 + 8);
     cairn_session_close(other);
-    assert_int_equal(talk->front.input_bytes, 0);
+    assert_int_equal(talk->front.partial_purse.spent, 0);
     talk_destroy(talk);
 }
 
