@@ -110,6 +110,13 @@ void account_replied(struct cairn_worker *worker, struct invocation *inv)
     account_release(worker, inv);
 }
 
+/* Others need not look at the account of their client, which is another thread's memory: as many small results as
+ * requests are under way. */
+static bool may_be_large(const struct invocation *inv)
+{
+    return !inv->method || !inv->method->results_known || inv->method->result_bytes;
+}
+
 bool account_may_begin(struct cairn_worker *worker, const struct invocation *inv, enum cairn_code *ret_code,
                        const char **ret_text)
 {
@@ -119,10 +126,10 @@ bool account_may_begin(struct cairn_worker *worker, const struct invocation *inv
         *ret_code = CAIRN_EOVERLOAD;
         *ret_text = "the node's memory for requests and replies is used up; try again later";
         if (cairn_budget_over(&node->memory, LARGE_EIGHTHS) &&
-            (!inv->method || inv->method->result_bytes || cairn_budget_over(&node->memory, BEGIN_EIGHTHS)))
+            (may_be_large(inv) || cairn_budget_over(&node->memory, BEGIN_EIGHTHS)))
             return false;
         *ret_text = "too many bytes of this connection's replies wait; read them, and ask for fewer at a time";
-        return !inv->request->account || !cairn_account_full(inv->request->account);
+        return !may_be_large(inv) || !inv->request->account || !cairn_account_full(inv->request->account);
     }
     *ret_code = CAIRN_ELIMIT;
     *ret_text = "the calls and results of one request have as many bytes as a job may keep";

@@ -112,6 +112,7 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
     }
     request->args.size = (size_t)(data->data + data->size - request->args.data);
     slot->form = CAIRN_RESP_FORM_VALUE;
+    slot->flags = (uint8_t)resp->version; /* HELLO may come before the reply */
     cairn_slot_submit(slot);
 }
 
@@ -126,6 +127,7 @@ void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum c
     cairn_buf_u8(&slot->data, 0); /* a pattern is read as a string */
     slot->request.body = append(&slot->data, body);
     slot->form = (uint8_t)form;
+    slot->flags = (uint8_t)resp->version;
     cairn_slot_submit(slot);
 }
 

@@ -28,7 +28,6 @@ static bool write_effects(struct cairn_buf *to, const struct cairn_request *requ
 static void write_reply(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
                         struct cairn_buf *to)
 {
-    struct cairn_resp_session *resp = resp_of(session);
     struct cairn_reader r = cairn_reader(value);
     struct cairn_value head = cairn_value_read(&r);
 
@@ -38,7 +37,7 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
             return;
     }
     if (slot->form == CAIRN_RESP_FORM_VALUE || head.kind == CAIRN_VALUE_ERROR) {
-        if (!cairn_resp_value(to, resp->version, value))
+        if (!cairn_resp_value(to, slot->flags, value))
             cairn_resp_error(to, "CORRUPT", "the result is not a valid value");
         return;
     }
@@ -51,7 +50,7 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
         cairn_resp_bulk(to, head.count ? cairn_value_read(&r).bytes : cairn_bytes(NULL, 0));
         break;
     case CAIRN_RESP_FORM_FUNCTIONS:
-        cairn_resp_write_functions(to, resp->version, value, (const char *)slot->data.data);
+        cairn_resp_write_functions(to, slot->flags, value, (const char *)slot->data.data);
         break;
     }
 }

@@ -170,7 +170,7 @@ struct cairn_slot *cairn_slot_take(struct cairn_session *session)
         front->free_slot_count--;
         memset(&slot->request, 0, sizeof slot->request);
         slot->next = NULL;
-        slot->done = false;
+        slot->done = slot->encoded = false;
         slot->form = slot->flags = 0;
     } else {
         slot = cairn_alloc_zeroed(1, sizeof *slot);
@@ -261,16 +261,20 @@ bool cairn_front_short(const struct cairn_front *front)
     return cairn_budget_over(front->memory, SHORT_EIGHTHS);
 }
 
-/* Moves the replies at the head of the queue to the output. */
+/* Moves the replies at the head of the queue to the output until it is full; the rest follow when some is sent. */
 static void move_done(struct cairn_session *session)
 {
     struct cairn_slot *slot;
 
-    while ((slot = session->first) && slot->done) {
+    while ((slot = session->first) && slot->done && !cairn_session_output_full(session)) {
         session->first = slot->next;
         session->queued--;
         session->replies_bytes -= slot->reply.size;
-        if (!session->cut)
+        if (session->cut)
+            ; /* nobody takes it */
+        else if (slot->encoded)
+            session->ops->write(session, slot, cairn_buf_bytes(&slot->reply), &session->out);
+        else
             cairn_buf_add(&session->out, slot->reply.data, slot->reply.size);
         cairn_slot_give_back(session->front, slot);
     }
@@ -321,7 +325,7 @@ void cairn_session_work_end(struct cairn_session *session)
     cairn_session_touch(session); /* what it has not read or parsed meanwhile */
 }
 
-/* Its place has come, and earlier ones are missing. */
+/* The reply is there, and earlier ones, or room in the output, are missing. */
 static void reply_waits(struct cairn_session *session, struct cairn_slot *slot)
 {
     if (session->cut)
@@ -344,7 +348,7 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
         go_on(session);
         return;
     }
-    if (slot == session->first) {
+    if (slot == session->first && !cairn_session_output_full(session)) {
         before = session->out.size;
         session->ops->write(session, slot, value, &session->out);
         size_window(session, session->out.size - before);
@@ -357,8 +361,9 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
             move_done(session);
         output_grew(session);
     } else {
-        session->ops->write(session, slot, value, &slot->reply);
-        size_window(session, slot->reply.size);
+        slot->encoded = true;
+        cairn_buf_add(&slot->reply, value.data, value.size);
+        size_window(session, value.size);
         reply_waits(session, slot);
     }
     if (session->working)
@@ -582,6 +587,10 @@ void cairn_session_sent(struct cairn_session *session, size_t bytes)
     } else if (session->out_sent >= SENT_BYTES && session->out_sent >= session->out.size / 2) {
         forget_sent(session); /* a client may never take the last byte before there is more */
     }
+    if (session->first && session->first->done && !cairn_session_output_full(session)) {
+        move_done(session);
+        cairn_session_touch(session);
+    }
     count_output(session, session->out.capacity);
     if (session->working && !cairn_session_output_full(session))
         cairn_session_work_later(session);
@@ -677,6 +686,7 @@ void cairn_session_close(struct cairn_session *session)
     atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->index], 1, memory_order_relaxed);
     cairn_buf_done(&session->out); /* requests under way may keep the rest for long */
     count_output(session, 0);
+    move_done(session);
     if (session->under_way > 0)
         return;
     if (session->working)

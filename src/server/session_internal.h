@@ -15,10 +15,11 @@ struct cairn_slot {
     struct cairn_request request; /* request.owner is the slot */
     struct cairn_session *session;
     struct cairn_slot *next;
-    bool done;             /* `reply` is whole and waits for earlier ones */
-    uint8_t form;          /* the protocol's: what the value is turned into */
-    uint8_t flags;         /* the protocol's */
-    size_t charged;        /* of its buffers, to the session */
+    bool done;      /* `reply` is whole, and waits for earlier ones or for room in the output */
+    bool encoded;   /* `reply` is the value, which ops->write has not written yet: it may become larger by that */
+    uint8_t form;   /* the protocol's: what the value is turned into */
+    uint8_t flags;  /* the protocol's */
+    size_t charged; /* of its buffers, to the session */
     struct cairn_buf data; /* the request's bytes */
     struct cairn_buf more; /* what else the request points into */
     struct cairn_buf reply;
@@ -45,7 +46,7 @@ struct cairn_session {
     size_t out_sent;                /* of out */
     size_t out_counted, in_counted; /* as charged */
     size_t aside_bytes;             /* commands that the protocol has set aside */
-    size_t replies_bytes;           /* of slots that wait for earlier ones */
+    size_t replies_bytes;           /* of slots that are done */
     struct cairn_account account;
     uint32_t requests;
     uint64_t id, opened_ms;

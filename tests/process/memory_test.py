@@ -17,6 +17,9 @@ from cairnproc import Error, Node, check, encode, equal, main
 MEMORY_MIB = 256
 RSS_MIB = 900  # --memory, the state, the log's buffers, instances, and what malloc keeps: without a bound it is > 2 GiB
 LARGE = 1000000
+# Where reads are large, 256 instances of 2 MiB per worker are in use, which --memory does not count: this is no bound of
+# the product, but without one the same clients take 4 GiB and more.
+RSS_OF_READS_MIB = RSS_MIB + 2 * 256 * 2
 
 
 def rss_mib(node, field="VmRSS"):
@@ -151,17 +154,18 @@ def test_replies_behind_a_slow_one(folder):
                 ("HTTP", lambda at: web_request(f"/v1/objects/Heavy/{at}/get"), b"HTTP/1.1 ", node.http),
                 ("HEAD", lambda at: web_request(f"/v1/objects/Heavy/{at}/get", method="HEAD"), b"HTTP/1.1 ", node.http)):
             sockets = []
-            busy, bystander = keep_busy(node, 60), Bystander(node)
             for _ in range(4):
                 one = socket.create_connection(("127.0.0.1", port), timeout=60)
                 one.sendall(ask("small") * 1100)  # they make the window large
                 got = b""
                 while got.count(want or b"$-1\r\n") < 1100:
                     got += one.recv(1 << 20)
-                one.sendall(ask("busy") + b"".join(ask(f"big{i % 4}") for i in range(1000)))
                 sockets.append(one)
+            busy, bystander = keep_busy(node, 60), Bystander(node)
+            for one in sockets:
+                one.sendall(ask("busy") + b"".join(ask(f"big{i % 4}") for i in range(1000)))
             time.sleep(3)
-            bystander.end(f"replies behind a slow one, {name}")
+            bystander.end(f"replies behind a slow one, {name}", RSS_OF_READS_MIB, 4)
             for one in sockets:
                 one.close()
             busy.close()
@@ -180,8 +184,7 @@ def test_replies_that_nobody_reads(folder):
                 one.sendall(ask)
                 sockets.append(one)
             time.sleep(4)
-            # Where a large read is slow, 256 instances of 2 MiB per worker are in use, which --memory does not count.
-            bystander.end(f"150 clients that read nothing, {name}", RSS_MIB + 2 * 256 * 2, 4)
+            bystander.end(f"150 clients that read nothing, {name}", RSS_OF_READS_MIB, 4)
             for one in sockets:
                 one.close()
             settled(node)

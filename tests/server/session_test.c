@@ -285,6 +285,44 @@ static void test_bounds_output(void **state)
     talk_destroy(talk);
 }
 
+/* Replies that are all there are written when the client has taken the ones before, in order and with none left out, in
+ * the version of the protocol that was spoken when they were asked for. */
+static void test_replies_wait_for_room(void **state)
+{
+    static const struct cairn_front_limits limits = {.output_bytes = 10000};
+    struct talk *talk = talk_create(cairn_resp_session_open, &limits);
+    struct cairn_buf text = {0}, want = {0};
+    struct cairn_bytes output;
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        cairn_buf_str(&text, "FCALL Box.big 1 b1 3000\r\nFCALL Box.nil 1 b1\r\n");
+        cairn_buf_str(&want, "$3000\r\n");
+        memset(cairn_buf_reserve(&want, 3000), 'x', 3000);
+        want.size += 3000;
+        cairn_buf_str(&want, "\r\n$-1\r\n");
+    }
+    cairn_buf_str(&text, "HELLO 4\r\nHELLO 3 SETNAME x\r\n");
+    cairn_buf_str(&want, "-NOPROTO unsupported protocol version: 2 and 3 are spoken\r\n");
+    cairn_buf_u8(&want, 0);
+    cairn_session_input(talk->session, cairn_buf_bytes(&text));
+    talk->sends = false;
+    talk_settle(talk);
+    assert_in_range(cairn_session_output(talk->session).size, 10000, 13100);
+    output = cairn_session_output(talk->session);
+    cairn_buf_add(&talk->got, output.data, output.size);
+    cairn_session_sent(talk->session, output.size);
+    talk->sends = true;
+    talk_settle(talk);
+    assert_true(talk->got.size > want.size);
+    assert_memory_equal(talk->got.data, want.data, want.size - 1);
+    assert_true(cairn_session_idle(talk->session));
+    assert_int_equal(talk->front.partial_purse.spent, 0);
+    cairn_buf_done(&text);
+    cairn_buf_done(&want);
+    talk_destroy(talk);
+}
+
 /* A client that asks for much at once does not get all of it made at once. */
 static void test_large_replies_narrow_the_window(void **state)
 {
@@ -763,6 +801,7 @@ int main(void)
         cmocka_unit_test(test_random_pipelines),
         cmocka_unit_test(test_bounds_under_way),
         cmocka_unit_test(test_bounds_output),
+        cmocka_unit_test(test_replies_wait_for_room),
         cmocka_unit_test(test_large_replies_narrow_the_window),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_input_memory),
