@@ -85,6 +85,30 @@ static const struct cairn_flag flags[] = {
     {0},
 };
 
+/* A flag that would do nothing without another is refused.  False: *ret_status is the exit status. */
+static bool check_needs(const struct options *o, int *ret_status)
+{
+    const struct {
+        const char *flag, *needs;
+        bool given, met;
+    } table[] = {
+        {"accept-loss", "--recover", o->accept_loss, o->recover},
+        {"archive-every", "--blob", o->archive_seconds, o->blob},
+        {"keep", "--snapshot-every, --snapshot-log or --blob", o->keep,
+         o->snapshot_seconds || o->snapshot_log_mib || o->blob},
+        {"engine-memory", "an engine on disk", o->engine_mib, !o->engine || strcmp(o->engine, "memory") != 0},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (table[i].given && !table[i].met) {
+            *ret_status = cairn_complain(CAIRN_EXIT_USAGE, "--%s does nothing without %s: give both, or neither",
+                                         table[i].flag, table[i].needs);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* "always", "interval:MS" or "none" */
 static bool parse_sync(const char *text, enum cairn_sync_mode *ret_mode, uint32_t *ret_ms)
 {
@@ -349,8 +373,8 @@ static int run(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_serve, argc, argv, &options, &left, &status))
         return status;
-    if (options.accept_loss && !options.recover)
-        return cairn_complain(CAIRN_EXIT_USAGE, "--accept-loss is for --recover: give both, or neither");
+    if (!check_needs(&options, &status))
+        return status;
     if (!parse_sync(options.sync, &sync, &interval_ms))
         return cairn_complain(CAIRN_EXIT_USAGE, "--sync takes 'always', 'none' or 'interval:MS' (1 to 60000), not '%s'",
                               options.sync);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -194,7 +195,7 @@ static void on_stage(void *context, const char *stage, uint64_t done, uint64_t t
 {
     const struct options *options = context;
 
-    if (!options->json && strstr(stage, "shards"))
+    if (!options->json && isatty(STDOUT_FILENO) && strstr(stage, "shards"))
         printf("\r%s: %" PRIu64 " of %" PRIu64 "%s", stage, done, total, done == total ? "\n" : "");
     fflush(stdout);
 }

@@ -58,6 +58,8 @@ def test_command_line(folder):
         check("there is no flag" in cairn("types", "--nosuch", status=2), "an unknown flag")
         check("takes a number" in cairn("objects", "show", "User/bob", "-n", "x", status=2), "no number")
         equal(cairn("nosuch", status=2), "cairn: there is no command 'nosuch'; 'cairn help' lists all\n")
+        for flags in (["--accept-loss"], ["--archive-every=1"], ["--keep=2"], ["--engine=memory", "--engine-memory=8"]):
+            check("does nothing without" in cairn("serve", *flags, status=2), f"{flags} alone")
         equal(cairn("deplyo", "x", status=2),
               "cairn: there is no command 'deplyo'; did you mean 'cairn deploy'? ('cairn help' lists all)\n")
         equal(cairn("objects", "lst", status=2), "cairn: there is no command 'objects lst'; "
