@@ -354,7 +354,6 @@ struct cairn_worker {
     } stuck;                              /* all fibers wait for calls and none goes on; since_ns 0: not so */
     uint64_t aside_ns;                    /* until then fresh segments run before those set aside */
     bool failed;                          /* the log has failed */
-    bool running;
 
     /* crossing threads: a stack of messages, pushed by any, taken whole by the owner */
     _Atomic(struct message *) inbox;
@@ -392,8 +391,7 @@ struct cairn_node {
     atomic_bool draining, failed;
     _Atomic uint64_t acknowledged; /* release by the log's thread, acquire by workers */
     _Atomic int64_t last_ms;       /* the latest `now` given out */
-    _Atomic uint64_t admitted;
-    struct cairn_err failure; /* written before `failed` (release) */
+    struct cairn_err failure;      /* written before `failed` (release) */
 };
 
 /* worker.c */
