@@ -35,7 +35,7 @@ enum cairn_code {
     CAIRN_EACCES,       /* "permission" */
     CAIRN_ELOCKED,      /* "locked": another node holds the data folder */
     CAIRN_EVERSION,     /* "version": unknown format, protocol or ABI number */
-    CAIRN_EAUTH,        /* "auth": credentials offered or required where there are none */
+    CAIRN_EAUTH,        /* "auth": credentials missing, refused, or offered where there are none */
     CAIRN_ENOMEM,       /* "no_memory" */
     CAIRN_CODE_COUNT
 };

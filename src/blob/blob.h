@@ -4,8 +4,8 @@
  * Names are relative, '/' between parts, of letters, digits, '.', '-' and '_', at most CAIRN_BLOB_NAME_BYTES with the
  * NUL. An object is there whole or not at all, whatever is cut off when.  What put returned CAIRN_OK for is durable.
  * What may be tried again is, a few times with growing pauses; then CAIRN_EIO says what the last answer was.
- * CAIRN_EFULL: no room.  CAIRN_EACCES: the service refuses our credentials. Threads: any may call.  All functions
- * block.  Layer: blob; uses base and io. */
+ * CAIRN_EFULL: no room. CAIRN_EAUTH: the service refuses our credentials, or there are none.
+ * Threads: any may call. All functions block. Layer: blob; uses base and io. */
 #ifndef CAIRN_BLOB_BLOB_H
 #define CAIRN_BLOB_BLOB_H
 

@@ -350,12 +350,12 @@ static enum cairn_code read_environment(struct s3 *s3, struct cairn_err *err)
 
     if (!key_id || !key_id[0] || !secret || !secret[0])
         return cairn_fail(
-            err, CAIRN_EACCES,
+            err, CAIRN_EAUTH,
             "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN "
             "if they are temporary) in the environment");
     /* They become header lines. */
     if (strpbrk(key_id, "\r\n") || strpbrk(secret, "\r\n") || (token && strpbrk(token, "\r\n")))
-        return cairn_fail(err, CAIRN_EACCES, "the credentials for S3 in the environment have a line break in them");
+        return cairn_fail(err, CAIRN_EAUTH, "the credentials for S3 in the environment have a line break in them");
     s3->key_id = copy(key_id, strlen(key_id));
     s3->secret = copy(secret, strlen(secret));
     if (token && token[0])

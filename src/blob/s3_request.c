@@ -437,7 +437,7 @@ static enum verdict judge_error(struct try *try, enum cairn_code *ret_code)
         return HOPELESS;
     }
     if (is_one_of(try->s3_code, refused) || status == 401 || status == 403) {
-        *ret_code = CAIRN_EACCES;
+        *ret_code = CAIRN_EAUTH;
         return HOPELESS;
     }
     switch (status) {
@@ -546,7 +546,7 @@ static enum verdict judge_failure(struct try *try, CURLcode result)
         return HOPELESS;
     case CURLE_PEER_FAILED_VERIFICATION: /* whoever it is, it is not who was meant */
     case CURLE_SSL_CACERT_BADFILE:
-        try->why.code = CAIRN_EACCES;
+        try->why.code = CAIRN_EAUTH;
         return HOPELESS;
     default:
         return AGAIN;

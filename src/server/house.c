@@ -325,6 +325,11 @@ static void advise(const char *data, struct cairn_err *err)
         cairn_while(err, "opening '%s'; nothing is lost: make room on the disk and start again", data);
     else if (err->code == CAIRN_EACCES)
         cairn_while(err, "opening '%s': start the node as the user who owns the folder and all that is in it", data);
+    else if (err->code == CAIRN_EAUTH)
+        cairn_while(err,
+                    "opening the blob store; nothing is wrong with '%s': give the node credentials that may list, "
+                    "read, write and delete there (docs/blob.md)",
+                    data);
 }
 
 enum cairn_code cairn_house_open(const struct cairn_house_options *options, struct cairn_house **ret_house,

@@ -33,9 +33,9 @@ def test_contract(folder):
 
 def test_refusals(folder):
     with Minio(folder) as minio:
-        fails("permission", minio.url, "list", "", says="403 SignatureDoesNotMatch", AWS_SECRET_ACCESS_KEY="wrong")
-        fails("permission", minio.url, "list", "", says="403 InvalidAccessKeyId", AWS_ACCESS_KEY_ID="nobody")
-        fails("permission", minio.url, "list", "", says="403", AWS_SESSION_TOKEN="of another session")
+        fails("auth", minio.url, "list", "", says="403 SignatureDoesNotMatch", AWS_SECRET_ACCESS_KEY="wrong")
+        fails("auth", minio.url, "list", "", says="403 InvalidAccessKeyId", AWS_ACCESS_KEY_ID="nobody")
+        fails("auth", minio.url, "list", "", says="403", AWS_SESSION_TOKEN="of another session")
         fails("not_found", minio.url.replace(BUCKET, "bucket-2"), "list", "", says="no bucket 'bucket-2'")
 
 

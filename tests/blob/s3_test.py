@@ -83,18 +83,18 @@ def test_pages():
 def test_credentials():
     with Store() as store:
         for missing in "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY":
-            fails("permission", store.url, "list", "a", says="AWS_SECRET_ACCESS_KEY", **{missing: None})
-            fails("permission", store.url, "list", "a", says="AWS_ACCESS_KEY_ID", **{missing: ""})
+            fails("auth", store.url, "list", "a", says="AWS_SECRET_ACCESS_KEY", **{missing: None})
+            fails("auth", store.url, "list", "a", says="AWS_ACCESS_KEY_ID", **{missing: ""})
         equal(len(store.log), 0, "requests without credentials")
         ok(store.url, "create", "a/b", "text", AWS_SESSION_TOKEN=TOKEN)
         check(all(request.headers["x-amz-security-token"] == TOKEN for request in store.log), "the session's token")
         store.log.clear()
-        fails("permission", store.url, "list", "a", says="403 SignatureDoesNotMatch", AWS_SECRET_ACCESS_KEY="wrong")
+        fails("auth", store.url, "list", "a", says="403 SignatureDoesNotMatch", AWS_SECRET_ACCESS_KEY="wrong")
         equal(len(store.log), 1, "tries with wrong credentials")
-        fails("permission", store.url, "list", "a", says="line break", AWS_SESSION_TOKEN="a\r\nx-other: b")
+        fails("auth", store.url, "list", "a", says="line break", AWS_SESSION_TOKEN="a\r\nx-other: b")
         for code, status in ("ExpiredToken", 400), ("AccessDenied", 403), ("RequestTimeTooSkewed", 403):
             store.rule("get", store.says(status, code))
-            fails("permission", store.url, "get", "a/b", says=code)
+            fails("auth", store.url, "get", "a/b", says=code)
             equal(store.count("get"), 1, f"tries after {code}")
 
 
@@ -434,10 +434,10 @@ def test_early_refusal(folder):
     with Store() as store:
         path = made(folder, "in", 30 * MIB)
         store.rule("put", lambda handler, request: handler.reply(error(403, "AccessDenied"), cut=20))
-        fails("permission", store.url, "put", "a/b", path, says="403")
+        fails("auth", store.url, "put", "a/b", path, says="403")
         equal(store.count("put"), 1, "tries")
         store.refused_bytes = MIB
-        fails("permission", store.url, "put_file", "a/b", path, says="403 AccessDenied")
+        fails("auth", store.url, "put_file", "a/b", path, says="403 AccessDenied")
         equal(store.count("put"), 0, "bodies that were sent")
 
 
@@ -467,7 +467,7 @@ def test_tls(folder):
                 ok(store.url, "put_file", "a/b", path, options=options, AWS_CA_BUNDLE=ours)
         store.log.clear()
         for authorities in None, theirs:
-            fails("permission", store.url, "list", "", says="certificate", AWS_CA_BUNDLE=authorities)
+            fails("auth", store.url, "list", "", says="certificate", AWS_CA_BUNDLE=authorities)
         equal(len(store.log), 0, "requests to whom we do not know")
 
 

@@ -138,6 +138,17 @@ def test_serve_refuses(folder):
         check(text in out, f"{flags}: {out}")
 
 
+def test_blob_store_without_credentials(folder):
+    """What is wrong is the store's access, and the advice is not about the data folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run([CAIRN, "serve", "--data", os.path.join(folder, "data"), "--http=0", "--resp=0",
+                           "--engine=hybridlog", "--blob", "s3://bucket/prefix"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, env=environment, timeout=60, check=False)
+    equal(done.returncode, 1, done.stdout)
+    check("AWS_ACCESS_KEY_ID" in done.stdout and "credentials that may list" in done.stdout, done.stdout)
+    check("user who owns" not in done.stdout, done.stdout)
+
+
 def answers(address, port):
     try:
         with socket.create_connection((address, port), timeout=10):
@@ -176,4 +187,5 @@ def test_serve_stops(folder):
 
 
 if __name__ == "__main__":
-    cairnproc.main([test_command_line, test_metrics, test_serve_refuses, test_localhost, test_serve_stops])
+    cairnproc.main([test_command_line, test_metrics, test_serve_refuses, test_blob_store_without_credentials,
+                    test_localhost, test_serve_stops])

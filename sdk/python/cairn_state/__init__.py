@@ -97,7 +97,7 @@ class NoMemory(Error, MemoryError):
 
 
 _ERRORS = {"bad_request": BadRequest, "not_found": NotFound, "limit": Limit, "conflict": Conflict,
-           "unavailable": Unavailable, "disk_full": Full, "corrupt": Corrupt, "io": IoError, "permission": Permission,
+           "unavailable": Unavailable, "disk_full": Full, "corrupt": Corrupt, "io": IoError, "permission": Permission, "auth": Permission,
            "locked": Locked, "version": UnknownFormat, "no_memory": NoMemory}
 
 
