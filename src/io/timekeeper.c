@@ -25,6 +25,7 @@ struct cairn_timekeeper {
     atomic_uint turn;
     _Atomic int64_t since, offset, target; /* ns */
 
+    _Atomic uint64_t last_ms; /* the latest time given out */
     _Atomic uint64_t look_at; /* CLOCK_BOOTTIME of the next look at the wall clock, ns */
     pthread_mutex_t lock;     /* for changing any of the above, and for what follows */
     _Atomic int64_t jump;     /* ns; changed under the lock */
@@ -144,9 +145,18 @@ static struct cairn_timekeeper *keeper_of(struct cairn_clock *clock)
     return cairn_container(clock, struct cairn_timekeeper, clock);
 }
 
+/* Never below what any thread was told before: one that was held up between its reading of the clock and that of the
+ * offset may find one that was made for a later time. */
 static uint64_t time_at(struct cairn_timekeeper *keeper, int64_t boot)
 {
-    return (uint64_t)((boot + offset_at(keeper, boot)) / NS_PER_MS);
+    uint64_t at = (uint64_t)((boot + offset_at(keeper, boot)) / NS_PER_MS);
+    uint64_t last = atomic_load_explicit(&keeper->last_ms, memory_order_relaxed);
+
+    while (at > last)
+        if (atomic_compare_exchange_weak_explicit(&keeper->last_ms, &last, at, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return at;
+    return last;
 }
 
 static uint64_t keeper_wall_ms(struct cairn_clock *clock)
