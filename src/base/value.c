@@ -30,9 +30,8 @@ struct cairn_value cairn_value_read(struct cairn_reader *r)
     return v;
 }
 
-bool cairn_value_valid(struct cairn_bytes encoded)
+static bool all_valid(struct cairn_reader *r)
 {
-    struct cairn_reader r = cairn_reader(encoded);
     uint64_t left[CAIRN_VALUE_DEPTH_MAX + 1] = {1};
     int depth = 0;
 
@@ -44,8 +43,8 @@ bool cairn_value_valid(struct cairn_bytes encoded)
             continue;
         }
         left[depth]--;
-        v = cairn_value_read(&r);
-        if (r.bad)
+        v = cairn_value_read(r);
+        if (r->bad)
             return false;
         if (v.kind == CAIRN_VALUE_LIST) {
             if (depth == CAIRN_VALUE_DEPTH_MAX)
@@ -53,7 +52,17 @@ bool cairn_value_valid(struct cairn_bytes encoded)
             left[++depth] = v.count;
         }
     }
-    return cairn_reader_left(&r) == 0;
+    return cairn_reader_left(r) == 0;
+}
+
+bool cairn_value_valid(struct cairn_bytes encoded)
+{
+    struct cairn_reader r = cairn_reader(encoded);
+
+    if (encoded.size && encoded.data[0] == CAIRN_VALUE_LIST)
+        return all_valid(&r);
+    cairn_value_read(&r);
+    return !r.bad && cairn_reader_left(&r) == 0;
 }
 
 void cairn_value_add_nil(struct cairn_buf *to)
