@@ -197,6 +197,7 @@ struct cairn_run_meter {
     uint64_t cpu_ns;            /* of the whole run so far (fuel when deterministic) */
     uint64_t memory_bytes_peak; /* the instance's memory */
     uint32_t slices;
+    uint64_t ended_ns; /* monotonic, as the guest gave control back; 0: not read (deterministic, or set aside before) */
 };
 
 enum cairn_code cairn_fn_worker_create(struct cairn_fn *fn, const struct cairn_host_ops *host,

@@ -54,7 +54,7 @@ enum {
     FN_SLICES_MAX = 8,           /* what a run can have used before a tick stops it, bulk operations included */
     FN_SKIP_PLAIN = 1000,        /* at most, starts for which a slow method goes straight to a fiber */
     FN_STACK_BYTES = 4 << 10,    /* in an instance's window: the top of the guest's own stack, */
-    FN_HEAP_BYTES = 8 << 10,     /* its data, and as much of its heap */
+    FN_HEAP_BYTES = 8 << 10,     /* its data, and of its heap as much as its methods use, but no more than this */
     FN_LARGE_BYTES = 4 << 20,    /* a module whose run has used so much gets huge pages */
     FN_RESETS_OPEN = 64,         /* an opened window is closed again after so many: opening costs about 5 us */
     FN_BLOCK_BYTES = 256,        /* what is compared and copied as one when memory is reset */
@@ -135,10 +135,11 @@ struct fn_module {
     uint32_t method_count;
     char **globals; /* names of mutable globals, when reusable */
     uint32_t global_count;
-    uint32_t memory_bytes;          /* of a fresh instance */
-    uint32_t window_at, window_end; /* see window.c */
-    bool again;                     /* its instances are used again: reusable, and the window small enough */
-    struct fn_extent *image;        /* when reusable */
+    uint32_t memory_bytes;              /* of a fresh instance */
+    uint32_t window_at, window_end_max; /* see window.c */
+    _Atomic uint32_t window_end;        /* grows, up to window_end_max; by any thread */
+    bool again;                         /* its instances are used again: reusable, and the window small enough */
+    struct fn_extent *image;            /* when reusable */
     uint32_t image_count;
     struct fn_cache **caches; /* by worker index */
     atomic_bool large;        /* a run has used FN_LARGE_BYTES: further instances ask for huge pages */
@@ -224,10 +225,12 @@ enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *er
 
 /* --- windows --- */
 
-/* From an instance as it was made; notes window_at and window_end. */
+/* From an instance as it was made; notes window_at, window_end and window_end_max. */
 void fn_window_choose(struct fn_module *module, const struct fn_instance *instance);
 void fn_window_close(struct fn_instance *instance);
 void fn_window_open(struct fn_instance *instance); /* all of the memory is writable */
+/* The same because something is written to byte `at` of it, which the module's windows learn from. */
+void fn_window_open_at(struct fn_instance *instance, size_t at);
 /* Puts the handler of faults in front of Wasmtime's, once in the process. */
 void fn_window_take_faults(void);
 /* This thread runs guests in that instance now; NULL: in none. */
@@ -267,7 +270,8 @@ struct cairn_run {
     uint64_t fuel;     /* deterministic: given to this run when its fiber started */
     uint64_t fuel_cpu; /* and cpu_ns then */
     uint32_t slices;
-    bool was_aside; /* its slice was over once */
+    uint64_t ended_ns; /* as in struct cairn_run_meter */
+    bool was_aside;    /* its slice was over once */
 
     /* Fibers only. */
     bool waiting;

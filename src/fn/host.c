@@ -76,7 +76,7 @@ static uint8_t *writable(struct cairn_run *run, uint32_t at, uint64_t size)
     struct fn_instance *instance = run->instance;
 
     if (at < instance->writable_at || at + size > instance->writable_end)
-        fn_window_open(instance);
+        fn_window_open_at(instance, at < instance->writable_at ? at : at + size - 1);
     return instance->memory + at;
 }
 

@@ -305,7 +305,7 @@ enum cairn_code fn_instance_study(struct fn_module *module, struct cairn_err *er
     if (module->module.reusable) {
         take_image(module, instance->memory);
         fn_window_choose(module, instance);
-        module->again = module->window_end - module->window_at <= FN_RESET_BYTES_MAX;
+        module->again = module->window_end_max - module->window_at <= FN_RESET_BYTES_MAX;
     }
     fn_instance_destroy(instance);
     return CAIRN_OK;

@@ -111,7 +111,7 @@ static enum cairn_run_state failure(struct cairn_run *run, wasm_trap_t *trap, wa
 
 static void tell_meter(const struct cairn_run *run, uint64_t memory_bytes, struct cairn_run_meter *ret_meter)
 {
-    *ret_meter = (struct cairn_run_meter){run->cpu_ns, memory_bytes, run->slices};
+    *ret_meter = (struct cairn_run_meter){run->cpu_ns, memory_bytes, run->slices, run->ended_ns};
 }
 
 /* --- plain --- */
@@ -203,7 +203,8 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
         start = fn_clock_ns(worker);
         error =
             wasmtime_func_call_unchecked(instance->context, fn_instance_func(instance, run->method), &none, 0, &trap);
-        run->cpu_ns += at_most(fn_clock_ns(worker) - start, FN_SLICES_MAX * worker->fn->options.slice_ns);
+        run->ended_ns = fn_clock_ns(worker);
+        run->cpu_ns += at_most(run->ended_ns - start, FN_SLICES_MAX * worker->fn->options.slice_ns);
     }
     fn_window_enter(NULL);
     run->slices = 1;
@@ -319,8 +320,9 @@ static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter 
         run->instance->has_stack = true;
 
         if (!deterministic) {
-            uint64_t took = slice_clock_ns(run) - start;
+            uint64_t end = slice_clock_ns(run), took = end - start;
 
+            run->ended_ns = run->was_aside ? 0 : end;
             if (!run->was_aside)
                 took = at_most(took, FN_SLICES_MAX * slice_ns);
             used += took;

@@ -1,7 +1,7 @@
 /* Windows: the part of an instance's memory that its guests may write to without more ado.
  *
  * The rest is write-protected.  So a reset need not look there, and an instance costs the same to use again whatever
- * its memory's size.  The first write beyond the window opens it: all of the memory is writable and is looked through,
+ * its memory's size.  A write beyond the window opens it: all of the memory is writable and is looked through,
  * until it is closed again after some resets.  A write by compiled code (or by Wasmtime on its behalf, memory.fill)
  * comes as a fault: the handler here stands in front of Wasmtime's, opens the window, and lets the store be done again.
  * Host calls ask for themselves. */
@@ -25,7 +25,13 @@ static uint32_t exported_address(const struct fn_instance *instance, const char 
     return v.kind == WASMTIME_I32 && (uint32_t)v.of.i32 <= instance->memory_bytes ? (uint32_t)v.of.i32 : otherwise;
 }
 
-/* The top of the stack, the data, and the beginning of the heap: what small methods write to.  Where they lie is told
+static uint32_t pages_up(uint64_t bytes, uint32_t most)
+{
+    bytes = (bytes + FN_PAGE_BYTES - 1) & ~(uint64_t)(FN_PAGE_BYTES - 1);
+    return bytes < most ? (uint32_t)bytes : most;
+}
+
+/* The top of the stack, the data, and so much of the heap's beginning as has been used: what small methods write to.  Where they lie is told
  * by __stack_pointer and __heap_base, as clang's linker calls them.  A module that keeps its stack elsewhere, or lies,
  * is slower and not less isolated: what is outside is protected, what is inside is put back. */
 void fn_window_choose(struct fn_module *module, const struct fn_instance *instance)
@@ -47,33 +53,56 @@ void fn_window_choose(struct fn_module *module, const struct fn_instance *instan
         end = data_end;
     if (end < stack)
         end = stack;
-    end = (end + FN_HEAP_BYTES + FN_PAGE_BYTES - 1) & ~(uint64_t)(FN_PAGE_BYTES - 1);
     module->window_at = at;
-    module->window_end = end < module->memory_bytes ? (uint32_t)end : module->memory_bytes;
+    atomic_store(&module->window_end, pages_up(end, module->memory_bytes));
+    module->window_end_max = pages_up(end + FN_HEAP_BYTES, module->memory_bytes);
 }
 
+/* What lies outside of the instance's window. */
 static bool protect(const struct fn_instance *instance, int protection)
 {
     const struct fn_module *m = instance->module;
     int failed = 0;
 
-    if (m->window_at > 0)
-        failed |= mprotect(instance->memory, m->window_at, protection);
-    if (m->window_end < m->memory_bytes)
-        failed |= mprotect(instance->memory + m->window_end, m->memory_bytes - m->window_end, protection);
+    if (instance->writable_at > 0)
+        failed |= mprotect(instance->memory, instance->writable_at, protection);
+    if (instance->writable_end < m->memory_bytes)
+        failed |=
+            mprotect(instance->memory + instance->writable_end, m->memory_bytes - instance->writable_end, protection);
     return !failed;
 }
 
 void fn_window_close(struct fn_instance *instance)
 {
     instance->writable_at = instance->module->window_at;
-    instance->writable_end = instance->module->window_end;
+    instance->writable_end = atomic_load_explicit(&instance->module->window_end, memory_order_relaxed);
     instance->resets_open = 0;
     if (!protect(instance, PROT_READ)) /* too many mappings: it goes without a window, and is looked at whole */
         fn_window_open(instance);
 }
 
-/* Called from a signal's handler, too. */
+/* Somebody writes to `at`.  What the module's methods use of the beginning of the heap belongs to the window, page by
+ * page: that of instances whose window is closed from now on. */
+static void learn(struct fn_instance *instance, size_t at)
+{
+    struct fn_module *m = instance->module;
+    uint32_t end = pages_up(at + 1, m->memory_bytes);
+
+    if (end > m->window_end_max || at < m->window_at)
+        return;
+    if (end > atomic_load_explicit(&m->window_end, memory_order_relaxed))
+        atomic_store_explicit(&m->window_end, end, memory_order_relaxed); /* of two at once either will do */
+    instance->resets_open = FN_RESETS_OPEN - 1; /* the next reset closes it: then it is large enough */
+}
+
+void fn_window_open_at(struct fn_instance *instance, size_t at)
+{
+    if (instance->writable_end == SIZE_MAX)
+        return;
+    fn_window_open(instance);
+    learn(instance, at);
+}
+
 void fn_window_open(struct fn_instance *instance)
 {
     bool done;
@@ -113,7 +142,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     if (instance && info->si_code == SEGV_ACCERR && held_back(instance, (uintptr_t)info->si_addr)) {
         int before = errno;
 
-        fn_window_open(instance);
+        fn_window_open_at(instance, (size_t)((uint8_t *)info->si_addr - instance->memory));
         errno = before;
         return;
     }
