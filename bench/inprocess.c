@@ -4,6 +4,8 @@
  *       what an invocation costs: read-only (Plain.get), writing (Plain.set), and what a nested call adds, to an object
  *       on the same worker: Plain.relay with one call less Plain.get; with a second call less with one; and the
  *       same where caller and called one write (Plain.push).  100-byte values, 1000 objects drawn at random.
+ *   bench_inprocess get|set|relay|push --data DIR --guests DIR [--count N]
+ *       one of these alone (relay and push with one call each), for profilers
  *   bench_inprocess post --data DIR --guests DIR --objects N --authors N --followers N [--fill N] --count N
  *                        [--workers N]
  *       ReTwis' post by `authors` users drawn at random, each with `followers` followers that are spread over all
@@ -413,6 +415,21 @@ static void isolated(void)
     printf("}\n");
 }
 
+static void one(const char *method)
+{
+    bool relays = strcmp(method, "relay") == 0 || strcmp(method, "push") == 0;
+
+    deploy("plain");
+    cost("Plain", "set", next_set, 0, 2 * PLAIN_OBJECTS);
+    printf("{");
+    tell(method, cost("Plain", method,
+                      relays                       ? next_relay
+                      : strcmp(method, "get") == 0 ? next_get
+                                                   : next_set,
+                      1, options.count));
+    printf("}\n");
+}
+
 static void post(void)
 {
     struct cost each;
@@ -488,8 +505,11 @@ int main(int argc, char **argv)
         isolated();
     else if (strcmp(part, "post") == 0)
         post();
+    else if (strcmp(part, "get") == 0 || strcmp(part, "set") == 0 || strcmp(part, "relay") == 0 ||
+             strcmp(part, "push") == 0)
+        one(part);
     else
-        die("usage", "isolated or post");
+        die("usage", "isolated, get, set, relay, push or post");
     fflush(stdout);
     _exit(0); /* the folder is thrown away: a checkpoint at the end would only cost time */
 }

@@ -29,6 +29,13 @@ enum cairn_code cairn_code_by_name(const char *name, size_t bytes);
 enum cairn_code cairn_fail(struct cairn_err *err, enum cairn_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* No failure yet.  Cheaper than zeroing all of the text, where it is done for each request. */
+static inline void cairn_err_clear(struct cairn_err *err)
+{
+    err->code = CAIRN_OK;
+    err->text[0] = 0;
+}
+
 /* Appends " while ..." to the text and returns err->code; err must hold a failure. */
 enum cairn_code cairn_while(struct cairn_err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -120,8 +120,8 @@ static enum cairn_code append(struct commit *commit, struct claim held, struct c
     if (code != CAIRN_OK)
         return code;
     commit->record.shard = inv->object->shard->index;
-    return cairn_shard_commit(inv->object->shard->shard, (uint64_t)inv->now_ms, note, overlay->writes, overlay->count,
-                              &commit->record.end, err);
+    return cairn_shard_commit(inv->object->shard->shard, (uint64_t)invocation_now_ms(inv), note, overlay->writes,
+                              overlay->count, &commit->record.end, err);
 }
 
 enum cairn_code segment_commit(struct invocation *inv, bool over, const struct participant *const *list, size_t count,
@@ -167,7 +167,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     stat_add(&inv->worker->counts.records, 1);
     inv->written_bytes += commit.overlay->bytes;
     object->last = commit.record;
-    dependency_on_record(&inv->depends, commit.record, (uint64_t)inv->now_ms);
+    dependency_on_record(&inv->depends, commit.record, (uint64_t)invocation_now_ms(inv));
     if (commit.own_writes || segment->header_dirty)
         inv->effects = CAIRN_EFFECTS_SOME;
     participants_committed(list, count, &commit);

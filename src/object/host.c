@@ -640,8 +640,8 @@ static enum cairn_code host_now_ms(void *run, int64_t *ret_ms, struct cairn_err 
 
     if (inv->method->decl->deterministic || inv->must_deterministic)
         return not_deterministic(inv, "now", err);
-    dependency_join(&inv->depends, (struct dependency){.time_ms = (uint64_t)inv->now_ms});
-    *ret_ms = inv->now_ms;
+    *ret_ms = invocation_now_ms(inv);
+    dependency_join(&inv->depends, (struct dependency){.time_ms = (uint64_t)*ret_ms});
     return CAIRN_OK;
 }
 
@@ -664,7 +664,7 @@ static void host_log(void *run, uint32_t level, struct cairn_bytes line)
         free(l->text[i]);
     if (line.size > 1024)
         line.size = 1024;
-    l->ms = inv->now_ms;
+    l->ms = invocation_now_ms(inv);
     l->level = level > 3 ? 3 : level;
     l->text[0] = cairn_bytes_dup(inv->type->name);
     l->text[1] = cairn_bytes_dup(object_id(inv->object));

@@ -167,6 +167,14 @@ static void count_outcome(struct cairn_worker *worker, struct invocation *inv)
     stat_add(&stats->calls, inv->call_count);
 }
 
+/* Until its last run has ended, or a little later. */
+static void count_latency(struct cairn_worker *worker, const struct invocation *inv)
+{
+    uint64_t now = worker_recent_ns(worker);
+
+    stats_latency(inv->method->stats, now > inv->started_ns ? now - inv->started_ns : 0);
+}
+
 /* An invocation has left its object; its result goes back where it came from. */
 void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
 {
@@ -187,7 +195,7 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
     }
     if (inv->type) {
         if (inv->method && inv->request)
-            stats_latency(inv->method->stats, worker_clock_ns(worker) - inv->started_ns);
+            count_latency(worker, inv);
         type_unref(inv->type);
         inv->type = NULL;
         inv->method = NULL;

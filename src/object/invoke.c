@@ -166,7 +166,7 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
             break;
         if (!inv->segment)
             inv->segment = segment_begin(worker, inv->object);
-        inv->now_ms = worker_now_ms(worker);
+        inv->now_ms = 0;
         if (!commit(worker, inv, true, &code, &err, record_outcome))
             return;
         inv->segment = segment_end(worker, inv->segment);
@@ -248,10 +248,11 @@ static void not_committed(struct cairn_worker *worker, struct invocation *inv, e
 
 static void commit_done(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct cairn_err err = {0};
+    struct cairn_err err;
     bool last = inv->calls_out == 0 && cairn_list_empty(&inv->segment->calls);
     enum cairn_code code;
 
+    cairn_err_clear(&err);
     if (!commit(worker, inv, last, &code, &err, commit_done))
         return;
     if (code != CAIRN_OK) {
@@ -310,9 +311,10 @@ static void run_failed(struct cairn_worker *worker, struct invocation *inv, cons
 
 static void commit_waits(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct cairn_err err = {0};
+    struct cairn_err err;
     enum cairn_code code;
 
+    cairn_err_clear(&err);
     if (!commit(worker, inv, false, &code, &err, commit_waits))
         return;
     if (code != CAIRN_OK) {
@@ -363,6 +365,7 @@ void fibers_stuck(struct cairn_worker *worker)
 static void settle(struct cairn_worker *worker, struct invocation *inv, enum cairn_run_state state,
                    struct cairn_err *err)
 {
+    worker->recent_ns = inv->meter.ended_ns;
     if (inv->run && !inv->fiber_counted) {
         inv->fiber_counted = true;
         worker->fibers++;
@@ -412,11 +415,12 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv);
 /* False: the segment has to wait, or was refused. */
 static bool may_begin(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct cairn_err err = {0};
+    struct cairn_err err;
     enum cairn_code code;
 
     if (inv->read_only && !inv->key.size)
         return true;
+    cairn_err_clear(&err);
     if (cairn_list_empty(&worker->commits))
         code = cairn_shard_check_writers(inv->object->shard->shard, &err);
     else
@@ -447,11 +451,10 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     inv->segment = segment_begin(worker, inv->object);
     if (was_blind(worker, inv))
         return;
-    inv->now_ms = worker_now_ms(worker);
+    inv->now_ms = 0;
     inv->segment_number++;
     stat_add(&worker->counts.segments, 1);
-    err.code = CAIRN_OK;
-    err.text[0] = 0;
+    cairn_err_clear(&err);
     if (inv->op != CAIRN_OP_INVOKE) {
         if (inv->past && inv->op == CAIRN_OP_SHOW)
             past_enter(inv);
@@ -531,8 +534,7 @@ void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv
         refuse(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
         return;
     }
-    err.code = CAIRN_OK;
-    err.text[0] = 0;
+    cairn_err_clear(&err);
     state = cairn_run_resume(inv->run, &inv->meter, &err);
     if (state == CAIRN_RUN_DONE || state == CAIRN_RUN_FAILED)
         inv->run = NULL;

@@ -51,7 +51,10 @@ static bool may_call(struct cairn_worker *worker, struct invocation *inv, struct
 {
     char nearest[CAIRN_SUGGEST_TEXT_BYTES];
 
-    if (!type)
+    if (!type && !cairn_name_valid(inv->type_name))
+        invocation_refuse(worker, inv, CAIRN_EINVAL,
+                          "a type's name has 1 to 64 letters, digits and _, and begins with a letter");
+    else if (!type)
         invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s%s; see `cairn types`",
                           (int)inv->type_name.size, (const char *)inv->type_name.data,
                           type_suggest(worker, inv->space, inv->type_name, nearest));
@@ -64,6 +67,9 @@ static bool may_call(struct cairn_worker *worker, struct invocation *inv, struct
                           "type %s has no methods: version %u of module %s does not have the type, only objects of it "
                           "are left; to have its methods again, `cairn modules rollback %s`",
                           type->decl->name, type->version, type->module->name, type->module->name);
+    else if (!method && !cairn_name_valid(inv->method_name))
+        invocation_refuse(worker, inv, CAIRN_EINVAL,
+                          "a method's name has 1 to 64 letters, digits and _, and begins with a letter");
     else if (!method)
         invocation_refuse(worker, inv, CAIRN_ENOMETHOD, "type %s has no method %.*s%s; see `cairn types`",
                           type->decl->name, (int)inv->method_name.size, (const char *)inv->method_name.data,

@@ -246,7 +246,7 @@ struct invocation {
     uint64_t number; /* for records and people */
     uint32_t segment_number;
     bool read_only, resumes, fiber_counted, needs_fiber;
-    int64_t now_ms;
+    int64_t now_ms;            /* of the segment; 0: not asked for yet (invocation_now_ms) */
     struct dependency depends; /* before the outcome may leave */
 
     struct past *past; /* SHOW and RESTORE of what was; else NULL */
@@ -354,6 +354,7 @@ struct cairn_worker {
     } stuck;                              /* all fibers wait for calls and none goes on; since_ns 0: not so */
     uint64_t aside_ns;                    /* until then fresh segments run before those set aside */
     bool failed;                          /* the log has failed */
+    uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */
 
     /* crossing threads: a stack of messages, pushed by any, taken whole by the owner */
     _Atomic(struct message *) inbox;
@@ -399,6 +400,11 @@ void worker_send(struct cairn_worker *from, uint32_t to, struct message *message
 void worker_post(struct cairn_node *node, uint32_t to, struct message *message); /* from any thread */
 int64_t worker_now_ms(struct cairn_worker *worker);
 uint64_t worker_clock_ns(struct cairn_worker *worker);
+/* The same from some microseconds ago, which costs nothing: runs read the clock as they end. */
+static inline uint64_t worker_recent_ns(struct cairn_worker *worker)
+{
+    return worker->recent_ns ? worker->recent_ns : worker_clock_ns(worker);
+}
 void worker_hold(struct cairn_worker *worker, struct invocation *inv); /* replies at once if it may */
 static inline struct shard *worker_shard(struct cairn_worker *worker, uint32_t index)
 {
@@ -422,6 +428,13 @@ void deploys_drop(struct cairn_worker *worker);
 struct invocation *invocation_new(struct cairn_worker *worker);
 void invocation_free(struct cairn_worker *worker, struct invocation *inv);
 void invocation_move(struct invocation *inv, enum invocation_state to); /* the only writer of state */
+/* The segment's time: the same however often it is asked for. */
+static inline int64_t invocation_now_ms(struct invocation *inv)
+{
+    if (!inv->now_ms)
+        inv->now_ms = worker_now_ms(inv->worker);
+    return inv->now_ms;
+}
 void set_error(struct invocation *inv, enum cairn_code code, const char *text);
 static inline void effects_raise(enum cairn_effects *to, enum cairn_effects effects)
 {

@@ -134,7 +134,7 @@ static void evict(struct invocation *inv, struct overlay *overlay)
         if (overlay_get(overlay, age_key, &key)) {
             key = cairn_arena_copy(&overlay->arena, key);
             if (overlay_get(overlay, key, &value) && decode(value, &record)) {
-                bool old = record.wall_ms + limits->key_ms < (uint64_t)inv->now_ms;
+                bool old = record.wall_ms + limits->key_ms < (uint64_t)invocation_now_ms(inv);
                 bool many = shard->meta.once_end - shard->meta.once_first > limits->keys_per_shard;
                 bool its_own = record.number == shard->meta.once_first; /* else it was given up and used again since */
                 if (its_own && (record.state == ONCE_RUNNING || (!old && !many)))
@@ -160,7 +160,8 @@ static void write_state(struct invocation *inv, struct overlay *overlay, bool ov
     struct shard *shard = inv->object->shard;
     uint8_t key[ONCE_KEY_ROOM], age[9];
     struct cairn_bytes k = cairn_bytes(key, once_key(key, inv));
-    struct record record = {.state = ONCE_RUNNING, .args_hash = inv->args_hash, .wall_ms = (uint64_t)inv->now_ms};
+    struct record record = {
+        .state = ONCE_RUNNING, .args_hash = inv->args_hash, .wall_ms = (uint64_t)invocation_now_ms(inv)};
     struct cairn_buf value = {0};
     bool first = !inv->once_recorded;
 

@@ -72,7 +72,7 @@ struct object *ready_next(struct cairn_worker *worker)
     if (waiting > 1) { /* else nobody is kept waiting, and the clock need not be asked */
         ready->floor = ready->spent[next];
         ready->last = next;
-        ready->since_ns = worker_clock_ns(worker);
+        ready->since_ns = worker_recent_ns(worker); /* mostly just read, by ready_pause */
     }
     return cairn_container(cairn_list_pop_front(&ready->lines[next]), struct object, ready);
 }

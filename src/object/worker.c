@@ -13,7 +13,8 @@
 
 uint64_t worker_clock_ns(struct cairn_worker *worker)
 {
-    return worker->node->options.clock->monotonic_ns(worker->node->options.clock);
+    worker->recent_ns = worker->node->options.clock->monotonic_ns(worker->node->options.clock);
+    return worker->recent_ns;
 }
 
 /* Never earlier than any time given before on this node. */
@@ -215,14 +216,12 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct c
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "the node is stopping");
     if (stat_get(&worker->admitted) > limits->requests)
         return cairn_fail(err, CAIRN_EOVERLOAD, "%u requests are under way; try again later", limits->requests);
-    if ((object || request->op == CAIRN_OP_LIST) && !cairn_name_valid(request->type))
+    /* Of an invocation's names it is said only when they are not found. */
+    if (request->op != CAIRN_OP_INVOKE && (object || request->op == CAIRN_OP_LIST) && !cairn_name_valid(request->type))
         return cairn_fail(err, CAIRN_EINVAL,
                           "a type's name has 1 to 64 letters, digits and _, and begins with a letter");
     if (object && (request->id.size == 0 || request->id.size > CAIRN_ID_BYTES_MAX))
         return cairn_fail(err, CAIRN_EINVAL, "an id has 1 to %d bytes", CAIRN_ID_BYTES_MAX);
-    if (request->op == CAIRN_OP_INVOKE && !cairn_name_valid(request->method))
-        return cairn_fail(err, CAIRN_EINVAL,
-                          "a method's name has 1 to 64 letters, digits and _, and begins with a letter");
     if (request->op == CAIRN_OP_RESTORE && !request->number && !request->at_ms)
         return cairn_fail(err, CAIRN_EINVAL, "give a version, or a moment");
     if (request->args.size > limits->value_bytes)
@@ -244,7 +243,7 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
     inv->op = request->op;
     inv->origin = worker->index;
     inv->worker = worker;
-    inv->started_ns = worker_clock_ns(worker);
+    inv->started_ns = worker_recent_ns(worker);
     code = check_request(worker, request, &err);
     if (code != CAIRN_OK) {
         set_error(inv, code, err.text);
@@ -445,6 +444,7 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
         more = help_log(worker, fresh_ran);
     if (!more)
         cairn_fn_worker_busy(worker->fn, false);
+    worker->recent_ns = 0;
     return more;
 }
 
