@@ -6,7 +6,11 @@
  * already: what began has room for its result, and the bound is passed by the results of what runs at that moment.
  * What is set aside while it runs is charged beforehand for as large a result as its method gave lately, or as the
  * largest possible before it has given any. */
-#include "object/object_internal.h"
+#include "object/account.h"
+
+#include "object/invocation.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 enum {
     RESULT_SMALL = 1 << 10, /* not charged to a client: as many as requests are under way */

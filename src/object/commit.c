@@ -1,6 +1,9 @@
 #include "object/commit.h"
 
 #include "object/directory.h"
+#include "object/table.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 /* --- the walk ------------------------------------------------------------------------------ */
 

@@ -15,7 +15,9 @@
 #ifndef CAIRN_OBJECT_COMMIT_H
 #define CAIRN_OBJECT_COMMIT_H
 
-#include "object/object_internal.h"
+#include "object/invocation.h"
+#include "object/segment.h"
+#include "object/shard.h"
 
 struct commit {
     struct invocation *inv;
@@ -42,7 +44,7 @@ void participants_undo(const struct participant *const *list, size_t count, stru
 void participants_committed(const struct participant *const *list, size_t count, struct commit *commit);
 
 extern const struct participant directory_participant; /* commit.c */
-extern const struct participant header_participant;    /* segment.c */
+extern const struct participant header_participant;    /* header.c */
 extern const struct participant once_participant;      /* once.c */
 extern const struct participant purge_participant;     /* purge.c */
 

@@ -1,4 +1,6 @@
-#include "object/object_internal.h"
+#include "object/dependency.h"
+
+#include "object/node.h"
 
 bool dependency_acknowledged(const struct cairn_node *node, struct dependency dependency)
 {

@@ -7,9 +7,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "object/catalog_internal.h"
 #include "fn/check.h"
+#include "object/admin_internal.h"
+#include "object/catalog.h"
+#include "object/clock.h"
 #include "object/directory.h"
+#include "object/events.h"
+#include "object/hold.h"
+#include "object/invocation.h"
+#include "object/layout.h"
+#include "object/table.h"
 
 /* What a worker looks for at a time of types that are to go: directories of a type in a shard. */
 enum { LOOKS_PER_STEP = 64 };
@@ -23,14 +30,14 @@ enum {
 struct deploy {
     struct message message; /* first */
     struct cairn_task task;
-    struct deploy *next; /* in node->compiles, then in node->deploys */
+    struct deploy *next; /* in deploys->compiles, then in deploys->queue */
     struct cairn_node *node;
     struct invocation *inv;
     enum {
         STAGE_READING,   /* a task finds out which module it is */
         STAGE_WAITING,   /* `name` is known; for its turn */
         STAGE_COMPILING, /* a task compiles it */
-    } stage;             /* in node->compiles */
+    } stage;             /* in deploys->compiles */
     char *name;          /* of the module */
     struct cairn_module *module;
     enum cairn_code code;
@@ -61,6 +68,20 @@ struct spread {
     uint64_t looked; /* pairs of type and shard */
 };
 
+static struct deploys *deploys_of(struct cairn_worker *worker)
+{
+    return &worker->node->admin->deploys;
+}
+
+void deploy_catalog_set(struct cairn_worker *worker, struct catalog *catalog)
+{
+    struct catalog *before = admin_worker(worker)->catalog;
+
+    admin_worker(worker)->catalog = catalog_ref(catalog);
+    catalog_unref(before);
+    cairn_fn_worker_trim(worker->fn);
+}
+
 /* False: it was over at once. */
 static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy);
 
@@ -90,8 +111,8 @@ static void drop_all(struct cairn_worker *worker, struct deploy **first)
 
 void deploys_drop(struct cairn_worker *worker)
 {
-    drop_all(worker, &worker->node->compiles);
-    drop_all(worker, &worker->node->deploys);
+    drop_all(worker, &deploys_of(worker)->compiles);
+    drop_all(worker, &deploys_of(worker)->queue);
 }
 
 /* It is in no list any more. */
@@ -102,21 +123,20 @@ static void deploy_answer(struct cairn_worker *worker, struct deploy *deploy)
     if (deploy->code != CAIRN_OK)
         set_error(inv, deploy->code, deploy->err.text);
     deploy_free(deploy);
-    invocation_move(inv, INV_OVER);
-    invocation_finish(worker, inv);
+    invocation_end(worker, inv);
 }
 
 static void deploy_end(struct cairn_worker *worker, struct deploy *deploy)
 {
-    assert(worker->node->deploys == deploy);
-    worker->node->deploys = deploy->next;
+    assert(deploys_of(worker)->queue == deploy);
+    deploys_of(worker)->queue = deploy->next;
     deploy_answer(worker, deploy);
 }
 
 static void deploy_over(struct cairn_worker *worker, struct deploy *deploy)
 {
     deploy_end(worker, deploy);
-    while (worker->node->deploys && !deploy_start(worker, worker->node->deploys))
+    while (deploys_of(worker)->queue && !deploy_start(worker, deploys_of(worker)->queue))
         ;
 }
 
@@ -135,7 +155,6 @@ static void spread_catalog(struct cairn_worker *worker, struct deploy *deploy, i
         deploy->spreads = cairn_alloc_zeroed(workers, sizeof *deploy->spreads);
     for (uint32_t i = 0; i < workers; i++) {
         deploy->spreads[i].deploy = deploy;
-        deploy->spreads[i].message.kind = MSG_CATALOG;
         deploy->spreads[i].message.receive = take_catalog;
         worker_send(worker, i, &deploy->spreads[i].message);
     }
@@ -200,7 +219,7 @@ static void take_catalog(struct cairn_worker *worker, struct message *message)
         look_for_objects(worker, message);
         return;
     }
-    types_are_of(worker, deploy->step == SET ? deploy->catalog : deploy->base);
+    deploy_catalog_set(worker, deploy->step == SET ? deploy->catalog : deploy->base);
     message->receive = catalog_taken;
     worker_send(worker, 0, message);
 }
@@ -467,7 +486,7 @@ static enum cairn_code commit_system(struct cairn_worker *worker, struct overlay
 
 static enum cairn_code record(struct cairn_worker *worker, struct deploy *deploy)
 {
-    bool removes = deploy->inv->op == CAIRN_OP_UNDEPLOY;
+    bool removes = deploy->inv->operation == &undeploy_operation;
 
     if (deploy->created)
         deploy->m->versions[deploy->m->current].deployed_ms = (uint64_t)worker_now_ms(worker);
@@ -492,7 +511,7 @@ static void prepared(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = (struct deploy *)message;
 
-    if (deploy->code == CAIRN_OK && (deploy->going_count || deploy->inv->op == CAIRN_OP_UNDEPLOY)) {
+    if (deploy->code == CAIRN_OK && (deploy->going_count || deploy->inv->operation == &undeploy_operation)) {
         deploy->undecided = true;
         spread_catalog(worker, deploy, TAKE_AWAY);
     } else if (deploy->code == CAIRN_OK && record(worker, deploy) == CAIRN_OK) {
@@ -507,7 +526,7 @@ static void deploy_task(struct cairn_task *task)
     struct deploy *deploy = cairn_container(task, struct deploy, task);
     struct cairn_request *request = deploy->inv->request;
     struct cairn_disk *disk = cairn_store_disk(deploy->node->options.store);
-    bool back = deploy->inv->op == CAIRN_OP_ROLLBACK;
+    bool back = deploy->inv->operation == &rollback_operation;
     char path[CAIRN_PATH_BYTES];
 
     if (back)
@@ -549,7 +568,7 @@ static enum cairn_code refuse_used(struct deploy *deploy, uint32_t number)
     for (uint32_t i = 0; i < deploy->going_count; i++)
         if (deploy->going[i]->number == number)
             type = deploy->going[i]->name;
-    if (deploy->inv->op == CAIRN_OP_UNDEPLOY)
+    if (deploy->inv->operation == &undeploy_operation)
         return cairn_fail(&deploy->err, CAIRN_ECONFLICT,
                           "objects of the module's types exist, of %.*s for example; delete them first", (int)type.size,
                           (const char *)type.data);
@@ -603,43 +622,43 @@ static bool find_version(const struct module_entry *m, struct deploy *deploy)
 static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy)
 {
     struct cairn_bytes name = deploy->inv->request->name;
-    const struct module_entry *m = catalog_module(worker->catalog, deploy->inv->space, name);
-    enum cairn_op op = deploy->inv->op;
+    const struct module_entry *m = catalog_module(admin_worker(worker)->catalog, deploy->inv->space, name);
+    const struct operation *operation = deploy->inv->operation;
 
-    if (op != CAIRN_OP_DEPLOY && !m)
+    if (operation != &deploy_operation && !m)
         deploy->code = cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "there is no module %.*s; see `cairn modules`",
                                   (int)name.size, (const char *)name.data);
-    if (deploy->code != CAIRN_OK || (op == CAIRN_OP_ROLLBACK && !find_version(m, deploy))) {
+    if (deploy->code != CAIRN_OK || (operation == &rollback_operation && !find_version(m, deploy))) {
         deploy_end(worker, deploy);
         return false;
     }
-    deploy->base = catalog_ref(worker->catalog);
+    deploy->base = catalog_ref(admin_worker(worker)->catalog);
     overlay_reset(&deploy->overlay, worker->shards[worker->node->shard_count].engine);
     deploy->message.receive = prepared;
-    deploy->task.run = op == CAIRN_OP_UNDEPLOY ? undeploy_task : deploy_task;
+    deploy->task.run = operation == &undeploy_operation ? undeploy_task : deploy_task;
     cairn_tasks_submit(worker->node->options.tasks, &deploy->task);
     return true;
 }
 
 struct catalog *deploy_committed(struct cairn_worker *worker)
 {
-    struct deploy *deploy = worker->node->deploys;
+    const struct deploy *deploy = deploys_of(worker)->queue;
 
-    return deploy && deploy->undecided ? deploy->base : worker->catalog;
+    return deploy && deploy->undecided ? deploy->base : admin_worker(worker)->catalog;
 }
 
 /* One at a time from here on. */
 static void deploy_enqueue(struct cairn_worker *worker, struct deploy *deploy)
 {
-    struct cairn_node *node = worker->node;
+    struct deploys *deploys = deploys_of(worker);
 
     deploy->next = NULL;
-    if (node->deploys) {
-        node->deploys_last->next = deploy;
-        node->deploys_last = deploy;
+    if (deploys->queue) {
+        deploys->last->next = deploy;
+        deploys->last = deploy;
         return;
     }
-    node->deploys = node->deploys_last = deploy;
+    deploys->queue = deploys->last = deploy;
     deploy_start(worker, deploy);
 }
 
@@ -673,21 +692,21 @@ static void compile_task(struct cairn_task *task)
     worker_post(deploy->node, 0, &deploy->message);
 }
 
-static void compiles_remove(struct cairn_node *node, struct deploy *deploy)
+static void compiles_remove(struct deploys *deploys, struct deploy *deploy)
 {
-    struct deploy **at = &node->compiles;
+    struct deploy **at = &deploys->compiles;
 
     while (*at != deploy)
         at = &(*at)->next;
     *at = deploy->next;
-    if (deploy->inv->op == CAIRN_OP_DEPLOY)
-        node->compile_count--;
+    if (deploy->inv->operation == &deploy_operation)
+        deploys->compile_count--;
 }
 
 /* One that came earlier is of the same module: they take effect in the order in which they came. */
-static bool has_earlier(const struct cairn_node *node, const struct deploy *deploy)
+static bool has_earlier(const struct deploys *deploys, const struct deploy *deploy)
 {
-    for (const struct deploy *d = node->compiles; d != deploy; d = d->next)
+    for (const struct deploy *d = deploys->compiles; d != deploy; d = d->next)
         if (strcmp(d->name, deploy->name) == 0 && cairn_bytes_equal(d->inv->space, deploy->inv->space))
             return true;
     return false;
@@ -698,22 +717,22 @@ static void deploy_compiled(struct cairn_worker *worker, struct message *message
 /* Whoever may begin does.  What stands behind one that is still read waits for that: it may be of the same module. */
 static void compile_next(struct cairn_worker *worker)
 {
-    struct cairn_node *node = worker->node;
+    struct deploys *deploys = deploys_of(worker);
     struct deploy *next;
 
-    for (struct deploy *d = node->compiles; d && d->stage != STAGE_READING; d = next) {
+    for (struct deploy *d = deploys->compiles; d && d->stage != STAGE_READING; d = next) {
         next = d->next;
-        if (d->stage != STAGE_WAITING || has_earlier(node, d))
+        if (d->stage != STAGE_WAITING || has_earlier(deploys, d))
             continue;
-        if (d->inv->op != CAIRN_OP_DEPLOY) {
-            compiles_remove(node, d);
+        if (d->inv->operation != &deploy_operation) {
+            compiles_remove(deploys, d);
             deploy_enqueue(worker, d);
-        } else if (node->compiling_count < COMPILING_MAX) {
+        } else if (deploys->compiling_count < COMPILING_MAX) {
             d->stage = STAGE_COMPILING;
-            node->compiling_count++;
+            deploys->compiling_count++;
             d->message.receive = deploy_compiled;
             d->task.run = compile_task;
-            cairn_tasks_submit(node->options.tasks, &d->task);
+            cairn_tasks_submit(worker->node->options.tasks, &d->task);
         }
     }
 }
@@ -722,8 +741,8 @@ static void deploy_compiled(struct cairn_worker *worker, struct message *message
 {
     struct deploy *deploy = (struct deploy *)message;
 
-    compiles_remove(worker->node, deploy);
-    worker->node->compiling_count--;
+    compiles_remove(deploys_of(worker), deploy);
+    deploys_of(worker)->compiling_count--;
     if (deploy->code == CAIRN_OK)
         deploy_enqueue(worker, deploy);
     else
@@ -737,21 +756,21 @@ static void deploy_read(struct cairn_worker *worker, struct message *message)
 
     deploy->stage = STAGE_WAITING;
     if (deploy->code != CAIRN_OK) {
-        compiles_remove(worker->node, deploy);
+        compiles_remove(deploys_of(worker), deploy);
         deploy_answer(worker, deploy);
     }
     compile_next(worker);
 }
 
-void deploy_request(struct cairn_worker *worker, struct invocation *inv)
+static void receive_request(struct cairn_worker *worker, struct message *message)
 {
-    struct cairn_node *node = worker->node;
-    struct deploy *deploy = cairn_alloc_zeroed(1, sizeof *deploy), **last = &node->compiles;
+    struct invocation *inv = (struct invocation *)message;
+    struct deploys *deploys = deploys_of(worker);
+    struct deploy *deploy = cairn_alloc_zeroed(1, sizeof *deploy), **last = &deploys->compiles;
 
-    deploy->message.kind = MSG_DEPLOY;
-    deploy->node = node;
+    deploy->node = worker->node;
     deploy->inv = inv;
-    if (inv->op == CAIRN_OP_DEPLOY && node->compile_count == COMPILES_MAX) {
+    if (inv->operation == &deploy_operation && deploys->compile_count == COMPILES_MAX) {
         deploy->code = cairn_fail(&deploy->err, CAIRN_EOVERLOAD,
                                   "%d modules are being compiled or wait for it; deploy again later", COMPILES_MAX);
         deploy_answer(worker, deploy);
@@ -760,14 +779,29 @@ void deploy_request(struct cairn_worker *worker, struct invocation *inv)
     while (*last)
         last = &(*last)->next;
     *last = deploy;
-    if (inv->op != CAIRN_OP_DEPLOY) { /* what a rollback goes back to is compiled already, mostly */
+    if (inv->operation != &deploy_operation) { /* what a rollback goes back to is compiled already, mostly */
         deploy->stage = STAGE_WAITING;
         deploy->name = cairn_bytes_dup(inv->request->name);
         compile_next(worker);
         return;
     }
-    node->compile_count++;
+    deploys->compile_count++;
     deploy->message.receive = deploy_read;
     deploy->task.run = read_task;
-    cairn_tasks_submit(node->options.tasks, &deploy->task);
+    cairn_tasks_submit(worker->node->options.tasks, &deploy->task);
 }
+
+const struct operation deploy_operation = {.name = "deploy",
+                                           .submit = submit_to_first,
+                                           .receive = receive_request,
+                                           .answer = hold_answer,
+                                           .told = events_reply};
+
+const struct operation rollback_operation = {
+    .name = "rollback", .submit = submit_to_first, .receive = receive_request, .answer = hold_answer};
+
+const struct operation undeploy_operation = {.name = "undeploy",
+                                             .submit = submit_to_first,
+                                             .receive = receive_request,
+                                             .answer = hold_answer,
+                                             .told = events_reply};

@@ -1,37 +1,19 @@
-/* events.c - what the operator is told of requests that change the node rather than an object. */
-#include "object/object_internal.h"
+#include "object/events.h"
 
-static const char *what(enum cairn_op op, bool failed)
-{
-    switch (op) {
-    case CAIRN_OP_DEPLOY:
-        return failed ? "a module was not deployed" : "a module was deployed";
-    case CAIRN_OP_UNDEPLOY:
-        return failed ? "a module was not deleted" : "a module was deleted";
-    case CAIRN_OP_SNAPSHOT:
-        return failed ? "a version of the node was not taken" : "a version of the node was taken";
-    case CAIRN_OP_FORGET:
-        return failed ? "a version of the node was not deleted" : "a version of the node was deleted";
-    case CAIRN_OP_RESTORE:
-        return failed ? "an object was not restored" : "an object was restored";
-    default:
-        return NULL;
-    }
-}
+#include "object/invocation.h"
+#include "object/worker.h"
 
-static const char *kind(enum cairn_op op)
-{
-    return op == CAIRN_OP_DEPLOY     ? "deploy"
-           : op == CAIRN_OP_UNDEPLOY ? "undeploy"
-           : op == CAIRN_OP_SNAPSHOT ? "version"
-           : op == CAIRN_OP_FORGET   ? "forget"
-                                     : "restore";
-}
-
-static const char *from(enum cairn_op op)
-{
-    return op == CAIRN_OP_DEPLOY || op == CAIRN_OP_UNDEPLOY ? "modules" : "versions";
-}
+static const struct {
+    const char *kind, *from, *done, *failed;
+} events[CAIRN_OP_COUNT] = {
+    [CAIRN_OP_DEPLOY] = {"deploy", "modules", "a module was deployed", "a module was not deployed"},
+    [CAIRN_OP_UNDEPLOY] = {"undeploy", "modules", "a module was deleted", "a module was not deleted"},
+    [CAIRN_OP_SNAPSHOT] = {"version", "versions", "a version of the node was taken",
+                           "a version of the node was not taken"},
+    [CAIRN_OP_FORGET] = {"forget", "versions", "a version of the node was deleted",
+                         "a version of the node was not deleted"},
+    [CAIRN_OP_RESTORE] = {"restore", "versions", "an object was restored", "an object was not restored"},
+};
 
 /* Bytes of a client, as text of a bounded size. */
 static const char *text_of(struct cairn_bytes bytes, char to[CAIRN_ID_BYTES_MAX + 1])
@@ -50,24 +32,23 @@ void events_reply(struct cairn_worker *worker, const struct invocation *inv)
     const struct cairn_request *request = inv->request;
     char texts[3][CAIRN_ID_BYTES_MAX + 1];
     struct cairn_value value = cairn_value_read(&r);
-    struct cairn_event event = {.level = CAIRN_LEVEL_INFO, .from = from(inv->op), .kind = kind(inv->op)};
+    struct cairn_event event = {
+        .level = CAIRN_LEVEL_INFO, .from = events[request->op].from, .kind = events[request->op].kind};
     struct cairn_event_field *field = event.fields;
     bool failed = value.kind == CAIRN_VALUE_ERROR;
 
-    event.text = what(inv->op, failed);
-    if (!event.text)
-        return;
-    if (inv->op == CAIRN_OP_DEPLOY && !failed) {
+    event.text = failed ? events[request->op].failed : events[request->op].done;
+    if (request->op == CAIRN_OP_DEPLOY && !failed) {
         *field++ = (struct cairn_event_field){.key = "module", .text = text_of(cairn_value_read(&r).bytes, texts[0])};
         *field++ = (struct cairn_event_field){.key = "version", .number = (uint64_t)cairn_value_read(&r).integer};
         *field++ = (struct cairn_event_field){.key = "hash", .text = text_of(cairn_value_read(&r).bytes, texts[1])};
     } else if (request->name.size) {
         *field++ = (struct cairn_event_field){.key = "module", .text = text_of(request->name, texts[0])};
-    } else if (inv->op == CAIRN_OP_RESTORE) {
+    } else if (request->op == CAIRN_OP_RESTORE) {
         *field++ = (struct cairn_event_field){.key = "type", .text = text_of(request->type, texts[0])};
         *field++ = (struct cairn_event_field){.key = "id", .text = text_of(request->id, texts[1])};
     }
-    if (inv->op == CAIRN_OP_SNAPSHOT && !failed)
+    if (request->op == CAIRN_OP_SNAPSHOT && !failed)
         *field++ = (struct cairn_event_field){.key = "version", .number = (uint64_t)value.integer};
     else if (request->number)
         *field++ = (struct cairn_event_field){.key = "version", .number = request->number};

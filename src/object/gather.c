@@ -3,6 +3,10 @@
 #include <stdlib.h>
 
 #include "object/directory.h"
+#include "object/hold.h"
+#include "object/invocation.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 /* One worker's part: it travels there and back. */
 struct part {
@@ -148,7 +152,7 @@ static void gather_free(struct cairn_worker *worker, struct gather *gather)
     free(gather);
 }
 
-void gather_drop(struct cairn_worker *worker, struct message *message)
+static void gather_drop(struct cairn_worker *worker, struct message *message)
 {
     struct gather *gather = ((struct part *)message)->gather;
 
@@ -181,7 +185,7 @@ static void receive_part(struct cairn_worker *worker, struct message *message)
     }
     if (bad)
         set_error(inv, bad->code, bad->err.text);
-    else if (inv->op == CAIRN_OP_LIST)
+    else if (inv->operation == &list_operation)
         answer_list(gather, all, count, &inv->result);
     else
         answer_logs(gather, all, count, &inv->result);
@@ -195,7 +199,7 @@ static void answer_part(struct cairn_worker *worker, struct message *message)
 {
     struct part *part = (struct part *)message;
 
-    if (part->gather->inv->op == CAIRN_OP_LIST)
+    if (part->gather->inv->operation == &list_operation)
         list_part(worker, part);
     else
         logs_part(worker, part);
@@ -203,13 +207,13 @@ static void answer_part(struct cairn_worker *worker, struct message *message)
     worker_send(worker, part->gather->origin, message);
 }
 
-void gather_start(struct cairn_worker *worker, struct invocation *inv)
+static void gather_start(struct cairn_worker *worker, struct invocation *inv)
 {
     uint32_t workers = worker->node->options.workers, limit = inv->request->limit;
     char nearest[CAIRN_SUGGEST_TEXT_BYTES];
     struct gather *gather;
 
-    if (inv->op == CAIRN_OP_LIST && !type_find(worker, inv->space, inv->request->type)) {
+    if (inv->operation == &list_operation && !type_find(worker, inv->space, inv->request->type)) {
         invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s%s; see `cairn types`",
                           (int)inv->request->type.size, (const char *)inv->request->type.data,
                           type_suggest(worker, inv->space, inv->request->type, nearest));
@@ -222,9 +226,14 @@ void gather_start(struct cairn_worker *worker, struct invocation *inv)
     gather->limit = limit == 0 ? LIST_LIMIT_DEFAULT : limit > LIST_LIMIT_MAX ? LIST_LIMIT_MAX : limit;
     for (uint32_t i = 0; i < workers; i++) {
         struct part *part = &gather->parts[i];
-        part->message.kind = MSG_GATHER;
         part->message.receive = answer_part;
+        part->message.drop = gather_drop;
         part->gather = gather;
         worker_send(worker, i, &part->message);
     }
 }
+
+const struct operation list_operation = {
+    .name = "list", .aim = AIM_TYPE, .submit = gather_start, .answer = hold_answer};
+
+const struct operation logs_operation = {.name = "logs", .submit = gather_start, .answer = hold_answer};

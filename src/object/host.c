@@ -4,7 +4,14 @@
  * `writable`, which holds the limits. */
 #include <stdlib.h>
 
-#include "object/object_internal.h"
+#include "object/account.h"
+#include "object/host.h"
+#include "object/invocation.h"
+#include "object/layout.h"
+#include "object/segment.h"
+#include "object/table.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 enum { LIST_DROP_MAX = 4096 };
 
@@ -504,7 +511,7 @@ static enum cairn_code host_delete_self(void *run, struct cairn_err *err)
 {
     struct invocation *inv = run;
 
-    return inv->read_only ? writable(inv, 0, err) : (delete_object(inv), CAIRN_OK);
+    return inv->read_only ? writable(inv, 0, err) : (segment_delete(inv), CAIRN_OK);
 }
 
 /* --- calls ----------------------------------------------------------------------------------- */
@@ -570,9 +577,8 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     code = account_call(worker, job, sizeof *callee + payload, err);
     if (code != CAIRN_OK)
         return code;
-    callee = invocation_new(worker);
+    callee = invocation_new(worker, inv->operation);
     callee->charged_call = sizeof *callee + payload;
-    callee->op = CAIRN_OP_INVOKE;
     if (callee->payload_room < payload) {
         callee->payload = cairn_realloc(callee->payload, payload);
         callee->payload_room = payload;

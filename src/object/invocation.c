@@ -3,7 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "object/past.h"
+#include "object/account.h"
+#include "object/clock.h"
+#include "object/invocation.h"
+#include "object/operation.h"
+#include "object/table.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 #define TO(state) (1u << (state))
 
@@ -35,7 +41,12 @@ void invocation_move(struct invocation *inv, enum invocation_state to)
 
 enum { FREE_INVOCATIONS_MAX = 2048, KEEP_BYTES = 1024 };
 
-struct invocation *invocation_new(struct cairn_worker *worker)
+static void drop_message(struct cairn_worker *worker, struct message *message)
+{
+    invocation_free(worker, (struct invocation *)message);
+}
+
+struct invocation *invocation_new(struct cairn_worker *worker, const struct operation *operation)
 {
     struct invocation *inv = worker->free_invocations;
 
@@ -51,8 +62,9 @@ struct invocation *invocation_new(struct cairn_worker *worker)
         cairn_list_init(&inv->duplicates);
     }
     inv->state = INV_NEW;
-    inv->message.kind = MSG_INVOCATION;
-    inv->message.receive = receive_invocation;
+    inv->operation = operation;
+    inv->message.receive = operation->receive;
+    inv->message.drop = drop_message;
     return inv;
 }
 
@@ -82,8 +94,8 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
     drop_results(worker, inv);
     if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
         free(inv->job);
-    if (inv->past)
-        past_free(inv->past);
+    if (inv->own)
+        inv->operation->drop(inv);
     if (worker->free_invocation_count >= FREE_INVOCATIONS_MAX) {
         free(calls);
         free(payload);
@@ -180,8 +192,8 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
 {
     assert(inv->state == INV_OVER);
     cairn_list_remove(&inv->live);
-    if (inv->past)
-        past_leave(worker, inv);
+    if (inv->own)
+        inv->operation->leave(worker, inv);
     if (inv->result.size == 0)
         cairn_value_add_nil(&inv->result);
     if (inv->once_claim)
@@ -200,10 +212,15 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
         inv->type = NULL;
         inv->method = NULL;
     }
-    inv->message.kind = MSG_RESULT;
-    inv->message.receive = receive_result;
+    inv->message.receive = inv->operation->answer;
     if (inv->origin == worker->index)
-        receive_result(worker, &inv->message);
+        inv->message.receive(worker, &inv->message);
     else
         worker_send(worker, inv->origin, &inv->message);
+}
+
+void invocation_end(struct cairn_worker *worker, struct invocation *inv)
+{
+    invocation_move(inv, INV_OVER);
+    invocation_finish(worker, inv);
 }

@@ -9,11 +9,18 @@
  * Room in the log is claimed by commits, at once and whole, when nothing runs any more: who waits for it
  * has claimed nothing, and nobody's waiting keeps the log from making room.  While a commit waits, no
  * segment that may write begins on its worker, so that what waits, and its memory, stays little. */
+#include "object/invoke.h"
+
 #include <stdlib.h>
 
+#include "object/account.h"
+#include "object/clock.h"
 #include "object/commit.h"
+#include "object/hold.h"
+#include "object/mailbox.h"
 #include "object/once.h"
-#include "object/past.h"
+#include "object/table.h"
+#include "object/type.h"
 
 /* --- outcome ------------------------------------------------------------------------------------ */
 
@@ -24,7 +31,7 @@ static bool awaited_here(const struct invocation *inv)
 
 static void returned(struct cairn_worker *worker, struct invocation *inv);
 
-void receive_result(struct cairn_worker *worker, struct message *message)
+static void receive_result(struct cairn_worker *worker, struct message *message)
 {
     struct invocation *inv = (struct invocation *)message, *caller = inv->caller;
     struct call *call;
@@ -455,15 +462,8 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     inv->segment_number++;
     stat_add(&worker->counts.segments, 1);
     cairn_err_clear(&err);
-    if (inv->op != CAIRN_OP_INVOKE) {
-        if (inv->past && inv->op == CAIRN_OP_SHOW)
-            past_enter(inv);
-        if (inv->op == CAIRN_OP_SHOW)
-            show_object(inv);
-        else if (inv->op == CAIRN_OP_RESTORE)
-            past_restore(inv);
-        else
-            delete_object(inv);
+    if (inv->operation->run) {
+        inv->operation->run(inv);
         settle(worker, inv, CAIRN_RUN_DONE, &err);
         return;
     }
@@ -563,7 +563,7 @@ static void line_retry(struct cairn_worker *worker, struct cairn_link *line, boo
         cairn_list_push_back(line, l);
 }
 
-void room_retry(struct cairn_worker *worker)
+static void room_retry(struct cairn_worker *worker)
 {
     struct cairn_link *first = worker->begins.next;
 
@@ -575,7 +575,34 @@ void room_retry(struct cairn_worker *worker)
         line_retry(worker, &worker->begins, true);
 }
 
-/* The log has failed: nothing more can be promised, so everything under way ends now. */
+enum { ROOM_RETRY_NS = 500000 }; /* the log makes room in the background and tells nobody; a request waits for it */
+
+static bool room_is_awaited(const struct cairn_worker *worker)
+{
+    return !cairn_list_empty(&worker->commits) || !cairn_list_empty(&worker->begins);
+}
+
+static bool room_step(struct cairn_worker *worker)
+{
+    uint64_t now;
+
+    if (!room_is_awaited(worker))
+        return false;
+    now = worker_clock_ns(worker);
+    if (now >= worker->retry_ns) {
+        worker->retry_ns = now + ROOM_RETRY_NS;
+        room_retry(worker);
+    }
+    return false;
+}
+
+static uint64_t room_next_ns(struct cairn_worker *worker)
+{
+    return room_is_awaited(worker) ? ROOM_RETRY_NS : UINT64_MAX;
+}
+
+const struct housekeeper room_housekeeper = {.name = "room in the log", .step = room_step, .next_ns = room_next_ns};
+
 void invocations_fail_all(struct cairn_worker *worker)
 {
     struct cairn_link *l;
@@ -592,3 +619,11 @@ void invocations_fail_all(struct cairn_worker *worker)
     for (l = worker->fiber_waiters.next; l != &worker->fiber_waiters; l = l->next)
         object_make_ready(worker, cairn_container(l, struct invocation, waiter)->object);
 }
+
+const struct operation operation_invoke = {
+    .name = "invoke",
+    .aim = AIM_METHOD,
+    .submit = submit_to_object,
+    .receive = receive_invocation,
+    .answer = receive_result,
+};

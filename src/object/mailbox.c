@@ -3,7 +3,13 @@
  * A mailbox is FIFO.  Calls and resumptions always enter it; requests from outside that will need a fiber wait
  * before it (admission) while such requests hold their share of the fibers, and so does what comes behind them for
  * the same object.  One that needs a fiber stays at the head of the mailbox until one is free. */
-#include "object/catalog_internal.h"
+#include "object/mailbox.h"
+
+#include "object/invocation.h"
+#include "object/operation.h"
+#include "object/table.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 /* One that needs a fiber does not begin before there is one: it must not keep its object from those that
  * hold fibers and come back to it. */
@@ -60,7 +66,7 @@ static bool may_call(struct cairn_worker *worker, struct invocation *inv, struct
                           type_suggest(worker, inv->space, inv->type_name, nearest));
     else if (inv->depth > worker->node->limits.depth)
         invocation_refuse(worker, inv, CAIRN_ELIMIT, "calls are nested more than %u deep", worker->node->limits.depth);
-    else if (inv->op != CAIRN_OP_INVOKE)
+    else if (inv->operation->aim != AIM_METHOD)
         return true;
     else if (!method && type->entry->dropped)
         invocation_refuse(worker, inv, CAIRN_ENOMETHOD,
@@ -94,7 +100,7 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
 {
     const struct cairn_limits *limits = &worker->node->limits;
     struct type *type = type_find(worker, inv->space, inv->type_name);
-    struct method *method = type && inv->op == CAIRN_OP_INVOKE ? type_method(type, inv->method_name) : NULL;
+    struct method *method = type && inv->operation->aim == AIM_METHOD ? type_method(type, inv->method_name) : NULL;
     struct object *object;
 
     inv->worker = worker;
@@ -110,7 +116,7 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
     inv->type = type_ref(type);
     inv->method = method;
     inv->object = object;
-    inv->read_only = method ? method->decl->read_only : inv->op == CAIRN_OP_SHOW;
+    inv->read_only = method ? method->decl->read_only : inv->operation->reads;
     inv->number = ++worker->invocation_count;
     if (!inv->request) {
         enter_mailbox(worker, inv);

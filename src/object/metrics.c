@@ -1,7 +1,8 @@
 /* metrics.c - the node's counters as Prometheus text (exposition format 0.0.4). */
 #include <stdio.h>
 
-#include "object/object_internal.h"
+#include "object/admin.h"
+#include "object/worker.h"
 
 struct series {
     const char *name, *kind, *help;
@@ -102,7 +103,7 @@ static void print_latency(const struct stats *stats, struct cairn_buf *to, const
 }
 
 /* Any thread: of the node's state only atomics are read. */
-void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to)
+void cairn_admin_metrics(struct cairn_node *node, struct cairn_buf *to)
 {
     static const struct series latency = {
         "cairn_request_seconds", "histogram",

@@ -1,11 +1,13 @@
 /* node.c - opening and closing a node, and what any thread may ask of it. */
 #include <stdlib.h>
 
-#include "object/catalog.h"
-#include "object/object_internal.h"
+#include "object/host.h"
+#include "object/invocation.h"
 #include "object/once.h"
-#include "object/past.h"
-#include "object/snapshots.h"
+#include "object/segment.h"
+#include "object/table.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 static void limits_default(struct cairn_limits *limits)
 {
@@ -65,6 +67,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
         if (i == node->shard_count && index != 0) /* the system shard is worker 0's */
             continue;
         shard->index = i;
+        shard->purge_stop = PURGE_NO_STOP;
         shard->shard = cairn_store_shard(node->options.store, i);
         shard->engine = cairn_shard_engine(shard->shard);
         code = shard_meta_load(shard, err);
@@ -75,38 +78,11 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
 }
 
 /* What is in flight when the node closes is dropped, as a crash would. */
-static void drop_message(struct cairn_worker *worker, struct message *message)
-{
-    switch (message->kind) {
-    case MSG_INVOCATION:
-    case MSG_RESULT:
-        invocation_free(worker, (struct invocation *)message);
-        break;
-    case MSG_GATHER:
-        gather_drop(worker, message);
-        break;
-    case MSG_DEPLOY: /* these belong to a deploy, see deploys_drop */
-    case MSG_CATALOG:
-        break;
-    case MSG_VERSION:
-        snapshots_drop_message(worker, message);
-        break;
-    case MSG_PAST:
-        past_drop_message(worker, message);
-        break;
-    }
-}
-
 static void drop_invocations(struct cairn_worker *worker)
 {
-    struct message *message = atomic_exchange(&worker->inbox, NULL);
     struct cairn_link *l;
 
-    while (message) {
-        struct message *next = message->next;
-        drop_message(worker, message);
-        message = next;
-    }
+    inbox_drop(worker);
     while ((l = cairn_list_pop_front(&worker->held)))
         invocation_free(worker, cairn_container(l, struct invocation, link));
     while ((l = cairn_list_pop_front(&worker->live))) {
@@ -134,7 +110,7 @@ static void worker_done(struct cairn_worker *worker)
             object_drop(worker, object);
         }
     free(worker->table);
-    catalog_leave(worker);
+    types_leave(worker);
     while (worker->free_invocations) {
         struct invocation *inv = worker->free_invocations;
         worker->free_invocations = (struct invocation *)inv->message.next;
@@ -164,8 +140,8 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
     for (uint32_t i = 0; i < node->options.workers; i++)
         if (node->workers[i].node)
             drop_invocations(&node->workers[i]);
-    deploys_drop(&node->workers[0]);
-    snapshots_drop(&node->workers[0]);
+    if (node->hooks.close)
+        node->hooks.close(node);
     for (uint32_t i = 0; i < node->options.workers; i++)
         worker_done(&node->workers[i]);
     stats_done(&node->stats);
@@ -185,8 +161,8 @@ static enum cairn_code recover_keys(struct cairn_node *node, struct cairn_err *e
     return CAIRN_OK;
 }
 
-enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct cairn_node **ret_node,
-                                struct cairn_err *err)
+enum cairn_code cairn_node_open(const struct cairn_node_options *options, const struct node_hooks *hooks,
+                                struct cairn_node **ret_node, struct cairn_err *err)
 {
     struct cairn_node *node = cairn_alloc_zeroed(1, sizeof *node);
     enum cairn_code code = CAIRN_OK;
@@ -201,11 +177,15 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct
     node->slots = cairn_store_slots(options->store);
     atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
     stats_init(&node->stats, options->workers);
+    node->hooks = *hooks;
+    for (int op = 0; op < CAIRN_OP_COUNT; op++)
+        node->operations[op] = hooks->operations[op];
+    node->operations[CAIRN_OP_INVOKE] = &operation_invoke;
     node->workers = cairn_alloc_zeroed(options->workers, sizeof *node->workers);
     for (uint32_t i = 0; i < options->workers && code == CAIRN_OK; i++)
         code = worker_init(&node->workers[i], node, i, err);
     if (code == CAIRN_OK)
-        code = catalog_open(node, err);
+        code = hooks->open(node, hooks->context, err);
     if (code == CAIRN_OK)
         code = cairn_store_start(options->store, err);
     if (code == CAIRN_OK) {

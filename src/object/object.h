@@ -26,6 +26,7 @@
 
 struct cairn_node;
 struct cairn_worker;
+struct node_hooks;
 
 /* 0 in any member means its default. */
 struct cairn_limits {
@@ -50,21 +51,16 @@ struct cairn_node_options {
     uint32_t workers;
     struct cairn_limits limits;
     uint64_t seed; /* of the guests' random */
-    /* A version of the node is taken so often, and after so much log; with either when the archive needs one, too.  0
-     * and 0: only when it is asked for.  Of these the newest are kept. */
-    uint64_t snapshot_every_ns;
-    uint64_t snapshot_log_bytes;
-    uint32_t snapshots_kept;
     /* Any thread: worker `index` has something to do.  May be called often; must be cheap. */
     void (*wake)(void *context, uint32_t index);
     void *context;
     const struct cairn_events *events; /* deploys, versions, restores; NULL: nobody is told */
 };
 
-/* Replays the registry, compiles the modules in use (cached), ends what a crash cut off
- * (outcome `interrupted`), starts the store.  Main thread. */
-enum cairn_code cairn_node_open(const struct cairn_node_options *options, struct cairn_node **ret_node,
-                                struct cairn_err *err);
+/* Has what stands above it open (operation.h; copied), which gives it its types, starts the store, and ends
+ * what a crash cut off (outcome `interrupted`).  Callers want cairn_admin_open (admin.h).  Main thread. */
+enum cairn_code cairn_node_open(const struct cairn_node_options *options, const struct node_hooks *hooks,
+                                struct cairn_node **ret_node, struct cairn_err *err);
 struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index);
 /* All worker threads have stopped and `tasks` runs nothing of this node's any more.  What is under
  * way is dropped as a crash would, without replies.  Accepts NULL; returns NULL. */
@@ -81,8 +77,6 @@ struct cairn_budget *cairn_node_memory(struct cairn_node *node);
 /* Any thread: wired to the log's events by the one who opened the store. */
 void cairn_node_log_progress(struct cairn_node *node, uint64_t acknowledged);
 void cairn_node_log_failed(struct cairn_node *node, const struct cairn_err *why);
-/* Any thread: Prometheus text of invocations, latencies, queues, held replies, memory. */
-void cairn_node_metrics(struct cairn_node *node, struct cairn_buf *to);
 
 /* --- requests --- */
 
@@ -123,6 +117,8 @@ enum cairn_op {
     /* name, number of one of its versions (0: the one before the current), drop: as DEPLOY of that version's file. */
     CAIRN_OP_ROLLBACK,
 };
+
+enum { CAIRN_OP_COUNT = CAIRN_OP_ROLLBACK + 1 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
 

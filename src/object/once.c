@@ -1,6 +1,10 @@
 #include "object/once.h"
 
+#include "object/account.h"
 #include "object/commit.h"
+#include "object/layout.h"
+#include "object/table.h"
+#include "object/worker.h"
 
 /* A key's value: u8 state | u64 hash of the arguments | varint wall_ms | varint number | outcome (encoded value). */
 enum {

@@ -9,7 +9,8 @@
 #ifndef CAIRN_OBJECT_ONCE_H
 #define CAIRN_OBJECT_ONCE_H
 
-#include "object/object_internal.h"
+#include "object/invocation.h"
+#include "object/shard.h"
 
 enum { ONCE_CLAIM_BYTES = 8 << 10 };
 

@@ -1,14 +1,23 @@
 #include "object/past.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "object/admin_internal.h"
+#include "object/clock.h"
+#include "object/events.h"
+#include "object/hold.h"
+#include "object/invocation.h"
+#include "object/layout.h"
+#include "object/mailbox.h"
 #include "object/purge.h"
+#include "object/segment.h"
+#include "object/table.h"
+#include "object/type.h"
 
 enum {
     PART_WRITES = 256,
     PART_BYTES = 256 << 10,
-    RETRY_NS = 1000000, /* while the log has no room */
+    RETRY_NS = 1000000, /* the log makes room in the background and tells nobody */
     PASTS_MAX = 16,     /* of a worker: each has files open */
 };
 
@@ -23,6 +32,7 @@ struct place {
 struct past {
     struct message message; /* first */
     struct cairn_task task;
+    struct cairn_link waiting; /* in the worker's pasts->waiting */
     struct cairn_node *node;
     struct invocation *inv;
     uint32_t owner;
@@ -36,10 +46,15 @@ struct past {
     struct cairn_err err;
     /* RESTORE */
     uint64_t incarnation, purge; /* the one that is made, and its number in the queue */
-    bool queued, waits;          /* waits: for room in the log */
+    bool queued;
     struct place place;
     struct cairn_buf part; /* to be committed: sized key, sized value each */
 };
+
+static struct past *past_of(const struct invocation *inv)
+{
+    return inv->own;
+}
 
 static void end(struct cairn_worker *worker, struct past *past, enum cairn_code code, const char *text)
 {
@@ -47,8 +62,12 @@ static void end(struct cairn_worker *worker, struct past *past, enum cairn_code 
 
     set_error(inv, code, text);
     stat_add(&worker->counts.refused, 1);
-    invocation_move(inv, INV_OVER);
-    invocation_finish(worker, inv);
+    invocation_end(worker, inv);
+}
+
+static void drop_message(struct cairn_worker *worker, struct message *message)
+{
+    invocation_free(worker, ((struct past *)message)->inv);
 }
 
 static void send(struct past *past, void (*run)(struct cairn_task *task))
@@ -59,7 +78,7 @@ static void send(struct past *past, void (*run)(struct cairn_task *task))
 
 static void come_back(struct past *past, void (*receive)(struct cairn_worker *worker, struct message *message))
 {
-    past->message = (struct message){.kind = MSG_PAST, .receive = receive};
+    past->message = (struct message){.receive = receive, .drop = drop_message};
     worker_post(past->node, past->owner, &past->message);
 }
 
@@ -149,9 +168,7 @@ static void read_part(struct cairn_task *task)
     struct past *past = cairn_container(task, struct past, task);
     struct place *place = &past->place;
 
-    if (past->waits && !cairn_tasks_simulated(past->node->options.tasks))
-        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
-    for (int i = 0; !past->waits && !place->over && i < PART_WRITES && past->part.size < PART_BYTES; i++) {
+    for (int i = 0; !place->over && i < PART_WRITES && past->part.size < PART_BYTES; i++) {
         if (place->value < past->value_count) {
             uint8_t key[FIELD_KEY_FIXED_MAX];
             struct cairn_bytes ignored;
@@ -176,6 +193,11 @@ static void read_part(struct cairn_task *task)
 }
 
 /* --- making the incarnation, on the owner --- */
+
+static struct past **restoring(struct cairn_worker *worker, const struct past *past)
+{
+    return &worker->node->admin->restoring[past->inv->shard];
+}
 
 /* With the first part its place in the queue. */
 static enum cairn_code commit_part(struct cairn_worker *worker, struct past *past, struct cairn_err *err)
@@ -205,50 +227,82 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
     if (code != CAIRN_OK)
         shard->meta = before;
     else if (!past->queued)
-        shard->restoring = past;
+        shard->purge_stop = past->purge;
     past->queued |= code == CAIRN_OK;
     overlay_done(&overlay);
     return code;
 }
 
-static void receive_part(struct cairn_worker *worker, struct message *message)
+static void part_read(struct cairn_worker *worker, struct past *past)
 {
-    struct past *past = (struct past *)message;
     struct cairn_err err;
-    enum cairn_code code = past->code;
+    enum cairn_code code = commit_part(worker, past, &err);
 
-    if (code != CAIRN_OK) {
-        end(worker, past, code, past->err.text);
+    if (code == CAIRN_EOVERLOAD) {
+        cairn_list_push_back(&admin_worker(worker)->pasts.waiting, &past->waiting);
         return;
     }
-    code = commit_part(worker, past, &err);
-    past->waits = code == CAIRN_EOVERLOAD;
-    if (!past->waits)
-        past->part.size = 0;
-    if (code != CAIRN_OK && !past->waits)
+    past->part.size = 0;
+    if (code != CAIRN_OK) {
         end(worker, past, code, err.text);
-    else if (past->waits || !past->place.over)
+    } else if (!past->place.over) {
         send(past, read_part);
-    else {
+    } else {
         past->shard = cairn_past_close(past->shard); /* all of it was read */
         invocation_arrive(worker, past->inv);
     }
 }
 
+static void receive_part(struct cairn_worker *worker, struct message *message)
+{
+    struct past *past = (struct past *)message;
+
+    if (past->code != CAIRN_OK)
+        end(worker, past, past->code, past->err.text);
+    else
+        part_read(worker, past);
+}
+
+static bool step(struct cairn_worker *worker)
+{
+    struct pasts *pasts = &admin_worker(worker)->pasts;
+    struct cairn_link now, *l;
+    uint64_t clock_ns;
+
+    if (cairn_list_empty(&pasts->waiting))
+        return false;
+    clock_ns = worker_clock_ns(worker);
+    if (clock_ns < pasts->retry_ns)
+        return false;
+    pasts->retry_ns = clock_ns + RETRY_NS;
+    cairn_list_init(&now);
+    while ((l = cairn_list_pop_front(&pasts->waiting)))
+        cairn_list_push_back(&now, l);
+    while ((l = cairn_list_pop_front(&now)))
+        part_read(worker, cairn_container(l, struct past, waiting));
+    return false;
+}
+
+static uint64_t next_ns(struct cairn_worker *worker)
+{
+    return cairn_list_empty(&admin_worker(worker)->pasts.waiting) ? UINT64_MAX : RETRY_NS;
+}
+
+const struct housekeeper restores_housekeeper = {.name = "restores", .step = step, .next_ns = next_ns};
+
 static void receive_opened(struct cairn_worker *worker, struct message *message)
 {
     struct past *past = (struct past *)message;
-    struct shard *shard = worker_shard(worker, past->inv->shard);
 
     if (past->code != CAIRN_OK) {
         end(worker, past, past->code, past->err.text);
-    } else if (past->inv->op == CAIRN_OP_SHOW || !past->header.incarnation) {
+    } else if (past->inv->operation->reads || !past->header.incarnation) {
         invocation_arrive(worker, past->inv);
-    } else if (shard->restoring) {
+    } else if (*restoring(worker, past)) {
         end(worker, past, CAIRN_ECONFLICT, "another object of this shard is being restored; try again");
     } else {
-        shard->restoring = past;
-        past->incarnation = shard_incarnation(worker, shard);
+        *restoring(worker, past) = past;
+        past->incarnation = shard_incarnation(worker, worker_shard(worker, past->inv->shard));
         send(past, read_part);
     }
 }
@@ -259,13 +313,14 @@ static void receive_request(struct cairn_worker *worker, struct message *message
     struct type *type = type_find(worker, inv->space, inv->type_name);
     struct past *past = cairn_alloc_zeroed(1, sizeof *past);
 
-    worker->pasts++;
+    cairn_list_init(&past->waiting);
+    admin_worker(worker)->pasts.count++;
     past->node = worker->node;
     past->owner = worker->index;
     past->inv = inv;
-    inv->past = past;
+    inv->own = past;
     inv->worker = worker;
-    if (!type || worker->pasts > PASTS_MAX) {
+    if (!type || admin_worker(worker)->pasts.count > PASTS_MAX) {
         end(worker, past, type ? CAIRN_EOVERLOAD : CAIRN_ENOTYPE,
             type ? "too many ask for what was; try again later" : "there is no such type; see `cairn types`");
         return;
@@ -283,6 +338,7 @@ static void receive_request(struct cairn_worker *worker, struct message *message
 
 void past_begin(struct cairn_worker *worker, struct invocation *inv)
 {
+    inv->shard = node_shard_of(worker->node, inv->space, inv->id);
     inv->message.receive = receive_request;
     worker_send(worker, node_owner(worker->node, inv->shard), &inv->message);
 }
@@ -293,14 +349,14 @@ void past_enter(struct invocation *inv)
 {
     struct segment *segment = inv->segment;
 
-    overlay_reset(&segment->overlay, cairn_past_engine(inv->past->shard));
-    segment->header = inv->past->header;
+    overlay_reset(&segment->overlay, cairn_past_engine(past_of(inv)->shard));
+    segment->header = past_of(inv)->header;
     segment->header.room = 0; /* borrowed */
 }
 
-void past_restore(struct invocation *inv)
+static void restore(struct invocation *inv)
 {
-    const struct past *past = inv->past;
+    const struct past *past = past_of(inv);
     struct segment *segment = inv->segment;
     bool is_there = inv->object->header.incarnation != 0;
 
@@ -319,33 +375,54 @@ void past_restore(struct invocation *inv)
     cairn_value_add_int(&inv->result, past->queued);
 }
 
+static enum cairn_code check_restore(const struct cairn_request *request, struct cairn_err *err)
+{
+    if (!request->number && !request->at_ms)
+        return cairn_fail(err, CAIRN_EINVAL, "give a version, or a moment");
+    return CAIRN_OK;
+}
+
+const struct operation restore_operation = {.name = "restore",
+                                            .aim = AIM_OBJECT,
+                                            .check = check_restore,
+                                            .submit = past_begin,
+                                            .receive = receive_invocation,
+                                            .run = restore,
+                                            .leave = past_leave,
+                                            .drop = past_drop,
+                                            .answer = hold_answer,
+                                            .told = events_reply};
+
 /* --- the end --- */
 
-void past_free(struct past *past)
+void past_drop(struct invocation *inv)
 {
+    struct past *past = past_of(inv);
+
+    cairn_list_remove(&past->waiting);
     cairn_past_close(past->shard);
     cairn_buf_done(&past->part);
     free(past->header_key);
     free(past);
+    inv->own = NULL;
 }
 
 void past_leave(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct shard *shard = worker_shard(worker, inv->shard);
+    struct past *past = past_of(inv);
 
-    worker->pasts--;
-    if (shard->restoring == inv->past)
-        shard->restoring = NULL;
-    past_free(inv->past);
-    inv->past = NULL;
+    admin_worker(worker)->pasts.count--;
+    if (*restoring(worker, past) == past) {
+        *restoring(worker, past) = NULL;
+        worker_shard(worker, inv->shard)->purge_stop = PURGE_NO_STOP;
+    }
+    past_drop(inv);
 }
 
-bool past_holds_purge(const struct shard *shard)
+void pasts_drop(struct cairn_worker *worker)
 {
-    return shard->restoring && shard->restoring->queued && shard->restoring->purge == shard->meta.purge_first;
-}
+    struct cairn_link *l;
 
-void past_drop_message(struct cairn_worker *worker, struct message *message)
-{
-    invocation_free(worker, ((struct past *)message)->inv);
+    while ((l = cairn_list_pop_front(&admin_worker(worker)->pasts.waiting)))
+        invocation_free(worker, cairn_container(l, struct past, waiting)->inv);
 }

@@ -10,25 +10,35 @@
  * Cut off at any point the incarnation that was being made is purged, as it is queued; while it is being made the
  * shard's purging waits.  Idempotency keys stay as they are.
  * At most 16 of a worker are under way, since each has files open; others get CAIRN_EOVERLOAD.
- * Threads: `past` is whose turn it is.  Layer: object (private). */
-#ifndef CAIRN_OBJECT_PAST_H
-#define CAIRN_OBJECT_PAST_H
+ * Threads: `past` is whose turn it is.  Layer: admin (private). */
+#ifndef CAIRN_ADMIN_PAST_H
+#define CAIRN_ADMIN_PAST_H
 
-#include "object/object_internal.h"
+#include "base/list.h"
+#include "object/operation.h"
 
 struct past;
 
-/* SHOW or RESTORE with a version or a moment, come to the object's owner. */
+/* A worker's. */
+struct pasts {
+    uint32_t count;
+    struct cairn_link waiting; /* for room in the log */
+    uint64_t retry_ns;         /* when these try again */
+};
+
+extern const struct operation restore_operation;
+
+/* Tries again with those that wait for room in the log. */
+extern const struct housekeeper restores_housekeeper;
+
+/* SHOW or RESTORE with a version or a moment goes to the object's owner; its `own` is from there on a struct past. */
 void past_begin(struct cairn_worker *worker, struct invocation *inv);
-/* The segment's part of it: what SHOW reads is the past, and what RESTORE commits is. */
+/* In its segment: what it reads is the past. */
 void past_enter(struct invocation *inv);
-void past_restore(struct invocation *inv);
-/* On the owner, when the invocation has left its object. */
+/* As an operation's `leave` and `drop`. */
 void past_leave(struct cairn_worker *worker, struct invocation *inv);
-/* Purging has come to one that is being made. */
-bool past_holds_purge(const struct shard *shard);
+void past_drop(struct invocation *inv);
 /* When the node closes. */
-void past_free(struct past *past);
-void past_drop_message(struct cairn_worker *worker, struct message *message);
+void pasts_drop(struct cairn_worker *worker);
 
 #endif

@@ -3,12 +3,18 @@
 #include <stdlib.h>
 
 #include "object/commit.h"
-#include "object/past.h"
+#include "object/layout.h"
+#include "object/table.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 /* A 06 value: be64 incarnation | varint values, that many varint fields
  *           | varint containers, per container: varint field, varint first, varint count
  * A map's container has first 0.  A container whose keys are gone is left out. */
-enum { KEYS_PER_STEP = 256 };
+enum {
+    KEYS_PER_STEP = 256,
+    RETRY_NS = 100000000, /* what is left when a step is over had no room in the log, and nobody waits for it */
+};
 
 struct remains {
     uint64_t incarnation;
@@ -169,18 +175,32 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
     return done;
 }
 
-bool purge_step(struct cairn_worker *worker)
+/* Some keys of one of the worker's shards, if there are any and the log has room. */
+static bool step(struct cairn_worker *worker)
 {
     uint32_t shards = worker->node->shard_count;
 
+    if (worker->failed)
+        return false;
     for (uint32_t i = 0; i < shards; i++) {
         uint32_t at = (worker->purge_cursor + i) % shards;
         struct shard *shard = &worker->shards[at];
 
-        if (!shard->shard || shard->meta.purge_first == shard->meta.purge_end || past_holds_purge(shard))
+        if (!shard->shard || shard->meta.purge_first == shard->meta.purge_end ||
+            shard->meta.purge_first == shard->purge_stop)
             continue;
         worker->purge_cursor = (at + 1) % shards;
         return purge_shard(worker, shard);
     }
     return false;
 }
+
+static uint64_t next_ns(struct cairn_worker *worker)
+{
+    for (uint32_t i = 0; i < worker->node->shard_count; i++)
+        if (worker->shards[i].shard && worker->shards[i].meta.purge_first != worker->shards[i].meta.purge_end)
+            return RETRY_NS;
+    return UINT64_MAX;
+}
+
+const struct housekeeper purge_housekeeper = {.name = "purge", .step = step, .next_ns = next_ns};

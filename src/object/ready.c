@@ -7,7 +7,11 @@
  * which end work that has begun, come before new work but never stop it, and a job that multiplies waits for the others
  * and not they for it.
  * A line that was empty starts where the others are: it is served after what runs now, and saves nothing up. */
-#include "object/object_internal.h"
+#include "object/ready.h"
+
+#include "object/invocation.h"
+#include "object/table.h"
+#include "object/worker.h"
 
 static const unsigned strides[READY_LINES] = {[READY_CALLS] = 1, [READY_OUTSIDE] = 4, [READY_HEAVY] = 8};
 

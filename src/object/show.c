@@ -1,5 +1,12 @@
-/* show.c - showing and deleting an object: invocations that run no guest. */
-#include "object/object_internal.h"
+#include "object/show.h"
+
+#include "object/hold.h"
+#include "object/host.h"
+#include "object/invocation.h"
+#include "object/mailbox.h"
+#include "object/past.h"
+#include "object/segment.h"
+#include "object/type.h"
 
 enum { SHOW_LIMIT_DEFAULT = 100, SHOW_LIMIT_MAX = 10000, SHOW_BYTES_MAX = 8 << 20 };
 
@@ -50,11 +57,13 @@ static void show_field(struct invocation *inv, const struct cairn_field_decl *de
     }
 }
 
-void show_object(struct invocation *inv)
+static void show_object(struct invocation *inv)
 {
     const struct cairn_type_decl *decl = inv->type->decl;
     uint64_t limit = inv->request->limit ? inv->request->limit : SHOW_LIMIT_DEFAULT;
 
+    if (inv->own)
+        past_enter(inv);
     if (inv->segment->header.incarnation == 0) {
         set_error(inv, CAIRN_ENOTFOUND, "there is no such object: nothing was ever written to it, or it was deleted");
         return;
@@ -67,18 +76,36 @@ void show_object(struct invocation *inv)
         show_field(inv, &decl->fields[i], limit, &inv->result);
 }
 
-/* The segment's own writes to the object go too: all of them are fields of it. */
-void delete_object(struct invocation *inv)
+static void delete_object(struct invocation *inv)
 {
-    struct segment *segment = inv->segment;
-    bool there = segment->header.incarnation != 0;
+    bool there = inv->segment->header.incarnation != 0;
 
-    overlay_reset(&segment->overlay, inv->object->shard->engine);
-    segment->deleted = inv->object->header.incarnation != 0;
-    segment->header = (struct header){0};
-    segment->header_dirty = segment->deleted;
-    if (inv->op == CAIRN_OP_DELETE) {
-        inv->result.size = 0;
-        cairn_value_add_int(&inv->result, there);
-    }
+    segment_delete(inv);
+    inv->result.size = 0;
+    cairn_value_add_int(&inv->result, there);
 }
+
+static void show_submit(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->request->number || inv->request->at_ms)
+        past_begin(worker, inv);
+    else
+        submit_to_object(worker, inv);
+}
+
+const struct operation show_operation = {.name = "show",
+                                         .aim = AIM_OBJECT,
+                                         .reads = true,
+                                         .submit = show_submit,
+                                         .receive = receive_invocation,
+                                         .run = show_object,
+                                         .leave = past_leave,
+                                         .drop = past_drop,
+                                         .answer = hold_answer};
+
+const struct operation delete_operation = {.name = "delete",
+                                           .aim = AIM_OBJECT,
+                                           .submit = submit_to_object,
+                                           .receive = receive_invocation,
+                                           .run = delete_object,
+                                           .answer = hold_answer};

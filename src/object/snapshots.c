@@ -3,7 +3,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { POLL_NS = 2000000 };
+#include "object/admin_internal.h"
+#include "object/clock.h"
+#include "object/events.h"
+#include "object/hold.h"
+#include "object/invocation.h"
+
+enum { POLL_NS = 2000000 }; /* while one is taken: background threads write it and wake nobody; somebody waits for it */
 
 #define LOOK_NS  UINT64_C(1000000000)  /* how often it is asked whether one is due for other reasons than time */
 #define PAUSE_NS UINT64_C(10000000000) /* after one that failed */
@@ -19,12 +25,6 @@ struct forgetting {
     struct cairn_err err;
 };
 
-static void answer(struct cairn_worker *worker, struct invocation *inv)
-{
-    invocation_move(inv, INV_OVER);
-    invocation_finish(worker, inv);
-}
-
 /* --- forgetting: it syncs, so a task does it --- */
 
 static void forgotten(struct cairn_worker *worker, struct message *message)
@@ -35,7 +35,16 @@ static void forgotten(struct cairn_worker *worker, struct message *message)
     if (inv && forgetting->code != CAIRN_OK)
         set_error(inv, forgetting->code, forgetting->err.text);
     if (inv)
-        answer(worker, inv);
+        invocation_end(worker, inv);
+    free(forgetting);
+}
+
+static void drop_message(struct cairn_worker *worker, struct message *message)
+{
+    struct forgetting *forgetting = (struct forgetting *)message;
+
+    if (forgetting->inv)
+        invocation_free(worker, forgetting->inv);
     free(forgetting);
 }
 
@@ -52,7 +61,7 @@ static void start_forgetting(struct cairn_worker *worker, struct invocation *inv
 {
     struct forgetting *forgetting = cairn_alloc_zeroed(1, sizeof *forgetting);
 
-    *forgetting = (struct forgetting){.message = {.kind = MSG_VERSION, .receive = forgotten},
+    *forgetting = (struct forgetting){.message = {.receive = forgotten, .drop = drop_message},
                                       .task = {.run = forget},
                                       .node = worker->node,
                                       .inv = inv,
@@ -69,7 +78,7 @@ static void prune(struct cairn_worker *worker)
 
     count = cairn_store_versions(store, versions, count);
     while (count-- > 0)
-        if (versions[count].scheduled && ++kept > worker->node->options.snapshots_kept)
+        if (versions[count].scheduled && ++kept > worker->node->admin->options.snapshots_kept)
             start_forgetting(worker, NULL, versions[count].number);
     free(versions);
 }
@@ -78,7 +87,7 @@ static void prune(struct cairn_worker *worker)
 
 static void take(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct snapshots *snapshots = &worker->node->snapshots;
+    struct snapshots *snapshots = &worker->node->admin->snapshots;
     struct cairn_err err;
     enum cairn_code code;
 
@@ -89,7 +98,7 @@ static void take(struct cairn_worker *worker, struct invocation *inv)
     code = cairn_store_version_begin(worker->node->options.store, false, &err);
     if (code != CAIRN_OK) {
         set_error(inv, code, err.text);
-        answer(worker, inv);
+        invocation_end(worker, inv);
         return;
     }
     snapshots->taking = true;
@@ -99,7 +108,7 @@ static void take(struct cairn_worker *worker, struct invocation *inv)
 static void take_over(struct cairn_worker *worker, uint64_t now)
 {
     struct cairn_node *node = worker->node;
-    struct snapshots *snapshots = &node->snapshots;
+    struct snapshots *snapshots = &node->admin->snapshots;
     struct invocation *inv = snapshots->inv;
     uint64_t number = 0;
     struct cairn_err err;
@@ -127,7 +136,7 @@ static void take_over(struct cairn_worker *worker, uint64_t now)
     else if (inv)
         set_error(inv, code, err.text);
     if (inv)
-        answer(worker, inv);
+        invocation_end(worker, inv);
     prune(worker);
     inv = snapshots->next;
     snapshots->next = NULL;
@@ -137,13 +146,13 @@ static void take_over(struct cairn_worker *worker, uint64_t now)
 
 static bool has_schedule(const struct cairn_node *node)
 {
-    return node->options.snapshot_every_ns || node->options.snapshot_log_bytes;
+    return node->admin->options.snapshot_every_ns || node->admin->options.snapshot_log_bytes;
 }
 
 static bool is_due(struct cairn_worker *worker, uint64_t now)
 {
-    const struct cairn_node_options *options = &worker->node->options;
-    struct snapshots *snapshots = &worker->node->snapshots;
+    const struct cairn_admin_options *options = &worker->node->admin->options;
+    struct snapshots *snapshots = &worker->node->admin->snapshots;
     bool due = false;
 
     if (options->snapshot_every_ns && now >= snapshots->next_ns) {
@@ -153,40 +162,60 @@ static bool is_due(struct cairn_worker *worker, uint64_t now)
     if (now < snapshots->look_ns)
         return due;
     snapshots->look_ns = now + LOOK_NS;
-    return cairn_store_version_due(options->store, options->snapshot_log_bytes) || due;
+    return cairn_store_version_due(worker->node->options.store, options->snapshot_log_bytes) || due;
 }
 
-void snapshots_poll(struct cairn_worker *worker)
+static bool step(struct cairn_worker *worker)
 {
     struct cairn_node *node = worker->node;
-    struct snapshots *snapshots = &node->snapshots;
-    uint64_t now = worker_clock_ns(worker);
+    struct snapshots *snapshots = &node->admin->snapshots;
     struct cairn_err err;
+    uint64_t now;
 
+    if (worker->index != 0 || (!snapshots->taking && !has_schedule(node)))
+        return false;
+    now = worker_clock_ns(worker);
     take_over(worker, now);
     if (has_schedule(node) && is_due(worker, now) && !snapshots->taking)
         snapshots->taking = cairn_store_version_begin(node->options.store, true, &err) == CAIRN_OK;
+    return false;
 }
 
-uint64_t snapshots_next_ns(struct cairn_worker *worker)
+static uint64_t next_ns(struct cairn_worker *worker)
 {
     const struct cairn_node *node = worker->node;
-    const struct snapshots *snapshots = &node->snapshots;
-    uint64_t now = worker_clock_ns(worker), next = snapshots->look_ns;
+    const struct snapshots *snapshots = &node->admin->snapshots;
+    uint64_t now, next = snapshots->look_ns;
 
+    if (worker->index != 0 || (!snapshots->taking && !has_schedule(node)))
+        return UINT64_MAX;
     if (snapshots->taking)
         return POLL_NS;
-    if (!has_schedule(node))
-        return UINT64_MAX;
-    if (node->options.snapshot_every_ns && snapshots->next_ns < next)
+    now = worker_clock_ns(worker);
+    if (node->admin->options.snapshot_every_ns && snapshots->next_ns < next)
         next = snapshots->next_ns;
     return next > now ? next - now : 1;
 }
 
+const struct housekeeper snapshots_housekeeper = {.name = "snapshots", .step = step, .next_ns = next_ns};
+
 /* --- requests --- */
 
-static void list(struct cairn_worker *worker, struct invocation *inv)
+static void receive_snapshot(struct cairn_worker *worker, struct message *message)
 {
+    take(worker, (struct invocation *)message);
+}
+
+static void receive_forget(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+
+    start_forgetting(worker, inv, inv->request->number);
+}
+
+static void receive_versions(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
     struct cairn_store *store = worker->node->options.store;
     size_t count = cairn_store_versions(store, NULL, 0), now;
     struct cairn_store_version *versions = cairn_alloc((count + 1) * sizeof *versions);
@@ -204,46 +233,33 @@ static void list(struct cairn_worker *worker, struct invocation *inv)
         cairn_value_add_int(&inv->result, versions[i].archived);
     }
     free(versions);
-    answer(worker, inv);
+    invocation_end(worker, inv);
 }
 
-static void receive_request(struct cairn_worker *worker, struct message *message)
-{
-    struct invocation *inv = (struct invocation *)message;
+const struct operation snapshot_operation = {.name = "snapshot",
+                                             .submit = submit_to_first,
+                                             .receive = receive_snapshot,
+                                             .answer = hold_answer,
+                                             .told = events_reply};
 
-    inv->result.size = 0;
-    if (inv->op == CAIRN_OP_SNAPSHOT)
-        take(worker, inv);
-    else if (inv->op == CAIRN_OP_FORGET)
-        start_forgetting(worker, inv, inv->request->number);
-    else
-        list(worker, inv);
-}
+const struct operation versions_operation = {
+    .name = "versions", .submit = submit_to_first, .receive = receive_versions, .answer = hold_answer};
 
-void snapshots_request(struct cairn_worker *worker, struct invocation *inv)
-{
-    inv->message.receive = receive_request;
-    worker_send(worker, 0, &inv->message);
-}
+const struct operation forget_operation = {.name = "forget",
+                                           .submit = submit_to_first,
+                                           .receive = receive_forget,
+                                           .answer = hold_answer,
+                                           .told = events_reply};
 
 /* --- closing --- */
 
 void snapshots_drop(struct cairn_worker *worker)
 {
-    struct snapshots *snapshots = &worker->node->snapshots;
+    struct snapshots *snapshots = &worker->node->admin->snapshots;
 
     if (snapshots->inv)
         invocation_free(worker, snapshots->inv);
     if (snapshots->next)
         invocation_free(worker, snapshots->next);
     snapshots->inv = snapshots->next = NULL;
-}
-
-void snapshots_drop_message(struct cairn_worker *worker, struct message *message)
-{
-    struct forgetting *forgetting = (struct forgetting *)message;
-
-    if (forgetting->inv)
-        invocation_free(worker, forgetting->inv);
-    free(forgetting);
 }

@@ -1,18 +1,24 @@
 /* snapshots.h - versions of the node, as requests and by schedule (shard.h has them).
- * Threads: worker 0's, but for snapshots_request.  Layer: object (private). */
-#ifndef CAIRN_OBJECT_SNAPSHOTS_H
-#define CAIRN_OBJECT_SNAPSHOTS_H
+ * Threads: worker 0's, but for the operations' submit.  Layer: admin (private). */
+#ifndef CAIRN_ADMIN_SNAPSHOTS_H
+#define CAIRN_ADMIN_SNAPSHOTS_H
 
-#include "object/object_internal.h"
+#include "object/operation.h"
 
-/* SNAPSHOT, VERSIONS and FORGET, on any worker. */
-void snapshots_request(struct cairn_worker *worker, struct invocation *inv);
+/* The version of the node that is being taken. */
+struct snapshots {
+    bool taking;
+    struct invocation *inv;  /* who asked for it; NULL: the schedule */
+    struct invocation *next; /* who asked while the schedule's was taken, and gets the one after it */
+    uint64_t next_ns;        /* when the schedule takes the next; 0: not known yet */
+    uint64_t look_ns;        /* when it is looked whether one is due for another reason */
+};
+
+extern const struct operation snapshot_operation, versions_operation, forget_operation;
+
 /* Begins one if it is time, and takes over the one that is being taken when it is over. */
-void snapshots_poll(struct cairn_worker *worker);
-/* Until poll is to be called again; UINT64_MAX: never. */
-uint64_t snapshots_next_ns(struct cairn_worker *worker);
+extern const struct housekeeper snapshots_housekeeper;
 /* What is in flight when the node closes. */
 void snapshots_drop(struct cairn_worker *worker);
-void snapshots_drop_message(struct cairn_worker *worker, struct message *message);
 
 #endif

@@ -2,7 +2,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "object/object_internal.h"
+#include "object/layout.h"
+#include "object/table.h"
+#include "object/worker.h"
+
+enum { IDLE_MAX = 8192 };
 
 static void table_grow(struct cairn_worker *worker)
 {
@@ -90,15 +94,24 @@ void object_drop(struct cairn_worker *worker, struct object *object)
     free(object);
 }
 
-void objects_trim(struct cairn_worker *worker)
+static bool step(struct cairn_worker *worker)
 {
-    while (worker->idle_count > OBJECTS_IDLE_MAX) {
+    while (worker->idle_count > IDLE_MAX) {
         struct object *object = cairn_container(worker->idle.next, struct object, idle);
         if (!dependency_acknowledged(worker->node, object->last)) /* what it knows is still needed for output commit */
-            return;
+            break;
         object_drop(worker, object);
     }
+    return false;
 }
+
+static uint64_t next_ns(struct cairn_worker *worker)
+{
+    (void)worker; /* only what happens makes objects idle */
+    return UINT64_MAX;
+}
+
+const struct housekeeper objects_housekeeper = {.name = "idle objects", .step = step, .next_ns = next_ns};
 
 static int compare_numbers(const void *a, const void *b)
 {

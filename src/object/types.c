@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "base/suggest.h"
-#include "object/catalog_internal.h"
+#include "object/type.h"
+#include "object/worker.h"
 
 enum {
     SUGGESTIONS_MAX = 64
@@ -149,16 +150,7 @@ void types_set(struct cairn_worker *worker, struct type_entry *entry)
     worker->type_count++;
 }
 
-void types_are_of(struct cairn_worker *worker, struct catalog *catalog)
-{
-    struct catalog *before = worker->catalog;
-
-    worker->catalog = catalog_ref(catalog);
-    catalog_unref(before);
-    cairn_fn_worker_trim(worker->fn);
-}
-
-void catalog_leave(struct cairn_worker *worker)
+void types_leave(struct cairn_worker *worker)
 {
     for (uint32_t i = 0; i < worker->types_size; i++)
         for (struct type *type = worker->types[i], *next; type; type = next) {
@@ -168,6 +160,11 @@ void catalog_leave(struct cairn_worker *worker)
     free(worker->types);
     worker->types = NULL;
     worker->types_size = worker->type_count = 0;
-    catalog_unref(worker->catalog);
-    worker->catalog = NULL;
+}
+
+uint32_t type_value_fields(const struct type *type, uint32_t *to)
+{
+    if (type->value_count)
+        memcpy(to, type->values, type->value_count * sizeof *to);
+    return type->value_count;
 }

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "object/admin.h"
+
 /* Merges of large runs take long: others must not wait for them. */
 enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
 
@@ -182,7 +184,7 @@ static void backend_metrics(void *context, struct cairn_buf *to)
     struct cairn_store_stats stats;
     struct cairn_time_state time;
 
-    cairn_node_metrics(house->node, to);
+    cairn_admin_metrics(house->node, to);
     cairn_timekeeper_state(house->keeper, &time);
     cairn_buf_printf(
         to,
@@ -240,6 +242,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     struct cairn_fn_options fn_options;
     struct cairn_store_options store_options;
     struct cairn_node_options node_options;
+    struct cairn_admin_options admin_options;
     struct cairn_node *node;
 
     if (code != CAIRN_OK)
@@ -299,14 +302,16 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .workers = o->workers,
         .limits = o->limits,
         .seed = house->clock->entropy(house->clock),
-        .snapshot_every_ns = o->snapshot_every_ns || !o->blob ? o->snapshot_every_ns : SNAPSHOT_EVERY_NS,
-        .snapshot_log_bytes = o->snapshot_log_bytes || !o->blob ? o->snapshot_log_bytes : SNAPSHOT_LOG_BYTES,
-        .snapshots_kept = o->snapshots_kept ? o->snapshots_kept : SNAPSHOTS_KEPT,
         .wake = o->wake,
         .context = o->wake_context,
         .events = o->events,
     };
-    code = cairn_node_open(&node_options, &node, err);
+    admin_options = (struct cairn_admin_options){
+        .snapshot_every_ns = o->snapshot_every_ns || !o->blob ? o->snapshot_every_ns : SNAPSHOT_EVERY_NS,
+        .snapshot_log_bytes = o->snapshot_log_bytes || !o->blob ? o->snapshot_log_bytes : SNAPSHOT_LOG_BYTES,
+        .snapshots_kept = o->snapshots_kept ? o->snapshots_kept : SNAPSHOTS_KEPT,
+    };
+    code = cairn_admin_open(&node_options, &admin_options, &node, err);
     if (code != CAIRN_OK)
         return code;
     house->backend.memory = cairn_node_memory(node);

@@ -21,8 +21,9 @@ struct cairn_house_options {
     const char *blob;          /* URL of a blob store for versions and the log's records; NULL: none */
     bool recover, accept_loss; /* cairn_store_options' */
     uint64_t archive_every_ns;
-    uint64_t snapshot_every_ns, snapshot_log_bytes; /* cairn_node_options'; with a blob store: hourly, or after 1 GiB */
-    uint32_t snapshots_kept;                        /* 0: 24 */
+    uint64_t snapshot_every_ns,
+        snapshot_log_bytes;  /* cairn_admin_options'; with a blob store: hourly, or after 1 GiB */
+    uint32_t snapshots_kept; /* 0: 24 */
     enum cairn_sync_mode sync;
     uint32_t interval_ms;
     struct cairn_limits limits;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "object/admin.h"
+
 #define must(condition)                                                                   \
     do {                                                                                  \
         if (!(condition)) {                                                               \
@@ -122,10 +124,10 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
     struct cairn_node_options node = {.clock = clock,
                                       .workers = sim->options.workers,
                                       .limits = sim->options.limits,
-                                      .snapshot_every_ns = sim->options.snapshot_every_ns,
-                                      .snapshot_log_bytes = sim->archive ? 64 << 10 : 0,
-                                      .snapshots_kept = 2,
                                       .seed = cairn_random_u64(&sim->random)};
+    struct cairn_admin_options admin = {.snapshot_every_ns = sim->options.snapshot_every_ns,
+                                        .snapshot_log_bytes = sim->archive ? 64 << 10 : 0,
+                                        .snapshots_kept = 2};
     enum cairn_code code;
 
     sim->log_failed = false;
@@ -141,7 +143,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
     if (code == CAIRN_OK)
         cairn_timekeeper_start(keeper, cairn_store_wall_ms(sim->store));
     if (code == CAIRN_OK)
-        code = cairn_node_open(&node, &sim->node, err);
+        code = cairn_admin_open(&node, &admin, &sim->node, err);
     if (code != CAIRN_OK)
         stop(sim);
     return code;

@@ -1,0 +1,67 @@
+#include "object/admin.h"
+
+#include <stdlib.h>
+
+#include "object/admin_internal.h"
+#include "object/catalog.h"
+#include "object/gather.h"
+#include "object/modules.h"
+#include "object/show.h"
+
+static const struct operation *const operations[CAIRN_OP_COUNT] = {
+    [CAIRN_OP_LIST] = &list_operation,         [CAIRN_OP_SHOW] = &show_operation,
+    [CAIRN_OP_DELETE] = &delete_operation,     [CAIRN_OP_DEPLOY] = &deploy_operation,
+    [CAIRN_OP_UNDEPLOY] = &undeploy_operation, [CAIRN_OP_MODULES] = &modules_operation,
+    [CAIRN_OP_TYPES] = &types_operation,       [CAIRN_OP_LOGS] = &logs_operation,
+    [CAIRN_OP_SNAPSHOT] = &snapshot_operation, [CAIRN_OP_VERSIONS] = &versions_operation,
+    [CAIRN_OP_FORGET] = &forget_operation,     [CAIRN_OP_RESTORE] = &restore_operation,
+    [CAIRN_OP_ROLLBACK] = &rollback_operation,
+};
+
+static const struct housekeeper *const housekeepers[] = {&snapshots_housekeeper, &restores_housekeeper};
+
+static enum cairn_code admin_open(struct cairn_node *node, void *context, struct cairn_err *err)
+{
+    const struct cairn_admin_options *options = context;
+    uint32_t workers = node->options.workers;
+    struct admin *admin = cairn_alloc_zeroed(1, sizeof *admin + workers * sizeof admin->workers[0]);
+
+    admin->options = *options;
+    admin->restoring = cairn_alloc_zeroed(node->shard_count + 1, sizeof *admin->restoring);
+    for (uint32_t i = 0; i < workers; i++)
+        cairn_list_init(&admin->workers[i].pasts.waiting);
+    node->admin = admin;
+    return modules_open(node, err);
+}
+
+static void admin_close(struct cairn_node *node)
+{
+    struct admin *admin = node->admin;
+
+    if (!admin)
+        return;
+    deploys_drop(&node->workers[0]);
+    snapshots_drop(&node->workers[0]);
+    for (uint32_t i = 0; i < node->options.workers; i++) {
+        pasts_drop(&node->workers[i]);
+        catalog_unref(admin->workers[i].catalog);
+    }
+    free(admin->restoring);
+    free(admin);
+    node->admin = NULL;
+}
+
+enum cairn_code cairn_admin_open(const struct cairn_node_options *node, const struct cairn_admin_options *options,
+                                 struct cairn_node **ret_node, struct cairn_err *err)
+{
+    const struct node_hooks hooks = {
+        .operations = operations,
+        .housekeepers = housekeepers,
+        .housekeeper_count = sizeof housekeepers / sizeof *housekeepers,
+        .open = admin_open,
+        .close = admin_close,
+        .context = (void *)(uintptr_t)options,
+    };
+
+    return cairn_node_open(node, &hooks, ret_node, err);
+}

@@ -1,0 +1,135 @@
+#include "object/hold.h"
+
+#include "object/account.h"
+#include "object/invocation.h"
+#include "object/worker.h"
+
+/* How few requests are few enough to wait for each in person. */
+enum { HELPS_HELD_MAX = 4 };
+
+static void reply(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_request *request = inv->request;
+
+    stat_add(&worker->admitted, (uint64_t)-1);
+    request->effects = inv->effects;
+    if (inv->effects != CAIRN_EFFECTS_NONE && atomic_load_explicit(&worker->node->failed, memory_order_relaxed))
+        request->effects = CAIRN_EFFECTS_UNKNOWN;
+    if (inv->operation->told)
+        inv->operation->told(worker, inv);
+    account_replied(worker, inv);
+    request->reply(request, cairn_buf_bytes(&inv->result));
+    invocation_free(worker, inv);
+}
+
+void worker_hold(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_node *node = worker->node;
+    struct cairn_link *at;
+
+    if (atomic_load_explicit(&node->failed, memory_order_acquire)) {
+        set_error(inv, CAIRN_EUNAVAILABLE, node->failure.text);
+        reply(worker, inv);
+        return;
+    }
+    if (dependency_met(node, inv->depends)) {
+        reply(worker, inv);
+        return;
+    }
+    if (!atomic_load_explicit(&worker->wants_progress, memory_order_relaxed)) {
+        atomic_store(&worker->wants_progress, true);
+        if (dependency_met(node, inv->depends)) { /* just now: nobody will tell */
+            reply(worker, inv);
+            return;
+        }
+    }
+    invocation_move(inv, INV_HELD);
+    /* Mostly in ascending order already. */
+    for (at = worker->held.prev; at != &worker->held; at = at->prev)
+        if (cairn_container(at, struct invocation, link)->depends.end <= inv->depends.end)
+            break;
+    cairn_list_insert(at, &inv->link);
+    stat_add(&worker->counts.held, 1);
+    dependency_join(&worker->wanted, inv->depends);
+}
+
+void hold_answer(struct cairn_worker *worker, struct message *message)
+{
+    worker_hold(worker, (struct invocation *)message);
+}
+
+void hold_refused(struct cairn_worker *worker, struct invocation *inv)
+{
+    stat_add(&worker->counts.refused, 1);
+    reply(worker, inv);
+}
+
+/* Once a turn, and not with each reply: then the sync that it starts is that of all replies of the turn, and waking the
+ * log's thread is paid for once. */
+static void want_held(struct cairn_worker *worker)
+{
+    dependency_want(worker->node, worker->wanted);
+    worker->wanted = (struct dependency){0};
+}
+
+void hold_release(struct cairn_worker *worker)
+{
+    for (struct cairn_link *l = worker->held.next, *next; l != &worker->held; l = next) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+
+        next = l->next;
+        if (!dependency_met(worker->node, inv->depends)) {
+            if (!dependency_acknowledged(worker->node, inv->depends))
+                break;
+            continue; /* only its time is still to be reserved */
+        }
+        cairn_list_remove(&inv->link);
+        stat_add(&worker->counts.held, (uint64_t)-1);
+        reply(worker, inv);
+    }
+    if (cairn_list_empty(&worker->held) && atomic_load_explicit(&worker->wants_progress, memory_order_relaxed))
+        atomic_store(&worker->wants_progress, false);
+}
+
+/* A worker all of whose requests wait for the log, and they are few, writes and syncs by itself: that takes no change
+ * of threads.  First it looks once more for other work, so that replies of this turn leave, and a request that is there
+ * already shares the sync.  True if it is to be called again at once. */
+static bool help_log(struct cairn_worker *worker, bool worked)
+{
+    uint64_t held = stat_get(&worker->counts.held);
+    bool lingered = worker->lingers;
+
+    worker->lingers = false;
+    if (!worker->wanted.end || held > HELPS_HELD_MAX || stat_get(&worker->admitted) != held || (worked && lingered)) {
+        want_held(worker);
+        return false;
+    }
+    if (!lingered) {
+        worker->lingers = true;
+        return true;
+    }
+    dependency_help(worker->node, worker->wanted);
+    worker->wanted = (struct dependency){0};
+    hold_release(worker);
+    return false;
+}
+
+bool hold_end_turn(struct cairn_worker *worker, bool idle, bool worked)
+{
+    if (idle)
+        return help_log(worker, worked);
+    want_held(worker);
+    return false;
+}
+
+void hold_fail_all(struct cairn_worker *worker)
+{
+    struct cairn_link *l;
+
+    while ((l = cairn_list_pop_front(&worker->held))) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+        stat_add(&worker->counts.held, (uint64_t)-1);
+        set_error(inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
+        reply(worker, inv);
+    }
+}

@@ -1,0 +1,24 @@
+/* hold.h - output commit: a reply leaves when all that it depends on is met.
+ * Threads: the worker's.  Layer: object, seen by admin. */
+#ifndef CAIRN_OBJECT_HOLD_H
+#define CAIRN_OBJECT_HOLD_H
+
+#include "object/message.h"
+
+struct invocation;
+
+/* Replies at once if it may. */
+void worker_hold(struct cairn_worker *worker, struct invocation *inv);
+/* The same: what an operation does that is over and back at the worker that it was submitted to. */
+void hold_answer(struct cairn_worker *worker, struct message *message);
+/* The request ends before it has begun, with the error that is set. */
+void hold_refused(struct cairn_worker *worker, struct invocation *inv);
+/* Replies to those that wait and need not any more. */
+void hold_release(struct cairn_worker *worker);
+/* At the end of a turn: the log is told what replies wait for, or the worker does its work.  `idle`: there is nothing
+ * else to do; `worked`: there was, in this turn.  True if the worker is to run again at once. */
+bool hold_end_turn(struct cairn_worker *worker, bool idle, bool worked);
+/* The log has failed: they are told so. */
+void hold_fail_all(struct cairn_worker *worker);
+
+#endif

@@ -1,0 +1,59 @@
+/* inbox.c - a worker's inbox: a stack of messages that any thread pushes to and the worker empties at once. */
+#include "object/worker.h"
+
+static void inbox_push(struct cairn_worker *to, struct message *message)
+{
+    struct message *head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
+
+    do
+        message->next = head;
+    while (
+        !atomic_compare_exchange_weak_explicit(&to->inbox, &head, message, memory_order_release, memory_order_relaxed));
+    if (!head && to->node->options.wake)
+        to->node->options.wake(to->node->options.context, to->index);
+}
+
+void worker_send(struct cairn_worker *from, uint32_t to, struct message *message)
+{
+    (void)from;
+    inbox_push(&from->node->workers[to], message);
+}
+
+void worker_post(struct cairn_node *node, uint32_t to, struct message *message)
+{
+    inbox_push(&node->workers[to], message);
+}
+
+bool inbox_drain(struct cairn_worker *worker)
+{
+    struct message *stack, *first = NULL;
+
+    if (!atomic_load_explicit(&worker->inbox, memory_order_relaxed))
+        return false;
+    stack = atomic_exchange_explicit(&worker->inbox, NULL, memory_order_acquire);
+    while (stack) { /* the stack holds the newest first; they are taken in the order sent */
+        struct message *next = stack->next;
+        stack->next = first;
+        first = stack;
+        stack = next;
+    }
+    while (first) {
+        struct message *next = first->next;
+        stat_add(&worker->counts.messages, 1);
+        first->receive(worker, first);
+        first = next;
+    }
+    return true;
+}
+
+void inbox_drop(struct cairn_worker *worker)
+{
+    struct message *message = atomic_exchange(&worker->inbox, NULL);
+
+    while (message) {
+        struct message *next = message->next;
+        if (message->drop)
+            message->drop(worker, message);
+        message = next;
+    }
+}

@@ -1,0 +1,28 @@
+/* mailbox.h - how invocations come to an object, wait there in order, and leave to run.
+ * Threads: the worker's.  Layer: object, seen by admin. */
+#ifndef CAIRN_OBJECT_MAILBOX_H
+#define CAIRN_OBJECT_MAILBOX_H
+
+#include "object/message.h"
+
+struct invocation;
+struct object;
+
+/* An invocation has come to the worker that owns its object. */
+void invocation_arrive(struct cairn_worker *worker, struct invocation *inv);
+/* The same, as a message. */
+void receive_invocation(struct cairn_worker *worker, struct message *message);
+/* Puts the object on the list of those to run, if its mailbox's head may start. */
+void object_make_ready(struct cairn_worker *worker, struct object *object);
+struct invocation *mailbox_take(struct cairn_worker *worker, struct object *object); /* NULL: none may start */
+/* To the head: what it waited for is there. */
+void mailbox_resume(struct cairn_worker *worker, struct invocation *inv);
+/* To the head, or back to admission: it has turned out to need a fiber, and there is none. */
+void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv);
+struct invocation *mailbox_give_up(struct cairn_worker *worker); /* takes the first that waits for a fiber */
+/* There are fibers again: those that wait for one may start. */
+void fibers_freed(struct cairn_worker *worker);
+/* A fiber held by a request from outside is free: who waits for one comes in. */
+void admission_next(struct cairn_worker *worker);
+
+#endif

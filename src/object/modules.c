@@ -1,0 +1,281 @@
+#include "object/modules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "object/admin_internal.h"
+#include "object/catalog.h"
+#include "object/hold.h"
+#include "object/invocation.h"
+#include "object/layout.h"
+
+static const char modules_dir[] = CAIRN_STORE_MODULES_DIR;
+
+/* --- requests ------------------------------------------------------------------------------------ */
+
+static void answer_modules(const struct catalog *catalog, struct cairn_bytes space, struct cairn_buf *to)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < catalog->module_count; i++)
+        count += cairn_bytes_equal(catalog->modules[i]->space, space);
+    cairn_value_add_list(to, count);
+    for (uint32_t i = 0; i < catalog->module_count; i++) {
+        const struct module_entry *m = catalog->modules[i];
+        char name[2 * CAIRN_SHA256_BYTES + 1];
+        if (!cairn_bytes_equal(m->space, space))
+            continue;
+        hash_hex(m->versions[m->current].hash, name);
+        cairn_value_add_list(to, 6);
+        cairn_value_add_bytes(to, m->name);
+        cairn_value_add_int(to, m->versions[m->current].number);
+        cairn_value_add_bytes(to, cairn_str(name));
+        cairn_value_add_int(to, (int64_t)m->versions[m->current].deployed_ms);
+        cairn_value_add_int(to, (int64_t)m->versions[m->current].bytes);
+        cairn_value_add_list(to, m->version_count - 1);
+        for (uint32_t k = 0; k < m->version_count; k++) {
+            if (k == m->current)
+                continue;
+            hash_hex(m->versions[k].hash, name);
+            cairn_value_add_list(to, 3);
+            cairn_value_add_int(to, m->versions[k].number);
+            cairn_value_add_bytes(to, cairn_str(name));
+            cairn_value_add_int(to, (int64_t)m->versions[k].deployed_ms);
+        }
+    }
+}
+
+static const char *kind_name(enum cairn_field_kind kind)
+{
+    return kind == CAIRN_FIELD_VALUE ? "value" : kind == CAIRN_FIELD_LIST ? "list" : "map";
+}
+
+static void answer_type(const struct type_entry *type, struct cairn_buf *to)
+{
+    const struct cairn_type_decl *decl = type->decl;
+
+    cairn_value_add_list(to, 6);
+    cairn_value_add_bytes(to, type->name);
+    cairn_value_add_bytes(to, cairn_str(type->module->name));
+    cairn_value_add_int(to, type->version);
+    cairn_value_add_list(to, decl->field_count);
+    for (size_t i = 0; i < decl->field_count; i++) {
+        cairn_value_add_list(to, 2);
+        cairn_value_add_bytes(to, cairn_str(decl->fields[i].name));
+        cairn_value_add_bytes(to, cairn_str(kind_name(decl->fields[i].kind)));
+    }
+    cairn_value_add_list(to, decl->method_count);
+    for (size_t i = 0; i < decl->method_count; i++) {
+        const struct cairn_method_decl *m = &decl->methods[i];
+        cairn_value_add_list(to, 3);
+        cairn_value_add_bytes(to, cairn_str(m->name));
+        cairn_value_add_bytes(to, cairn_str(m->is_public ? "public" : "internal"));
+        cairn_value_add_list(to, (uint64_t)m->read_only + m->deterministic);
+        if (m->read_only)
+            cairn_value_add_bytes(to, cairn_str("read-only"));
+        if (m->deterministic)
+            cairn_value_add_bytes(to, cairn_str("deterministic"));
+    }
+    cairn_value_add_int(to, type->dropped != NULL);
+}
+
+static void answer_types(const struct catalog *catalog, struct cairn_bytes space, struct cairn_buf *to)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < catalog->type_count; i++)
+        count += catalog->types[i]->decl && cairn_bytes_equal(catalog->types[i]->space, space);
+    cairn_value_add_list(to, count);
+    for (uint32_t i = 0; i < catalog->type_count; i++)
+        if (catalog->types[i]->decl && cairn_bytes_equal(catalog->types[i]->space, space))
+            answer_type(catalog->types[i], to);
+}
+
+/* On worker 0, which knows what is committed. */
+static void list_modules(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    const struct catalog *catalog = deploy_committed(worker);
+
+    answer_modules(catalog, inv->space, &inv->result);
+    inv->depends = catalog->record;
+    invocation_end(worker, inv);
+}
+
+static void list_types(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    const struct catalog *catalog = deploy_committed(worker);
+
+    answer_types(catalog, inv->space, &inv->result);
+    inv->depends = catalog->record;
+    invocation_end(worker, inv);
+}
+
+const struct operation modules_operation = {
+    .name = "modules", .submit = submit_to_first, .receive = list_modules, .answer = hold_answer};
+
+const struct operation types_operation = {
+    .name = "types", .submit = submit_to_first, .receive = list_types, .answer = hold_answer};
+
+/* --- opening --------------------------------------------------------------------------------------- */
+
+struct loading {
+    struct catalog *catalog;
+    bool bad;
+};
+
+static void load_module(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
+                        struct cairn_reader *r)
+{
+    struct module_entry *m = module_entry_make(space, name);
+
+    m->version_last = (uint32_t)cairn_read_varint(r);
+    m->current = (uint32_t)cairn_read_varint(r);
+    m->version_count = (uint32_t)cairn_read_varint(r);
+    if (m->version_count > 2 * VERSIONS_KEPT || m->current >= m->version_count) {
+        r->bad = true;
+        m->version_count = 0;
+    }
+    for (uint32_t i = 0; i < m->version_count; i++) {
+        struct cairn_bytes hash;
+        m->versions[i].number = (uint32_t)cairn_read_varint(r);
+        hash = cairn_read_bytes(r, CAIRN_SHA256_BYTES);
+        if (hash.size)
+            memcpy(m->versions[i].hash, hash.data, hash.size);
+        m->versions[i].deployed_ms = cairn_read_varint(r);
+        m->versions[i].bytes = cairn_read_varint(r);
+    }
+    catalog_set_module(catalog, m);
+}
+
+static void load_type(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
+                      struct cairn_reader *r)
+{
+    struct type_entry t = {.space = space, .name = name};
+    struct bound_field *fields;
+
+    t.number = (uint32_t)cairn_read_varint(r);
+    t.module_name = cairn_read_sized(r);
+    t.field_count = (uint32_t)cairn_read_varint(r);
+    if (t.field_count > CAIRN_FIELD_NUMBER_MAX + 1) {
+        r->bad = true;
+        t.field_count = 0;
+    }
+    fields = cairn_alloc_zeroed(t.field_count + 1, sizeof *fields);
+    for (uint32_t i = 0; i < t.field_count; i++) {
+        fields[i].name = cairn_read_sized(r);
+        fields[i].kind = (enum cairn_field_kind)cairn_read_u8(r);
+        fields[i].number = (uint32_t)cairn_read_varint(r);
+    }
+    catalog_set_type(catalog, type_entry_make(&t, fields, t.field_count, NULL, NULL, 0));
+    free(fields);
+}
+
+static void load_key(void *context, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct loading *loading = context;
+    struct cairn_reader k = cairn_reader(key), v = cairn_reader(value);
+    uint8_t kind = cairn_read_u8(&k);
+    struct cairn_bytes space;
+
+    if (kind == KEY_TYPE_NEXT) {
+        loading->catalog->type_next = (uint32_t)cairn_read_varint(&v);
+    } else if (kind == KEY_MODULE || kind == KEY_TYPE) {
+        space = cairn_read_sized(&k);
+        (kind == KEY_MODULE ? load_module : load_type)(loading->catalog, space,
+                                                       cairn_bytes(k.at, cairn_reader_left(&k)), &v);
+    }
+    loading->bad |= k.bad || v.bad;
+}
+
+/* The hashes of the paths of all versions' files: one that is taken for another's only means that a file stays. */
+struct sweeping {
+    struct names wanted;
+    struct cairn_disk *disk;
+};
+
+static void sweep_file(void *context, const char *name)
+{
+    struct sweeping *sweeping = context;
+    char path[CAIRN_PATH_BYTES];
+    uint32_t at = 0;
+
+    snprintf(path, sizeof path, "%s/%.200s", modules_dir, name);
+    if (names_next(&sweeping->wanted, cairn_hash(cairn_str(path)), &at) == NAMES_END)
+        sweeping->disk->ops->remove(sweeping->disk, path, NULL); /* if it stays, it stays */
+}
+
+static void sweep(const struct catalog *catalog, struct cairn_disk *disk)
+{
+    struct sweeping sweeping = {.disk = disk};
+
+    for (uint32_t i = 0; i < catalog->module_count; i++)
+        for (uint32_t k = 0; k < catalog->modules[i]->version_count; k++) {
+            char path[CAIRN_PATH_BYTES];
+            module_path(catalog->modules[i]->versions[k].hash, path);
+            names_add(&sweeping.wanted, cairn_hash(cairn_str(path)), 0);
+        }
+    disk->ops->list(disk, modules_dir, sweep_file, &sweeping, NULL);
+    names_done(&sweeping.wanted);
+}
+
+/* All modules are compiled: their types are bound to the declarations. */
+static enum cairn_code bind_all(struct catalog *catalog, struct cairn_err *err)
+{
+    for (uint32_t i = 0; i < catalog->module_count; i++) {
+        struct module_entry *m = catalog->modules[i];
+
+        for (size_t k = 0; k < m->module->type_count; k++) {
+            const struct cairn_type_decl *decl = &m->module->types[k];
+            struct type_entry *t = catalog_type(catalog, m->space, cairn_str(decl->name));
+            if (!t || !cairn_bytes_equal(t->module_name, m->name))
+                return cairn_fail(err, CAIRN_ECORRUPT, "the system shard's records have no type %s of module %.*s",
+                                  decl->name, (int)m->name.size, (const char *)m->name.data);
+            catalog_set_type(catalog, type_entry_make(t, t->fields, t->field_count, m->module, decl,
+                                                      m->versions[m->current].number));
+        }
+    }
+    for (uint32_t i = 0; i < catalog->type_count; i++) { /* those that are left have been dropped */
+        struct type_entry *t = catalog->types[i];
+        const struct module_entry *m = t->decl ? NULL : catalog_module(catalog, t->space, t->module_name);
+
+        if (m)
+            catalog_set_type(catalog, type_entry_make(t, t->fields, t->field_count, m->module, NULL,
+                                                      m->versions[m->current].number));
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_code modules_open(struct cairn_node *node, struct cairn_err *err)
+{
+    struct loading loading = {.catalog = cairn_alloc_zeroed(1, sizeof *loading.catalog)};
+    struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(node->options.store, node->shard_count));
+    struct cairn_disk *disk = cairn_store_disk(node->options.store);
+    struct catalog *catalog = loading.catalog;
+    enum cairn_code code;
+
+    atomic_init(&catalog->refs, 1);
+    engine->ops->visit(engine, load_key, &loading);
+    code = loading.bad ? cairn_fail(err, CAIRN_ECORRUPT, "the system shard's records of modules cannot be read")
+                       : disk->ops->make_dir(disk, modules_dir, err);
+    if (code == CAIRN_OK)
+        code = disk->ops->sync_dir(disk, "", err);
+    for (uint32_t i = 0; code == CAIRN_OK && i < catalog->module_count; i++)
+        code = catalog_compile(node->options.fn, disk, catalog->modules[i]->name,
+                               &catalog->modules[i]->versions[catalog->modules[i]->current],
+                               &catalog->modules[i]->module, err);
+    if (code == CAIRN_OK)
+        code = bind_all(catalog, err);
+    if (code == CAIRN_OK) {
+        if (!cairn_store_versions(node->options.store, NULL, 0)) /* they may need what is not in use now */
+            sweep(catalog, disk);
+        for (uint32_t i = 0; i < node->options.workers; i++) {
+            for (uint32_t k = 0; k < catalog->type_count; k++)
+                types_set(&node->workers[i], catalog->types[k]);
+            deploy_catalog_set(&node->workers[i], catalog);
+        }
+    }
+    catalog_unref(catalog);
+    return code;
+}

@@ -1,0 +1,49 @@
+/* node.h - a node: what its workers share.
+ *
+ * Threads: what is not atomic is set before there are worker threads.  Layer: object, seen by admin. */
+#ifndef CAIRN_OBJECT_NODE_H
+#define CAIRN_OBJECT_NODE_H
+
+#include <stdatomic.h>
+
+#include "base/slot.h"
+#include "object/message.h"
+#include "object/object.h"
+#include "object/operation.h"
+#include "object/stats.h"
+
+struct admin;
+
+struct cairn_node {
+    struct cairn_node_options options;
+    struct cairn_limits limits;
+    struct cairn_log *log;
+    struct cairn_worker *workers;
+    uint32_t shard_count;
+    const uint16_t *slots; /* the store's: the shard of each slot */
+    struct node_hooks hooks;
+    const struct operation *operations[CAIRN_OP_COUNT]; /* the core's, and those of the hooks */
+    struct admin *admin; /* who stands above has it; NULL: nothing does, or it is not open yet */
+    struct stats stats;
+    struct cairn_budget memory, calls; /* calls: the part that calls and results have */
+
+    /* crossing threads; relaxed unless said */
+    atomic_bool draining, failed;
+    _Atomic uint64_t acknowledged; /* release by the log's thread, acquire by workers */
+    _Atomic int64_t last_ms;       /* the latest `now` given out */
+    struct cairn_err failure;      /* written before `failed` (release) */
+};
+
+/* The type has no say: objects with the same id, or the same tag in it, live together. */
+static inline uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes id)
+{
+    /* Moved by the namespace, so that equal ids of different ones spread; part of the data folder's format. */
+    return node->slots[(cairn_slot(id) + cairn_hash(space)) % CAIRN_SLOTS];
+}
+
+static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)
+{
+    return shard % node->options.workers;
+}
+
+#endif

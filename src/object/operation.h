@@ -1,0 +1,68 @@
+/* operation.h - what can be asked of a node, and what it does when nothing is asked: two tables.
+ *
+ * An operation is an entry {how its requests arrive, run, answer}.  The core has one, the call of a method
+ * (operation_invoke); the others, and the housekeepers that go with them, are handed to it by what stands above it (the
+ * room admin), as the node is opened.  The core calls up through these tables alone.
+ *
+ *   submit -> (receive, at the object's owner or where `submit` sent it) -> [run] -> leave -> answer -> [told]
+ *
+ * Threads: as said at each.  Layer: object, seen by admin. */
+#ifndef CAIRN_OBJECT_OPERATION_H
+#define CAIRN_OBJECT_OPERATION_H
+
+#include "object/message.h"
+#include "object/object.h"
+
+struct invocation;
+
+struct operation {
+    const char *name;
+    /* What a request names; each is checked before anything is done with it. */
+    enum aim { AIM_NODE, AIM_TYPE, AIM_OBJECT, AIM_METHOD } aim;
+    bool reads; /* of AIM_OBJECT: it writes nothing, and may run while others do */
+    /* More that a request must have; NULL: nothing. */
+    enum cairn_code (*check)(const struct cairn_request *request, struct cairn_err *err);
+    /* On the worker that it was submitted to, once it has been checked. */
+    void (*submit)(struct cairn_worker *worker, struct invocation *inv);
+    /* As a message, at the worker that it was sent to. */
+    void (*receive)(struct cairn_worker *worker, struct message *message);
+    /* Its one segment at its object; cannot wait.  NULL: it has none, or a guest runs it. */
+    void (*run)(struct invocation *inv);
+    /* inv->own is not NULL, and it is over where it ran; or it is dropped where it is.  Gives inv->own up. */
+    void (*leave)(struct cairn_worker *worker, struct invocation *inv);
+    void (*drop)(struct invocation *inv);
+    /* Its outcome is back at the worker that it came from. */
+    void (*answer)(struct cairn_worker *worker, struct message *message);
+    /* As its reply leaves; NULL: nobody else is told of it. */
+    void (*told)(struct cairn_worker *worker, const struct invocation *inv);
+};
+
+extern const struct operation operation_invoke; /* invoke.c */
+
+/* As operation->submit: to the object's owner. */
+void submit_to_object(struct cairn_worker *worker, struct invocation *inv);
+/* To worker 0, which has the system shard. */
+void submit_to_first(struct cairn_worker *worker, struct invocation *inv);
+
+/* Work that nobody asked for, of every worker. */
+struct housekeeper {
+    const char *name;
+    /* Once a turn.  True: more could be done right now. */
+    bool (*step)(struct cairn_worker *worker);
+    /* Until `step` is to be called even if nothing else happens; UINT64_MAX: it need not be. */
+    uint64_t (*next_ns)(struct cairn_worker *worker);
+};
+
+/* What stands above the core. */
+struct node_hooks {
+    const struct operation *const *operations;     /* by enum cairn_op; NULL: nobody may ask for it */
+    const struct housekeeper *const *housekeepers; /* their steps follow the core's */
+    uint32_t housekeeper_count;
+    /* The node is open but for its store, which is not started: its workers get their types. */
+    enum cairn_code (*open)(struct cairn_node *node, void *context, struct cairn_err *err);
+    /* Worker threads have stopped and nothing is in flight any more.  open may have failed, or not been called. */
+    void (*close)(struct cairn_node *node);
+    void *context; /* of open; not used after it */
+};
+
+#endif

@@ -1,0 +1,94 @@
+/* worker.h - a worker: its shards, its objects and types, and the lists that its invocations wait in.
+ *
+ * A worker owns all of that; only its inbox and what is marked atomic is touched by other threads.
+ * Layer: object, seen by admin. */
+#ifndef CAIRN_OBJECT_WORKER_H
+#define CAIRN_OBJECT_WORKER_H
+
+#include "base/random.h"
+#include "object/clock.h"
+#include "object/node.h"
+#include "object/ready.h"
+#include "object/shard.h"
+
+struct invocation;
+struct segment;
+struct type;
+
+enum {
+    CALLS_PER_SEGMENT_MAX = 4096,
+    WRITES_PER_SEGMENT_MAX = 16384,
+    LOG_LINES_MAX = 1000,
+};
+
+struct log_line {
+    int64_t ms;
+    uint32_t level;
+    char *text[4]; /* type, id, method, line */
+};
+
+struct cairn_worker {
+    struct cairn_node *node;
+    uint32_t index;
+    struct cairn_fn_worker *fn;
+    struct shard *shards; /* by shard index; only its own are filled in */
+    struct cairn_random random;
+
+    struct object **table; /* chained, a power of two */
+    uint32_t table_size, object_count;
+    struct cairn_link idle; /* oldest first */
+    uint32_t idle_count;
+
+    struct type **types; /* chained, a power of two */
+    uint32_t types_size, type_count;
+    struct ready ready;
+    struct cairn_link aside;
+    struct cairn_link admission;     /* invocations from outside that need a fiber */
+    struct cairn_link fiber_waiters; /* invocations in mailboxes that need a fiber */
+    struct cairn_link commits;       /* segments that have run and wait for room in the log, in the order of it */
+    struct cairn_link begins;        /* invocations that hold nothing and wait until their segment may begin */
+    struct cairn_link held;          /* by the places that they depend on, ascending */
+    struct dependency wanted;        /* by what was held and was not told yet */
+    bool lingers;                    /* it looks for other work once more before it helps the log */
+    struct cairn_link live;          /* invocations at objects of this worker */
+    uint32_t outside_fibers;         /* held by requests from outside */
+    uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */
+    _Atomic uint64_t admitted;       /* requests submitted here and not replied to; read by any thread */
+
+    struct invocation *free_invocations;
+    uint32_t free_invocation_count;
+    struct segment *free_segments;
+
+    struct log_line *lines; /* ring */
+    uint64_t line_count;
+    uint64_t invocation_count;
+    uint32_t purge_cursor;
+    uint64_t retry_ns;      /* when those that wait for room try again */
+    uint64_t resumed_count; /* fibers that went on after a wait */
+    struct {
+        uint64_t since_ns, resumed_count; /* both when it began */
+        uint32_t looks;                   /* at it since */
+    } stuck;                              /* all fibers wait for calls and none goes on; since_ns 0: not so */
+    uint64_t aside_ns;                    /* until then fresh segments run before those set aside */
+    bool failed;                          /* the log has failed */
+    uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */
+
+    /* crossing threads: a stack of messages, pushed by any, taken whole by the owner */
+    _Atomic(struct message *) inbox;
+    atomic_bool wants_progress; /* something is held: tell when the log progresses */
+    struct worker_counts counts;
+    struct cairn_purse purse; /* of node->calls */
+};
+
+static inline struct shard *worker_shard(struct cairn_worker *worker, uint32_t index)
+{
+    return &worker->shards[index];
+}
+
+/* worker_clock_ns from some microseconds ago, which costs nothing: runs read the clock as they end. */
+static inline uint64_t worker_recent_ns(struct cairn_worker *worker)
+{
+    return worker->recent_ns ? worker->recent_ns : worker_clock_ns(worker);
+}
+
+#endif
