@@ -36,7 +36,7 @@ STAGES = [
     ("log", r"^(cairn_shard_commit|cairn_shard_record_bytes|segment_claim|worker_hold_log)$", r"src/log/|src/shard/"),
     ("overlay", None, r"src/object/(host|overlay|segment|directory)\.c"),
     ("sandbox", r"wasmtime|^0x[0-9a-f]+$|^\[unknown\]$|cranelift|pooling", r"src/fn/"),
-    ("queue", None, r"src/object/"),
+    ("queue", None, r"src/(object|admin)/"),
     ("parse", None, r"src/proto/|src/server/resp_"),
     ("read", r"^(uv_.*|uv__.*|__x64_sys_(recvfrom|read|readv|epoll_.*|ppoll|futex))$", r"src/io/|src/server/"),
 ]

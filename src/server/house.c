@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "object/admin.h"
+#include "admin/admin.h"
 
 /* Merges of large runs take long: others must not wait for them. */
 enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };

@@ -8,7 +8,7 @@
 #ifndef CAIRN_SERVER_HOUSE_H
 #define CAIRN_SERVER_HOUSE_H
 
-#include "object/preview.h"
+#include "admin/preview.h"
 #include "server/backend.h"
 
 /* 0 or NULL in any member means its default. */
@@ -54,7 +54,7 @@ void cairn_house_totals(struct cairn_house *house, uint64_t *ret_keys, uint64_t 
 enum cairn_code cairn_house_restore(const char *data, const char *blob, uint64_t number, uint64_t wall_ms,
                                     void (*on_stage)(void *context, const char *stage, uint64_t done, uint64_t total),
                                     void *context, uint64_t *ret_undo, struct cairn_err *err);
-/* What that would change (object/preview.h). */
+/* What that would change (admin/preview.h). */
 enum cairn_code cairn_house_preview(const char *data, const char *blob, uint64_t number, uint64_t wall_ms,
                                     void (*each)(void *context, enum cairn_preview what, const char *type,
                                                  struct cairn_bytes id),

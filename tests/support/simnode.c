@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "object/admin.h"
+#include "admin/admin.h"
 
 #define must(condition)                                                                   \
     do {                                                                                  \

@@ -1,7 +1,7 @@
 /* preview.h - which objects restoring a folder would change (shard.h), told before it is done.
  * Threads: the caller's.  Layer: object; uses base, engine and shard. */
-#ifndef CAIRN_OBJECT_PREVIEW_H
-#define CAIRN_OBJECT_PREVIEW_H
+#ifndef CAIRN_ADMIN_PREVIEW_H
+#define CAIRN_ADMIN_PREVIEW_H
 
 #include "shard/shard.h"
 

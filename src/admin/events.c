@@ -1,4 +1,4 @@
-#include "object/events.h"
+#include "admin/events.h"
 
 #include "object/invocation.h"
 #include "object/worker.h"

@@ -1,4 +1,4 @@
-#include "object/catalog.h"
+#include "admin/catalog.h"
 
 #include <stdio.h>
 #include <stdlib.h>

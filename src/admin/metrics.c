@@ -1,7 +1,7 @@
 /* metrics.c - the node's counters as Prometheus text (exposition format 0.0.4). */
 #include <stdio.h>
 
-#include "object/admin.h"
+#include "admin/admin.h"
 #include "object/worker.h"
 
 struct series {

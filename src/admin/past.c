@@ -1,10 +1,10 @@
-#include "object/past.h"
+#include "admin/past.h"
 
 #include <stdlib.h>
 
-#include "object/admin_internal.h"
+#include "admin/admin_internal.h"
 #include "object/clock.h"
-#include "object/events.h"
+#include "admin/events.h"
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/layout.h"

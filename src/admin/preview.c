@@ -1,4 +1,4 @@
-#include "object/preview.h"
+#include "admin/preview.h"
 
 #include <stdio.h>
 

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 
 #include "fn/check.h"
-#include "object/admin_internal.h"
-#include "object/catalog.h"
+#include "admin/admin_internal.h"
+#include "admin/catalog.h"
 #include "object/clock.h"
 #include "object/directory.h"
-#include "object/events.h"
+#include "admin/events.h"
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/layout.h"

@@ -1,10 +1,10 @@
-#include "object/modules.h"
+#include "admin/modules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "object/admin_internal.h"
-#include "object/catalog.h"
+#include "admin/admin_internal.h"
+#include "admin/catalog.h"
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/layout.h"

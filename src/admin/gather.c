@@ -1,4 +1,4 @@
-#include "object/gather.h"
+#include "admin/gather.h"
 
 #include <stdlib.h>
 

@@ -1,12 +1,12 @@
-#include "object/admin.h"
+#include "admin/admin.h"
 
 #include <stdlib.h>
 
-#include "object/admin_internal.h"
-#include "object/catalog.h"
-#include "object/gather.h"
-#include "object/modules.h"
-#include "object/show.h"
+#include "admin/admin_internal.h"
+#include "admin/catalog.h"
+#include "admin/gather.h"
+#include "admin/modules.h"
+#include "admin/show.h"
 
 static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_LIST] = &list_operation,         [CAIRN_OP_SHOW] = &show_operation,

@@ -4,10 +4,10 @@
 #ifndef CAIRN_ADMIN_ADMIN_INTERNAL_H
 #define CAIRN_ADMIN_ADMIN_INTERNAL_H
 
-#include "object/admin.h"
-#include "object/deploy.h"
-#include "object/past.h"
-#include "object/snapshots.h"
+#include "admin/admin.h"
+#include "admin/deploy.h"
+#include "admin/past.h"
+#include "admin/snapshots.h"
 #include "object/worker.h"
 
 struct admin {

@@ -1,11 +1,11 @@
-#include "object/snapshots.h"
+#include "admin/snapshots.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "object/admin_internal.h"
+#include "admin/admin_internal.h"
 #include "object/clock.h"
-#include "object/events.h"
+#include "admin/events.h"
 #include "object/hold.h"
 #include "object/invocation.h"
 
