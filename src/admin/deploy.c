@@ -7,15 +7,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "fn/check.h"
 #include "admin/admin_internal.h"
-#include "admin/catalog.h"
+#include "admin/change.h"
+#include "admin/events.h"
+#include "fn/check.h"
 #include "object/clock.h"
 #include "object/directory.h"
-#include "admin/events.h"
 #include "object/hold.h"
 #include "object/invocation.h"
-#include "object/layout.h"
 #include "object/table.h"
 
 /* What a worker looks for at a time of types that are to go: directories of a type in a shard. */
@@ -42,20 +41,10 @@ struct deploy {
     struct cairn_module *module;
     enum cairn_code code;
     struct cairn_err err;
-    struct overlay overlay;     /* what is to be recorded */
-    struct catalog *base;       /* the one before it */
-    struct catalog *catalog;    /* the one after it */
-    struct module_entry *m;     /* DEPLOY: of `catalog` */
-    bool created;               /* DEPLOY: it is not an earlier version that came back */
-    uint32_t previous;          /* DEPLOY: number of the version that was current; 0: none */
     struct module_version back; /* ROLLBACK: to which version */
-    struct type_entry **types;  /* DEPLOY: of the module in `catalog` */
-    uint32_t type_count;
-    struct type_entry **going; /* types of the module in `base` that are to go unless there are objects of them */
-    uint32_t *numbers;         /* theirs, ascending */
-    uint32_t going_count;
+    struct change change;
     enum { TAKE_AWAY, GIVE_BACK, SET } step; /* what the workers are to do with them */
-    bool undecided;                          /* `base` is what is committed, whatever the workers have */
+    bool undecided;                          /* change.base is what is committed, whatever the workers have */
     uint32_t left;                           /* workers that have not done it */
     _Atomic uint32_t used; /* number of a type that is to go and of which some worker has objects; 0: none */
     struct spread *spreads;
@@ -87,14 +76,9 @@ static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy);
 
 static void deploy_free(struct deploy *deploy)
 {
-    overlay_done(&deploy->overlay);
-    catalog_unref(deploy->catalog);
-    catalog_unref(deploy->base);
+    change_done(&deploy->change);
     cairn_module_unref(deploy->module);
     free(deploy->name);
-    free(deploy->types);
-    free(deploy->going);
-    free(deploy->numbers);
     free(deploy->spreads);
     free(deploy);
 }
@@ -181,9 +165,9 @@ static void look_for_objects(struct cairn_worker *worker, struct message *messag
 
     if (worker->index < shards)
         own = (shards - worker->index - 1) / worker->node->options.workers + 1;
-    pairs = (uint64_t)deploy->going_count * own;
+    pairs = (uint64_t)deploy->change.going_count * own;
     for (int n = 0; n < LOOKS_PER_STEP && spread->looked < pairs && !atomic_load(&deploy->used); n++) {
-        uint32_t number = deploy->numbers[spread->looked / own];
+        uint32_t number = deploy->change.numbers[spread->looked / own];
         uint32_t shard = worker->index + (uint32_t)(spread->looked % own) * worker->node->options.workers;
 
         if (directory_has(&worker->shards[shard], number))
@@ -202,16 +186,16 @@ static void take_catalog(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = ((struct spread *)message)->deploy;
 
-    for (uint32_t i = 0; i < deploy->going_count && deploy->step != SET; i++)
+    for (uint32_t i = 0; i < deploy->change.going_count && deploy->step != SET; i++)
         if (deploy->step == TAKE_AWAY)
-            types_remove(worker, deploy->going[i]);
+            types_remove(worker, deploy->change.going[i]);
         else
-            types_set(worker, deploy->going[i]);
-    for (uint32_t i = 0; i < deploy->type_count && deploy->step == SET; i++)
-        types_set(worker, deploy->types[i]);
+            types_set(worker, deploy->change.going[i]);
+    for (uint32_t i = 0; i < deploy->change.type_count && deploy->step == SET; i++)
+        types_set(worker, deploy->change.types[i]);
     if (deploy->step == TAKE_AWAY) {
         /* From here on none can appear. */
-        uint32_t number = objects_in_use(worker, deploy->numbers, deploy->going_count);
+        uint32_t number = objects_in_use(worker, deploy->change.numbers, deploy->change.going_count);
 
         if (number)
             atomic_store(&deploy->used, number);
@@ -219,258 +203,27 @@ static void take_catalog(struct cairn_worker *worker, struct message *message)
         look_for_objects(worker, message);
         return;
     }
-    deploy_catalog_set(worker, deploy->step == SET ? deploy->catalog : deploy->base);
+    deploy_catalog_set(worker, deploy->step == SET ? deploy->change.catalog : deploy->change.base);
     message->receive = catalog_taken;
     worker_send(worker, 0, message);
 }
 
-/* --- DEPLOY ----------------------------------------------------------------------------------------- */
-
-static uint32_t new_type_number(struct catalog *catalog)
-{
-    if (catalog->type_next == 0)
-        catalog->type_next = 1;
-    return catalog->type_next++;
-}
-
-/* The fields of a type: those that it has had, and the version's new ones; or says what clashes. */
-static enum cairn_code bind_fields(const struct type_entry *type, const struct cairn_type_decl *decl,
-                                   struct bound_field *fields, uint32_t *ret_count, struct cairn_err *err)
-{
-    uint32_t count = type->field_count;
-    struct names names = {0};
-    enum cairn_code code = CAIRN_OK;
-
-    for (uint32_t i = 0; i < count; i++) {
-        fields[i] = type->fields[i];
-        names_add(&names, cairn_hash(fields[i].name), i);
-    }
-    for (size_t k = 0; code == CAIRN_OK && k < decl->field_count; k++) {
-        struct cairn_bytes name = cairn_str(decl->fields[k].name);
-        uint64_t hash = cairn_hash(name);
-        uint32_t at = 0, found = names_next(&names, hash, &at);
-
-        while (found != NAMES_END && !cairn_bytes_equal(fields[found].name, name))
-            found = names_next(&names, hash, &at);
-        if (found != NAMES_END) {
-            if (fields[found].kind != decl->fields[k].kind)
-                code = cairn_fail(err, CAIRN_ECONFLICT,
-                                  "field %s of type %s was declared as another kind before, and a field's kind is for "
-                                  "good; give the new field a new name",
-                                  decl->fields[k].name, decl->name);
-        } else if (count > CAIRN_FIELD_NUMBER_MAX) {
-            code = cairn_fail(err, CAIRN_ELIMIT, "type %s has declared more than %d fields over its versions",
-                              decl->name, CAIRN_FIELD_NUMBER_MAX + 1);
-        } else {
-            names_add(&names, hash, count);
-            fields[count] = (struct bound_field){.name = name, .kind = decl->fields[k].kind, .number = count};
-            count++;
-        }
-    }
-    names_done(&names);
-    *ret_count = count;
-    return code;
-}
-
-static enum cairn_code bind_type(struct deploy *deploy, const struct cairn_type_decl *decl, struct bound_field *fields,
-                                 struct cairn_err *err)
-{
-    struct cairn_module *module = deploy->module;
-    const struct type_entry *type = catalog_type(deploy->catalog, deploy->m->space, cairn_str(decl->name));
-    struct type_entry fresh = {.space = deploy->m->space,
-                               .name = cairn_str(decl->name),
-                               .module_name = deploy->m->name},
-                      *bound;
-    enum cairn_code code;
-    uint32_t count;
-
-    if (type && !cairn_bytes_equal(type->module_name, deploy->m->name))
-        return cairn_fail(err, CAIRN_ECONFLICT, "type %s belongs to module %.*s already", decl->name,
-                          (int)type->module_name.size, (const char *)type->module_name.data);
-    if (!type) {
-        fresh.number = new_type_number(deploy->catalog);
-        type = &fresh;
-    }
-    code = bind_fields(type, decl, fields, &count, err);
-    if (code != CAIRN_OK)
-        return code;
-    bound = type_entry_make(type, fields, count, module, decl, deploy->m->versions[deploy->m->current].number);
-    catalog_put_type(&deploy->overlay, bound);
-    catalog_set_type(deploy->catalog, bound);
-    return CAIRN_OK;
-}
-
-/* The entry of the module with this version for the current one. */
-static struct module_entry *bind_module(const struct module_entry *before, struct cairn_bytes space,
-                                        struct cairn_module *module, bool *ret_created)
-{
-    struct module_entry *m = module_entry_make(space, cairn_str(module->name));
-
-    if (before) {
-        m->version_last = before->version_last;
-        m->version_count = before->version_count;
-        m->current = before->current;
-        memcpy(m->versions, before->versions, sizeof m->versions);
-    }
-    m->module = cairn_module_ref(module);
-    for (uint32_t i = 0; i < m->version_count; i++)
-        if (memcmp(m->versions[i].hash, module->hash, CAIRN_SHA256_BYTES) == 0) {
-            *ret_created = false;
-            m->current = i;
-            return m;
-        }
-    *ret_created = true;
-    while (m->version_count >= VERSIONS_KEPT) { /* the oldest that is not current is forgotten */
-        uint32_t at = m->current == 0 ? 1 : 0;
-        m->version_count--;
-        m->current -= m->current > at;
-        memmove(m->versions + at, m->versions + at + 1, (m->version_count - at) * sizeof *m->versions);
-    }
-    m->current = m->version_count++;
-    m->versions[m->current] = (struct module_version){.number = ++m->version_last, .bytes = module->wasm_bytes};
-    memcpy(m->versions[m->current].hash, module->hash, CAIRN_SHA256_BYTES);
-    return m;
-}
-
-/* What the node has altogether. */
-static enum cairn_code check_totals(const struct catalog *catalog, struct cairn_err *err)
-{
-    static const char advice[] = "delete modules that are not needed";
-    uint64_t methods = 0, fields = 0;
-
-    for (uint32_t i = 0; i < catalog->type_count; i++) {
-        methods += catalog->types[i]->decl ? catalog->types[i]->decl->method_count : 0;
-        fields += catalog->types[i]->field_count;
-    }
-    if (catalog->module_count > MODULES_MAX)
-        return cairn_fail(err, CAIRN_ELIMIT, "the node has %d modules, and may have no more: %s", MODULES_MAX, advice);
-    if (catalog->type_count > TYPES_MAX)
-        return cairn_fail(err, CAIRN_ELIMIT,
-                          "with this module the node would have %u types; at most %d are allowed: %s",
-                          catalog->type_count, TYPES_MAX, advice);
-    if (methods > METHODS_MAX)
-        return cairn_fail(err, CAIRN_ELIMIT,
-                          "with this module the node would have %llu methods; at most %d are allowed: %s",
-                          (unsigned long long)methods, METHODS_MAX, advice);
-    if (fields > FIELDS_MAX)
-        return cairn_fail(err, CAIRN_ELIMIT,
-                          "with this module the node would have %llu fields; at most %d are allowed: %s",
-                          (unsigned long long)fields, FIELDS_MAX, advice);
-    return CAIRN_OK;
-}
-
-/* The module's types in that catalog; *ret_types is the caller's. */
-static uint32_t list_types(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
-                           struct type_entry ***ret_types)
-{
-    struct type_entry **types = cairn_alloc_zeroed(catalog->type_count + 1, sizeof *types);
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < catalog->type_count; i++)
-        if (cairn_bytes_equal(catalog->types[i]->module_name, name) &&
-            cairn_bytes_equal(catalog->types[i]->space, space))
-            types[count++] = catalog->types[i];
-    *ret_types = types;
-    return count;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-    const uint32_t *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
-/* The record forgets the types that are to go. */
-static void forget_going(struct deploy *deploy)
-{
-    struct cairn_buf key = {0};
-
-    deploy->numbers = cairn_alloc_zeroed(deploy->going_count + 1, sizeof *deploy->numbers);
-    for (uint32_t i = 0; i < deploy->going_count; i++) {
-        deploy->numbers[i] = deploy->going[i]->number;
-        catalog_key(&key, KEY_TYPE, deploy->going[i]->space, deploy->going[i]->name);
-        overlay_remove(&deploy->overlay, cairn_buf_bytes(&key));
-    }
-    qsort(deploy->numbers, deploy->going_count, sizeof *deploy->numbers, compare_numbers);
-    cairn_buf_done(&key);
-}
-
-/* One of "A,B,C". */
-static bool names_type(struct cairn_bytes names, struct cairn_bytes type)
-{
-    for (size_t at = 0, end; at < names.size; at = end + 1) {
-        for (end = at; end < names.size && names.data[end] != ',';)
-            end++;
-        if (cairn_bytes_equal(cairn_bytes(names.data + at, end - at), type))
-            return true;
-    }
-    return false;
-}
-
-/* Types that the version no longer declares: those that the request drops stay without methods, and so do those that
- * were dropped before; the others are to go. */
-static void bind_missing(struct deploy *deploy, struct catalog *next)
-{
-    struct cairn_bytes space = deploy->m->space, name = deploy->m->name;
-    uint32_t version = deploy->m->versions[deploy->m->current].number;
-    struct type_entry **before;
-    uint32_t count = list_types(deploy->base, space, name, &before);
-
-    deploy->going = before;
-    for (uint32_t i = 0; i < count; i++) {
-        struct type_entry *t = before[i], *now = catalog_type(next, space, t->name);
-
-        if (now != t)
-            continue;
-        if (t->dropped || names_type(deploy->inv->request->drop, t->name)) {
-            catalog_set_type(next, type_entry_make(t, t->fields, t->field_count, deploy->module, NULL, version));
-        } else {
-            deploy->going[deploy->going_count++] = t;
-            catalog_remove_type(next, space, t->name);
-        }
-    }
-    forget_going(deploy);
-    deploy->type_count = list_types(next, space, name, &deploy->types);
-}
-
-/* Makes the next catalog, and what is to be recorded of it but for the module. */
-static enum cairn_code bind(struct deploy *deploy, struct cairn_err *err)
-{
-    struct cairn_module *module = deploy->module;
-    struct cairn_bytes space = deploy->inv->space, name = cairn_str(module->name);
-    struct bound_field *fields = cairn_alloc_zeroed(2 * (CAIRN_FIELD_NUMBER_MAX + 1), sizeof *fields);
-    struct catalog *next = deploy->catalog = catalog_copy(deploy->base);
-    const struct module_entry *before = catalog_module(next, space, name);
-    enum cairn_code code = CAIRN_OK;
-
-    deploy->previous = before ? before->versions[before->current].number : 0;
-    deploy->m = bind_module(catalog_module(next, space, name), space, module, &deploy->created);
-    catalog_set_module(next, deploy->m);
-    for (size_t i = 0; code == CAIRN_OK && i < module->type_count; i++)
-        code = bind_type(deploy, &module->types[i], fields, err);
-    free(fields);
-    if (code != CAIRN_OK)
-        return code;
-    catalog_put_type_next(&deploy->overlay, next->type_next);
-    bind_missing(deploy, next);
-    return check_totals(next, err);
-}
+/* --- taking effect --- */
 
 static void answer_deploy(struct deploy *deploy)
 {
-    const struct module_version *version = &deploy->m->versions[deploy->m->current];
+    const struct module_version *version = &deploy->change.m->versions[deploy->change.m->current];
     char name[2 * CAIRN_SHA256_BYTES + 1];
     struct cairn_buf *to = &deploy->inv->result;
 
     hash_hex(version->hash, name);
     to->size = 0;
     cairn_value_add_list(to, 5);
-    cairn_value_add_bytes(to, deploy->m->name);
+    cairn_value_add_bytes(to, deploy->change.m->name);
     cairn_value_add_int(to, version->number);
     cairn_value_add_bytes(to, cairn_str(name));
-    cairn_value_add_int(to, deploy->created);
-    cairn_value_add_int(to, deploy->previous);
+    cairn_value_add_int(to, deploy->change.created);
+    cairn_value_add_int(to, deploy->change.previous);
 }
 
 static enum cairn_code commit_system(struct cairn_worker *worker, struct overlay *overlay, const char *note,
@@ -488,19 +241,19 @@ static enum cairn_code record(struct cairn_worker *worker, struct deploy *deploy
 {
     bool removes = deploy->inv->operation == &undeploy_operation;
 
-    if (deploy->created)
-        deploy->m->versions[deploy->m->current].deployed_ms = (uint64_t)worker_now_ms(worker);
+    if (deploy->change.created)
+        deploy->change.m->versions[deploy->change.m->current].deployed_ms = (uint64_t)worker_now_ms(worker);
     if (!removes)
-        catalog_put_module(&deploy->overlay, deploy->m);
-    deploy->code = commit_system(worker, &deploy->overlay, removes ? "undeploy" : "deploy", &deploy->catalog->record,
-                                 &deploy->err);
+        catalog_put_module(&deploy->change.overlay, deploy->change.m);
+    deploy->code = commit_system(worker, &deploy->change.overlay, removes ? "undeploy" : "deploy",
+                                 &deploy->change.catalog->record, &deploy->err);
     if (deploy->code != CAIRN_OK)
         return deploy->code;
     if (removes)
         cairn_value_add_nil(&deploy->inv->result);
     else
         answer_deploy(deploy);
-    deploy->inv->depends = deploy->catalog->record;
+    deploy->inv->depends = deploy->change.catalog->record;
     deploy->inv->effects = CAIRN_EFFECTS_SOME;
     return CAIRN_OK;
 }
@@ -511,7 +264,7 @@ static void prepared(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = (struct deploy *)message;
 
-    if (deploy->code == CAIRN_OK && (deploy->going_count || deploy->inv->operation == &undeploy_operation)) {
+    if (deploy->code == CAIRN_OK && (deploy->change.going_count || deploy->inv->operation == &undeploy_operation)) {
         deploy->undecided = true;
         spread_catalog(worker, deploy, TAKE_AWAY);
     } else if (deploy->code == CAIRN_OK && record(worker, deploy) == CAIRN_OK) {
@@ -533,7 +286,7 @@ static void deploy_task(struct cairn_task *task)
         deploy->code = catalog_compile(deploy->node->options.fn, disk, request->name, &deploy->back, &deploy->module,
                                        &deploy->err);
     if (deploy->code == CAIRN_OK)
-        deploy->code = bind(deploy, &deploy->err);
+        deploy->code = change_deploy(&deploy->change, deploy->inv->space, deploy->module, request->drop, &deploy->err);
     if (deploy->code == CAIRN_OK && !back) {
         module_path(deploy->module->hash, path);
         deploy->code = cairn_disk_replace_file(disk, path, request->body, &deploy->err);
@@ -541,33 +294,21 @@ static void deploy_task(struct cairn_task *task)
     worker_post(deploy->node, 0, &deploy->message);
 }
 
-/* --- UNDEPLOY ------------------------------------------------------------------------------------------ */
-
 static void undeploy_task(struct cairn_task *task)
 {
     struct deploy *deploy = cairn_container(task, struct deploy, task);
-    struct cairn_bytes space = deploy->inv->space, name = deploy->inv->request->name;
-    struct cairn_buf key = {0};
 
-    deploy->catalog = catalog_copy(deploy->base);
-    catalog_remove(deploy->catalog, space, name);
-    deploy->going_count = list_types(deploy->base, space, name, &deploy->going);
-    catalog_key(&key, KEY_MODULE, space, name);
-    overlay_remove(&deploy->overlay, cairn_buf_bytes(&key));
-    cairn_buf_done(&key);
-    forget_going(deploy);
+    change_undeploy(&deploy->change, deploy->inv->space, deploy->inv->request->name);
     worker_post(deploy->node, 0, &deploy->message);
 }
-
-/* --- all ------------------------------------------------------------------------------------------------- */
 
 static enum cairn_code refuse_used(struct deploy *deploy, uint32_t number)
 {
     struct cairn_bytes type = {0};
 
-    for (uint32_t i = 0; i < deploy->going_count; i++)
-        if (deploy->going[i]->number == number)
-            type = deploy->going[i]->name;
+    for (uint32_t i = 0; i < deploy->change.going_count; i++)
+        if (deploy->change.going[i]->number == number)
+            type = deploy->change.going[i]->name;
     if (deploy->inv->operation == &undeploy_operation)
         return cairn_fail(&deploy->err, CAIRN_ECONFLICT,
                           "objects of the module's types exist, of %.*s for example; delete them first", (int)type.size,
@@ -632,8 +373,7 @@ static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy)
         deploy_end(worker, deploy);
         return false;
     }
-    deploy->base = catalog_ref(admin_worker(worker)->catalog);
-    overlay_reset(&deploy->overlay, worker->shards[worker->node->shard_count].engine);
+    change_begin(&deploy->change, admin_worker(worker)->catalog, worker->shards[worker->node->shard_count].engine);
     deploy->message.receive = prepared;
     deploy->task.run = operation == &undeploy_operation ? undeploy_task : deploy_task;
     cairn_tasks_submit(worker->node->options.tasks, &deploy->task);
@@ -644,7 +384,7 @@ struct catalog *deploy_committed(struct cairn_worker *worker)
 {
     const struct deploy *deploy = deploys_of(worker)->queue;
 
-    return deploy && deploy->undecided ? deploy->base : admin_worker(worker)->catalog;
+    return deploy && deploy->undecided ? deploy->change.base : admin_worker(worker)->catalog;
 }
 
 /* One at a time from here on. */

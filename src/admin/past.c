@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "admin/admin_internal.h"
-#include "object/clock.h"
 #include "admin/events.h"
+#include "object/clock.h"
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/layout.h"

@@ -1,10 +1,10 @@
 #include "admin/show.h"
 
+#include "admin/past.h"
 #include "object/hold.h"
 #include "object/host.h"
 #include "object/invocation.h"
 #include "object/mailbox.h"
-#include "admin/past.h"
 #include "object/segment.h"
 #include "object/type.h"
 
