@@ -1,6 +1,7 @@
 #include "object/commit.h"
 
 #include "object/directory.h"
+#include "object/once.h"
 #include "object/table.h"
 #include "object/type.h"
 #include "object/worker.h"
@@ -86,6 +87,7 @@ static enum cairn_code claim(struct commit *commit, uint64_t bytes, struct claim
 {
     struct invocation *inv = commit->inv;
     struct cairn_log *log = inv->worker->node->log;
+    struct once *once = once_of(inv);
     struct claim need = {bytes + commit->keep_bytes, commit->keep_bytes ? 2 : 1};
     enum cairn_code code;
 
@@ -99,10 +101,10 @@ static enum cairn_code claim(struct commit *commit, uint64_t bytes, struct claim
     code = log->ops->claim(log, need.bytes, need.records, err);
     if (code == CAIRN_OK)
         return CAIRN_OK;
-    if (commit->over && bytes <= inv->once_claim) { /* the outcome has room of its own */
-        if (inv->once_claim > bytes)
-            log->ops->release(log, inv->once_claim - bytes, 0);
-        inv->once_claim = 0;
+    if (commit->over && once && bytes <= once->room) { /* the outcome has room of its own */
+        if (once->room > bytes)
+            log->ops->release(log, once->room - bytes, 0);
+        once->room = 0;
         return CAIRN_OK;
     }
     inv->segment->need = need;
@@ -138,7 +140,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     enum cairn_code code;
 
     dependency_join(&inv->depends, object->last);
-    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->key.size &&
+    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->keyed &&
         segment->overlay.code == CAIRN_OK)
         return CAIRN_OK; /* as most that read: nobody has anything to add */
     commit = (struct commit){
@@ -148,7 +150,6 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
         .existed = object->header.incarnation != 0,
         .exists = segment->header_dirty ? segment->header.incarnation != 0 : object->header.incarnation != 0,
         .before = object->shard->meta,
-        .once_recorded = inv->once_recorded,
     };
     if (held.records) { /* it was refused before: participants are asked once there is as much as was missing */
         code = log->ops->claim(log, held.bytes, held.records, err);

@@ -26,7 +26,7 @@ struct commit {
     bool existed, exists;     /* the object, before and after */
     uint32_t own_writes;      /* of the overlay: the method's; participants' follow */
     struct shard_meta before; /* the shard's numbers, for undo */
-    bool once_recorded;       /* of the invocation, for undo */
+    bool once_recorded;       /* before, for undo */
     uint64_t keep_bytes;      /* claimed together with the record, in one record more, and kept: see once.c */
     struct dependency record; /* on the record; set before `committed` */
 };

@@ -56,10 +56,8 @@ struct invocation *invocation_new(struct cairn_worker *worker, const struct oper
     } else {
         inv = cairn_alloc_zeroed(1, sizeof *inv);
         cairn_list_init(&inv->link);
-        cairn_list_init(&inv->keyed_link);
         cairn_list_init(&inv->live);
         cairn_list_init(&inv->waiter);
-        cairn_list_init(&inv->duplicates);
     }
     inv->state = INV_NEW;
     inv->operation = operation;
@@ -118,10 +116,8 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
     result.size = 0;
     memset(inv, 0, sizeof *inv);
     cairn_list_init(&inv->link);
-    cairn_list_init(&inv->keyed_link);
     cairn_list_init(&inv->live);
     cairn_list_init(&inv->waiter);
-    cairn_list_init(&inv->duplicates);
     inv->calls = calls;
     inv->call_room = call_room;
     inv->payload = payload;
@@ -196,9 +192,6 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
         inv->operation->leave(worker, inv);
     if (inv->result.size == 0)
         cairn_value_add_nil(&inv->result);
-    if (inv->once_claim)
-        worker->node->log->ops->release(worker->node->log, inv->once_claim, 1);
-    inv->once_claim = 0;
     count_outcome(worker, inv);
     account_result(worker, inv);
     if (inv->object) {

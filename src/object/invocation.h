@@ -55,9 +55,8 @@ struct call {
 };
 
 struct invocation {
-    struct message message; /* first */
-    struct cairn_link link; /* mailbox, admission, aside, commits, begins, held, segment->calls */
-    struct cairn_link keyed_link;
+    struct message message;   /* first */
+    struct cairn_link link;   /* mailbox, admission, aside, commits, begins, held, segment->calls */
     struct cairn_link live;   /* in worker->live from its arrival to its end */
     struct cairn_link waiter; /* in worker->fiber_waiters while needs_fiber */
     enum invocation_state state;
@@ -75,7 +74,7 @@ struct invocation {
     struct cairn_bytes caller_type, caller_id;
 
     /* what is asked; the bytes lie in the request or in `payload` */
-    struct cairn_bytes space, type_name, id, method_name, args, key;
+    struct cairn_bytes space, type_name, id, method_name, args;
     uint32_t shard; /* where the object lies */
     uint8_t *payload;
     size_t payload_room;
@@ -93,7 +92,8 @@ struct invocation {
     int64_t now_ms;            /* of the segment; 0: not asked for yet (invocation_now_ms) */
     struct dependency depends; /* before the outcome may leave */
 
-    void *own; /* the operation's; NULL: nothing */
+    void *own;  /* the operation's; NULL: nothing */
+    bool keyed; /* `own` is a struct once: it has an idempotency key (once.h) */
 
     struct call *calls;
     uint32_t call_count, call_room, calls_out;
@@ -107,12 +107,6 @@ struct invocation {
     void (*go_on)(struct cairn_worker *worker, struct invocation *inv); /* from INV_ROOM */
     uint64_t waits_ns;                   /* since when its first segment waits; 0: it does not */
     size_t charged_call, charged_result; /* account.c */
-
-    /* once.h */
-    uint64_t args_hash, once_number;
-    bool once_recorded;
-    uint64_t once_claim;
-    struct cairn_link duplicates;
 
     uint64_t started_ns;
     uint64_t operations, read_bytes, written_bytes;

@@ -155,7 +155,7 @@ static bool commit(struct cairn_worker *worker, struct invocation *inv, bool is_
 
 static void over(struct cairn_worker *worker, struct invocation *inv)
 {
-    if (inv->key.size)
+    if (inv->keyed)
         once_over(worker, inv);
     invocation_move(inv, INV_OVER);
     invocation_finish(worker, inv);
@@ -169,7 +169,7 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
     enum cairn_code code;
 
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (once_unused(inv) && !inv->once_recorded)
+        if (once_unused(inv) && !once_recorded(inv))
             break;
         if (!inv->segment)
             inv->segment = segment_begin(worker, inv->object);
@@ -189,7 +189,7 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
  * return, gets one. */
 static void returned(struct cairn_worker *worker, struct invocation *inv)
 {
-    if (inv->key.size)
+    if (inv->keyed)
         record_outcome(worker, inv);
     else
         over(worker, inv);
@@ -425,7 +425,7 @@ static bool may_begin(struct cairn_worker *worker, struct invocation *inv)
     struct cairn_err err;
     enum cairn_code code;
 
-    if (inv->read_only && !inv->key.size)
+    if (inv->read_only && !inv->keyed)
         return true;
     cairn_err_clear(&err);
     if (cairn_list_empty(&worker->commits))
@@ -506,7 +506,7 @@ void object_run(struct cairn_worker *worker, struct object *object)
         object->readers++;
     else
         object->holder = inv;
-    if (inv->key.size && !inv->resumes && cairn_list_empty(&inv->keyed_link)) {
+    if (inv->keyed && !inv->resumes && once_is_new(inv)) {
         enum once_answer answer = once_begin(worker, inv);
         if (answer != ONCE_RUN) {
             leave_object(worker, inv);
@@ -620,10 +620,19 @@ void invocations_fail_all(struct cairn_worker *worker)
         object_make_ready(worker, cairn_container(l, struct invocation, waiter)->object);
 }
 
+static void submit(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->request->key.size)
+        once_make(inv, inv->request->key);
+    submit_to_object(worker, inv);
+}
+
 const struct operation operation_invoke = {
     .name = "invoke",
     .aim = AIM_METHOD,
-    .submit = submit_to_object,
+    .submit = submit,
     .receive = receive_invocation,
+    .leave = once_leave,
+    .drop = once_drop,
     .answer = receive_result,
 };

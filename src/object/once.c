@@ -1,5 +1,7 @@
 #include "object/once.h"
 
+#include <stdlib.h>
+
 #include "object/account.h"
 #include "object/commit.h"
 #include "object/layout.h"
@@ -23,6 +25,7 @@ struct record {
 
 static size_t once_key(uint8_t *to, const struct invocation *inv)
 {
+    struct cairn_bytes key = once_of(inv)->key;
     size_t n = 1;
 
     to[0] = KEY_ONCE;
@@ -33,8 +36,8 @@ static size_t once_key(uint8_t *to, const struct invocation *inv)
     n += cairn_put_varint(to + n, inv->method_name.size);
     memcpy(to + n, inv->method_name.data, inv->method_name.size);
     n += inv->method_name.size;
-    memcpy(to + n, inv->key.data, inv->key.size);
-    return n + inv->key.size;
+    memcpy(to + n, key.data, key.size);
+    return n + key.size;
 }
 
 enum {
@@ -82,8 +85,47 @@ static enum once_answer reused(struct invocation *inv)
     return ONCE_ANSWERED;
 }
 
+void once_make(struct invocation *inv, struct cairn_bytes key)
+{
+    struct once *once = cairn_alloc_zeroed(1, sizeof *once);
+
+    once->inv = inv;
+    once->key = key;
+    cairn_list_init(&once->keyed);
+    cairn_list_init(&once->duplicates);
+    inv->own = once;
+    inv->keyed = true;
+}
+
+void once_drop(struct invocation *inv)
+{
+    free(inv->own);
+    inv->own = NULL;
+    inv->keyed = false;
+}
+
+void once_leave(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_log *log = worker->node->log;
+
+    if (once_of(inv)->room)
+        log->ops->release(log, once_of(inv)->room, 1);
+    once_drop(inv);
+}
+
+bool once_is_new(const struct invocation *inv)
+{
+    return cairn_list_empty(&once_of(inv)->keyed);
+}
+
+bool once_recorded(const struct invocation *inv)
+{
+    return once_of(inv)->recorded;
+}
+
 enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
 {
+    struct once *once = once_of(inv);
     struct object *object = inv->object;
     struct shard *shard = object->shard;
     uint8_t key[ONCE_KEY_ROOM];
@@ -94,12 +136,12 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
     size_t size;
 
     (void)worker;
-    inv->args_hash = cairn_hash(inv->args);
+    once->args_hash = cairn_hash(inv->args);
     for (struct cairn_link *l = object->keyed.next; l != &object->keyed; l = l->next) {
-        struct invocation *first = cairn_container(l, struct invocation, keyed_link);
-        if (!cairn_bytes_equal(first->key, inv->key) || !cairn_bytes_equal(first->method_name, inv->method_name))
+        struct once *first = cairn_container(l, struct once, keyed);
+        if (!cairn_bytes_equal(first->key, once->key) || !cairn_bytes_equal(first->inv->method_name, inv->method_name))
             continue;
-        if (first->args_hash != inv->args_hash)
+        if (first->args_hash != once->args_hash)
             return reused(inv);
         cairn_list_push_back(&first->duplicates, &inv->link);
         return ONCE_WAIT;
@@ -108,7 +150,7 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
     (void)cairn_engine_take_failure(shard->engine, NULL);
     if (shard->engine->ops->get(shard->engine, cairn_bytes(key, size), cairn_hash(cairn_bytes(key, size)), &value) &&
         decode(value, &record) && record.state != ONCE_RUNNING) {
-        if (record.args_hash != inv->args_hash)
+        if (record.args_hash != once->args_hash)
             return reused(inv);
         dependency_join(&inv->depends, object->last);
         return answer(inv, record.outcome, record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR,
@@ -119,7 +161,7 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
         set_error(inv, code, err.text);
         return ONCE_ANSWERED;
     }
-    cairn_list_push_back(&object->keyed, &inv->keyed_link);
+    cairn_list_push_back(&object->keyed, &once->keyed);
     return ONCE_RUN;
 }
 
@@ -161,30 +203,31 @@ static void evict(struct invocation *inv, struct overlay *overlay)
 
 static void write_state(struct invocation *inv, struct overlay *overlay, bool over)
 {
+    struct once *once = once_of(inv);
     struct shard *shard = inv->object->shard;
     uint8_t key[ONCE_KEY_ROOM], age[9];
     struct cairn_bytes k = cairn_bytes(key, once_key(key, inv));
     struct record record = {
-        .state = ONCE_RUNNING, .args_hash = inv->args_hash, .wall_ms = (uint64_t)invocation_now_ms(inv)};
+        .state = ONCE_RUNNING, .args_hash = once->args_hash, .wall_ms = (uint64_t)invocation_now_ms(inv)};
     struct cairn_buf value = {0};
-    bool first = !inv->once_recorded;
+    bool first = !once->recorded;
 
     if (over) {
         record.state = inv->failed && inv->effects != CAIRN_EFFECTS_NONE ? ONCE_OVER_SOME : ONCE_OVER;
         record.outcome = cairn_buf_bytes(&inv->result);
     }
     if (first)
-        inv->once_number = shard->meta.once_end++;
-    record.number = inv->once_number;
+        once->number = shard->meta.once_end++;
+    record.number = once->number;
     encode(&value, &record);
     overlay_put(overlay, k, cairn_buf_bytes(&value));
     cairn_buf_done(&value);
     if (!first)
         return;
-    overlay_put(overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, inv->once_number)), k);
+    overlay_put(overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, once->number)), k);
     evict(inv, overlay);
     shard_meta_store(shard, overlay);
-    inv->once_recorded = true;
+    once->recorded = true;
 }
 
 bool once_unused(const struct invocation *inv)
@@ -195,17 +238,19 @@ bool once_unused(const struct invocation *inv)
 static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
 {
     struct invocation *inv = commit->inv;
+    struct once *once = once_of(inv);
     uint8_t key[ONCE_KEY_ROOM];
 
     (void)err;
-    if (!inv->key.size)
+    if (!once)
         return CAIRN_OK;
+    commit->once_recorded = once->recorded;
     if (commit->over && once_unused(inv)) {
-        if (inv->once_recorded)
+        if (once->recorded)
             overlay_remove(commit->overlay, cairn_bytes(key, once_key(key, inv)));
     } else if (commit->over) {
         write_state(inv, commit->overlay, true);
-    } else if (!inv->once_recorded && (!cairn_list_empty(&inv->segment->calls) || inv->calls_out)) {
+    } else if (!once->recorded && (!cairn_list_empty(&inv->segment->calls) || inv->calls_out)) {
         write_state(inv, commit->overlay, false);
         commit->keep_bytes = ONCE_CLAIM_BYTES;
     }
@@ -215,7 +260,7 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
 static void committed(struct commit *commit)
 {
     if (commit->keep_bytes)
-        commit->inv->once_claim = commit->keep_bytes;
+        once_of(commit->inv)->room = commit->keep_bytes;
 }
 
 static void undo(struct commit *commit)
@@ -224,7 +269,8 @@ static void undo(struct commit *commit)
 
     meta->once_first = commit->before.once_first;
     meta->once_end = commit->before.once_end;
-    commit->inv->once_recorded = commit->once_recorded;
+    if (commit->inv->keyed)
+        once_of(commit->inv)->recorded = commit->once_recorded;
     commit->keep_bytes = 0;
 }
 
@@ -234,8 +280,8 @@ void once_over(struct cairn_worker *worker, struct invocation *inv)
 {
     struct cairn_link *l;
 
-    cairn_list_remove(&inv->keyed_link);
-    while ((l = cairn_list_pop_front(&inv->duplicates))) {
+    cairn_list_remove(&once_of(inv)->keyed);
+    while ((l = cairn_list_pop_front(&once_of(inv)->duplicates))) {
         struct invocation *duplicate = cairn_container(l, struct invocation, link);
         enum cairn_code code;
         const char *text;

@@ -14,15 +14,42 @@
 
 enum { ONCE_CLAIM_BYTES = 8 << 10 };
 
+/* Of an invocation that has a key. */
+struct once {
+    struct invocation *inv;
+    struct cairn_bytes key;
+    struct cairn_link keyed;      /* in object->keyed while it is under way */
+    struct cairn_link duplicates; /* invocations with its key, which wait for its outcome */
+    uint64_t args_hash;
+    uint64_t number; /* of its 05 key, once it is recorded */
+    bool recorded;
+    uint64_t room; /* bytes of the log that are claimed for its outcome */
+};
+
+/* NULL: it has no key. */
+static inline struct once *once_of(const struct invocation *inv)
+{
+    return inv->keyed ? inv->own : NULL;
+}
+
+/* It gets the key, which its request has. */
+void once_make(struct invocation *inv, struct cairn_bytes key);
+/* As operation->leave and operation->drop. */
+void once_leave(struct cairn_worker *worker, struct invocation *inv);
+void once_drop(struct invocation *inv);
+
 enum once_answer {
     ONCE_RUN,      /* new: run it */
     ONCE_WAIT,     /* it was attached to the one that runs */
     ONCE_ANSWERED, /* inv->result is the first outcome, or the error `key_reused` */
 };
 
+/* It has not begun yet. */
+bool once_is_new(const struct invocation *inv);
 enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv);
 /* The invocation was refused and nothing of it was committed: its key counts as never used. */
 bool once_unused(const struct invocation *inv);
+bool once_recorded(const struct invocation *inv);
 /* The outcome is recorded (or can never be): duplicates get it. */
 void once_over(struct cairn_worker *worker, struct invocation *inv);
 /* At opening: what was running when the node stopped has the outcome `interrupted`. */

@@ -71,7 +71,6 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
     inv->id = request->id;
     inv->method_name = request->method;
     inv->args = request->args;
-    inv->key = operation->aim == AIM_METHOD ? request->key : cairn_bytes(NULL, 0);
     inv->must_read_only = request->read_only;
     operation->submit(worker, inv);
 }
