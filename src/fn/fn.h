@@ -118,6 +118,12 @@ enum cairn_who { CAIRN_WHO_SELF_TYPE, CAIRN_WHO_SELF_ID, CAIRN_WHO_CALLER_TYPE, 
  * with that error (the guest never runs on).  Bytes returned are borrowed until the next host
  * call of the same run; bytes passed are in guest memory, borrowed for the call.
  * Host calls do bounded work and do not block. */
+enum cairn_calls {
+    CAIRN_CALLS_DONE,    /* all of them have their results */
+    CAIRN_CALLS_NOT_NOW, /* another run of the method may have more luck */
+    CAIRN_CALLS_NEVER,   /* the method is no such method */
+};
+
 struct cairn_host_ops {
     /* The run starts over: forget every effect of the segment so far (log lines may stay). */
     void (*restart)(void *run);
@@ -168,6 +174,10 @@ struct cairn_host_ops {
                             struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err);
     /* True if `call` (UINT32_MAX: all so far) has its result; an unknown call is CAIRN_ETRAP. */
     enum cairn_code (*ready)(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err);
+    /* A plain run is about to wait, and would be started over as a fiber: runs the calls that it has issued, on this
+     * stack, if none of them needs to wait.  What it starts with cairn_run_start stays plain (NO_FIBER if it cannot),
+     * and is asked for no more of the same.  After anything but DONE the run is started over.  NULL: NEVER. */
+    enum cairn_calls (*run_calls)(void *run);
     /* The encoded value (maybe an error value) of a finished call; kept until the run ends.
      * Not ready: CAIRN_ETRAP. */
     enum cairn_code (*call_result)(void *run, uint32_t call, struct cairn_bytes *ret_value, struct cairn_err *err);
@@ -185,11 +195,11 @@ struct cairn_fn_worker;
 struct cairn_run;
 
 enum cairn_run_state {
-    CAIRN_RUN_DONE,     /* the method returned; the run is over */
-    CAIRN_RUN_FAILED,   /* trap, limit, or a host call's error, told in err; the run is over */
-    CAIRN_RUN_WAITS,    /* it waits for a call (or all): resume it when ready() would say true */
-    CAIRN_RUN_SLICE,    /* its time slice is over: resume it later */
-    CAIRN_RUN_NO_FIBER, /* needs a fiber and all are in use: restart() was called; start it again
+    CAIRN_RUN_DONE,   /* the method returned; the run is over */
+    CAIRN_RUN_FAILED, /* trap, limit, or a host call's error, told in err; the run is over */
+    CAIRN_RUN_WAITS,  /* it waits for a call (or all): resume it when ready() would say true */
+    CAIRN_RUN_SLICE,  /* its time slice is over: resume it later */
+    CAIRN_RUN_NO_FIBER, /* needs a fiber, and all are in use, or it was started by run_calls: restart() was called; start it again
                          * later; nothing is held */
 };
 

@@ -53,6 +53,7 @@ enum {
     FN_PLAIN_TICKS = 2,          /* a plain run is thrown away after one to two slices */
     FN_SLICES_MAX = 8,           /* what a run can have used before a tick stops it, bulk operations included */
     FN_SKIP_PLAIN = 1000,        /* at most, starts for which a slow method goes straight to a fiber */
+    FN_SKIP_CALLS = 32,          /* starts that do so after calls could not be run at once: starting over costs 5 us */
     FN_STACK_BYTES = 4 << 10,    /* in an instance's window: the top of the guest's own stack, */
     FN_HEAP_BYTES = 8 << 10,     /* its data, and of its heap as much as its methods use, but no more than this */
     FN_LARGE_BYTES = 4 << 20,    /* a module whose run has used so much gets huge pages */
@@ -233,17 +234,20 @@ void fn_window_open(struct fn_instance *instance); /* all of the memory is writa
 void fn_window_open_at(struct fn_instance *instance, size_t at);
 /* Puts the handler of faults in front of Wasmtime's, once in the process. */
 void fn_window_take_faults(void);
-/* This thread runs guests in that instance now; NULL: in none. */
-void fn_window_enter(struct fn_instance *instance);
+/* This thread runs guests in that instance now; NULL: in none.  Returns the one before. */
+struct fn_instance *fn_window_enter(struct fn_instance *instance);
 
 /* --- workers, runs --- */
 
 /* A worker's instances of one module. */
+/* A plain run, and one that it is waiting for (run_calls). */
+enum { FN_PLAIN_LEVELS = 2 };
+
 struct fn_cache {
     struct fn_module *module;
-    struct fn_instance *plain;
+    struct fn_instance *plain[FN_PLAIN_LEVELS];
+    bool plain_taken[FN_PLAIN_LEVELS];
     bool plain_used; /* since the last eviction looked */
-    bool plain_taken;
     struct cairn_link idle_fibers;
     uint32_t runs;          /* fibers in use */
     struct cairn_link link; /* in worker.caches */
@@ -252,9 +256,10 @@ struct fn_cache {
 /* Why a guest was stopped from inside a host call. */
 enum fn_stop {
     FN_STOP_NOT,
-    FN_STOP_FAILED, /* code and err tell */
-    FN_STOP_EXIT,   /* the guest asked to end here, well */
-    FN_STOP_WAIT,   /* plain: it must wait */
+    FN_STOP_FAILED,   /* code and err tell */
+    FN_STOP_EXIT,     /* the guest asked to end here, well */
+    FN_STOP_WAIT,     /* plain: it must wait, as always */
+    FN_STOP_WAIT_NOW, /* plain: it must wait this time */
 };
 
 struct cairn_run {
@@ -286,7 +291,8 @@ struct cairn_fn_worker {
     struct cairn_fn *fn;
     struct cairn_host_ops host;
     uint32_t index;
-    struct cairn_run plain; /* the one plain run */
+    uint32_t plain_level; /* plain runs under way */
+    uint64_t plain_ns;    /* what all plain runs have used */
     struct cairn_run *free_runs;
     struct cairn_link caches;
     struct cairn_link idle_fibers; /* of all modules, longest unused first */

@@ -515,14 +515,23 @@ HOST_CALL(call_result)
     return hand_out(run, v, out, out_bytes, value, true);
 }
 
-/* In a plain run there is no stack to set aside. */
+/* In a plain run there is no stack to set aside.  Its calls may be run on top of it; what runs there may wait for
+ * nothing. */
 HOST_CALL(wait)
 {
     ENTER();
+    enum cairn_calls calls;
     bool ready = false;
 
     CHECK(run->host->ready(run->context, u32(v), &ready, run->err));
-    return ready ? NULL : stop(run, FN_STOP_WAIT);
+    if (ready)
+        return NULL;
+    if (run->worker->plain_level == FN_PLAIN_LEVELS)
+        return stop(run, FN_STOP_WAIT_NOW);
+    calls = run->host->run_calls ? run->host->run_calls(run->context) : CAIRN_CALLS_NEVER;
+    if (calls == CAIRN_CALLS_DONE)
+        return NULL;
+    return stop(run, calls == CAIRN_CALLS_NEVER ? FN_STOP_WAIT : FN_STOP_WAIT_NOW);
 }
 
 /* --- waiting in a fiber --- */

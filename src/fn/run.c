@@ -156,6 +156,11 @@ static void learn(struct cairn_method_private *method)
 /* Did the plain run end in a way that a fiber's might not? */
 static bool must_start_over(struct cairn_run *run, const wasm_trap_t *trap)
 {
+    if (run->stop == FN_STOP_WAIT_NOW) {
+        if (run->worker->plain_level == 1)
+            atomic_store_explicit(&run->method->skip_plain, FN_SKIP_CALLS, memory_order_relaxed);
+        return true;
+    }
     if (run->stop == FN_STOP_WAIT) {
         atomic_store_explicit(&run->method->skip_plain, FN_SKIP_ALWAYS, memory_order_relaxed);
         return true;
@@ -183,7 +188,8 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
     wasmtime_val_raw_t none;
     wasm_trap_t *trap = NULL;
     wasmtime_error_t *error;
-    uint64_t start;
+    struct fn_instance *outer;
+    uint64_t start, others_ns = worker->plain_ns;
 
     if (fn_worker_take_plain(worker, module, &instance, run->err) != CAIRN_OK) {
         tell_meter(run, 0, ret_meter);
@@ -192,7 +198,7 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
     }
     run->instance = instance;
     instance->run = run;
-    fn_window_enter(instance);
+    outer = fn_window_enter(instance);
     if (deterministic) {
         set_fuel(instance->context, worker->fn->options.slice_ns * FN_PLAIN_TICKS);
         error =
@@ -204,9 +210,11 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
         error =
             wasmtime_func_call_unchecked(instance->context, fn_instance_func(instance, run->method), &none, 0, &trap);
         run->ended_ns = fn_clock_ns(worker);
+        start += worker->plain_ns - others_ns; /* of the calls that it has run */
         run->cpu_ns += at_most(run->ended_ns - start, FN_SLICES_MAX * worker->fn->options.slice_ns);
+        worker->plain_ns += run->ended_ns - start;
     }
-    fn_window_enter(NULL);
+    fn_window_enter(outer);
     run->slices = 1;
     instance->run = NULL;
     tell_meter(run, fn_instance_memory_bytes(instance, instance->context), ret_meter);
@@ -412,12 +420,12 @@ enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cair
                                      struct cairn_run **ret_run, struct cairn_run_meter *ret_meter,
                                      struct cairn_err *err)
 {
-    struct cairn_run *run = &worker->plain;
+    struct cairn_run run;
     enum cairn_run_state state;
 
     *ret_run = NULL;
     cairn_fn_worker_busy(worker, true); /* without a ticker an endless loop would be one */
-    *run = (struct cairn_run){
+    run = (struct cairn_run){
         .worker = worker,
         .host = &worker->host,
         .context = context,
@@ -425,12 +433,16 @@ enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cair
         .method = method->private_,
         .cpu_ns_max = cpu_ns_max,
     };
-    if (!skips_plain(run->method)) {
-        if (run_plain(run, fn_module(module), &state, ret_meter))
+    if (!skips_plain(run.method)) {
+        if (run_plain(&run, fn_module(module), &state, ret_meter))
             return state;
         worker->host.restart(context);
     }
-    return start_fiber(run, fn_module(module), ret_run, ret_meter, err);
+    if (worker->plain_level > 0) { /* no fiber may be started from the stack of a plain run */
+        tell_meter(&run, 0, ret_meter);
+        return CAIRN_RUN_NO_FIBER;
+    }
+    return start_fiber(&run, fn_module(module), ret_run, ret_meter, err);
 }
 
 enum cairn_run_state cairn_run_resume(struct cairn_run *run, struct cairn_run_meter *ret_meter, struct cairn_err *err)

@@ -122,9 +122,12 @@ void fn_window_open(struct fn_instance *instance)
 static _Thread_local struct fn_instance *running;
 static struct sigaction next;
 
-void fn_window_enter(struct fn_instance *instance)
+struct fn_instance *fn_window_enter(struct fn_instance *instance)
 {
+    struct fn_instance *before = running;
+
     running = instance;
+    return before;
 }
 
 static bool held_back(const struct fn_instance *instance, uintptr_t at)

@@ -32,13 +32,13 @@ enum cairn_code cairn_fn_worker_create(struct cairn_fn *fn, const struct cairn_h
     return CAIRN_OK;
 }
 
-static void drop_plain(struct cairn_fn_worker *worker, struct fn_cache *cache)
+static void drop_plain(struct cairn_fn_worker *worker, struct fn_cache *cache, uint32_t level)
 {
-    assert(!cache->plain_taken);
-    if (cache->plain)
+    assert(!cache->plain_taken[level]);
+    if (cache->plain[level])
         worker->plain_count--;
-    fn_instance_destroy(cache->plain);
-    cache->plain = NULL;
+    fn_instance_destroy(cache->plain[level]);
+    cache->plain[level] = NULL;
 }
 
 static void drop_fiber(struct cairn_fn_worker *worker, struct fn_instance *instance)
@@ -51,7 +51,8 @@ static void drop_fiber(struct cairn_fn_worker *worker, struct fn_instance *insta
 
 static void drop_cache(struct cairn_fn_worker *worker, struct fn_cache *cache)
 {
-    drop_plain(worker, cache);
+    for (uint32_t level = 0; level < FN_PLAIN_LEVELS; level++)
+        drop_plain(worker, cache, level);
     while (!cairn_list_empty(&cache->idle_fibers))
         drop_fiber(worker, cairn_container(cache->idle_fibers.next, struct fn_instance, idle));
     cairn_list_remove(&cache->link);
@@ -127,10 +128,11 @@ static void evict_plain(struct cairn_fn_worker *worker)
         cache->plain_used = false;
         cairn_list_remove(&cache->link);
         cairn_list_push_back(&worker->caches, &cache->link);
-        if (cache->plain && !cache->plain_taken && !used) {
-            drop_plain(worker, cache);
-            return;
-        }
+        for (uint32_t level = 0; !used && level < FN_PLAIN_LEVELS; level++)
+            if (cache->plain[level] && !cache->plain_taken[level]) {
+                drop_plain(worker, cache, level);
+                return;
+            }
     }
 }
 
@@ -138,30 +140,34 @@ enum cairn_code fn_worker_take_plain(struct cairn_fn_worker *worker, struct fn_m
                                      struct fn_instance **ret_instance, struct cairn_err *err)
 {
     struct fn_cache *cache = fn_worker_cache(worker, module);
+    uint32_t level = worker->plain_level;
     enum cairn_code code;
 
-    assert(!cache->plain_taken); /* one plain run at a time: it is on the worker's own stack */
-    if (!cache->plain) {
+    assert(level < FN_PLAIN_LEVELS && !cache->plain_taken[level]); /* they are on the worker's own stack */
+    if (!cache->plain[level]) {
         if (worker->plain_count == FN_PLAIN_CACHED_MAX)
             evict_plain(worker);
-        code = fn_instance_create(module, false, &cache->plain, err);
+        code = fn_instance_create(module, false, &cache->plain[level], err);
         if (code != CAIRN_OK)
             return code;
         worker->plain_count++;
     }
-    cache->plain_taken = true;
+    cache->plain_taken[level] = true;
     cache->plain_used = true;
-    *ret_instance = cache->plain;
+    worker->plain_level = level + 1;
+    *ret_instance = cache->plain[level];
     return CAIRN_OK;
 }
 
 void fn_worker_put_plain(struct cairn_fn_worker *worker, struct fn_instance *instance, bool clean)
 {
     struct fn_cache *cache = instance->module->caches[worker->index];
+    uint32_t level = --worker->plain_level;
 
-    cache->plain_taken = false;
+    assert(cache->plain[level] == instance);
+    cache->plain_taken[level] = false;
     if (!clean || !instance->module->again || !fn_instance_reset(instance))
-        drop_plain(worker, cache);
+        drop_plain(worker, cache, level);
 }
 
 enum cairn_code fn_worker_take_fiber(struct cairn_fn_worker *worker, struct fn_module *module,

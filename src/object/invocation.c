@@ -66,7 +66,7 @@ struct invocation *invocation_new(struct cairn_worker *worker, const struct oper
     return inv;
 }
 
-static void drop_results(struct cairn_worker *worker, struct invocation *inv)
+void invocation_forget_calls(struct cairn_worker *worker, struct invocation *inv)
 {
     size_t bytes = 0;
 
@@ -89,7 +89,7 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
     struct cairn_buf result = inv->result;
 
     account_release(worker, inv);
-    drop_results(worker, inv);
+    invocation_forget_calls(worker, inv);
     if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
         free(inv->job);
     if (inv->own)

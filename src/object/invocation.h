@@ -123,6 +123,8 @@ static inline int64_t invocation_now_ms(struct invocation *inv)
         inv->now_ms = worker_now_ms(inv->worker);
     return inv->now_ms;
 }
+/* All calls made so far, and their results. */
+void invocation_forget_calls(struct cairn_worker *worker, struct invocation *inv);
 void set_error(struct invocation *inv, enum cairn_code code, const char *text);
 static inline void effects_raise(enum cairn_effects *to, enum cairn_effects effects)
 {

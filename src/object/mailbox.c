@@ -238,6 +238,22 @@ struct invocation *mailbox_take(struct cairn_worker *worker, struct object *obje
     return head;
 }
 
+void mailbox_to_head(struct invocation *inv)
+{
+    cairn_list_remove(&inv->object->ready); /* by its head, which is another now */
+    cairn_list_remove(&inv->link);
+    cairn_list_push_front(&inv->object->mailbox, &inv->link);
+}
+
+void mailbox_withdraw(struct cairn_worker *worker, struct invocation *inv)
+{
+    leave_mailbox(worker, inv);
+    cairn_list_remove(&inv->live);
+    object_unref(worker, inv->object);
+    type_unref(inv->type);
+    invocation_free(worker, inv);
+}
+
 struct invocation *mailbox_give_up(struct cairn_worker *worker)
 {
     struct invocation *inv = cairn_container(worker->fiber_waiters.next, struct invocation, waiter);

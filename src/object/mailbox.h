@@ -19,6 +19,10 @@ struct invocation *mailbox_take(struct cairn_worker *worker, struct object *obje
 void mailbox_resume(struct cairn_worker *worker, struct invocation *inv);
 /* To the head, or back to admission: it has turned out to need a fiber, and there is none. */
 void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv);
+/* Before all that wait for its object. */
+void mailbox_to_head(struct invocation *inv);
+/* A call that has come to nothing leaves the mailbox that it waits in, and is no more. */
+void mailbox_withdraw(struct cairn_worker *worker, struct invocation *inv);
 struct invocation *mailbox_give_up(struct cairn_worker *worker); /* takes the first that waits for a fiber */
 /* There are fibers again: those that wait for one may start. */
 void fibers_freed(struct cairn_worker *worker);
