@@ -222,8 +222,8 @@ class Redis:
                                        "--save", ""], name)
         self.process.wait_for_port(self.port)
 
-    def load_functions(self, bench):
-        path = os.path.join(bench.source, "bench", "peers", "redis", "retwis.lua")
+    def load_functions(self, bench, file):
+        path = os.path.join(bench.source, "bench", "peers", "redis", file)
         with open(path, "rb") as code:
             done = subprocess.run(["redis-cli", "-p", str(self.port), "-x", "FUNCTION", "LOAD", "REPLACE"], stdin=code,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)

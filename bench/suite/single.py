@@ -5,17 +5,14 @@ Post, into a file that was filled beforehand (bench_append).  Beside it Redis fu
 """
 import os
 
-from .base import Cairn, Redis, median
-from .retwis import prepare
+from .base import median
+from .retwis import TUPLES, start
 
 USERS = 200
 
 
 def run(bench):
-    cairn = Cairn(bench).deploy("retwis")
-    redis = Redis(bench).load_functions(bench)
-    for server in (cairn, redis):
-        prepare(bench, server)
+    cairn, redis = start(bench, TUPLES)
     before = cairn.metrics()["cairn_log_appended_bytes_total"]
     done = bench.load(cairn, "post", users=USERS, connections=1, count=300)
     size = int((cairn.metrics()["cairn_log_appended_bytes_total"] - before) / done["replies"])
