@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench/run.py [NAME ...] [--rounds N] [--seconds S] [--out FILE]: cairn beside its peers.
+"""bench/run.py [NAME ...] [--rounds N] [--seconds S] [--out FILE] [--before BINARY]: cairn beside its peers.
 
 Runs the benchmarks named (all without names; --list tells them), prints a table, and writes FILE (build/bench.json): a
 list of {name, unit, cairn, peer, peer_name, ratio}.  ratio is cairn / peer; where there is no peer, both are null.
@@ -16,7 +16,8 @@ import sys
 import time
 import traceback
 
-from suite import base, engines, figures, growth, inprocess, nodes, paper, platforms, recovery, report, retwis, single
+from suite import (base, before, engines, figures, growth, inprocess, nodes, paper, platforms, recovery, report, retwis,
+                   single)
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -32,6 +33,7 @@ CASES = {
     "idle": recovery.idle,
     "restart": recovery.restart,
     "stall": recovery.stall,
+    "before": before.run,        # an older cairn, --before; left out without it
 }
 
 
@@ -41,19 +43,21 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of one measurement")
     parser.add_argument("--out")
+    parser.add_argument("--before", metavar="BINARY", help="an older cairn, with its tree's programs beside it")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--docs", action="store_true", help="also put the figures into docs/performance.md")
     options = parser.parse_args()
     if options.list:
         print("\n".join(CASES))
         return 0
-    names = [name for given in options.names for name in given.replace(",", " ").split()] or list(CASES)
+    names = [name for given in options.names for name in given.replace(",", " ").split()]
+    names = names or [name for name in CASES if name != "before" or options.before]
     unknown = [name for name in names if name not in CASES]
     if unknown:
         print(f"bench: there is no {', '.join(unknown)}; there are: {', '.join(CASES)}", file=sys.stderr)
         return 2
 
-    bench = base.Bench(options.rounds, options.seconds)
+    bench = base.Bench(options.rounds, options.seconds, options.before)
     begin = time.monotonic()
     failed, by_case = [], {}
     bench.warn_if_busy()

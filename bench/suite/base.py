@@ -162,8 +162,9 @@ class Cairn:
 
     names = "User.%s"
 
-    def __init__(self, bench, name="cairn", *flags):
+    def __init__(self, bench, name="cairn", *flags, binary=None, guests=None):
         self.bench, self.flags, self.name = bench, list(flags), name
+        self.binary, self.guests = binary or bench.cairn, guests or bench.guests
         self.folder = bench.new_folder(name)
         self.process = None
         self.http = self.resp = 0
@@ -173,7 +174,7 @@ class Cairn:
         """Returns the seconds from the start of the process to the first answer that it is ready."""
         self.http, self.resp = free_ports(2)
         begin = time.monotonic()
-        self.process = Process(self.bench, [self.bench.cairn, "serve", "--data", self.folder,
+        self.process = Process(self.bench, [self.binary, "serve", "--data", self.folder,
                                             "--http", f"127.0.0.1:{self.http}", "--resp", f"127.0.0.1:{self.resp}",
                                             *self.flags], self.name)
         while time.monotonic() - begin < 60:
@@ -191,8 +192,8 @@ class Cairn:
         return self.resp
 
     def deploy(self, module):
-        path = os.path.join(self.bench.guests, module + ".wasm")
-        done = subprocess.run([self.bench.cairn, "deploy", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        path = os.path.join(self.guests, module + ".wasm")
+        done = subprocess.run([self.binary, "deploy", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               env=dict(os.environ, CAIRN_URL=f"http://127.0.0.1:{self.http}"), text=True, check=False)
         if done.returncode:
             raise Broken(f"deploying {path}: {done.stdout}")
@@ -233,8 +234,8 @@ class Redis:
 
 
 class Bench:
-    def __init__(self, rounds, seconds):
-        self.rounds, self.seconds = rounds, seconds
+    def __init__(self, rounds, seconds, before=None):
+        self.rounds, self.seconds, self.before = rounds, seconds, before
         self.source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         self.build = os.environ.get("CAIRN_BUILD", os.path.join(self.source, "build"))
         self.guests = os.environ.get("CAIRN_GUESTS", self.build)
@@ -277,9 +278,9 @@ class Bench:
     def note(self, text):
         self.notes.append(text)
 
-    def turns(self, systems):
+    def turns(self, systems, rounds=None):
         """Round by round the systems in turn, every other round the other way round."""
-        for number in range(self.rounds):
+        for number in range(rounds or self.rounds):
             for system in (systems if number % 2 == 0 else list(reversed(systems))):
                 yield number, system
 
