@@ -61,6 +61,7 @@ fuzz:
 
 bench:
 	@tools/setup build test bench
+	@tools/faster >/dev/null || true
 	@tools/build $(BUILD) -- product bench-programs
 	@tools/bench $(BUILD) $(ONLY)
 

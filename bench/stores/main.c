@@ -1,12 +1,14 @@
 /* main.c - one store under one or more works.
  *
  *   bench_stores --store NAME --work WORK[,WORK..] --dir DIR [--keys N] [--value BYTES] [--ops N] [--seconds S]
- *                [--memory BYTES] [--log off|none|always] [--blob] [--snapshot-every SECONDS] [--seed N]
+ *                [--memory BYTES] [--log off|none|always] [--blob] [--snapshot-every SECONDS] [--seed N] [--threads N]
  *   bench_stores --list      a JSON list of the stores that were built in
  *
  * DIR must be new or empty.  The keys are loaded, background work comes to rest, and if all fit the budget caches are
  * warmed by reading every eighth key; then the works are done one after the other on the same store, each followed by
- * another rest.  One line of JSON, {WORK: {..}, ..}:
+ * another rest.  Of several threads each works on its share of the keys, --ops of its own: through a session of its own
+ * where a store has such things, else in a store of its own with its share of the memory, as shards are kept.
+ * One line of JSON, {WORK: {..}, ..}:
  *
  *   ops seconds ops_per_s     operations of the work; with --ops and --seconds whichever is reached first
  *   p50_us .. max_us          what one took; in `sync` from its submission until it is durable
@@ -28,6 +30,7 @@
 #include "stores.h"
 
 enum { RANDOM_BYTES = 1 << 20, TRACE_ENTRIES = 4 << 20, KEYS_MAX = 1 << 30, VALUE_BYTES_MAX = 1 << 16 };
+enum { THREADS_MAX = 16, PATH_BYTES = 4096 };
 
 static const struct store_ops *const stores[] = {
     &cairn_hybridlog_ops,
@@ -43,6 +46,9 @@ static const struct store_ops *const stores[] = {
 #endif
 #ifdef HAVE_LMDB
     &lmdb_ops,
+#endif
+#ifdef HAVE_FASTER
+    &faster_ops,
 #endif
 };
 
@@ -114,15 +120,110 @@ static void print_times(const char *prefix, const struct histogram *h)
     printf(", \"%smax_us\": %.3f", prefix, (double)h->max_ns / 1e3);
 }
 
-static void do_work(struct bench *bench, const char *name, const char *folder, uint64_t base_rss)
+/* --- threads --- */
+
+/* The benches of all threads; the first one's store is open before any other's, and closed after it. */
+struct team {
+    struct bench of[THREADS_MAX];
+    unsigned threads;
+};
+
+struct worker {
+    struct bench *bench;
+    const char *work;
+    pthread_t thread;
+    struct result result;
+};
+
+static void enter(struct bench *bench)
 {
+    if (bench->ops->enter)
+        bench->ops->enter(bench->store);
+}
+
+static void leave(struct bench *bench)
+{
+    if (bench->ops->leave)
+        bench->ops->leave(bench->store);
+}
+
+static void each(struct team *team, void (*step)(struct bench *bench))
+{
+    for (unsigned i = 0; i < team->threads; i++) {
+        enter(&team->of[i]);
+        step(&team->of[i]);
+        leave(&team->of[i]);
+    }
+}
+
+static void *work_in_thread(void *argument)
+{
+    struct worker *worker = argument;
+
+    enter(worker->bench);
+    work_run(worker->bench, worker->work, &worker->result);
+    leave(worker->bench);
+    return NULL;
+}
+
+static void work_together(struct team *team, const char *name, struct result *result)
+{
+    struct worker *workers = calloc(team->threads, sizeof *workers);
+    pthread_barrier_t start;
+
+    pthread_barrier_init(&start, NULL, team->threads);
+    for (unsigned i = 0; i < team->threads; i++) {
+        workers[i].bench = &team->of[i];
+        workers[i].work = name;
+        team->of[i].start = team->threads > 1 ? &start : NULL;
+        if (i > 0 && pthread_create(&workers[i].thread, NULL, work_in_thread, &workers[i]) != 0)
+            die(name, "no thread");
+    }
+    work_in_thread(&workers[0]);
+    *result = workers[0].result;
+    for (unsigned i = 1; i < team->threads; i++) {
+        pthread_join(workers[i].thread, NULL);
+        result_merge(result, &workers[i].result);
+    }
+    pthread_barrier_destroy(&start);
+    free(workers);
+}
+
+static void open_stores(struct team *team, const struct store_options *options)
+{
+    const struct store_ops *ops = team->of[0].ops;
+    struct store_options part = *options;
+    char folder[PATH_BYTES];
+
+    if (team->threads > 1 && !ops->join) {
+        part.folder = folder;
+        part.threads = 1;
+        part.memory_bytes /= team->threads;
+        part.keys /= team->threads;
+        part.data_bytes /= team->threads;
+    }
+    for (unsigned i = 0; i < team->threads; i++) {
+        if (part.folder == folder) {
+            snprintf(folder, sizeof folder, "%s/part%u", options->folder, i);
+            if (mkdir(folder, 0755) != 0)
+                die(folder, strerror(errno));
+        }
+        team->of[i].store = i > 0 && ops->join ? ops->join(team->of[0].store) : ops->open(&part);
+    }
+}
+
+static void do_work(struct team *team, const char *name, const char *folder, uint64_t base_rss)
+{
+    struct bench *bench = &team->of[0];
     struct result *result = calloc(1, sizeof *result);
-    uint64_t written = proc_number("/proc/self/io", "write_bytes:");
+    uint64_t written = proc_number("/proc/self/io", "write_bytes:"), inserted = 0;
     double seconds;
 
-    work_run(bench, name, result);
-    bench_settle(bench);
+    work_together(team, name, result);
+    each(team, bench_settle);
     written = proc_number("/proc/self/io", "write_bytes:") - written;
+    for (unsigned i = 0; i < team->threads; i++)
+        inserted += team->of[i].inserted;
     seconds = (double)result->ns / 1e9;
     printf("\"%s\": {\"ops\": %llu, \"seconds\": %.6f, \"ops_per_s\": %.1f", name,
            (unsigned long long)result->ops.count, seconds, seconds > 0 ? (double)result->ops.count / seconds : 0);
@@ -135,8 +236,7 @@ static void do_work(struct bench *bench, const char *name, const char *folder, u
     printf(", \"put_bytes\": %llu, \"written_bytes\": %llu", (unsigned long long)result->put_bytes,
            (unsigned long long)written);
     printf(", \"live_bytes\": %llu, \"disk_bytes\": %llu",
-           (unsigned long long)(bench->inserted * (KEY_BYTES + bench->value_bytes)),
-           (unsigned long long)disk_bytes(folder));
+           (unsigned long long)(inserted * (KEY_BYTES + bench->value_bytes)), (unsigned long long)disk_bytes(folder));
     printf(", \"base_rss_bytes\": %llu, \"peak_rss_bytes\": %llu}", (unsigned long long)base_rss,
            (unsigned long long)proc_number("/proc/self/status", "VmHWM:") * 1024);
     free(result);
@@ -149,13 +249,16 @@ static const char *next_word(char **list)
     return word && !*word ? next_word(list) : word;
 }
 
-static void check_works(const char *works)
+static void check_works(const char *works, unsigned threads)
 {
     char *copy = strdup(works), *left = copy;
 
-    for (const char *name; (name = next_word(&left));)
+    for (const char *name; (name = next_word(&left));) {
         if (!work_exists(name))
             die(name, "there is no such work");
+        if (threads > 1 && !work_is_shared(name))
+            die(name, "is for one thread");
+    }
     free(copy);
 }
 
@@ -189,8 +292,10 @@ int main(int argc, char **argv)
                                           {"blob", no_argument, NULL, 'b'},
                                           {"snapshot-every", required_argument, NULL, 'e'},
                                           {"seed", required_argument, NULL, 'r'},
+                                          {"threads", required_argument, NULL, 'T'},
                                           {"list", no_argument, NULL, 'L'},
                                           {0}};
+    static struct team team = {.threads = 1};
     struct bench bench = {.keys = 1000000, .value_bytes = 100, .seed = 1, .trace_room = TRACE_ENTRIES};
     struct store_options options = {.memory_bytes = UINT64_C(256) << 20};
     char *works = NULL;
@@ -223,6 +328,8 @@ int main(int argc, char **argv)
             bench.snapshot_ns = (uint64_t)(strtod(optarg, NULL) * 1e9);
         else if (c == 'r')
             bench.seed = strtoull(optarg, NULL, 10);
+        else if (c == 'T')
+            team.threads = (unsigned)atoi(optarg);
         else
             return c == 'L' ? list_stores() : 2;
     }
@@ -230,7 +337,11 @@ int main(int argc, char **argv)
         die("usage", "--store NAME --work WORK[,WORK..] --dir DIR, and more (bench/stores/main.c)");
     if (bench.keys < 1 || bench.keys > KEYS_MAX || bench.value_bytes < 8 || bench.value_bytes > VALUE_BYTES_MAX)
         die("usage", "--keys from 1 to 2^30, --value from 8 to 65536");
-    check_works(works);
+    if (team.threads < 1 || team.threads > THREADS_MAX || bench.keys < team.threads)
+        die("usage", "--threads from 1 to 16");
+    if (team.threads > 1 && (options.blob || bench.snapshot_ns))
+        die("usage", "--blob and --snapshot-every are for one thread");
+    check_works(works, team.threads);
     if (options.blob && !bench.ops->lose)
         die(bench.ops->name, "has no --blob");
     options.log = strcmp(log, "off") == 0      ? LOG_OFF
@@ -247,24 +358,33 @@ int main(int argc, char **argv)
     bench.random = cairn_alloc(RANDOM_BYTES);
     cairn_random_init(&random, bench.seed);
     cairn_random_fill(&random, bench.random, RANDOM_BYTES);
-    bench.trace = cairn_alloc(TRACE_ENTRIES * sizeof *bench.trace);
-    memset(bench.trace, 0, TRACE_ENTRIES * sizeof *bench.trace);
+    bench.parts = options.threads = team.threads;
+    bench.keys /= team.threads;
+    for (unsigned i = 0; i < team.threads; i++) {
+        bench.part = i;
+        bench.trace = cairn_alloc(TRACE_ENTRIES * sizeof *bench.trace);
+        memset(bench.trace, 0, TRACE_ENTRIES * sizeof *bench.trace);
+        team.of[i] = bench;
+    }
     base_rss = proc_number("/proc/self/status", "VmRSS:") * 1024;
 
-    bench.store = bench.ops->open(&options);
-    bench_load(&bench);
-    bench_settle(&bench);
+    open_stores(&team, &options);
+    each(&team, bench_load);
+    each(&team, bench_settle);
     if (options.data_bytes <= options.memory_bytes)
-        bench_warm(&bench);
+        each(&team, bench_warm);
     printf("{");
     for (bool first = true; (work = next_word(&works)); first = false) {
         printf("%s", first ? "" : ", ");
-        bench.ops_max = work_ops(work, bench.keys, ops, bench.seconds_max);
-        do_work(&bench, work, options.folder, base_rss);
+        for (unsigned i = 0; i < team.threads; i++)
+            team.of[i].ops_max = work_ops(work, bench.keys, ops, bench.seconds_max);
+        do_work(&team, work, options.folder, base_rss);
     }
     printf("}\n");
-    bench.ops->close(bench.store);
+    for (unsigned i = team.threads; i-- > 0;) {
+        bench.ops->close(team.of[i].store);
+        free(team.of[i].trace);
+    }
     free(bench.random);
-    free(bench.trace);
     return 0;
 }

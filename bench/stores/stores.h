@@ -7,6 +7,7 @@
 #ifndef CAIRN_BENCH_STORES_H
 #define CAIRN_BENCH_STORES_H
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "../histogram.h"
@@ -32,6 +33,7 @@ struct store_options {
     uint64_t memory_bytes; /* the budget */
     uint64_t keys;         /* that will be loaded */
     uint64_t data_bytes;   /* of keys and values then */
+    unsigned threads;      /* that will use it, each through a `join` of its own */
     bool blob;             /* snapshots go to another folder, too (only to be asked of those that can lose) */
 };
 
@@ -47,6 +49,12 @@ struct store_ops {
     const char *name; /* as --store names it */
     struct store *(*open)(const struct store_options *options);
     void (*close)(struct store *store);
+    /* Another thread's way to the store that was opened; closed before it.  NULL: there is one thread for a store, and
+     * with more threads each has a store of its own. */
+    struct store *(*join)(struct store *store);
+    /* The calling thread begins, and ends, to use the store.  NULL: nothing is to be done then. */
+    void (*enter)(struct store *store);
+    void (*leave)(struct store *store);
     /* The value is valid until the next call. */
     bool (*get)(struct store *store, struct cairn_bytes key, struct cairn_bytes *ret_value);
     void (*put)(struct store *store, struct cairn_bytes key, struct cairn_bytes value);
@@ -67,14 +75,16 @@ struct store_ops {
 };
 
 extern const struct store_ops cairn_hybridlog_ops, cairn_appendlog_ops, cairn_lsm_ops, cairn_memory_ops, rocksdb_ops,
-    rocksdb_checkpoint_ops, leveldb_ops, lmdb_ops;
+    rocksdb_checkpoint_ops, leveldb_ops, lmdb_ops, faster_ops;
 
 /* --- works --- */
 
 struct bench {
     const struct store_ops *ops;
     struct store *store;
-    uint64_t keys, inserted; /* loaded; and with what a work has added */
+    unsigned part, parts;     /* of the keys, those whose number is `part` modulo `parts` */
+    pthread_barrier_t *start; /* NULL: one thread; else that of all that begin a work together */
+    uint64_t keys, inserted;  /* loaded; and with what a work has added */
     size_t value_bytes;
     uint64_t ops_max, snapshot_ns; /* of a work; a snapshot so often, 0: never */
     double seconds_max;            /* 0: until ops_max */
@@ -94,7 +104,11 @@ struct result {
 bool work_exists(const char *name);
 /* How many operations it does, if `ops` and `seconds` were asked for (0: were not). */
 uint64_t work_ops(const char *name, uint64_t keys, uint64_t ops, double seconds);
+/* Can several threads do it, each on its part of the keys? */
+bool work_is_shared(const char *name);
 void work_run(struct bench *bench, const char *name, struct result *ret_result);
+/* The results of threads that worked at the same time: the time is that of the slowest. */
+void result_merge(struct result *to, const struct result *from);
 
 /* All keys, in batches of a thousand. */
 void bench_load(struct bench *bench);

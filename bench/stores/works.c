@@ -1,6 +1,6 @@
 /* works.c - what the stores are asked to do.
  *
- *   ycsb-a       half reads, half updates            (Cooper et al., SoCC 2010; one thread)
+ *   ycsb-a       half reads, half updates            (Cooper et al., SoCC 2010)
  *   ycsb-b       95 % reads, 5 % updates
  *   ycsb-c       reads
  *   ycsb-d       95 % reads of what is new, 5 % inserts
@@ -16,12 +16,11 @@
  *
  * Keys are drawn as YCSB does it: ranks by a Zipf distribution with the exponent 0.99 (Gray et al., SIGMOD 1994) over
  * 10^10 ranks, hashed onto the keys; `d` counts back from the newest key.  What to do is drawn beforehand, so that
- * drawing is in no figure.  Between two operations the clock is read once: an operation includes that, making its key
+ * drawing is in no figure.  Several threads begin together, each with keys that no other one has, and draws of its own.  Between two operations the clock is read once: an operation includes that, making its key
  * and value, and counting it, some 30 ns for every store alike. */
 #include "stores.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -90,11 +89,13 @@ uint64_t work_ops(const char *name, uint64_t keys, uint64_t ops, double seconds)
 
 /* --- keys and values --- */
 
-/* 16 hexadecimal digits of the number's hash, which is different for each. */
-static struct cairn_bytes key_of(uint64_t number, uint8_t key[KEY_BYTES])
+/* 16 hexadecimal digits of the number's hash, which is different for each; numbers are counted in the thread's part. */
+static struct cairn_bytes key_of(const struct bench *bench, uint64_t number, uint8_t key[KEY_BYTES])
 {
     static const char digits[] = "0123456789abcdef";
-    uint64_t x = number + UINT64_C(0x9e3779b97f4a7c15); /* the end of SplitMix64, which can be undone */
+    uint64_t x = number * bench->parts + bench->part;
+
+    x += UINT64_C(0x9e3779b97f4a7c15); /* the end of SplitMix64, which can be undone */
 
     x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
@@ -124,7 +125,7 @@ static void read_one(struct bench *bench, uint64_t number)
 {
     uint8_t key[KEY_BYTES];
     struct cairn_bytes value = {0};
-    bool found = bench->ops->get(bench->store, key_of(number, key), &value);
+    bool found = bench->ops->get(bench->store, key_of(bench, number, key), &value);
 
     check(bench, number, found, value);
 }
@@ -186,7 +187,8 @@ static size_t draw(struct bench *bench, const struct work *work)
                                      : zipf_of(scrambled_ranks, scrambled_zeta);
     struct cairn_random random;
 
-    cairn_random_init(&random, bench->seed << 8 | (uint64_t)(work - works)); /* other keys for each work */
+    /* Other keys for each work, and for each thread. */
+    cairn_random_init(&random, bench->seed << 8 | (uint64_t)(work - works) | (uint64_t)bench->part << 56);
     for (size_t i = 0; i < count; i++) {
         uint64_t dice = cairn_random_below(&random, PERCENT), at;
         enum kind kind = dice < work->updates                                    ? UPDATE
@@ -207,6 +209,24 @@ static size_t draw(struct bench *bench, const struct work *work)
 }
 
 /* --- the mixed works --- */
+
+static void histogram_merge(struct histogram *to, const struct histogram *from)
+{
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        to->buckets[i] += from->buckets[i];
+    to->count += from->count;
+    to->total_ns += from->total_ns;
+    if (from->max_ns > to->max_ns)
+        to->max_ns = from->max_ns;
+}
+
+void result_merge(struct result *to, const struct result *from)
+{
+    histogram_merge(&to->ops, &from->ops);
+    to->put_bytes += from->put_bytes;
+    if (from->ns > to->ns)
+        to->ns = from->ns;
+}
 
 static uint64_t ns_of(const struct bench *bench, uint64_t from, uint64_t to)
 {
@@ -231,7 +251,7 @@ static void do_one(struct bench *bench, uint32_t entry, bool from_newest, uint64
         number = bench->inserted++;
     else if (from_newest)
         number = bench->inserted - 1 - number;
-    key = key_of(number, key_room);
+    key = key_of(bench, number, key_room);
     if (kind == READ || kind == MODIFY) {
         bool found = ops->get(bench->store, key, &value);
 
@@ -286,9 +306,13 @@ static void run_mixed(struct bench *bench, const struct work *work, struct resul
     enum { LOOK_AFTER = 16 }; /* operations; then whether a snapshot is due, or done */
     size_t count = draw(bench, work), next = 0;
     bool from_newest = work->inserts > 0;
-    uint64_t start = ticks(), before = start, end = end_of(bench, start);
+    uint64_t start, before, end;
     struct snapshots snapshots = {.every = (uint64_t)((double)bench->snapshot_ns / bench->ns_per_tick)};
 
+    if (bench->start)
+        pthread_barrier_wait(bench->start);
+    start = before = ticks();
+    end = end_of(bench, start);
     snapshots.due = start + snapshots.every;
     for (uint64_t done = 0; done < bench->ops_max && before < end; done++) {
         uint64_t after, aside = 0;
@@ -356,7 +380,7 @@ static void run_restores(struct bench *bench, const struct work *work, struct re
         update_some(bench, SNAPSHOT_UPDATES, count, &next, n, updates);
         before = ticks();
         bench->ops->restore(bench->store);
-        found = bench->ops->get(bench->store, key_of(n, key), &value);
+        found = bench->ops->get(bench->store, key_of(bench, n, key), &value);
         histogram_add(&result->ops, ns_of(bench, before, ticks()));
         check(bench, n, found, value);
     }
@@ -416,16 +440,6 @@ static void *sync_puts(void *argument)
     return NULL;
 }
 
-static void histogram_merge(struct histogram *to, const struct histogram *from)
-{
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        to->buckets[i] += from->buckets[i];
-    to->count += from->count;
-    to->total_ns += from->total_ns;
-    if (from->max_ns > to->max_ns)
-        to->max_ns = from->max_ns;
-}
-
 static void sync_by_threads(struct bench *bench, size_t count, uint64_t end, struct result *result)
 {
     struct syncer *syncers = calloc(OUTSTANDING, sizeof *syncers);
@@ -441,8 +455,7 @@ static void sync_by_threads(struct bench *bench, size_t count, uint64_t end, str
     }
     for (size_t i = 0; i < OUTSTANDING; i++) {
         pthread_join(syncers[i].thread, NULL);
-        histogram_merge(&result->ops, &syncers[i].result.ops);
-        result->put_bytes += syncers[i].result.put_bytes;
+        result_merge(result, &syncers[i].result);
     }
     free(syncers);
 }
@@ -459,7 +472,7 @@ static void sync_by_tickets(struct bench *bench, size_t count, uint64_t end, str
 
             since[sent % OUTSTANDING] = ticks();
             tickets[sent % OUTSTANDING] =
-                ops->submit(bench->store, key_of(number, key), value_of(bench, number, sent, value));
+                ops->submit(bench->store, key_of(bench, number, key), value_of(bench, number, sent, value));
             result->put_bytes += KEY_BYTES + bench->value_bytes;
             sent++;
         } else {
@@ -482,6 +495,13 @@ static void run_sync(struct bench *bench, const struct work *work, struct result
     else
         sync_by_threads(bench, count, end, result);
     result->ns = ns_of(bench, start, ticks());
+}
+
+bool work_is_shared(const char *name)
+{
+    const struct work *work = find(name);
+
+    return !work->counted && strcmp(name, "sync") != 0;
 }
 
 void work_run(struct bench *bench, const char *name, struct result *ret_result)
@@ -512,7 +532,7 @@ void bench_load(struct bench *bench)
         size_t count = 0;
 
         for (; count < BATCH && bench->inserted < bench->keys; count++, bench->inserted++) {
-            puts[count].key = key_of(bench->inserted, keys[count]);
+            puts[count].key = key_of(bench, bench->inserted, keys[count]);
             puts[count].value = value_of(bench, bench->inserted, bench->inserted, values + count * bench->value_bytes);
         }
         bench->ops->write(bench->store, puts, count);

@@ -1,4 +1,4 @@
-"""The state engines beside RocksDB, LevelDB and LMDB, embedded in one and the same program (bench_stores).
+"""The state engines beside RocksDB, LevelDB, LMDB and FASTER, embedded in one and the same program (bench_stores).
 
 Equal for all: keys of 16 bytes, values of 100 random bytes, no compression, Bloom filters of 10 bits a key, 256 MiB of
 memory (large, amp: less), one mode of the log; each measurement in a process of its own on a new folder, works of
@@ -8,9 +8,13 @@ Not equal: LMDB's cache is the page cache, which no budget binds; LevelDB's log 
 one also where the others have none; RocksDB and cairn have two background threads, LevelDB one, LMDB none.  Peers that
 are not installed are left out.
 
-Of the parts below mixed, sync and large are done in every round; the others once, as each repeats itself.
+FASTER is a store in memory here (bench/stores/faster.cc tells what is equal); it is fetched and built by tools/faster.
+
+Of the parts below mixed, faster, sync and large are done in every round; the others once, as each repeats itself.
 
 mixed      10^6 keys, all in memory; without a log, and with one that is never synced (ALIKE: the works done so)
+faster     10^6 keys, all in memory, without a log; by one thread, and by two, each with half of the keys: hybridlog has a
+           shard for each, FASTER one store with a session for each
 sync       puts on stable storage: four threads, or with cairn one thread that has four batches outstanding
 snapshot   125 MB, 100 times 10,000 updates and a snapshot, all kept.  Those of cairn's that go to a blob store, here
            another folder, are beside RocksDB's incremental backup, which copies what is new to another folder, too;
@@ -39,6 +43,7 @@ SNAPSHOT_KEYS = 125000000 // 116
 SNAPSHOT_SECONDS = 1
 ENGINES = ["hybridlog", "appendlog", "lsm"]
 PEERS = ["rocksdb", "leveldb", "lmdb"]
+FASTER_WORKS, FASTER_OPS = ["ycsb-a", "ycsb-c", "update"], 2000000
 
 
 class Stores:
@@ -49,7 +54,7 @@ class Stores:
         done = subprocess.run([bench.program("stores"), "--list"], stdout=subprocess.PIPE, check=True)
         self.built = set(json.loads(done.stdout))
         self.results = collections.defaultdict(list)
-        missing = [peer for peer in PEERS if peer not in self.built]
+        missing = [peer for peer in PEERS + ["faster"] if peer not in self.built]
         if missing:
             bench.note(f"not installed, so not compared: {', '.join(missing)}")
 
@@ -111,6 +116,18 @@ def mixed(stores):
                 f"{median([one[key] for one in results]) / unit:.1f} {what}" for key, unit, what in (
                     ("p50_us", 1, "us median"), ("p99_us", 1, "p99"), ("p999_us", 1, "p99.9"), ("max_us", 1, "longest"),
                     ("written_bytes", 1e6, "MB written"), ("peak_rss_bytes", 1e6, "MB of memory at most"))))
+
+
+def faster(stores):
+    ours, peer = "cairn:hybridlog", "faster"
+    for threads in (1, 2):
+        group = f"faster, {threads}"
+        stores.measure(group, [(ours, "off", FASTER_WORKS), (peer, "off", FASTER_WORKS)], ops=FASTER_OPS,
+                       threads=threads)
+        for work in FASTER_WORKS:
+            stores.row(f"{work}, hybridlog beside FASTER" + (f", {threads} threads" if threads > 1 else ""), "ops/s",
+                       stores.figure(group, ours, "off", work), *stores.best(group, [(peer, "off", "FASTER")], work),
+                       ("ratio", ">=", 1.2))
 
 
 def sync(stores):
@@ -207,5 +224,5 @@ def amp(stores):
 
 def run(bench):
     stores = Stores(bench)
-    for part in (mixed, sync, snapshot, restore, worst, large, amp):
+    for part in (mixed, faster, sync, snapshot, restore, worst, large, amp):
         part(stores)
