@@ -125,7 +125,7 @@ class Read : public core::IAsyncContext
         return key_;
     }
 
-    /* What cannot change any more, or only through this thread: until it refreshes its session, it stays where it is. */
+    /* What cannot change any more, or only through this thread; it stays where it is until the session is refreshed. */
     void Get(const Value &value)
     {
         found = cairn_bytes(value.bytes(), value.length);

@@ -16,8 +16,9 @@
  *
  * Keys are drawn as YCSB does it: ranks by a Zipf distribution with the exponent 0.99 (Gray et al., SIGMOD 1994) over
  * 10^10 ranks, hashed onto the keys; `d` counts back from the newest key.  What to do is drawn beforehand, so that
- * drawing is in no figure.  Several threads begin together, each with keys that no other one has, and draws of its own.  Between two operations the clock is read once: an operation includes that, making its key
- * and value, and counting it, some 30 ns for every store alike. */
+ * drawing is in no figure.  Several threads begin together, each with keys that no other one has and draws of its own.
+ * Between two operations the clock is read once: an operation includes that, making its key and value, and counting
+ * it, some 30 ns for every store alike. */
 #include "stores.h"
 
 #include <math.h>
