@@ -195,12 +195,12 @@ struct cairn_fn_worker;
 struct cairn_run;
 
 enum cairn_run_state {
-    CAIRN_RUN_DONE,   /* the method returned; the run is over */
-    CAIRN_RUN_FAILED, /* trap, limit, or a host call's error, told in err; the run is over */
-    CAIRN_RUN_WAITS,  /* it waits for a call (or all): resume it when ready() would say true */
-    CAIRN_RUN_SLICE,  /* its time slice is over: resume it later */
-    CAIRN_RUN_NO_FIBER, /* needs a fiber, and all are in use, or it was started by run_calls: restart() was called; start it again
-                         * later; nothing is held */
+    CAIRN_RUN_DONE,     /* the method returned; the run is over */
+    CAIRN_RUN_FAILED,   /* trap, limit, or a host call's error, told in err; the run is over */
+    CAIRN_RUN_WAITS,    /* it waits for a call (or all): resume it when ready() would say true */
+    CAIRN_RUN_SLICE,    /* its time slice is over: resume it later */
+    CAIRN_RUN_NO_FIBER, /* needs a fiber, and all are in use, or it was started by run_calls: restart() was called;
+                         * start it again later; nothing is held */
 };
 
 struct cairn_run_meter {

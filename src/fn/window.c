@@ -31,9 +31,10 @@ static uint32_t pages_up(uint64_t bytes, uint32_t most)
     return bytes < most ? (uint32_t)bytes : most;
 }
 
-/* The top of the stack, the data, and so much of the heap's beginning as has been used: what small methods write to.  Where they lie is told
- * by __stack_pointer and __heap_base, as clang's linker calls them.  A module that keeps its stack elsewhere, or lies,
- * is slower and not less isolated: what is outside is protected, what is inside is put back. */
+/* The top of the stack, the data, and as much of the heap's beginning as has been used: what small methods write to.
+ * Where they lie is told by __stack_pointer and __heap_base, as clang's linker calls them.  A module that keeps its
+ * stack elsewhere, or lies, is slower and not less isolated: what is outside is protected, what is inside is put back.
+ */
 void fn_window_choose(struct fn_module *module, const struct fn_instance *instance)
 {
     uint32_t data_at = UINT32_MAX, data_end = 0, stack, at = 0;

@@ -61,7 +61,7 @@ enum cairn_calls direct_run_calls(void *run)
     struct cairn_worker *worker = caller->worker;
     struct segment *segment = caller->segment;
 
-    if (!caller->read_only || caller->key.size)
+    if (!caller->read_only || caller->keyed)
         return CAIRN_CALLS_NEVER;
     if (segment->call_count == 0 || segment->call_count > DIRECT_CALLS_MAX || worker->failed ||
         atomic_load_explicit(&caller->job->calls, memory_order_relaxed) > HEAVY_CALLS)
