@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "log/wal.h"
 #include "shard/shard.h"
 
 enum { SHARDS = 16, STEP_NS = 200000, VALUE_BYTES = 100 };
@@ -37,18 +38,20 @@ static void on_warning(void *context, const char *text)
 
 static struct cairn_store *open_store(struct cairn_disk *disk, struct cairn_tasks *tasks, uint64_t log_bytes_max)
 {
+    struct cairn_wal_opener wal;
     struct cairn_store_options options = {
         .disk = disk,
         .clock = the_clock,
         .tasks = tasks,
         .shards = SHARDS,
         .log_bytes_max = log_bytes_max,
-        .log = {.sync = CAIRN_SYNC_ALWAYS, .threaded = true},
+        .log = &wal.opener,
         .on_warning = on_warning,
     };
     struct cairn_store *store;
     struct cairn_err err;
 
+    cairn_wal_opener_init(&wal, &(struct cairn_wal_options){.sync = CAIRN_SYNC_ALWAYS, .threaded = true});
     must(cairn_store_open(&options, &store, &err), &err);
     must(cairn_store_start(store, &err), &err);
     return store;
@@ -73,7 +76,7 @@ static void step(struct load *load)
 /* An object: a header of 20 + 10 bytes and a field of 10 + 100. */
 static void commit(struct load *load, uint64_t object)
 {
-    struct cairn_log *log = cairn_store_log(load->store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(load->store, 0));
     struct cairn_shard *shard = cairn_store_shard(load->store, (uint32_t)(object % SHARDS));
     uint8_t header[20] = {1}, field[10] = {2}, value[VALUE_BYTES] = {3};
     struct cairn_write writes[2];

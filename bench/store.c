@@ -25,6 +25,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "fields.h"
+#include "log/wal.h"
 #include "shard/shard.h"
 
 enum { THREADS_MAX = 16, CHECKPOINT_STEP_NS = 200000, EVENTS = 128 };
@@ -71,9 +72,9 @@ static void wake(struct thread *thread)
     (void)n; /* it can only fail when it is about to wake anyhow */
 }
 
-static void on_progress(void *context, uint64_t acknowledged)
+static void on_progress(void *context, uint32_t shard, uint64_t acknowledged)
 {
-    (void)context, (void)acknowledged;
+    (void)context, (void)shard, (void)acknowledged;
     for (unsigned i = 0; i < thread_count; i++)
         wake(&threads[i]);
 }
@@ -357,7 +358,7 @@ static void do_value(struct place *p, enum field_op op, struct cairn_bytes value
 /* False: there is no room in the log at the moment; nothing has happened. */
 static bool do_request(struct thread *thread, struct connection *c, struct cairn_bytes body)
 {
-    struct cairn_log *log = cairn_store_log(store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(store, 0));
     struct cairn_reader r = cairn_reader(body);
     struct cairn_bytes name = cairn_read_sized(&r);
     uint64_t hash = cairn_hash(name);
@@ -473,7 +474,7 @@ static void receive(struct thread *thread, struct connection *c)
 
 static void acknowledge(struct thread *thread)
 {
-    struct cairn_log *log = cairn_store_log(store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(store, 0));
     uint64_t acknowledged = log->ops->acknowledged(log);
     struct cairn_link waiting;
 
@@ -513,7 +514,7 @@ static void welcome(struct thread *thread)
 static void *serve_thread(void *argument)
 {
     struct thread *thread = argument;
-    struct cairn_log *log = cairn_store_log(store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(store, 0));
     struct epoll_event events[EVENTS];
 
     for (;;) {
@@ -568,9 +569,12 @@ int main(int argc, char **argv)
 {
     static const struct option known[] = {
         {"data", required_argument, NULL, 'd'}, {"threads", required_argument, NULL, 't'}, {0}};
+    struct cairn_wal_opener wal;
     struct cairn_store_options options = {.clock = cairn_clock_system(),
                                           .on_checkpoint_work = on_checkpoint_work,
-                                          .log = {.sync = CAIRN_SYNC_ALWAYS, .threaded = true}};
+                                          .on_log_progress = on_progress,
+                                          .on_log_failed = on_failed,
+                                          .log = &wal.opener};
     const char *data = NULL;
     struct cairn_err err;
 
@@ -585,8 +589,7 @@ int main(int argc, char **argv)
     if (!data || thread_count < 1 || thread_count > THREADS_MAX)
         die("usage", "bench_store --data DIR [--threads 1..16]");
     options.shards = 8 * thread_count;
-    options.log.events.on_progress = on_progress;
-    options.log.events.on_failed = on_failed;
+    cairn_wal_opener_init(&wal, &(struct cairn_wal_options){.sync = CAIRN_SYNC_ALWAYS, .threaded = true});
     options.tasks = cairn_tasks_create(1);
     if (cairn_disk_open(data, &options.disk, &err) != CAIRN_OK || cairn_store_open(&options, &store, &err) != CAIRN_OK)
         die("cannot open", err.text);

@@ -1,15 +1,13 @@
-/* log.h - the ordered, durable log shared by a node's shards.
+/* log.h - an ordered, durable log that shards write their commits to, behind a vtable.
  *
- * What is durable is always a prefix of it.  A record's position is reserved by append,
- * under a lock, in the order of the calls; positions ascend and are never used twice.
- * They count bytes, but openings leave gaps between them: ask stats how much is retained.
- * A record is durable once durable() has reached its end; on_progress tells so.
- * Rules: "The embedded log" in docs/promises.md; bytes: docs/formats/log.md.
- * Threads: any worker may append, claim, want and ask; read, start and close belong to the
- * thread that opened it.  on_progress and on_failed run on one of the log's own threads (or
- * inside help, step and close), never two at once, hold no lock of appenders and must only
- * pass a message on.
- * Layer: log; uses base and io. */
+ * Whoever opens a store gives it an opener, which knows of what kind its logs are: the write-ahead log is log/wal.h.
+ * One log may serve all shards, or each shard have its own.  What is durable is always a prefix of a log.  A record's
+ * position is reserved by append, under a lock, in the order of the calls; positions ascend and are never used twice.
+ * They count bytes, but openings leave gaps between them: ask stats how much is retained. A record is durable once
+ * durable() has reached its end; on_progress tells so. Threads: any worker may append, claim, want and ask; start and
+ * close belong to the thread that opened it; a reader belongs to one thread at a time, any thread.  on_progress and
+ * on_failed run on one of the log's own threads (or inside help, step and close), never two at once, hold no lock of
+ * appenders and must only pass a message on. Layer: log; uses base and io. */
 #ifndef CAIRN_LOG_LOG_H
 #define CAIRN_LOG_LOG_H
 
@@ -17,14 +15,6 @@
 #include "base/err.h"
 #include "io/clock.h"
 #include "io/disk.h"
-
-enum cairn_sync_mode {
-    CAIRN_SYNC_ALWAYS,   /* acknowledged means on stable storage */
-    CAIRN_SYNC_INTERVAL, /* synced every interval_ms: a power cut may cost that much */
-    CAIRN_SYNC_NONE,     /* synced when the operating system likes, on close and by checkpoints */
-};
-
-enum { CAIRN_LOG_HELP_NS = 500000 };
 
 struct cairn_log_events {
     /* Records below `acknowledged` may be acknowledged now (durable under ALWAYS, with the
@@ -34,29 +24,41 @@ struct cairn_log_events {
     /* A write or sync failed: nothing more will be acknowledged until the node restarts. */
     void (*on_failed)(void *context, const struct cairn_err *why);
     /* Something was found damaged and could be done without, e.g. one of the mark's two slots.
-     * Called inside cairn_wal_open.  May be NULL, as each of these. */
+     * Called while the log is opened.  May be NULL, as each of these. */
     void (*on_warning)(void *context, const char *text);
     void *context;
 };
 
-struct cairn_log_options {
+struct cairn_log; /* begins with its ops */
+
+/* Where a log is to be, and for whom: what every kind of log is told when it is opened. */
+struct cairn_log_place {
     struct cairn_disk *disk;
     struct cairn_clock *clock;
-    const char *dir; /* below the disk's root, e.g. "log" */
-    enum cairn_sync_mode sync;
-    uint32_t interval_ms;     /* CAIRN_SYNC_INTERVAL */
-    uint64_t first;           /* of a new log: no position is below it */
-    uint64_t epoch_least;     /* the epoch that is begun is not below it */
-    uint64_t segment_bytes;   /* 0: 16 MiB; a record must fit into one */
-    uint32_t segments_ahead;  /* 0: 2 prepared, zero-filled segments beyond the one in use */
-    size_t pending_bytes_max; /* 0: 64 MiB appended and not yet written */
-    bool threaded;            /* false: nothing happens but inside step (simulation) */
-    bool mapped;              /* append writes by itself, through a mapping, where the disk can do that: then */
-                              /* it is acknowledged at once under INTERVAL and NONE, and no progress is told */
+    const char *dir; /* below the disk's root, e.g. "log"; a log that lies elsewhere leaves it alone */
+    uint32_t shard;  /* whose log it is, if each shard has its own */
+    uint64_t first;  /* of a new log: no position is below it */
+    uint64_t needed; /* what it had below this is in checkpoints: if there is no log, it is lost; 0: it may be new */
+    uint64_t epoch_least; /* the epoch that is begun is not below it */
     struct cairn_log_events events;
 };
 
-struct cairn_log; /* begins with its ops */
+/* What opens logs of one kind; the kind's own options stand behind it. */
+struct cairn_log_opener {
+    /* Opens or creates the log.  On failure *ret_log is untouched.  CAIRN_ECORRUPT: a record known to have been durable
+     * is damaged, or the log is missing.  CAIRN_EVERSION: written in an unknown format. */
+    enum cairn_code (*open)(const struct cairn_log_opener *opener, const struct cairn_log_place *place,
+                            struct cairn_log **ret_log, struct cairn_err *err);
+    bool per_shard; /* each shard is to have a log of its own */
+    bool stepped;   /* its logs have no threads: nothing happens but inside step (simulation) */
+};
+
+struct cairn_log_record {
+    uint64_t position, end;
+    struct cairn_bytes body; /* valid until the reader is asked again */
+};
+
+struct cairn_log_reader; /* begins with its log */
 
 struct cairn_log_stats {
     uint64_t records, bytes, syncs, sync_ns_total, sync_ns_max;
@@ -87,9 +89,8 @@ struct cairn_log_ops {
      * sync mode (a sync, or under INTERVAL and NONE a write) is to start when none is in flight. */
     void (*want)(struct cairn_log *log, uint64_t end);
     /* Like want, by a caller that has nothing else to do until acknowledged() reaches `end`: it writes and syncs by
-     * itself, which saves two changes of threads, unless another thread is at it, or syncs took long lately (on
-     * average more than CAIRN_LOG_HELP_NS).  Blocks as long as that takes.  True: it is acknowledged.  on_progress and
-     * on_failed may run inside. */
+     * itself, which saves two changes of threads, unless another thread is at it, or that would take long.  Blocks as
+     * long as that takes.  True: it is acknowledged.  on_progress and on_failed may run inside. */
     bool (*help)(struct cairn_log *log, uint64_t end);
     /* Like want, but until durable() reaches `end`, in every sync mode (checkpoints). */
     void (*want_durable)(struct cairn_log *log, uint64_t end);
@@ -103,31 +104,34 @@ struct cairn_log_ops {
     uint64_t (*acknowledged)(struct cairn_log *log);
     /* The next record's position will not be below this. */
     uint64_t (*end)(struct cairn_log *log);
-    /* Time reserved ahead by the mark, see promises.md: after an opening the node's `now` starts
+    /* Time reserved ahead, see promises.md: after an opening the node's `now` starts
      * above it, and above every time in a record. */
     uint64_t (*reserved_time_ms)(struct cairn_log *log);
     /* Tells the log how far time has been given out, which never goes down; cheap, for every `now`.
-     * It keeps the mark about 3 s ahead, in the background: a time that runs ahead of that must not be
+     * The log reserves some seconds ahead, in the background: a time that runs ahead of that must not be
      * told to anybody before reserved_time_ms has reached it, or a record that holds it is durable. */
     void (*reserve_time)(struct cairn_log *log, uint64_t wall_ms);
-    /* Calls visit for every record at or above `from`, in order, as found by open; the body is
-     * borrowed.  Only before start.  visit's failure stops and is returned.  Records that opening
-     * had to copy come with their new positions.  CAIRN_ECORRUPT: what lay at `from` was trimmed
-     * (0 means all that is there) or is damaged. */
-    enum cairn_code (*read)(struct cairn_log *log, uint64_t from,
-                            enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
-                                                     struct cairn_bytes body, struct cairn_err *err),
-                            void *context, struct cairn_err *err);
-    /* Ends the reading phase: prepares segments and, if threaded, starts the log's thread. */
+    /* A reader of the records at or above `from` (0: all that are there) that are durable, in order.  It may be opened
+     * before start, and then gives what was found, and after, and then follows the log.  Records that opening had to
+     * copy come with their new positions.  Any number at once; all are closed before the log is.  CAIRN_ECORRUPT: what
+     * lay at `from` was trimmed. */
+    enum cairn_code (*open_reader)(struct cairn_log *log, uint64_t from, struct cairn_log_reader **ret_reader,
+                                   struct cairn_err *err);
+    /* The next record; *ret_found false: there is none yet, ask again once durable() has advanced.  May block on the
+     * disk.  CAIRN_ECORRUPT: it is damaged, or it was trimmed before the reader came to it. */
+    enum cairn_code (*read)(struct cairn_log_reader *reader, struct cairn_log_record *ret_record, bool *ret_found,
+                            struct cairn_err *err);
+    struct cairn_log_reader *(*close_reader)(struct cairn_log_reader *reader); /* returns NULL; accepts NULL */
+    /* Records may be appended from now on. */
     enum cairn_code (*start)(struct cairn_log *log, struct cairn_err *err);
     /* Records below `position` are needed no more; segments that hold no others are removed, once
-     * the records are durable.  May be called by any thread; the work is done on the log's. */
+     * the records are durable.  May be called by any thread; the work is done on the log's, if it has some. */
     void (*trim)(struct cairn_log *log, uint64_t position);
-    /* Simulation (threaded == false): does one round of what the thread would do: write, sync,
-     * prepare, trim, mark.  False when there was nothing to do. */
+    /* Of an opener that is `stepped`: does one round of what the log's threads would do.  False when there was nothing
+     * to do. */
     bool (*step)(struct cairn_log *log);
     void (*stats)(struct cairn_log *log, struct cairn_log_stats *ret_stats);
-    /* Writes and syncs what was appended, writes the mark, and closes.  If it fails, what was not
+    /* Makes durable what was appended, and closes.  If it fails, what was not
      * durable may be gone.  Always frees; NULL log is CAIRN_OK. */
     enum cairn_code (*close)(struct cairn_log *log, struct cairn_err *err);
     /* Stops as a crash would: writes nothing more. */
@@ -140,12 +144,15 @@ struct cairn_log {
     uint64_t found_end; /* where the records ended that this opening found, before it copied any */
 };
 
-/* Opens or creates the log in options->dir: finds the valid prefix, tells torn from rotten,
- * copies what lies beyond the proven durable position into a new segment under a new epoch,
- * and syncs that before it returns.
- * CAIRN_ECORRUPT: a record known to have been durable fails its check; the text names file and
- * offset and says what to do.  CAIRN_EVERSION: written by an unknown format. */
-enum cairn_code cairn_wal_open(const struct cairn_log_options *options, struct cairn_log **ret_log,
-                               struct cairn_err *err);
+struct cairn_log_reader {
+    struct cairn_log *log;
+};
+
+/* Calls visit for every durable record at or above `from`, in order; its failure stops and is returned.  The body is
+ * borrowed. */
+enum cairn_code cairn_log_visit(struct cairn_log *log, uint64_t from,
+                                enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
+                                                         struct cairn_bytes body, struct cairn_err *err),
+                                void *context, struct cairn_err *err);
 
 #endif

@@ -445,15 +445,6 @@ static void wal_abandon(struct cairn_log *log)
     destroy(wal_of(log));
 }
 
-static enum cairn_code wal_read_op(struct cairn_log *log, uint64_t from,
-                                   enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
-                                                            struct cairn_bytes body, struct cairn_err *err),
-                                   void *context, struct cairn_err *err)
-{
-    assert(!wal_of(log)->started);
-    return wal_read(wal_of(log), from, visit, context, err);
-}
-
 static const struct cairn_log_ops ops = {
     .append = wal_append,
     .claim = wal_claim,
@@ -468,7 +459,9 @@ static const struct cairn_log_ops ops = {
     .end = wal_end,
     .reserved_time_ms = wal_reserved_time_ms,
     .reserve_time = wal_reserve_time,
-    .read = wal_read_op,
+    .open_reader = wal_open_reader,
+    .read = wal_reader_next,
+    .close_reader = wal_close_reader,
     .start = wal_start,
     .trim = wal_trim,
     .step = wal_step,
@@ -477,19 +470,19 @@ static const struct cairn_log_ops ops = {
     .abandon = wal_abandon,
 };
 
-static void init(struct wal *wal, const struct cairn_log_options *options)
+static void init(struct wal *wal, const struct cairn_wal_options *options, const struct cairn_log_place *place)
 {
     pthread_mutexattr_t adaptive;
 
     wal->base.ops = &ops;
-    wal->disk = options->disk;
-    wal->clock = options->clock;
-    wal->events = options->events;
-    snprintf(wal->dir, sizeof wal->dir, "%s", options->dir);
+    wal->disk = place->disk;
+    wal->clock = place->clock;
+    wal->events = place->events;
+    snprintf(wal->dir, sizeof wal->dir, "%s", place->dir);
     wal->sync = options->sync;
     wal->interval_ns = (options->interval_ms ? options->interval_ms : 1) * UINT64_C(1000000);
-    wal->first = options->first > WAL_POSITION_FIRST ? (options->first + 7) & ~UINT64_C(7) : WAL_POSITION_FIRST;
-    wal->epoch_least = options->epoch_least;
+    wal->first = place->first > WAL_POSITION_FIRST ? (place->first + 7) & ~UINT64_C(7) : WAL_POSITION_FIRST;
+    wal->epoch_least = place->epoch_least;
     wal->segment_bytes = (options->segment_bytes ? options->segment_bytes : 16 << 20) & ~UINT64_C(7);
     assert(wal->segment_bytes >= 2 * WAL_HEAD_BYTES);
     wal->body_room = wal->segment_bytes - WAL_HEAD_BYTES;
@@ -505,6 +498,32 @@ static void init(struct wal *wal, const struct cairn_log_options *options)
     pthread_mutex_init(&wal->baton, NULL);
     cairn_cond_init(&wal->writer_wake);
     cairn_cond_init(&wal->keeper_wake);
+}
+
+static void count_name(void *context, const char *name)
+{
+    size_t *count = context;
+
+    (void)name;
+    ++*count;
+}
+
+/* A log that does not reach what it was needed for is not this folder's, or a part of it is gone. */
+static enum cairn_code check_is_there(struct wal *wal, uint64_t needed, struct cairn_err *err)
+{
+    size_t files = 0;
+    enum cairn_code code;
+
+    if (!needed)
+        return CAIRN_OK;
+    code = wal->disk->ops->list(wal->disk, wal->dir, count_name, &files, err);
+    if (code == CAIRN_ENOTFOUND || (code == CAIRN_OK && !files))
+        return cairn_fail(
+            err, CAIRN_ECORRUPT,
+            "the log in '%s' is missing although checkpoints continue at position %llu of it; restore the "
+            "data folder from a backup",
+            wal->dir, (unsigned long long)needed);
+    return code;
 }
 
 /* The folder itself, durable in the one above. */
@@ -543,8 +562,8 @@ static enum cairn_code probe_mapping(struct wal *wal, struct cairn_err *err)
     return code;
 }
 
-enum cairn_code cairn_wal_open(const struct cairn_log_options *options, struct cairn_log **ret_log,
-                               struct cairn_err *err)
+enum cairn_code cairn_wal_open(const struct cairn_wal_options *options, const struct cairn_log_place *place,
+                               struct cairn_log **ret_log, struct cairn_err *err)
 {
     struct wal *wal = aligned_alloc(64, (sizeof *wal + 63) & ~(size_t)63);
     enum cairn_code code;
@@ -553,8 +572,10 @@ enum cairn_code cairn_wal_open(const struct cairn_log_options *options, struct c
     if (!wal)
         return cairn_fail(err, CAIRN_ENOMEM, "cannot allocate the log");
     memset(wal, 0, sizeof *wal);
-    init(wal, options);
-    code = make_folder(wal, err);
+    init(wal, options, place);
+    code = check_is_there(wal, place->needed, err);
+    if (code == CAIRN_OK)
+        code = make_folder(wal, err);
     if (code == CAIRN_OK && options->mapped)
         code = probe_mapping(wal, err);
     if (code == CAIRN_OK)
@@ -573,4 +594,18 @@ enum cairn_code cairn_wal_open(const struct cairn_log_options *options, struct c
     wal->time_opened_ms = wal->mark.time_ms;
     *ret_log = &wal->base;
     return CAIRN_OK;
+}
+
+static enum cairn_code open_one(const struct cairn_log_opener *opener, const struct cairn_log_place *place,
+                                struct cairn_log **ret_log, struct cairn_err *err)
+{
+    const struct cairn_wal_opener *wal_opener = (const struct cairn_wal_opener *)(const void *)opener;
+
+    return cairn_wal_open(&wal_opener->options, place, ret_log, err);
+}
+
+void cairn_wal_opener_init(struct cairn_wal_opener *opener, const struct cairn_wal_options *options)
+{
+    *opener =
+        (struct cairn_wal_opener){.opener = {.open = open_one, .stepped = !options->threaded}, .options = *options};
 }

@@ -7,7 +7,8 @@
  *
  *   wal_format.c   bytes            wal_segment.c  segment files: create, read, walk
  *   wal_mark.c     the mark file    wal_recover.c  opening: what is valid, what is void, what is rot
- *   wal.c          the vtable       wal_writer.c   writing, syncing        wal_keeper.c  the rest */
+ *   wal.c          the vtable       wal_writer.c   writing, syncing        wal_keeper.c  the rest
+ *   wal_follow.c   reading */
 #ifndef CAIRN_LOG_WAL_INTERNAL_H
 #define CAIRN_LOG_WAL_INTERNAL_H
 
@@ -15,7 +16,7 @@
 #include <stdatomic.h>
 
 #include "io/wait.h"
-#include "log/log.h"
+#include "log/wal.h"
 #include "log/wal_format.h"
 
 enum {
@@ -177,6 +178,7 @@ struct wal_reader {
     char path[CAIRN_PATH_BYTES];
     struct cairn_buf window;
     uint64_t window_first; /* position of the window's first byte */
+    uint64_t known;        /* what lies at or above it may change yet: the window keeps none of that */
 };
 
 void wal_reader_init(struct wal_reader *reader, struct wal *wal);
@@ -201,10 +203,17 @@ enum cairn_code wal_mark_store(struct wal *wal, const struct wal_mark *mark, str
 
 /* Everything that cairn_wal_open does but allocating. */
 enum cairn_code wal_recover(struct wal *wal, struct cairn_err *err);
-enum cairn_code wal_read(struct wal *wal, uint64_t from,
-                         enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
-                                                  struct cairn_bytes body, struct cairn_err *err),
-                         void *context, struct cairn_err *err);
+/* CAIRN_ECORRUPT: what is wrong at a position, and what to do. */
+enum cairn_code wal_rot(const struct wal *wal, const struct wal_segment *segment, uint64_t position, const char *why,
+                        struct cairn_err *err);
+
+/* --- wal_follow.c: of cairn_log_ops --- */
+
+enum cairn_code wal_open_reader(struct cairn_log *log, uint64_t from, struct cairn_log_reader **ret_reader,
+                                struct cairn_err *err);
+enum cairn_code wal_reader_next(struct cairn_log_reader *reader, struct cairn_log_record *ret_record, bool *ret_found,
+                                struct cairn_err *err);
+struct cairn_log_reader *wal_close_reader(struct cairn_log_reader *reader);
 
 /* --- wal_writer.c --- */
 

@@ -257,7 +257,9 @@ enum cairn_code wal_keeper_start(struct wal *wal, struct cairn_err *err)
 {
     enum cairn_code code;
 
+    pthread_mutex_lock(&wal->lock); /* a reader may look */
     wal->current->limit = UINT64_MAX;
+    pthread_mutex_unlock(&wal->lock);
     wal->seen_durable = wal->mark.durable;
     wal->synced_at_ns = wal_now(wal);
     atomic_store(&wal->room, (int64_t)(wal->current->end - wal->current->head.copied_end));

@@ -159,8 +159,8 @@ struct cursor {
     uint64_t position;
 };
 
-static enum cairn_code rot(const struct wal *wal, const struct wal_segment *segment, uint64_t position, const char *why,
-                           struct cairn_err *err)
+enum cairn_code wal_rot(const struct wal *wal, const struct wal_segment *segment, uint64_t position, const char *why,
+                        struct cairn_err *err)
 {
     char path[CAIRN_PATH_BYTES];
 
@@ -190,7 +190,7 @@ static enum cairn_code cursor_look(struct cursor *cursor, struct wal_record *ret
         uint64_t stop = segment->limit < segment->end ? segment->limit : segment->end;
 
         if (cursor->position > stop)
-            return rot(wal, segment, stop, "a record reaches beyond the known end of its epoch", err);
+            return wal_rot(wal, segment, stop, "a record reaches beyond the known end of its epoch", err);
         if (cursor->position == stop || (stop == segment->end && stop - cursor->position < WAL_RECORD_HEAD_BYTES)) {
             code = cursor_move(cursor, segment->next, err);
             continue;
@@ -203,9 +203,9 @@ static enum cairn_code cursor_look(struct cursor *cursor, struct wal_record *ret
         if (code != CAIRN_OK || ret_record->kind != WAL_SEALED)
             return code;
         if (stop != segment->end)
-            return rot(wal, segment, cursor->position, "its records end too early", err);
+            return wal_rot(wal, segment, cursor->position, "its records end too early", err);
         if (!segment->next)
-            return rot(wal, segment, cursor->position, "the file that must follow it is missing", err);
+            return wal_rot(wal, segment, cursor->position, "the file that must follow it is missing", err);
         code = cursor_move(cursor, segment->next, err);
     }
     return code;
@@ -226,8 +226,8 @@ static enum cairn_code check_old(struct recovery *recovery, struct wal_segment *
         if (code != CAIRN_OK || !cursor.segment || cursor.segment->head.epoch == newest->head.epoch)
             break;
         if (record.kind == WAL_BAD)
-            code = rot(recovery->wal, cursor.segment, cursor.position, "a record known to be durable fails its check",
-                       err);
+            code = wal_rot(recovery->wal, cursor.segment, cursor.position,
+                           "a record known to be durable fails its check", err);
         cursor.position += record.bytes;
     }
     wal_reader_done(&cursor.reader);
@@ -280,12 +280,12 @@ static enum cairn_code judge_newest(struct recovery *recovery, struct wal_segmen
         if (record.kind == WAL_BAD) {
             uint64_t bad = cursor.position;
             if (recovery->proven > bad) {
-                code = rot(wal, segment, bad, "a record known to be durable fails its check", err);
+                code = wal_rot(wal, segment, bad, "a record known to be durable fails its check", err);
                 break;
             }
             code = find_proof(&cursor, bad, &proof, err);
             if (code == CAIRN_OK && proof)
-                code = rot(wal, segment, bad, "a record fails its check that a later one says was durable", err);
+                code = wal_rot(wal, segment, bad, "a record fails its check that a later one says was durable", err);
             break;
         }
         if (record.durable > recovery->proven)
@@ -349,7 +349,7 @@ static enum cairn_code copy_tail(struct recovery *recovery, struct wal_segment *
         }
     }
     if (code == CAIRN_OK && recovery->proven < recovery->cut && cursor.position != recovery->cut)
-        code = rot(wal, at, at->head.first, "its records do not begin where the log was durable to", err);
+        code = wal_rot(wal, at, at->head.first, "its records do not begin where the log was durable to", err);
     wal_reader_done(&cursor.reader);
     cairn_buf_done(&out);
     *ret_bytes = done;
@@ -521,38 +521,5 @@ enum cairn_code wal_recover(struct wal *wal, struct cairn_err *err)
     free(recovery.found);
     free(recovery.listing.firsts);
     cairn_buf_done(&recovery.listing.temporaries);
-    return code;
-}
-
-enum cairn_code wal_read(struct wal *wal, uint64_t from,
-                         enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
-                                                  struct cairn_bytes body, struct cairn_err *err),
-                         void *context, struct cairn_err *err)
-{
-    struct wal_segment *segment = wal->segments;
-    struct cursor cursor = {0};
-    struct wal_record record;
-    enum cairn_code code;
-
-    if (from && from < segment->head.previous_end)
-        return cairn_fail(err, CAIRN_ECORRUPT,
-                          "the log in '%s' begins at position %llu, above %llu, from which it is "
-                          "needed",
-                          wal->dir, (unsigned long long)segment->head.previous_end, (unsigned long long)from);
-    while (segment->next && segment->next->head.previous_end <= from)
-        segment = segment->next;
-    wal_reader_init(&cursor.reader, wal);
-    code = cursor_move(&cursor, segment, err);
-    while (code == CAIRN_OK) {
-        code = cursor_look(&cursor, &record, err);
-        if (code != CAIRN_OK || !cursor.segment)
-            break;
-        if (record.kind == WAL_BAD)
-            code = rot(wal, cursor.segment, cursor.position, "a record known to be durable fails its check", err);
-        else if (record.position >= from)
-            code = visit(context, record.position, record.position + record.bytes, record.body, err);
-        cursor.position += record.bytes;
-    }
-    wal_reader_done(&cursor.reader);
     return code;
 }

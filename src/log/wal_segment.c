@@ -147,7 +147,7 @@ void wal_segment_free(struct wal *wal, struct wal_segment *segment)
 
 void wal_reader_init(struct wal_reader *reader, struct wal *wal)
 {
-    *reader = (struct wal_reader){.wal = wal};
+    *reader = (struct wal_reader){.wal = wal, .known = UINT64_MAX};
 }
 
 void wal_reader_done(struct wal_reader *reader)
@@ -179,7 +179,11 @@ static enum cairn_code load(struct wal_reader *reader, uint64_t position, uint64
     size_t want;
 
     if (position < reader->window_first || position + size > window_end) {
-        want = size > WAL_CHUNK_BYTES ? (size_t)size : WAL_CHUNK_BYTES;
+        want = WAL_CHUNK_BYTES;
+        if (position < reader->known && want > reader->known - position)
+            want = (size_t)(reader->known - position);
+        if (want < size)
+            want = (size_t)size;
         if (want > segment->end - position)
             want = (size_t)(segment->end - position);
         reader->window.size = 0;

@@ -237,7 +237,7 @@ bool wal_writer_step(struct wal *wal)
 bool wal_writer_help(struct wal *wal)
 {
     if (wal->sync == CAIRN_SYNC_ALWAYS &&
-        atomic_load_explicit(&wal->sync_ns_lately, memory_order_relaxed) > CAIRN_LOG_HELP_NS)
+        atomic_load_explicit(&wal->sync_ns_lately, memory_order_relaxed) > CAIRN_WAL_HELP_NS)
         return false;
     if (pthread_mutex_trylock(&wal->baton) != 0)
         return false;

@@ -134,7 +134,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
 {
     struct segment *segment = inv->segment;
     struct object *object = inv->object;
-    struct cairn_log *log = inv->worker->node->log;
+    struct cairn_log *log = object->shard->log;
     struct claim held = segment->need;
     struct commit commit;
     enum cairn_code code;

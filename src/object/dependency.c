@@ -4,7 +4,14 @@
 
 bool dependency_acknowledged(const struct cairn_node *node, struct dependency dependency)
 {
-    return dependency.end <= atomic_load_explicit(&node->acknowledged, memory_order_seq_cst);
+    uint32_t log = node->has_one_log ? 0 : dependency.shard;
+
+    return dependency.end <= atomic_load_explicit(&node->acknowledged[log], memory_order_seq_cst);
+}
+
+static struct cairn_log *log_of(const struct cairn_node *node, struct dependency dependency)
+{
+    return cairn_shard_log(cairn_store_shard(node->options.store, dependency.shard));
 }
 
 bool dependency_met(const struct cairn_node *node, struct dependency dependency)
@@ -16,16 +23,20 @@ bool dependency_met(const struct cairn_node *node, struct dependency dependency)
 
 void dependency_want(struct cairn_node *node, struct dependency dependency)
 {
+    struct cairn_log *log = log_of(node, dependency);
+
     if (dependency.end)
-        node->log->ops->want(node->log, dependency.end);
+        log->ops->want(log, dependency.end);
     if (dependency.time_ms)
         node->log->ops->reserve_time(node->log, dependency.time_ms);
 }
 
 void dependency_help(struct cairn_node *node, struct dependency dependency)
 {
+    struct cairn_log *log = log_of(node, dependency);
+
     if (dependency.time_ms)
         node->log->ops->reserve_time(node->log, dependency.time_ms);
     if (dependency.end)
-        node->log->ops->help(node->log, dependency.end);
+        log->ops->help(log, dependency.end);
 }

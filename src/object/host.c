@@ -52,7 +52,7 @@ static enum cairn_code writable(struct invocation *inv, size_t bytes, struct cai
                           "the segment writes more than %u bytes or %d keys; split the work with a call",
                           limits->write_set_bytes, WRITES_PER_SEGMENT_MAX);
     if (inv->segment->header.incarnation == 0) {
-        inv->segment->header.incarnation = shard_incarnation(inv->worker, inv->object->shard);
+        inv->segment->header.incarnation = shard_incarnation(inv->object->shard);
         inv->segment->header_dirty = true;
     }
     return CAIRN_OK;

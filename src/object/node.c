@@ -70,6 +70,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
         shard->purge_stop = PURGE_NO_STOP;
         shard->shard = cairn_store_shard(node->options.store, i);
         shard->engine = cairn_shard_engine(shard->shard);
+        shard->log = cairn_shard_log(shard->shard);
         code = shard_meta_load(shard, err);
         if (code != CAIRN_OK)
             return code;
@@ -146,6 +147,7 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
         worker_done(&node->workers[i]);
     stats_done(&node->stats);
     free(node->workers);
+    free(node->acknowledged);
     free(node);
     return NULL;
 }
@@ -172,8 +174,10 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     limits_default(&node->limits);
     node->memory.limit = node->limits.memory_bytes;
     node->calls = (struct cairn_budget){.parent = &node->memory, .limit = node->limits.memory_bytes};
-    node->log = cairn_store_log(options->store);
+    node->log = cairn_shard_log(cairn_store_shard(options->store, 0));
+    node->has_one_log = cairn_store_has_one_log(options->store);
     node->shard_count = cairn_store_shards(options->store);
+    node->acknowledged = cairn_alloc_zeroed(log_count(node), sizeof *node->acknowledged);
     node->slots = cairn_store_slots(options->store);
     atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
     stats_init(&node->stats, options->workers);
@@ -189,7 +193,11 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     if (code == CAIRN_OK)
         code = cairn_store_start(options->store, err);
     if (code == CAIRN_OK) {
-        atomic_store(&node->acknowledged, node->log->ops->acknowledged(node->log));
+        for (uint32_t i = 0; i < log_count(node); i++) {
+            struct cairn_log *log = cairn_shard_log(cairn_store_shard(options->store, i));
+
+            atomic_store(&node->acknowledged[i], log->ops->acknowledged(log));
+        }
         code = recover_keys(node, err);
     }
     if (code != CAIRN_OK) {
@@ -233,9 +241,9 @@ uint64_t cairn_node_evicted_keys(struct cairn_node *node)
     return sum;
 }
 
-void cairn_node_log_progress(struct cairn_node *node, uint64_t acknowledged)
+void cairn_node_log_progress(struct cairn_node *node, uint32_t shard, uint64_t acknowledged)
 {
-    atomic_store_explicit(&node->acknowledged, acknowledged, memory_order_seq_cst);
+    atomic_store_explicit(&node->acknowledged[shard], acknowledged, memory_order_seq_cst);
     for (uint32_t i = 0; i < node->options.workers; i++)
         if (atomic_load(&node->workers[i].wants_progress) && node->options.wake)
             node->options.wake(node->options.context, i);

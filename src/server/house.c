@@ -59,13 +59,13 @@ static void on_recovery(void *context, const char *stage, uint64_t done, uint64_
         house->options.on_recovery(house->options.context, stage, done, total);
 }
 
-static void on_progress(void *context, uint64_t acknowledged)
+static void on_progress(void *context, uint32_t shard, uint64_t acknowledged)
 {
     struct cairn_house *house = context;
 
     pthread_mutex_lock(&house->lock);
     if (house->node)
-        cairn_node_log_progress(house->node, acknowledged);
+        cairn_node_log_progress(house->node, shard, acknowledged);
     pthread_mutex_unlock(&house->lock);
 }
 
@@ -240,10 +240,13 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     const struct cairn_house_options *o = &house->options;
     enum cairn_code code = cairn_disk_open(o->data, &house->disk, err);
     struct cairn_fn_options fn_options;
+    struct cairn_wal_options log_options = {.sync = o->sync, .interval_ms = o->interval_ms, .threaded = true};
+    struct cairn_wal_opener wal;
     struct cairn_store_options store_options;
     struct cairn_node_options node_options;
     struct cairn_admin_options admin_options;
     struct cairn_node *node;
+    struct cairn_log *log;
 
     if (code != CAIRN_OK)
         return code;
@@ -269,6 +272,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         code = cairn_blob_check_apart(house->blob, o->data, err);
     if (code != CAIRN_OK)
         return code;
+    cairn_wal_opener_init(&wal, &log_options);
     store_options = (struct cairn_store_options){
         .disk = house->disk,
         .clock = house->clock,
@@ -281,10 +285,9 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .accept_loss = o->accept_loss,
         .archive_every_ns = o->archive_every_ns,
         .log_bytes_max = o->log_bytes_max,
-        .log = {.sync = o->sync,
-                .interval_ms = o->interval_ms,
-                .threaded = true,
-                .events = {.on_progress = on_progress, .on_failed = on_failed, .context = house}},
+        .log = &wal.opener,
+        .on_log_progress = on_progress,
+        .on_log_failed = on_failed,
         .on_warning = on_warning,
         .on_recovery = on_recovery,
         .on_checkpoint_work = on_checkpoint_work,
@@ -319,7 +322,8 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     house->node = node;
     pthread_mutex_unlock(&house->lock);
     /* What the log acknowledged before the node could be told. */
-    cairn_node_log_progress(node, cairn_store_log(house->store)->ops->acknowledged(cairn_store_log(house->store)));
+    log = cairn_shard_log(cairn_store_shard(house->store, 0));
+    cairn_node_log_progress(node, 0, log->ops->acknowledged(log));
     return CAIRN_OK;
 }
 
@@ -376,7 +380,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
 
 /* A folder that no node is on, and its blob store. */
 static enum cairn_code open_folder(const char *data, const char *blob, struct cairn_store_options *options,
-                                   struct cairn_err *err)
+                                   struct cairn_wal_opener *wal, struct cairn_err *err)
 {
     enum cairn_code code = cairn_disk_open(data, &options->disk, err);
 
@@ -385,7 +389,8 @@ static enum cairn_code open_folder(const char *data, const char *blob, struct ca
     if (code == CAIRN_OK && options->archive)
         code = cairn_blob_check_apart(options->archive, data, err);
     options->clock = cairn_clock_system();
-    options->log.threaded = true;
+    cairn_wal_opener_init(wal, &(struct cairn_wal_options){.threaded = true});
+    options->log = &wal->opener;
     options->tasks = cairn_tasks_create(STORE_THREADS);
     return code;
 }
@@ -403,7 +408,8 @@ enum cairn_code cairn_house_restore(const char *data, const char *blob, uint64_t
                                     void *context, uint64_t *ret_undo, struct cairn_err *err)
 {
     struct cairn_store_options options = {.on_recovery = on_stage, .context = context};
-    enum cairn_code code = open_folder(data, blob, &options, err);
+    struct cairn_wal_opener wal;
+    enum cairn_code code = open_folder(data, blob, &options, &wal, err);
 
     if (code == CAIRN_OK)
         code = number ? cairn_store_restore(&options, number, ret_undo, err)
@@ -418,7 +424,8 @@ enum cairn_code cairn_house_preview(const char *data, const char *blob, uint64_t
                                     void *context, struct cairn_err *err)
 {
     struct cairn_store_options options = {0};
-    enum cairn_code code = open_folder(data, blob, &options, err);
+    struct cairn_wal_opener wal;
+    enum cairn_code code = open_folder(data, blob, &options, &wal, err);
 
     if (code == CAIRN_OK)
         code = cairn_preview(&options, number, wall_ms, each, context, err);

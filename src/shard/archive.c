@@ -235,11 +235,11 @@ enum cairn_code archive_open(struct cairn_store *store, uint64_t end, struct cai
         code = archive_find_end(archive->blob, &listed, err);
     if (code == CAIRN_OK && !whole)
         archived = listed;
-    if (code == CAIRN_OK && archived > store->log->found_end)
+    if (code == CAIRN_OK && archived > store->streams[0].log->found_end)
         code = cairn_fail(err, CAIRN_ECONFLICT,
                           "it has the log up to position %" PRIu64 " and this data folder only to %" PRIu64
                           ", so this is an old copy: go on with a new data folder and --recover",
-                          archived, store->log->found_end);
+                          archived, store->streams[0].log->found_end);
     if (code == CAIRN_OK)
         code = tell_losses(store, whole, &lost, err);
     lost |= archive->same && !archive->head.epoch; /* the store has been emptied */
@@ -406,7 +406,7 @@ static struct left what_is_left(struct archive *archive, uint64_t failures)
 enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
 {
     struct archive *archive = &store->archive;
-    uint64_t failures, end = store->log->ops->end(store->log);
+    uint64_t failures, end = store_log_end(store);
     struct left left;
 
     if (!archive->blob)

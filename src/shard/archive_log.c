@@ -118,8 +118,8 @@ static enum cairn_code put_chunk(struct archive *archive, struct archive_chunk *
     enum cairn_code code = remote_check(archive->remote, err);
 
     archive_chunk_name(remote_epoch(archive->remote), chunk->first, chunk->end, name);
-    if (archive->store->log)
-        chunk->log_epoch = (uint32_t)archive->store->log->epoch;
+    if (archive->store->streams && archive->store->streams[0].log)
+        chunk->log_epoch = (uint32_t)archive->store->streams[0].log->epoch;
     pthread_mutex_lock(&archive->files);
     chunk->before_end = archive->head.end;
     memcpy(chunk->before_sha256, archive->head.sha256, CAIRN_SHA256_BYTES);
@@ -143,16 +143,6 @@ enum cairn_code archive_put_end(struct archive *archive, uint64_t end, struct ca
     return put_chunk(archive, &chunk, err);
 }
 
-static void trim_log(struct cairn_store *store)
-{
-    uint64_t position;
-
-    pthread_mutex_lock(&store->lock);
-    position = store_trim_position(store);
-    pthread_mutex_unlock(&store->lock);
-    store->log->ops->trim(store->log, position);
-}
-
 static void put(struct cairn_task *task)
 {
     struct archive_work *work = cairn_container(task, struct archive_work, task);
@@ -173,7 +163,7 @@ static void put(struct cairn_task *task)
         atomic_store(&archive->archived, chunk->end);
         atomic_fetch_sub(&archive->pending_bytes, chunk->records.size);
         archive_chunk_free(chunk);
-        trim_log(store);
+        store_trim_logs(store);
     }
     if (code == CAIRN_EUNAVAILABLE)
         node_versions_archived(store, 0, code, &err);
@@ -220,6 +210,7 @@ void archive_step_log(struct cairn_store *store, bool all)
 {
     struct archive *archive = &store->archive;
     struct archive_work *work = &archive->log;
+    struct cairn_log *log = store->streams[0].log;
     uint64_t every = archive_every_ns(store);
     uint64_t now = store->options.clock->monotonic_ns(store->options.clock), end = 0, restored = 0;
 
@@ -233,8 +224,8 @@ void archive_step_log(struct cairn_store *store, bool all)
     pthread_mutex_unlock(&archive->lock);
     if (!end || !is_based(store, restored)) /* only this thread takes chunks away, or begins to */
         return;
-    if (store->log->ops->proven(store->log) < end) { /* else an opening could give the records other positions */
-        store->log->ops->want_proven(store->log, end);
+    if (log->ops->proven(log) < end) { /* else an opening could give the records other positions */
+        log->ops->want_proven(log, end);
         return;
     }
     pthread_mutex_lock(&archive->lock);

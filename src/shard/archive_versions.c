@@ -241,7 +241,7 @@ static enum cairn_code put_version(struct archive *archive, uint64_t number, str
         find_hashes(archive);
     if (code == CAIRN_OK)
         code = archive_put_modules(archive, err);
-    begin(&bytes, version.count, store->log->epoch);
+    begin(&bytes, version.count, store->streams[0].log->epoch);
     add(&bytes, cairn_buf_bytes(&record));
     for (uint32_t i = 0; code == CAIRN_OK && i < version.count; i++) {
         struct version_manifest manifest;

@@ -49,42 +49,64 @@ static bool log_failed(const struct cairn_store *store)
 
 /* --- turns ----------------------------------------------------------------------------------- */
 
-void checkpoint_update_oldest(struct cairn_store *store)
+void checkpoint_update_oldest(struct stream *stream)
 {
-    uint64_t oldest = store->checkpoint.dirt_before.age;
+    struct cairn_store *store = stream->store;
+    const struct checkpoint *checkpoint = &store->checkpoint;
+    uint64_t oldest = store->shards[checkpoint->shard].stream == stream ? checkpoint->dirt_before.age : CLEAN;
 
     for (uint32_t i = 0; i < store->count; i++)
-        if (store->shards[i].dirt.age < oldest)
+        if (store->shards[i].stream == stream && store->shards[i].dirt.age < oldest)
             oldest = store->shards[i].dirt.age;
-    atomic_store_explicit(&store->oldest, oldest, memory_order_relaxed);
+    atomic_store_explicit(&stream->oldest, oldest, memory_order_relaxed);
+}
+
+/* Before the lock is taken: where the logs end. */
+static void look_at_ends(struct cairn_store *store)
+{
+    for (uint32_t i = 0; i < store->stream_count; i++) {
+        struct stream *stream = &store->streams[i];
+
+        atomic_store_explicit(&stream->end, stream->log->ops->end(stream->log), memory_order_relaxed);
+    }
+}
+
+/* How many bytes of its log are in no checkpoint of a shard; -1: none, and nothing is to be done. */
+static int64_t behind(const struct cairn_shard *shard)
+{
+    uint64_t end = atomic_load_explicit(&shard->stream->end, memory_order_relaxed);
+
+    if (shard->dirt.age == CLEAN)
+        return -1;
+    return end > shard->dirt.age ? (int64_t)(end - shard->dirt.age) : 0;
 }
 
 /* The lock is held and no turn is taken.  Returns the shard that was chosen. */
-static int32_t choose(struct cairn_store *store, uint64_t log_end)
+static int32_t choose(struct cairn_store *store)
 {
-    uint64_t oldest = CLEAN;
+    int64_t most = -1;
     int32_t turn = NO_TURN;
 
     for (uint32_t i = 0; i < store->count; i++)
-        if (store->shards[i].dirt.age < oldest) {
-            oldest = store->shards[i].dirt.age;
+        if (behind(&store->shards[i]) > most) {
+            most = behind(&store->shards[i]);
             turn = (int32_t)i;
         }
     if (log_failed(store) || turn == NO_TURN ||
-        (!atomic_load(&store->closing) &&
-         (atomic_load(&store->taking.holds) || log_end < oldest || log_end - oldest <= store->due_bytes)))
+        (!atomic_load(&store->closing) && (atomic_load(&store->taking.holds) || most <= (int64_t)store->due_bytes)))
         turn = NO_TURN;
     atomic_store_explicit(&store->turn, turn, memory_order_release);
     return turn;
 }
 
-void checkpoint_choose_turn(struct cairn_store *store, uint64_t log_end)
+void checkpoint_choose_turn(struct cairn_store *store)
 {
     int32_t turn = NO_TURN;
 
+    look_at_ends(store);
     pthread_mutex_lock(&store->lock);
     if (atomic_load_explicit(&store->turn, memory_order_relaxed) == NO_TURN)
-        turn = choose(store, log_end);
+        turn = choose(store);
     pthread_mutex_unlock(&store->lock);
     if (turn != NO_TURN)
         store_notify(store, (uint32_t)turn);
@@ -137,13 +159,17 @@ static bool may_be_named(struct cairn_store *store)
 static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *err)
 {
     struct checkpoint *checkpoint = &store->checkpoint;
-    uint64_t durable = store->log->ops->durable(store->log), position; /* before the lock, see above */
     struct manifest manifest;
     struct manifest_shard *named;
     enum cairn_code code;
 
     if (log_failed(store))
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "the log has failed");
+    for (uint32_t i = 0; i < store->stream_count; i++) { /* before the lock, see above */
+        struct stream *stream = &store->streams[i];
+
+        stream->durable = stream->log->ops->durable(stream->log);
+    }
     pthread_mutex_lock(&store->lock);
     manifest_copy(&manifest, &store->manifest);
     manifest.sequence++;
@@ -152,7 +178,7 @@ static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *er
     manifest.next_number = store->next_number;
     for (uint32_t i = 0; i < store->count; i++) {
         struct cairn_shard *shard = &store->shards[i];
-        uint64_t from = shard->dirt.from < durable ? shard->dirt.from : durable;
+        uint64_t durable = shard->stream->durable, from = shard->dirt.from < durable ? shard->dirt.from : durable;
         uint64_t wall_ms = atomic_load_explicit(&shard->wall_ms, memory_order_relaxed);
         if (from > manifest.shards[i].position)
             manifest.shards[i].position = from;
@@ -179,10 +205,7 @@ static enum cairn_code name_file(struct cairn_store *store, struct cairn_err *er
     store->checkpoints++;
     store->checkpoint_bytes += checkpoint->made.file_bytes;
     pthread_mutex_unlock(&store->lock);
-    pthread_mutex_lock(&store->lock);
-    position = store_trim_position(store);
-    pthread_mutex_unlock(&store->lock);
-    store->log->ops->trim(store->log, position);
+    store_trim_logs(store);
     store_sweep(store);
     return CAIRN_OK;
 }
@@ -391,7 +414,6 @@ static void begin(struct cairn_store *store, struct cairn_shard *shard)
 static void conclude(struct cairn_store *store, struct cairn_shard *shard, bool good)
 {
     struct checkpoint *checkpoint = &store->checkpoint;
-    uint64_t log_end = store->log->ops->end(store->log);
     int32_t turn = (int32_t)shard->index;
 
     if (good) {
@@ -404,6 +426,7 @@ static void conclude(struct cairn_store *store, struct cairn_shard *shard, bool 
         checkpoint->retry_at_ns = clock->monotonic_ns(clock) + checkpoint->retry_delay_ns;
     }
     move(checkpoint, CKPT_IDLE);
+    look_at_ends(store);
     pthread_mutex_lock(&store->lock);
     if (!good) {
         shard->dirt = checkpoint->dirt_before;
@@ -412,9 +435,9 @@ static void conclude(struct cairn_store *store, struct cairn_shard *shard, bool 
     snprintf(store->checkpoint_error, sizeof store->checkpoint_error, "%s", good ? "" : checkpoint->err.text);
     atomic_store_explicit(&store->checkpoint_code, good ? CAIRN_OK : checkpoint->err.code, memory_order_relaxed);
     checkpoint->dirt_before = (struct dirt){CLEAN, CLEAN};
-    checkpoint_update_oldest(store);
+    checkpoint_update_oldest(shard->stream);
     if (good)
-        turn = choose(store, log_end);
+        turn = choose(store);
     else if (atomic_load(&store->closing) || log_failed(store))
         atomic_store_explicit(&store->turn, turn = NO_TURN, memory_order_release);
     pthread_mutex_unlock(&store->lock);
@@ -452,7 +475,7 @@ static bool step_write(struct cairn_store *store, struct cairn_shard *shard)
     if (!levels_snapshot_is_held(shard->levels))
         return false;
     move(&store->checkpoint, CKPT_AWAIT);
-    store->log->ops->want_durable(store->log, store->checkpoint.applied_end);
+    shard->log->ops->want_durable(shard->log, store->checkpoint.applied_end);
     return true;
 }
 
@@ -513,7 +536,7 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
             return false;
         }
         move(checkpoint, CKPT_AWAIT);
-        store->log->ops->want_durable(store->log, checkpoint->applied_end);
+        shard->log->ops->want_durable(shard->log, checkpoint->applied_end);
         return true;
     case CKPT_WRITE:
         return step_write(store, shard);
@@ -522,7 +545,7 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
             give_up(store, shard, NULL);
             return false;
         }
-        if (store->log->ops->durable(store->log) < checkpoint->applied_end)
+        if (shard->log->ops->durable(shard->log) < checkpoint->applied_end)
             return false;
         if (shard->levels) {
             levels_snapshot_commit(shard->levels);
@@ -586,7 +609,7 @@ enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cair
     if (turn == (int32_t)shard->index && checkpoint->snapshot &&
         engine->ops->snapshot_pending(checkpoint->snapshot) > CAIRN_SNAPSHOT_PENDING_MAX)
         return checkpoints_behind(store, err);
-    oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
+    oldest = atomic_load_explicit(&shard->stream->oldest, memory_order_relaxed);
     if (shard->applied_end > oldest && shard->applied_end - oldest > store->options.log_bytes_max)
         return checkpoints_behind(store, err);
     return CAIRN_OK;
@@ -604,7 +627,8 @@ void checkpoint_init(struct cairn_store *store)
     checkpoint->task->task.run = run;
     checkpoint->task->store = store;
     atomic_store(&store->turn, NO_TURN);
-    atomic_store(&store->oldest, CLEAN);
+    for (uint32_t i = 0; i < store->stream_count; i++)
+        checkpoint_update_oldest(&store->streams[i]);
 }
 
 static uint64_t wakes_so_far(struct cairn_store *store)
@@ -621,9 +645,9 @@ static uint64_t wakes_so_far(struct cairn_store *store)
  * nothing is left that could. */
 static bool wait_for_others(struct cairn_store *store, uint64_t wakes)
 {
-    if (!store->options.log.threaded) {
+    if (store->stepped) {
         bool any = cairn_tasks_step(store->options.tasks);
-        return store->log->ops->step(store->log) || any;
+        return cairn_store_step_logs(store) || any;
     }
     pthread_mutex_lock(&store->lock);
     while (store->wakes == wakes)
@@ -636,9 +660,9 @@ void store_wait_a_little(struct cairn_store *store)
 {
     enum { NS = 1000000 };
 
-    if (!store->options.log.threaded) {
+    if (store->stepped) {
         cairn_tasks_step(store->options.tasks);
-        store->log->ops->step(store->log);
+        cairn_store_step_logs(store);
         return;
     }
     pthread_mutex_lock(&store->lock);
@@ -684,7 +708,7 @@ enum cairn_code checkpoint_all(struct cairn_store *store, struct cairn_err *err)
 
     atomic_store(&store->closing, true);
     checkpoint->retry_at_ns = 0;
-    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    checkpoint_choose_turn(store);
     for (;;) {
         wakes = wakes_so_far(store); /* before the step looks at anything */
         turn = atomic_load(&store->turn);
@@ -717,7 +741,7 @@ void checkpoint_stop(struct cairn_store *store, bool crash)
         free_chunk(chunk);
     if (crash)
         checkpoint->job = JOB_NONE;
-    while (checkpoint->busy && store->options.log.threaded)
+    while (checkpoint->busy && !store->stepped)
         pthread_cond_wait(&store->changed, &store->lock);
     queued = checkpoint->busy;
     pthread_mutex_unlock(&store->lock);

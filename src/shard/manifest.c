@@ -29,16 +29,6 @@ void manifest_copy(struct manifest *to, const struct manifest *from)
     memcpy(to->shards, from->shards, from->count * sizeof *to->shards);
 }
 
-uint64_t manifest_first_position(const struct manifest *manifest)
-{
-    uint64_t first = UINT64_MAX;
-
-    for (uint32_t i = 0; i < manifest->count; i++)
-        if (manifest->shards[i].position < first)
-            first = manifest->shards[i].position;
-    return first;
-}
-
 void manifest_encode(const struct manifest *manifest, struct cairn_buf *to)
 {
     size_t size = HEAD_BYTES + (size_t)manifest->count * SHARD_BYTES;

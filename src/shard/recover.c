@@ -80,7 +80,7 @@ enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err 
     if (!loading.total)
         return CAIRN_OK;
     store_report(store, "checkpoints", 0, loading.total);
-    if (store->options.log.threaded) {
+    if (!store->stepped) {
         struct cairn_tasks *tasks = cairn_tasks_create(1);
         cairn_tasks_submit(tasks, &task.task);
         load_shards(&loading, count_and_report);
@@ -236,50 +236,75 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
     return CAIRN_OK;
 }
 
-static void count_name(void *context, const char *name)
+/* How far checkpoints continue it. */
+static uint64_t last_position(const struct stream *stream)
 {
-    size_t *count = context;
+    const struct cairn_store *store = stream->store;
+    uint64_t last = 0;
 
-    (void)name;
-    ++*count;
+    for (uint32_t i = 0; i < store->count; i++)
+        if (store->shards[i].stream == stream && store->shards[i].from > last)
+            last = store->shards[i].from;
+    return last;
 }
 
-/* A log that does not reach what the checkpoints were taken from is not this folder's, or a part of it is gone. */
-static enum cairn_code check_log_is_there(struct cairn_store *store, uint64_t last_position, struct cairn_err *err)
+static enum cairn_code open_log(struct stream *stream, uint64_t last, struct cairn_err *err)
 {
-    struct cairn_disk *disk = store->options.disk;
-    size_t files = 0;
+    struct cairn_store *store = stream->store;
+    struct cairn_log_place place = {
+        .disk = store->options.disk,
+        .clock = store->options.clock,
+        .dir = LOG_DIR,
+        .shard = stream->shard,
+        .first = store_first_position(stream),
+        .needed = store->order.log_epoch ? 0 : last, /* a new folder has none */
+        .epoch_least = store->order.log_epoch,
+    };
     enum cairn_code code;
 
-    if (!last_position)
-        return CAIRN_OK;
-    code = disk->ops->list(disk, LOG_DIR, count_name, &files, err);
-    if (code == CAIRN_ENOTFOUND || (code == CAIRN_OK && !files))
-        return cairn_fail(err, CAIRN_ECORRUPT,
-                          "the log in '%s' is missing although checkpoints continue at position %" PRIu64
-                          " of it; restore the data folder from a backup",
-                          LOG_DIR, last_position);
+    store_log_events(stream, &place.events);
+    code = store->options.log->open(store->options.log, &place, &stream->log, err);
+    for (uint32_t i = 0; code == CAIRN_OK && i < store->count; i++)
+        if (store->shards[i].stream == stream)
+            store->shards[i].log = stream->log;
     return code;
 }
 
-enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
+static enum cairn_code apply_log(struct replay *replay, struct stream *stream, struct cairn_err *err)
 {
-    struct replay replay = {.store = store, .from = manifest_first_position(&store->manifest)};
-    uint64_t last = 0;
-    enum cairn_code code = CAIRN_OK;
+    struct cairn_store *store = stream->store;
+    struct cairn_log *log = stream->log;
+    enum cairn_code code = cairn_log_visit(log, replay->from, replay_record, replay, err);
 
-    for (uint32_t i = 0; i < store->count; i++)
-        if (store->shards[i].from > last)
-            last = store->shards[i].from;
-    if (!store->order.log_epoch)
-        code = check_log_is_there(store, last, err);
-    store->options.log.first = manifest_first_position(&store->manifest);
-    store->options.log.epoch_least = store->order.log_epoch;
-    if (code == CAIRN_OK)
-        code = cairn_wal_open(&store->options.log, &store->log, err);
+    apply_queued(replay);
+    cairn_buf_done(&replay->bodies);
+    if (code == CAIRN_OK && replay->code != CAIRN_OK) {
+        *err = replay->err;
+        code = replay->code;
+    }
     if (code != CAIRN_OK)
         return code;
-    replay.end = store->log->ops->end(store->log);
+    if (replay->end > replay->from)
+        store_report(store, "log", replay->end - replay->from, replay->end - replay->from);
+    if (log->ops->reserved_time_ms(log) > store->wall_ms)
+        store->wall_ms = log->ops->reserved_time_ms(log);
+    replay->gaps += replay->end - replay->seen_end;
+    for (uint32_t i = 0; i < store->count; i++)
+        if (store->shards[i].stream == stream && store->shards[i].dirt.from != CLEAN)
+            store->shards[i].dirt.age += replay->gaps;
+    return CAIRN_OK;
+}
+
+static enum cairn_code recover_stream(struct stream *stream, struct cairn_err *err)
+{
+    struct cairn_store *store = stream->store;
+    struct replay replay = {.store = store, .from = store_first_position(stream)};
+    uint64_t last = last_position(stream);
+    enum cairn_code code = open_log(stream, last, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    replay.end = stream->log->ops->end(stream->log);
     code = archive_open(store, replay.end, err);
     if (code == CAIRN_OK && store->order.version.number) {
         code = restore_perform(store, replay.end, err);
@@ -296,26 +321,18 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
                           "the log in '%s' ends at position %" PRIu64 " although checkpoints continue at %" PRIu64
                           "; restore the data folder from a backup",
                           LOG_DIR, replay.end, last);
+    return apply_log(&replay, stream, err);
+}
+
+enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
     if (store->manifest.wall_ms > store->wall_ms)
         store->wall_ms = store->manifest.wall_ms;
-    code = store->log->ops->read(store->log, replay.from, replay_record, &replay, err);
-    apply_queued(&replay);
-    cairn_buf_done(&replay.bodies);
-    if (code == CAIRN_OK && replay.code != CAIRN_OK) {
-        *err = replay.err;
-        code = replay.code;
-    }
-    if (code != CAIRN_OK)
-        return code;
-    if (replay.end > replay.from)
-        store_report(store, "log", replay.end - replay.from, replay.end - replay.from);
-    if (store->log->ops->reserved_time_ms(store->log) > store->wall_ms)
-        store->wall_ms = store->log->ops->reserved_time_ms(store->log);
-    replay.gaps += replay.end - replay.seen_end;
-    for (uint32_t i = 0; i < store->count; i++)
-        if (store->shards[i].dirt.from != CLEAN)
-            store->shards[i].dirt.age += replay.gaps;
-    for (uint32_t i = 0; i < store->count; i++)
+    for (uint32_t i = 0; code == CAIRN_OK && i < store->stream_count; i++)
+        code = recover_stream(&store->streams[i], err);
+    for (uint32_t i = 0; code == CAIRN_OK && i < store->count; i++)
         atomic_store_explicit(&store->shards[i].wall_ms, store->wall_ms, memory_order_relaxed);
-    return CAIRN_OK;
+    return code;
 }

@@ -326,7 +326,7 @@ static enum cairn_code prepare(const struct cairn_store_options *options, uint64
         code = take_version(store, ret_undo, err);
     if (code == CAIRN_OK) {
         order->until = order->version.cut;
-        *ret_end = store->log->ops->end(store->log);
+        *ret_end = store_log_end(store);
         return cairn_store_close(store, true, err);
     }
     cairn_store_abandon(store);

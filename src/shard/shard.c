@@ -23,6 +23,11 @@ uint32_t cairn_shard_index(const struct cairn_shard *shard)
     return shard->index;
 }
 
+struct cairn_log *cairn_shard_log(struct cairn_shard *shard)
+{
+    return shard->log;
+}
+
 /* --- encoding -------------------------------------------------------------------------------- */
 
 size_t cairn_shard_record_bytes(struct cairn_bytes note, const struct cairn_write *writes, size_t count)
@@ -131,11 +136,11 @@ enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *re
 static void mark_dirty(struct cairn_shard *shard)
 {
     struct cairn_store *store = shard->store;
-    uint64_t end = store->log->ops->end(store->log);
+    uint64_t end = shard->log->ops->end(shard->log);
 
     pthread_mutex_lock(&store->lock);
     shard->dirt = (struct dirt){end, end};
-    checkpoint_update_oldest(store);
+    checkpoint_update_oldest(shard->stream);
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -158,14 +163,14 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
     if (atomic_load(&store->taking.capturing) || store->archive.blob)
         code = node_versions_append(shard, shard->parts, parts, &position, &end, err);
     else
-        code = store->log->ops->append(store->log, shard->parts, parts, &position, &end, err);
+        code = shard->log->ops->append(shard->log, shard->parts, parts, &position, &end, err);
     if (code != CAIRN_OK)
         return code;
     for (size_t i = 0; i < count; i++)
         engine->ops->prefetch(engine, writes[i].hash, 1);
     for (size_t i = 0; i < parts; i++)
         body += shard->parts[i].size;
-    store->log->ops->release(store->log, cairn_shard_record_bytes(note, writes, count) - body, 0);
+    shard->log->ops->release(shard->log, cairn_shard_record_bytes(note, writes, count) - body, 0);
     for (size_t i = 0; i < count; i++) {
         if (writes[i].deleted)
             engine->ops->remove(engine, writes[i].key, writes[i].hash);
@@ -177,9 +182,10 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
     shard->applied_end = end;
     if (wall_ms > atomic_load_explicit(&shard->wall_ms, memory_order_relaxed))
         atomic_store_explicit(&shard->wall_ms, wall_ms, memory_order_relaxed);
-    if (end > store->due_bytes && end - store->due_bytes > atomic_load_explicit(&store->oldest, memory_order_relaxed) &&
+    if (end > store->due_bytes &&
+        end - store->due_bytes > atomic_load_explicit(&shard->stream->oldest, memory_order_relaxed) &&
         atomic_load_explicit(&store->turn, memory_order_relaxed) == NO_TURN)
-        checkpoint_choose_turn(store, end);
+        checkpoint_choose_turn(store);
     *ret_end = end;
     return CAIRN_OK;
 }

@@ -1,10 +1,9 @@
 /* shard.h - log + engines + checkpoints = recoverable partitions.
  *
- * A struct cairn_store is a node's data folder: the lock, the format version, one log, and
- * `shards` + 1 engines; the last one (index `shards`) is the system shard.  State = newest
- * valid checkpoint + log from its position.  The way of a commit: claim room, encode one
- * record, append (position reserved), apply to the engine, and let the caller hold back
- * what depends on it.
+ * A struct cairn_store is a node's data folder: the lock, the format version, `shards` + 1 engines, of which the last
+ * one (index `shards`) is the system shard, and the log that they write to: one for all, or one for each, as the
+ * opener has it.  State = newest valid checkpoint + log from its position.  The way of a commit: claim room, encode
+ * one record, append (position reserved), apply to the engine, and let the caller hold back what depends on it.
  *
  * What is in a record (docs/formats/commit.md):
  *   u8 kind (1 commit) | varint shard | varint wall_ms | varint note bytes, note | writes
@@ -55,8 +54,11 @@ struct cairn_store_options {
     bool recover;               /* a folder that there is not yet begins with what the archive has, and takes it over */
     bool accept_loss;           /* also if some of that is missing there: what is lost is told in warnings */
     uint64_t log_bytes_max;     /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
-    struct cairn_log_options log;                        /* disk, clock and dir are filled in by open */
+    const struct cairn_log_opener *log; /* what opens the log, or each shard's; borrowed for the call */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
+    /* cairn_log_events', of all logs; `shard`: whose it is, or 0 if all have the same.  May be NULL. */
+    void (*on_log_progress)(void *context, uint32_t shard, uint64_t acknowledged);
+    void (*on_log_failed)(void *context, const struct cairn_err *why);
     void (*on_recovery)(void *context, const char *stage, uint64_t done,
                         uint64_t total); /* bytes, or shards where the stage says so; may be NULL */
     /* Any thread, from within calls on the store and the log: shard `index` has something to step.
@@ -84,13 +86,18 @@ uint32_t cairn_store_shards(const struct cairn_store *store);
 const uint16_t *cairn_store_slots(const struct cairn_store *store);
 struct cairn_shard *cairn_store_shard(struct cairn_store *store,
                                       uint32_t index); /* index == shards: the system shard */
-struct cairn_log *cairn_store_log(struct cairn_store *store);
+/* Whether all shards write to the same log: then a position says what was before and what after in all of them. */
+bool cairn_store_has_one_log(const struct cairn_store *store);
+/* Simulation: one round of each log; false when there was nothing to do. */
+bool cairn_store_step_logs(struct cairn_store *store);
 struct cairn_disk *cairn_store_disk(struct cairn_store *store);
 
 /* --- owner thread --- */
 
 struct cairn_engine *cairn_shard_engine(struct cairn_shard *shard);
 uint32_t cairn_shard_index(const struct cairn_shard *shard);
+/* What it writes its commits to; any thread.  A position in it is told with the shard. */
+struct cairn_log *cairn_shard_log(struct cairn_shard *shard);
 
 /* One after-image; a NULL value.data with deleted set is a delete. */
 struct cairn_write {
@@ -191,7 +198,7 @@ enum cairn_code cairn_store_compare(const struct cairn_store_options *options, u
 /* --- any thread --- */
 
 struct cairn_store_stats {
-    struct cairn_log_stats log;
+    struct cairn_log_stats log; /* sums over all logs, and the positions of the first shard's */
     uint64_t checkpoints, checkpoint_bytes, checkpoint_age_log_bytes; /* log bytes beyond the oldest */
     bool checkpoint_running;
     uint64_t checkpoint_failures;

@@ -61,7 +61,6 @@ void manifest_done(struct manifest *manifest);
 void manifest_copy(struct manifest *to, const struct manifest *from); /* `to` is uninitialized */
 enum cairn_code manifest_read(struct cairn_disk *disk, struct manifest *ret_manifest, struct cairn_err *err);
 enum cairn_code manifest_write(struct cairn_disk *disk, const struct manifest *manifest, struct cairn_err *err);
-uint64_t manifest_first_position(const struct manifest *manifest);
 /* Parses a manifest's bytes.  Exposed for the fuzz target. */
 enum cairn_code manifest_decode(struct cairn_bytes bytes, struct manifest *ret_manifest, struct cairn_err *err);
 void manifest_encode(const struct manifest *manifest, struct cairn_buf *to);
@@ -105,8 +104,20 @@ struct dirt {
                     * less this is how many bytes of log that is; CLEAN when from is */
 };
 
+/* A log, with what the shards have in common that write to it: all of them, or one. */
+struct stream {
+    struct cairn_store *store;
+    struct cairn_log *log;
+    uint32_t shard;          /* the first that writes to it */
+    _Atomic uint64_t oldest; /* least age of their dirt, the one under way included; written under lock, else a hint */
+    _Atomic uint64_t end;    /* as it was looked at last: see checkpoint.c */
+    uint64_t durable;        /* the same, the checkpoint's task's */
+};
+
 struct cairn_shard {
     struct cairn_store *store;
+    struct stream *stream;
+    struct cairn_log *log; /* stream->log */
     uint32_t index;
     struct cairn_engine *engine;
     struct levels *levels; /* what the engine is over; NULL: it is the one in memory */
@@ -192,9 +203,10 @@ struct checkpoint {
 
 struct cairn_store {
     struct cairn_store_options options;
-    struct cairn_log_events log_events; /* the caller's */
-    struct cairn_log *log;
-    uint32_t count; /* shards + 1 */
+    struct stream *streams;
+    uint32_t stream_count; /* 1, or count */
+    bool stepped;          /* simulation: logs and tasks get on only inside step */
+    uint32_t count;        /* shards + 1 */
     uint16_t slots[CAIRN_SLOTS];
     struct cairn_shard *shards;
     uint64_t wall_ms;     /* at open */
@@ -220,7 +232,6 @@ struct cairn_store {
 
     /* Any thread. */
     _Atomic int32_t turn;     /* the shard that is to step; released with what it inherits, acquired by its owner */
-    _Atomic uint64_t oldest;  /* least age of dirt, the one under way included; written under lock, else a hint */
     _Atomic uint32_t working; /* shards whose has_work is set */
     _Atomic bool log_failed;  /* set once */
     _Atomic bool closing;     /* set once: every changed shard is due, the log's events are to wake */
@@ -240,8 +251,14 @@ enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint
 /* A new folder, with its manifest; what makes it one goes last. */
 enum cairn_code store_make_folder(struct cairn_store *store, const struct manifest *manifest, struct cairn_err *err);
 enum cairn_code store_write_format(struct cairn_store *store, struct cairn_err *err);
-/* What is before it no checkpoint needs, and the archive has it; store->lock is held. */
-uint64_t store_trim_position(const struct cairn_store *store);
+/* Gives back of the logs what no checkpoint needs, and the archive has.  Takes store->lock. */
+void store_trim_logs(struct cairn_store *store);
+/* What a log is needed from; under store->lock, or while nobody else is there. */
+uint64_t store_first_position(const struct stream *stream);
+/* What a log of the store's is to be told with. */
+void store_log_events(struct stream *stream, struct cairn_log_events *ret_events);
+/* Of the one log of all shards. */
+uint64_t store_log_end(const struct cairn_store *store);
 
 /* A close that waits for others looks again. */
 void store_wake_close(struct cairn_store *store);
@@ -313,9 +330,9 @@ enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *re
 /* checkpoint.c */
 void checkpoint_init(struct cairn_store *store);
 /* Takes store->lock. */
-void checkpoint_choose_turn(struct cairn_store *store, uint64_t log_end);
-/* Recomputes store->oldest; store->lock is held. */
-void checkpoint_update_oldest(struct cairn_store *store);
+void checkpoint_choose_turn(struct cairn_store *store);
+/* Recomputes stream->oldest; store->lock is held. */
+void checkpoint_update_oldest(struct stream *stream);
 /* Until something has happened, or a moment; in simulation lets it. */
 void store_wait_a_little(struct cairn_store *store);
 /* A checkpoint's file, of the number that `made` has; fills in the rest but for the position. */

@@ -180,11 +180,42 @@ static void sweep_file(void *context, const char *name)
     store->options.disk->ops->remove(store->options.disk, path, NULL);
 }
 
-uint64_t store_trim_position(const struct cairn_store *store)
+uint64_t store_first_position(const struct stream *stream)
 {
-    uint64_t first = manifest_first_position(&store->manifest), archived = atomic_load(&store->archive.archived);
+    const struct cairn_store *store = stream->store;
+    uint64_t first = UINT64_MAX;
 
-    return store->archive.blob && archived < first ? archived : first;
+    for (uint32_t i = 0; i < store->count; i++)
+        if (store->shards[i].stream == stream && store->manifest.shards[i].position < first)
+            first = store->manifest.shards[i].position;
+    return first;
+}
+
+void store_trim_logs(struct cairn_store *store)
+{
+    for (uint32_t i = 0; i < store->stream_count; i++) {
+        struct stream *stream = &store->streams[i];
+        uint64_t archived = store->archive.blob ? atomic_load(&store->archive.archived) : UINT64_MAX, first;
+
+        pthread_mutex_lock(&store->lock);
+        first = store_first_position(stream);
+        pthread_mutex_unlock(&store->lock);
+        stream->log->ops->trim(stream->log, archived < first ? archived : first);
+    }
+}
+
+uint64_t store_log_end(const struct cairn_store *store)
+{
+    return store->streams[0].log->ops->end(store->streams[0].log);
+}
+
+bool cairn_store_step_logs(struct cairn_store *store)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < store->stream_count; i++)
+        any |= store->streams[i].log->ops->step(store->streams[i].log);
+    return any;
 }
 
 void store_sweep(struct cairn_store *store)
@@ -234,10 +265,11 @@ void store_wake_close(struct cairn_store *store)
 
 static void on_progress(void *context, uint64_t acknowledged)
 {
-    struct cairn_store *store = context;
+    struct stream *stream = context;
+    struct cairn_store *store = stream->store;
 
-    if (store->log_events.on_progress)
-        store->log_events.on_progress(store->log_events.context, acknowledged);
+    if (store->options.on_log_progress)
+        store->options.on_log_progress(store->options.context, stream->shard, acknowledged);
     if (atomic_load_explicit(&store->checkpoint.awaiting, memory_order_relaxed))
         notify_turn(store);
     store_wake_close(store);
@@ -245,23 +277,24 @@ static void on_progress(void *context, uint64_t acknowledged)
 
 static void on_failed(void *context, const struct cairn_err *why)
 {
-    struct cairn_store *store = context;
+    struct cairn_store *store = ((struct stream *)context)->store;
 
     atomic_store_explicit(&store->log_failed, true, memory_order_release);
-    if (store->log_events.on_failed)
-        store->log_events.on_failed(store->log_events.context, why);
+    if (store->options.on_log_failed)
+        store->options.on_log_failed(store->options.context, why);
     notify_turn(store);
     store_wake_close(store);
 }
 
 static void on_warning(void *context, const char *text)
 {
-    struct cairn_store *store = context;
+    store_warn(((struct stream *)context)->store, text);
+}
 
-    if (store->log_events.on_warning)
-        store->log_events.on_warning(store->log_events.context, text);
-    else if (store->options.on_warning)
-        store->options.on_warning(store->options.context, text);
+void store_log_events(struct stream *stream, struct cairn_log_events *ret_events)
+{
+    *ret_events = (struct cairn_log_events){
+        .on_progress = on_progress, .on_failed = on_failed, .on_warning = on_warning, .context = stream};
 }
 
 /* --- opening --------------------------------------------------------------------------------- */
@@ -275,6 +308,7 @@ static void store_free(struct cairn_store *store)
         free(shard->parts);
     }
     free(store->shards);
+    free(store->streams);
     budget_done(&store->budget);
     archive_free(store);
     node_version_done(&store->order.version);
@@ -295,16 +329,7 @@ static struct cairn_store *store_create(const struct cairn_store_options *option
     if (!store->options.log_bytes_max)
         store->options.log_bytes_max = LOG_BYTES_MAX_DEFAULT;
     store->due_bytes = store->options.log_bytes_max / 2;
-    store->log_events = options->log.events;
-    store->options.log.disk = options->disk;
-    store->options.log.clock = options->clock;
-    store->options.log.dir = LOG_DIR;
-    store->options.log.events = (struct cairn_log_events){
-        .on_progress = on_progress,
-        .on_failed = on_failed,
-        .on_warning = on_warning,
-        .context = store,
-    };
+    store->stepped = options->log->stepped;
     pthread_mutex_init(&store->lock, NULL);
     budget_init(&store->budget, 0);
     pthread_mutex_init(&store->archive.lock, NULL);
@@ -340,6 +365,28 @@ static enum cairn_code check_options(const struct cairn_store_options *options, 
     return choice_find(options->engine, ret_choice, err);
 }
 
+static void make_shards(struct cairn_store *store)
+{
+    store->stream_count = store->options.log->per_shard ? store->count : 1;
+    store->streams = cairn_alloc_zeroed(store->stream_count, sizeof *store->streams);
+    for (uint32_t i = 0; i < store->stream_count; i++)
+        store->streams[i] = (struct stream){.store = store, .shard = i};
+    store->shards = cairn_alloc_zeroed(store->count, sizeof *store->shards);
+    for (uint32_t i = 0; i < store->count; i++)
+        store->shards[i] = (struct cairn_shard){.store = store,
+                                                .stream = &store->streams[store->stream_count > 1 ? i : 0],
+                                                .index = i,
+                                                .from = store->manifest.shards[i].position,
+                                                .dirt = {CLEAN, CLEAN}};
+}
+
+static void abandon_logs(struct cairn_store *store)
+{
+    for (uint32_t i = 0; i < store->stream_count; i++)
+        if (store->streams[i].log)
+            store->streams[i].log->ops->abandon(store->streams[i].log);
+}
+
 enum cairn_code store_open_locked(const struct cairn_store_options *options, struct cairn_store **ret_store,
                                   struct cairn_err *ret_err)
 {
@@ -358,10 +405,7 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
         code = read_manifest(store, &err);
     if (code != CAIRN_OK)
         goto fail;
-    store->shards = cairn_alloc_zeroed(store->count, sizeof *store->shards);
-    for (uint32_t i = 0; i < store->count; i++)
-        store->shards[i] = (struct cairn_shard){
-            .store = store, .index = i, .from = store->manifest.shards[i].position, .dirt = {CLEAN, CLEAN}};
+    make_shards(store);
     if (strcmp(store->engine, engine_memory) != 0) {
         code = store->options.disk->ops->make_dir(store->options.disk, SHARDS_DIR, &err);
         if (code == CAIRN_OK)
@@ -382,13 +426,12 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
     if (code != CAIRN_OK)
         goto fail;
     checkpoint_init(store);
-    checkpoint_update_oldest(store);
     store_sweep(store);
+    store->options.log = NULL; /* was borrowed */
     *ret_store = store;
     return CAIRN_OK;
 fail:
-    if (store->log)
-        store->log->ops->abandon(store->log);
+    abandon_logs(store);
     store_free(store);
     if (ret_err)
         *ret_err = err;
@@ -408,14 +451,16 @@ enum cairn_code cairn_store_open(const struct cairn_store_options *options, stru
 
 enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *err)
 {
-    enum cairn_code code = store->log->ops->start(store->log, err);
+    enum cairn_code code = CAIRN_OK;
 
+    for (uint32_t i = 0; code == CAIRN_OK && i < store->stream_count; i++)
+        code = store->streams[i].log->ops->start(store->streams[i].log, err);
     if (code != CAIRN_OK)
         return code;
     store->started = true;
     /* The last process may have stopped between its manifest and its trimming. */
-    store->log->ops->trim(store->log, store_trim_position(store));
-    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    store_trim_logs(store);
+    checkpoint_choose_turn(store);
     return CAIRN_OK;
 }
 
@@ -423,7 +468,7 @@ enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *e
 
 enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, struct cairn_err *err)
 {
-    enum cairn_code code = CAIRN_OK, log_code;
+    enum cairn_code code = CAIRN_OK, log_code = CAIRN_OK;
     struct cairn_err log_err = {0};
 
     if (!store)
@@ -435,7 +480,12 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
         code = archive_finish(store, err);
     checkpoint_stop(store, false);
     archive_stop(store);
-    log_code = store->log->ops->close(store->log, &log_err);
+    for (uint32_t i = 0; i < store->stream_count; i++) {
+        struct cairn_log *log = store->streams[i].log;
+        enum cairn_code closed = log->ops->close(log, log_code == CAIRN_OK ? &log_err : NULL);
+
+        log_code = log_code == CAIRN_OK ? closed : log_code;
+    }
     store_free(store);
     if (log_code == CAIRN_OK)
         return code;
@@ -451,7 +501,7 @@ void cairn_store_abandon(struct cairn_store *store)
     node_versions_stop(store);
     checkpoint_stop(store, true);
     archive_stop(store);
-    store->log->ops->abandon(store->log);
+    abandon_logs(store);
     store_free(store);
 }
 
@@ -473,9 +523,9 @@ struct cairn_shard *cairn_store_shard(struct cairn_store *store, uint32_t index)
     return &store->shards[index];
 }
 
-struct cairn_log *cairn_store_log(struct cairn_store *store)
+bool cairn_store_has_one_log(const struct cairn_store *store)
 {
-    return store->log;
+    return store->stream_count == 1;
 }
 
 struct cairn_disk *cairn_store_disk(struct cairn_store *store)
@@ -488,18 +538,43 @@ uint64_t cairn_store_wall_ms(const struct cairn_store *store)
     return store->wall_ms;
 }
 
+static void add_log_stats(const struct stream *stream, struct cairn_store_stats *to)
+{
+    struct cairn_log_stats more, *sum = &to->log;
+    uint64_t oldest = atomic_load_explicit(&stream->oldest, memory_order_relaxed), age;
+
+    stream->log->ops->stats(stream->log, &more);
+    age = oldest < more.end ? more.end - oldest : 0;
+    if (age > to->checkpoint_age_log_bytes)
+        to->checkpoint_age_log_bytes = age;
+    if (stream->shard == 0) {
+        *sum = more;
+        return;
+    }
+    sum->records += more.records;
+    sum->bytes += more.bytes;
+    sum->syncs += more.syncs;
+    sum->sync_ns_total += more.sync_ns_total;
+    if (more.sync_ns_max > sum->sync_ns_max)
+        sum->sync_ns_max = more.sync_ns_max;
+    sum->retained_bytes += more.retained_bytes;
+    sum->pending_bytes += more.pending_bytes;
+    sum->room_bytes += more.room_bytes;
+    sum->full |= more.full;
+    sum->failed |= more.failed;
+}
+
 void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_stats)
 {
-    uint64_t oldest;
-
-    store->log->ops->stats(store->log, &ret_stats->log);
+    ret_stats->checkpoint_age_log_bytes = 0;
+    for (uint32_t i = 0; i < store->stream_count; i++)
+        add_log_stats(&store->streams[i], ret_stats);
     pthread_mutex_lock(&store->lock);
     ret_stats->checkpoints = store->checkpoints;
     ret_stats->checkpoint_bytes = store->checkpoint_bytes;
     ret_stats->checkpoint_failures = store->checkpoint_failures;
     ret_stats->checkpoint_running = store->checkpoint.dirt_before.from != CLEAN;
     memcpy(ret_stats->checkpoint_error, store->checkpoint_error, sizeof ret_stats->checkpoint_error);
-    oldest = atomic_load_explicit(&store->oldest, memory_order_relaxed);
     pthread_mutex_unlock(&store->lock);
     ret_stats->archive_pending_bytes = atomic_load(&store->archive.pending_bytes);
     ret_stats->archive_position = atomic_load(&store->archive.archived);
@@ -512,5 +587,4 @@ void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_
              : store->archive.versions.pause_ns ? store->archive.versions.err.text
                                                 : "");
     pthread_mutex_unlock(&store->archive.lock);
-    ret_stats->checkpoint_age_log_bytes = oldest < ret_stats->log.end ? ret_stats->log.end - oldest : 0;
 }

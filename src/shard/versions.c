@@ -39,7 +39,7 @@ static void fail(struct cairn_store *store, enum cairn_code code, const struct c
 static void end(struct cairn_store *store)
 {
     enter(store, TAKING_ENDED);
-    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    checkpoint_choose_turn(store);
     notify_all(store);
 }
 
@@ -241,7 +241,7 @@ enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cai
     uint64_t bytes = 0;
 
     pthread_mutex_lock(&taking->lock);
-    code = store->log->ops->append(store->log, parts, count, ret_position, ret_end, err);
+    code = shard->log->ops->append(shard->log, parts, count, ret_position, ret_end, err);
     if (code == CAIRN_OK)
         archive_add(store, *ret_position, *ret_end, parts, count);
     if (code == CAIRN_OK && atomic_load(&taking->capturing)) {
@@ -317,9 +317,9 @@ static void begin_shard(struct cairn_store *store, struct cairn_shard *shard)
         version->wall_ms = wall_ms;
     if (--taking->left)
         return;
-    version->cut = store->log->ops->end(store->log);
+    version->cut = shard->log->ops->end(shard->log);
     atomic_store(&taking->capturing, false);
-    store->log->ops->want_durable(store->log, version->cut);
+    shard->log->ops->want_durable(shard->log, version->cut);
     enter(store, TAKING_WRITE);
     notify_all(store);
 }
@@ -363,7 +363,7 @@ static void write_shard(struct cairn_store *store, struct cairn_shard *shard)
             return;
         }
     }
-    if (taking->left || store->log->ops->durable(store->log) < taking->version.cut)
+    if (taking->left || shard->log->ops->durable(shard->log) < taking->version.cut)
         return;
     cut_records(&taking->version);
     enter(store, TAKING_COMMIT);
@@ -388,7 +388,7 @@ static void await_archive(struct cairn_store *store)
     pthread_mutex_unlock(&store->archive.lock);
     atomic_store(&taking->holds, false);
     atomic_store(&taking->active, taking->drops.size > 0);
-    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    checkpoint_choose_turn(store);
     notify_all(store);
 }
 
@@ -454,7 +454,7 @@ uint64_t node_versions_pending(struct cairn_store *store)
 bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes)
 {
     struct taking *taking = &store->taking;
-    uint64_t end = store->log->ops->end(store->log), cut = 0;
+    uint64_t end = store_log_end(store), cut = 0;
     bool none;
 
     if (!store->shards[0].levels)
@@ -530,7 +530,7 @@ static void want(struct cairn_store *store)
     struct cairn_err err = {0};
     bool idle;
 
-    checkpoint_choose_turn(store, store->log->ops->end(store->log));
+    checkpoint_choose_turn(store);
     pthread_mutex_lock(&store->lock);
     idle = atomic_load(&store->turn) == NO_TURN;
     atomic_store(&store->taking.holds, idle || store->checkpoints - store->taking.checkpoints >= store->count);

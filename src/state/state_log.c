@@ -47,10 +47,13 @@ enum cairn_code state_log_open(const struct state_log_options *options, struct s
                                struct cairn_err *err)
 {
     struct state_log *log = cairn_alloc_zeroed(1, sizeof *log);
-    struct cairn_log_options log_options = {
+    struct cairn_log_place place = {
         .disk = options->disk,
         .clock = options->clock,
         .dir = LOG_DIR,
+        .events = {.on_progress = on_progress, .on_failed = on_failed, .context = log},
+    };
+    struct cairn_wal_options wal = {
         .sync = options->sync,
         .interval_ms = options->interval_ms,
         .segment_bytes = options->segment_bytes,
@@ -60,7 +63,6 @@ enum cairn_code state_log_open(const struct state_log_options *options, struct s
         /* A store dirties all of a large page that it touches, and a sync writes that: with one for each batch, by
          * far more than it has. */
         .mapped = options->sync != CAIRN_SYNC_ALWAYS,
-        .events = {.on_progress = on_progress, .on_failed = on_failed, .context = log},
     };
     enum cairn_code code;
 
@@ -70,7 +72,7 @@ enum cairn_code state_log_open(const struct state_log_options *options, struct s
         log->part_bytes = (size_t)options->segment_bytes / PARTS;
     pthread_mutex_init(&log->lock, NULL);
     cairn_cond_init(&log->progress);
-    code = cairn_wal_open(&log_options, &log->log, err);
+    code = cairn_wal_open(&wal, &place, &log->log, err);
     if (code != CAIRN_OK) {
         struct cairn_err ignored;
 
@@ -167,7 +169,7 @@ enum cairn_code state_log_start(struct state_log *log, uint64_t branch, uint64_t
                                 void *context, struct cairn_err *err)
 {
     struct replay replay = {.log = log, .branch = branch, .sequence = sequence, .apply = apply, .context = context};
-    enum cairn_code code = log->log->ops->read(log->log, 0, read_part, &replay, err);
+    enum cairn_code code = cairn_log_visit(log->log, 0, read_part, &replay, err);
 
     return code == CAIRN_OK ? log->log->ops->start(log->log, err) : code;
 }
@@ -292,7 +294,7 @@ enum cairn_code state_log_read(const struct state_log_options *options, uint64_t
         code = state_log_open(options, &replay.log, err);
     if (code != CAIRN_OK)
         return code;
-    code = replay.log->log->ops->read(replay.log->log, 0, read_part, &replay, err);
+    code = cairn_log_visit(replay.log->log, 0, read_part, &replay, err);
     replay.log->log->ops->abandon(replay.log->log);
     replay.log->log = NULL;
     state_log_close(replay.log, err);

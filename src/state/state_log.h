@@ -9,7 +9,7 @@
 
 #include "engine/run.h"
 #include "io/clock.h"
-#include "log/log.h"
+#include "log/wal.h"
 
 struct state_log_options {
     struct cairn_disk *disk;

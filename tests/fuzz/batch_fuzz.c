@@ -19,13 +19,14 @@ static enum cairn_code apply(void *context, const struct run_record *record, str
 
 static void append(struct cairn_disk *disk, struct cairn_clock *clock, struct cairn_bytes bodies)
 {
-    struct cairn_log_options options = {.disk = disk, .clock = clock, .dir = "log", .segment_bytes = 64 << 10};
+    struct cairn_wal_options options = {.segment_bytes = 64 << 10};
+    struct cairn_log_place place = {.disk = disk, .clock = clock, .dir = "log"};
     struct cairn_reader reader = cairn_reader(bodies);
     struct cairn_log *log;
     struct cairn_err err;
     uint64_t position, end;
 
-    if (cairn_wal_open(&options, &log, &err) != CAIRN_OK || log->ops->start(log, &err) != CAIRN_OK)
+    if (cairn_wal_open(&options, &place, &log, &err) != CAIRN_OK || log->ops->start(log, &err) != CAIRN_OK)
         abort();
     while (cairn_reader_left(&reader) > 0) {
         size_t size = cairn_read_u8(&reader);

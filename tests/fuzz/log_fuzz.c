@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "log/log.h"
+#include "log/wal.h"
 #include "log/wal_format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -105,15 +105,16 @@ static void make_mark(struct cairn_disk *disk, const struct wal_head *head, uint
 static enum cairn_code open_log(struct cairn_disk *disk, struct cairn_sim_clock *clock, struct cairn_log **ret_log,
                                 struct digest *digest)
 {
-    struct cairn_log_options options = {.disk = disk, .clock = &clock->clock, .dir = "log", .segment_bytes = 2048};
+    struct cairn_wal_options options = {.segment_bytes = 2048};
+    struct cairn_log_place place = {.disk = disk, .clock = &clock->clock, .dir = "log"};
     struct cairn_err err = {0};
-    enum cairn_code code = cairn_wal_open(&options, ret_log, &err);
+    enum cairn_code code = cairn_wal_open(&options, &place, ret_log, &err);
 
     *digest = (struct digest){0};
     must(code == CAIRN_OK || code == CAIRN_ECORRUPT || code == CAIRN_EVERSION);
     must(code == CAIRN_OK || (err.code == code && strstr(err.text, "log")));
     if (code == CAIRN_OK)
-        must((*ret_log)->ops->read(*ret_log, 0, add_record, digest, &err) == CAIRN_OK);
+        must(cairn_log_visit(*ret_log, 0, add_record, digest, &err) == CAIRN_OK);
     return code;
 }
 

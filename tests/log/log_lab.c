@@ -39,12 +39,11 @@ void lab_init(struct lab *lab, uint64_t seed, enum cairn_sync_mode sync)
     lab->disk = cairn_sim_disk_create(seed);
     cairn_sim_clock_init(&lab->clock, seed);
     cairn_random_init(&lab->random, seed);
-    lab->options = (struct cairn_log_options){
-        .dir = "log",
+    lab->place = (struct cairn_log_place){.dir = "log", .events = {on_progress, on_failed, on_warning, NULL}};
+    lab->options = (struct cairn_wal_options){
         .sync = sync,
         .interval_ms = 20,
         .segment_bytes = 2048,
-        .events = {on_progress, on_failed, on_warning, NULL},
     };
 }
 
@@ -150,7 +149,7 @@ static enum cairn_code check_read_from(struct lab *lab, const struct reading *al
     if (!all->count)
         return CAIRN_OK;
     part.from = all->found[start].position;
-    code = lab->log->ops->read(lab->log, part.from, visit, &part, &lab->err);
+    code = cairn_log_visit(lab->log, part.from, visit, &part, &lab->err);
     if (code == CAIRN_OK)
         assert_int_equal(part.count, all->count - start);
     for (size_t i = 0; i < part.count; i++)
@@ -165,17 +164,17 @@ enum cairn_code lab_open(struct lab *lab)
     enum cairn_code code;
 
     assert_null(lab->log);
-    lab->options.disk = lab->disk;
-    lab->options.clock = &lab->clock.clock;
-    lab->options.events.context = lab;
+    lab->place.disk = lab->disk;
+    lab->place.clock = &lab->clock.clock;
+    lab->place.events.context = lab;
     lab->progress = 0;
     lab->failed_count = 0;
-    code = cairn_wal_open(&lab->options, &lab->log, &lab->err);
+    code = cairn_wal_open(&lab->options, &lab->place, &lab->log, &lab->err);
     if (code != CAIRN_OK) {
         assert_null(lab->log);
         return code;
     }
-    code = lab->log->ops->read(lab->log, 0, visit, &reading, &lab->err);
+    code = cairn_log_visit(lab->log, 0, visit, &reading, &lab->err);
     if (code == CAIRN_OK) {
         check_read(lab, &reading);
         code = check_read_from(lab, &reading);

@@ -8,7 +8,7 @@
 #define CAIRN_TESTS_LOG_LAB_H
 
 #include "base/random.h"
-#include "log/log.h"
+#include "log/wal.h"
 
 struct lab_record {
     uint64_t number, position, end;
@@ -19,7 +19,8 @@ struct lab {
     struct cairn_disk *disk;
     struct cairn_sim_clock clock;
     struct cairn_random random;
-    struct cairn_log_options options;
+    struct cairn_log_place place;
+    struct cairn_wal_options options;
     struct cairn_log *log;      /* NULL: closed */
     struct lab_record *records; /* in the log as far as is known, ascending */
     size_t count, capacity;

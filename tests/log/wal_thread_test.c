@@ -16,13 +16,14 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "log/log.h"
+#include "log/wal.h"
 
 enum { THREADS = 4, RECORDS = 3000, WAIT_S = 30 };
 
 struct bench {
     struct cairn_disk *disk;
-    struct cairn_log_options options;
+    struct cairn_log_place place;
+    struct cairn_wal_options options;
     struct cairn_log *log;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* acknowledged, failed */
@@ -170,16 +171,18 @@ static void bench_init(struct bench *bench, struct cairn_disk *disk, enum cairn_
     *bench = (struct bench){.disk = disk};
     pthread_mutex_init(&bench->lock, NULL);
     pthread_cond_init(&bench->changed, NULL);
-    bench->options = (struct cairn_log_options){
+    bench->place = (struct cairn_log_place){
         .disk = disk,
         .clock = cairn_clock_system(),
         .dir = "log",
+        .events = {.on_progress = on_progress, .on_failed = on_failed, .context = bench},
+    };
+    bench->options = (struct cairn_wal_options){
         .sync = sync,
         .interval_ms = 5,
         .segment_bytes = 64 << 10,
         .pending_bytes_max = 32 << 10,
         .threaded = true,
-        .events = {.on_progress = on_progress, .on_failed = on_failed, .context = bench},
     };
 }
 
@@ -189,8 +192,8 @@ static void bench_open(struct bench *bench)
 
     memset(bench->found, 0, sizeof bench->found);
     bench->acknowledged = 0;
-    assert_int_equal(cairn_wal_open(&bench->options, &bench->log, &err), CAIRN_OK);
-    assert_int_equal(bench->log->ops->read(bench->log, 0, count_record, bench, &err), CAIRN_OK);
+    assert_int_equal(cairn_wal_open(&bench->options, &bench->place, &bench->log, &err), CAIRN_OK);
+    assert_int_equal(cairn_log_visit(bench->log, 0, count_record, bench, &err), CAIRN_OK);
 }
 
 static void bench_start(struct bench *bench)

@@ -124,7 +124,8 @@ static void copied_records_count_once(void **unused)
             vault.times[rig->commits] = rig->clock.clock.wall_ms(&rig->clock.clock);
         }
         for (int i = 0; i < 12; i++) {
-            cairn_store_log(rig->store)->ops->step(cairn_store_log(rig->store));
+            cairn_shard_log(cairn_store_shard(rig->store, 0))
+                ->ops->step(cairn_shard_log(cairn_store_shard(rig->store, 0)));
             cairn_tasks_step(rig->tasks);
             for (uint32_t k = 0; k <= RIG_SHARDS; k++)
                 cairn_shard_step(cairn_store_shard(rig->store, k), 1000);

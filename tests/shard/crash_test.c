@@ -118,7 +118,7 @@ static void crash_while_opening(void **state)
         rig = base;
         rig.disk = rig.options.disk = cairn_sim_disk_clone(base.disk);
         rig.tasks = rig.options.tasks = cairn_tasks_create(0);
-        rig.options.log.events.context = rig.options.context = &rig;
+        rig.options.context = &rig;
         rig.options.clock = &rig.clock.clock;
         cairn_sim_disk_halt_at(rig.disk, (int64_t)n);
         if (rig_open(&rig, &err) != CAIRN_OK)

@@ -80,6 +80,8 @@ void rig_init(struct rig *rig, struct cairn_disk *disk, enum cairn_sync_mode syn
     cairn_random_init(&rig->random, seed);
     rig->tasks = cairn_tasks_create(0);
     rig->value_bytes = 60;
+    cairn_wal_opener_init(&rig->wal,
+                          &(struct cairn_wal_options){.sync = sync, .interval_ms = 50, .segment_bytes = 16 << 10});
     rig->options = (struct cairn_store_options){
         .disk = disk,
         .clock = &rig->clock.clock,
@@ -88,10 +90,8 @@ void rig_init(struct rig *rig, struct cairn_disk *disk, enum cairn_sync_mode syn
         .engine = rig_engine,
         .engine_memory_bytes = RIG_SHARDS * (256 << 10),
         .log_bytes_max = 24 << 10,
-        .log = {.sync = sync,
-                .interval_ms = 50,
-                .segment_bytes = 16 << 10,
-                .events = {.on_failed = on_failed, .context = rig}},
+        .log = &rig->wal.opener,
+        .on_log_failed = on_failed,
         .on_checkpoint_work = on_checkpoint_work,
         .context = rig,
     };
@@ -131,7 +131,7 @@ void rig_crash(struct rig *rig, enum cairn_sim_crash how)
 
 static void note_durable(struct rig *rig)
 {
-    struct cairn_log *log = cairn_store_log(rig->store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(rig->store, 0));
     uint64_t durable = log->ops->durable(log);
 
     while (rig->durable < rig->commits && rig->ends[rig->durable + 1] <= durable)
@@ -143,7 +143,7 @@ bool rig_commit(struct rig *rig, int shard)
     uint32_t number = rig->commits + 1;
     struct script script;
     struct cairn_shard *target;
-    struct cairn_log *log = cairn_store_log(rig->store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(rig->store, 0));
     struct cairn_write writes[WRITES_MAX];
     uint8_t value[VALUE_BYTES_MAX];
     char keys[WRITES_MAX][32];
@@ -184,7 +184,7 @@ bool rig_commit(struct rig *rig, int shard)
 
 void rig_pump(struct rig *rig)
 {
-    struct cairn_log *log = cairn_store_log(rig->store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(rig->store, 0));
 
     cairn_sim_clock_advance(&rig->clock, 1000000);
     if (cairn_random_below(&rig->random, 3))
@@ -202,7 +202,7 @@ void rig_pump(struct rig *rig)
 
 void rig_settle(struct rig *rig)
 {
-    struct cairn_log *log = cairn_store_log(rig->store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(rig->store, 0));
     int idle = 0;
 
     /* Two idle rounds: a turn may have gone to a shard that was stepped before. */

@@ -7,6 +7,7 @@
 #define CAIRN_TESTS_SHARD_RIG_H
 
 #include "base/random.h"
+#include "log/wal.h"
 #include "shard/shard.h"
 
 enum { RIG_SHARDS = 3, RIG_KEYS = 40, RIG_COMMITS_MAX = 4000 };
@@ -16,6 +17,7 @@ struct rig {
     struct cairn_sim_clock clock;
     struct cairn_tasks *tasks;
     struct cairn_store *store;
+    struct cairn_wal_opener wal;
     struct cairn_store_options options;
     struct cairn_random random;
     uint32_t commits; /* tried so far; numbers are 1.. */

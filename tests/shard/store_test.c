@@ -79,10 +79,10 @@ static void large_and_empty_commits(void **state)
     (void)state;
     memset(bytes, 'v', 3 << 20);
     rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_ALWAYS, 2);
-    rig.options.log.segment_bytes = 16 << 20;
+    rig.wal.options.segment_bytes = 16 << 20;
     rig.options.log_bytes_max = 64 << 20;
     must_open(&rig);
-    log = cairn_store_log(rig.store);
+    log = cairn_shard_log(cairn_store_shard(rig.store, 0));
     writes[0].key = cairn_str("long");
     writes[0].value = cairn_bytes(bytes, 3 << 20);
     writes[1].key = cairn_str("empty");
@@ -123,7 +123,7 @@ static void record_bytes_is_a_bound(void **state)
     rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_ALWAYS, 2);
     must_open(&rig);
     for (size_t size = 0; size < 3000; size += 97) {
-        struct cairn_log *log = cairn_store_log(rig.store);
+        struct cairn_log *log = cairn_shard_log(cairn_store_shard(rig.store, 0));
         struct cairn_write write = {.key = cairn_str("key"), .hash = cairn_hash(cairn_str("key"))};
         uint8_t value[3000] = {0};
         struct cairn_log_stats before, after;
@@ -216,7 +216,7 @@ static void copy_rig(struct rig *copy, const struct rig *rig)
     copy->disk = copy->options.disk = cairn_sim_disk_clone(rig->disk);
     copy->tasks = copy->options.tasks = cairn_tasks_create(0);
     copy->options.clock = &copy->clock.clock;
-    copy->options.context = copy->options.log.events.context = copy;
+    copy->options.context = copy;
 }
 
 static void flip_every_byte(struct rig *rig, const char *path)
@@ -504,7 +504,7 @@ static void nothing_is_named_before_the_log_is_durable(void **state)
     (void)state;
     rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_NONE, 1);
     must_open(&rig);
-    log = cairn_store_log(rig.store);
+    log = cairn_shard_log(cairn_store_shard(rig.store, 0));
     while (!cairn_store_checkpoint_due(rig.store))
         assert_true(rig_commit(&rig, 0)); /* steps the log only when a claim needs it */
     assert_true(rig_commit(&rig, 0));
@@ -517,7 +517,7 @@ static void nothing_is_named_before_the_log_is_durable(void **state)
     rig_verify(&rig, 0, "the file was not named");
     assert_int_equal(find(&rig, "checkpoints", ".ckpt")->count, 0); /* and is swept away */
 
-    log = cairn_store_log(rig.store);
+    log = cairn_shard_log(cairn_store_shard(rig.store, 0));
     while (!cairn_store_checkpoint_due(rig.store))
         assert_true(rig_commit(&rig, 0));
     work_without_log(&rig);
@@ -541,7 +541,7 @@ static void nothing_is_named_after_the_log_failed(void **state)
     (void)state;
     rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_ALWAYS, 1);
     must_open(&rig);
-    log = cairn_store_log(rig.store);
+    log = cairn_shard_log(cairn_store_shard(rig.store, 0));
     while (!cairn_store_checkpoint_due(rig.store))
         assert_true(rig_commit(&rig, 0));
     assert_true(rig_commit(&rig, 0));
@@ -574,7 +574,7 @@ static void a_full_disk_fails_checkpoints_only(void **state)
 
     (void)state;
     rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_ALWAYS, 1);
-    rig.options.log.segments_ahead = 8;
+    rig.wal.options.segments_ahead = 8;
     rig.options.log_bytes_max = 16 << 10;
     must_open(&rig);
     rig_settle(&rig);
@@ -640,11 +640,11 @@ static void writers_wait_for_snapshot_memory(void **state)
 
     (void)state;
     rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_ALWAYS, 1);
-    rig.options.log.segment_bytes = 1 << 20;
+    rig.wal.options.segment_bytes = 1 << 20;
     rig.options.log_bytes_max = 40 << 20;
     must_open(&rig);
     shard = cairn_store_shard(rig.store, 0);
-    log = cairn_store_log(rig.store);
+    log = cairn_shard_log(cairn_store_shard(rig.store, 0));
     for (uint32_t i = 0; i < 2 * KEYS && !waited; i++) {
         uint32_t number = i % KEYS;
         struct cairn_bytes key = cairn_bytes(&number, sizeof number);
@@ -682,9 +682,9 @@ static void writers_wait_for_the_log(void **state)
     must_open(&rig);
     while (!rig_writers_wait(cairn_store_shard(rig.store, 0))) {
         assert_true(rig_commit(&rig, 0));
-        cairn_store_log(rig.store)->ops->step(cairn_store_log(rig.store));
+        cairn_shard_log(cairn_store_shard(rig.store, 0))->ops->step(cairn_shard_log(cairn_store_shard(rig.store, 0)));
     }
-    used = cairn_store_log(rig.store)->ops->end(cairn_store_log(rig.store));
+    used = cairn_shard_log(cairn_store_shard(rig.store, 0))->ops->end(cairn_shard_log(cairn_store_shard(rig.store, 0)));
     assert_in_range(used, rig.options.log_bytes_max, rig.options.log_bytes_max + 20000);
     rig_settle(&rig);
     assert_false(rig_writers_wait(cairn_store_shard(rig.store, 0)));

@@ -11,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "log/wal.h"
 #include "shard/shard.h"
 
 enum { SHARDS = 4, WORKERS = 2, COMMITS = 3000, KEYS = 500 };
@@ -37,7 +38,7 @@ static void step_own(struct worker *worker)
 static void *work(void *context)
 {
     struct worker *worker = context;
-    struct cairn_log *log = cairn_store_log(worker->store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(worker->store, 0));
     struct cairn_random random;
 
     cairn_random_init(&random, worker->first);
@@ -151,6 +152,8 @@ static void on_checkpoint_work(void *context, uint32_t index)
 
 static void begin(struct life *life)
 {
+    struct cairn_wal_options log_options = {.sync = CAIRN_SYNC_ALWAYS, .segment_bytes = 128 << 10, .threaded = true};
+    struct cairn_wal_opener wal;
     struct cairn_store_options options = {
         .disk = life->disk,
         .clock = cairn_clock_system(),
@@ -160,12 +163,13 @@ static void begin(struct life *life)
         .archive = life->archive,
         .archive_every_ns = 5000000,
         .log_bytes_max = 300 << 10,
-        .log = {.sync = CAIRN_SYNC_ALWAYS, .segment_bytes = 128 << 10, .threaded = true},
+        .log = &wal.opener,
         .on_checkpoint_work = on_checkpoint_work,
         .context = life,
     };
     struct cairn_err err;
 
+    cairn_wal_opener_init(&wal, &log_options);
     options.tasks = life->tasks = cairn_tasks_create(engine_name ? 4 : 1);
     if (cairn_store_open(&options, &life->store, &err) != CAIRN_OK)
         fail_msg("%s", err.text);
@@ -258,7 +262,7 @@ static void abandoned_in_the_middle(void **state)
             struct cairn_shard *shard = cairn_store_shard(life.store, number % SHARDS);
             uint8_t value[40] = {0};
             struct cairn_write write = {.key = cairn_bytes(&number, 4), .value = cairn_bytes(value, sizeof value)};
-            struct cairn_log *log = cairn_store_log(life.store);
+            struct cairn_log *log = cairn_shard_log(cairn_store_shard(life.store, 0));
             struct cairn_err err;
             enum cairn_code code;
             uint64_t at;

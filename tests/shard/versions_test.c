@@ -246,7 +246,7 @@ static void a_full_disk_for_long(void **unused)
 
         rig_engine = names[i];
         rig_init(&rig, cairn_sim_disk_create(1), CAIRN_SYNC_ALWAYS, 1);
-        rig.options.log.segments_ahead = 8;
+        rig.wal.options.segments_ahead = 8;
         vault_must_open(&rig, names[i]);
         rig_settle(&rig);
         cairn_sim_disk_set_room(rig.disk, 100);
@@ -275,7 +275,7 @@ static void nobody_waits_in_vain(void **unused)
     (void)unused;
     vault_init(&vault, 1);
     vault_close(rig);
-    rig->options.log.segments_ahead = 8;
+    rig->wal.options.segments_ahead = 8;
     rig->options.log_bytes_max = 16 << 10;
     vault_must_open(rig, "again");
     rig_settle(rig);

@@ -36,12 +36,12 @@ void simnode_init(struct simnode *sim, uint64_t seed, const struct simnode_optio
     }
 }
 
-static void on_progress(void *context, uint64_t acknowledged)
+static void on_progress(void *context, uint32_t shard, uint64_t acknowledged)
 {
     struct simnode *sim = context;
 
     if (sim->node)
-        cairn_node_log_progress(sim->node, acknowledged);
+        cairn_node_log_progress(sim->node, shard, acknowledged);
 }
 
 static void on_failed(void *context, const struct cairn_err *why)
@@ -107,6 +107,9 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
 {
     struct cairn_timekeeper *keeper = cairn_timekeeper_create(&sim->clock.clock, NULL, NULL);
     struct cairn_clock *clock = cairn_timekeeper_clock(keeper);
+    struct cairn_wal_options log_options = {
+        .sync = sim->options.sync, .interval_ms = 50, .segment_bytes = sim->options.log_segment_bytes};
+    struct cairn_wal_opener wal;
     struct cairn_store_options store = {
         .disk = sim->disk,
         .clock = clock,
@@ -117,10 +120,11 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
         .archive = sim->archive,
         .archive_every_ns = 20000000,
         .recover = sim->moved,
-        .log = {.sync = sim->options.sync,
-                .interval_ms = 50,
-                .segment_bytes = sim->options.log_segment_bytes,
-                .events = {.on_progress = on_progress, .on_failed = on_failed, .context = sim}}};
+        .log = &wal.opener,
+        .on_log_progress = on_progress,
+        .on_log_failed = on_failed,
+        .context = sim,
+    };
     struct cairn_node_options node = {.clock = clock,
                                       .workers = sim->options.workers,
                                       .limits = sim->options.limits,
@@ -130,6 +134,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
                                         .snapshots_kept = 2};
     enum cairn_code code;
 
+    cairn_wal_opener_init(&wal, &log_options);
     sim->log_failed = false;
     sim->keeper = keeper;
     sim->node_tasks = node.tasks = cairn_tasks_create(0);
@@ -151,7 +156,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
 
 bool simnode_step(struct simnode *sim)
 {
-    struct cairn_log *log = cairn_store_log(sim->store);
+    struct cairn_log *log = cairn_shard_log(cairn_store_shard(sim->store, 0));
     bool did = false;
 
     switch (cairn_random_below(&sim->random, 8)) {

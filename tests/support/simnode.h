@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "io/timekeeper.h"
+#include "log/wal.h"
 #include "object/object.h"
 
 struct simnode_options {
