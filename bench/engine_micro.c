@@ -65,7 +65,7 @@ static double get_ns(struct cairn_engine *engine, uint64_t keys, uint64_t range)
     for (int round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < LIST; i++) {
             struct cairn_bytes value;
-            if (engine->ops->get(engine, bytes_of(&list[i]), list[i].hash, &value))
+            if (engine->view.ops->get(&engine->view, bytes_of(&list[i]), list[i].hash, &value))
                 sum += value.data[0];
         }
     ns = (double)(now() - start) / (LIST * (double)ROUNDS);
@@ -120,7 +120,7 @@ static void grow(struct cairn_engine *engine, uint64_t keys)
 
 static void walk(struct cairn_engine *engine, uint64_t keys)
 {
-    struct cairn_snapshot *snapshot = engine->ops->snapshot_begin(engine);
+    struct cairn_snapshot *snapshot = engine->snapshots->begin(engine);
     static const uint8_t value[VALUE_BYTES];
     uint64_t worst_put = 0, worst_step = 0, worst_take = 0, bytes = 0, puts = 0, steps = 0, start = now();
     struct cairn_buf chunk = {0};
@@ -130,7 +130,7 @@ static void walk(struct cairn_engine *engine, uint64_t keys)
     cairn_random_init(&random, 7);
     while (!complete) {
         uint64_t at = now(), took;
-        complete = engine->ops->snapshot_step(snapshot, STEP_NS);
+        complete = engine->snapshots->step(snapshot, STEP_NS);
         took = now() - at;
         worst_step = took > worst_step ? took : worst_step;
         steps++;
@@ -143,12 +143,12 @@ static void walk(struct cairn_engine *engine, uint64_t keys)
             puts++;
         }
         at = now();
-        while (engine->ops->snapshot_take_chunk(snapshot, &chunk))
+        while (engine->snapshots->take_chunk(snapshot, &chunk))
             bytes += chunk.size;
         took = now() - at;
         worst_take = took > worst_take ? took : worst_take;
     }
-    engine->ops->snapshot_end(snapshot);
+    engine->snapshots->end(snapshot);
     cairn_buf_done(&chunk);
     printf("snapshot of %" PRIu64 " keys: %.1f MB in %" PRIu64 " steps of %d us, %" PRIu64 " puts between, %.0f ms\n",
            keys, (double)bytes / 1e6, steps, STEP_NS / 1000, puts, (double)(now() - start) / 1e6);

@@ -95,7 +95,7 @@ static void on_checkpoint_work(void *context, uint32_t index)
 /* --- the state: engine and write set ------------------------------------------------------------- */
 
 struct place {
-    struct cairn_engine *engine;
+    struct cairn_view *view;
     struct write_set *set;
     struct cairn_bytes name;
     uint64_t field;
@@ -142,7 +142,7 @@ static bool get(struct place *p, struct cairn_bytes key, struct cairn_bytes *ret
         *ret_value = w->value;
         return !w->deleted;
     }
-    return p->engine->ops->get(p->engine, key, hash, ret_value);
+    return p->view->ops->get(p->view, key, hash, ret_value);
 }
 
 static void put(struct place *p, struct cairn_bytes key, struct cairn_bytes value, bool deleted)
@@ -366,7 +366,7 @@ static bool do_request(struct thread *thread, struct connection *c, struct cairn
     uint32_t own = cairn_store_shards(store) / thread_count;
     uint32_t index = (uint32_t)(hash / thread_count % own) * thread_count + thread->index;
     struct cairn_shard *shard = cairn_store_shard(store, index);
-    struct place p = {cairn_shard_engine(shard), &thread->set, name, 0};
+    struct place p = {cairn_shard_view(shard), &thread->set, name, 0};
     struct write_set *set = &thread->set;
     struct cairn_err err;
     struct timespec t;

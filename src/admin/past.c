@@ -100,7 +100,7 @@ static bool wants_fields(void *context, struct cairn_bytes key)
 
 static enum cairn_code read_header(struct past *past, struct cairn_err *err)
 {
-    struct cairn_engine *engine = cairn_past_engine(past->shard);
+    struct cairn_view *engine = cairn_past_view(past->shard);
     struct cairn_bytes key = cairn_bytes(past->header_key, past->header_key_size), value;
     enum cairn_code code;
 
@@ -133,7 +133,7 @@ static void open(struct cairn_task *task)
 /* A key of the incarnation that was, and its value, goes along under the new one. */
 static bool add(struct past *past, struct cairn_bytes key, struct cairn_bytes *ret_value)
 {
-    struct cairn_engine *engine = cairn_past_engine(past->shard);
+    struct cairn_view *engine = cairn_past_view(past->shard);
     uint8_t *to;
 
     if (!engine->ops->get(engine, key, cairn_hash(key), ret_value))
@@ -188,7 +188,7 @@ static void read_part(struct cairn_task *task)
             place->over = true;
         }
     }
-    past->code = cairn_engine_take_failure(cairn_past_engine(past->shard), &past->err);
+    past->code = cairn_engine_take_failure(cairn_past_view(past->shard), &past->err);
     come_back(past, receive_part);
 }
 

@@ -9,12 +9,12 @@ struct preview {
     void (*each)(void *context, enum cairn_preview what, const char *type, struct cairn_bytes id);
     void *context;
     /* of the shard that is looked at */
-    struct cairn_engine *now, *then;
-    struct cairn_engine *system;
+    struct cairn_view *now, *then;
+    struct cairn_view *system;
     struct cairn_buf changed; /* incarnations whose fields differ */
 };
 
-static bool same(struct cairn_engine *other, struct cairn_bytes key, struct cairn_bytes value, bool *ret_there)
+static bool same(struct cairn_view *other, struct cairn_bytes key, struct cairn_bytes value, bool *ret_there)
 {
     struct cairn_bytes found;
 
@@ -24,7 +24,7 @@ static bool same(struct cairn_engine *other, struct cairn_bytes key, struct cair
 
 /* --- fields --- */
 
-static void note_field(struct preview *preview, struct cairn_engine *other, struct cairn_bytes key,
+static void note_field(struct preview *preview, struct cairn_view *other, struct cairn_bytes key,
                        struct cairn_bytes value)
 {
     bool there;
@@ -105,9 +105,9 @@ static enum cairn_code compare(void *context, struct cairn_store *store, uint32_
     struct preview *preview = context;
     enum cairn_code code;
 
-    preview->now = cairn_shard_engine(cairn_store_shard(store, shard));
-    preview->then = cairn_past_engine(past);
-    preview->system = cairn_shard_engine(cairn_store_shard(store, cairn_store_shards(store)));
+    preview->now = cairn_shard_view(cairn_store_shard(store, shard));
+    preview->then = cairn_past_view(past);
+    preview->system = cairn_shard_view(cairn_store_shard(store, cairn_store_shards(store)));
     preview->changed.size = 0;
     preview->now->ops->visit(preview->now, field_now, preview);
     code = cairn_past_visit(past, field_then, preview, err);

@@ -301,7 +301,7 @@ static enum cairn_code seal_all(struct levels *levels, bool wait, struct cairn_e
     return code;
 }
 
-enum cairn_code levels_snapshot_begin(struct levels *levels, const struct levels_snapshot_options *options,
+enum cairn_code levels_snapshot_begin(struct levels *levels, const struct cairn_version_options *options,
                                       struct cairn_err *err)
 {
     struct snapshot *snapshot = &levels->snapshot;

@@ -15,6 +15,7 @@
 #ifndef CAIRN_ENGINE_LEVELS_H
 #define CAIRN_ENGINE_LEVELS_H
 
+#include "engine/engine.h"
 #include "engine/front.h"
 #include "engine/remote.h"
 #include "engine/version.h"
@@ -79,18 +80,10 @@ enum cairn_code levels_visit(struct levels *levels,
                              bool (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),
                              void *context, struct cairn_err *err);
 
-struct levels_snapshot_options {
-    uint64_t time_ms;
-    struct cairn_bytes metadata;
-    bool automatic; /* as struct version's */
-    bool hold;      /* it is committed only once levels_snapshot_commit was called; begin waits for nothing,
-                       * and fails while several batches cannot be written */
-};
-
 /* Everything that was put until begin, and nothing that is put later, is in the version, durably once end returns.
  * It is made while the store is used; `whole` stores block in begin.  After a failure of either nothing is lost, and
  * it can be tried again.  begin: CAIRN_ECONFLICT while there is one that was not ended; restore, too. */
-enum cairn_code levels_snapshot_begin(struct levels *levels, const struct levels_snapshot_options *options,
+enum cairn_code levels_snapshot_begin(struct levels *levels, const struct cairn_version_options *options,
                                       struct cairn_err *err);
 /* True once it waits for commit. */
 bool levels_snapshot_is_held(struct levels *levels);

@@ -263,10 +263,9 @@ void memory_insert(struct memory *memory, struct cairn_bytes key, uint64_t hash,
 
 /* --- operations ------------------------------------------------------------------------------ */
 
-static bool memory_get(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash,
-                       struct cairn_bytes *ret_value)
+static bool memory_get(struct cairn_view *view, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
 {
-    const uint64_t *slot = find(memory_of(engine), key, hash);
+    const uint64_t *slot = find(memory_of_view(view), key, hash);
 
     if (!slot)
         return false;
@@ -310,9 +309,9 @@ static void memory_remove(struct cairn_engine *engine, struct cairn_bytes key, u
     entry_free(memory, entry);
 }
 
-void memory_prefetch(struct cairn_engine *engine, uint64_t hash, int depth)
+void memory_prefetch(struct cairn_view *view, uint64_t hash, int depth)
 {
-    struct memory *memory = memory_of(engine);
+    struct memory *memory = memory_of_view(view);
     struct bucket *bucket = bucket_at(memory, bucket_index(memory, index_bits(hash)));
     uint64_t tag = slot_tag(hash);
 
@@ -326,10 +325,10 @@ void memory_prefetch(struct cairn_engine *engine, uint64_t hash, int depth)
     __builtin_prefetch(bucket->more); /* harmless when there is none */
 }
 
-static void memory_visit(struct cairn_engine *engine,
+static void memory_visit(struct cairn_view *view,
                          void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value), void *context)
 {
-    struct memory *memory = memory_of(engine);
+    struct memory *memory = memory_of_view(view);
 
     for (uint64_t index = 0; index < memory->buckets; index++)
         for (const struct bucket *bucket = bucket_at(memory, index); bucket; bucket = bucket->more)
@@ -399,27 +398,57 @@ static struct cairn_engine *memory_close(struct cairn_engine *engine)
     return NULL;
 }
 
+/* --- what it never has to do: nothing of it is written in the background --- */
+
+static enum cairn_code memory_ready(struct cairn_engine *engine, size_t bytes, struct cairn_err *err)
+{
+    (void)engine;
+    (void)bytes;
+    (void)err;
+    return CAIRN_OK;
+}
+
+static enum cairn_code memory_check_writers(const struct cairn_engine *engine, struct cairn_err *err)
+{
+    (void)engine;
+    (void)err;
+    return CAIRN_OK;
+}
+
+static void memory_settle(struct cairn_engine *engine)
+{
+    (void)engine;
+}
+
+static enum cairn_code memory_work(struct cairn_engine *engine, bool retry, struct cairn_err *err)
+{
+    (void)engine;
+    (void)retry;
+    (void)err;
+    return CAIRN_OK;
+}
+
+static const struct cairn_view_ops memory_view_ops = {
+    .get = memory_get, .prefetch = memory_prefetch, .visit = memory_visit};
+
 static const struct cairn_engine_ops memory_ops = {
-    memory_get,
-    memory_put,
-    memory_remove,
-    memory_prefetch,
-    memory_visit,
-    memory_stats,
-    memory_snapshot_begin,
-    memory_snapshot_step,
-    memory_snapshot_take_chunk,
-    memory_snapshot_pending,
-    memory_snapshot_end,
-    memory_load_chunk,
-    memory_close,
+    .put = memory_put,
+    .remove = memory_remove,
+    .ready = memory_ready,
+    .check_writers = memory_check_writers,
+    .settle = memory_settle,
+    .work = memory_work,
+    .stats = memory_stats,
+    .close = memory_close,
 };
 
 struct cairn_engine *cairn_memory_create(void)
 {
     struct memory *memory = cairn_alloc_zeroed(1, sizeof *memory);
 
+    memory->base.view.ops = &memory_view_ops;
     memory->base.ops = &memory_ops;
+    memory->base.snapshots = &memory_snapshot_ops;
     memory->segment_capacity = 64;
     memory->segments = cairn_alloc(memory->segment_capacity * sizeof *memory->segments);
     memory->segments[0] = segment_create();

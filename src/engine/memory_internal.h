@@ -100,6 +100,11 @@ static inline struct memory *memory_of(struct cairn_engine *engine)
     return (struct memory *)(void *)engine;
 }
 
+static inline struct memory *memory_of_view(struct cairn_view *view)
+{
+    return (struct memory *)(void *)view;
+}
+
 static inline struct bucket *bucket_at(const struct memory *memory, uint64_t index)
 {
     return &memory->segments[index / SEGMENT_BUCKETS][index % SEGMENT_BUCKETS];
@@ -143,18 +148,15 @@ void memory_blob_unref(struct blob *blob);
 void memory_insert(struct memory *memory, struct cairn_bytes key, uint64_t hash, struct cairn_bytes value,
                    struct blob *blob);
 
-void memory_prefetch(struct cairn_engine *engine, uint64_t hash, int depth);
+void memory_prefetch(struct cairn_view *view, uint64_t hash, int depth);
 
 /* memory_snapshot.c */
 /* The entry is about to change or go: if the walk has not reached it, its image goes out now. */
 void memory_snapshot_save(struct cairn_snapshot *snapshot, struct entry *entry);
 /* The entry lets go of its blob, which the snapshot may still hold. */
 void memory_snapshot_orphan(struct cairn_snapshot *snapshot, struct blob *blob);
-struct cairn_snapshot *memory_snapshot_begin(struct cairn_engine *engine);
-bool memory_snapshot_step(struct cairn_snapshot *snapshot, uint64_t budget_ns);
-bool memory_snapshot_take_chunk(struct cairn_snapshot *snapshot, struct cairn_buf *to);
 size_t memory_snapshot_pending(struct cairn_snapshot *snapshot);
 struct cairn_snapshot *memory_snapshot_end(struct cairn_snapshot *snapshot);
-enum cairn_code memory_load_chunk(struct cairn_engine *engine, struct cairn_bytes chunk, struct cairn_err *err);
+extern const struct cairn_snapshot_ops memory_snapshot_ops;
 
 #endif

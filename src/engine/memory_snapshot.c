@@ -154,7 +154,7 @@ static void renew_marks(struct memory *memory)
     memory->incomplete_walks = 0;
 }
 
-struct cairn_snapshot *memory_snapshot_begin(struct cairn_engine *engine)
+static struct cairn_snapshot *snapshot_begin(struct cairn_engine *engine)
 {
     struct memory *memory = memory_of(engine);
     struct cairn_snapshot *snapshot = cairn_alloc_zeroed(1, sizeof *snapshot);
@@ -192,7 +192,7 @@ static bool walk_bucket(struct cairn_snapshot *snapshot, int64_t *left_ns)
     return true;
 }
 
-bool memory_snapshot_step(struct cairn_snapshot *snapshot, uint64_t budget_ns)
+static bool snapshot_step(struct cairn_snapshot *snapshot, uint64_t budget_ns)
 {
     struct memory *memory = snapshot->memory;
     int64_t left_ns = budget_ns > BUDGET_NS_MAX ? BUDGET_NS_MAX : (int64_t)budget_ns;
@@ -214,7 +214,7 @@ bool memory_snapshot_step(struct cairn_snapshot *snapshot, uint64_t budget_ns)
     return snapshot->complete;
 }
 
-bool memory_snapshot_take_chunk(struct cairn_snapshot *snapshot, struct cairn_buf *to)
+static bool snapshot_take_chunk(struct cairn_snapshot *snapshot, struct cairn_buf *to)
 {
     struct chunk *chunk = snapshot->first;
 
@@ -241,7 +241,7 @@ struct cairn_snapshot *memory_snapshot_end(struct cairn_snapshot *snapshot)
 
     if (!snapshot)
         return NULL;
-    while (memory_snapshot_take_chunk(snapshot, &chunk))
+    while (snapshot_take_chunk(snapshot, &chunk))
         ;
     cairn_buf_done(&chunk);
     cairn_buf_done(&snapshot->open);
@@ -314,7 +314,7 @@ static enum cairn_code load_item(struct memory *memory, const struct item *item,
 {
     struct cairn_bytes value;
 
-    if (memory->base.ops->get(&memory->base, item->key, item->hash, &value))
+    if (memory->base.view.ops->get(&memory->base.view, item->key, item->hash, &value))
         return cairn_fail(err, CAIRN_ECORRUPT, "a key that occurred before");
     if (item->total > INLINE_BYTES_MAX)
         return load_slice(memory, item, err);
@@ -323,7 +323,7 @@ static enum cairn_code load_item(struct memory *memory, const struct item *item,
 }
 
 /* Some items at a time: while one is read, the table's lines for those before it are on their way. */
-enum cairn_code memory_load_chunk(struct cairn_engine *engine, struct cairn_bytes chunk, struct cairn_err *err)
+static enum cairn_code load_chunk(struct cairn_engine *engine, struct cairn_bytes chunk, struct cairn_err *err)
 {
     enum { BATCH = 32 };
     struct memory *memory = memory_of(engine);
@@ -342,7 +342,7 @@ enum cairn_code memory_load_chunk(struct cairn_engine *engine, struct cairn_byte
             read_code = read_item(&r, &items[count], err);
             if (read_code != CAIRN_OK)
                 break;
-            memory_prefetch(engine, items[count++].hash, 0);
+            memory_prefetch(&engine->view, items[count++].hash, 0);
         }
         code = read_code;
         for (size_t i = 0; i < count && code == CAIRN_OK; i++) {
@@ -354,3 +354,12 @@ enum cairn_code memory_load_chunk(struct cairn_engine *engine, struct cairn_byte
     }
     return code;
 }
+
+const struct cairn_snapshot_ops memory_snapshot_ops = {
+    .begin = snapshot_begin,
+    .step = snapshot_step,
+    .take_chunk = snapshot_take_chunk,
+    .pending = memory_snapshot_pending,
+    .end = memory_snapshot_end,
+    .load_chunk = load_chunk,
+};

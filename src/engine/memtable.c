@@ -228,7 +228,7 @@ static void keep_stored(struct memtable *memtable, struct cairn_bytes key, uint6
 static bool get_kept(struct memtable *memtable, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_stored)
 {
     for (size_t i = 0; i < memtable->kept_count; i++) {
-        if (!memtable->kept[i]->ops->get(memtable->kept[i], key, hash, ret_stored))
+        if (!memtable->kept[i]->view.ops->get(&memtable->kept[i]->view, key, hash, ret_stored))
             continue;
         if (i > memtable->kept_count / 2 && kept_bytes(memtable) > keep_bytes_max(memtable) / 4 * 3) {
             *ret_stored = stored_as(memtable, value_in(*ret_stored)); /* its table may go now */
@@ -258,7 +258,7 @@ static void keep_batch(struct memtable *memtable, struct cairn_engine *batch)
             drop_oldest(memtable);
         leave(memtable, batch);
     } else if (bytes <= COPY_BYTES && memtable->kept_count) {
-        batch->ops->visit(batch, copy_kept, memtable->kept[0]);
+        batch->view.ops->visit(&batch->view, copy_kept, memtable->kept[0]);
         leave(memtable, batch);
     } else {
         add_kept(memtable, batch);
@@ -272,10 +272,10 @@ static bool memtable_get(struct front *front, struct cairn_bytes key, uint64_t h
 {
     struct memtable *memtable = memtable_of(front);
     struct cairn_bytes stored;
-    bool found = memtable->active->ops->get(memtable->active, key, hash, &stored);
+    bool found = memtable->active->view.ops->get(&memtable->active->view, key, hash, &stored);
 
     for (size_t i = memtable->batch_count; !found && i-- > 0;)
-        found = memtable->batches[i]->ops->get(memtable->batches[i], key, hash, &stored);
+        found = memtable->batches[i]->view.ops->get(&memtable->batches[i]->view, key, hash, &stored);
     found = found || get_kept(memtable, key, hash, &stored);
     if (found)
         *ret_value = value_in(stored);
@@ -286,7 +286,7 @@ static void memtable_prefetch(const struct front *front, uint64_t hash, int dept
 {
     const struct memtable *memtable = const_memtable_of(front);
 
-    memtable->active->ops->prefetch(memtable->active, hash, depth);
+    memtable->active->view.ops->prefetch(&memtable->active->view, hash, depth);
 }
 
 static void memtable_put(struct front *front, const struct run_record *record)
@@ -371,7 +371,7 @@ static struct run_record *memtable_list_batch(const struct front_batch *batch, s
     struct cairn_engine *table = table_of(batch);
     struct listing listing = {.records = cairn_alloc(sizeof *listing.records), .capacity = 1};
 
-    table->ops->visit(table, take_record, &listing);
+    table->view.ops->visit(&table->view, take_record, &listing);
     *ret_count = listing.count;
     return listing.records;
 }
@@ -382,8 +382,8 @@ static struct run_record *memtable_list(const struct front *front, size_t *ret_c
     struct listing listing = {.records = cairn_alloc(sizeof *listing.records), .capacity = 1};
 
     for (size_t i = 0; i < memtable->batch_count; i++)
-        memtable->batches[i]->ops->visit(memtable->batches[i], take_record, &listing);
-    memtable->active->ops->visit(memtable->active, take_record, &listing);
+        memtable->batches[i]->view.ops->visit(&memtable->batches[i]->view, take_record, &listing);
+    memtable->active->view.ops->visit(&memtable->active->view, take_record, &listing);
     *ret_count = listing.count;
     return listing.records;
 }

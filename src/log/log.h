@@ -3,11 +3,12 @@
  * Whoever opens a store gives it an opener, which knows of what kind its logs are: the write-ahead log is log/wal.h.
  * One log may serve all shards, or each shard have its own.  What is durable is always a prefix of a log.  A record's
  * position is reserved by append, under a lock, in the order of the calls; positions ascend and are never used twice.
- * They count bytes, but openings leave gaps between them: ask stats how much is retained. A record is durable once
- * durable() has reached its end; on_progress tells so. Threads: any worker may append, claim, want and ask; start and
- * close belong to the thread that opened it; a reader belongs to one thread at a time, any thread.  on_progress and
- * on_failed run on one of the log's own threads (or inside help, step and close), never two at once, hold no lock of
- * appenders and must only pass a message on. Layer: log; uses base and io. */
+ * They count bytes, but openings leave gaps between them: ask stats how much is retained.
+ * A record is durable once durable() has reached its end; on_progress tells so.
+ * Threads: any worker may append, claim, want and ask; start and close belong to the thread that opened it; a reader
+ * belongs to one thread at a time, any thread.  on_progress and on_failed run on one of the log's own threads (or
+ * inside help, step and close), never two at once, hold no lock of appenders and must only pass a message on.
+ * Layer: log; uses base and io. */
 #ifndef CAIRN_LOG_LOG_H
 #define CAIRN_LOG_LOG_H
 

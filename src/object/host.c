@@ -463,7 +463,7 @@ static enum cairn_code host_map_at(void *run, uint32_t field, uint64_t index, st
 /* --- reading ahead ---------------------------------------------------------------------------- */
 
 /* The engine's lines for a row of entries are fetched together, not one after the other. */
-static void fetch(struct cairn_engine *engine, const uint64_t *hashes, uint64_t count)
+static void fetch(struct cairn_view *engine, const uint64_t *hashes, uint64_t count)
 {
     for (int depth = 0; depth < 2; depth++)
         for (uint64_t i = 0; i < count; i++)
@@ -473,7 +473,7 @@ static void fetch(struct cairn_engine *engine, const uint64_t *hashes, uint64_t 
 static void host_ahead(void *run, uint32_t field, uint64_t index, bool down, uint64_t count)
 {
     struct invocation *inv = run;
-    struct cairn_engine *engine = overlay_of(inv)->engine;
+    struct cairn_view *engine = overlay_of(inv)->engine;
     uint8_t keys[CAIRN_AHEAD_MAX][FIELD_KEY_FIXED_MAX], key[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
     uint64_t hashes[CAIRN_AHEAD_MAX], left;
     size_t sizes[CAIRN_AHEAD_MAX];

@@ -69,7 +69,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
         shard->index = i;
         shard->purge_stop = PURGE_NO_STOP;
         shard->shard = cairn_store_shard(node->options.store, i);
-        shard->engine = cairn_shard_engine(shard->shard);
+        shard->engine = cairn_shard_view(shard->shard);
         shard->log = cairn_shard_log(shard->shard);
         code = shard_meta_load(shard, err);
         if (code != CAIRN_OK)

@@ -6,7 +6,7 @@
 
 enum { LINEAR_MAX = 8 };
 
-void overlay_reset(struct overlay *overlay, struct cairn_engine *engine)
+void overlay_reset(struct overlay *overlay, struct cairn_view *engine)
 {
     overlay->engine = engine;
     cairn_arena_reset(&overlay->arena);

@@ -11,7 +11,7 @@
 #include "shard/shard.h"
 
 struct overlay {
-    struct cairn_engine *engine;
+    struct cairn_view *engine;
     struct cairn_arena arena;
     struct cairn_write *writes; /* kept between segments */
     uint32_t *capacities;       /* of each value's memory, for writing in place */
@@ -26,7 +26,7 @@ struct overlay {
 
 /* Empty over that engine; keeps its memory.  A read of the engine that has failed before it, and that nobody asked for,
  * is the overlay's. */
-void overlay_reset(struct overlay *overlay, struct cairn_engine *engine);
+void overlay_reset(struct overlay *overlay, struct cairn_view *engine);
 void overlay_done(struct overlay *overlay);
 
 /* True and *ret_value (borrowed until the next overlay or engine write, and for CAIRN_VALUES_VALID - 1 more reads). */

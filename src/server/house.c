@@ -443,10 +443,9 @@ void cairn_house_totals(struct cairn_house *house, uint64_t *ret_keys, uint64_t 
     uint64_t keys = 0, bytes = 0;
 
     for (uint32_t i = 0; i <= cairn_store_shards(house->store); i++) {
-        struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(house->store, i));
         struct cairn_engine_stats stats;
 
-        engine->ops->stats(engine, &stats);
+        cairn_shard_engine_stats(cairn_store_shard(house->store, i), &stats);
         keys += stats.keys;
         bytes += stats.key_bytes + stats.value_bytes;
     }

@@ -211,7 +211,7 @@ static enum cairn_code read_chunk(struct reading *reading, struct cairn_engine *
     if (checksum != chunk_checksum(reading->named->number, reading->offset, bytes, data, bytes))
         return damaged(err, reading->path, reading->offset, "a chunk's checksum does not match");
     reading->chain = cairn_crc32c(reading->chain, reading->memory + 4, 4);
-    code = engine->ops->load_chunk(engine, cairn_bytes(data, bytes), err);
+    code = engine->snapshots->load_chunk(engine, cairn_bytes(data, bytes), err);
     if (code != CAIRN_OK)
         return cairn_while(err, "reading the chunk at byte %" PRIu64 " of '%s'", reading->offset, reading->path);
     reading->chunks++;

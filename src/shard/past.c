@@ -6,7 +6,7 @@
 #include "shard/shard_internal.h"
 
 struct cairn_past {
-    struct cairn_engine engine; /* first */
+    struct cairn_view view; /* first */
     struct cairn_store *store;
     struct cairn_shard *shard;
     uint64_t wall_ms; /* 0: of the version itself */
@@ -23,19 +23,19 @@ struct cairn_past {
 
 /* --- reading --- */
 
-static struct cairn_past *past_of(struct cairn_engine *engine)
+static struct cairn_past *past_of(struct cairn_view *view)
 {
-    return (struct cairn_past *)(void *)engine;
+    return (struct cairn_past *)(void *)view;
 }
 
-static bool past_get(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
+static bool past_get(struct cairn_view *view, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
 {
-    struct cairn_past *past = past_of(engine);
+    struct cairn_past *past = past_of(view);
     struct cairn_buf *memory = &past->values[past->turn++ % CAIRN_VALUES_VALID];
     struct cairn_bytes value;
     bool found = false;
 
-    if (past->changes->ops->get(past->changes, key, hash, &value)) {
+    if (past->changes->view.ops->get(&past->changes->view, key, hash, &value)) {
         *ret_value = cairn_bytes(value.data + 1, value.size - 1);
         return value.data[0];
     }
@@ -44,8 +44,8 @@ static bool past_get(struct cairn_engine *engine, struct cairn_bytes key, uint64
 
         memory->size = 0;
         if (run_get(past->runs[i], key, hash, memory, &found, &value, &err) != CAIRN_OK) {
-            engine->failed = true;
-            engine->failure = err;
+            view->failed = true;
+            view->failure = err;
             return false;
         }
     }
@@ -54,18 +54,29 @@ static bool past_get(struct cairn_engine *engine, struct cairn_bytes key, uint64
     return found && !run_is_tombstone(value);
 }
 
-static void past_prefetch(struct cairn_engine *engine, uint64_t hash, int depth)
+static void past_prefetch(struct cairn_view *view, uint64_t hash, int depth)
 {
-    (void)engine;
+    (void)view;
     (void)hash;
     (void)depth;
 }
 
-static const struct cairn_engine_ops past_ops = {.get = past_get, .prefetch = past_prefetch};
-
-struct cairn_engine *cairn_past_engine(struct cairn_past *past)
+static void past_visit(struct cairn_view *view,
+                       void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value), void *context)
 {
-    return &past->engine;
+    struct cairn_err err;
+
+    if (cairn_past_visit(past_of(view), each, context, &err) == CAIRN_OK)
+        return;
+    view->failed = true;
+    view->failure = err;
+}
+
+static const struct cairn_view_ops past_ops = {.get = past_get, .prefetch = past_prefetch, .visit = past_visit};
+
+struct cairn_view *cairn_past_view(struct cairn_past *past)
+{
+    return &past->view;
 }
 
 /* --- opening --- */
@@ -152,13 +163,13 @@ enum cairn_code cairn_past_open(struct cairn_store *store, uint32_t shard, uint6
     uint64_t found, again;
     enum cairn_code code;
 
-    if (!store->shards[shard].levels)
+    if (!store_has_versions(store))
         return cairn_fail(err, CAIRN_EINVAL, "the engine 'memory' keeps no versions");
     code = find(store, number, wall_ms, &found, err);
     if (code != CAIRN_OK)
         return code;
     past = cairn_alloc_zeroed(1, sizeof *past);
-    past->engine.ops = &past_ops;
+    past->view.ops = &past_ops;
     past->store = store;
     past->shard = &store->shards[shard];
     past->wall_ms = number ? 0 : wall_ms;
@@ -283,7 +294,7 @@ static enum cairn_code is_shadowed(struct cairn_past *past, size_t run, const st
     struct cairn_bytes value;
     enum cairn_code code = CAIRN_OK;
 
-    *ret_shadowed = past->changes->ops->get(past->changes, record->key, record->hash, &value);
+    *ret_shadowed = past->changes->view.ops->get(&past->changes->view, record->key, record->hash, &value);
     for (size_t i = 0; code == CAIRN_OK && !*ret_shadowed && i < run; i++) {
         memory->size = 0;
         code = run_get(past->runs[i], record->key, record->hash, memory, ret_shadowed, &value, err);
@@ -321,6 +332,6 @@ enum cairn_code cairn_past_visit(struct cairn_past *past,
     for (size_t i = 0; code == CAIRN_OK && i < past->run_count; i++)
         code = visit_run(&visiting, i, err);
     if (code == CAIRN_OK)
-        past->changes->ops->visit(past->changes, visit_change, &visiting);
+        past->changes->view.ops->visit(&past->changes->view, visit_change, &visiting);
     return code;
 }

@@ -53,7 +53,7 @@ static void load_shards(struct loading *loading, void (*progress)(void *context,
     while ((index = atomic_fetch_add(&loading->next, 1)) < store->count && !atomic_load(&loading->failed)) {
         const struct manifest_shard *named = &store->manifest.shards[index];
         struct cairn_err err = {0};
-        if (!named->number || store->shards[index].levels)
+        if (!named->file_bytes) /* there is none, or the engine has it */
             continue;
         if (checkpoint_load(store->options.disk, index, named, store->shards[index].engine, progress, loading, &err) ==
             CAIRN_OK)
@@ -123,10 +123,8 @@ enum cairn_code shard_apply(struct cairn_shard *shard, const struct cairn_write 
                             struct cairn_err *err)
 {
     struct cairn_engine *engine = shard->engine;
-    enum cairn_code code = CAIRN_OK;
+    enum cairn_code code = engine->ops->ready(engine, write->key.size + write->value.size, err);
 
-    if (shard->levels)
-        code = levels_ready(shard->levels, write->key.size + write->value.size, err);
     if (code == CAIRN_OK && write->deleted)
         engine->ops->remove(engine, write->key, hash);
     else if (code == CAIRN_OK)
@@ -139,7 +137,7 @@ static void apply_queued(struct replay *replay)
     for (size_t i = 0; i < replay->count; i++) {
         struct cairn_engine *engine = replay->queue[i].shard->engine;
 
-        engine->ops->prefetch(engine, replay->queue[i].write.hash, 1);
+        engine->view.ops->prefetch(&engine->view, replay->queue[i].write.hash, 1);
     }
     for (size_t i = 0; i < replay->count && replay->code == CAIRN_OK; i++) {
         struct cairn_shard *shard = replay->queue[i].shard;
@@ -185,7 +183,7 @@ static enum cairn_code replay_writes(struct replay *replay, struct cairn_shard *
             return code;
         queued->shard = shard;
         queued->write.hash = cairn_hash(queued->write.key);
-        engine->ops->prefetch(engine, queued->write.hash, 0);
+        engine->view.ops->prefetch(&engine->view, queued->write.hash, 0);
         replay->count++;
     }
     if (cairn_reader_left(r))

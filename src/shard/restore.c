@@ -128,7 +128,7 @@ static enum cairn_code end_shard(struct cairn_shard *shard, uint64_t end, uint64
 
     shard->applied_end = shard->from = end; /* nothing that the log has by now is of this state */
     code = shard_version_begin(shard, false, false, err);
-    return code == CAIRN_OK ? levels_snapshot_end(shard->levels, ret_number, err) : code;
+    return code == CAIRN_OK ? shard->engine->versions->end(shard->engine, ret_number, err) : code;
 }
 
 static enum cairn_code load_system(struct cairn_shard *shard, const struct node_version *version, struct cairn_err *err)
@@ -192,7 +192,9 @@ static enum cairn_code load(struct cairn_store *store, struct cairn_err *err)
     enum cairn_code code = CAIRN_OK;
 
     for (uint32_t i = 0; code == CAIRN_OK && i < version->count; i++) {
-        code = levels_restore(store->shards[i].levels, version->shards[i].number, err);
+        struct cairn_engine *engine = store->shards[i].engine;
+
+        code = engine->versions->restore(engine, version->shards[i].number, err);
         if (code == CAIRN_OK)
             code = apply_records(&store->shards[i], version, version->shards[i].position, err);
         store_report(store, "restoring shards", i + 1, version->count);
@@ -274,7 +276,7 @@ static enum cairn_code find(struct cairn_store *store, uint64_t number, uint64_t
     enum cairn_code code;
     uint64_t found;
 
-    if (!store->shards[0].levels)
+    if (!store_has_versions(store))
         return cairn_fail(err, CAIRN_EINVAL, "the engine 'memory' keeps no versions");
     code = node_versions_find(store, number, wall_ms, &found, err);
     return code == CAIRN_OK ? node_version_read(store->options.disk, found, ret_version, err) : code;
@@ -286,7 +288,9 @@ static enum cairn_code check(struct cairn_store *store, const struct node_versio
     enum cairn_code code = CAIRN_OK;
 
     for (uint32_t i = 0; code == CAIRN_OK && i < version->count && i + 1 < store->count; i++) {
-        code = versions_verify(levels_versions(store->shards[i].levels), version->shards[i].number, err);
+        struct cairn_engine *engine = store->shards[i].engine;
+
+        code = versions_verify(engine->versions->list(engine), version->shards[i].number, err);
         store_report(store, "checking shards", i + 1, version->count);
     }
     return code;

@@ -13,9 +13,14 @@ enum {
     PART_BYTES = 1024,
 };
 
-struct cairn_engine *cairn_shard_engine(struct cairn_shard *shard)
+struct cairn_view *cairn_shard_view(struct cairn_shard *shard)
 {
-    return shard->engine;
+    return &shard->engine->view;
+}
+
+void cairn_shard_engine_stats(struct cairn_shard *shard, struct cairn_engine_stats *ret_stats)
+{
+    shard->engine->ops->stats(shard->engine, ret_stats);
 }
 
 uint32_t cairn_shard_index(const struct cairn_shard *shard)
@@ -158,7 +163,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
     if (shard->dirt.from == CLEAN)
         mark_dirty(shard);
     for (size_t i = 0; i < count; i++) /* the table's lines come while the record is written */
-        engine->ops->prefetch(engine, writes[i].hash, 0);
+        engine->view.ops->prefetch(&engine->view, writes[i].hash, 0);
     parts = encode(shard, wall_ms, note, writes, count);
     if (atomic_load(&store->taking.capturing) || store->archive.blob)
         code = node_versions_append(shard, shard->parts, parts, &position, &end, err);
@@ -167,7 +172,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
     if (code != CAIRN_OK)
         return code;
     for (size_t i = 0; i < count; i++)
-        engine->ops->prefetch(engine, writes[i].hash, 1);
+        engine->view.ops->prefetch(&engine->view, writes[i].hash, 1);
     for (size_t i = 0; i < parts; i++)
         body += shard->parts[i].size;
     shard->log->ops->release(shard->log, cairn_shard_record_bytes(note, writes, count) - body, 0);
@@ -177,8 +182,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
         else
             engine->ops->put(engine, writes[i].key, writes[i].hash, writes[i].value);
     }
-    if (shard->levels && !levels_is_easy(shard->levels))
-        levels_work(shard->levels, false);
+    engine->ops->settle(engine);
     shard->applied_end = end;
     if (wall_ms > atomic_load_explicit(&shard->wall_ms, memory_order_relaxed))
         atomic_store_explicit(&shard->wall_ms, wall_ms, memory_order_relaxed);

@@ -11,7 +11,7 @@
  * The note is the caller's: `object` puts namespace, type, id, module version, invocation and
  * segment there for people and later tools; replay does not need it.
  *
- * An engine that keeps versions on disk (engine/levels.h) has the newest of them for a checkpoint: the version itself
+ * An engine that keeps versions on disk (engine/engine.h) has the newest of them for a checkpoint: the version itself
  * tells the position, and is committed only once the log is durable to there.
  *
  * Checkpoints take turns: one shard at a time, the one whose first change not yet in a checkpoint
@@ -94,7 +94,8 @@ struct cairn_disk *cairn_store_disk(struct cairn_store *store);
 
 /* --- owner thread --- */
 
-struct cairn_engine *cairn_shard_engine(struct cairn_shard *shard);
+struct cairn_view *cairn_shard_view(struct cairn_shard *shard);
+void cairn_shard_engine_stats(struct cairn_shard *shard, struct cairn_engine_stats *ret_stats);
 uint32_t cairn_shard_index(const struct cairn_shard *shard);
 /* What it writes its commits to; any thread.  A position in it is told with the shard. */
 struct cairn_log *cairn_shard_log(struct cairn_shard *shard);
@@ -173,7 +174,7 @@ enum cairn_code cairn_past_visit(struct cairn_past *past,
                                  void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),
                                  void *context, struct cairn_err *err);
 /* To get from, and for nothing else; one thread at a time. */
-struct cairn_engine *cairn_past_engine(struct cairn_past *past);
+struct cairn_view *cairn_past_view(struct cairn_past *past);
 
 /* --- main thread: --- */
 

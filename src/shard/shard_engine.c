@@ -43,7 +43,7 @@ static void on_work(void *context)
 static enum cairn_code read_position(struct cairn_shard *shard, struct cairn_err *err)
 {
     struct cairn_store *store = shard->store;
-    const struct version *version = versions_current(levels_versions(shard->levels));
+    const struct version *version = versions_current(shard->engine->versions->list(shard->engine));
     uint64_t position, wall_ms, named = store->manifest.shards[shard->index].number;
 
     if (store->order.version.number || (!version && !named)) /* the first: it is at any version, and goes to another */
@@ -71,12 +71,14 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
                                           .open_files_max =
                                               (unsigned)at_least(OPEN_FILES / (store->count - 1), OPEN_FILES_LEAST)};
     char path[CAIRN_PATH_BYTES];
+    struct levels *levels;
     enum cairn_code code = choice_find(store->engine, &engine, err);
 
     if (code != CAIRN_OK)
         return code;
     if (strcmp(store->engine, "memory") == 0 || shard->index == store->count - 1) {
         shard->engine = cairn_memory_create();
+        shard->saver = saver_for(shard->engine);
         return CAIRN_OK;
     }
     snprintf(path, sizeof path, SHARDS_DIR "/%04" PRIu32, shard->index);
@@ -91,10 +93,11 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
     shard->choice.levels.context = shard;
     shard->source = (struct version_source){archive_fetch_run, shard};
     shard->choice.levels.source = &shard->source;
-    code = levels_open(shard->disk, store->options.tasks, &shard->choice.levels, 0, &shard->levels, err);
+    code = levels_open(shard->disk, store->options.tasks, &shard->choice.levels, 0, &levels, err);
     if (code != CAIRN_OK)
         return code;
-    shard->engine = cairn_levels_engine_create(shard->levels);
+    shard->engine = cairn_levels_engine_create(levels);
+    shard->saver = saver_for(shard->engine);
     code = read_position(shard, err);
     if (code == CAIRN_OK)
         node_versions_drop_unnamed(shard);
@@ -118,8 +121,7 @@ void shard_engine_work(struct cairn_shard *shard)
         return;
     atomic_fetch_sub(&store->working, 1);
     retry = shard->retry_ns && store->options.clock->monotonic_ns(store->options.clock) >= shard->retry_ns;
-    levels_work(shard->levels, retry);
-    if (levels_failure(shard->levels, NULL) == CAIRN_OK) {
+    if (shard->engine->ops->work(shard->engine, retry, NULL) == CAIRN_OK) {
         shard->retry_ns = 0;
         return;
     }
@@ -131,7 +133,7 @@ void shard_engine_work(struct cairn_shard *shard)
 enum cairn_code shard_version_begin(struct cairn_shard *shard, bool automatic, bool hold, struct cairn_err *err)
 {
     uint8_t metadata[METADATA_BYTES];
-    struct levels_snapshot_options options = {
+    struct cairn_version_options options = {
         .time_ms = shard->store->options.clock->wall_ms(shard->store->options.clock),
         .metadata = cairn_bytes(metadata, sizeof metadata),
         .automatic = automatic,
@@ -140,5 +142,5 @@ enum cairn_code shard_version_begin(struct cairn_shard *shard, bool automatic, b
 
     cairn_put_u64(metadata, shard->applied_end > shard->from ? shard->applied_end : shard->from);
     cairn_put_u64(metadata + 8, atomic_load_explicit(&shard->wall_ms, memory_order_relaxed));
-    return levels_snapshot_begin(shard->levels, &options, err);
+    return shard->engine->versions->begin(shard->engine, &options, err);
 }

@@ -120,8 +120,8 @@ struct cairn_shard {
     struct cairn_log *log; /* stream->log */
     uint32_t index;
     struct cairn_engine *engine;
-    struct levels *levels; /* what the engine is over; NULL: it is the one in memory */
-    struct choice choice;  /* what levels was opened with */
+    const struct saver *saver; /* of its checkpoints */
+    struct choice choice;      /* what the engine was opened with, if it lies on disk */
     struct version_source source;
     struct cairn_disk *disk; /* where it lies */
     uint64_t from;           /* recovery: the engine has all of the log before this position */
@@ -145,27 +145,38 @@ struct handed_chunk {
 
 /* The states of the checkpoint that is under way, and what its turn's owner waits for:
  *
- *            begin          walked          written, synced     log durable
- *   IDLE ---------> WALK ---------> FINISH ---------> AWAIT ---------> NAME ------> IDLE, next turn
- *    ^               |                |                 |               |
- *    +-- DISCARD <---+----------------+-----------------+               | failed: the manifest may
- *    ^   (retried)                                                      | name the file, it is kept
- *    +------------------------------------------------------------------+ if that cannot be ruled out
+ *            begin          written         log durable          committed
+ *   IDLE ---------> WRITE ---------> AWAIT -------------> COMMIT -----------> NAME ------> IDLE, next turn
+ *    ^                |                |                    |                  |
+ *    +--- DISCARD <---+----------------+--------------------+                  | failed: the manifest may
+ *    ^   (retried)                                                             | name the file, it is kept
+ *    +-------------------------------------------------------------------------+ if that cannot be ruled out
  *
- * and of an engine that has versions, whose checkpoint is the version's commit, so that NAME only tells it on:
- *
- *            begin          all in runs          log durable           committed
- *   IDLE ---------> WRITE ---------------> AWAIT ------------> COMMIT -----------> NAME ---> IDLE, next turn */
-enum checkpoint_state {
-    CKPT_IDLE,
-    CKPT_WALK,
-    CKPT_FINISH,
-    CKPT_WRITE,
-    CKPT_AWAIT,
-    CKPT_COMMIT,
-    CKPT_NAME,
-    CKPT_DISCARD
+ * What is written, and how it is committed, is the saver's.  An engine's version is committed by the engine, so that
+ * NAME only tells it on; a file is committed by being named. */
+enum checkpoint_state { CKPT_IDLE, CKPT_WRITE, CKPT_AWAIT, CKPT_COMMIT, CKPT_NAME, CKPT_DISCARD };
+
+enum saving {
+    SAVING_MORE,  /* there is more to do now */
+    SAVING_WAITS, /* until the task or the engine tells */
+    SAVING_DONE,
+    SAVING_FAILED, /* the task knows why, or stop tells */
 };
+
+/* How a shard's state gets into its checkpoint (checkpoint_save.c); the owner's thread. */
+struct saver {
+    /* After a failure nothing is under way. */
+    enum cairn_code (*begin)(struct cairn_shard *shard, struct cairn_err *err);
+    enum saving (*write)(struct cairn_shard *shard, uint64_t budget_ns);
+    /* The log is durable past it; called until it is done.  When it fails *err says why. */
+    enum saving (*commit)(struct cairn_shard *shard, struct cairn_err *err);
+    /* Gives up what is under way, if anything is; why it has failed, if it has. */
+    enum cairn_code (*stop)(struct cairn_shard *shard, struct cairn_err *err);
+    /* Writers are to wait for it. */
+    bool (*is_pressed)(const struct cairn_shard *shard);
+};
+/* The only place that asks which of the two an engine has. */
+const struct saver *saver_for(const struct cairn_engine *engine);
 
 enum checkpoint_job { JOB_NONE, JOB_FINISH, JOB_NAME, JOB_DISCARD };
 
@@ -178,9 +189,9 @@ struct checkpoint {
     /* The owner's of the shard whose turn it is; handed on with store->turn. */
     enum checkpoint_state state;
     struct cairn_snapshot *snapshot;
-    bool walked;
-    bool version_begun;
-    uint64_t applied_end; /* where the log must be durable before the file may be named */
+    bool walked;                    /* a file: all of it was handed on */
+    bool version_begun, committing; /* a version */
+    uint64_t applied_end;           /* where the log must be durable before the file may be named */
     uint64_t retry_at_ns, retry_delay_ns;
     /* Guarded by store->lock. */
     enum checkpoint_job job; /* to be done once all handed chunks are written */
@@ -246,6 +257,9 @@ void store_report(struct cairn_store *store, const char *stage, uint64_t done, u
 void store_warn(struct cairn_store *store, const char *text);
 /* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
 void store_sweep(struct cairn_store *store);
+/* Recognizes it, or begins one. */
+enum cairn_code folder_open(struct cairn_store *store, struct cairn_err *err);
+enum cairn_code folder_read_manifest(struct cairn_store *store, struct cairn_err *err);
 /* Which engine, and how many shards. */
 enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint32_t shards, struct cairn_err *err);
 /* A new folder, with its manifest; what makes it one goes last. */
@@ -255,6 +269,8 @@ enum cairn_code store_write_format(struct cairn_store *store, struct cairn_err *
 void store_trim_logs(struct cairn_store *store);
 /* What a log is needed from; under store->lock, or while nobody else is there. */
 uint64_t store_first_position(const struct stream *stream);
+/* One has failed: for good. */
+bool store_log_failed(const struct cairn_store *store);
 /* What a log of the store's is to be told with. */
 void store_log_events(struct stream *stream, struct cairn_log_events *ret_events);
 /* Of the one log of all shards. */
@@ -327,6 +343,27 @@ enum cairn_code commit_read_head(struct cairn_reader *r, struct commit_head *ret
 /* One write (its hash is left 0). */
 enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *ret_write, struct cairn_err *err);
 
+/* Whether a shard's engine keeps versions; all of a store's do, or none, but for the system shard's, which does not. */
+static inline bool shard_has_versions(const struct cairn_shard *shard)
+{
+    return shard->engine->versions != NULL;
+}
+
+static inline bool store_has_versions(const struct cairn_store *store)
+{
+    return shard_has_versions(&store->shards[0]);
+}
+
+/* checkpoint_task.c: what the task is to do; the owner's thread. */
+void checkpoint_submit(struct cairn_store *store, enum checkpoint_job job);
+/* What the task has come to: true when it is at rest, with its first failure. */
+bool checkpoint_at_rest(struct cairn_store *store, enum cairn_code *ret_code);
+/* A chunk for it, which is taken; to be submitted after some. */
+void checkpoint_hand(struct cairn_store *store, struct cairn_buf *bytes);
+bool checkpoint_may_hand(const struct cairn_store *store);
+void checkpoint_task_init(struct cairn_store *store);
+void checkpoint_task_stop(struct cairn_store *store, bool crash);
+
 /* checkpoint.c */
 void checkpoint_init(struct cairn_store *store);
 /* Takes store->lock. */
@@ -335,7 +372,8 @@ void checkpoint_choose_turn(struct cairn_store *store);
 void checkpoint_update_oldest(struct stream *stream);
 /* Until something has happened, or a moment; in simulation lets it. */
 void store_wait_a_little(struct cairn_store *store);
-/* A checkpoint's file, of the number that `made` has; fills in the rest but for the position. */
+/* checkpoint_save.c: a checkpoint's file of a shard in memory that nobody changes, of the number that `made` has; fills
+ * in the rest but for the position. */
 enum cairn_code checkpoint_write(struct cairn_store *store, struct cairn_shard *shard, struct manifest_shard *made,
                                  struct cairn_err *err);
 /* Checkpoints every changed shard; all other threads have stopped. */

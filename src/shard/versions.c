@@ -51,7 +51,7 @@ enum cairn_code cairn_store_version_begin(struct cairn_store *store, bool schedu
     struct taking *taking = &store->taking;
     enum cairn_code code = CAIRN_OK;
 
-    if (!store->shards[0].levels)
+    if (!store_has_versions(store))
         return cairn_fail(err, CAIRN_EINVAL,
                           "the engine 'memory' keeps no versions: make a data folder with --engine hybridlog");
     pthread_mutex_lock(&taking->lock);
@@ -275,13 +275,13 @@ static void add_pair(void *context, struct cairn_bytes key, struct cairn_bytes v
 
 void node_version_add_system(struct node_version *version, struct cairn_shard *system)
 {
-    system->engine->ops->visit(system->engine, add_pair, &version->system);
+    system->engine->view.ops->visit(&system->engine->view, add_pair, &version->system);
 }
 
 /* The version of the node that shard 0's engine came from: of its versions there may be some that belong to none. */
 static uint64_t parent_of(const struct taking *taking, const struct cairn_shard *shard)
 {
-    struct versions *versions = levels_versions(shard->levels);
+    struct versions *versions = shard->engine->versions->list(shard->engine);
 
     for (const struct version *at = versions_current(versions); at; at = versions_find(versions, at->parent))
         for (size_t i = 0; i < taking->count; i++)
@@ -300,7 +300,7 @@ static void begin_shard(struct cairn_store *store, struct cairn_shard *shard)
 
     if (shard->part != PART_NONE)
         return;
-    if (!shard->levels) {
+    if (!shard_has_versions(shard)) {
         node_version_add_system(version, shard);
     } else {
         if (shard->index == 0)
@@ -350,16 +350,18 @@ static void write_shard(struct cairn_store *store, struct cairn_shard *shard)
 {
     struct taking *taking = &store->taking;
 
-    if (shard->part == PART_BEGUN && shard->levels) {
-        if (levels_snapshot_is_held(shard->levels)) {
+    if (shard->part == PART_BEGUN && shard_has_versions(shard)) {
+        enum cairn_version_state state = shard->engine->versions->state(shard->engine);
+
+        if (state == CAIRN_VERSION_HELD) {
             shard->part = PART_HELD;
             taking->left--;
-        } else if (levels_snapshot_is_done(shard->levels)) { /* not committed: a write has failed */
+        } else if (state == CAIRN_VERSION_ENDED) { /* not committed: a write has failed */
             uint64_t number;
             struct cairn_err err;
 
             shard->part = PART_NONE;
-            fail(store, levels_snapshot_end(shard->levels, &number, &err), &err);
+            fail(store, shard->engine->versions->end(shard->engine, &number, &err), &err);
             return;
         }
     }
@@ -457,7 +459,7 @@ bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes)
     uint64_t end = store_log_end(store), cut = 0;
     bool none;
 
-    if (!store->shards[0].levels)
+    if (!store_has_versions(store))
         return false;
     archive_look(store);
     pthread_mutex_lock(&taking->lock);
@@ -477,13 +479,13 @@ static void commit_shard(struct cairn_store *store, struct cairn_shard *shard)
     struct cairn_err err;
 
     if (shard->part == PART_HELD) {
-        levels_snapshot_commit(shard->levels);
+        shard->engine->versions->commit(shard->engine);
         shard->part = PART_COMMITTING;
     }
-    if (shard->part != PART_COMMITTING || !levels_snapshot_is_done(shard->levels))
+    if (shard->part != PART_COMMITTING || shard->engine->versions->state(shard->engine) != CAIRN_VERSION_ENDED)
         return;
     shard->part = PART_NONE;
-    if (levels_snapshot_end(shard->levels, &taking->version.shards[shard->index].number, &err) != CAIRN_OK) {
+    if (shard->engine->versions->end(shard->engine, &taking->version.shards[shard->index].number, &err) != CAIRN_OK) {
         fail(store, err.code, &err);
         return;
     }
@@ -510,10 +512,10 @@ static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
     struct cairn_err err;
     bool any = false;
 
-    if (shard->levels && shard->part != PART_NONE) {
-        if (!levels_snapshot_is_done(shard->levels) && !levels_snapshot_is_held(shard->levels))
+    if (shard_has_versions(shard) && shard->part != PART_NONE) {
+        if (shard->engine->versions->state(shard->engine) == CAIRN_VERSION_WRITING)
             return;
-        levels_snapshot_end(shard->levels, &number, &err);
+        shard->engine->versions->end(shard->engine, &number, &err);
     }
     shard->part = PART_NONE;
     for (uint32_t i = 0; i < store->count; i++)
@@ -555,7 +557,7 @@ static void drop_some(struct cairn_store *store, struct cairn_shard *shard)
 
     for (size_t at = 0; at < drops->size; at += 12) {
         if (cairn_get_u32(drops->data + at) == shard->index) {
-            levels_drop(shard->levels, cairn_get_u64(drops->data + at + 4));
+            shard->engine->versions->drop(shard->engine, cairn_get_u64(drops->data + at + 4));
             continue;
         }
         memmove(drops->data + kept, drops->data + at, 12);
@@ -572,7 +574,7 @@ void node_versions_step(struct cairn_shard *shard)
     struct taking *taking = &store->taking;
 
     pthread_mutex_lock(&taking->lock);
-    if (shard->levels && taking->drops.size)
+    if (shard_has_versions(shard) && taking->drops.size)
         drop_some(store, shard);
     if (taking->state >= TAKING_WANTED && taking->state <= TAKING_WRITE &&
         atomic_load_explicit(&store->log_failed, memory_order_acquire))
@@ -623,11 +625,11 @@ void node_versions_drop_unnamed(struct cairn_shard *shard)
         }
         ids_insert(&named, taking->versions[i].shards[shard->index].number);
     }
-    for (size_t i = 0; (version = versions_at(levels_versions(shard->levels), i)); i++)
+    for (size_t i = 0; (version = versions_at(shard->engine->versions->list(shard->engine), i)); i++)
         if (!version->automatic && !ids_have(&named, version->number))
             ids_add(&others, version->number);
     for (size_t at = 0; at < others.size; at += 8)
-        levels_drop(shard->levels, cairn_get_u64(others.data + at));
+        shard->engine->versions->drop(shard->engine, cairn_get_u64(others.data + at));
     cairn_buf_done(&named);
     cairn_buf_done(&others);
 }
@@ -649,8 +651,8 @@ void node_versions_stop(struct cairn_store *store)
     for (uint32_t i = 0; store->shards && i < store->count; i++) {
         struct cairn_shard *shard = &store->shards[i];
 
-        if (shard->levels && atomic_load(&shard->part) != PART_NONE)
-            levels_snapshot_end(shard->levels, &number, &err);
+        if (atomic_load(&shard->part) != PART_NONE && shard_has_versions(shard))
+            shard->engine->versions->end(shard->engine, &number, &err);
         atomic_store(&shard->part, PART_NONE);
     }
     atomic_store(&taking->capturing, false);

@@ -221,7 +221,7 @@ static void end_automatic(struct cairn_state *state)
 static void bound_log(struct cairn_state *state)
 {
     struct cairn_clock *clock = cairn_clock_system();
-    struct levels_snapshot_options options = {.automatic = true};
+    struct cairn_version_options options = {.automatic = true};
     struct cairn_err ignored;
 
     if (state->snapshot_automatic && levels_snapshot_is_done(state->levels))
@@ -381,8 +381,8 @@ enum cairn_code cairn_state_snapshot_begin(struct cairn_state *state, const void
                                            struct cairn_err *err)
 {
     struct cairn_clock *clock = cairn_clock_system();
-    struct levels_snapshot_options options = {.time_ms = clock->wall_ms(clock),
-                                              .metadata = cairn_bytes(metadata, metadata_bytes)};
+    struct cairn_version_options options = {.time_ms = clock->wall_ms(clock),
+                                            .metadata = cairn_bytes(metadata, metadata_bytes)};
     enum cairn_code code;
 
     finish_automatic(state);

@@ -15,7 +15,7 @@
 
 static bool get(struct cairn_engine *engine, struct cairn_bytes key, struct cairn_bytes *ret_value)
 {
-    return engine->ops->get(engine, key, cairn_hash(key), ret_value);
+    return engine->view.ops->get(&engine->view, key, cairn_hash(key), ret_value);
 }
 
 static void put(struct cairn_engine *engine, struct cairn_bytes key, struct cairn_bytes value)
@@ -149,7 +149,7 @@ static void load(struct cairn_engine *engine, struct cairn_bytes chunk)
 {
     struct cairn_err err = {0};
 
-    if (engine->ops->load_chunk(engine, chunk, &err) != CAIRN_OK)
+    if (engine->snapshots->load_chunk(engine, chunk, &err) != CAIRN_OK)
         fail_msg("%s", err.text);
 }
 
@@ -178,29 +178,29 @@ static void snapshot_is_the_state_at_begin(void **state)
                 change(engine, &model, &random, MODEL_KEYS);
             begun = model;
             budget = 1 + cairn_random_below(&random, 20000);
-            snapshot = engine->ops->snapshot_begin(engine);
+            snapshot = engine->snapshots->begin(engine);
             while (!complete && !(give_up && steps > 20)) {
                 for (uint64_t i = cairn_random_below(&random, 60); i; i--)
                     change(engine, &model, &random, cairn_random_below(&random, 2) ? MODEL_KEYS : 300);
-                complete = engine->ops->snapshot_step(snapshot, budget);
+                complete = engine->snapshots->step(snapshot, budget);
                 steps++;
-                while (cairn_random_below(&random, 2) && engine->ops->snapshot_take_chunk(snapshot, &chunk)) {
+                while (cairn_random_below(&random, 2) && engine->snapshots->take_chunk(snapshot, &chunk)) {
                     assert_in_range(chunk.size, 1, CAIRN_SNAPSHOT_CHUNK_BYTES);
                     load(copy, cairn_buf_bytes(&chunk));
                 }
-                if (engine->ops->snapshot_pending(snapshot) > CAIRN_SNAPSHOT_PENDING_MAX)
-                    while (engine->ops->snapshot_take_chunk(snapshot, &chunk))
+                if (engine->snapshots->pending(snapshot) > CAIRN_SNAPSHOT_PENDING_MAX)
+                    while (engine->snapshots->take_chunk(snapshot, &chunk))
                         load(copy, cairn_buf_bytes(&chunk));
             }
             if (complete) {
                 for (int i = 0; i < 50; i++)
                     change(engine, &model, &random, MODEL_KEYS);
-                while (engine->ops->snapshot_take_chunk(snapshot, &chunk))
+                while (engine->snapshots->take_chunk(snapshot, &chunk))
                     load(copy, cairn_buf_bytes(&chunk));
-                assert_int_equal(engine->ops->snapshot_pending(snapshot), 0);
+                assert_int_equal(engine->snapshots->pending(snapshot), 0);
                 assert_is_model(copy, &begun);
             }
-            assert_null(engine->ops->snapshot_end(snapshot));
+            assert_null(engine->snapshots->end(snapshot));
             cairn_buf_done(&chunk);
             assert_is_model(engine, &model);
             copy->ops->close(copy);
@@ -219,25 +219,25 @@ static void given_up_walks_never_lose_an_entry(void **state)
     for (uint32_t n = 0; n < 100; n++)
         put(engine, cairn_bytes(&n, sizeof n), cairn_str("value"));
     for (uint32_t begun = 1; begun <= (1 << 14) + 4; begun++) {
-        struct cairn_snapshot *snapshot = engine->ops->snapshot_begin(engine);
+        struct cairn_snapshot *snapshot = engine->snapshots->begin(engine);
         /* The first sees some entries and not the others; 2^14 generations later their marks
          * would be the current ones. */
         if (begun == 1)
-            engine->ops->snapshot_step(snapshot, 3000);
+            engine->snapshots->step(snapshot, 3000);
         if (begun >= (1 << 14) - 4) {
             struct cairn_engine *copy = cairn_memory_create();
             struct cairn_engine_stats stats;
-            engine->ops->snapshot_end(snapshot);
-            snapshot = engine->ops->snapshot_begin(engine);
-            while (!engine->ops->snapshot_step(snapshot, 1000000))
+            engine->snapshots->end(snapshot);
+            snapshot = engine->snapshots->begin(engine);
+            while (!engine->snapshots->step(snapshot, 1000000))
                 ;
-            while (engine->ops->snapshot_take_chunk(snapshot, &chunk))
+            while (engine->snapshots->take_chunk(snapshot, &chunk))
                 load(copy, cairn_buf_bytes(&chunk));
             copy->ops->stats(copy, &stats);
             assert_int_equal(stats.keys, 100);
             copy->ops->close(copy);
         }
-        engine->ops->snapshot_end(snapshot);
+        engine->snapshots->end(snapshot);
     }
     cairn_buf_done(&chunk);
     engine->ops->close(engine);
@@ -255,15 +255,15 @@ static void marks_do_not_repeat(void **state)
 
         put(engine, cairn_str("old"), cairn_str("value"));
         for (uint32_t begun = 0; begun < count; begun++)
-            engine->ops->snapshot_end(engine->ops->snapshot_begin(engine));
-        snapshot = engine->ops->snapshot_begin(engine);
-        while (!engine->ops->snapshot_step(snapshot, 1000000))
+            engine->snapshots->end(engine->snapshots->begin(engine));
+        snapshot = engine->snapshots->begin(engine);
+        while (!engine->snapshots->step(snapshot, 1000000))
             ;
-        while (engine->ops->snapshot_take_chunk(snapshot, &chunk))
+        while (engine->snapshots->take_chunk(snapshot, &chunk))
             load(copy, cairn_buf_bytes(&chunk));
         copy->ops->stats(copy, &stats);
         assert_int_equal(stats.keys, 1);
-        engine->ops->snapshot_end(snapshot);
+        engine->snapshots->end(snapshot);
         cairn_buf_done(&chunk);
         copy->ops->close(copy);
         engine->ops->close(engine);
@@ -285,26 +285,26 @@ static void long_values_are_shared_and_bounded(void **state)
     value[BYTES - 1] = 'z';
     put(engine, cairn_str("long"), cairn_bytes(value, BYTES));
     put(engine, cairn_str("also"), cairn_bytes(value, BYTES));
-    snapshot = engine->ops->snapshot_begin(engine);
-    assert_int_equal(engine->ops->snapshot_pending(snapshot), 0);
+    snapshot = engine->snapshots->begin(engine);
+    assert_int_equal(engine->snapshots->pending(snapshot), 0);
     memset(value, 'b', BYTES);
     put(engine, cairn_str("long"), cairn_bytes(value, BYTES));
     /* Only the snapshot keeps the old one now: that counts, so that writers can be slowed. */
-    assert_in_range(engine->ops->snapshot_pending(snapshot), BYTES, BYTES + 1000);
+    assert_in_range(engine->snapshots->pending(snapshot), BYTES, BYTES + 1000);
     drop(engine, cairn_str("also"));
-    assert_in_range(engine->ops->snapshot_pending(snapshot), 2 * BYTES, 2 * BYTES + 1000);
-    while (!engine->ops->snapshot_step(snapshot, 100000)) {
-        while (engine->ops->snapshot_take_chunk(snapshot, &chunk)) {
+    assert_in_range(engine->snapshots->pending(snapshot), 2 * BYTES, 2 * BYTES + 1000);
+    while (!engine->snapshots->step(snapshot, 100000)) {
+        while (engine->snapshots->take_chunk(snapshot, &chunk)) {
             assert_in_range(chunk.size, 1, CAIRN_SNAPSHOT_CHUNK_BYTES);
             load(copy, cairn_buf_bytes(&chunk));
         }
         steps++;
     }
     assert_true(steps >= 2 * BYTES / 200000 - 1); /* no step copied more than its budget allows */
-    while (engine->ops->snapshot_take_chunk(snapshot, &chunk))
+    while (engine->snapshots->take_chunk(snapshot, &chunk))
         load(copy, cairn_buf_bytes(&chunk));
-    assert_int_equal(engine->ops->snapshot_pending(snapshot), 0);
-    engine->ops->snapshot_end(snapshot);
+    assert_int_equal(engine->snapshots->pending(snapshot), 0);
+    engine->snapshots->end(snapshot);
     memset(value, 'a', BYTES);
     value[BYTES - 1] = 'z';
     assert_true(get(copy, cairn_str("long"), &got));
@@ -331,15 +331,15 @@ static void steps_stop_while_too_much_is_pending(void **state)
     (void)state;
     for (uint32_t n = 0; n < 400; n++)
         put(engine, cairn_bytes(&n, sizeof n), cairn_bytes(value, sizeof value));
-    snapshot = engine->ops->snapshot_begin(engine);
+    snapshot = engine->snapshots->begin(engine);
     for (int i = 0; i < 1000 && !complete; i++)
-        complete = engine->ops->snapshot_step(snapshot, 1000000);
+        complete = engine->snapshots->step(snapshot, 1000000);
     assert_false(complete);
-    assert_in_range(engine->ops->snapshot_pending(snapshot), CAIRN_SNAPSHOT_PENDING_MAX,
+    assert_in_range(engine->snapshots->pending(snapshot), CAIRN_SNAPSHOT_PENDING_MAX,
                     CAIRN_SNAPSHOT_PENDING_MAX + 2 * CAIRN_SNAPSHOT_CHUNK_BYTES);
-    while (!engine->ops->snapshot_step(snapshot, 1000000))
-        assert_true(engine->ops->snapshot_take_chunk(snapshot, &chunk));
-    engine->ops->snapshot_end(snapshot); /* with chunks untaken */
+    while (!engine->snapshots->step(snapshot, 1000000))
+        assert_true(engine->snapshots->take_chunk(snapshot, &chunk));
+    engine->snapshots->end(snapshot); /* with chunks untaken */
     cairn_buf_done(&chunk);
     engine->ops->close(engine);
 }
@@ -357,13 +357,13 @@ static void largest_keys_and_values(void **state)
     put(engine, key, cairn_bytes(bytes, 64 << 10));
     put(engine, shorter, cairn_bytes(bytes, CAIRN_VALUE_BYTES_MAX));
     put(engine, cairn_str("k"), cairn_bytes(NULL, 0));
-    snapshot = engine->ops->snapshot_begin(engine);
-    while (!engine->ops->snapshot_step(snapshot, 1000000))
-        while (engine->ops->snapshot_take_chunk(snapshot, &chunk))
+    snapshot = engine->snapshots->begin(engine);
+    while (!engine->snapshots->step(snapshot, 1000000))
+        while (engine->snapshots->take_chunk(snapshot, &chunk))
             load(copy, cairn_buf_bytes(&chunk));
-    while (engine->ops->snapshot_take_chunk(snapshot, &chunk))
+    while (engine->snapshots->take_chunk(snapshot, &chunk))
         load(copy, cairn_buf_bytes(&chunk));
-    engine->ops->snapshot_end(snapshot);
+    engine->snapshots->end(snapshot);
     assert_true(get(copy, key, &got));
     assert_int_equal(got.size, 64 << 10);
     assert_true(get(copy, shorter, &got));
@@ -426,7 +426,7 @@ static void same_hash_is_not_same_key(void **state)
     for (uint32_t n = 0; n < 100; n += 2)
         engine->ops->remove(engine, cairn_bytes(&n, 4), 77);
     for (uint32_t n = 0; n < 100; n++) {
-        assert_int_equal(engine->ops->get(engine, cairn_bytes(&n, 4), 77, &value), n % 2);
+        assert_int_equal(engine->view.ops->get(&engine->view, cairn_bytes(&n, 4), 77, &value), n % 2);
         if (n % 2)
             assert_memory_equal(value.data, &n, 4);
     }
@@ -481,7 +481,7 @@ static void visit_sees_everything_once(void **state)
         put(engine, cairn_bytes(&n, sizeof n), cairn_bytes(&n, n % 8));
         count_entry(&want, cairn_bytes(&n, sizeof n), cairn_bytes(&n, n % 8));
     }
-    engine->ops->visit(engine, count_entry, &got);
+    engine->view.ops->visit(&engine->view, count_entry, &got);
     assert_int_equal(got, want);
     engine->ops->close(engine);
 }
@@ -537,7 +537,7 @@ static void malformed_chunks_are_refused(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct cairn_engine *engine = cairn_memory_create();
         struct cairn_err err = {0};
-        if (engine->ops->load_chunk(engine, cairn_bytes(rows[i].chunk, rows[i].size), &err) != CAIRN_ECORRUPT)
+        if (engine->snapshots->load_chunk(engine, cairn_bytes(rows[i].chunk, rows[i].size), &err) != CAIRN_ECORRUPT)
             fail_msg("%s: taken", rows[i].label);
         assert_int_equal(err.code, CAIRN_ECORRUPT);
         assert_non_null(strstr(err.text, " while reading the item at byte "));

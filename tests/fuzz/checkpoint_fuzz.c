@@ -24,7 +24,7 @@ static void check_same(void *context, struct cairn_bytes key, struct cairn_bytes
     struct cairn_engine *other = context;
     struct cairn_bytes found;
 
-    must(other->ops->get(other, key, cairn_hash(key), &found) && cairn_bytes_equal(value, found));
+    must(other->view.ops->get(&other->view, key, cairn_hash(key), &found) && cairn_bytes_equal(value, found));
 }
 
 static void chunk(struct cairn_bytes input)
@@ -35,19 +35,19 @@ static void chunk(struct cairn_bytes input)
     struct cairn_buf bytes = {0};
     struct cairn_err err;
 
-    if (engine->ops->load_chunk(engine, input, &err) != CAIRN_OK)
+    if (engine->snapshots->load_chunk(engine, input, &err) != CAIRN_OK)
         must(err.code == CAIRN_ECORRUPT);
-    snapshot = engine->ops->snapshot_begin(engine);
-    while (!engine->ops->snapshot_step(snapshot, 1000000))
-        while (engine->ops->snapshot_take_chunk(snapshot, &bytes))
-            must(again->ops->load_chunk(again, cairn_buf_bytes(&bytes), &err) == CAIRN_OK);
-    while (engine->ops->snapshot_take_chunk(snapshot, &bytes))
-        must(again->ops->load_chunk(again, cairn_buf_bytes(&bytes), &err) == CAIRN_OK);
-    engine->ops->snapshot_end(snapshot);
+    snapshot = engine->snapshots->begin(engine);
+    while (!engine->snapshots->step(snapshot, 1000000))
+        while (engine->snapshots->take_chunk(snapshot, &bytes))
+            must(again->snapshots->load_chunk(again, cairn_buf_bytes(&bytes), &err) == CAIRN_OK);
+    while (engine->snapshots->take_chunk(snapshot, &bytes))
+        must(again->snapshots->load_chunk(again, cairn_buf_bytes(&bytes), &err) == CAIRN_OK);
+    engine->snapshots->end(snapshot);
     engine->ops->stats(engine, &stats);
     again->ops->stats(again, &stats_again);
     must(stats.keys == stats_again.keys && stats.value_bytes == stats_again.value_bytes);
-    engine->ops->visit(engine, check_same, again);
+    engine->view.ops->visit(&engine->view, check_same, again);
     cairn_buf_done(&bytes);
     engine->ops->close(engine);
     again->ops->close(again);

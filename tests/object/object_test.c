@@ -195,9 +195,8 @@ static uint64_t keys_of(struct simnode *sim)
     uint64_t keys = 0;
 
     for (uint32_t i = 0; i < cairn_store_shards(sim->store); i++) {
-        struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(sim->store, i));
         struct cairn_engine_stats stats;
-        engine->ops->stats(engine, &stats);
+        cairn_shard_engine_stats(cairn_store_shard(sim->store, i), &stats);
         keys += stats.keys;
     }
     return keys;

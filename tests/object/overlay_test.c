@@ -20,7 +20,7 @@ static int set_up(void **state)
     (void)state;
     engine = cairn_memory_create();
     overlay = (struct overlay){0};
-    overlay_reset(&overlay, engine);
+    overlay_reset(&overlay, &engine->view);
     return 0;
 }
 
@@ -68,7 +68,7 @@ static void a_read_sees_the_overlay_before_the_engine(void **state)
     overlay_put(&overlay, cairn_str("b"), cairn_str("longer than before"));
     expect("b", "longer than before");
     assert_int_equal(overlay.count, 3);
-    overlay_reset(&overlay, engine);
+    overlay_reset(&overlay, &engine->view);
     expect("a", "old");
     expect("c", NULL);
 }
@@ -100,7 +100,7 @@ static void what_is_taken_back_was_never_there(void **state)
         for (int to = 0; to <= from; to++) {
             size_t bytes = 0;
 
-            overlay_reset(&overlay, engine);
+            overlay_reset(&overlay, &engine->view);
             for (int i = 0; i < sizes[from]; i++) {
                 if (i == sizes[to])
                     bytes = overlay.bytes;
@@ -183,7 +183,7 @@ static void participants_are_asked_in_order(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         enum cairn_code code;
 
-        overlay_reset(&overlay, engine);
+        overlay_reset(&overlay, &engine->view);
         overlay_put(&overlay, cairn_str("own"), cairn_str("write"));
         trace[0] = 0;
         failing = cases[i].failing;
@@ -200,7 +200,7 @@ static void participants_are_asked_in_order(void **state)
         expect("key-101", code == CAIRN_OK ? "prepared" : NULL);
     }
     /* All had prepared, and then there was no room. */
-    overlay_reset(&overlay, engine);
+    overlay_reset(&overlay, &engine->view);
     trace[0] = 0;
     failing = 0;
     assert_int_equal(participants_prepare(with_bare, 3, &commit, &err), CAIRN_OK);

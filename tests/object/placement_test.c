@@ -17,10 +17,9 @@ enum { SHARDS = 16 };
 static void keys_of(struct simnode *sim, uint64_t keys[SHARDS])
 {
     for (uint32_t i = 0; i < SHARDS; i++) {
-        struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(sim->store, i));
         struct cairn_engine_stats stats;
 
-        engine->ops->stats(engine, &stats);
+        cairn_shard_engine_stats(cairn_store_shard(sim->store, i), &stats);
         keys[i] = stats.keys;
     }
 }

@@ -21,7 +21,7 @@ struct lab {
 static void begin(struct lab *lab)
 {
     *lab = (struct lab){.engine = cairn_memory_create()};
-    overlay_reset(&lab->overlay, lab->engine);
+    overlay_reset(&lab->overlay, &lab->engine->view);
     lab->tree = (struct tree){.overlay = &lab->overlay, .prefix = cairn_str("t")};
 }
 
@@ -35,7 +35,7 @@ static void commit(struct lab *lab)
         else
             lab->engine->ops->put(lab->engine, w->key, w->hash, w->value);
     }
-    overlay_reset(&lab->overlay, lab->engine);
+    overlay_reset(&lab->overlay, &lab->engine->view);
 }
 
 static uint64_t keys_in_engine(struct lab *lab)
@@ -241,22 +241,21 @@ static void test_written_bytes(void **state)
 /* --- an engine whose n-th read fails --- */
 
 struct failing {
-    struct cairn_engine engine; /* first */
+    struct cairn_view view; /* first */
     struct cairn_engine *below;
     int reads_left;
 };
 
-static bool failing_get(struct cairn_engine *engine, struct cairn_bytes key, uint64_t hash,
-                        struct cairn_bytes *ret_value)
+static bool failing_get(struct cairn_view *view, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
 {
-    struct failing *failing = (struct failing *)engine;
+    struct failing *failing = (struct failing *)view;
 
     if (failing->reads_left-- <= 0) {
-        engine->failed = true;
-        cairn_fail(&engine->failure, CAIRN_EIO, "read failed");
+        view->failed = true;
+        cairn_fail(&view->failure, CAIRN_EIO, "read failed");
         return false;
     }
-    return failing->below->ops->get(failing->below, key, hash, ret_value);
+    return failing->below->view.ops->get(&failing->below->view, key, hash, ret_value);
 }
 
 static void test_failing_reads(void **state)
@@ -273,8 +272,8 @@ static void test_failing_reads(void **state)
     }
     commit(&lab);
     for (int n = 0;; n++) {
-        struct cairn_engine_ops ops = *lab.engine->ops;
-        struct failing failing = {.engine = *lab.engine, .below = lab.engine, .reads_left = n};
+        struct cairn_view_ops ops = *lab.engine->view.ops;
+        struct failing failing = {.view = lab.engine->view, .below = lab.engine, .reads_left = n};
         struct overlay overlay = {0};
         struct tree tree = {.overlay = &overlay, .prefix = cairn_str("t")};
         struct tree_cursor cursor;
@@ -282,15 +281,15 @@ static void test_failing_reads(void **state)
         bool failed;
 
         ops.get = failing_get;
-        failing.engine.ops = &ops;
-        overlay_reset(&overlay, &failing.engine);
+        failing.view.ops = &ops;
+        overlay_reset(&overlay, &failing.view);
         for (bool there = tree_seek(&cursor, &tree, TREE_AT_OR_AFTER, cairn_bytes(NULL, 0)); there;
              there = tree_next(&cursor))
             seen++;
         failed = overlay.code != CAIRN_OK;
         assert_true(failed || seen == 3000);
         failures += failed;
-        overlay_reset(&overlay, &failing.engine);
+        overlay_reset(&overlay, &failing.view);
         failing.reads_left = n;
         tree_remove(&tree, cairn_bytes((uint8_t[]){9, 0, 0, 0}, 4));
         tree_add(&tree, cairn_str("another"));

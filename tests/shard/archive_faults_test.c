@@ -92,10 +92,10 @@ static uint32_t newest(struct rig *rig)
     uint32_t found = 0;
 
     for (uint32_t shard = 0; shard <= RIG_SHARDS; shard++) {
-        struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(rig->store, shard));
+        struct cairn_view *view = cairn_shard_view(cairn_store_shard(rig->store, shard));
         struct cairn_bytes value, key = cairn_str("last");
 
-        if (engine->ops->get(engine, key, cairn_hash(key), &value) && cairn_get_u32(value.data) > found)
+        if (view->ops->get(view, key, cairn_hash(key), &value) && cairn_get_u32(value.data) > found)
             found = cairn_get_u32(value.data);
     }
     return found;

@@ -251,9 +251,9 @@ void rig_verify(struct rig *rig, uint32_t at_least, const char *label)
 
     memset(model, 0, sizeof model);
     for (uint32_t shard = 0; shard <= RIG_SHARDS; shard++) {
-        struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(rig->store, shard));
+        struct cairn_view *view = cairn_shard_view(cairn_store_shard(rig->store, shard));
         struct cairn_bytes value;
-        if (engine->ops->get(engine, cairn_str("last"), cairn_hash(cairn_str("last")), &value)) {
+        if (view->ops->get(view, cairn_str("last"), cairn_hash(cairn_str("last")), &value)) {
             assert_true(value.size >= 4);
             if (cairn_get_u32(value.data) > survived)
                 survived = cairn_get_u32(value.data);
@@ -268,12 +268,12 @@ void rig_verify(struct rig *rig, uint32_t at_least, const char *label)
             model[script.shard][script.keys[i]] = script.deleted[i] ? 0 : number;
     }
     for (uint32_t shard = 0; shard <= RIG_SHARDS; shard++) {
-        struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(rig->store, shard));
+        struct cairn_view *view = cairn_shard_view(cairn_store_shard(rig->store, shard));
         struct found found = {.rig = rig, .model = &model[shard], .label = label};
         uint64_t want = 0;
         for (uint32_t key = 0; key <= RIG_KEYS; key++)
             want += model[shard][key] != 0;
-        engine->ops->visit(engine, check_entry, &found);
+        view->ops->visit(view, check_entry, &found);
         if (found.keys != want)
             fail_msg("%s: shard %u has %llu keys and should have %llu", label, shard, (unsigned long long)found.keys,
                      (unsigned long long)want);

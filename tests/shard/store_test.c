@@ -70,7 +70,7 @@ static void large_and_empty_commits(void **state)
     static struct rig rig;
     struct cairn_write writes[3] = {0};
     struct cairn_log *log;
-    struct cairn_engine *engine;
+    struct cairn_view *view;
     struct cairn_err err;
     struct cairn_bytes value;
     uint8_t *bytes = cairn_alloc(3 << 20);
@@ -101,13 +101,13 @@ static void large_and_empty_commits(void **state)
     for (int life = 0; life < 2; life++) { /* from the log, then from the checkpoint */
         must_close(&rig, life == 1);
         must_open(&rig);
-        engine = cairn_shard_engine(cairn_store_shard(rig.store, 0));
-        assert_true(engine->ops->get(engine, writes[0].key, writes[0].hash, &value));
+        view = cairn_shard_view(cairn_store_shard(rig.store, 0));
+        assert_true(view->ops->get(view, writes[0].key, writes[0].hash, &value));
         assert_int_equal(value.size, 3 << 20);
         assert_int_equal(value.data[value.size - 1], 'v');
-        assert_true(engine->ops->get(engine, writes[1].key, writes[1].hash, &value));
+        assert_true(view->ops->get(view, writes[1].key, writes[1].hash, &value));
         assert_int_equal(value.size, 0);
-        assert_true(engine->ops->get(engine, writes[2].key, writes[2].hash, &value));
+        assert_true(view->ops->get(view, writes[2].key, writes[2].hash, &value));
         assert_int_equal(value.size, 1 << 20);
         assert_true(cairn_store_wall_ms(rig.store) >= 1234567890123456);
     }

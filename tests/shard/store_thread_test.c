@@ -198,11 +198,11 @@ static void run(struct life *life, struct worker *workers)
 static void verify(struct life *life, struct worker *workers)
 {
     for (uint32_t index = 0; index <= SHARDS; index++) {
-        struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(life->store, index));
+        struct cairn_view *view = cairn_shard_view(cairn_store_shard(life->store, index));
         struct worker *worker = &workers[index % WORKERS];
         for (uint32_t key = 0; key < KEYS; key++) {
             struct cairn_bytes bytes = cairn_bytes(&key, 4), value;
-            bool there = engine->ops->get(engine, bytes, cairn_hash(bytes), &value);
+            bool there = view->ops->get(view, bytes, cairn_hash(bytes), &value);
             assert_int_equal(there, worker->model[index][key] != 0);
             if (there)
                 assert_int_equal(cairn_get_u32(value.data), worker->model[index][key]);
