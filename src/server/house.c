@@ -280,6 +280,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .shards = o->shards,
         .engine = o->engine,
         .engine_memory_bytes = o->engine_memory_bytes,
+        .tap = cairn_history_tap,
         .archive = house->blob,
         .recover = o->recover,
         .accept_loss = o->accept_loss,
@@ -391,6 +392,7 @@ static enum cairn_code open_folder(const char *data, const char *blob, struct ca
     options->clock = cairn_clock_system();
     cairn_wal_opener_init(wal, &(struct cairn_wal_options){.threaded = true});
     options->log = &wal->opener;
+    options->tap = cairn_history_tap;
     options->tasks = cairn_tasks_create(STORE_THREADS);
     return code;
 }

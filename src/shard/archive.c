@@ -5,22 +5,21 @@
 #include <stdlib.h>
 
 #include "base/list.h"
-#include "shard/shard_internal.h"
+#include "shard/history_internal.h"
 
 enum {
     PENDING_BYTES_MAX = 64 << 20,
-    PAUSES_MAX = 32,
 };
 
-#define PAUSE_NS    UINT64_C(1000000000)
 #define MARKER_PATH "ARCHIVE"
 
 /* --- the marker: the folder's number, and whether trimming has waited for this archive, or "-" for none --- */
 
-static enum cairn_code read_marker(struct archive *archive, const char *url, struct cairn_err *err)
+static enum cairn_code read_marker(struct archive *archive, struct cairn_disk *disk, const char *url,
+                                   struct cairn_err *err)
 {
     struct cairn_buf text = {0};
-    enum cairn_code code = cairn_disk_read_file(archive->store->options.disk, MARKER_PATH, 4096, &text, err);
+    enum cairn_code code = cairn_disk_read_file(disk, MARKER_PATH, 4096, &text, err);
     int url_at = 0;
 
     cairn_buf_u8(&text, 0);
@@ -40,18 +39,17 @@ static enum cairn_code write_marker(struct archive *archive, const char *url, st
     enum cairn_code code;
 
     cairn_buf_printf(&text, "id %016" PRIx64 "\nurl %s", archive->id, url);
-    code = cairn_disk_replace_file(archive->store->options.disk, MARKER_PATH, cairn_buf_bytes(&text), err);
+    code = cairn_disk_replace_file(store_options(archive->store)->disk, MARKER_PATH, cairn_buf_bytes(&text), err);
     cairn_buf_done(&text);
     return code;
 }
 
 enum cairn_code archive_check_same(const struct cairn_store_options *options, struct cairn_err *err)
 {
-    struct cairn_store store = {.options = *options, .archive.store = &store};
-    struct archive *archive = &store.archive;
-    enum cairn_code code = read_marker(archive, options->archive ? options->archive->url : "-", err);
+    struct archive archive = {0};
+    enum cairn_code code = read_marker(&archive, options->disk, options->archive ? options->archive->url : "-", err);
 
-    if (code != CAIRN_OK || archive->same || (!archive->id && !options->archive))
+    if (code != CAIRN_OK || archive.same || (!archive.id && !options->archive))
         return code;
     return cairn_fail(err, CAIRN_EINVAL,
                       options->archive ? "the node has not kept its copy in '%s': give the --blob that it was last "
@@ -65,7 +63,7 @@ enum cairn_code archive_check_same(const struct cairn_store_options *options, st
 /* The folder's number is durable before it is used: else a start that is cut short leaves a claim of nobody. */
 static enum cairn_code draw_id(struct archive *archive, struct cairn_err *err)
 {
-    struct cairn_clock *clock = archive->store->options.clock;
+    struct cairn_clock *clock = store_options(archive->store)->clock;
 
     if (archive->id)
         return CAIRN_OK;
@@ -96,7 +94,7 @@ static enum cairn_code claim(struct archive *archive, bool take, struct cairn_er
 
 enum cairn_code archive_check_engine(const struct cairn_store *store, struct cairn_err *err)
 {
-    return strcmp(store->engine, "memory") != 0
+    return strcmp(store_engine(store), "memory") != 0
                ? CAIRN_OK
                : cairn_fail(err, CAIRN_EINVAL,
                             "the engine 'memory' keeps no versions, which a blob store is for: make the data folder "
@@ -105,11 +103,11 @@ enum cairn_code archive_check_engine(const struct cairn_store *store, struct cai
 
 enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err)
 {
-    struct archive *archive = &store->archive;
-    const char *url = store->options.archive ? store->options.archive->url : "-";
-    enum cairn_code code = read_marker(archive, url, err);
+    struct archive *archive = &history_of(store)->archive;
+    const char *url = store_options(store)->archive ? store_options(store)->archive->url : "-";
+    enum cairn_code code = read_marker(archive, store_options(store)->disk, url, err);
 
-    archive->blob = store->options.archive;
+    archive->blob = store_options(store)->archive;
     if (code == CAIRN_OK && !archive->blob)
         return archive->id && !archive->same ? write_marker(archive, url, err) : CAIRN_OK;
     if (code == CAIRN_OK)
@@ -123,11 +121,11 @@ enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err)
 
 enum cairn_code archive_take(struct cairn_store *store, struct cairn_err *err)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     enum cairn_code code;
 
-    archive->blob = store->options.archive;
-    code = read_marker(archive, archive->blob->url, err);
+    archive->blob = store_options(store)->archive;
+    code = read_marker(archive, store_options(store)->disk, archive->blob->url, err);
     if (code == CAIRN_OK)
         code = claim(archive, true, err);
     return code == CAIRN_OK ? write_marker(archive, archive->blob->url, err) : code;
@@ -147,8 +145,8 @@ static bool has_unknown(const struct taking *taking)
 /* A restore that no chunk tells of yet. */
 static void find_restore(struct cairn_store *store, uint64_t archived)
 {
-    const struct taking *taking = &store->taking;
-    struct archive_chunk *chunk = &store->archive.current;
+    const struct taking *taking = &history_of(store)->taking;
+    struct archive_chunk *chunk = &history_of(store)->archive.current;
 
     for (size_t i = 0; i < taking->count; i++) {
         const struct node_version *version = &taking->versions[i];
@@ -159,31 +157,33 @@ static void find_restore(struct cairn_store *store, uint64_t archived)
         }
     }
     if (chunk->restored)
-        store->archive.opened_ns = store->options.clock->monotonic_ns(store->options.clock);
+        history_of(store)->archive.opened_ns = store_options(store)->clock->monotonic_ns(store_options(store)->clock);
 }
 
 /* Whether a new machine could go on from the newest version to here. */
 static enum cairn_code find_lead(struct cairn_store *store, uint64_t archived, struct cairn_err *err)
 {
-    const struct taking *taking = &store->taking;
+    const struct taking *taking = &history_of(store)->taking;
     const struct node_version *newest = NULL;
 
     for (size_t i = 0; i < taking->count; i++)
         if (taking->versions[i].archived)
             newest = &taking->versions[i];
-    store->archive_leads = false;
-    store->archive_open_end = archived;
+    history_of(store)->archive_leads = false;
+    history_of(store)->archive_open_end = archived;
     for (size_t i = 0; newest && i < taking->count; i++)
         if (taking->versions[i].restored && taking->versions[i].cut > newest->cut)
             newest = NULL; /* what follows it is of another state */
-    return newest ? archive_leads(store->archive.blob, newest->cut, archived, &store->archive_leads, err) : CAIRN_OK;
+    return newest ? archive_leads(history_of(store)->archive.blob, newest->cut, archived,
+                                  &history_of(store)->archive_leads, err)
+                  : CAIRN_OK;
 }
 
 /* What the head names and the store does not have is no longer there to recover from.  Of that the next version makes
  * up for all but going back to a moment. */
 static enum cairn_code tell_losses(struct cairn_store *store, bool whole, bool *ret_log_lost, struct cairn_err *err)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     struct archive_losses losses = {0};
     char name[CAIRN_BLOB_NAME_BYTES];
     uint64_t number;
@@ -220,13 +220,13 @@ static enum cairn_code begin_at_end(struct archive *archive, uint64_t end, bool 
 
 enum cairn_code archive_open(struct cairn_store *store, uint64_t end, struct cairn_err *err)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     struct cairn_bytes names;
     bool whole = true, lost = false;
     uint64_t archived, listed;
     enum cairn_code code;
 
-    store->archive_leads = true;
+    history_of(store)->archive_leads = true;
     if (!archive->blob)
         return CAIRN_OK;
     code = archive_head_find(archive->blob, archive->remote, &archive->head, &names, &whole, err);
@@ -235,15 +235,15 @@ enum cairn_code archive_open(struct cairn_store *store, uint64_t end, struct cai
         code = archive_find_end(archive->blob, &listed, err);
     if (code == CAIRN_OK && !whole)
         archived = listed;
-    if (code == CAIRN_OK && archived > store->streams[0].log->found_end)
+    if (code == CAIRN_OK && archived > store_log(store)->found_end)
         code = cairn_fail(err, CAIRN_ECONFLICT,
                           "it has the log up to position %" PRIu64 " and this data folder only to %" PRIu64
                           ", so this is an old copy: go on with a new data folder and --recover",
-                          archived, store->streams[0].log->found_end);
+                          archived, store_log(store)->found_end);
     if (code == CAIRN_OK)
         code = tell_losses(store, whole, &lost, err);
     lost |= archive->same && !archive->head.epoch; /* the store has been emptied */
-    if (code == CAIRN_OK && (!archive->same || lost || has_unknown(&store->taking))) {
+    if (code == CAIRN_OK && (!archive->same || lost || has_unknown(&history_of(store)->taking))) {
         /* What was committed meanwhile is missing, and perhaps of several states. */
         archived = end;
         code = begin_at_end(archive, end, lost, err);
@@ -260,32 +260,9 @@ enum cairn_code archive_open(struct cairn_store *store, uint64_t end, struct cai
 
 /* --- working --- */
 
-void archive_work_done(struct archive *archive, struct archive_work *work, enum cairn_code code,
-                       const struct cairn_err *err)
-{
-    struct cairn_clock *clock = archive->store->options.clock;
-    uint64_t now = clock->monotonic_ns(clock);
-
-    pthread_mutex_lock(&archive->lock);
-    if (code == CAIRN_OK) {
-        work->pause_ns = work->failing_ns = 0;
-    } else {
-        if (!work->failing_ns)
-            work->failing_ns = now;
-        work->err = *err;
-        archive->failures++;
-        work->pause_ns = work->pause_ns ? 2 * work->pause_ns : PAUSE_NS;
-        if (work->pause_ns > PAUSES_MAX * PAUSE_NS)
-            work->pause_ns = PAUSES_MAX * PAUSE_NS;
-        work->retry_ns = now + work->pause_ns;
-    }
-    work->busy = false;
-    pthread_mutex_unlock(&archive->lock);
-}
-
 void archive_step(struct cairn_store *store)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
 
     if (!archive->blob || atomic_load(&archive->lost))
         return;
@@ -308,9 +285,9 @@ static void look(struct cairn_task *task)
 
 void archive_look(struct cairn_store *store)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     struct archive_work *work = &archive->looking;
-    uint64_t now = store->options.clock->monotonic_ns(store->options.clock);
+    uint64_t now = store_options(store)->clock->monotonic_ns(store_options(store)->clock);
     bool submit;
 
     if (!archive->blob || atomic_load(&archive->lost))
@@ -325,12 +302,12 @@ void archive_look(struct cairn_store *store)
     if (!submit)
         return;
     work->task.run = look;
-    cairn_tasks_submit(store->options.tasks, &work->task);
+    cairn_tasks_submit(store_options(store)->tasks, &work->task);
 }
 
 enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_err *err)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     bool lost = atomic_load_explicit(&archive->lost, memory_order_relaxed);
     enum cairn_code code = CAIRN_OK;
 
@@ -354,9 +331,9 @@ enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_er
 
 void cairn_store_archive(struct cairn_store *store, struct cairn_archive_report *ret_report)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     const struct archive_work *works[] = {&archive->log, &archive->versions, &archive->looking}, *first = NULL;
-    uint64_t now = store->options.clock->monotonic_ns(store->options.clock);
+    uint64_t now = store_options(store)->clock->monotonic_ns(store_options(store)->clock);
 
     *ret_report = (struct cairn_archive_report){.state = archive->blob ? CAIRN_ARCHIVE_OK : CAIRN_ARCHIVE_NONE};
     if (!archive->blob)
@@ -399,13 +376,13 @@ static struct left what_is_left(struct archive *archive, uint64_t failures)
     snprintf(left.why, sizeof left.why, "%s",
              archive->log.pause_ns ? archive->log.err.text : archive->versions.err.text);
     pthread_mutex_unlock(&archive->lock);
-    left.failed |= atomic_load(&archive->lost) || atomic_load(&archive->store->log_failed);
+    left.failed |= atomic_load(&archive->lost) || store_log_failed(archive->store);
     return left;
 }
 
 enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     uint64_t failures, end = store_log_end(store);
     struct left left;
 
@@ -448,7 +425,7 @@ enum cairn_code archive_finish(struct cairn_store *store, struct cairn_err *err)
 
 void archive_stop(struct cairn_store *store)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     bool busy;
 
     atomic_store(&archive->closing, true);
@@ -463,7 +440,7 @@ void archive_stop(struct cairn_store *store)
 
 void archive_free(struct cairn_store *store)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
 
     while (archive->closed) {
         struct archive_chunk *next = archive->closed->next;
@@ -476,78 +453,4 @@ void archive_free(struct cairn_store *store)
     cairn_buf_done(&archive->names);
     cairn_buf_done(&archive->hashes);
     remote_close(archive->remote);
-}
-
-/* --- module files: whoever puts what may name one puts those first that are there by then --- */
-
-static void take_blob(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
-{
-    (void)bytes;
-    (void)age_ms;
-    cairn_buf_add(context, name, strlen(name) + 1);
-}
-
-enum cairn_code archive_list_modules(struct archive *archive, struct cairn_err *err)
-{
-    enum cairn_code code;
-
-    archive->names.size = 0;
-    code = archive->blob->ops->list(archive->blob, CAIRN_STORE_MODULES_DIR, take_blob, &archive->names, err);
-    return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
-}
-
-static bool has_name(const struct cairn_buf *names, const char *name)
-{
-    for (size_t at = 0; at < names->size; at += strlen((const char *)names->data + at) + 1)
-        if (strcmp((const char *)names->data + at, name) == 0)
-            return true;
-    return false;
-}
-
-static void take_name(void *context, const char *name)
-{
-    size_t size = strlen(name);
-
-    if (size > 4 && strcmp(name + size - 5, ".wasm") == 0)
-        cairn_buf_add(context, name, size + 1);
-}
-
-static enum cairn_code put_modules(struct archive *archive, struct cairn_err *err)
-{
-    struct cairn_disk *disk = archive->store->options.disk;
-    struct cairn_buf here = {0};
-    size_t before = archive->names.size;
-    enum cairn_code code = disk->ops->list(disk, CAIRN_STORE_MODULES_DIR, take_name, &here, err);
-
-    if (code == CAIRN_ENOTFOUND)
-        code = CAIRN_OK;
-    for (size_t at = 0; code == CAIRN_OK && at < here.size; at += strlen((const char *)here.data + at) + 1) {
-        const char *name = (const char *)here.data + at;
-        char path[CAIRN_PATH_BYTES];
-
-        if (has_name(&archive->names, name))
-            continue;
-        snprintf(path, sizeof path, CAIRN_STORE_MODULES_DIR "/%s", name);
-        code = archive->blob->ops->put_file(archive->blob, path, disk, path, NULL, err);
-        if (code == CAIRN_OK)
-            cairn_buf_add(&archive->names, name, strlen(name) + 1);
-        if (code == CAIRN_ENOTFOUND) /* it is gone: nobody needs it */
-            code = CAIRN_OK;
-    }
-    if (code == CAIRN_OK && archive->names.size > before)
-        code = archive_head_put(archive, &archive->head, err);
-    if (code != CAIRN_OK)
-        archive->names.size = before; /* the head does not name them: they are put again */
-    cairn_buf_done(&here);
-    return code;
-}
-
-enum cairn_code archive_put_modules(struct archive *archive, struct cairn_err *err)
-{
-    enum cairn_code code;
-
-    pthread_mutex_lock(&archive->files);
-    code = put_modules(archive, err);
-    pthread_mutex_unlock(&archive->files);
-    return code;
 }

@@ -13,15 +13,14 @@
  * The store has one owner, who has claimed it (engine/remote.h): a data folder, by a number drawn once.  Another folder
  * is refused unless it takes over what is there (archive_take_over); then the first may write nothing more.
  *
- * Threads: the lock guards what says so; two tasks put, one the log, the other the versions.  Layer: shard (private).
+ * Threads: the lock guards what says so; two tasks put, one the log, the other the versions.  Layer: history (private).
  *
- * What is put is told in the head, and each chunk names the one before it: so what the store has lost is missed, and a
- * recovery does not take what is left for all that there was.
- *
- * archive.c opens, claims and closes; archive_head.c has the head; archive_log.c puts chunks; archive_way.c reads them;
+ * What is put is told in the head, and each chunk names the one before it: so what the store has lost is missed, and
+ * a recovery does not take what is left for all that there was.  archive.c opens, claims and closes; archive_work.c
+ * is what tasks have in common; archive_head.c has the head; archive_log.c puts chunks; archive_way.c reads them;
  * archive_versions.c puts, removes and fetches versions; archive_take.c begins a new folder. */
-#ifndef CAIRN_SHARD_ARCHIVE_H
-#define CAIRN_SHARD_ARCHIVE_H
+#ifndef CAIRN_HISTORY_ARCHIVE_H
+#define CAIRN_HISTORY_ARCHIVE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -116,6 +115,8 @@ void archive_free(struct cairn_store *store);
 /* CAIRN_EOVERLOAD, or why nothing can be put, while too much waits; CAIRN_EUNAVAILABLE once it is another's. */
 enum cairn_code archive_check_writers(struct cairn_store *store, struct cairn_err *err);
 
+/* --- archive_work.c --- */
+
 /* A task has done some of the work, and has told node_versions_archived if the claim is lost; takes the lock. */
 void archive_work_done(struct archive *archive, struct archive_work *work, enum cairn_code code,
                        const struct cairn_err *err);
@@ -123,6 +124,7 @@ void archive_work_done(struct archive *archive, struct archive_work *work, enum 
 enum cairn_code archive_list_modules(struct archive *archive, struct cairn_err *err);
 /* Module files that are not there yet.  On a task. */
 enum cairn_code archive_put_modules(struct archive *archive, struct cairn_err *err);
+uint64_t archive_every_ns(const struct cairn_store *store);
 
 /* --- archive_head.c --- */
 
@@ -153,7 +155,6 @@ void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, con
                  size_t count);
 /* What is not there yet: records, as in a chunk, from *ret_first on. */
 void archive_copy_tail(struct cairn_store *store, struct cairn_buf *to, uint64_t *ret_first);
-uint64_t archive_every_ns(const struct cairn_store *store);
 /* False: what the oldest chunk waits for will not come. */
 bool archive_may_be_based(struct cairn_store *store);
 /* Closes a chunk if it is time, or in any case with `all`; puts the oldest if it may be put. */

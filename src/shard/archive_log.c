@@ -3,11 +3,9 @@
 
 #include "base/hash.h"
 #include "base/list.h"
-#include "shard/shard_internal.h"
+#include "shard/history_internal.h"
 
 enum { CHUNK_BYTES = 4 << 20 };
-
-#define EVERY_NS UINT64_C(10000000000)
 
 void archive_chunk_free(struct archive_chunk *chunk)
 {
@@ -30,22 +28,22 @@ static void close_current(struct archive *archive)
 
 void archive_note_restore(struct cairn_store *store, uint64_t end)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
 
     if (!archive->blob)
         return;
     archive->current.restored = archive->current.end = end;
-    archive->current.restored_ms = store->wall_ms;
-    archive->opened_ns = store->options.clock->monotonic_ns(store->options.clock);
+    archive->current.restored_ms = cairn_store_wall_ms(store);
+    archive->opened_ns = store_options(store)->clock->monotonic_ns(store_options(store)->clock);
     atomic_store(&archive->archived, end);
 }
 
 void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, const struct cairn_bytes *parts,
                  size_t count)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     struct cairn_buf *records = &archive->current.records;
-    struct cairn_clock *clock = store->options.clock;
+    struct cairn_clock *clock = store_options(store)->clock;
     uint64_t bytes = 0;
     size_t before;
 
@@ -71,7 +69,7 @@ void archive_add(struct cairn_store *store, uint64_t position, uint64_t end, con
 
 void archive_copy_tail(struct cairn_store *store, struct cairn_buf *to, uint64_t *ret_first)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
 
     pthread_mutex_lock(&archive->lock);
     *ret_first = archive->closed ? archive->closed->first : archive->current.first;
@@ -118,8 +116,8 @@ static enum cairn_code put_chunk(struct archive *archive, struct archive_chunk *
     enum cairn_code code = remote_check(archive->remote, err);
 
     archive_chunk_name(remote_epoch(archive->remote), chunk->first, chunk->end, name);
-    if (archive->store->streams && archive->store->streams[0].log)
-        chunk->log_epoch = (uint32_t)archive->store->streams[0].log->epoch;
+    if (store_log(archive->store))
+        chunk->log_epoch = (uint32_t)store_log(archive->store)->epoch;
     pthread_mutex_lock(&archive->files);
     chunk->before_end = archive->head.end;
     memcpy(chunk->before_sha256, archive->head.sha256, CAIRN_SHA256_BYTES);
@@ -171,15 +169,10 @@ static void put(struct cairn_task *task)
     archive_work_done(archive, work, code, &err); /* the last that is touched: the store may be closed then */
 }
 
-uint64_t archive_every_ns(const struct cairn_store *store)
-{
-    return store->options.archive_every_ns ? store->options.archive_every_ns : EVERY_NS;
-}
-
 /* Whether the version is there that the node was restored to: without it what follows is of no use. */
 static bool is_based(struct cairn_store *store, uint64_t restored)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     bool based = !restored;
 
     pthread_mutex_lock(&taking->lock);
@@ -191,8 +184,8 @@ static bool is_based(struct cairn_store *store, uint64_t restored)
 
 bool archive_may_be_based(struct cairn_store *store)
 {
-    struct archive *archive = &store->archive;
-    struct taking *taking = &store->taking;
+    struct archive *archive = &history_of(store)->archive;
+    struct taking *taking = &history_of(store)->taking;
     uint64_t restored;
     bool may = false;
 
@@ -208,11 +201,11 @@ bool archive_may_be_based(struct cairn_store *store)
 
 void archive_step_log(struct cairn_store *store, bool all)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     struct archive_work *work = &archive->log;
-    struct cairn_log *log = store->streams[0].log;
+    struct cairn_log *log = store_log(store);
     uint64_t every = archive_every_ns(store);
-    uint64_t now = store->options.clock->monotonic_ns(store->options.clock), end = 0, restored = 0;
+    uint64_t now = store_options(store)->clock->monotonic_ns(store_options(store)->clock), end = 0, restored = 0;
 
     pthread_mutex_lock(&archive->lock);
     if (archive->opened_ns && (all || now - archive->opened_ns >= every))
@@ -232,5 +225,5 @@ void archive_step_log(struct cairn_store *store, bool all)
     work->busy = true;
     pthread_mutex_unlock(&archive->lock);
     work->task.run = put;
-    cairn_tasks_submit(store->options.tasks, &work->task);
+    cairn_tasks_submit(store_options(store)->tasks, &work->task);
 }

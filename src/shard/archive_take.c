@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "shard/shard_internal.h"
+#include "shard/history_internal.h"
 
 struct part {
     struct cairn_disk *disk;
@@ -48,7 +48,7 @@ static void ignore(void *context, const char *text)
 static enum cairn_code open_parts(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_store *store = filling->store;
-    struct cairn_disk *disk = store->options.disk;
+    struct cairn_disk *disk = store_options(store)->disk;
     enum cairn_code code = disk->ops->make_dir(disk, SHARDS_DIR, err);
 
     if (code == CAIRN_OK)
@@ -85,7 +85,7 @@ static void close_parts(struct filling *filling)
 /* What an attempt before has left and is not there (any more), or cannot be had, is no version. */
 static enum cairn_code remove_others(struct filling *filling, struct cairn_err *err)
 {
-    struct cairn_disk *disk = filling->store->options.disk;
+    struct cairn_disk *disk = store_options(filling->store)->disk;
     struct node_version *versions;
     size_t count;
     enum cairn_code code = node_versions_list(disk, ignore, NULL, &versions, &count, err);
@@ -135,7 +135,7 @@ static enum cairn_code import_version(struct filling *filling, uint64_t number, 
     for (uint32_t i = 0; code == CAIRN_OK && i < filling->count; i++)
         code = import_manifest(&filling->parts[i], version.shards[i].number, archived->manifests[i], err);
     if (code == CAIRN_OK)
-        code = node_version_write(filling->store->options.disk, &version, err);
+        code = node_version_write(store_options(filling->store)->disk, &version, err);
     node_version_done(&version);
     archived_version_free(archived);
     return code;
@@ -150,7 +150,7 @@ static bool is_damage(enum cairn_code code)
 /* Its files may be fetched again by a later attempt. */
 static void forget_newest(struct filling *filling)
 {
-    struct cairn_disk *disk = filling->store->options.disk;
+    struct cairn_disk *disk = store_options(filling->store)->disk;
 
     for (uint32_t i = 0; i < filling->count; i++) {
         char path[CAIRN_PATH_BYTES];
@@ -229,8 +229,8 @@ static enum cairn_code is_whole(struct cairn_disk *disk, const char *path, const
 
 static enum cairn_code fetch_module(struct filling *filling, const char *name, struct cairn_err *err)
 {
-    struct cairn_disk *disk = filling->store->options.disk;
-    struct cairn_blob *blob = filling->store->archive.blob;
+    struct cairn_disk *disk = store_options(filling->store)->disk;
+    struct cairn_blob *blob = history_of(filling->store)->archive.blob;
     char path[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES + 8];
     bool whole = false;
     enum cairn_code code;
@@ -247,13 +247,13 @@ static enum cairn_code fetch_module(struct filling *filling, const char *name, s
 
 static enum cairn_code fetch_modules(struct filling *filling, struct cairn_err *err)
 {
-    struct cairn_disk *disk = filling->store->options.disk;
-    const struct cairn_buf *names = &filling->store->archive.names;
+    struct cairn_disk *disk = store_options(filling->store)->disk;
+    const struct cairn_buf *names = &history_of(filling->store)->archive.names;
     struct cairn_bytes named = filling->names;
     enum cairn_code code = disk->ops->make_dir(disk, CAIRN_STORE_MODULES_DIR, err);
 
     if (code == CAIRN_OK)
-        code = archive_list_modules(&filling->store->archive, err);
+        code = archive_list_modules(&history_of(filling->store)->archive, err);
     for (size_t at = 0; code == CAIRN_OK && at < names->size; at += strlen((const char *)names->data + at) + 1)
         code = fetch_module(filling, (const char *)names->data + at, err);
     for (size_t at = 0; at < named.size; at += strlen((const char *)named.data + at) + 1)
@@ -345,7 +345,7 @@ static enum cairn_code find_newest(struct filling *filling, struct cairn_err *er
 /* What the head names and is not there. */
 static enum cairn_code check_head(struct filling *filling, struct cairn_err *err)
 {
-    struct cairn_blob *blob = filling->store->archive.blob;
+    struct cairn_blob *blob = history_of(filling->store)->archive.blob;
     char name[CAIRN_BLOB_NAME_BYTES];
     uint64_t number;
     bool whole;
@@ -371,7 +371,7 @@ static enum cairn_code find_last(struct filling *filling, struct cairn_err *err)
     enum cairn_code code;
 
     filling->wall_ms = filling->newest.wall_ms;
-    code = archive_find_last(filling->store->archive.blob, head, filling->newest.cut, &filling->until,
+    code = archive_find_last(history_of(filling->store)->archive.blob, head, filling->newest.cut, &filling->until,
                              &filling->wall_ms, &filling->log_epoch, &filling->losses, err);
     if (head->log_epoch > filling->log_epoch)
         filling->log_epoch = head->log_epoch;
@@ -388,11 +388,10 @@ static enum cairn_code find_last(struct filling *filling, struct cairn_err *err)
 static enum cairn_code give_order(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_store *store = filling->store;
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     struct restore_order order = {.version = filling->newest, .until = filling->until};
     struct archive_head head;
-    struct manifest manifest;
-    uint64_t end = 0;
+    uint64_t wall_ms = filling->wall_ms > filling->head.wall_ms ? filling->wall_ms : filling->head.wall_ms, end = 0;
     enum cairn_code code = archive_find_end(archive->blob, &end, err);
 
     if (end < filling->head.end)
@@ -407,20 +406,15 @@ static enum cairn_code give_order(struct filling *filling, struct cairn_err *err
         head.low = end;
     if (code == CAIRN_OK)
         code = archive_head_put(archive, &head, err);
-    manifest_init(&manifest, filling->count + 1);
-    for (uint32_t i = 0; i < manifest.count; i++)
-        manifest.shards[i].position = end;
-    manifest.wall_ms = filling->wall_ms > filling->head.wall_ms ? filling->wall_ms : filling->head.wall_ms;
     order.log_epoch = filling->log_epoch + 1;
     if (code == CAIRN_OK)
-        code = store_make_folder(store, &manifest, err);
-    manifest_done(&manifest);
-    return code == CAIRN_OK ? restore_write_order(store->options.disk, &order, err) : code;
+        code = store_make_folder(store, end, wall_ms, err);
+    return code == CAIRN_OK ? restore_write_order(store_options(store)->disk, &order, err) : code;
 }
 
 static enum cairn_code check_choice(struct filling *filling, struct cairn_err *err)
 {
-    const struct cairn_store_options *options = &filling->store->options;
+    const struct cairn_store_options *options = store_options(filling->store);
     const char *engine = versions_current(filling->parts[0].versions)->engine;
 
     if (options->engine && strcmp(options->engine, engine) != 0)
@@ -509,7 +503,7 @@ static enum cairn_code look_and_fill(struct filling *filling, struct remote **re
         changed = !*ret_seen;
         remote_close(*ret_seen);
         *ret_seen = NULL;
-        code = remote_look(filling->store->archive.blob, ret_seen, err);
+        code = remote_look(history_of(filling->store)->archive.blob, ret_seen, err);
         if (code == CAIRN_OK)
             changed |= !cairn_bytes_equal(cairn_buf_bytes(&note), remote_note(*ret_seen));
         cairn_buf_done(&note);
@@ -524,7 +518,7 @@ static enum cairn_code look_and_fill(struct filling *filling, struct remote **re
 static enum cairn_code fill_and_claim(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_store *store = filling->store;
-    bool accepts = store->options.accept_loss;
+    bool accepts = store_options(store)->accept_loss;
     struct remote *seen = NULL;
     enum cairn_code code = look_and_fill(filling, &seen, err);
 
@@ -537,7 +531,7 @@ static enum cairn_code fill_and_claim(struct filling *filling, struct cairn_err 
     }
     if (code == CAIRN_OK)
         code = archive_take(store, err);
-    filling->remote = store->archive.remote;
+    filling->remote = history_of(store)->archive.remote;
     if (code == CAIRN_OK)
         code = fill(filling, err);
     if (code == CAIRN_OK && filling->losses.count && !accepts)
@@ -555,8 +549,8 @@ static enum cairn_code fill_and_claim(struct filling *filling, struct cairn_err 
 /* The marker of a folder that is being filled says from where. */
 static enum cairn_code mark(struct cairn_store *store, struct cairn_err *err)
 {
-    struct cairn_disk *disk = store->options.disk;
-    const char *url = store->options.archive->url;
+    struct cairn_disk *disk = store_options(store)->disk;
+    const char *url = store_options(store)->archive->url;
     struct cairn_buf text = {0};
     enum cairn_code code = cairn_disk_read_file(disk, RECOVER_PATH, 4096, &text, err);
 
@@ -582,7 +576,7 @@ static void note_one(void *context, const char *name, uint64_t bytes, uint64_t a
 enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *err)
 {
     struct filling filling = {.store = store};
-    struct cairn_blob *blob = store->options.archive;
+    struct cairn_blob *blob = store_options(store)->archive;
     bool any = false;
     enum cairn_code code;
 
@@ -594,7 +588,7 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
                           "there is nothing to recover in '%s': give the right URL, or begin with nothing, without "
                           "--recover",
                           blob->url);
-    store->archive.blob = blob;
+    history_of(store)->archive.blob = blob;
     if (code == CAIRN_OK)
         code = mark(store, err);
     if (code == CAIRN_OK)
@@ -603,7 +597,7 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
     close_parts(&filling);
     cairn_buf_done(&filling.hashes);
     archive_losses_done(&filling.losses);
-    store->archive.remote = remote_close(store->archive.remote); /* opening claims it */
+    history_of(store)->archive.remote = remote_close(history_of(store)->archive.remote); /* opening claims it */
     if (code == CAIRN_OK)
         code = store_write_format(store, err);
     return code == CAIRN_OK ? code : cairn_while(err, "recovering from '%s'", blob->url);

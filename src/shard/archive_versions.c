@@ -5,7 +5,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
-#include "shard/shard_internal.h"
+#include "shard/history_internal.h"
 
 enum {
     VERSION = 2,
@@ -140,7 +140,7 @@ struct items {
 
 static struct items copy_list(struct cairn_store *store)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     struct items items = {0};
 
     pthread_mutex_lock(&taking->lock);
@@ -175,11 +175,11 @@ static enum cairn_code add_hashes(struct cairn_store *store, const struct item *
 
     if (!item->numbers.size)
         return cairn_fail(err, CAIRN_ECORRUPT, "nobody knows what version %" PRIu64 " needs", item->number);
-    for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store->count; i++) {
+    for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store_count(store); i++) {
         struct version_manifest manifest;
 
-        code = version_manifest_read(store->shards[i].disk, cairn_get_u64(item->numbers.data + 8 * (size_t)i),
-                                     &manifest, err);
+        code = version_manifest_read(shard_disk(cairn_store_shard(store, i)),
+                                     cairn_get_u64(item->numbers.data + 8 * (size_t)i), &manifest, err);
         for (size_t k = 0; code == CAIRN_OK && k < manifest.version.run_count; k++)
             cairn_buf_add(hashes, manifest.version.runs[k].sha256, CAIRN_SHA256_BYTES);
         if (code == CAIRN_OK)
@@ -235,17 +235,17 @@ static enum cairn_code put_version(struct archive *archive, uint64_t number, str
     struct cairn_store *store = archive->store;
     struct cairn_buf record = {0}, bytes = {0};
     struct node_version version = {0};
-    enum cairn_code code = node_version_get(store->options.disk, number, &record, &version, err);
+    enum cairn_code code = node_version_get(store_options(store)->disk, number, &record, &version, err);
 
     if (code == CAIRN_OK && !archive->hashes.size)
         find_hashes(archive);
     if (code == CAIRN_OK)
         code = archive_put_modules(archive, err);
-    begin(&bytes, version.count, store->streams[0].log->epoch);
+    begin(&bytes, version.count, store_log(store)->epoch);
     add(&bytes, cairn_buf_bytes(&record));
     for (uint32_t i = 0; code == CAIRN_OK && i < version.count; i++) {
         struct version_manifest manifest;
-        struct cairn_disk *disk = store->shards[i].disk;
+        struct cairn_disk *disk = shard_disk(cairn_store_shard(store, i));
 
         code = version_manifest_read(disk, version.shards[i].number, &manifest, err);
         if (code != CAIRN_OK)
@@ -281,7 +281,8 @@ static enum cairn_code sweep(struct archive *archive, struct cairn_err *err)
     struct cairn_store *store = archive->store;
     struct items items = copy_list(store);
     struct cairn_buf needed = {0};
-    uint64_t grace_ms = store->options.archive_grace_ms ? store->options.archive_grace_ms : GRACE_MS, bytes;
+    uint64_t grace_ms = store_options(store)->archive_grace_ms ? store_options(store)->archive_grace_ms : GRACE_MS,
+             bytes;
     enum cairn_code code = CAIRN_OK;
 
     for (size_t i = 0; code == CAIRN_OK && i < items.count; i++)
@@ -312,8 +313,8 @@ out:
 /* The newest that is not there and may be tried; 0: there is none. */
 static uint64_t next_version(struct cairn_store *store, bool retry)
 {
-    struct taking *taking = &store->taking;
-    uint64_t now = store->options.clock->monotonic_ns(store->options.clock), number = 0;
+    struct taking *taking = &history_of(store)->taking;
+    uint64_t now = store_options(store)->clock->monotonic_ns(store_options(store)->clock), number = 0;
 
     pthread_mutex_lock(&taking->lock);
     for (size_t i = 0; i < taking->count; i++) {
@@ -329,7 +330,7 @@ static uint64_t next_version(struct cairn_store *store, bool retry)
 /* False: there is none any more. */
 static bool note(struct cairn_store *store, uint64_t number, enum cairn_code code)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     bool found = false;
 
     pthread_mutex_lock(&taking->lock);
@@ -341,7 +342,7 @@ static bool note(struct cairn_store *store, uint64_t number, enum cairn_code cod
         found = true;
         version->archived |= code == CAIRN_OK;
         version->lacks = code == CAIRN_ENOTFOUND;
-        version->retry_ns = store->options.clock->monotonic_ns(store->options.clock) + RETRY_NS;
+        version->retry_ns = store_options(store)->clock->monotonic_ns(store_options(store)->clock) + RETRY_NS;
     }
     pthread_mutex_unlock(&taking->lock);
     return found;
@@ -401,9 +402,9 @@ static void run(struct cairn_task *task)
 
 void archive_step_versions(struct cairn_store *store, bool retry)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     struct archive_work *work = &archive->versions;
-    uint64_t now = store->options.clock->monotonic_ns(store->options.clock);
+    uint64_t now = store_options(store)->clock->monotonic_ns(store_options(store)->clock);
     uint64_t next;
     bool any, submit;
 
@@ -422,7 +423,7 @@ void archive_step_versions(struct cairn_store *store, bool retry)
     if (!submit)
         return;
     work->task.run = run;
-    cairn_tasks_submit(store->options.tasks, &work->task);
+    cairn_tasks_submit(store_options(store)->tasks, &work->task);
 }
 
 /* --- from outside --- */
@@ -430,7 +431,7 @@ void archive_step_versions(struct cairn_store *store, bool retry)
 /* A record that is damaged here: what it says is there. */
 static enum cairn_code mend(struct cairn_store *store, uint64_t number, struct cairn_err *err)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     struct node_version version;
     struct archived_version *archived;
     enum cairn_code code;
@@ -438,8 +439,8 @@ static enum cairn_code mend(struct cairn_store *store, uint64_t number, struct c
     for (size_t i = 0; i < taking->count; i++) {
         if (taking->versions[i].number != number || taking->versions[i].shards)
             continue;
-        archived = archived_version_get(store->archive.remote, number, &version, err);
-        code = archived ? node_version_write(store->options.disk, &version, err) : err->code;
+        archived = archived_version_get(history_of(store)->archive.remote, number, &version, err);
+        code = archived ? node_version_write(store_options(store)->disk, &version, err) : err->code;
         archived = archived_version_free(archived);
         if (code == CAIRN_ECORRUPT || code == CAIRN_EVERSION)
             return CAIRN_OK; /* it stays unknown */
@@ -454,7 +455,7 @@ static enum cairn_code mend(struct cairn_store *store, uint64_t number, struct c
 
 enum cairn_code archive_match_versions(struct cairn_store *store, struct cairn_err *err)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
     enum cairn_code code = CAIRN_OK;
     uint64_t number;
 
@@ -470,7 +471,7 @@ enum cairn_code archive_match_versions(struct cairn_store *store, struct cairn_e
 
 void archive_forget_version(struct cairn_store *store, uint64_t number)
 {
-    struct archive *archive = &store->archive;
+    struct archive *archive = &history_of(store)->archive;
 
     if (!archive->blob)
         return;
@@ -483,12 +484,12 @@ void archive_forget_version(struct cairn_store *store, uint64_t number)
 enum cairn_code archive_fetch_run(void *context, const struct run_about *about, struct cairn_err *err)
 {
     struct cairn_shard *shard = context;
-    struct archive *archive = &shard->store->archive;
+    struct archive *archive = &history_of(shard_store(shard))->archive;
 
     if (!archive->remote)
         return cairn_fail(err, CAIRN_ECORRUPT,
                           "'" RUN_DIR "/%" PRIu64 ".run' in '%s' is missing: start with the --blob that has it, put a "
                           "copy of it in its place, or restore a version that does not have it",
-                          about->id, shard->disk->root);
-    return remote_get_run(archive->remote, shard->disk, about, NULL, err);
+                          about->id, shard_disk(shard)->root);
+    return remote_get_run(archive->remote, shard_disk(shard), about, NULL, err);
 }

@@ -82,7 +82,8 @@ static int32_t choose(struct cairn_store *store)
             turn = (int32_t)i;
         }
     if (store_log_failed(store) || turn == NO_TURN ||
-        (!atomic_load(&store->closing) && (atomic_load(&store->taking.holds) || most <= (int64_t)store->due_bytes)))
+        (!atomic_load(&store->closing) &&
+         ((store->tap && atomic_load(&store->tap->holds)) || most <= (int64_t)store->due_bytes)))
         turn = NO_TURN;
     atomic_store_explicit(&store->turn, turn, memory_order_release);
     return turn;
@@ -101,13 +102,25 @@ void checkpoint_choose_turn(struct cairn_store *store)
         store_notify(store, (uint32_t)turn);
 }
 
+bool checkpoint_hold(struct cairn_store *store, uint64_t since, struct cairn_err *err)
+{
+    bool idle;
+
+    checkpoint_choose_turn(store);
+    pthread_mutex_lock(&store->lock);
+    idle = atomic_load(&store->turn) == NO_TURN;
+    atomic_store(&store->tap->holds, idle || store->checkpoints - since >= store->count);
+    if (!idle && store->checkpoint_error[0])
+        cairn_fail(err, CAIRN_EUNAVAILABLE, "a checkpoint goes first, and fails: %s", store->checkpoint_error);
+    pthread_mutex_unlock(&store->lock);
+    return idle;
+}
+
 bool cairn_store_checkpoint_due(const struct cairn_store *store)
 {
     return atomic_load_explicit(&store->turn, memory_order_relaxed) != NO_TURN ||
            atomic_load_explicit(&store->working, memory_order_relaxed) != 0 ||
-           atomic_load_explicit(&store->taking.active, memory_order_relaxed) ||
-           atomic_load_explicit(&store->archive.pending_bytes, memory_order_relaxed) != 0 ||
-           (store->archive.blob && atomic_load_explicit(&store->archive.versions_left, memory_order_relaxed));
+           (store->tap && store->tap->ops->is_due(store->tap));
 }
 
 /* --- the owner ------------------------------------------------------------------------------- */
@@ -259,10 +272,9 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
     struct cairn_store *store = shard->store;
 
     shard_engine_work(shard);
-    if (atomic_load_explicit(&store->taking.active, memory_order_relaxed))
-        node_versions_step(shard);
-    if (shard->index == store->count - 1)
-        archive_step(store);
+    if (store->tap &&
+        (atomic_load_explicit(&store->tap->active, memory_order_relaxed) || shard->index == store->count - 1))
+        store->tap->ops->step(store->tap, shard);
     if (atomic_load_explicit(&store->turn, memory_order_acquire) != (int32_t)shard->index)
         return false;
     switch (store->checkpoint.state) {
@@ -301,8 +313,8 @@ enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cair
     if (store_log_failed(store))
         return CAIRN_OK;
     code = shard->engine->ops->check_writers(shard->engine, err);
-    if (code == CAIRN_OK)
-        code = archive_check_writers(store, err);
+    if (code == CAIRN_OK && store->tap)
+        code = store->tap->ops->check_writers(store->tap, err);
     if (code != CAIRN_OK)
         return code;
     if (turn == NO_TURN)

@@ -37,16 +37,25 @@ static enum cairn_code count_files(struct cairn_disk *disk, const char *dir,
     return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
 }
 
-enum cairn_code store_make_folder(struct cairn_store *store, const struct manifest *manifest, struct cairn_err *err)
+enum cairn_code store_make_folder(struct cairn_store *store, uint64_t position, uint64_t wall_ms, struct cairn_err *err)
 {
     struct cairn_disk *disk = store->options.disk;
+    struct manifest manifest;
     enum cairn_code code = disk->ops->make_dir(disk, CHECKPOINT_DIR, err);
 
     if (code == CAIRN_OK)
         code = disk->ops->make_dir(disk, LOG_DIR, err);
     if (code == CAIRN_OK)
         code = disk->ops->sync_dir(disk, "", err);
-    return code == CAIRN_OK ? manifest_write(disk, manifest, err) : code;
+    if (code != CAIRN_OK)
+        return code;
+    manifest_init(&manifest, store->count);
+    for (uint32_t i = 0; position && i < manifest.count; i++)
+        manifest.shards[i].position = position;
+    manifest.wall_ms = wall_ms;
+    code = manifest_write(disk, &manifest, err);
+    manifest_done(&manifest);
+    return code;
 }
 
 enum cairn_code store_write_format(struct cairn_store *store, struct cairn_err *err)
@@ -65,7 +74,6 @@ static enum cairn_code begin_folder(struct cairn_store *store, struct cairn_err 
 {
     struct cairn_disk *disk = store->options.disk;
     size_t log_files, checkpoint_files;
-    struct manifest manifest;
     enum cairn_code code;
 
     code = count_files(disk, LOG_DIR, count_name, &log_files, err);
@@ -77,9 +85,7 @@ static enum cairn_code begin_folder(struct cairn_store *store, struct cairn_err 
                           FORMAT_PATH);
     if (code != CAIRN_OK)
         return code;
-    manifest_init(&manifest, store->count);
-    code = store_make_folder(store, &manifest, err);
-    manifest_done(&manifest);
+    code = store_make_folder(store, 0, 0, err);
     return code == CAIRN_OK ? store_write_format(store, err) : code;
 }
 
@@ -104,23 +110,16 @@ enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint
 /* A new one; or goes on filling it. */
 static enum cairn_code new_folder(struct cairn_store *store, struct cairn_err *err)
 {
-    struct cairn_disk *disk = store->options.disk;
-    struct cairn_buf ignored = {0};
-    enum cairn_code code;
+    struct cairn_tap *tap = store->tap;
+    bool filled = false;
+    enum cairn_code code = tap ? tap->ops->fill(tap, &filled, err) : CAIRN_OK;
 
-    if (store->options.recover)
-        return archive_take_over(store, err);
-    code = cairn_disk_read_file(disk, RECOVER_PATH, FORMAT_BYTES_MAX, &ignored, err);
-    cairn_buf_done(&ignored);
-    if (code != CAIRN_ENOTFOUND)
-        return code == CAIRN_OK ? cairn_fail(err, CAIRN_EINVAL,
-                                             "recovering this data folder was cut short: go on with --recover and "
-                                             "the same --blob")
-                                : code;
+    if (code != CAIRN_OK || filled)
+        return code;
     code = store_choose(store, store->options.engine ? store->options.engine : engine_memory,
                         store->options.shards ? store->options.shards : SHARDS_DEFAULT, err);
-    if (code == CAIRN_OK && store->options.archive)
-        code = archive_check_engine(store, err); /* before the folder has one for good */
+    if (code == CAIRN_OK && tap)
+        code = tap->ops->check_engine(tap, err); /* before the folder has one for good */
     return code == CAIRN_OK ? begin_folder(store, err) : code;
 }
 

@@ -16,13 +16,14 @@
  *
  * Restoring (restore.c): a RESTORE file, synced, is the point of no return; whoever opens the folder carries it out, as
  * often as it is cut short, and then removes it.  It may say that records of the archive are applied to the version.
- * Layer: shard (private). */
-#ifndef CAIRN_SHARD_NODE_VERSION_H
-#define CAIRN_SHARD_NODE_VERSION_H
+ * Layer: history (private). */
+#ifndef CAIRN_HISTORY_NODE_VERSION_H
+#define CAIRN_HISTORY_NODE_VERSION_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "engine/ids.h"
 #include "shard/shard.h"
 
 #define VERSIONS_DIR "versions"
@@ -101,8 +102,6 @@ struct taking {
     struct node_version *versions; /* that there are, ascending */
     size_t count;
     struct cairn_buf drops; /* numbers of engines' versions to be dropped: u32 shard, u64 number */
-    _Atomic bool active;    /* state is not NONE, or there are drops: every owner is to step */
-    _Atomic bool holds;     /* no checkpoint is to begin; set under the store's lock */
     _Atomic bool capturing; /* commits are copied into the version */
 };
 

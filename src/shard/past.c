@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "shard/shard_internal.h"
+#include "shard/history_internal.h"
 
 struct cairn_past {
     struct cairn_view view; /* first */
@@ -84,7 +84,7 @@ struct cairn_view *cairn_past_view(struct cairn_past *past)
 static enum cairn_code find(struct cairn_store *store, uint64_t number, uint64_t wall_ms, uint64_t *ret_number,
                             struct cairn_err *err)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     enum cairn_code code;
 
     pthread_mutex_lock(&taking->lock);
@@ -100,10 +100,10 @@ static enum cairn_code open_runs(struct cairn_past *past, const struct version *
     past->runs = cairn_alloc((version->run_count + 1) * sizeof *past->runs);
     for (size_t i = 0; code == CAIRN_OK && i < version->run_count; i++) {
         const struct run_about *about = &version->runs[i];
-        struct cairn_disk *disk = past->shard->disk;
+        struct cairn_disk *disk = shard_disk(past->shard);
 
         code = run_open(disk, about, &past->runs[i], err);
-        if ((code == CAIRN_ENOTFOUND || code == CAIRN_ECORRUPT) && past->store->archive.remote) {
+        if ((code == CAIRN_ENOTFOUND || code == CAIRN_ECORRUPT) && history_of(past->store)->archive.remote) {
             code = archive_fetch_run(past->shard, about, err);
             if (code == CAIRN_OK)
                 code = run_open(disk, about, &past->runs[i], err);
@@ -123,11 +123,11 @@ static enum cairn_code find_until(struct cairn_past *past, struct cairn_err *err
     past->until = past->version.cut;
     if (!past->wall_ms)
         return CAIRN_OK;
-    if (!store->archive.blob)
+    if (!history_of(store)->archive.blob)
         return cairn_fail(err, CAIRN_EINVAL, "only a node with --blob can tell of any moment; give a version instead");
     archive_copy_tail(store, &past->tail, &past->tail_first);
-    code =
-        archive_find_moment(store->archive.blob, past->version.cut, past->wall_ms, past->tail_first, &past->until, err);
+    code = archive_find_moment(history_of(store)->archive.blob, past->version.cut, past->wall_ms, past->tail_first,
+                               &past->until, err);
     r = cairn_reader(cairn_buf_bytes(&past->tail));
     while (code == CAIRN_OK && cairn_reader_left(&r)) {
         uint64_t position = cairn_read_u64(&r);
@@ -144,11 +144,12 @@ static enum cairn_code find_until(struct cairn_past *past, struct cairn_err *err
 static enum cairn_code open_version(struct cairn_past *past, uint64_t number, struct cairn_err *err)
 {
     struct version_manifest manifest;
-    enum cairn_code code = node_version_read(past->store->options.disk, number, &past->version, err);
+    enum cairn_code code = node_version_read(store_options(past->store)->disk, number, &past->version, err);
 
     if (code != CAIRN_OK)
         return code;
-    code = version_manifest_read(past->shard->disk, past->version.shards[past->shard->index].number, &manifest, err);
+    code = version_manifest_read(shard_disk(past->shard), past->version.shards[cairn_shard_index(past->shard)].number,
+                                 &manifest, err);
     if (code != CAIRN_OK)
         return code;
     code = open_runs(past, &manifest.version, err);
@@ -171,7 +172,7 @@ enum cairn_code cairn_past_open(struct cairn_store *store, uint32_t shard, uint6
     past = cairn_alloc_zeroed(1, sizeof *past);
     past->view.ops = &past_ops;
     past->store = store;
-    past->shard = &store->shards[shard];
+    past->shard = cairn_store_shard(store, shard);
     past->wall_ms = number ? 0 : wall_ms;
     past->changes = cairn_memory_create();
     code = open_version(past, found, err);
@@ -217,7 +218,7 @@ static enum cairn_code load_record(void *context, struct cairn_bytes bytes, stru
     struct commit_head head;
     enum cairn_code code = commit_read_head(&body, &head, err);
 
-    for (uint64_t i = 0; code == CAIRN_OK && head.shard == past->shard->index && i < head.writes; i++) {
+    for (uint64_t i = 0; code == CAIRN_OK && head.shard == cairn_shard_index(past->shard) && i < head.writes; i++) {
         struct cairn_write write;
         struct cairn_buf value = {0};
 
@@ -255,11 +256,12 @@ enum cairn_code cairn_past_load(struct cairn_past *past, bool (*wants)(void *con
     struct loading loading = {past, wants, context};
     const struct node_version *version = &past->version;
     uint64_t archived = past->until < past->tail_first ? past->until : past->tail_first;
-    enum cairn_code code =
-        load_records(&loading, &version->records, version->shards[past->shard->index].position, UINT64_MAX, err);
+    enum cairn_code code = load_records(&loading, &version->records,
+                                        version->shards[cairn_shard_index(past->shard)].position, UINT64_MAX, err);
 
     if (code == CAIRN_OK && past->wall_ms && archived > version->cut)
-        code = archive_replay(past->store->archive.blob, version->cut, archived, load_record, &loading, err);
+        code =
+            archive_replay(history_of(past->store)->archive.blob, version->cut, archived, load_record, &loading, err);
     if (code == CAIRN_OK && past->wall_ms)
         code = load_records(&loading, &past->tail, version->cut, past->until, err);
     if (last) {

@@ -215,7 +215,8 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
         return cairn_while(err, "replaying the log record at position %" PRIu64, position);
     if (head.wall_ms > store->wall_ms)
         store->wall_ms = head.wall_ms;
-    archive_add(store, position, end, &body, 1);
+    if (store->tap)
+        store->tap->ops->replayed(store->tap, position, end, body);
     shard = &store->shards[head.shard];
     if (position < shard->from)
         return CAIRN_OK; /* the checkpoint has it */
@@ -255,8 +256,8 @@ static enum cairn_code open_log(struct stream *stream, uint64_t last, struct cai
         .dir = LOG_DIR,
         .shard = stream->shard,
         .first = store_first_position(stream),
-        .needed = store->order.log_epoch ? 0 : last, /* a new folder has none */
-        .epoch_least = store->order.log_epoch,
+        .needed = store->tap && store->tap->log_epoch ? 0 : last, /* a new folder has none */
+        .epoch_least = store->tap ? store->tap->log_epoch : 0,
     };
     enum cairn_code code;
 
@@ -303,16 +304,12 @@ static enum cairn_code recover_stream(struct stream *stream, struct cairn_err *e
     if (code != CAIRN_OK)
         return code;
     replay.end = stream->log->ops->end(stream->log);
-    code = archive_open(store, replay.end, err);
-    if (code == CAIRN_OK && store->order.version.number) {
-        code = restore_perform(store, replay.end, err);
-        archive_note_restore(store, replay.end);
-        replay.from = last = replay.end;
-    }
+    if (store->tap)
+        code = store->tap->ops->log_opened(store->tap, replay.end, &replay.from, err);
     if (code != CAIRN_OK)
         return code;
-    if (store->archive.blob && atomic_load(&store->archive.archived) < replay.from)
-        replay.from = atomic_load(&store->archive.archived);
+    if (store->tap && store->tap->replaces)
+        last = replay.end;
     replay.reported = replay.seen_end = replay.from;
     if (replay.end < last)
         return cairn_fail(err, CAIRN_ECORRUPT,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "shard/shard_internal.h"
+#include "shard/history_internal.h"
 
 #define RESTORE_PATH "RESTORE"
 
@@ -53,13 +53,15 @@ enum cairn_code restore_decode_order(struct cairn_bytes bytes, struct restore_or
 enum cairn_code restore_read_order(struct cairn_store *store, struct cairn_err *err)
 {
     struct cairn_buf bytes = {0};
-    enum cairn_code code = cairn_disk_read_file(store->options.disk, RESTORE_PATH, ORDER_BYTES_MAX, &bytes, err);
+    enum cairn_code code = cairn_disk_read_file(store_options(store)->disk, RESTORE_PATH, ORDER_BYTES_MAX, &bytes, err);
 
     if (code == CAIRN_OK) {
-        code = restore_decode_order(cairn_buf_bytes(&bytes), &store->order, err);
-        if (code == CAIRN_OK && store->order.version.count != store->count - 1)
-            code = cairn_fail(err, CAIRN_ECORRUPT, "it is of %" PRIu32 " shards", store->order.version.count);
-        if (code == CAIRN_OK && store->order.until > store->order.version.cut && !store->options.archive)
+        code = restore_decode_order(cairn_buf_bytes(&bytes), &history_of(store)->order, err);
+        if (code == CAIRN_OK && history_of(store)->order.version.count != store_count(store) - 1)
+            code =
+                cairn_fail(err, CAIRN_ECORRUPT, "it is of %" PRIu32 " shards", history_of(store)->order.version.count);
+        if (code == CAIRN_OK && history_of(store)->order.until > history_of(store)->order.version.cut &&
+            !store_options(store)->archive)
             code = cairn_fail(err, CAIRN_EINVAL, "it needs the archive: give --blob");
         if (code != CAIRN_OK)
             cairn_while(err, "reading '%s', which says what the folder is to be restored to", RESTORE_PATH);
@@ -98,7 +100,7 @@ static enum cairn_code apply_records(struct cairn_shard *shard, const struct nod
         struct commit_head head;
 
         code = commit_read_head(&body, &head, err);
-        if (code == CAIRN_OK && head.shard == shard->index && position >= from)
+        if (code == CAIRN_OK && head.shard == cairn_shard_index(shard) && position >= from)
             code = apply_writes(shard, &body, &head, err);
     }
     return code;
@@ -112,13 +114,12 @@ static enum cairn_code apply_record(void *context, struct cairn_bytes bytes, str
     struct commit_head head;
     enum cairn_code code = commit_read_head(&body, &head, err);
 
-    if (code == CAIRN_OK && head.shard >= store->count)
+    if (code == CAIRN_OK && head.shard >= store_count(store))
         code = cairn_fail(err, CAIRN_ECORRUPT, "a commit of shard %" PRIu32 ", which there is not", head.shard);
     if (code != CAIRN_OK)
         return code;
-    if (head.wall_ms > store->wall_ms)
-        store->wall_ms = head.wall_ms;
-    return apply_writes(&store->shards[head.shard], &body, &head, err);
+    store_raise_wall_ms(store, head.wall_ms);
+    return apply_writes(cairn_store_shard(store, head.shard), &body, &head, err);
 }
 
 /* *ret_number: of the version that the shard has then, of what it was restored to. */
@@ -126,57 +127,43 @@ static enum cairn_code end_shard(struct cairn_shard *shard, uint64_t end, uint64
 {
     enum cairn_code code;
 
-    shard->applied_end = shard->from = end; /* nothing that the log has by now is of this state */
+    shard_rebase(shard, end); /* nothing that the log has by now is of this state */
     code = shard_version_begin(shard, false, false, err);
-    return code == CAIRN_OK ? shard->engine->versions->end(shard->engine, ret_number, err) : code;
+    return code == CAIRN_OK ? shard_engine(shard)->versions->end(shard_engine(shard), ret_number, err) : code;
 }
 
 static enum cairn_code load_system(struct cairn_shard *shard, const struct node_version *version, struct cairn_err *err)
 {
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&version->system));
 
-    shard->engine->ops->close(shard->engine);
-    shard->engine = cairn_memory_create();
+    shard_empty(shard);
     while (cairn_reader_left(&r)) {
         struct cairn_bytes key = cairn_read_sized(&r), value = cairn_read_sized(&r);
 
-        shard->engine->ops->put(shard->engine, key, cairn_hash(key), value);
+        shard_engine(shard)->ops->put(shard_engine(shard), key, cairn_hash(key), value);
     }
     return apply_records(shard, version, 0, err);
-}
-
-static enum cairn_code end_system(struct cairn_shard *shard, uint64_t end, struct cairn_err *err)
-{
-    struct cairn_store *store = shard->store;
-    struct manifest_shard made = {.position = end, .number = store->next_number++};
-    enum cairn_code code;
-
-    shard->applied_end = shard->from = end;
-    code = checkpoint_write(store, shard, &made, err);
-    if (code == CAIRN_OK)
-        store->manifest.shards[shard->index] = made;
-    return code;
 }
 
 /* What it was restored to is a version itself, so that a later restore finds its way past this one. */
 static enum cairn_code record_version(struct cairn_store *store, const struct node_version_shard *shards, uint64_t end,
                                       struct cairn_err *err)
 {
-    struct cairn_clock *clock = store->options.clock;
-    struct cairn_shard *system = &store->shards[store->count - 1];
+    struct cairn_clock *clock = store_options(store)->clock;
+    struct cairn_shard *system = cairn_store_shard(store, store_count(store) - 1);
     struct node_version made = {.number = shards[0].number,
-                                .parent = store->order.version.number,
+                                .parent = history_of(store)->order.version.number,
                                 .time_ms = clock->wall_ms(clock),
                                 .cut = end,
-                                .wall_ms = store->wall_ms,
+                                .wall_ms = cairn_store_wall_ms(store),
                                 .restored = true,
-                                .count = store->count - 1};
+                                .count = store_count(store) - 1};
     enum cairn_code code;
 
-    made.shards = cairn_alloc(store->count * sizeof *made.shards);
+    made.shards = cairn_alloc(store_count(store) * sizeof *made.shards);
     memcpy(made.shards, shards, made.count * sizeof *shards);
     node_version_add_system(&made, system);
-    code = node_version_write(store->options.disk, &made, err);
+    code = node_version_write(store_options(store)->disk, &made, err);
     if (code == CAIRN_OK)
         node_versions_enter(store, &made);
     else
@@ -187,22 +174,22 @@ static enum cairn_code record_version(struct cairn_store *store, const struct no
 /* The engines are at the state then. */
 static enum cairn_code load(struct cairn_store *store, struct cairn_err *err)
 {
-    const struct restore_order *order = &store->order;
+    const struct restore_order *order = &history_of(store)->order;
     const struct node_version *version = &order->version;
     enum cairn_code code = CAIRN_OK;
 
     for (uint32_t i = 0; code == CAIRN_OK && i < version->count; i++) {
-        struct cairn_engine *engine = store->shards[i].engine;
+        struct cairn_engine *engine = shard_engine(cairn_store_shard(store, i));
 
         code = engine->versions->restore(engine, version->shards[i].number, err);
         if (code == CAIRN_OK)
-            code = apply_records(&store->shards[i], version, version->shards[i].position, err);
+            code = apply_records(cairn_store_shard(store, i), version, version->shards[i].position, err);
         store_report(store, "restoring shards", i + 1, version->count);
     }
     if (code == CAIRN_OK)
-        code = load_system(&store->shards[store->count - 1], version, err);
+        code = load_system(cairn_store_shard(store, store_count(store) - 1), version, err);
     if (code == CAIRN_OK && order->until > version->cut)
-        code = archive_replay(store->options.archive, version->cut, order->until, apply_record, store, err);
+        code = archive_replay(store_options(store)->archive, version->cut, order->until, apply_record, store, err);
     return code;
 }
 
@@ -210,41 +197,31 @@ static enum cairn_code load(struct cairn_store *store, struct cairn_err *err)
 static enum cairn_code commit(struct cairn_store *store, struct node_version_shard *made, uint64_t end,
                               struct cairn_err *err)
 {
+    uint64_t *numbers = cairn_alloc_zeroed(store_count(store), sizeof *numbers);
     enum cairn_code code = CAIRN_OK;
 
-    for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store->count; i++) {
+    for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store_count(store); i++) {
         made[i].position = end;
-        code = end_shard(&store->shards[i], end, &made[i].number, err);
-        store->manifest.shards[i] = (struct manifest_shard){.position = end, .number = made[i].number};
-        if (made[i].number >= store->next_number)
-            store->next_number = made[i].number + 1;
+        code = end_shard(cairn_store_shard(store, i), end, &made[i].number, err);
+        numbers[i] = made[i].number;
     }
     if (code == CAIRN_OK)
-        code = end_system(&store->shards[store->count - 1], end, err);
-    if (code != CAIRN_OK)
-        return code;
-    store->manifest.sequence++;
-    store->manifest.next_number = store->next_number;
-    if (store->wall_ms > store->manifest.wall_ms)
-        store->manifest.wall_ms = store->wall_ms;
-    return manifest_write(store->options.disk, &store->manifest, err);
+        code = store_rebase(store, numbers, end, err);
+    free(numbers);
+    return code;
 }
 
 enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct cairn_err *err)
 {
-    struct cairn_disk *disk = store->options.disk;
-    struct cairn_clock *clock = store->options.clock;
-    const struct node_version *version = &store->order.version;
-    struct node_version_shard *made = cairn_alloc_zeroed(store->count, sizeof *made);
+    struct cairn_disk *disk = store_options(store)->disk;
+    struct cairn_clock *clock = store_options(store)->clock;
+    const struct node_version *version = &history_of(store)->order.version;
+    struct node_version_shard *made = cairn_alloc_zeroed(store_count(store), sizeof *made);
     enum cairn_code code;
 
-    if (version->wall_ms > store->wall_ms)
-        store->wall_ms = version->wall_ms;
+    store_raise_wall_ms(store, version->wall_ms);
     code = load(store, err);
-    if (clock->wall_ms(clock) > store->wall_ms) /* no moment before it is of this branch */
-        store->wall_ms = clock->wall_ms(clock);
-    for (uint32_t i = 0; i < store->count; i++)
-        atomic_store_explicit(&store->shards[i].wall_ms, store->wall_ms, memory_order_relaxed);
+    store_raise_wall_ms(store, clock->wall_ms(clock)); /* no moment before it is of this branch */
     if (code == CAIRN_OK)
         code = commit(store, made, end, err);
     if (code == CAIRN_OK)
@@ -279,7 +256,7 @@ static enum cairn_code find(struct cairn_store *store, uint64_t number, uint64_t
     if (!store_has_versions(store))
         return cairn_fail(err, CAIRN_EINVAL, "the engine 'memory' keeps no versions");
     code = node_versions_find(store, number, wall_ms, &found, err);
-    return code == CAIRN_OK ? node_version_read(store->options.disk, found, ret_version, err) : code;
+    return code == CAIRN_OK ? node_version_read(store_options(store)->disk, found, ret_version, err) : code;
 }
 
 /* That all that it names is whole: before the point of no return. */
@@ -287,8 +264,8 @@ static enum cairn_code check(struct cairn_store *store, const struct node_versio
 {
     enum cairn_code code = CAIRN_OK;
 
-    for (uint32_t i = 0; code == CAIRN_OK && i < version->count && i + 1 < store->count; i++) {
-        struct cairn_engine *engine = store->shards[i].engine;
+    for (uint32_t i = 0; code == CAIRN_OK && i < version->count && i + 1 < store_count(store); i++) {
+        struct cairn_engine *engine = shard_engine(cairn_store_shard(store, i));
 
         code = versions_verify(engine->versions->list(engine), version->shards[i].number, err);
         store_report(store, "checking shards", i + 1, version->count);
@@ -304,8 +281,8 @@ static enum cairn_code take_version(struct cairn_store *store, uint64_t *ret_num
     if (code != CAIRN_OK)
         return code;
     while (!cairn_store_version_poll(store, ret_number, &code, err)) {
-        for (uint32_t i = 0; i < store->count; i++)
-            cairn_shard_step(&store->shards[i], 10000000);
+        for (uint32_t i = 0; i < store_count(store); i++)
+            cairn_shard_step(cairn_store_shard(store, i), 10000000);
         store_wait_a_little(store);
     }
     return code;
@@ -418,7 +395,7 @@ enum cairn_code cairn_store_compare(const struct cairn_store_options *options, u
         code = store_open_locked(options, &store, err);
     if (code != CAIRN_OK)
         return code;
-    for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store->count; i++) {
+    for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store_count(store); i++) {
         struct cairn_past *past = NULL;
 
         code = cairn_past_open(store, i, number, wall_ms, &past, err);
@@ -427,7 +404,7 @@ enum cairn_code cairn_store_compare(const struct cairn_store_options *options, u
         if (code == CAIRN_OK)
             code = each(context, store, i, past, err);
         cairn_past_close(past);
-        store_report(store, "comparing shards", i + 1, store->count - 1);
+        store_report(store, "comparing shards", i + 1, store_count(store) - 1);
     }
     cairn_store_abandon(store);
     return code;

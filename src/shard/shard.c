@@ -1,18 +1,7 @@
-/* shard.c - commits: one record per segment, appended and applied (docs/formats/commit.md). */
+/* shard.c - commits: one record per segment, appended and applied. */
 #include "shard/shard_internal.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdlib.h>
-
-#include "base/hash.h"
-
-enum {
-    KIND_COMMIT = 1,
-    /* Shorter values are copied into one part with what is around them, longer ones are parts of their own. */
-    PART_BYTES = 1024,
-};
-
 struct cairn_view *cairn_shard_view(struct cairn_shard *shard)
 {
     return &shard->engine->view;
@@ -31,106 +20,6 @@ uint32_t cairn_shard_index(const struct cairn_shard *shard)
 struct cairn_log *cairn_shard_log(struct cairn_shard *shard)
 {
     return shard->log;
-}
-
-/* --- encoding -------------------------------------------------------------------------------- */
-
-size_t cairn_shard_record_bytes(struct cairn_bytes note, const struct cairn_write *writes, size_t count)
-{
-    size_t bytes = 1 + 4 * CAIRN_VARINT_BYTES_MAX + note.size;
-
-    for (size_t i = 0; i < count; i++)
-        bytes += 2 * CAIRN_VARINT_BYTES_MAX + writes[i].key.size + (writes[i].deleted ? 0 : writes[i].value.size);
-    return bytes;
-}
-
-static void add_part(struct cairn_shard *shard, size_t *count, const void *data, size_t size)
-{
-    if (*count == shard->part_capacity) {
-        shard->part_capacity = shard->part_capacity ? 2 * shard->part_capacity : 16;
-        shard->parts = cairn_realloc(shard->parts, shard->part_capacity * sizeof *shard->parts);
-    }
-    shard->parts[(*count)++] = cairn_bytes(data, size);
-}
-
-static uint8_t *put_bytes(uint8_t *to, struct cairn_bytes bytes)
-{
-    if (bytes.size)
-        memcpy(to, bytes.data, bytes.size);
-    return to + bytes.size;
-}
-
-/* Fills shard->parts and returns their number.  On the way of every segment: room for the worst case is made once, and
- * then it is written straight down. */
-static size_t encode(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
-                     const struct cairn_write *writes, size_t count)
-{
-    size_t bytes = 1 + 4 * CAIRN_VARINT_BYTES_MAX + note.size, parts = 0;
-    uint8_t *at, *from;
-
-    for (size_t i = 0; i < count; i++)
-        bytes += 2 * CAIRN_VARINT_BYTES_MAX + writes[i].key.size +
-                 (writes[i].value.size <= PART_BYTES ? writes[i].value.size : 0);
-    shard->scratch.size = 0;
-    at = from = cairn_buf_reserve(&shard->scratch, bytes);
-    *at++ = KIND_COMMIT;
-    at += cairn_put_varint(at, shard->index);
-    at += cairn_put_varint(at, wall_ms);
-    at += cairn_put_varint(at, note.size);
-    at = put_bytes(at, note);
-    at += cairn_put_varint(at, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct cairn_write *write = &writes[i];
-        at += cairn_put_varint(at, write->key.size);
-        at = put_bytes(at, write->key);
-        at += cairn_put_varint(at, write->deleted ? 0 : write->value.size + 1);
-        if (write->deleted)
-            continue;
-        if (write->value.size <= PART_BYTES) {
-            at = put_bytes(at, write->value);
-            continue;
-        }
-        add_part(shard, &parts, from, (size_t)(at - from));
-        add_part(shard, &parts, write->value.data, write->value.size);
-        from = at;
-    }
-    if (at > from)
-        add_part(shard, &parts, from, (size_t)(at - from));
-    return parts;
-}
-
-enum cairn_code commit_read_head(struct cairn_reader *r, struct commit_head *ret_head, struct cairn_err *err)
-{
-    uint8_t kind = cairn_read_u8(r);
-    uint64_t shard = cairn_read_varint(r);
-
-    if (!r->bad && kind != KIND_COMMIT)
-        return cairn_fail(err, CAIRN_EVERSION, "a log record is of the unknown kind %u: use the program that wrote it",
-                          kind);
-    ret_head->wall_ms = cairn_read_varint(r);
-    ret_head->note = cairn_read_sized(r);
-    ret_head->writes = cairn_read_varint(r);
-    if (r->bad || shard > SHARDS_MAX)
-        return cairn_fail(err, CAIRN_ECORRUPT, "malformed head of a commit");
-    ret_head->shard = (uint32_t)shard;
-    return CAIRN_OK;
-}
-
-enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *ret_write, struct cairn_err *err)
-{
-    struct cairn_bytes key = cairn_read_sized(r), value = {0};
-    uint64_t size = cairn_read_varint(r);
-
-    if (!r->bad && size > 0) {
-        if (size - 1 > CAIRN_VALUE_BYTES_MAX)
-            r->bad = true;
-        else
-            value = cairn_read_bytes(r, (size_t)(size - 1));
-    }
-    if (r->bad || key.size < 1 || key.size > CAIRN_SNAPSHOT_KEY_BYTES_MAX)
-        return cairn_fail(err, CAIRN_ECORRUPT, "malformed write in a commit");
-    *ret_write = (struct cairn_write){.key = key, .value = value, .deleted = size == 0};
-    return CAIRN_OK;
 }
 
 /* --- committing ------------------------------------------------------------------------------ */
@@ -164,9 +53,9 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
         mark_dirty(shard);
     for (size_t i = 0; i < count; i++) /* the table's lines come while the record is written */
         engine->view.ops->prefetch(&engine->view, writes[i].hash, 0);
-    parts = encode(shard, wall_ms, note, writes, count);
-    if (atomic_load(&store->taking.capturing) || store->archive.blob)
-        code = node_versions_append(shard, shard->parts, parts, &position, &end, err);
+    parts = commit_encode(shard, wall_ms, note, writes, count);
+    if (store->tap && atomic_load(&store->tap->listens))
+        code = store->tap->ops->append(store->tap, shard, shard->parts, parts, &position, &end, err);
     else
         code = shard->log->ops->append(shard->log, shard->parts, parts, &position, &end, err);
     if (code != CAIRN_OK)

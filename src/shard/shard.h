@@ -33,6 +33,7 @@
 
 struct cairn_store;
 struct cairn_shard;
+struct cairn_tap; /* shard/tap.h */
 
 /* Of the data folder: files HASH.wasm, which records may name and which do not change; there before any such record. */
 #define CAIRN_STORE_MODULES_DIR "modules"
@@ -48,6 +49,10 @@ struct cairn_store_options {
      * CAIRN_EINVAL.  The system shard's is always "memory". */
     const char *engine;
     size_t engine_memory_bytes; /* of all shards together, in engines on disk, drawn as it is used; 0: 256 MiB */
+    /* What stands behind the store (shard/tap.h), made for it: cairn_history_tap.  NULL: nothing, for what never opens
+     * a folder that has versions (benchmarks). */
+    struct cairn_tap *(*tap)(struct cairn_store *store);
+    /* Of history/history.h, up to accept_loss: */
     struct cairn_blob *archive; /* where versions and the log's records go, too; NULL: nowhere.  Borrowed until close */
     uint64_t archive_every_ns;  /* 0: 10 s; what the loss of the machine can cost, but for what is under way */
     uint64_t archive_grace_ms;  /* 0: an hour; what has been there for less is not garbage */
@@ -128,74 +133,6 @@ bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns);
  * log has failed: then commits fail instead. */
 enum cairn_code cairn_shard_check_writers(struct cairn_shard *shard, struct cairn_err *err);
 
-/* --- any thread: versions of the node, of engines that keep versions --- */
-
-struct cairn_store_version {
-    uint64_t number;  /* ascending, never used again */
-    uint64_t parent;  /* the version that its state came from; 0: none */
-    uint64_t time_ms; /* when it was asked for, by the clock on the wall */
-    bool scheduled;   /* nobody asked for it by hand */
-    bool damaged;     /* its record cannot be read */
-    bool archived;    /* the archive has it */
-};
-
-/* Begins to take one: a cut through all shards, of when all owners have stepped, while they go on.  CAIRN_EINVAL: the
- * engine keeps no versions; CAIRN_ECONFLICT: one is being taken. */
-enum cairn_code cairn_store_version_begin(struct cairn_store *store, bool scheduled, struct cairn_err *err);
-/* True once, when it is over: *ret_code is CAIRN_OK and it is durable, in the archive if there is one, or why not.  A
- * version that could not be put there yet is one all the same, and it is tried again. */
-bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, enum cairn_code *ret_code,
-                              struct cairn_err *ret_err);
-/* How many there are, ascending; fills in at most `room`. */
-size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_version *to, size_t room);
-/* What it alone needs goes in the background.  Blocks for two syncs.  CAIRN_ENOTFOUND. */
-enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t number, struct cairn_err *err);
-
-/* To be asked now and then; it also looks, at times, whether the archive is still this folder's.  True: one is to be
- * taken, as the archive's newest does not lead to where the log is now, or more than log_bytes (0: no bound) of log
- * came after the last. */
-bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes);
-
-/* --- any thread but owners' (it blocks), and any number at once: a shard as it was --- */
-
-struct cairn_past;
-/* At version `number`, or, if that is 0, at the last record whose time is not after wall_ms; the store must outlive it.
- * Beside the store, which goes on.  CAIRN_ENOTFOUND: there is no such version, or nothing that leads to the moment;
- * CAIRN_EINVAL: moments need an archive. */
-enum cairn_code cairn_past_open(struct cairn_store *store, uint32_t shard, uint64_t number, uint64_t wall_ms,
-                                struct cairn_past **ret_past, struct cairn_err *err);
-struct cairn_past *cairn_past_close(struct cairn_past *past); /* returns NULL; accepts NULL */
-/* What was written to keys, of those that are wanted, after the version was taken counts from then on.  With `last` it
- * is not called again, and gives back what it held for that. */
-enum cairn_code cairn_past_load(struct cairn_past *past, bool (*wants)(void *context, struct cairn_bytes key),
-                                void *context, bool last, struct cairn_err *err);
-/* Every key that was there and its value, in any order. */
-enum cairn_code cairn_past_visit(struct cairn_past *past,
-                                 void (*each)(void *context, struct cairn_bytes key, struct cairn_bytes value),
-                                 void *context, struct cairn_err *err);
-/* To get from, and for nothing else; one thread at a time. */
-struct cairn_view *cairn_past_view(struct cairn_past *past);
-
-/* --- main thread: --- */
-
-/* Takes a folder that no node is on back, or forth, to a version; first takes one of the state as it is, *ret_undo,
- * which leads back.  Should the process end on the way, then either nothing has come of it, or whoever opens the
- * folder next goes on with it.  CAIRN_ENOTFOUND; CAIRN_ECORRUPT when a file of the version is damaged, and nothing
- * has come of it. */
-enum cairn_code cairn_store_restore(const struct cairn_store_options *options, uint64_t number, uint64_t *ret_undo,
-                                    struct cairn_err *err);
-/* The same to a moment: the state after the last record whose time is not after wall_ms, from the newest version before
- * that and options->archive.  CAIRN_ENOTFOUND when these two do not lead there. */
-enum cairn_code cairn_store_restore_at(const struct cairn_store_options *options, uint64_t wall_ms, uint64_t *ret_undo,
-                                       struct cairn_err *err);
-
-/* What restoring would change, of a folder that no node is on: each shard (not the system shard, which may be asked)
- * beside what it was.  Nothing is changed. */
-enum cairn_code cairn_store_compare(const struct cairn_store_options *options, uint64_t number, uint64_t wall_ms,
-                                    enum cairn_code (*each)(void *context, struct cairn_store *store, uint32_t shard,
-                                                            struct cairn_past *past, struct cairn_err *err),
-                                    void *context, struct cairn_err *err);
-
 /* --- any thread --- */
 
 struct cairn_store_stats {
@@ -209,21 +146,6 @@ struct cairn_store_stats {
     char archive_error[CAIRN_ERR_TEXT_BYTES];                 /* why it is tried again; "" if all goes well */
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];              /* of the last attempt, "" if it went well */
 };
-/* How it is with the blob store. */
-enum cairn_archive_state {
-    CAIRN_ARCHIVE_NONE, /* there is no blob store */
-    CAIRN_ARCHIVE_OK,
-    CAIRN_ARCHIVE_AWAY,   /* attempts fail; they go on */
-    CAIRN_ARCHIVE_FENCED, /* another node has claimed it: writes are refused, now and after the next start with it */
-};
-
-struct cairn_archive_report {
-    enum cairn_archive_state state;
-    uint64_t away_ns;               /* away: for how long */
-    uint64_t epoch, fenced_by;      /* fenced: ours, and that of the other's claim */
-    char why[CAIRN_ERR_TEXT_BYTES]; /* away or fenced */
-};
-void cairn_store_archive(struct cairn_store *store, struct cairn_archive_report *ret_report);
 /* A checkpoint is under way, due or to be tried again, or an engine has something to take over: cheap, for every turn
  * of a loop. */
 bool cairn_store_checkpoint_due(const struct cairn_store *store);

@@ -39,6 +39,14 @@ static void on_work(void *context)
     store_wake_close(shard->store);
 }
 
+static enum cairn_code fetch_run(void *context, const struct run_about *about, struct cairn_err *err)
+{
+    struct cairn_shard *shard = context;
+    struct cairn_tap *tap = shard->store->tap;
+
+    return tap->ops->fetch_run(tap, shard, about, err);
+}
+
 /* The newest version is what the engine is at: it tells more than the manifest, or as much. */
 static enum cairn_code read_position(struct cairn_shard *shard, struct cairn_err *err)
 {
@@ -46,7 +54,7 @@ static enum cairn_code read_position(struct cairn_shard *shard, struct cairn_err
     const struct version *version = versions_current(shard->engine->versions->list(shard->engine));
     uint64_t position, wall_ms, named = store->manifest.shards[shard->index].number;
 
-    if (store->order.version.number || (!version && !named)) /* the first: it is at any version, and goes to another */
+    if ((store->tap && store->tap->replaces) || (!version && !named)) /* the first: it goes to another one */
         return CAIRN_OK;
     if (!version || version->number < named || version->metadata.size != METADATA_BYTES)
         return cairn_fail(err, CAIRN_ECORRUPT,
@@ -91,16 +99,18 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
     choice_share(&shard->choice, &store->budget, on_work, shard);
     shard->choice.levels.on_work = on_work;
     shard->choice.levels.context = shard;
-    shard->source = (struct version_source){archive_fetch_run, shard};
-    shard->choice.levels.source = &shard->source;
+    if (store->tap) {
+        shard->source = (struct version_source){fetch_run, shard};
+        shard->choice.levels.source = &shard->source;
+    }
     code = levels_open(shard->disk, store->options.tasks, &shard->choice.levels, 0, &levels, err);
     if (code != CAIRN_OK)
         return code;
     shard->engine = cairn_levels_engine_create(levels);
     shard->saver = saver_for(shard->engine);
     code = read_position(shard, err);
-    if (code == CAIRN_OK)
-        node_versions_drop_unnamed(shard);
+    if (code == CAIRN_OK && store->tap)
+        store->tap->ops->shard_opened(store->tap, shard);
     return code;
 }
 
@@ -140,7 +150,7 @@ enum cairn_code shard_version_begin(struct cairn_shard *shard, bool automatic, b
         .hold = hold,
     };
 
-    cairn_put_u64(metadata, shard->applied_end > shard->from ? shard->applied_end : shard->from);
+    cairn_put_u64(metadata, shard_position(shard));
     cairn_put_u64(metadata + 8, atomic_load_explicit(&shard->wall_ms, memory_order_relaxed));
     return shard->engine->versions->begin(shard->engine, &options, err);
 }

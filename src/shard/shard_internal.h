@@ -12,19 +12,13 @@
 #include "base/slot.h"
 #include "engine/choice.h"
 #include "io/wait.h"
-#include "shard/archive.h"
+#include "shard/tap.h"
 
-#define FORMAT_PATH    "FORMAT"
 #define LOG_DIR        "log"
 #define CHECKPOINT_DIR "checkpoints"
 #define MANIFEST_PATH  CHECKPOINT_DIR "/MANIFEST"
-#define SHARDS_DIR     "shards"
-#define RECOVER_PATH   "RECOVER" /* while a new folder is being filled */
 
 enum {
-    SHARDS_DEFAULT = 16,
-    SHARDS_MAX = 4096,
-    FORMAT_BYTES_MAX = 4096,
     NO_TURN = -1,
 };
 
@@ -36,8 +30,6 @@ void format_encode(struct cairn_buf *to, uint32_t shards, const char *engine);
 /* At most FORMAT_BYTES_MAX bytes.  CAIRN_EVERSION, CAIRN_ECORRUPT. */
 enum cairn_code format_decode(struct cairn_bytes text, uint32_t *ret_shards, const char **ret_engine,
                               struct cairn_err *err);
-/* CAIRN_EVERSION for `what`, of any file here: what it is, and what to do. */
-enum cairn_code format_fail_version(const char *what, unsigned version, unsigned known, struct cairn_err *err);
 
 /* --- the manifest (manifest.c; docs/formats/checkpoint.md) ------------------------------------ */
 
@@ -126,7 +118,6 @@ struct cairn_shard {
     struct cairn_disk *disk; /* where it lies */
     uint64_t from;           /* recovery: the engine has all of the log before this position */
     _Atomic bool has_work;   /* set by any thread, see shard_engine.c */
-    _Atomic enum taking_part part;
     /* The owner's. */
     uint64_t retry_ns;    /* when what has failed in the background is tried again */
     uint64_t applied_end; /* of its last record */
@@ -225,9 +216,7 @@ struct cairn_store {
     const char *engine;   /* the shards', as in choice.h */
     struct budget budget; /* of the engines' memory */
     bool started;
-    struct restore_order order; /* opening: where it is to go to first */
-    bool archive_leads;         /* from its newest version to archive_open_end, or there is none */
-    uint64_t archive_open_end;  /* the log's end when it was opened */
+    struct cairn_tap *tap; /* may be NULL */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;   /* wakes has grown */
@@ -238,8 +227,6 @@ struct cairn_store {
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];                 /* guarded by lock */
     _Atomic int checkpoint_code; /* enum cairn_code of the last attempt; relaxed: a hint for writers that wait for it */
     struct checkpoint checkpoint;
-    struct taking taking;
-    struct archive archive;
 
     /* Any thread. */
     _Atomic int32_t turn;     /* the shard that is to step; released with what it inherits, acquired by its owner */
@@ -248,111 +235,28 @@ struct cairn_store {
     _Atomic bool closing;     /* set once: every changed shard is due, the log's events are to wake */
 };
 
-/* store.c */
-enum cairn_code store_open_locked(const struct cairn_store_options *options, struct cairn_store **ret_store,
-                                  struct cairn_err *err);
-void store_notify(struct cairn_store *store, uint32_t shard);
-/* The caller's on_recovery and on_warning, where there are such. */
-void store_report(struct cairn_store *store, const char *stage, uint64_t done, uint64_t total);
-void store_warn(struct cairn_store *store, const char *text);
-/* Removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets them. */
+/* folder.c: removes checkpoint files that the manifest does not name.  Failures are ignored: the next sweep gets
+ * them. */
 void store_sweep(struct cairn_store *store);
 /* Recognizes it, or begins one. */
 enum cairn_code folder_open(struct cairn_store *store, struct cairn_err *err);
 enum cairn_code folder_read_manifest(struct cairn_store *store, struct cairn_err *err);
-/* Which engine, and how many shards. */
-enum cairn_code store_choose(struct cairn_store *store, const char *engine, uint32_t shards, struct cairn_err *err);
-/* A new folder, with its manifest; what makes it one goes last. */
-enum cairn_code store_make_folder(struct cairn_store *store, const struct manifest *manifest, struct cairn_err *err);
-enum cairn_code store_write_format(struct cairn_store *store, struct cairn_err *err);
-/* Gives back of the logs what no checkpoint needs, and the archive has.  Takes store->lock. */
-void store_trim_logs(struct cairn_store *store);
-/* What a log is needed from; under store->lock, or while nobody else is there. */
+/* stream.c: what a log is needed from; under store->lock, or while nobody else is there. */
 uint64_t store_first_position(const struct stream *stream);
-/* One has failed: for good. */
-bool store_log_failed(const struct cairn_store *store);
 /* What a log of the store's is to be told with. */
 void store_log_events(struct stream *stream, struct cairn_log_events *ret_events);
-/* Of the one log of all shards. */
-uint64_t store_log_end(const struct cairn_store *store);
-
-/* A close that waits for others looks again. */
-void store_wake_close(struct cairn_store *store);
-
 /* shard_engine.c: creates the engine, in a folder of its own if it lies on disk, and with `from` as a version tells it;
  * closes it. */
 enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *err);
 void shard_engine_close(struct cairn_shard *shard);
 /* Takes over what was done in the background. */
 void shard_engine_work(struct cairn_shard *shard);
-/* Of engines that have versions: begins one, which tells where the log continues it and the time of its last commit. */
-enum cairn_code shard_version_begin(struct cairn_shard *shard, bool automatic, bool hold, struct cairn_err *err);
-
 /* recover.c: fills the engines from checkpoints and log; opens the log. */
 enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err *err);
 enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err);
-/* Puts or removes; waits while the engine has too much to write. */
-enum cairn_code shard_apply(struct cairn_shard *shard, const struct cairn_write *write, uint64_t hash,
-                            struct cairn_err *err);
-
-/* versions.c, but for what shard.h tells */
-void node_versions_init(struct cairn_store *store);
-void node_versions_free(struct cairn_store *store);
-/* Reads what there is; before the engines are opened. */
-enum cairn_code node_versions_load(struct cairn_store *store, struct cairn_err *err);
-/* The system shard's part of a version. */
-void node_version_add_system(struct node_version *version, struct cairn_shard *system);
-/* A new one, which is taken over, into the list; under the lock, or while nobody else is there. */
-void node_versions_enter(struct cairn_store *store, struct node_version *version);
-/* What is being taken is given up; all other threads have stopped. */
-void node_versions_stop(struct cairn_store *store);
-void node_versions_drop_unnamed(struct cairn_shard *shard);
-/* While taking.active. */
-void node_versions_step(struct cairn_shard *shard);
-/* The log's append, while taking.capturing, or with an archive. */
-enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
-                                     uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
-
-/* The number of the version to go to, or to go on from: `number` itself, or the newest that has nothing after a moment.
- * CAIRN_ENOTFOUND: there is none.  Under the lock, or while nobody else is there. */
-enum cairn_code node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms,
-                                   uint64_t *ret_number, struct cairn_err *err);
-/* How many the archive does not have. */
-uint64_t node_versions_pending(struct cairn_store *store);
-/* Something of the archive's has been done, or has failed: who waits for a version to be there may go on.  `number`: of
- * the version that it was about, or 0.  CAIRN_EUNAVAILABLE: the archive is lost. */
-void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
-                            const struct cairn_err *err);
-
-/* restore.c: into store->order, and back. */
-enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restore_order *order, struct cairn_err *err);
-/* Parses it.  Exposed for the fuzz target. */
-enum cairn_code restore_decode_order(struct cairn_bytes bytes, struct restore_order *order, struct cairn_err *err);
-enum cairn_code restore_read_order(struct cairn_store *store, struct cairn_err *err);
-/* Goes there; `end` is the log's.  Nothing was replayed yet. */
-enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct cairn_err *err);
-
-/* shard.c: the record's body. */
-struct commit_head {
-    uint32_t shard;
-    uint64_t wall_ms, writes;
-    struct cairn_bytes note;
-};
-/* Reads up to the first write.  CAIRN_EVERSION for an unknown kind. */
-enum cairn_code commit_read_head(struct cairn_reader *r, struct commit_head *ret_head, struct cairn_err *err);
-/* One write (its hash is left 0). */
-enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *ret_write, struct cairn_err *err);
-
-/* Whether a shard's engine keeps versions; all of a store's do, or none, but for the system shard's, which does not. */
-static inline bool shard_has_versions(const struct cairn_shard *shard)
-{
-    return shard->engine->versions != NULL;
-}
-
-static inline bool store_has_versions(const struct cairn_store *store)
-{
-    return shard_has_versions(&store->shards[0]);
-}
+/* commit.c: a record's body, as parts in shard->parts; their number. */
+size_t commit_encode(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
+                     const struct cairn_write *writes, size_t count);
 
 /* checkpoint_task.c: what the task is to do; the owner's thread. */
 void checkpoint_submit(struct cairn_store *store, enum checkpoint_job job);
@@ -366,12 +270,8 @@ void checkpoint_task_stop(struct cairn_store *store, bool crash);
 
 /* checkpoint.c */
 void checkpoint_init(struct cairn_store *store);
-/* Takes store->lock. */
-void checkpoint_choose_turn(struct cairn_store *store);
 /* Recomputes stream->oldest; store->lock is held. */
 void checkpoint_update_oldest(struct stream *stream);
-/* Until something has happened, or a moment; in simulation lets it. */
-void store_wait_a_little(struct cairn_store *store);
 /* checkpoint_save.c: a checkpoint's file of a shard in memory that nobody changes, of the number that `made` has; fills
  * in the rest but for the position. */
 enum cairn_code checkpoint_write(struct cairn_store *store, struct cairn_shard *shard, struct manifest_shard *made,

@@ -21,12 +21,9 @@ static void store_free(struct cairn_store *store)
     free(store->shards);
     free(store->streams);
     budget_done(&store->budget);
-    archive_free(store);
-    node_version_done(&store->order.version);
-    node_versions_free(store);
+    if (store->tap)
+        store->tap->ops->free(store->tap);
     manifest_done(&store->manifest);
-    pthread_mutex_destroy(&store->archive.files);
-    pthread_mutex_destroy(&store->archive.lock);
     pthread_cond_destroy(&store->changed);
     pthread_mutex_destroy(&store->lock);
     free(store);
@@ -43,12 +40,9 @@ static struct cairn_store *store_create(const struct cairn_store_options *option
     store->stepped = options->log->stepped;
     pthread_mutex_init(&store->lock, NULL);
     budget_init(&store->budget, 0);
-    pthread_mutex_init(&store->archive.lock, NULL);
-    pthread_mutex_init(&store->archive.files, NULL);
-    store->archive.store = store;
-    store->archive.last = &store->archive.closed;
     cairn_cond_init(&store->changed);
-    node_versions_init(store);
+    if (options->tap)
+        store->tap = options->tap(store);
     return store;
 }
 
@@ -105,13 +99,9 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
         code = store->options.disk->ops->make_dir(store->options.disk, SHARDS_DIR, &err);
         if (code == CAIRN_OK)
             code = store->options.disk->ops->sync_dir(store->options.disk, "", &err);
-        if (code == CAIRN_OK)
-            code = node_versions_load(store, &err);
-        if (code == CAIRN_OK)
-            code = restore_read_order(store, &err);
     }
-    if (code == CAIRN_OK)
-        code = archive_claim(store, &err);
+    if (code == CAIRN_OK && store->tap)
+        code = store->tap->ops->attach(store->tap, &err);
     for (uint32_t i = 0; code == CAIRN_OK && i < store->count; i++)
         code = shard_engine_open(&store->shards[i], &err);
     if (code == CAIRN_OK)
@@ -168,13 +158,15 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
 
     if (!store)
         return CAIRN_OK;
-    node_versions_stop(store);
+    if (store->tap)
+        store->tap->ops->stop(store->tap);
     if (checkpoint && store->started)
         code = checkpoint_all(store, err);
-    if (code == CAIRN_OK && checkpoint && store->started)
-        code = archive_finish(store, err);
+    if (code == CAIRN_OK && checkpoint && store->started && store->tap)
+        code = store->tap->ops->finish(store->tap, err);
     checkpoint_stop(store, false);
-    archive_stop(store);
+    if (store->tap)
+        store->tap->ops->halt(store->tap);
     for (uint32_t i = 0; i < store->stream_count; i++) {
         struct cairn_log *log = store->streams[i].log;
         enum cairn_code closed = log->ops->close(log, log_code == CAIRN_OK ? &log_err : NULL);
@@ -193,9 +185,11 @@ void cairn_store_abandon(struct cairn_store *store)
 {
     if (!store)
         return;
-    node_versions_stop(store);
+    if (store->tap)
+        store->tap->ops->stop(store->tap);
     checkpoint_stop(store, true);
-    archive_stop(store);
+    if (store->tap)
+        store->tap->ops->halt(store->tap);
     abandon_logs(store);
     store_free(store);
 }
@@ -261,7 +255,7 @@ static void add_log_stats(const struct stream *stream, struct cairn_store_stats 
 
 void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_stats)
 {
-    ret_stats->checkpoint_age_log_bytes = 0;
+    *ret_stats = (struct cairn_store_stats){0};
     for (uint32_t i = 0; i < store->stream_count; i++)
         add_log_stats(&store->streams[i], ret_stats);
     pthread_mutex_lock(&store->lock);
@@ -271,15 +265,6 @@ void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_
     ret_stats->checkpoint_running = store->checkpoint.dirt_before.from != CLEAN;
     memcpy(ret_stats->checkpoint_error, store->checkpoint_error, sizeof ret_stats->checkpoint_error);
     pthread_mutex_unlock(&store->lock);
-    ret_stats->archive_pending_bytes = atomic_load(&store->archive.pending_bytes);
-    ret_stats->archive_position = atomic_load(&store->archive.archived);
-    ret_stats->archive_pending_versions = node_versions_pending(store);
-    ret_stats->archive_lost = atomic_load(&store->archive.lost);
-    pthread_mutex_lock(&store->archive.lock);
-    ret_stats->archive_failures = store->archive.failures;
-    snprintf(ret_stats->archive_error, sizeof ret_stats->archive_error, "%s",
-             store->archive.log.pause_ns        ? store->archive.log.err.text
-             : store->archive.versions.pause_ns ? store->archive.versions.err.text
-                                                : "");
-    pthread_mutex_unlock(&store->archive.lock);
+    if (store->tap)
+        store->tap->ops->stats(store->tap, ret_stats);
 }

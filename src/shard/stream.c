@@ -91,18 +91,13 @@ void store_trim_logs(struct cairn_store *store)
 {
     for (uint32_t i = 0; i < store->stream_count; i++) {
         struct stream *stream = &store->streams[i];
-        uint64_t archived = store->archive.blob ? atomic_load(&store->archive.archived) : UINT64_MAX, first;
+        uint64_t kept = store->tap ? store->tap->ops->may_trim(store->tap) : UINT64_MAX, first;
 
         pthread_mutex_lock(&store->lock);
         first = store_first_position(stream);
         pthread_mutex_unlock(&store->lock);
-        stream->log->ops->trim(stream->log, archived < first ? archived : first);
+        stream->log->ops->trim(stream->log, kept < first ? kept : first);
     }
-}
-
-uint64_t store_log_end(const struct cairn_store *store)
-{
-    return store->streams[0].log->ops->end(store->streams[0].log);
 }
 
 bool cairn_store_step_logs(struct cairn_store *store)

@@ -2,161 +2,45 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "shard/shard_internal.h"
+#include "shard/history_internal.h"
 
 enum { CAPTURED_BYTES_MAX = 128 << 20 };
-
-static void notify_all(struct cairn_store *store)
-{
-    for (uint32_t i = 0; i < store->count; i++)
-        store_notify(store, i);
-    store_wake_close(store);
-}
-
-static void enter(struct cairn_store *store, enum taking_state state)
-{
-    struct taking *taking = &store->taking;
-
-    taking->state = state;
-    if (state == TAKING_NONE || state == TAKING_ENDED)
-        atomic_store(&taking->holds, false);
-    taking->left = state == TAKING_BEGIN ? store->count : store->count - 1;
-    atomic_store(&taking->active, state != TAKING_NONE || taking->drops.size);
-}
-
-/* The lock is held. */
-static void fail(struct cairn_store *store, enum cairn_code code, const struct cairn_err *why)
-{
-    struct taking *taking = &store->taking;
-
-    atomic_store(&taking->capturing, false);
-    taking->code = code;
-    taking->err = *why;
-    enter(store, TAKING_FAILED);
-}
-
-/* The lock is held.  A checkpoint that was due meanwhile may begin. */
-static void end(struct cairn_store *store)
-{
-    enter(store, TAKING_ENDED);
-    checkpoint_choose_turn(store);
-    notify_all(store);
-}
 
 /* --- asking --- */
 
 enum cairn_code cairn_store_version_begin(struct cairn_store *store, bool scheduled, struct cairn_err *err)
 {
-    struct cairn_clock *clock = store->options.clock;
-    struct taking *taking = &store->taking;
+    struct cairn_clock *clock = store_options(store)->clock;
+    struct taking *taking = &history_of(store)->taking;
     enum cairn_code code = CAIRN_OK;
 
     if (!store_has_versions(store))
         return cairn_fail(err, CAIRN_EINVAL,
                           "the engine 'memory' keeps no versions: make a data folder with --engine hybridlog");
+    if (!cairn_store_has_one_log(store))
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "each shard has a log of its own, and a version of the node is a cut through one log");
     pthread_mutex_lock(&taking->lock);
     if (taking->state != TAKING_NONE) {
         code = cairn_fail(err, CAIRN_ECONFLICT, "a snapshot is being taken");
     } else {
         taking->code = CAIRN_OK;
-        taking->version = (struct node_version){.time_ms = clock->wall_ms(clock),
-                                                .scheduled = scheduled,
-                                                .count = store->count - 1,
-                                                .shards = cairn_alloc_zeroed(store->count, sizeof *taking->versions)};
-        pthread_mutex_lock(&store->lock);
-        taking->checkpoints = store->checkpoints;
-        pthread_mutex_unlock(&store->lock);
-        enter(store, TAKING_WANTED);
+        taking->version =
+            (struct node_version){.time_ms = clock->wall_ms(clock),
+                                  .scheduled = scheduled,
+                                  .count = store_count(store) - 1,
+                                  .shards = cairn_alloc_zeroed(store_count(store), sizeof *taking->versions)};
+        taking->checkpoints = store_checkpoints(store);
+        taking_enter(store, TAKING_WANTED);
     }
     pthread_mutex_unlock(&taking->lock);
     if (code == CAIRN_OK)
-        notify_all(store);
+        taking_notify_all(store);
     return code;
 }
 
-void node_versions_enter(struct cairn_store *store, struct node_version *version)
-{
-    struct taking *taking = &store->taking;
-
-    cairn_buf_done(&version->system);
-    cairn_buf_done(&version->records);
-    taking->versions = cairn_realloc(taking->versions, (taking->count + 1) * sizeof *taking->versions);
-    taking->versions[taking->count++] = *version;
-    atomic_store(&store->archive.versions_left, true);
-}
-
-bool cairn_store_version_poll(struct cairn_store *store, uint64_t *ret_number, enum cairn_code *ret_code,
-                              struct cairn_err *ret_err)
-{
-    struct taking *taking = &store->taking;
-    bool ended;
-
-    pthread_mutex_lock(&taking->lock);
-    ended = taking->state == TAKING_ENDED;
-    if (ended) {
-        *ret_code = taking->code;
-        *ret_number = taking->number;
-        *ret_err = taking->err;
-        node_version_done(&taking->version);
-        taking->version = (struct node_version){0};
-        enter(store, TAKING_NONE);
-    }
-    pthread_mutex_unlock(&taking->lock);
-    return ended;
-}
-
-size_t cairn_store_versions(struct cairn_store *store, struct cairn_store_version *to, size_t room)
-{
-    struct taking *taking = &store->taking;
-    size_t count;
-
-    pthread_mutex_lock(&taking->lock);
-    count = taking->count;
-    for (size_t i = 0; i < count && i < room; i++) {
-        const struct node_version *version = &taking->versions[i];
-
-        to[i] = (struct cairn_store_version){.number = version->number,
-                                             .parent = version->parent,
-                                             .time_ms = version->time_ms,
-                                             .scheduled = version->scheduled,
-                                             .damaged = !version->shards,
-                                             .archived = version->archived};
-    }
-    pthread_mutex_unlock(&taking->lock);
-    return count;
-}
-
-enum cairn_code node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms,
-                                   uint64_t *ret_number, struct cairn_err *err)
-{
-    *ret_number = 0;
-    for (size_t i = 0; i < store->taking.count; i++) {
-        const struct node_version *version = &store->taking.versions[i];
-        /* One without commits is of when it was taken. */
-        uint64_t of_ms = version->wall_ms ? version->wall_ms : version->time_ms;
-
-        if (number ? version->number == number : version->shards && of_ms <= wall_ms)
-            *ret_number = version->number;
-    }
-    if (*ret_number)
-        return CAIRN_OK;
-    if (number)
-        return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %llu; see `cairn versions`",
-                          (unsigned long long)number);
-    return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version from before that moment; see `cairn versions`");
-}
-
-/* The lock is held. */
-static struct node_version *find(struct taking *taking, uint64_t number)
-{
-    for (size_t i = 0; i < taking->count; i++)
-        if (taking->versions[i].number == number)
-            return &taking->versions[i];
-    return NULL;
-}
-
 /* The lock is held: what the version names is to be dropped. */
-static void take_out(struct taking *taking, struct node_version *version)
+static void take_out(struct cairn_store *store, struct taking *taking, struct node_version *version)
 {
     size_t behind = taking->count - 1 - (size_t)(version - taking->versions);
 
@@ -170,13 +54,13 @@ static void take_out(struct taking *taking, struct node_version *version)
     node_version_done(version);
     memmove(version, version + 1, behind * sizeof *version);
     taking->count--;
-    atomic_store(&taking->active, true);
+    atomic_store(&history_of(store)->tap.active, true);
 }
 
 /* Whether it may be forgotten; the lock is held. */
 static enum cairn_code may_forget(const struct cairn_store *store, uint64_t number, struct cairn_err *err)
 {
-    const struct taking *taking = &store->taking;
+    const struct taking *taking = &history_of(store)->taking;
     const struct node_version *version = NULL;
     bool newer = false;
 
@@ -188,12 +72,12 @@ static enum cairn_code may_forget(const struct cairn_store *store, uint64_t numb
     if (!version)
         return cairn_fail(err, CAIRN_ENOTFOUND, "there is no version %llu; see `cairn versions`",
                           (unsigned long long)number);
-    if (store->archive.blob && version->archived && !newer)
+    if (history_of(store)->archive.blob && version->archived && !newer)
         return cairn_fail(err, CAIRN_ECONFLICT,
                           "version %llu is the newest in the blob store, which a new machine would begin with: take "
                           "another one first",
                           (unsigned long long)number);
-    if (store->archive.blob && version->restored && !newer)
+    if (history_of(store)->archive.blob && version->restored && !newer)
         return cairn_fail(err, CAIRN_ECONFLICT,
                           "version %llu is what the node was restored to, and the blob store does not have it yet",
                           (unsigned long long)number);
@@ -202,7 +86,7 @@ static enum cairn_code may_forget(const struct cairn_store *store, uint64_t numb
 
 enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t number, struct cairn_err *err)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     struct node_version *version;
     enum cairn_code code;
 
@@ -211,21 +95,22 @@ enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t n
     pthread_mutex_unlock(&taking->lock);
     if (code != CAIRN_OK)
         return code;
-    code = node_version_remove(store->options.disk, number, err); /* the record first: what it names is garbage then */
+    code = node_version_remove(store_options(store)->disk, number,
+                               err); /* the record first: what it names is garbage then */
     if (code != CAIRN_OK && code != CAIRN_ENOTFOUND)
         return code;
     pthread_mutex_lock(&taking->lock);
-    version = find(taking, number);
+    version = taking_find(taking, number);
     if (version)
-        take_out(taking, version);
+        take_out(store, taking, version);
     if (taking->state == TAKING_ARCHIVE && taking->number == number) {
         taking->code =
             cairn_fail(&taking->err, CAIRN_ECONFLICT, "version %llu was removed meanwhile", (unsigned long long)number);
-        end(store);
+        taking_end(store);
     }
     pthread_mutex_unlock(&taking->lock);
     archive_forget_version(store, number);
-    notify_all(store);
+    taking_notify_all(store);
     return CAIRN_OK;
 }
 
@@ -234,14 +119,14 @@ enum cairn_code cairn_store_version_forget(struct cairn_store *store, uint64_t n
 enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
                                      uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err)
 {
-    struct cairn_store *store = shard->store;
-    struct taking *taking = &store->taking;
+    struct cairn_store *store = shard_store(shard);
+    struct taking *taking = &history_of(store)->taking;
     struct cairn_buf *records = &taking->version.records;
     enum cairn_code code;
     uint64_t bytes = 0;
 
     pthread_mutex_lock(&taking->lock);
-    code = shard->log->ops->append(shard->log, parts, count, ret_position, ret_end, err);
+    code = cairn_shard_log(shard)->ops->append(cairn_shard_log(shard), parts, count, ret_position, ret_end, err);
     if (code == CAIRN_OK)
         archive_add(store, *ret_position, *ret_end, parts, count);
     if (code == CAIRN_OK && atomic_load(&taking->capturing)) {
@@ -255,8 +140,9 @@ enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cai
         if (records->size > CAPTURED_BYTES_MAX) {
             struct cairn_err why;
 
-            fail(store, cairn_fail(&why, CAIRN_ELIMIT, "too much was written while the snapshot began; take it again"),
-                 &why);
+            taking_fail(store,
+                        cairn_fail(&why, CAIRN_ELIMIT, "too much was written while the snapshot began; take it again"),
+                        &why);
         }
     }
     pthread_mutex_unlock(&taking->lock);
@@ -275,13 +161,13 @@ static void add_pair(void *context, struct cairn_bytes key, struct cairn_bytes v
 
 void node_version_add_system(struct node_version *version, struct cairn_shard *system)
 {
-    system->engine->view.ops->visit(&system->engine->view, add_pair, &version->system);
+    shard_engine(system)->view.ops->visit(&shard_engine(system)->view, add_pair, &version->system);
 }
 
 /* The version of the node that shard 0's engine came from: of its versions there may be some that belong to none. */
 static uint64_t parent_of(const struct taking *taking, const struct cairn_shard *shard)
 {
-    struct versions *versions = shard->engine->versions->list(shard->engine);
+    struct versions *versions = shard_engine(shard)->versions->list(shard_engine(shard));
 
     for (const struct version *at = versions_current(versions); at; at = versions_find(versions, at->parent))
         for (size_t i = 0; i < taking->count; i++)
@@ -292,36 +178,36 @@ static uint64_t parent_of(const struct taking *taking, const struct cairn_shard 
 
 static void begin_shard(struct cairn_store *store, struct cairn_shard *shard)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     struct node_version *version = &taking->version;
-    uint64_t wall_ms = atomic_load_explicit(&shard->wall_ms, memory_order_relaxed);
+    uint64_t wall_ms = shard_wall_ms(shard);
     struct cairn_err err;
     enum cairn_code code;
 
-    if (shard->part != PART_NONE)
+    if (*taking_part_of(shard) != PART_NONE)
         return;
     if (!shard_has_versions(shard)) {
         node_version_add_system(version, shard);
     } else {
-        if (shard->index == 0)
+        if (cairn_shard_index(shard) == 0)
             version->parent = parent_of(taking, shard);
         code = shard_version_begin(shard, false, true, &err);
         if (code != CAIRN_OK) {
-            fail(store, code, &err);
+            taking_fail(store, code, &err);
             return;
         }
-        version->shards[shard->index].position = shard->applied_end > shard->from ? shard->applied_end : shard->from;
+        version->shards[cairn_shard_index(shard)].position = shard_position(shard);
     }
-    shard->part = PART_BEGUN;
+    *taking_part_of(shard) = PART_BEGUN;
     if (wall_ms > version->wall_ms)
         version->wall_ms = wall_ms;
     if (--taking->left)
         return;
-    version->cut = shard->log->ops->end(shard->log);
-    atomic_store(&taking->capturing, false);
-    shard->log->ops->want_durable(shard->log, version->cut);
-    enter(store, TAKING_WRITE);
-    notify_all(store);
+    version->cut = cairn_shard_log(shard)->ops->end(cairn_shard_log(shard));
+    taking_capture(store, false);
+    cairn_shard_log(shard)->ops->want_durable(cairn_shard_log(shard), version->cut);
+    taking_enter(store, TAKING_WRITE);
+    taking_notify_all(store);
 }
 
 /* What was copied and lies at or above the cut goes. */
@@ -348,50 +234,50 @@ static void cut_records(struct node_version *version)
 
 static void write_shard(struct cairn_store *store, struct cairn_shard *shard)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
 
-    if (shard->part == PART_BEGUN && shard_has_versions(shard)) {
-        enum cairn_version_state state = shard->engine->versions->state(shard->engine);
+    if (*taking_part_of(shard) == PART_BEGUN && shard_has_versions(shard)) {
+        enum cairn_version_state state = shard_engine(shard)->versions->state(shard_engine(shard));
 
         if (state == CAIRN_VERSION_HELD) {
-            shard->part = PART_HELD;
+            *taking_part_of(shard) = PART_HELD;
             taking->left--;
         } else if (state == CAIRN_VERSION_ENDED) { /* not committed: a write has failed */
             uint64_t number;
             struct cairn_err err;
 
-            shard->part = PART_NONE;
-            fail(store, shard->engine->versions->end(shard->engine, &number, &err), &err);
+            *taking_part_of(shard) = PART_NONE;
+            taking_fail(store, shard_engine(shard)->versions->end(shard_engine(shard), &number, &err), &err);
             return;
         }
     }
-    if (taking->left || shard->log->ops->durable(shard->log) < taking->version.cut)
+    if (taking->left || cairn_shard_log(shard)->ops->durable(cairn_shard_log(shard)) < taking->version.cut)
         return;
     cut_records(&taking->version);
-    enter(store, TAKING_COMMIT);
-    notify_all(store);
+    taking_enter(store, TAKING_COMMIT);
+    taking_notify_all(store);
 }
 
 /* It is taken; checkpoints may go on. */
 static void await_archive(struct cairn_store *store)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
 
-    if (atomic_load(&store->archive.lost)) {
+    if (atomic_load(&history_of(store)->archive.lost)) {
         taking->code = cairn_fail(&taking->err, CAIRN_EUNAVAILABLE,
                                   "version %llu is taken, but another node has taken over the blob store",
                                   (unsigned long long)taking->number);
-        end(store);
+        taking_end(store);
         return;
     }
     taking->state = TAKING_ARCHIVE;
-    pthread_mutex_lock(&store->archive.lock);
-    store->archive.versions.pause_ns = 0; /* somebody waits: it is tried at once */
-    pthread_mutex_unlock(&store->archive.lock);
-    atomic_store(&taking->holds, false);
-    atomic_store(&taking->active, taking->drops.size > 0);
+    pthread_mutex_lock(&history_of(store)->archive.lock);
+    history_of(store)->archive.versions.pause_ns = 0; /* somebody waits: it is tried at once */
+    pthread_mutex_unlock(&history_of(store)->archive.lock);
+    atomic_store(&history_of(store)->tap.holds, false);
+    atomic_store(&history_of(store)->tap.active, taking->drops.size > 0);
     checkpoint_choose_turn(store);
-    notify_all(store);
+    taking_notify_all(store);
 }
 
 static void record(struct cairn_task *task)
@@ -400,7 +286,7 @@ static void record(struct cairn_task *task)
     struct cairn_store *store = taking->store;
     struct cairn_err err = {0};
     /* Nobody but this task looks at the version now. */
-    enum cairn_code code = node_version_write(store->options.disk, &taking->version, &err);
+    enum cairn_code code = node_version_write(store_options(store)->disk, &taking->version, &err);
 
     pthread_mutex_lock(&taking->lock);
     taking->code = code;
@@ -410,52 +296,16 @@ static void record(struct cairn_task *task)
         node_versions_enter(store, &taking->version);
         taking->version = (struct node_version){0};
     }
-    if (code == CAIRN_OK && store->archive.blob)
+    if (code == CAIRN_OK && history_of(store)->archive.blob)
         await_archive(store);
     else
-        end(store); /* within the lock: once it is free the store may be closed */
+        taking_end(store); /* within the lock: once it is free the store may be closed */
     pthread_mutex_unlock(&taking->lock);
-}
-
-void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
-                            const struct cairn_err *err)
-{
-    struct taking *taking = &store->taking;
-    const struct node_version *version;
-    bool others; /* failure, which says nothing of the one that is waited for */
-
-    pthread_mutex_lock(&taking->lock);
-    if (code == CAIRN_EUNAVAILABLE) /* under the lock: who begins to wait after this sees it */
-        atomic_store(&store->archive.lost, true);
-    others = code == CAIRN_ENOTFOUND && number && number != taking->number;
-    if (taking->state == TAKING_ARCHIVE && !others) {
-        version = find(taking, taking->number);
-        if (code != CAIRN_OK)
-            cairn_fail(&taking->err, code,
-                       "version %llu is taken, but not in the blob store yet, which is tried again: %s",
-                       (unsigned long long)taking->number, err->text);
-        taking->code = code;
-        if (code != CAIRN_OK || !version || version->archived)
-            end(store);
-    }
-    pthread_mutex_unlock(&taking->lock);
-}
-
-uint64_t node_versions_pending(struct cairn_store *store)
-{
-    struct taking *taking = &store->taking;
-    uint64_t pending = 0;
-
-    pthread_mutex_lock(&taking->lock);
-    for (size_t i = 0; store->archive.blob && i < taking->count; i++)
-        pending += taking->versions[i].shards && !taking->versions[i].archived && !taking->versions[i].lacks;
-    pthread_mutex_unlock(&taking->lock);
-    return pending;
 }
 
 bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     uint64_t end = store_log_end(store), cut = 0;
     bool none;
 
@@ -466,42 +316,44 @@ bool cairn_store_version_due(struct cairn_store *store, uint64_t log_bytes)
     none = taking->count == 0;
     if (!none)
         cut = taking->versions[taking->count - 1].cut;
-    if (!store->archive_leads && cut >= store->archive_open_end)
-        store->archive_leads = true;
-    none = none && store->archive.blob;
+    if (!history_of(store)->archive_leads && cut >= history_of(store)->archive_open_end)
+        history_of(store)->archive_leads = true;
+    none = none && history_of(store)->archive.blob;
     pthread_mutex_unlock(&taking->lock);
-    return none || !store->archive_leads || (log_bytes && end - cut > log_bytes);
+    return none || !history_of(store)->archive_leads || (log_bytes && end - cut > log_bytes);
 }
 
 static void commit_shard(struct cairn_store *store, struct cairn_shard *shard)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     struct cairn_err err;
 
-    if (shard->part == PART_HELD) {
-        shard->engine->versions->commit(shard->engine);
-        shard->part = PART_COMMITTING;
+    if (*taking_part_of(shard) == PART_HELD) {
+        shard_engine(shard)->versions->commit(shard_engine(shard));
+        *taking_part_of(shard) = PART_COMMITTING;
     }
-    if (shard->part != PART_COMMITTING || shard->engine->versions->state(shard->engine) != CAIRN_VERSION_ENDED)
+    if (*taking_part_of(shard) != PART_COMMITTING ||
+        shard_engine(shard)->versions->state(shard_engine(shard)) != CAIRN_VERSION_ENDED)
         return;
-    shard->part = PART_NONE;
-    if (shard->engine->versions->end(shard->engine, &taking->version.shards[shard->index].number, &err) != CAIRN_OK) {
-        fail(store, err.code, &err);
+    *taking_part_of(shard) = PART_NONE;
+    if (shard_engine(shard)->versions->end(
+            shard_engine(shard), &taking->version.shards[cairn_shard_index(shard)].number, &err) != CAIRN_OK) {
+        taking_fail(store, err.code, &err);
         return;
     }
     if (--taking->left)
         return;
     taking->version.number = taking->version.shards[0].number;
-    enter(store, TAKING_RECORD);
+    taking_enter(store, TAKING_RECORD);
     taking->task.run = record;
-    cairn_tasks_submit(store->options.tasks, &taking->task);
+    cairn_tasks_submit(store_options(store)->tasks, &taking->task);
 }
 
 static void fail_with_log(struct cairn_store *store)
 {
     struct cairn_err err;
 
-    fail(store, cairn_fail(&err, CAIRN_EUNAVAILABLE, "the log has failed: restart the node"), &err);
+    taking_fail(store, cairn_fail(&err, CAIRN_EUNAVAILABLE, "the log has failed: restart the node"), &err);
 }
 
 /* Nothing of it stays under way.  Called again until what is has come to its end: neither the lock nor the worker is
@@ -512,16 +364,16 @@ static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
     struct cairn_err err;
     bool any = false;
 
-    if (shard_has_versions(shard) && shard->part != PART_NONE) {
-        if (shard->engine->versions->state(shard->engine) == CAIRN_VERSION_WRITING)
+    if (shard_has_versions(shard) && *taking_part_of(shard) != PART_NONE) {
+        if (shard_engine(shard)->versions->state(shard_engine(shard)) == CAIRN_VERSION_WRITING)
             return;
-        shard->engine->versions->end(shard->engine, &number, &err);
+        shard_engine(shard)->versions->end(shard_engine(shard), &number, &err);
     }
-    shard->part = PART_NONE;
-    for (uint32_t i = 0; i < store->count; i++)
-        any |= atomic_load(&store->shards[i].part) != PART_NONE;
+    *taking_part_of(shard) = PART_NONE;
+    for (uint32_t i = 0; i < store_count(store); i++)
+        any |= atomic_load(taking_part_of(cairn_store_shard(store, i))) != PART_NONE;
     if (!any)
-        end(store);
+        taking_end(store);
 }
 
 /* A checkpoint is not begun while one is taken, but one may be under way.  What is due goes first, but for no more than
@@ -530,54 +382,47 @@ static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
 static void want(struct cairn_store *store)
 {
     struct cairn_err err = {0};
-    bool idle;
+    bool idle = checkpoint_hold(store, history_of(store)->taking.checkpoints, &err);
 
-    checkpoint_choose_turn(store);
-    pthread_mutex_lock(&store->lock);
-    idle = atomic_load(&store->turn) == NO_TURN;
-    atomic_store(&store->taking.holds, idle || store->checkpoints - store->taking.checkpoints >= store->count);
-    if (!idle && store->checkpoint_error[0])
-        cairn_fail(&err, CAIRN_EUNAVAILABLE, "a checkpoint goes first, and fails: %s", store->checkpoint_error);
-    pthread_mutex_unlock(&store->lock);
     if (err.code != CAIRN_OK)
-        fail(store, err.code, &err);
+        taking_fail(store, err.code, &err);
     if (!idle)
         return;
-    for (uint32_t i = 0; i < store->count; i++) /* an owner may not have stepped since the last one ended */
-        atomic_store(&store->shards[i].part, PART_NONE);
-    atomic_store(&store->taking.capturing, true);
-    enter(store, TAKING_BEGIN);
-    notify_all(store);
+    for (uint32_t i = 0; i < store_count(store); i++) /* an owner may not have stepped since the last one ended */
+        atomic_store(taking_part_of(cairn_store_shard(store, i)), PART_NONE);
+    taking_capture(store, true);
+    taking_enter(store, TAKING_BEGIN);
+    taking_notify_all(store);
 }
 
 static void drop_some(struct cairn_store *store, struct cairn_shard *shard)
 {
-    struct cairn_buf *drops = &store->taking.drops;
+    struct cairn_buf *drops = &history_of(store)->taking.drops;
     size_t kept = 0;
 
     for (size_t at = 0; at < drops->size; at += 12) {
-        if (cairn_get_u32(drops->data + at) == shard->index) {
-            shard->engine->versions->drop(shard->engine, cairn_get_u64(drops->data + at + 4));
+        if (cairn_get_u32(drops->data + at) == cairn_shard_index(shard)) {
+            shard_engine(shard)->versions->drop(shard_engine(shard), cairn_get_u64(drops->data + at + 4));
             continue;
         }
         memmove(drops->data + kept, drops->data + at, 12);
         kept += 12;
     }
     drops->size = kept;
-    atomic_store(&store->taking.active,
-                 (store->taking.state != TAKING_NONE && store->taking.state != TAKING_ARCHIVE) || drops->size);
+    atomic_store(&history_of(store)->tap.active, (history_of(store)->taking.state != TAKING_NONE &&
+                                                  history_of(store)->taking.state != TAKING_ARCHIVE) ||
+                                                     drops->size);
 }
 
 void node_versions_step(struct cairn_shard *shard)
 {
-    struct cairn_store *store = shard->store;
-    struct taking *taking = &store->taking;
+    struct cairn_store *store = shard_store(shard);
+    struct taking *taking = &history_of(store)->taking;
 
     pthread_mutex_lock(&taking->lock);
     if (shard_has_versions(shard) && taking->drops.size)
         drop_some(store, shard);
-    if (taking->state >= TAKING_WANTED && taking->state <= TAKING_WRITE &&
-        atomic_load_explicit(&store->log_failed, memory_order_acquire))
+    if (taking->state >= TAKING_WANTED && taking->state <= TAKING_WRITE && store_log_failed(store))
         fail_with_log(store);
     if (taking->state == TAKING_WANTED)
         want(store);
@@ -601,20 +446,21 @@ static void warn(void *context, const char *text)
 
 enum cairn_code node_versions_load(struct cairn_store *store, struct cairn_err *err)
 {
-    struct cairn_disk *disk = store->options.disk;
+    struct cairn_disk *disk = store_options(store)->disk;
     enum cairn_code code = disk->ops->make_dir(disk, VERSIONS_DIR, err);
 
     if (code == CAIRN_OK)
         code = disk->ops->sync_dir(disk, "", err);
     if (code == CAIRN_OK)
-        code = node_versions_list(disk, warn, store, &store->taking.versions, &store->taking.count, err);
+        code = node_versions_list(disk, warn, store, &history_of(store)->taking.versions,
+                                  &history_of(store)->taking.count, err);
     return code;
 }
 
 /* Versions of the engine that no record names are of attempts that came to nothing, or were forgotten. */
 void node_versions_drop_unnamed(struct cairn_shard *shard)
 {
-    const struct taking *taking = &shard->store->taking;
+    const struct taking *taking = &history_of(shard_store(shard))->taking;
     const struct version *version;
     struct cairn_buf named = {0}, others = {0};
 
@@ -623,20 +469,20 @@ void node_versions_drop_unnamed(struct cairn_shard *shard)
             cairn_buf_done(&named);
             return;
         }
-        ids_insert(&named, taking->versions[i].shards[shard->index].number);
+        ids_insert(&named, taking->versions[i].shards[cairn_shard_index(shard)].number);
     }
-    for (size_t i = 0; (version = versions_at(shard->engine->versions->list(shard->engine), i)); i++)
+    for (size_t i = 0; (version = versions_at(shard_engine(shard)->versions->list(shard_engine(shard)), i)); i++)
         if (!version->automatic && !ids_have(&named, version->number))
             ids_add(&others, version->number);
     for (size_t at = 0; at < others.size; at += 8)
-        shard->engine->versions->drop(shard->engine, cairn_get_u64(others.data + at));
+        shard_engine(shard)->versions->drop(shard_engine(shard), cairn_get_u64(others.data + at));
     cairn_buf_done(&named);
     cairn_buf_done(&others);
 }
 
 void node_versions_stop(struct cairn_store *store)
 {
-    struct taking *taking = &store->taking;
+    struct taking *taking = &history_of(store)->taking;
     struct cairn_err err;
     uint64_t number;
     bool writes;
@@ -648,35 +494,17 @@ void node_versions_stop(struct cairn_store *store)
         if (writes)
             store_wait_a_little(store);
     } while (writes);
-    for (uint32_t i = 0; store->shards && i < store->count; i++) {
-        struct cairn_shard *shard = &store->shards[i];
+    for (uint32_t i = 0; history_of(store)->parts && i < store_count(store); i++) {
+        struct cairn_shard *shard = cairn_store_shard(store, i);
 
-        if (atomic_load(&shard->part) != PART_NONE && shard_has_versions(shard))
-            shard->engine->versions->end(shard->engine, &number, &err);
-        atomic_store(&shard->part, PART_NONE);
+        if (atomic_load(taking_part_of(shard)) != PART_NONE && shard_has_versions(shard))
+            shard_engine(shard)->versions->end(shard_engine(shard), &number, &err);
+        atomic_store(taking_part_of(shard), PART_NONE);
     }
-    atomic_store(&taking->capturing, false);
-    atomic_store(&taking->active, false);
-    atomic_store(&taking->holds, false);
+    taking_capture(store, false);
+    atomic_store(&history_of(store)->tap.active, false);
+    atomic_store(&history_of(store)->tap.holds, false);
     pthread_mutex_lock(&taking->lock);
     taking->state = TAKING_NONE;
     pthread_mutex_unlock(&taking->lock);
-}
-
-void node_versions_init(struct cairn_store *store)
-{
-    pthread_mutex_init(&store->taking.lock, NULL);
-    store->taking.store = store;
-}
-
-void node_versions_free(struct cairn_store *store)
-{
-    struct taking *taking = &store->taking;
-
-    while (taking->count > 0)
-        node_version_done(&taking->versions[--taking->count]);
-    free(taking->versions);
-    node_version_done(&taking->version);
-    cairn_buf_done(&taking->drops);
-    pthread_mutex_destroy(&taking->lock);
 }

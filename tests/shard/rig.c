@@ -91,6 +91,7 @@ void rig_init(struct rig *rig, struct cairn_disk *disk, enum cairn_sync_mode syn
         .engine_memory_bytes = RIG_SHARDS * (256 << 10),
         .log_bytes_max = 24 << 10,
         .log = &rig->wal.opener,
+        .tap = cairn_history_tap,
         .on_log_failed = on_failed,
         .on_checkpoint_work = on_checkpoint_work,
         .context = rig,

@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "log/wal.h"
-#include "shard/shard.h"
+#include "shard/history.h"
 
 enum { SHARDS = 4, WORKERS = 2, COMMITS = 3000, KEYS = 500 };
 
@@ -164,6 +164,7 @@ static void begin(struct life *life)
         .archive_every_ns = 5000000,
         .log_bytes_max = 300 << 10,
         .log = &wal.opener,
+        .tap = cairn_history_tap,
         .on_checkpoint_work = on_checkpoint_work,
         .context = life,
     };

@@ -117,6 +117,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
         .engine = sim->options.engine,
         .engine_memory_bytes = sim->options.engine_memory_bytes,
         .log_bytes_max = sim->options.log_bytes_max,
+        .tap = cairn_history_tap,
         .archive = sim->archive,
         .archive_every_ns = 20000000,
         .recover = sim->moved,
