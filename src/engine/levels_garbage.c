@@ -17,7 +17,9 @@ static void remove_files(struct job *job)
         disk->ops->remove(disk, (const char *)removal->paths.data + at, &ignored);
 }
 
-void levels_start_removal(struct levels *levels)
+static void removed(struct levels *levels, struct job *job);
+
+static void start_removal(struct levels *levels)
 {
     struct removing *removal = &levels->removal;
     struct cairn_buf spare = removal->paths;
@@ -27,7 +29,13 @@ void levels_start_removal(struct levels *levels)
     removal->paths = levels->garbage;
     levels->garbage = spare;
     levels->garbage.size = 0;
-    levels_submit(levels, &removal->job, remove_files);
+    levels_submit(levels, &removal->job, remove_files, removed);
+}
+
+static void removed(struct levels *levels, struct job *job)
+{
+    (void)job;
+    start_removal(levels); /* of what has come since */
 }
 
 /* By what is open, is being made, or may be named soon. */
@@ -64,7 +72,7 @@ void levels_discard_runs(struct levels *levels, struct cairn_buf *ids)
         if (!in_use(levels, id))
             cairn_buf_add(&levels->garbage, path, strlen(path) + 1);
     }
-    levels_start_removal(levels);
+    start_removal(levels);
 }
 
 /* And what they alone named. */
@@ -113,6 +121,19 @@ static void add_needed(struct needed *needed, const struct run_about *runs, size
     }
 }
 
+/* Forgets that any runs but these are in the remote. */
+static void limit_stored(struct levels *levels, const struct cairn_buf *ids)
+{
+    size_t kept = 0;
+
+    for (size_t at = 0; at < levels->stored.size; at += 8)
+        if (ids_have(ids, cairn_get_u64(levels->stored.data + at))) {
+            memmove(levels->stored.data + kept, levels->stored.data + at, 8);
+            kept += 8;
+        }
+    levels->stored.size = kept;
+}
+
 /* What versions name, and what they may name soon. */
 static enum cairn_code collect_remote(struct levels *levels, uint64_t *ret_bytes, struct cairn_err *err)
 {
@@ -130,7 +151,7 @@ static enum cairn_code collect_remote(struct levels *levels, uint64_t *ret_bytes
     ids_sort(&needed.ids);
     if (needed.hashes.size)
         qsort(needed.hashes.data, needed.hashes.size / CAIRN_SHA256_BYTES, CAIRN_SHA256_BYTES, compare_hashes);
-    levels_limit_stored(levels, &needed.ids);
+    limit_stored(levels, &needed.ids);
     code = remote_collect(levels->options.remote, &needed.hashes, levels->options.remote_grace_ms, ret_bytes, err);
     cairn_buf_done(&needed.ids);
     cairn_buf_done(&needed.hashes);

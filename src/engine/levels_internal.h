@@ -1,6 +1,7 @@
 /* levels_internal.h - a store's state, shared by levels.c, which reads, writes and takes snapshots, levels_open.c,
- * which opens and restores, levels_work.c, which writes runs, merges them and commits snapshots, in the background, and
- * takes over what was done, levels_store.c, which puts runs into the remote, and levels_garbage.c, which removes files.
+ * which opens and restores, levels_work.c, which writes runs and merges them in the background, levels_snapshot.c,
+ * which commits snapshots, levels_store.c, which puts runs into the remote, levels_garbage.c, which removes files,
+ * and below these levels_runs.c, the list of runs, and levels_job.c, which has background work done and taken over.
  *
  * Background work is jobs, one of a kind at a time.  A job gets what it needs when it is submitted, and until it is
  * done the owner looks at nothing of it but `done`: so there is nothing to lock but that. */
@@ -26,7 +27,8 @@ struct job {
     struct cairn_task task;
     struct levels *levels;
     void (*work)(struct job *job);
-    bool active; /* the owner's: submitted, and not yet taken over */
+    void (*finished)(struct levels *levels, struct job *job); /* the owner's, once it is done and not active */
+    bool active;                                              /* the owner's: submitted, and not yet taken over */
     enum cairn_code code;
     struct cairn_err err;
     bool done; /* under the lock */
@@ -129,20 +131,28 @@ struct levels {
     pthread_cond_t ended;
 };
 
-/* --- levels.c --- */
+/* --- levels_runs.c --- */
 
 /* Drops filters of the oldest runs until all fit the bound. */
 void levels_bound_run_memory(struct levels *levels);
+/* When there are too many open files all but one are closed: what is asked again is opened again. */
+void levels_bound_open_files(struct levels *levels, const struct run *but);
 void levels_insert_run(struct levels *levels, size_t at, struct run *run);
 void levels_close_runs(struct levels *levels, size_t at, size_t count);
 
-/* --- levels_work.c --- */
+/* --- levels_job.c --- */
 
-void levels_submit(struct levels *levels, struct job *job, void (*work)(struct job *job));
-/* All of the snapshot's runs are where they have to be: it is committed, or held. */
-void levels_ready_to_commit(struct levels *levels);
-void levels_start_commit(struct levels *levels);
-void levels_end_snapshot(struct levels *levels, enum cairn_code code, const struct cairn_err *err);
+/* `work` is on a background thread; `finished` is called by what takes over. */
+void levels_submit(struct levels *levels, struct job *job, void (*work)(struct job *job),
+                   void (*finished)(struct levels *levels, struct job *job));
+void levels_take_over(struct levels *levels);
+void levels_wait_for(struct levels *levels, struct job *job);
+/* For all of them, and those that they start. */
+void levels_wait_for_all(struct levels *levels);
+/* At most so long, for any; a simulated one is done instead. */
+void levels_wait_a_little(struct levels *levels, uint64_t ns);
+
+/* --- levels_work.c --- */
 
 /* Of the oldest batch, if there is one and none is being written. */
 void levels_start_flush(struct levels *levels);
@@ -150,21 +160,20 @@ void levels_start_flush(struct levels *levels);
 void levels_start_whole_flush(struct levels *levels);
 /* If a level has enough runs that are not being merged. */
 void levels_start_merge(struct levels *levels);
-/* Once no batch is left to be written, the snapshot begins to be committed. */
-void levels_step_snapshot(struct levels *levels);
-void levels_take_over(struct levels *levels);
-void levels_wait_for(struct levels *levels, struct job *job);
 /* Merges that are under way end soon, and fail. */
 void levels_give_up_merges(struct levels *levels);
-/* For all of them, and those that they start. */
-void levels_wait_for_all(struct levels *levels);
-/* At most so long, for any; a simulated one is done instead. */
-void levels_wait_a_little(struct levels *levels, uint64_t ns);
+
+/* --- levels_snapshot.c --- */
+
+/* All of the snapshot's runs are where they have to be: it is committed, or held. */
+void levels_ready_to_commit(struct levels *levels);
+void levels_start_commit(struct levels *levels);
+void levels_end_snapshot(struct levels *levels, enum cairn_code code, const struct cairn_err *err);
+/* Once no batch is left to be written, the snapshot begins to be committed. */
+void levels_step_snapshot(struct levels *levels);
 
 /* --- levels_garbage.c --- */
 
-/* Of what is to go, if nothing is being removed. */
-void levels_start_removal(struct levels *levels);
 /* Of these runs the files go that no version names, nor will, and that are not used; leaves their ids in the list. */
 void levels_discard_runs(struct levels *levels, struct cairn_buf *ids);
 /* Automatic versions but the current one, and the files that they alone need, go. */
@@ -174,8 +183,6 @@ void levels_forget_automatic(struct levels *levels);
 
 /* Runs that are in the remote. */
 void levels_note_stored(struct levels *levels, const struct run_about *runs, size_t count);
-/* Forgets that any but these ids are. */
-void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids);
 /* How a version names what a run has, appended. */
 void levels_name_run(const struct levels *levels, const struct run_about *about, bool remote, struct run_about **runs,
                      size_t *count);
@@ -185,7 +192,5 @@ void levels_note_origin(struct levels *levels, const struct making *merge);
 void levels_start_store(struct levels *levels);
 /* Puts what merges have made there, if nothing is being put. */
 void levels_start_ahead(struct levels *levels);
-void levels_take_over_store(struct levels *levels);
-void levels_take_over_ahead(struct levels *levels);
 
 #endif

@@ -17,18 +17,6 @@ void levels_note_stored(struct levels *levels, const struct run_about *runs, siz
         ids_insert(&levels->stored, runs[i].id);
 }
 
-void levels_limit_stored(struct levels *levels, const struct cairn_buf *ids)
-{
-    size_t kept = 0;
-
-    for (size_t at = 0; at < levels->stored.size; at += 8)
-        if (ids_have(ids, cairn_get_u64(levels->stored.data + at))) {
-            memmove(levels->stored.data + kept, levels->stored.data + at, 8);
-            kept += 8;
-        }
-    levels->stored.size = kept;
-}
-
 static struct origin *origin_of(const struct levels *levels, uint64_t run_id)
 {
     for (size_t i = 0; i < levels->origin_count; i++)
@@ -112,6 +100,9 @@ static void forget_stored(struct storing *storing)
     storing->run_count = 0;
 }
 
+static void take_over_store(struct levels *levels, struct job *job);
+static void take_over_ahead(struct levels *levels, struct job *job);
+
 /* Of what the snapshot's version names. */
 void levels_start_store(struct levels *levels)
 {
@@ -120,7 +111,7 @@ void levels_start_store(struct levels *levels)
     for (size_t i = 0; i < version->run_count; i++)
         if (!is_stored(levels, version->runs[i].id))
             add_about(&levels->store.runs, &levels->store.run_count, &version->runs[i]);
-    levels_submit(levels, &levels->store.job, store_runs);
+    levels_submit(levels, &levels->store.job, store_runs, take_over_store);
 }
 
 void levels_start_ahead(struct levels *levels)
@@ -133,16 +124,15 @@ void levels_start_ahead(struct levels *levels)
         if (!origin_of(levels, about->id) || is_stored(levels, about->id))
             continue;
         add_about(&levels->ahead.runs, &levels->ahead.run_count, about);
-        levels_submit(levels, &levels->ahead.job, store_runs);
+        levels_submit(levels, &levels->ahead.job, store_runs, take_over_ahead);
         return;
     }
 }
 
-void levels_take_over_store(struct levels *levels)
+static void take_over_store(struct levels *levels, struct job *job)
 {
-    struct storing *store = &levels->store;
+    struct storing *store = (struct storing *)(void *)job; /* its first member */
 
-    store->job.active = false;
     if (store->job.code == CAIRN_OK)
         levels_note_stored(levels, store->runs, store->run_count);
     forget_stored(store);
@@ -153,12 +143,11 @@ void levels_take_over_store(struct levels *levels)
 }
 
 /* A run that is in the remote is named itself from now on; what it was made of may go. */
-void levels_take_over_ahead(struct levels *levels)
+static void take_over_ahead(struct levels *levels, struct job *job)
 {
-    struct storing *ahead = &levels->ahead;
+    struct storing *ahead = (struct storing *)(void *)job; /* its first member */
     struct cairn_buf ids = {0};
 
-    ahead->job.active = false;
     if (ahead->job.code == CAIRN_OK) {
         struct origin *origin = origin_of(levels, ahead->runs[0].id);
 

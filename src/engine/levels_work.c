@@ -1,3 +1,4 @@
+/* levels_work.c - runs are written and merged in the background. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -6,93 +7,6 @@
 
 /* Less is written again and again with a greater STALE_PART, less kept in vain with a smaller one. */
 static const double STALE_PART = 0.6, OVERLAP_LEAST = 0.3;
-
-/* --- jobs --- */
-
-static void run_job(struct cairn_task *task)
-{
-    struct job *job = (struct job *)(void *)task; /* its first member */
-    struct levels *levels = job->levels;
-
-    job->work(job);
-    pthread_mutex_lock(&levels->lock);
-    job->done = true;
-    pthread_cond_signal(&levels->ended);
-    if (levels->options.on_work) /* under the lock: once it is free the store may be closed */
-        levels->options.on_work(levels->options.context);
-    pthread_mutex_unlock(&levels->lock);
-}
-
-void levels_submit(struct levels *levels, struct job *job, void (*work)(struct job *job))
-{
-    assert(!job->active);
-    job->active = true;
-    job->done = false;
-    job->levels = levels;
-    job->work = work;
-    job->task = (struct cairn_task){.run = run_job};
-    cairn_tasks_submit(levels->tasks, &job->task);
-}
-
-static bool is_done(struct levels *levels, const struct job *job)
-{
-    bool done;
-
-    pthread_mutex_lock(&levels->lock);
-    done = job->done;
-    pthread_mutex_unlock(&levels->lock);
-    return done;
-}
-
-void levels_wait_for(struct levels *levels, struct job *job)
-{
-    if (!job->active)
-        return;
-    cairn_tasks_run_here(levels->tasks, &job->task); /* a simulated one has nobody else */
-    pthread_mutex_lock(&levels->lock);
-    while (!job->done)
-        pthread_cond_wait(&levels->ended, &levels->lock);
-    pthread_mutex_unlock(&levels->lock);
-    levels_take_over(levels);
-}
-
-void levels_give_up_merges(struct levels *levels)
-{
-    for (size_t i = 0; i < MERGES; i++)
-        atomic_store(&levels->merges[i].given_up, true);
-}
-
-void levels_wait_for_all(struct levels *levels)
-{
-    struct job *jobs[] = {&levels->flush.job,   &levels->merges[0].job, &levels->merges[1].job, &levels->commit.job,
-                          &levels->removal.job, &levels->store.job,     &levels->ahead.job};
-    bool any = true;
-
-    while (any) { /* one that ends may start others */
-        any = false;
-        for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
-            any |= jobs[i]->active;
-            levels_wait_for(levels, jobs[i]);
-        }
-    }
-}
-
-void levels_wait_a_little(struct levels *levels, uint64_t ns)
-{
-    const struct job *jobs[] = {&levels->flush.job, &levels->merges[0].job, &levels->merges[1].job};
-    bool any = false;
-
-    if (cairn_tasks_simulated(levels->tasks)) {
-        cairn_tasks_step(levels->tasks);
-        return;
-    }
-    pthread_mutex_lock(&levels->lock);
-    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
-        any |= jobs[i]->active && !jobs[i]->done;
-    if (any)
-        cairn_cond_wait_ns(&levels->ended, &levels->lock, ns);
-    pthread_mutex_unlock(&levels->lock);
-}
 
 /* --- making runs --- */
 
@@ -185,6 +99,9 @@ static void make_run(struct job *job)
     free(records);
 }
 
+static void take_over_flush(struct levels *levels, struct job *job);
+static void take_over_merge(struct levels *levels, struct job *job);
+
 void levels_start_flush(struct levels *levels)
 {
     struct making *flush = &levels->flush;
@@ -196,7 +113,7 @@ void levels_start_flush(struct levels *levels)
         return;
     flush->is_flush = true;
     flush->run_id = versions_take_run_id(levels->versions);
-    levels_submit(levels, &flush->job, make_run);
+    levels_submit(levels, &flush->job, make_run, take_over_flush);
 }
 
 void levels_start_whole_flush(struct levels *levels)
@@ -206,7 +123,7 @@ void levels_start_whole_flush(struct levels *levels)
     flush->batch = NULL;
     flush->is_flush = true;
     flush->run_id = versions_take_run_id(levels->versions);
-    levels_submit(levels, &flush->job, make_run);
+    levels_submit(levels, &flush->job, make_run, take_over_flush);
 }
 
 static bool is_being_merged(const struct levels *levels, const struct run *run)
@@ -227,7 +144,7 @@ static void merge_runs(struct levels *levels, struct making *merge, size_t at, s
     merge->drop_tombstones = at + count == levels->run_count;
     merge->run_id = versions_take_run_id(levels->versions);
     atomic_store(&merge->given_up, false);
-    levels_submit(levels, &merge->job, make_run);
+    levels_submit(levels, &merge->job, make_run, take_over_merge);
 }
 
 /* By what is known, so much of what is kept is out of date that all of it is worth writing again: for each byte of the
@@ -300,84 +217,19 @@ void levels_start_merge(struct levels *levels)
     }
 }
 
-/* --- snapshots --- */
-
-static void write_manifest(struct job *job)
+void levels_give_up_merges(struct levels *levels)
 {
-    struct committing *commit = (struct committing *)(void *)job; /* its first member */
-
-    version_draft_write(&commit->draft);
-    commit->remote_code = CAIRN_OK;
-    if (commit->draft.code == CAIRN_OK && commit->remote)
-        commit->remote_code = remote_put_manifest(commit->remote, commit->draft.number,
-                                                  cairn_buf_bytes(&commit->draft.bytes), &commit->remote_err);
-}
-
-void levels_end_snapshot(struct levels *levels, enum cairn_code code, const struct cairn_err *err)
-{
-    struct snapshot *snapshot = &levels->snapshot;
-
-    snapshot->state = SNAPSHOT_ENDED;
-    snapshot->code = code;
-    if (code != CAIRN_OK)
-        snapshot->err = *err;
-    free((void *)(uintptr_t)snapshot->version.runs);
-    snapshot->version.runs = NULL;
-    snapshot->version.run_count = 0;
-}
-
-void levels_start_commit(struct levels *levels)
-{
-    struct snapshot *snapshot = &levels->snapshot;
-    struct cairn_err err;
-    enum cairn_code code = versions_draft(levels->versions, &snapshot->version, &levels->commit.draft, &err);
-
-    if (code != CAIRN_OK) {
-        levels_end_snapshot(levels, code, &err);
-        return;
-    }
-    levels->commit.remote = snapshot->version.automatic ? NULL : levels->options.remote;
-    snapshot->state = SNAPSHOT_COMMITTING;
-    levels_submit(levels, &levels->commit.job, write_manifest);
-}
-
-void levels_ready_to_commit(struct levels *levels)
-{
-    if (levels->snapshot.hold)
-        levels->snapshot.state = SNAPSHOT_HELD;
-    else
-        levels_start_commit(levels);
-}
-
-void levels_step_snapshot(struct levels *levels)
-{
-    struct snapshot *snapshot = &levels->snapshot;
-    bool remote = levels->options.remote && !snapshot->version.automatic;
-    struct run_about *runs = NULL;
-    size_t count = 0;
-
-    if (snapshot->state != SNAPSHOT_FLUSHING || snapshot->batches_left)
-        return;
-    for (size_t i = 0; i < levels->run_count; i++)
-        levels_name_run(levels, run_about(levels->runs[i]), remote, &runs, &count);
-    snapshot->version.runs = runs;
-    snapshot->version.run_count = count;
-    if (!remote) {
-        levels_ready_to_commit(levels);
-        return;
-    }
-    snapshot->state = SNAPSHOT_STORING;
-    levels_start_store(levels);
+    for (size_t i = 0; i < MERGES; i++)
+        atomic_store(&levels->merges[i].given_up, true);
 }
 
 /* --- taking over what was done --- */
 
-static void take_over_flush(struct levels *levels)
+static void take_over_flush(struct levels *levels, struct job *job)
 {
-    struct making *flush = &levels->flush;
+    struct making *flush = (struct making *)(void *)job; /* its first member */
     struct snapshot *snapshot = &levels->snapshot;
 
-    flush->job.active = false;
     levels->flush_failed = flush->job.code != CAIRN_OK;
     if (levels->flush_failed) { /* the batch stays, to be read and to be tried again */
         levels->flush_err = flush->job.err;
@@ -403,12 +255,12 @@ static void take_over_flush(struct levels *levels)
     levels_start_merge(levels);
 }
 
-static void take_over_merge(struct levels *levels, struct making *merge)
+static void take_over_merge(struct levels *levels, struct job *job)
 {
+    struct making *merge = (struct making *)(void *)job; /* its first member */
     struct cairn_buf ids = {0};
     size_t at = 0;
 
-    merge->job.active = false;
     levels->merge_failed = merge->job.code != CAIRN_OK;
     if (!levels->merge_failed) {
         for (size_t i = 0; i < merge->input_count; i++)
@@ -432,44 +284,4 @@ static void take_over_merge(struct levels *levels, struct making *merge)
     merge->input_count = 0;
     if (!levels->merge_failed)
         levels_start_merge(levels);
-}
-
-static void take_over_commit(struct levels *levels)
-{
-    struct snapshot *snapshot = &levels->snapshot;
-    struct cairn_err err;
-    struct committing *commit = &levels->commit;
-    enum cairn_code code = versions_enter(levels->versions, &commit->draft, &err);
-    bool entered = code == CAIRN_OK;
-
-    commit->job.active = false;
-    snapshot->number = commit->draft.number;
-    if (entered && commit->remote_code != CAIRN_OK) {
-        code = cairn_fail(&err, commit->remote_code, "%s", commit->remote_err.text);
-        cairn_while(&err, "putting version %llu, which is in the folder, into the blob store",
-                    (unsigned long long)snapshot->number);
-    }
-    levels_end_snapshot(levels, code, &err);
-    if (entered)
-        levels_forget_automatic(levels);
-    levels_start_ahead(levels);
-}
-
-void levels_take_over(struct levels *levels)
-{
-    if (levels->flush.job.active && is_done(levels, &levels->flush.job))
-        take_over_flush(levels);
-    for (size_t i = 0; i < MERGES; i++)
-        if (levels->merges[i].job.active && is_done(levels, &levels->merges[i].job))
-            take_over_merge(levels, &levels->merges[i]);
-    if (levels->commit.job.active && is_done(levels, &levels->commit.job))
-        take_over_commit(levels);
-    if (levels->store.job.active && is_done(levels, &levels->store.job))
-        levels_take_over_store(levels);
-    if (levels->ahead.job.active && is_done(levels, &levels->ahead.job))
-        levels_take_over_ahead(levels);
-    if (levels->removal.job.active && is_done(levels, &levels->removal.job)) {
-        levels->removal.job.active = false;
-        levels_start_removal(levels);
-    }
 }

@@ -309,6 +309,13 @@ static inline uint64_t fn_clock_ns(const struct cairn_fn_worker *worker)
     return worker->fn->options.clock->monotonic_ns(worker->fn->options.clock);
 }
 
+/* ticker.c: unless deterministic, which needs none. */
+enum cairn_code fn_ticker_start(struct cairn_fn *fn, struct cairn_err *err);
+void fn_ticker_stop(struct cairn_fn *fn);
+
+/* meter.c */
+void fn_fuel_set(wasmtime_context_t *context, uint64_t fuel);
+uint64_t fn_fuel_left(const wasmtime_context_t *context);
 /* Deterministic: brings cpu_ns up to date from within a host call; otherwise nothing. */
 void fn_run_meter_fuel(struct cairn_run *run, const wasmtime_context_t *context);
 

@@ -116,30 +116,6 @@ static void tell_meter(const struct cairn_run *run, uint64_t memory_bytes, struc
 
 /* --- plain --- */
 
-static void set_fuel(wasmtime_context_t *context, uint64_t fuel)
-{
-    wasmtime_error_t *error = wasmtime_context_set_fuel(context, fuel);
-
-    assert(!error);
-    (void)error;
-}
-
-static uint64_t fuel_left(const wasmtime_context_t *context)
-{
-    uint64_t fuel = 0;
-    wasmtime_error_t *error = wasmtime_context_get_fuel(context, &fuel);
-
-    assert(!error);
-    (void)error;
-    return fuel;
-}
-
-void fn_run_meter_fuel(struct cairn_run *run, const wasmtime_context_t *context)
-{
-    if (run->worker->fn->options.deterministic)
-        run->cpu_ns = run->fuel_cpu + run->fuel - fuel_left(context);
-}
-
 /* A plain run was interrupted and thrown away; the next ones may go straight to a fiber.  It may have lost its
  * processor to somebody else, so the first time proves nothing. */
 static void learn(struct cairn_method_private *method)
@@ -200,10 +176,10 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
     instance->run = run;
     outer = fn_window_enter(instance);
     if (deterministic) {
-        set_fuel(instance->context, worker->fn->options.slice_ns * FN_PLAIN_TICKS);
+        fn_fuel_set(instance->context, worker->fn->options.slice_ns * FN_PLAIN_TICKS);
         error =
             wasmtime_func_call_unchecked(instance->context, fn_instance_func(instance, run->method), &none, 0, &trap);
-        run->cpu_ns += worker->fn->options.slice_ns * FN_PLAIN_TICKS - fuel_left(instance->context);
+        run->cpu_ns += worker->fn->options.slice_ns * FN_PLAIN_TICKS - fn_fuel_left(instance->context);
     } else {
         wasmtime_context_set_epoch_deadline(instance->context, FN_PLAIN_TICKS);
         start = fn_clock_ns(worker);
@@ -286,7 +262,7 @@ static enum cairn_run_state finish(struct cairn_run *run, struct cairn_run_meter
     run->error = NULL;
     clean = !trap && !error;
     if (run->worker->fn->options.deterministic)
-        run->cpu_ns = run->fuel_cpu + run->fuel - fuel_left(run->instance->context);
+        run->cpu_ns = run->fuel_cpu + run->fuel - fn_fuel_left(run->instance->context);
     if (!clean)
         state = failure(run, trap, error);
     tell_meter(run, fn_instance_memory_bytes(run->instance, run->instance->context), ret_meter);
@@ -401,7 +377,7 @@ static enum cairn_run_state start_fiber(const struct cairn_run *from, struct fn_
         run->fuel = run->cpu_ns_max > run->cpu_ns ? run->cpu_ns_max - run->cpu_ns : 1;
         if (run->fuel > fuel_max)
             run->fuel = fuel_max;
-        set_fuel(instance->context, run->fuel);
+        fn_fuel_set(instance->context, run->fuel);
     } else {
         wasmtime_context_set_epoch_deadline(instance->context, 1);
     }
