@@ -3,7 +3,7 @@
 #ifndef CAIRN_ADMIN_PREVIEW_H
 #define CAIRN_ADMIN_PREVIEW_H
 
-#include "shard/history.h"
+#include "history/history.h"
 
 enum cairn_preview {
     CAIRN_PREVIEW_CHANGES,

@@ -9,7 +9,7 @@
 
 #include "base/event.h"
 #include "io/timekeeper.h"
-#include "shard/history.h"
+#include "history/history.h"
 
 enum cairn_check_state {
     CAIRN_CHECK_OK,

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 #include "shard/shard_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

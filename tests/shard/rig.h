@@ -8,7 +8,7 @@
 
 #include "base/random.h"
 #include "log/wal.h"
-#include "shard/history.h"
+#include "history/history.h"
 
 enum { RIG_SHARDS = 3, RIG_KEYS = 40, RIG_COMMITS_MAX = 4000 };
 

@@ -12,7 +12,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "log/wal.h"
-#include "shard/history.h"
+#include "history/history.h"
 
 enum { SHARDS = 4, WORKERS = 2, COMMITS = 3000, KEYS = 500 };
 

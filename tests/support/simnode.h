@@ -9,7 +9,7 @@
 #include "io/timekeeper.h"
 #include "log/wal.h"
 #include "object/object.h"
-#include "shard/history.h"
+#include "history/history.h"
 
 struct simnode_options {
     uint32_t workers, shards;

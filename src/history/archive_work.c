@@ -1,7 +1,7 @@
 /* archive_work.c - what the archive's tasks share: when one is tried again, and module files; see archive.h. */
 #include <stdio.h>
 
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 enum { PAUSES_MAX = 32 };
 

@@ -1,11 +1,11 @@
-#include "shard/archive.h"
+#include "history/archive.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/list.h"
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 enum {
     PENDING_BYTES_MAX = 64 << 20,

@@ -5,7 +5,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 enum {
     VERSION = 2,

@@ -3,7 +3,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 enum { CHUNK_BYTES = 4 << 20 };
 

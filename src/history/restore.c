@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 #define RESTORE_PATH "RESTORE"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "shard/vault.h"
+#include "history/vault.h"
 
 struct copying {
     struct cairn_disk *from, *to;

@@ -1,4 +1,4 @@
-#include "shard/vault.h"
+#include "history/vault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -27,7 +27,7 @@
 
 #include "blob/blob.h"
 #include "engine/remote.h"
-#include "shard/node_version.h"
+#include "history/node_version.h"
 
 struct archive_chunk {
     struct archive_chunk *next;

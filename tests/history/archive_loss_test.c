@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "shard/vault.h"
+#include "history/vault.h"
 
 static const char *const folders[] = {"claims", "epochs", "versions", "runs", "log", "modules"};
 

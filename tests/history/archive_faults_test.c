@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "shard/vault.h"
+#include "history/vault.h"
 
 /* One call of the archive fails in a start, or the power goes: the next start goes on, the first one ever, too. */
 static void starts_are_cut_short(void **unused)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 enum {
     VERSION = 1,

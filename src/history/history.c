@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 static struct history *history_at(const struct cairn_tap *tap)
 {

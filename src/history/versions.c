@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 enum { CAPTURED_BYTES_MAX = 128 << 20 };
 

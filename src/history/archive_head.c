@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 enum { VERSION = 2, LOSSES_TOLD_MAX = 32 };
 

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 struct cairn_past {
     struct cairn_view view; /* first */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 struct part {
     struct cairn_disk *disk;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "shard/vault.h"
+#include "history/vault.h"
 
 static void versions_come_back(void **unused)
 {

@@ -11,8 +11,8 @@
 
 #include <assert.h>
 
-#include "shard/archive.h"
-#include "shard/history.h"
+#include "history/archive.h"
+#include "history/history.h"
 #include "shard/tap.h"
 
 #define RECOVER_PATH "RECOVER" /* while a new folder is being filled */

@@ -1,7 +1,7 @@
 /* taking.c - the list of the node's versions, and how far the one is that is being taken; see node_version.h. */
 #include <stdlib.h>
 
-#include "shard/history_internal.h"
+#include "history/history_internal.h"
 
 _Atomic enum taking_part *taking_part_of(const struct cairn_shard *shard)
 {
