@@ -105,7 +105,10 @@ static void send_calls(struct cairn_worker *worker, struct invocation *inv)
         owner = node_owner(worker->node, callee->shard);
         if (atomic_fetch_add_explicit(&callee->job->calls, 1, memory_order_relaxed) >= most)
             invocation_refuse(worker, callee, CAIRN_ELIMIT, "the job has made more than %u calls", most);
-        else if (owner == worker->index)
+        else if (!worker->node->has_one_log && callee->shard != inv->object->shard->index) {
+            callee->depends = inv->depends;
+            worker_pass(worker, callee);
+        } else if (owner == worker->index)
             invocation_arrive(worker, callee);
         else
             worker_send(worker, owner, &callee->message);

@@ -57,6 +57,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     cairn_list_init(&worker->commits);
     cairn_list_init(&worker->begins);
     cairn_list_init(&worker->held);
+    cairn_list_init(&worker->passing);
     cairn_list_init(&worker->live);
     worker->lines = cairn_alloc_zeroed(LOG_LINES_MAX, sizeof *worker->lines);
     worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);

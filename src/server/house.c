@@ -246,7 +246,6 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     struct cairn_node_options node_options;
     struct cairn_admin_options admin_options;
     struct cairn_node *node;
-    struct cairn_log *log;
 
     if (code != CAIRN_OK)
         return code;
@@ -323,8 +322,12 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     house->node = node;
     pthread_mutex_unlock(&house->lock);
     /* What the log acknowledged before the node could be told. */
-    log = cairn_shard_log(cairn_store_shard(house->store, 0));
-    cairn_node_log_progress(node, 0, log->ops->acknowledged(log));
+    for (uint32_t i = 0; i == 0 || (i <= cairn_store_shards(house->store) && !cairn_store_has_one_log(house->store));
+         i++) {
+        struct cairn_log *log = cairn_shard_log(cairn_store_shard(house->store, i));
+
+        cairn_node_log_progress(node, i, log->ops->acknowledged(log));
+    }
     return CAIRN_OK;
 }
 
