@@ -1,6 +1,6 @@
 /* sim_main.c - a whole node under load, crashes and faults, all of it drawn from one seed.
  *
- *   sim [--seed N] [--seeds COUNT] [--ops N] [--break sync] [--verbose]
+ *   sim [--seed N] [--seeds COUNT] [--ops N] [--log wal|streams] [--break sync] [--verbose]
  *
  * Clients call counters (plain and with idempotency keys), registers of existence (create, delete,
  * list) and ReTwis users over a node of two workers on the simulated disk.  Power goes off at
@@ -15,7 +15,10 @@
  *   posts       an acknowledged post stands once in every follower's timeline; any post at most
  *               once; each follower sees an author's posts in the author's order
  *
- * --break sync makes the disk forget what was synced: the checks must then fail, and do so.
+ * --log streams gives each shard a log of its own, with positions of its own, on a server that the node is told by what
+ * is durable (support/simstreams.h); the seeds and the checks are the same, but there are no versions and no moves.
+ * --break sync makes the disk forget what was synced, or the server what it has told: the checks must then fail, and do
+ * so.
  * A failing seed is printed and replays exactly. */
 #include <stdarg.h>
 #include <stdio.h>
@@ -523,7 +526,9 @@ static void episode(struct world *w)
     uint64_t end = w->step + 400 + below(w, 4000);
     bool failing = below(w, 5) == 0;
 
-    if (failing)
+    if (failing && w->sim.options.streams && below(w, 2))
+        w->sim.streams.fail_in = 1 + below(w, 300);
+    else if (failing)
         cairn_sim_disk_fail_call(w->sim.disk, (int64_t)below(w, 300), below(w, 2) ? CAIRN_EIO : CAIRN_EFULL);
     while (w->step < end && !w->sim.log_failed) {
         w->step++;
@@ -541,6 +546,7 @@ static void episode(struct world *w)
     }
     w->failures += w->sim.log_failed;
     cairn_sim_disk_fail_call(w->sim.disk, -1, CAIRN_OK);
+    w->sim.streams.fail_in = 0;
 }
 
 /* Brings every open question to an answer. */
@@ -563,7 +569,7 @@ static void quiesce(struct world *w)
     }
 }
 
-static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbose)
+static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lying, bool verbose)
 {
     static const char *const engines[] = {"memory", "hybridlog", "lsm", "appendlog"};
     struct world *w = cairn_alloc_zeroed(1, sizeof *w);
@@ -571,8 +577,9 @@ static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbos
                                       .shards = 4,
                                       .engine = engines[seed % 4],
                                       .engine_memory_bytes = 4 * (256 << 10),
-                                      .snapshot_every_ns = seed % 4 ? 300000000 : 0,
-                                      .archive = seed % 4 && seed / 4 % 2,
+                                      .snapshot_every_ns = seed % 4 && !streams ? 300000000 : 0,
+                                      .archive = seed % 4 && seed / 4 % 2 && !streams,
+                                      .streams = streams,
                                       .log_segment_bytes = 64 << 10,
                                       .log_bytes_max = 1 << 20,
                                       .limits = {.write_set_bytes = 16 << 10, .value_bytes = 8 << 10}};
@@ -583,8 +590,9 @@ static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbos
     open_node(w);
     simnode_deploy(&w->sim, "probe");
     simnode_deploy(&w->sim, "retwis");
-    if (lying)
+    if (lying && !streams)
         lying_sync(w->sim.disk);
+    w->sim.streams.lying = lying;
     start_round(w);
     while (w->operations < operations || w->crashes < CRASHES_LEAST) {
         episode(w);
@@ -622,7 +630,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool lying, bool verbos
 int main(int argc, char **argv)
 {
     uint64_t seed = 1, seeds = 1, operations = 10000;
-    bool lying = false, verbose = false;
+    bool lying = false, verbose = false, streams = false;
 
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -632,17 +640,20 @@ int main(int argc, char **argv)
             seeds = strtoull(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--ops") == 0)
             operations = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--log") == 0)
+            streams = strcmp(value, "streams") == 0, i++;
         else if (strcmp(argv[i], "--break") == 0)
             lying = strcmp(value, "sync") == 0, i++;
         else if (strcmp(argv[i], "--verbose") == 0)
             verbose = true;
         else {
-            fprintf(stderr, "usage: sim [--seed N] [--seeds COUNT] [--ops N] [--break sync] [--verbose]\n");
+            fprintf(stderr,
+                    "usage: sim [--seed N] [--seeds COUNT] [--ops N] [--log wal|streams] [--break sync] [--verbose]\n");
             return 2;
         }
     }
     for (uint64_t i = 0; i < seeds; i++) {
-        run_seed(seed + i, operations, lying, verbose || seeds == 1);
+        run_seed(seed + i, operations, streams, lying, verbose || seeds == 1);
         if (!verbose && seeds > 1 && (i + 1) % 10 == 0) {
             printf("%llu of %llu seeds\n", (unsigned long long)(i + 1), (unsigned long long)seeds);
             fflush(stdout);

@@ -30,6 +30,8 @@ void simnode_init(struct simnode *sim, uint64_t seed, const struct simnode_optio
     cairn_random_init(&sim->random, seed);
     cairn_sim_clock_init(&sim->clock, cairn_random_u64(&sim->random));
     sim->disk = cairn_sim_disk_create(cairn_random_u64(&sim->random));
+    if (sim->options.streams)
+        simstreams_init(&sim->streams, cairn_random_u64(&sim->random));
     if (sim->options.archive) {
         sim->archive_disk = cairn_sim_disk_create(cairn_random_u64(&sim->random));
         sim->archive = cairn_blob_on_disk(sim->archive_disk);
@@ -121,7 +123,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
         .archive = sim->archive,
         .archive_every_ns = 20000000,
         .recover = sim->moved,
-        .log = &wal.opener,
+        .log = sim->options.streams ? &sim->streams.opener : &wal.opener,
         .on_log_progress = on_progress,
         .on_log_failed = on_failed,
         .context = sim,
@@ -155,13 +157,20 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
     return code;
 }
 
+/* Each stream gets on by itself. */
+static uint32_t step_which(struct simnode *sim)
+{
+    return sim->options.streams ? (uint32_t)cairn_random_below(&sim->random, sim->options.shards + 1) : 0;
+}
+
 bool simnode_step(struct simnode *sim)
 {
-    struct cairn_log *log = cairn_shard_log(cairn_store_shard(sim->store, 0));
+    struct cairn_log *log;
     bool did = false;
 
     switch (cairn_random_below(&sim->random, 8)) {
     case 0:
+        log = cairn_shard_log(cairn_store_shard(sim->store, step_which(sim)));
         did = log->ops->step(log);
         break;
     case 1:
@@ -230,6 +239,8 @@ void simnode_done(struct simnode *sim)
     if (sim->store_tasks)
         simnode_crash(sim, CAIRN_SIM_KEEP);
     sim->disk = cairn_disk_close(sim->disk);
+    if (sim->options.streams)
+        simstreams_done(&sim->streams);
     cairn_blob_close(sim->archive);
     if (sim->archive_disk)
         cairn_disk_close(sim->archive_disk);

@@ -7,9 +7,10 @@
 
 #include "base/random.h"
 #include "io/timekeeper.h"
+#include "history/history.h"
 #include "log/wal.h"
 #include "object/object.h"
-#include "history/history.h"
+#include "support/simstreams.h"
 
 struct simnode_options {
     uint32_t workers, shards;
@@ -17,6 +18,7 @@ struct simnode_options {
     size_t engine_memory_bytes;
     uint64_t snapshot_every_ns; /* of which two are kept */
     bool archive;               /* in a blob store, which knows no crashes */
+    bool streams;               /* each shard has a log of its own (simstreams.h); without snapshots and archive */
     struct cairn_limits limits;
     enum cairn_sync_mode sync;
     uint64_t log_segment_bytes, log_bytes_max;
@@ -28,6 +30,7 @@ struct simnode {
     struct cairn_disk *disk; /* survives crashes */
     struct cairn_disk *archive_disk;
     struct cairn_blob *archive; /* NULL: none */
+    struct simstreams streams;  /* survive all */
     struct cairn_sim_clock clock;
     struct cairn_timekeeper *keeper; /* one for each opening */
     struct cairn_random random;
