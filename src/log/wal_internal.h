@@ -8,7 +8,7 @@
  *   wal_format.c   bytes            wal_segment.c  segment files: create, read, walk
  *   wal_mark.c     the mark file    wal_recover.c  opening: what is valid, what is void, what is rot
  *   wal.c          the vtable       wal_writer.c   writing, syncing        wal_keeper.c  the rest
- *   wal_follow.c   reading */
+ *   wal_follow.c   reading          wal_open.c     opening: the folder, the options */
 #ifndef CAIRN_LOG_WAL_INTERNAL_H
 #define CAIRN_LOG_WAL_INTERNAL_H
 
@@ -132,6 +132,10 @@ static inline struct wal *wal_of(struct cairn_log *log)
 }
 
 /* --- wal.c --- */
+
+extern const struct cairn_log_ops wal_ops;
+/* Of one whose threads have stopped, or were not started. */
+void wal_destroy(struct wal *wal);
 
 /* What a claim must set aside so that records of `bytes` in all, in `records` parts, always fit: a
  * record that does not fit into the rest of a segment wastes less than its own size, once. */
