@@ -1,7 +1,7 @@
-/* Catches: with a log for each shard: positions or ends of one shard that come from another's log, a checkpoint that waits
- * for or trims another shard's log, one that is never due as another log is shorter, a restart that replays a shard from
- * another's position or loses a shard's commits; and a version of the node or an archive over several logs, of which there
- * is no cut yet. */
+/* Catches: with a log for each shard: positions or ends of one shard that come from another's log, a checkpoint that
+ * waits for or trims another shard's log, one that is never due as another log is shorter, a restart that replays a
+ * shard from another's position or loses a shard's commits; and a version of the node or an archive over several
+ * logs, of which there is no cut yet. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
