@@ -90,7 +90,9 @@ static void commit(struct lab *lab, uint32_t index)
 static void settle(struct lab *lab)
 {
     for (int idle = 0; idle < 20; idle++) {
-        if (cairn_store_step_logs(lab->store) | cairn_tasks_step(lab->tasks))
+        bool any = cairn_store_step_logs(lab->store);
+
+        if (cairn_tasks_step(lab->tasks) || any)
             idle = 0;
         for (uint32_t i = 0; i <= SHARDS; i++)
             cairn_shard_step(cairn_store_shard(lab->store, i), 1000000);

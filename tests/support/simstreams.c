@@ -99,7 +99,8 @@ static void arrive(struct stream_log *self, size_t count)
         stream->end = self->sent[i].end;
     }
     self->sent_count -= count;
-    memmove(self->sent, self->sent + count, self->sent_count * sizeof *self->sent);
+    if (self->sent_count)
+        memmove(self->sent, self->sent + count, self->sent_count * sizeof *self->sent);
 }
 
 static void forget(struct stream_log *self)
@@ -118,7 +119,8 @@ static void drop_below(struct simstream *stream, uint64_t position)
         cairn_buf_done(&stream->records[gone++].body);
     }
     stream->count -= gone;
-    memmove(stream->records, stream->records + gone, stream->count * sizeof *stream->records);
+    if (stream->count)
+        memmove(stream->records, stream->records + gone, stream->count * sizeof *stream->records);
 }
 
 static bool stream_step(struct cairn_log *log)
