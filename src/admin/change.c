@@ -4,7 +4,7 @@
 
 #include "object/layout.h"
 
-void change_begin(struct change *change, struct catalog *base, struct cairn_engine *engine)
+void change_begin(struct change *change, struct catalog *base, struct cairn_view *engine)
 {
     change->base = catalog_ref(base);
     overlay_reset(&change->overlay, engine);

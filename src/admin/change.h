@@ -23,7 +23,7 @@ struct change {
 };
 
 /* Takes a reference to `base`; the engine is the system shard's. */
-void change_begin(struct change *change, struct catalog *base, struct cairn_engine *engine);
+void change_begin(struct change *change, struct catalog *base, struct cairn_view *engine);
 /* The module's version becomes the current one.  `drop` names types, with commas between, that stay without methods if
  * the version does not declare them.  What clashes with the catalog before it is an error. */
 enum cairn_code change_deploy(struct change *change, struct cairn_bytes space, struct cairn_module *module,

@@ -5,6 +5,7 @@
 
 #include "admin/admin_internal.h"
 #include "admin/catalog.h"
+#include "history/history.h"
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/layout.h"
@@ -250,7 +251,7 @@ static enum cairn_code bind_all(struct catalog *catalog, struct cairn_err *err)
 enum cairn_code modules_open(struct cairn_node *node, struct cairn_err *err)
 {
     struct loading loading = {.catalog = cairn_alloc_zeroed(1, sizeof *loading.catalog)};
-    struct cairn_engine *engine = cairn_shard_engine(cairn_store_shard(node->options.store, node->shard_count));
+    struct cairn_view *engine = cairn_shard_view(cairn_store_shard(node->options.store, node->shard_count));
     struct cairn_disk *disk = cairn_store_disk(node->options.store);
     struct catalog *catalog = loading.catalog;
     enum cairn_code code;

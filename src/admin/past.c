@@ -4,6 +4,7 @@
 
 #include "admin/admin_internal.h"
 #include "admin/events.h"
+#include "history/history.h"
 #include "object/clock.h"
 #include "object/hold.h"
 #include "object/invocation.h"
@@ -302,7 +303,7 @@ static void receive_opened(struct cairn_worker *worker, struct message *message)
         end(worker, past, CAIRN_ECONFLICT, "another object of this shard is being restored; try again");
     } else {
         *restoring(worker, past) = past;
-        past->incarnation = shard_incarnation(worker, worker_shard(worker, past->inv->shard));
+        past->incarnation = shard_incarnation(worker_shard(worker, past->inv->shard));
         send(past, read_part);
     }
 }
@@ -349,7 +350,7 @@ void past_enter(struct invocation *inv)
 {
     struct segment *segment = inv->segment;
 
-    overlay_reset(&segment->overlay, cairn_past_engine(past_of(inv)->shard));
+    overlay_reset(&segment->overlay, cairn_past_view(past_of(inv)->shard));
     segment->header = past_of(inv)->header;
     segment->header.room = 0; /* borrowed */
 }

@@ -5,6 +5,7 @@
 
 #include "admin/admin_internal.h"
 #include "admin/events.h"
+#include "history/history.h"
 #include "object/clock.h"
 #include "object/hold.h"
 #include "object/invocation.h"

@@ -86,7 +86,7 @@ static size_t note_of(const struct invocation *inv, uint8_t *to)
 static enum cairn_code claim(struct commit *commit, uint64_t bytes, struct claim held, struct cairn_err *err)
 {
     struct invocation *inv = commit->inv;
-    struct cairn_log *log = inv->worker->node->log;
+    struct cairn_log *log = inv->object->shard->log;
     struct once *once = once_of(inv);
     struct claim need = {bytes + commit->keep_bytes, commit->keep_bytes ? 2 : 1};
     enum cairn_code code;

@@ -25,6 +25,8 @@ static bool may_run_now(struct cairn_worker *worker, struct invocation *callee)
     struct type *type = type_find(worker, callee->space, callee->type_name);
     struct method *method = type ? type_method(type, callee->method_name) : NULL;
 
+    if (!worker->node->has_one_log)
+        return false; /* what goes to another shard may have to wait for a log */
     callee->shard = node_shard_of(worker->node, callee->space, callee->id);
     if (!method || !method->decl->read_only || method->suspends ||
         node_owner(worker->node, callee->shard) != worker->index)

@@ -122,7 +122,7 @@ const struct participant header_participant = {.prepare = header_prepare, .commi
 
 void object_load(struct object *object)
 {
-    struct cairn_engine *engine = object->shard->engine;
+    struct cairn_view *engine = object->shard->engine;
     struct cairn_bytes key = cairn_bytes(object->key, object->key_size), value;
     struct container containers[CAIRN_FIELD_NUMBER_MAX + 1];
     struct header header = {.containers = containers, .room = CAIRN_FIELD_NUMBER_MAX + 1};

@@ -50,7 +50,10 @@ void worker_hold(struct cairn_worker *worker, struct invocation *inv)
             break;
     cairn_list_insert(at, &inv->link);
     stat_add(&worker->counts.held, 1);
-    dependency_join(&worker->wanted, inv->depends);
+    if (node->has_one_log)
+        dependency_join(&worker->wanted, inv->depends);
+    else /* places in several logs do not join */
+        dependency_want(node, inv->depends);
 }
 
 void hold_answer(struct cairn_worker *worker, struct message *message)
@@ -72,22 +75,72 @@ static void want_held(struct cairn_worker *worker)
     worker->wanted = (struct dependency){0};
 }
 
-void hold_release(struct cairn_worker *worker)
+static void release_held(struct cairn_worker *worker)
 {
     for (struct cairn_link *l = worker->held.next, *next; l != &worker->held; l = next) {
         struct invocation *inv = cairn_container(l, struct invocation, link);
 
         next = l->next;
         if (!dependency_met(worker->node, inv->depends)) {
-            if (!dependency_acknowledged(worker->node, inv->depends))
+            if (worker->node->has_one_log && !dependency_acknowledged(worker->node, inv->depends))
                 break;
-            continue; /* only its time is still to be reserved */
+            continue; /* only its time is still to be reserved, or others wait for other logs */
         }
         cairn_list_remove(&inv->link);
         stat_add(&worker->counts.held, (uint64_t)-1);
         reply(worker, inv);
     }
-    if (cairn_list_empty(&worker->held) && atomic_load_explicit(&worker->wants_progress, memory_order_relaxed))
+}
+
+/* --- from shard to shard, where each has a log of its own --- */
+
+/* It depends on nothing any more that could be lost. */
+static void pass(struct cairn_worker *worker, struct invocation *inv)
+{
+    uint32_t to = inv->state == INV_OVER ? inv->origin : node_owner(worker->node, inv->shard);
+
+    inv->depends = (struct dependency){0};
+    if (to == worker->index)
+        inv->message.receive(worker, &inv->message);
+    else
+        worker_send(worker, to, &inv->message);
+}
+
+void hold_pass(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (cairn_list_empty(&worker->passing) && dependency_met(worker->node, inv->depends)) {
+        pass(worker, inv);
+        return;
+    }
+    cairn_list_push_back(&worker->passing, &inv->link);
+    atomic_store(&worker->wants_progress, true);
+    dependency_want(worker->node, inv->depends);
+    if (dependency_met(worker->node, inv->depends)) /* just now: nobody will tell */
+        worker->passes = true;
+}
+
+/* In order, so that calls of one object arrive at another in the order issued. */
+static void release_passing(struct cairn_worker *worker)
+{
+    worker->passes = false;
+    while (!worker->failed && !cairn_list_empty(&worker->passing)) {
+        struct invocation *inv = cairn_container(worker->passing.next, struct invocation, link);
+
+        if (!dependency_met(worker->node, inv->depends))
+            break;
+        cairn_list_remove(&inv->link);
+        pass(worker, inv);
+    }
+}
+
+void hold_release(struct cairn_worker *worker)
+{
+    if (!cairn_list_empty(&worker->passing))
+        release_passing(worker);
+    if (!cairn_list_empty(&worker->held))
+        release_held(worker);
+    if (cairn_list_empty(&worker->held) && cairn_list_empty(&worker->passing) &&
+        atomic_load_explicit(&worker->wants_progress, memory_order_relaxed))
         atomic_store(&worker->wants_progress, false);
 }
 

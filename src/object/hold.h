@@ -13,7 +13,10 @@ void worker_hold(struct cairn_worker *worker, struct invocation *inv);
 void hold_answer(struct cairn_worker *worker, struct message *message);
 /* The request ends before it has begun, with the error that is set. */
 void hold_refused(struct cairn_worker *worker, struct invocation *inv);
-/* Replies to those that wait and need not any more. */
+/* With a log for each shard: a call or result goes on once what it depends on cannot be lost.  Else what it causes in
+ * another shard could be durable and its cause be gone; with one log, what it causes lies behind it. */
+void hold_pass(struct cairn_worker *worker, struct invocation *inv);
+/* Lets go of what waits and need not any more. */
 void hold_release(struct cairn_worker *worker);
 /* At the end of a turn: the log is told what replies wait for, or the worker does its work.  `idle`: there is nothing
  * else to do; `worked`: there was, in this turn.  True if the worker is to run again at once. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "object/account.h"
+#include "object/hold.h"
 #include "object/clock.h"
 #include "object/invocation.h"
 #include "object/operation.h"
@@ -206,7 +207,9 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
         inv->method = NULL;
     }
     inv->message.receive = inv->operation->answer;
-    if (inv->origin == worker->index)
+    if (inv->caller && !worker->node->has_one_log)
+        hold_pass(worker, inv);
+    else if (inv->origin == worker->index)
         inv->message.receive(worker, &inv->message);
     else
         worker_send(worker, inv->origin, &inv->message);

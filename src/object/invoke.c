@@ -107,7 +107,7 @@ static void send_calls(struct cairn_worker *worker, struct invocation *inv)
             invocation_refuse(worker, callee, CAIRN_ELIMIT, "the job has made more than %u calls", most);
         else if (!worker->node->has_one_log && callee->shard != inv->object->shard->index) {
             callee->depends = inv->depends;
-            worker_pass(worker, callee);
+            hold_pass(worker, callee);
         } else if (owner == worker->index)
             invocation_arrive(worker, callee);
         else

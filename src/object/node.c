@@ -85,7 +85,7 @@ static void drop_invocations(struct cairn_worker *worker)
     struct cairn_link *l;
 
     inbox_drop(worker);
-    while ((l = cairn_list_pop_front(&worker->held)))
+    while ((l = cairn_list_pop_front(&worker->held)) || (l = cairn_list_pop_front(&worker->passing)))
         invocation_free(worker, cairn_container(l, struct invocation, link));
     while ((l = cairn_list_pop_front(&worker->live))) {
         struct invocation *inv = cairn_container(l, struct invocation, live);
@@ -162,6 +162,11 @@ static enum cairn_code recover_keys(struct cairn_node *node, struct cairn_err *e
                 return code;
         }
     return CAIRN_OK;
+}
+
+static uint32_t log_count(const struct cairn_node *node)
+{
+    return node->has_one_log ? 1 : node->shard_count + 1;
 }
 
 enum cairn_code cairn_node_open(const struct cairn_node_options *options, const struct node_hooks *hooks,

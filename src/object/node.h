@@ -17,7 +17,8 @@ struct admin;
 struct cairn_node {
     struct cairn_node_options options;
     struct cairn_limits limits;
-    struct cairn_log *log;
+    struct cairn_log *log; /* the first shard's, in which the node's time is reserved */
+    bool has_one_log;      /* all shards write to it */
     struct cairn_worker *workers;
     uint32_t shard_count;
     const uint16_t *slots; /* the store's: the shard of each slot */
@@ -29,9 +30,9 @@ struct cairn_node {
 
     /* crossing threads; relaxed unless said */
     atomic_bool draining, failed;
-    _Atomic uint64_t acknowledged; /* release by the log's thread, acquire by workers */
-    _Atomic int64_t last_ms;       /* the latest `now` given out */
-    struct cairn_err failure;      /* written before `failed` (release) */
+    _Atomic uint64_t *acknowledged; /* of the shards' one log, or of each; release by its thread, acquire by workers */
+    _Atomic int64_t last_ms;        /* the latest `now` given out */
+    struct cairn_err failure;       /* written before `failed` (release) */
 };
 
 /* The type has no say: objects with the same id, or the same tag in it, live together. */

@@ -106,10 +106,14 @@ void once_drop(struct invocation *inv)
 
 void once_leave(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct cairn_log *log = worker->node->log;
+    struct once *once = once_of(inv);
 
-    if (once_of(inv)->room)
-        log->ops->release(log, once_of(inv)->room, 1);
+    (void)worker;
+    if (once->room) {
+        struct cairn_log *log = inv->object->shard->log;
+
+        log->ops->release(log, once->room, 1);
+    }
     once_drop(inv);
 }
 

@@ -32,16 +32,16 @@ void shard_meta_store(struct shard *shard, struct overlay *overlay)
     overlay_put(overlay, cairn_bytes(&key, 1), cairn_bytes(value, n));
 }
 
-uint64_t shard_incarnation(struct cairn_worker *worker, struct shard *shard)
+uint64_t shard_incarnation(struct shard *shard)
 {
     /* The log's epoch is new at every opening, so the number is never used twice. */
-    return worker->node->log->epoch << 40 | ++shard->incarnations;
+    return shard->log->epoch << 40 | ++shard->incarnations;
 }
 
 enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
                                  const char *note, struct dependency *ret_record, struct cairn_err *err)
 {
-    struct cairn_log *log = worker->node->log;
+    struct cairn_log *log = shard->log;
     size_t bytes = cairn_shard_record_bytes(cairn_str(note), overlay->writes, overlay->count);
     enum cairn_code code = overlay->code;
 

@@ -11,7 +11,8 @@ struct cairn_worker;
 
 struct shard {
     struct cairn_shard *shard;
-    struct cairn_engine *engine;
+    struct cairn_view *engine;
+    struct cairn_log *log; /* which its commits go to */
     uint32_t index;
     uint64_t incarnations;       /* given out, this epoch's */
     struct dependency directory; /* on its last change */
@@ -24,7 +25,7 @@ struct shard {
 
 #define PURGE_NO_STOP UINT64_MAX
 
-uint64_t shard_incarnation(struct cairn_worker *worker, struct shard *shard);
+uint64_t shard_incarnation(struct shard *shard);
 /* Commits a worker's own small writes to a shard (purging, interrupted keys, deploys). */
 enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
                                  const char *note, struct dependency *ret_record, struct cairn_err *err);

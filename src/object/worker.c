@@ -136,8 +136,7 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
     inbox_drain(worker);
     if (!worker->failed && atomic_load_explicit(&worker->node->failed, memory_order_acquire))
         fail(worker);
-    if (!cairn_list_empty(&worker->held))
-        hold_release(worker);
+    hold_release(worker);
     start = worker_clock_ns(worker);
     if (anything_ready(worker))
         cairn_fn_worker_busy(worker->fn, true);
@@ -149,14 +148,14 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
         fresh_ran |= ran;
         ran |= run_aside(worker, fresh_ran);
         fibers_retry(worker);
-        if (!cairn_list_empty(&worker->held))
-            hold_release(worker);
+        hold_release(worker);
         if (!ran)
             break;
         spent = worker_clock_ns(worker) - start;
     } while (spent < budget_ns);
     more = keep_house(worker);
     more |= anything_ready(worker);
+    more |= worker->passes;
     more |= hold_end_turn(worker, !more && budget_ns, fresh_ran);
     if (!more)
         cairn_fn_worker_busy(worker->fn, false);

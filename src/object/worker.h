@@ -49,6 +49,8 @@ struct cairn_worker {
     struct cairn_link begins;        /* invocations that hold nothing and wait until their segment may begin */
     struct cairn_link held;          /* by the places that they depend on, ascending */
     struct dependency wanted;        /* by what was held and was not told yet */
+    struct cairn_link passing;       /* calls and results that wait for a log; none with one log for all shards */
+    bool passes;                     /* some of them need not wait any more */
     bool lingers;                    /* it looks for other work once more before it helps the log */
     struct cairn_link live;          /* invocations at objects of this worker */
     uint32_t outside_fibers;         /* held by requests from outside */

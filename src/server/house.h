@@ -9,6 +9,7 @@
 #define CAIRN_SERVER_HOUSE_H
 
 #include "admin/preview.h"
+#include "log/wal.h"
 #include "server/backend.h"
 
 /* 0 or NULL in any member means its default. */
