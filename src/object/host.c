@@ -14,7 +14,11 @@
 #include "object/type.h"
 #include "object/worker.h"
 
-enum { LIST_DROP_MAX = 4096 };
+enum {
+    LIST_DROP_MAX = 4096,
+    CALLS_PER_SEGMENT_MAX = 4096,
+    WRITES_PER_SEGMENT_MAX = 16384,
+};
 
 /* Host calls of an ended segment cannot happen: the guest runs only while it has one. */
 static struct overlay *overlay_of(struct invocation *inv)

@@ -1,10 +1,9 @@
 /* object.h - objects, their methods, and the life of an invocation.
  *
- * A struct cairn_node is what runs on one data folder: a registry of modules and types, and
- * workers, each owning some shards.  A request is submitted to any worker; it reaches the
- * worker that owns the object's shard, enters the object's mailbox (FIFO), runs segment by
- * segment, and its reply comes back on the worker that it was submitted to, once everything
- * that it depends on may be acknowledged (output commit).
+ * A struct cairn_node is what runs on one data folder: workers, each owning some shards, and having the types that it
+ * was given (admin/admin.h).  A request is submitted to any worker; it reaches the worker that owns the object's shard,
+ * enters the object's mailbox (FIFO), runs segment by segment, and its reply comes back on the worker that it was
+ * submitted to, once everything that it depends on may be acknowledged (output commit).
  *
  *   submit -> [inbox of the owner] -> mailbox -> run -> commit -> (calls leave) -> ... -> held -> reply
  *

@@ -15,11 +15,7 @@ struct invocation;
 struct segment;
 struct type;
 
-enum {
-    CALLS_PER_SEGMENT_MAX = 4096,
-    WRITES_PER_SEGMENT_MAX = 16384,
-    LOG_LINES_MAX = 1000,
-};
+enum { LOG_LINES_MAX = 1000 };
 
 struct log_line {
     int64_t ms;
