@@ -107,6 +107,10 @@ static void drop_invocations(struct cairn_worker *worker)
         drop_message(worker, message);
         message = next;
     }
+    while ((message = worker->turns)) {
+        worker->turns = message->next;
+        drop_message(worker, message);
+    }
     while ((l = cairn_list_pop_front(&worker->held)))
         invocation_free(worker, cairn_container(l, struct invocation, link));
     while ((l = cairn_list_pop_front(&worker->live))) {

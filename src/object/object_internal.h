@@ -294,7 +294,7 @@ struct log_line {
 enum ready_line {
     READY_CALLS, /* the head is a call or a resumption */
     READY_OUTSIDE,
-    READY_HEAVY, /* either, of a job that has made more than HEAVY_CALLS calls */
+    READY_HEAVY, /* either, of a job that has made more than HEAVY_CALLS calls; a SHOW */
     READY_LINES
 };
 
@@ -305,7 +305,8 @@ struct ready {
     uint64_t spent[READY_LINES]; /* ns times stride */
     uint64_t floor;              /* of the line that was served last: where one that was empty starts */
     uint64_t since_ns;
-    int last; /* the line that is to be charged for what runs since then; READY_LINES: none */
+    bool heavy; /* the object taken last was of READY_HEAVY: these run one by one */
+    int last;   /* the line that is to be charged for what runs since then; READY_LINES: none */
 };
 
 struct cairn_worker {
@@ -324,17 +325,19 @@ struct cairn_worker {
     uint32_t types_size, type_count;
     struct ready ready;
     struct cairn_link aside;
-    struct cairn_link admission;     /* invocations from outside that need a fiber */
-    struct cairn_link fiber_waiters; /* invocations in mailboxes that need a fiber */
-    struct cairn_link commits;       /* segments that have run and wait for room in the log, in the order of it */
-    struct cairn_link begins;        /* invocations that hold nothing and wait until their segment may begin */
-    struct cairn_link held;          /* by the places that they depend on, ascending */
-    struct dependency wanted;        /* by what was held and was not told yet */
-    bool lingers;                    /* it looks for other work once more before it helps the log */
-    struct cairn_link live;          /* invocations at objects of this worker */
-    uint32_t outside_fibers;         /* held by requests from outside */
-    uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */
-    _Atomic uint64_t admitted;       /* requests submitted here and not replied to; read by any thread */
+    struct message *turns, *turns_last; /* pages, or parts of them: one is made in a turn (worker_await_turn) */
+    bool turn_next;                     /* one of these is next, and no slice of what was set aside */
+    struct cairn_link admission;        /* invocations from outside that need a fiber */
+    struct cairn_link fiber_waiters;    /* invocations in mailboxes that need a fiber */
+    struct cairn_link commits;          /* segments that have run and wait for room in the log, in the order of it */
+    struct cairn_link begins;           /* invocations that hold nothing and wait until their segment may begin */
+    struct cairn_link held;             /* by the places that they depend on, ascending */
+    struct dependency wanted;           /* by what was held and was not told yet */
+    bool lingers;                       /* it looks for other work once more before it helps the log */
+    struct cairn_link live;             /* invocations at objects of this worker */
+    uint32_t outside_fibers;            /* held by requests from outside */
+    uint32_t fibers, fibers_waiting;    /* held; of them, by invocations that await calls */
+    _Atomic uint64_t admitted;          /* requests submitted here and not replied to; read by any thread */
 
     struct invocation *free_invocations;
     uint32_t free_invocation_count;
@@ -345,6 +348,8 @@ struct cairn_worker {
     uint64_t invocation_count;
     struct catalog *catalog; /* the one that its types were made from */
     uint32_t purge_cursor;
+    bool purging;           /* there was something to purge the last time */
+    uint64_t purge_ns;      /* until then fresh segments run before it */
     uint32_t pasts;         /* see past.h */
     uint64_t retry_ns;      /* when those that wait for room try again */
     uint64_t resumed_count; /* fibers that went on after a wait */
@@ -398,6 +403,8 @@ struct cairn_node {
 /* worker.c */
 void worker_send(struct cairn_worker *from, uint32_t to, struct message *message);
 void worker_post(struct cairn_node *node, uint32_t to, struct message *message); /* from any thread */
+/* The message waits behind others; in its turn message->receive is called.  For what takes as long as a page. */
+void worker_await_turn(struct cairn_worker *worker, struct message *message);
 int64_t worker_now_ms(struct cairn_worker *worker);
 uint64_t worker_clock_ns(struct cairn_worker *worker);
 /* The same from some microseconds ago, which costs nothing: runs read the clock as they end. */
@@ -419,6 +426,21 @@ static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)
 
 /* events.c: tells of a request that changes the node, as its reply leaves. */
 void events_reply(struct cairn_worker *worker, const struct invocation *inv);
+
+/* A page of a long answer ends, at the latest, when it has CAIRN_PAGE_ENTRIES or CAIRN_PAGE_BYTES; and once it has
+ * PAGE_ENTRIES_MIN, which is looked at as often, when PAGE_NS are over: what is not in memory yet takes long to
+ * read. */
+enum { PAGE_ENTRIES_MIN = 16, PAGE_NS = 100000, PAGE_LIMIT_DEFAULT = 100 };
+
+struct page {
+    struct cairn_worker *worker;
+    uint64_t until_ns;
+    bool late;
+};
+
+/* gather.c */
+void page_begin(struct page *page, struct cairn_worker *worker);
+bool page_full(struct page *page, uint64_t entries, size_t bytes);
 
 /* gather.c, catalog.c: what is in flight when the node closes */
 void gather_drop(struct cairn_worker *worker, struct message *message);

@@ -8,7 +8,7 @@
 /* A 06 value: be64 incarnation | varint values, that many varint fields
  *           | varint containers, per container: varint field, varint first, varint count
  * A map's container has first 0.  A container whose keys are gone is left out. */
-enum { KEYS_PER_STEP = 256 };
+enum { KEYS_PER_STEP = 64 };
 
 struct remains {
     uint64_t incarnation;

@@ -80,6 +80,24 @@ static bool inbox_drain(struct cairn_worker *worker)
     return true;
 }
 
+void worker_await_turn(struct cairn_worker *worker, struct message *message)
+{
+    message->next = NULL;
+    if (worker->turns)
+        worker->turns_last->next = message;
+    else
+        worker->turns = message;
+    worker->turns_last = message;
+}
+
+static void take_turn(struct cairn_worker *worker)
+{
+    struct message *message = worker->turns;
+
+    worker->turns = message->next;
+    message->receive(worker, message);
+}
+
 /* --- output commit --------------------------------------------------------------------------------- */
 
 /* How few requests are few enough to wait for each in person. */
@@ -212,7 +230,7 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct c
 
     if (atomic_load_explicit(&worker->node->failed, memory_order_acquire))
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "%s", worker->node->failure.text);
-    if (atomic_load_explicit(&worker->node->draining, memory_order_relaxed))
+    if (atomic_load_explicit(&worker->node->draining, memory_order_relaxed) && !request->goes_on)
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "the node is stopping");
     if (stat_get(&worker->admitted) > limits->requests)
         return cairn_fail(err, CAIRN_EOVERLOAD, "%u requests are under way; try again later", limits->requests);
@@ -296,7 +314,8 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
 }
 
 enum {
-    FRESH_PER_TURN = 4, /* a few of the dearest are still well under a slice */
+    PAGE_TURN_SHARE = 4, /* a turn with pages is so much shorter: what came in meanwhile waits for less */
+    FRESH_PER_TURN = 4,  /* a few of the dearest are still well under a slice */
     ASIDE_PAUSE_NS = 1000000,
     CHECKPOINT_STEP_NS = 200000,
     CHECKPOINT_POLL_NS = 10000000,
@@ -310,7 +329,7 @@ enum {
 
 static bool anything_ready(const struct cairn_worker *worker)
 {
-    return !ready_empty(&worker->ready) || !cairn_list_empty(&worker->aside) ||
+    return !ready_empty(&worker->ready) || !cairn_list_empty(&worker->aside) || worker->turns ||
            atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
 }
 
@@ -350,7 +369,7 @@ static void retry_waiters(struct cairn_worker *worker)
 }
 
 /* Work that nobody waits for: checkpoints, purging, and tries for room in the log. */
-static bool upkeep(struct cairn_worker *worker)
+static bool upkeep(struct cairn_worker *worker, bool fresh_ran)
 {
     uint64_t now = worker_clock_ns(worker);
     bool more = false;
@@ -365,8 +384,11 @@ static bool upkeep(struct cairn_worker *worker)
         worker->retry_ns = now + ROOM_RETRY_NS;
         room_retry(worker);
     }
-    if (!worker->failed && purge_step(worker))
-        more = true;
+    if (!worker->failed && (!fresh_ran || now >= worker->purge_ns)) {
+        worker->purging = purge_step(worker);
+        worker->purge_ns = now + ASIDE_PAUSE_NS;
+    }
+    more |= worker->purging && !worker->failed;
     objects_trim(worker);
     return more;
 }
@@ -388,29 +410,32 @@ static bool run_fresh(struct cairn_worker *worker, int most)
     while (ran < most && (object = ready_next(worker))) {
         look_ahead(worker);
         object_run(worker, object);
-        ran++;
+        ran = worker->ready.heavy ? most : ran + 1;
     }
     ready_pause(worker);
     return ran > 0;
 }
 
-/* One slice of a segment that was set aside: when nothing fresh ran in this turn, since replies to what did go out at
- * its end, or fresh segments have had a slice's time since the last one. */
+/* One slice of a segment that was set aside, or one page, by turns: when nothing fresh ran in this turn, since
+ * replies to what did go out at its end, or fresh segments have had a slice's time since the last one. */
 static bool run_aside(struct cairn_worker *worker, bool fresh_ran)
 {
-    struct cairn_link *l;
+    bool slices = !cairn_list_empty(&worker->aside);
 
-    if (cairn_list_empty(&worker->aside) || (fresh_ran && worker_clock_ns(worker) < worker->aside_ns))
+    if ((!slices && !worker->turns) || (fresh_ran && worker_clock_ns(worker) < worker->aside_ns))
         return false;
-    l = cairn_list_pop_front(&worker->aside);
-    invocation_resume_aside(worker, cairn_container(l, struct invocation, link));
+    if (worker->turns && (worker->turn_next || !slices))
+        take_turn(worker);
+    else
+        invocation_resume_aside(worker, cairn_container(cairn_list_pop_front(&worker->aside), struct invocation, link));
+    worker->turn_next = !worker->turn_next;
     worker->aside_ns = worker_clock_ns(worker) + ASIDE_PAUSE_NS;
     return true;
 }
 
 bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
 {
-    uint64_t start, spent = 0;
+    uint64_t start, spent = 0, most = budget_ns;
     bool more, fresh_ran = false;
 
     inbox_drain(worker);
@@ -427,6 +452,8 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
         if (inbox_drain(worker))
             ran = true;
         fresh_ran |= ran;
+        if (worker->turns || worker->ready.heavy)
+            most = budget_ns / PAGE_TURN_SHARE;
         ran |= run_aside(worker, fresh_ran);
         retry_waiters(worker);
         if (!cairn_list_empty(&worker->held))
@@ -434,8 +461,8 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
         if (!ran)
             break;
         spent = worker_clock_ns(worker) - start;
-    } while (spent < budget_ns);
-    more = upkeep(worker);
+    } while (spent < most);
+    more = upkeep(worker, fresh_ran);
     retry_waiters(worker);
     more |= anything_ready(worker);
     if (more || budget_ns == 0)

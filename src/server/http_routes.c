@@ -242,13 +242,13 @@ static bool query_past(const struct call *call, struct cairn_slot *slot, struct 
     return false;
 }
 
-/* Reads limit, prefix and cursor where these are allowed, to slot->more, and elsewhere which past is meant. */
-static bool read_page(const struct call *call, struct cairn_slot *slot, uint32_t first, uint32_t most, bool pages)
+/* Reads limit, and where they are allowed cursor, prefix, and which past is meant, to slot->more. */
+static bool read_page(const struct call *call, struct cairn_slot *slot, uint32_t first, uint32_t most)
 {
     struct cairn_bytes query = call->request->query, name, value;
     struct cairn_buf text = {0};
     size_t prefix_at = 0, prefix_size = 0, cursor_at = 0, cursor_size = 0;
-    bool good = true;
+    bool good = true, ids = slot->request.op == CAIRN_OP_LIST, object = slot->request.op == CAIRN_OP_SHOW;
 
     slot->request.limit = first;
     while (good && cairn_http_query_next(&query, &name, &value)) {
@@ -256,12 +256,12 @@ static bool read_page(const struct call *call, struct cairn_slot *slot, uint32_t
 
         if (is(name, "limit")) {
             good = query_number(call, name, value, most, &slot->request.limit);
-        } else if (!pages && slot->request.id.size && (is(name, "at") || is(name, "version"))) {
+        } else if (object && (is(name, "at") || is(name, "version"))) {
             good = query_past(call, slot, name, value);
-        } else if (pages && is(name, "prefix") && cairn_http_decode(&slot->more, value, true)) {
+        } else if (ids && is(name, "prefix") && cairn_http_decode(&slot->more, value, true)) {
             prefix_at = at;
             prefix_size = slot->more.size - at;
-        } else if (pages && is(name, "cursor") && cairn_http_decode(&text, value, true) &&
+        } else if ((ids || object) && is(name, "cursor") && cairn_http_decode(&text, value, true) &&
                    cairn_base64_url_read(cairn_buf_bytes(&text), &slot->more)) {
             cursor_at = at;
             cursor_size = slot->more.size - at;
@@ -281,7 +281,7 @@ static bool read_page(const struct call *call, struct cairn_slot *slot, uint32_t
 }
 
 static void submit_page(const struct call *call, enum cairn_op op, enum cairn_http_form form, uint32_t first,
-                        uint32_t most, bool pages)
+                        uint32_t most)
 {
     struct cairn_slot *slot = take_slot(call, op, form);
 
@@ -289,7 +289,8 @@ static void submit_page(const struct call *call, enum cairn_op op, enum cairn_ht
         slot->request.type = call->request->segments[2];
     if (call->request->segment_count > 3)
         slot->request.id = call->request->segments[3];
-    if (read_page(call, slot, first, most, pages))
+    slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
+    if (read_page(call, slot, first, most))
         cairn_slot_submit(slot);
     else
         give_up(call, slot);
@@ -305,6 +306,7 @@ static void submit_plain(const struct call *call, enum cairn_op op, enum cairn_h
     } else if (op == CAIRN_OP_UNDEPLOY) {
         slot->request.name = call->request->segments[2];
     }
+    slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
     cairn_slot_submit(slot);
 }
 
@@ -385,8 +387,13 @@ static void respond_text(const struct call *call, unsigned status, const char *t
 
 static void metrics(const struct call *call)
 {
-    struct cairn_slot *slot = cairn_slot_take(&call->http->session);
+    struct cairn_slot *slot;
 
+    if (call->flags & CAIRN_HTTP_NO_BODY) {
+        cairn_http_respond_head(call->http, call->flags, cairn_http_part_type(CAIRN_HTTP_FORM_METRICS, call->flags));
+        return;
+    }
+    slot = cairn_slot_take(&call->http->session);
     slot->form = CAIRN_HTTP_FORM_METRICS;
     slot->flags = (uint8_t)call->flags;
     cairn_slot_ask_metrics(slot);
@@ -488,13 +495,13 @@ static bool route_objects(const struct call *call)
     switch (call->request->segment_count) {
     case 3:
         if (reads(call))
-            submit_page(call, CAIRN_OP_LIST, CAIRN_HTTP_FORM_LIST, LIST_DEFAULT, LIST_MAX, true);
+            submit_page(call, CAIRN_OP_LIST, CAIRN_HTTP_FORM_LIST, LIST_DEFAULT, LIST_MAX);
         else
             wrong_method(call, "GET, HEAD");
         return true;
     case 4:
         if (reads(call))
-            submit_page(call, CAIRN_OP_SHOW, CAIRN_HTTP_FORM_SHOW, SHOW_DEFAULT, SHOW_MAX, false);
+            submit_page(call, CAIRN_OP_SHOW, CAIRN_HTTP_FORM_SHOW, SHOW_DEFAULT, SHOW_MAX);
         else if (method == CAIRN_HTTP_DELETE)
             submit_plain(call, CAIRN_OP_DELETE, CAIRN_HTTP_FORM_DELETED);
         else if (method == CAIRN_HTTP_PUT)
@@ -629,7 +636,7 @@ static bool route_v1(const struct call *call)
     }
     if (is(what, "logs")) {
         if (reads(call))
-            submit_page(call, CAIRN_OP_LOGS, CAIRN_HTTP_FORM_LOGS, LOGS_DEFAULT, LOGS_MAX, false);
+            submit_page(call, CAIRN_OP_LOGS, CAIRN_HTTP_FORM_LOGS, LOGS_DEFAULT, LOGS_MAX);
         else
             wrong_method(call, "GET, HEAD");
         return true;

@@ -263,69 +263,105 @@ static void write_function(struct cairn_buf *to, int version, struct cairn_bytes
         cairn_resp_text(to, "no-writes");
 }
 
-struct type_row {
-    struct cairn_bytes name, module;
-    struct cairn_reader methods; /* at the first */
-    uint64_t method_count;
-    bool told;
+/* What slot->more begins with: the libraries of the pages before lie behind it as text, up to `whole`; then the
+ * functions of the one that the next page may go on with.  RESP counts before it tells, so the reply is kept until
+ * its end: there are at most as many methods as a node may have. */
+struct libraries {
+    size_t whole;
+    uint64_t count, functions; /* libraries; functions of the last */
+    size_t name_bytes;
+    char name[CAIRN_NAME_BYTES_MAX + 1];
 };
 
-/* Types, as CAIRN_OP_TYPES gives them, become libraries and functions. */
-void cairn_resp_write_functions(struct cairn_buf *to, int version, struct cairn_bytes types, const char *pattern)
+static struct libraries *libraries_of(struct cairn_slot *slot)
 {
-    struct cairn_reader r = cairn_reader(types);
-    uint64_t count = cairn_value_read(&r).count, libraries = 0;
-    struct type_row *rows = cairn_alloc_zeroed(count + 1, sizeof *rows);
-    struct cairn_buf text = {0};
+    return (struct libraries *)(void *)slot->more.data;
+}
 
-    for (uint64_t i = 0; i < count && !r.bad; i++) {
-        cairn_value_read(&r);
-        rows[i].name = read_bytes(&r);
-        rows[i].module = read_bytes(&r);
-        skip(&r); /* version */
-        skip(&r); /* fields */
-        rows[i].method_count = cairn_value_read(&r).count;
-        rows[i].methods = r;
-        for (uint64_t j = 0; j < rows[i].method_count; j++)
-            skip(&r);
-        skip(&r); /* dropped */
-    }
-    for (uint64_t i = 0; i < count && !r.bad; i++) {
-        struct cairn_bytes module = rows[i].module;
-        uint64_t functions = 0;
-        char *name;
-        bool wanted;
+/* The last library is whole: what tells of it goes before its functions. */
+static void end_library(struct cairn_slot *slot)
+{
+    struct libraries l = *libraries_of(slot);
+    struct cairn_buf functions = {0};
 
-        if (rows[i].told)
-            continue;
-        name = cairn_bytes_dup(module);
-        wanted = cairn_resp_matches(pattern, name, true);
-        free(name);
-        if (!wanted)
-            continue;
-        for (uint64_t j = i; j < count; j++)
-            if (cairn_bytes_equal(rows[j].module, module))
-                functions += rows[j].method_count;
-        libraries++;
-        cairn_resp_map(&text, version, 3);
-        cairn_resp_text(&text, "library_name");
-        cairn_resp_bulk(&text, module);
-        cairn_resp_text(&text, "engine");
-        cairn_resp_text(&text, "WASM");
-        cairn_resp_text(&text, "functions");
-        cairn_resp_array(&text, functions);
-        for (uint64_t j = i; j < count; j++) {
-            if (!cairn_bytes_equal(rows[j].module, module))
-                continue;
-            rows[j].told = true;
-            for (uint64_t k = 0; k < rows[j].method_count; k++)
-                write_function(&text, version, rows[j].name, &rows[j].methods);
+    if (!l.name_bytes)
+        return;
+    cairn_buf_add(&functions, slot->more.data + l.whole, slot->more.size - l.whole);
+    slot->more.size = l.whole;
+    cairn_resp_map(&slot->more, slot->flags, 3);
+    cairn_resp_text(&slot->more, "library_name");
+    cairn_resp_bulk(&slot->more, cairn_bytes(l.name, l.name_bytes));
+    cairn_resp_text(&slot->more, "engine");
+    cairn_resp_text(&slot->more, "WASM");
+    cairn_resp_text(&slot->more, "functions");
+    cairn_resp_array(&slot->more, l.functions);
+    cairn_buf_add(&slot->more, functions.data, functions.size);
+    cairn_buf_done(&functions);
+    l = (struct libraries){.whole = slot->more.size, .count = l.count + 1};
+    *libraries_of(slot) = l;
+}
+
+/* [type, module, version, fields, methods, dropped] */
+static void add_type(struct cairn_slot *slot, struct cairn_reader *r)
+{
+    struct libraries *l;
+    struct cairn_bytes type, module;
+    uint64_t methods;
+
+    cairn_value_read(r);
+    type = read_bytes(r);
+    module = read_bytes(r);
+    skip(r); /* version */
+    skip(r); /* fields */
+    methods = cairn_value_read(r).count;
+    l = libraries_of(slot);
+    if (!cairn_bytes_equal(module, cairn_bytes(l->name, l->name_bytes))) {
+        char name[CAIRN_NAME_BYTES_MAX + 1];
+
+        end_library(slot);
+        l = libraries_of(slot);
+        snprintf(name, sizeof name, "%.*s", (int)module.size, (const char *)module.data);
+        if (cairn_resp_matches((const char *)slot->data.data, name, true)) {
+            l->name_bytes = strlen(name);
+            memcpy(l->name, name, sizeof name);
         }
     }
-    cairn_resp_array(to, libraries);
-    cairn_buf_add(to, text.data, text.size);
-    cairn_buf_done(&text);
-    free(rows);
+    if (l->name_bytes)
+        l->functions += methods;
+    for (bool wanted = l->name_bytes; methods > 0 && !r->bad; methods--) {
+        if (wanted)
+            write_function(&slot->more, slot->flags, type, r);
+        else
+            skip(r);
+    }
+    skip(r); /* dropped */
+}
+
+/* Types, as CAIRN_OP_TYPES gives them, become libraries and functions. */
+void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page, struct cairn_buf *to)
+{
+    struct cairn_reader r = cairn_reader(page);
+    struct cairn_value cursor;
+    uint64_t count;
+
+    if (!slot->begun) {
+        struct libraries none = {.whole = sizeof none};
+
+        slot->more.size = 0;
+        cairn_buf_add(&slot->more, &none, sizeof none);
+        slot->begun = true;
+    }
+    cairn_value_read(&r);
+    for (count = cairn_value_read(&r).count; count > 0 && !r.bad; count--)
+        add_type(slot, &r);
+    cursor = cairn_value_read(&r);
+    if (cursor.kind == CAIRN_VALUE_BYTES) {
+        cairn_slot_go_on(slot, cursor.bytes);
+        return;
+    }
+    end_library(slot);
+    cairn_resp_array(to, libraries_of(slot)->count);
+    cairn_buf_add(to, slot->more.data + sizeof(struct libraries), slot->more.size - sizeof(struct libraries));
 }
 
 /* --- COMMAND --- */
@@ -388,6 +424,9 @@ static void write_doc(struct cairn_buf *to, int version, const struct cairn_resp
     cairn_resp_text(to, group_of(command));
 }
 
+/* Words behind COMMAND: each is looked for. */
+enum { NAMES_MAX = 129 };
+
 static void command_docs(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     struct cairn_buf *to;
@@ -412,6 +451,10 @@ static void run_command(struct cairn_resp_session *resp, const struct cairn_resp
     bool all = words->count == 1 || (words->count == 2 && cairn_resp_word_is(sub, "INFO"));
     struct cairn_buf *to;
 
+    if (words->count - 1 > NAMES_MAX) {
+        cairn_resp_reply_error(resp, "ERR", "COMMAND tells about at most %d commands at a time", NAMES_MAX - 1);
+        return;
+    }
     if (cairn_resp_word_is(sub, "DOCS")) {
         command_docs(resp, words);
         return;

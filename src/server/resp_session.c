@@ -50,7 +50,7 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
         cairn_resp_bulk(to, head.count ? cairn_value_read(&r).bytes : cairn_bytes(NULL, 0));
         break;
     case CAIRN_RESP_FORM_FUNCTIONS:
-        cairn_resp_write_functions(to, slot->flags, value, (const char *)slot->data.data);
+        cairn_resp_write_functions(slot, value, to);
         break;
     }
 }

@@ -583,7 +583,7 @@ static const struct {
      "200 {\"type\":\"Box\",\"id\":\"b/1\",\"fields\":[{\"name\":\"content\",\"kind\":\"value\",\"count\":1,"
      "\"content\":\"v\"},{\"name\":\"posts\",\"kind\":\"list\",\"count\":7,\"content\":[{\"value\":[\"alice\",42]}]},"
      "{\"name\":\"friends\",\"kind\":\"map\",\"count\":1,\"content\":[{\"key\":\"bob\",\"value\":{\"base64\":\"/gE=\"}}"
-     "]}]}\n"},
+     "]}],\"cursor\":null}\n"},
     {"GET /v1/objects/Box/none" H "\r\n",
      "404 " PROBLEM("Not Found", "404", "not_found", "there is no such object", "none", "no")},
     {"DELETE /v1/objects/Box/b%2F1" H "\r\n", "200 {\"deleted\":true}\n"},
