@@ -172,6 +172,41 @@ static void long_ids_end_a_page(void **state)
     simnode_done(&sim);
 }
 
+/* Time goes on whenever somebody looks at it: reading is slow. */
+static uint64_t (*look)(struct cairn_clock *clock);
+
+static uint64_t slow_ns(struct cairn_clock *clock)
+{
+    cairn_sim_clock_advance(cairn_container(clock, struct cairn_sim_clock, clock), 40000);
+    return look(clock);
+}
+
+static void slow_pages_end_early(void **state)
+{
+    struct simnode sim;
+    struct told told;
+    struct cairn_reader r;
+    char want[16];
+
+    (void)state;
+    open_node(&sim, 28);
+    add_objects(&sim, "o%04d", ENTRIES);
+    look = sim.clock.clock.monotonic_ns;
+    sim.clock.clock.monotonic_ns = slow_ns;
+    ask_all(&sim, CAIRN_OP_LIST, NULL, 10000, &told, NULL);
+    sim.clock.clock.monotonic_ns = look;
+    assert_true(told.pages > 2 * ENTRIES / CAIRN_PAGE_ENTRIES);
+    assert_true(told.pages <= ENTRIES / 16);
+    assert_int_equal(told.entries, ENTRIES);
+    r = cairn_reader(cairn_buf_bytes(&told.items));
+    for (int i = 0; i < ENTRIES; i++) {
+        snprintf(want, sizeof want, "o%04d", i);
+        expect_item(&r, want);
+    }
+    cairn_buf_done(&told.items);
+    simnode_done(&sim);
+}
+
 static void fill(struct simnode *sim, const char *id)
 {
     char key[16], value[16];
@@ -331,9 +366,13 @@ static void foreign_cursors_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(listings_come_in_pages),      cmocka_unit_test(long_ids_end_a_page),
-        cmocka_unit_test(objects_come_in_pages),       cmocka_unit_test(entries_keep_their_place_between_pages),
-        cmocka_unit_test(large_entries_end_a_page),    cmocka_unit_test(log_lines_come_in_pages),
+        cmocka_unit_test(listings_come_in_pages),
+        cmocka_unit_test(long_ids_end_a_page),
+        cmocka_unit_test(slow_pages_end_early),
+        cmocka_unit_test(objects_come_in_pages),
+        cmocka_unit_test(entries_keep_their_place_between_pages),
+        cmocka_unit_test(large_entries_end_a_page),
+        cmocka_unit_test(log_lines_come_in_pages),
         cmocka_unit_test(foreign_cursors_are_refused),
     };
 
