@@ -643,10 +643,12 @@ static void answer_types(const struct catalog *catalog, const struct invocation 
     const struct type_entry *type;
     bool more = true;
 
+    /* How much is told is counted in fields and methods. */
     for (; !page_full(page, steps, items.size) && (more = next_type(catalog, inv->space, &at, &type)); steps++) {
         if (!type)
             continue;
         answer_type(type, &items);
+        steps += type->decl->field_count + type->decl->method_count;
         count++;
     }
     end_page(catalog, at, more, count, &items, to);

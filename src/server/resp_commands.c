@@ -1,5 +1,6 @@
 /* The commands that client libraries send beside FCALL, and FUNCTION.  What a command does is in
  * one table, which COMMAND tells too. */
+#include <assert.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,14 +264,21 @@ static void write_function(struct cairn_buf *to, int version, struct cairn_bytes
         cairn_resp_text(to, "no-writes");
 }
 
-/* What slot->more begins with: the libraries of the pages before lie behind it as text, up to `whole`; then the
- * functions of the one that the next page may go on with.  RESP counts before it tells, so the reply is kept until
- * its end: there are at most as many methods as a node may have. */
+/* What slot->more begins with.  Behind it lie the libraries: a struct library_mark, a gap that ends with the text
+ * of the library's head, and its functions.  RESP counts before it tells, so the reply is kept until its end, at
+ * most as many functions as a node may have; nothing of it is moved again. */
 struct libraries {
-    size_t whole;
+    size_t last;               /* the library whose functions still come: its place; 0: none, or it is not wanted */
+    size_t told, told_end;     /* once all are there: what was told, and the end of the library that is */
     uint64_t count, functions; /* libraries; functions of the last */
-    size_t name_bytes;
+    size_t name_bytes;         /* of the last module that came */
     char name[CAIRN_NAME_BYTES_MAX + 1];
+};
+
+enum { LIBRARY_HEAD_BYTES = 192 };
+
+struct library_mark {
+    size_t head, end;
 };
 
 static struct libraries *libraries_of(struct cairn_slot *slot)
@@ -278,27 +286,46 @@ static struct libraries *libraries_of(struct cairn_slot *slot)
     return (struct libraries *)(void *)slot->more.data;
 }
 
-/* The last library is whole: what tells of it goes before its functions. */
+static void begin_library(struct cairn_slot *slot, struct cairn_bytes module)
+{
+    struct libraries *l = libraries_of(slot);
+    bool wanted;
+
+    l->name_bytes = module.size < sizeof l->name ? module.size : sizeof l->name - 1;
+    memcpy(l->name, module.data, l->name_bytes);
+    l->name[l->name_bytes] = 0;
+    wanted = cairn_resp_matches((const char *)slot->data.data, l->name, true);
+    l->last = wanted ? slot->more.size : 0;
+    l->functions = 0;
+    if (wanted) {
+        cairn_buf_reserve(&slot->more, sizeof(struct library_mark) + LIBRARY_HEAD_BYTES);
+        slot->more.size += sizeof(struct library_mark) + LIBRARY_HEAD_BYTES;
+    }
+}
+
+/* The last library is whole: its head is known. */
 static void end_library(struct cairn_slot *slot)
 {
-    struct libraries l = *libraries_of(slot);
-    struct cairn_buf functions = {0};
+    struct libraries *l = libraries_of(slot);
+    struct cairn_buf head = {0};
+    struct library_mark mark;
 
-    if (!l.name_bytes)
+    if (!l->last)
         return;
-    cairn_buf_add(&functions, slot->more.data + l.whole, slot->more.size - l.whole);
-    slot->more.size = l.whole;
-    cairn_resp_map(&slot->more, slot->flags, 3);
-    cairn_resp_text(&slot->more, "library_name");
-    cairn_resp_bulk(&slot->more, cairn_bytes(l.name, l.name_bytes));
-    cairn_resp_text(&slot->more, "engine");
-    cairn_resp_text(&slot->more, "WASM");
-    cairn_resp_text(&slot->more, "functions");
-    cairn_resp_array(&slot->more, l.functions);
-    cairn_buf_add(&slot->more, functions.data, functions.size);
-    cairn_buf_done(&functions);
-    l = (struct libraries){.whole = slot->more.size, .count = l.count + 1};
-    *libraries_of(slot) = l;
+    cairn_resp_map(&head, slot->flags, 3);
+    cairn_resp_text(&head, "library_name");
+    cairn_resp_bulk(&head, cairn_bytes(l->name, l->name_bytes));
+    cairn_resp_text(&head, "engine");
+    cairn_resp_text(&head, "WASM");
+    cairn_resp_text(&head, "functions");
+    cairn_resp_array(&head, l->functions);
+    assert(head.size <= LIBRARY_HEAD_BYTES);
+    mark = (struct library_mark){l->last + sizeof mark + LIBRARY_HEAD_BYTES - head.size, slot->more.size};
+    memcpy(slot->more.data + mark.head, head.data, head.size);
+    memcpy(slot->more.data + l->last, &mark, sizeof mark);
+    cairn_buf_done(&head);
+    l->last = 0;
+    l->count++;
 }
 
 /* [type, module, version, fields, methods, dropped] */
@@ -307,6 +334,7 @@ static void add_type(struct cairn_slot *slot, struct cairn_reader *r)
     struct libraries *l;
     struct cairn_bytes type, module;
     uint64_t methods;
+    bool wanted;
 
     cairn_value_read(r);
     type = read_bytes(r);
@@ -316,25 +344,44 @@ static void add_type(struct cairn_slot *slot, struct cairn_reader *r)
     methods = cairn_value_read(r).count;
     l = libraries_of(slot);
     if (!cairn_bytes_equal(module, cairn_bytes(l->name, l->name_bytes))) {
-        char name[CAIRN_NAME_BYTES_MAX + 1];
-
         end_library(slot);
+        begin_library(slot, module);
         l = libraries_of(slot);
-        snprintf(name, sizeof name, "%.*s", (int)module.size, (const char *)module.data);
-        if (cairn_resp_matches((const char *)slot->data.data, name, true)) {
-            l->name_bytes = strlen(name);
-            memcpy(l->name, name, sizeof name);
-        }
     }
-    if (l->name_bytes)
-        l->functions += methods;
-    for (bool wanted = l->name_bytes; methods > 0 && !r->bad; methods--) {
+    wanted = l->last;
+    l->functions += methods;
+    for (; methods > 0 && !r->bad; methods--) {
         if (wanted)
             write_function(&slot->more, slot->flags, type, r);
         else
             skip(r);
     }
     skip(r); /* dropped */
+}
+
+/* As much as a part has. */
+static void tell_libraries(struct cairn_slot *slot, struct cairn_buf *to)
+{
+    struct libraries *l = libraries_of(slot);
+    size_t left = CAIRN_PAGE_BYTES;
+
+    while (left > 0 && l->told < slot->more.size) {
+        size_t size;
+
+        if (l->told == l->told_end) {
+            struct library_mark mark;
+
+            memcpy(&mark, slot->more.data + l->told, sizeof mark);
+            l->told = mark.head;
+            l->told_end = mark.end;
+        }
+        size = l->told_end - l->told < left ? l->told_end - l->told : left;
+        cairn_buf_add(to, slot->more.data + l->told, size);
+        l->told += size;
+        left -= size;
+    }
+    if (l->told < slot->more.size)
+        cairn_slot_go_on_alone(slot);
 }
 
 /* Types, as CAIRN_OP_TYPES gives them, become libraries and functions. */
@@ -344,8 +391,12 @@ void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page
     struct cairn_value cursor;
     uint64_t count;
 
+    if (slot->alone) {
+        tell_libraries(slot, to);
+        return;
+    }
     if (!slot->begun) {
-        struct libraries none = {.whole = sizeof none};
+        struct libraries none = {.told = sizeof none, .told_end = sizeof none};
 
         slot->more.size = 0;
         cairn_buf_add(&slot->more, &none, sizeof none);
@@ -361,7 +412,7 @@ void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page
     }
     end_library(slot);
     cairn_resp_array(to, libraries_of(slot)->count);
-    cairn_buf_add(to, slot->more.data + sizeof(struct libraries), slot->more.size - sizeof(struct libraries));
+    tell_libraries(slot, to);
 }
 
 /* --- COMMAND --- */

@@ -171,7 +171,7 @@ struct cairn_slot *cairn_slot_take(struct cairn_session *session)
         front->free_slot_count--;
         memset(&slot->request, 0, sizeof slot->request);
         slot->next = NULL;
-        slot->done = slot->encoded = slot->waits = slot->metrics = slot->begun = false;
+        slot->done = slot->encoded = slot->waits = slot->alone = slot->metrics = slot->begun = false;
         slot->form = slot->flags = 0;
     } else {
         slot = cairn_alloc_zeroed(1, sizeof *slot);
@@ -280,6 +280,11 @@ void cairn_slot_go_on(struct cairn_slot *slot, struct cairn_bytes cursor)
     slot->waits = true;
 }
 
+void cairn_slot_go_on_alone(struct cairn_slot *slot)
+{
+    slot->waits = slot->alone = true;
+}
+
 /* The reply of the slot at the head is written: it leaves.  False: only a part is, and the slot stays. */
 static bool leave(struct cairn_session *session)
 {
@@ -329,6 +334,13 @@ static void ask_next_part(struct cairn_session *session)
     if (!slot || !slot->waits || session->cut || !has_room_for_part(session))
         return;
     slot->waits = false;
+    if (slot->alone) {
+        session->ops->write(session, slot, cairn_bytes(NULL, 0), &session->out);
+        if (leave(session) && session->first)
+            move_done(session);
+        output_grew(session);
+        return;
+    }
     slot->request.goes_on = true;
     session->under_way++;
     front->submitted++;

@@ -24,6 +24,7 @@ struct cairn_slot {
     bool done;      /* `reply` is whole, and waits for earlier ones or for room in the output */
     bool encoded;   /* `reply` is the value, which ops->write has not written yet: it may become larger by that */
     bool waits;     /* a part is written, and the next is not asked for yet */
+    bool alone;     /* the next part is not asked for: ops->write has it */
     bool metrics;   /* it asks for the page of metrics */
     bool begun;     /* the protocol's: a part of the reply has been written */
     uint8_t form;   /* the protocol's: what the value is turned into */
@@ -81,6 +82,8 @@ void cairn_slot_submit(struct cairn_slot *slot);
 void cairn_slot_ask_metrics(struct cairn_slot *slot);
 /* Within ops->write: there is another part, which begins there. */
 void cairn_slot_go_on(struct cairn_slot *slot, struct cairn_bytes cursor);
+/* The same, where the protocol has the next part itself: ops->write is called with an empty value then. */
+void cairn_slot_go_on_alone(struct cairn_slot *slot);
 /* Ends the session with what is written so far: a reply has begun and cannot be ended as it should. */
 void cairn_session_break_off(struct cairn_session *session);
 

@@ -230,6 +230,33 @@ static void test_function_list(void **state)
     talk_destroy(talk);
 }
 
+static void test_a_long_function_list(void **state)
+{
+    enum { PARTS = 1500 };
+    struct talk *talk = create(cairn_resp_session_open, PARTS, 1, NONE);
+    const char *got;
+    int functions = 0;
+
+    (void)state;
+    talk->sends = false;
+    talk_command(talk, "FUNCTION LIST");
+    talk_command(talk, "PING");
+    talk_settle(talk);
+    assert_int_equal(standin_parts_asked(talk->standin), PARTS);
+    assert_true(cairn_session_output(talk->session).size < 3 * (size_t)CAIRN_PAGE_BYTES);
+    talk->sends = true;
+    cairn_buf_add(&talk->got, cairn_session_output(talk->session).data, cairn_session_output(talk->session).size);
+    cairn_session_sent(talk->session, cairn_session_output(talk->session).size);
+    talk_settle(talk);
+    got = talk_received(talk);
+    assert_memory_equal(got, "*750\r\n", 6);
+    assert_string_equal(got + strlen(got) - 18, "flags\r\n*0\r\n+PONG\r\n");
+    for (const char *at = got; (at = strstr(at, "\r\nname\r\n")); at++)
+        functions++;
+    assert_int_equal(functions, PARTS);
+    talk_destroy(talk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_an_error),
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_function_list),
+        cmocka_unit_test(test_a_long_function_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

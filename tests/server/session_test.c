@@ -154,6 +154,25 @@ static void test_info_and_list(void **state)
 }
 
 /* Later commands may be done first; replies keep the order. */
+/* Each name is looked for among all commands. */
+static void test_many_names(void **state)
+{
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
+    char line[2048] = "COMMAND INFO";
+
+    (void)state;
+    for (int i = 0; i < 128; i++)
+        strcat(line, " none");
+    talk_command(talk, line);
+    talk_settle(talk);
+    assert_memory_equal(talk_received(talk), "*128\r\n", 6);
+    strcat(line, " none");
+    talk_command(talk, line);
+    talk_settle(talk);
+    talk_expect(talk, "too many", "-ERR COMMAND tells about at most 128 commands at a time\r\n");
+    talk_destroy(talk);
+}
+
 static void test_replies_keep_the_order(void **state)
 {
     struct talk *talk = talk_create(cairn_resp_session_open, NULL);
@@ -797,6 +816,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_info_and_list),
+        cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_replies_keep_the_order),
         cmocka_unit_test(test_random_pipelines),
         cmocka_unit_test(test_bounds_under_way),
