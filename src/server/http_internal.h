@@ -3,6 +3,8 @@
  *
  *   http_session.c   bytes <-> requests and responses
  *   http_routes.c    which request asks for what
+ *   http_submit.c    requests to the node
+ *   http_pages.c     pages of the node itself
  *   http_render.c    values -> bodies */
 #ifndef CAIRN_SERVER_HTTP_INTERNAL_H
 #define CAIRN_SERVER_HTTP_INTERNAL_H

@@ -1,5 +1,5 @@
-/* Would catch: commands that answer otherwise than the reference says, or are refused otherwise; a protocol error that is
- * not the end; what is not for this port taken for commands. */
+/* Would catch: commands that answer otherwise than the reference says, or are refused otherwise; a protocol error that
+ * is not the end; what is not for this port taken for commands. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
