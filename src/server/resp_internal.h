@@ -18,6 +18,7 @@ enum cairn_resp_form {
     CAIRN_RESP_FORM_VALUE,
     CAIRN_RESP_FORM_OK,        /* anything but an error is OK */
     CAIRN_RESP_FORM_DEPLOYED,  /* a deploy's list: the module's name */
+    CAIRN_RESP_FORM_CLIENTS,   /* no request: parts of CLIENT LIST */
     CAIRN_RESP_FORM_FUNCTIONS, /* pages of types: what FUNCTION LIST tells; slot->data is the pattern */
 };
 
@@ -80,6 +81,8 @@ void cairn_resp_unwatch(struct cairn_resp_session *resp, const struct cairn_resp
 /* resp_info.c */
 void cairn_resp_info(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_config(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+/* A part of CLIENT LIST. */
+void cairn_resp_write_clients(struct cairn_slot *slot, struct cairn_buf *to);
 void cairn_resp_client(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 
 #endif

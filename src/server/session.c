@@ -304,6 +304,8 @@ static bool leave(struct cairn_session *session)
     session->first = slot->next;
     session->queued--;
     cairn_slot_give_back(session->front, slot);
+    if (session->first && session->first->waits)
+        cairn_session_work_later(session);
     return true;
 }
 
@@ -466,6 +468,16 @@ void cairn_slot_ask_metrics(struct cairn_slot *slot)
 
     slot->metrics = true;
     front->about->metrics(front->about->context, front, &slot->request);
+}
+
+void cairn_slot_begin_alone(struct cairn_slot *slot)
+{
+    cairn_slot_go_on_alone(slot);
+    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+    keep(slot->session, (int64_t)slot->charged);
+    queue(slot);
+    if (slot->session->first == slot)
+        cairn_session_work_later(slot->session);
 }
 
 struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)
@@ -757,8 +769,8 @@ void cairn_session_close(struct cairn_session *session)
     atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->index], 1, memory_order_relaxed);
     cairn_buf_done(&session->out); /* requests under way may keep the rest for long */
     count_output(session, 0);
-    if (session->first && session->first->waits)
-        session->first->done = true; /* nobody takes the rest */
+    for (struct cairn_slot *slot = session->first; slot; slot = slot->next)
+        slot->done |= slot->waits; /* nobody takes the rest */
     move_done(session);
     if (session->under_way > 0)
         return;

@@ -84,6 +84,8 @@ void cairn_slot_ask_metrics(struct cairn_slot *slot);
 void cairn_slot_go_on(struct cairn_slot *slot, struct cairn_bytes cursor);
 /* The same, where the protocol has the next part itself: ops->write is called with an empty value then. */
 void cairn_slot_go_on_alone(struct cairn_slot *slot);
+/* Queues a slot whose reply is made of such parts only, and asks the node for nothing. */
+void cairn_slot_begin_alone(struct cairn_slot *slot);
 /* Ends the session with what is written so far: a reply has begun and cannot be ended as it should. */
 void cairn_session_break_off(struct cairn_session *session);
 

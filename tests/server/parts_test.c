@@ -257,6 +257,55 @@ static void test_a_long_function_list(void **state)
     talk_destroy(talk);
 }
 
+/* CLIENT LIST is made of parts that need no request. */
+static void test_many_clients(void **state)
+{
+    enum { OTHERS = 300 };
+    struct talk *talk = talk_create(cairn_resp_session_open, NULL);
+    struct cairn_session *others[OTHERS];
+    const char *got, *text;
+    unsigned long size;
+    char *end;
+    int clients = 0, turns = 0;
+
+    (void)state;
+    for (int i = 0; i < OTHERS; i++)
+        others[i] = cairn_resp_session_open(&talk->front, talk);
+    talk_command(talk, "PING");
+    talk_command(talk, "CLIENT LIST");
+    talk_command(talk, "CLIENT LIST");
+    talk_command(talk, "PING");
+    while (talk_turn(talk))
+        turns++;
+    got = talk_received(talk);
+    assert_memory_equal(got, "+PONG\r\n$", 8);
+    size = strtoul(got + 8, &end, 10);
+    text = end + 2;
+    for (size_t i = 0; i < size; i++)
+        clients += text[i] == '\n';
+    assert_int_equal(text[size - 1], '\n');
+    assert_memory_equal(text + size, "\r\n$", 3);
+    assert_int_equal(clients, OTHERS + 1);
+    assert_string_equal(got + strlen(got) - 7, "+PONG\r\n");
+    assert_true(turns >= 2 * (OTHERS / 64));
+    talk_command(talk, "MULTI");
+    talk_command(talk, "CLIENT LIST");
+    talk_command(talk, "PING");
+    talk_command(talk, "EXEC");
+    talk_command(talk, "ECHO after");
+    talk_settle(talk);
+    got = talk_received(talk);
+    assert_memory_equal(got, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$", 28);
+    assert_string_equal(got + strlen(got) - 18, "+PONG\r\n$5\r\nafter\r\n");
+    talk_command(talk, "CLIENT LIST");
+    talk_hang_up(talk); /* in the midst of it */
+    for (int i = 0; i < OTHERS; i++)
+        cairn_session_close(others[i]);
+    talk_settle(talk);
+    assert_true(cairn_list_empty(&talk->front.sessions));
+    talk_destroy(talk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_function_list),
         cmocka_unit_test(test_a_long_function_list),
+        cmocka_unit_test(test_many_clients),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
