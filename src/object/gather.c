@@ -136,7 +136,8 @@ static void list_part(struct cairn_worker *worker, struct part *part)
     wanted = count ? part->gather->limit / count + 2 : 0;
     wanted = wanted < READ_MIN ? READ_MIN : wanted > READ_MAX ? READ_MAX : wanted;
     for (uint32_t i = 0; i < count; i++) {
-        sources[i].wanted = wanted;
+        /* The first id of every shard is needed, however long that takes; no more of those that come late. */
+        sources[i].wanted = worker_clock_ns(worker) < page.until_ns ? wanted : READ_MIN;
         dependency_join(&part->depends, sources[i].shard->directory);
         advance(part, type, &sources[i]);
     }
