@@ -29,7 +29,15 @@ struct cairn_admin_options {
 enum cairn_code cairn_admin_open(const struct cairn_node_options *node, const struct cairn_admin_options *options,
                                  struct cairn_node **ret_node, struct cairn_err *err);
 
-/* Any thread: Prometheus text of invocations, latencies, queues, held replies, memory. */
-void cairn_admin_metrics(struct cairn_node *node, struct cairn_buf *to);
+/* Where the page of metrics goes on; zero-initialized: at its beginning. */
+struct cairn_metrics_place {
+    uint32_t series;
+    const void *method;
+};
+
+/* Any thread: Prometheus text of invocations, latencies, queues, held replies, memory; `bytes` of it and a few more.
+ * True: there is more, from *place on. */
+bool cairn_admin_metrics(struct cairn_node *node, struct cairn_metrics_place *place, size_t bytes,
+                         struct cairn_buf *to);
 
 #endif

@@ -79,7 +79,7 @@ struct catalog *catalog_copy(const struct catalog *from)
     return to;
 }
 
-static uint32_t find_module(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+uint32_t catalog_module_index(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
 {
     uint32_t at = 0, i;
 
@@ -101,7 +101,7 @@ static uint32_t find_type(const struct catalog *catalog, struct cairn_bytes spac
 
 struct module_entry *catalog_module(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
 {
-    uint32_t i = find_module(catalog, space, name);
+    uint32_t i = catalog_module_index(catalog, space, name);
 
     return i == NAMES_END ? NULL : catalog->modules[i];
 }
@@ -121,7 +121,7 @@ static void *more(void *array, uint32_t count, size_t size)
 
 void catalog_set_module(struct catalog *catalog, struct module_entry *m)
 {
-    uint32_t i = find_module(catalog, m->space, m->name);
+    uint32_t i = catalog_module_index(catalog, m->space, m->name);
 
     if (i != NAMES_END) {
         module_entry_unref(catalog->modules[i]);
@@ -156,7 +156,7 @@ void catalog_remove_type(struct catalog *catalog, struct cairn_bytes space, stru
     type_entry_unref(catalog->types[at]);
     /* The array stays as `more` wants it, if it has room for as many as before. */
     catalog->types = cairn_realloc(catalog->types, 2 * (size_t)catalog->type_count * sizeof *catalog->types);
-    catalog->types[at] = catalog->types[--catalog->type_count];
+    memmove(&catalog->types[at], &catalog->types[at + 1], (--catalog->type_count - at) * sizeof *catalog->types);
     names_done(&catalog->type_names); /* one is numbered anew */
     for (uint32_t i = 0; i < catalog->type_count; i++)
         names_add(&catalog->type_names, names_hash(catalog->types[i]->space, catalog->types[i]->name), i);

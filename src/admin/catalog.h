@@ -54,6 +54,8 @@ void catalog_remove_type(struct catalog *catalog, struct cairn_bytes space, stru
 void catalog_remove(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
 
 /* NULL when there is none. */
+/* In catalog->modules; NAMES_END: there is none. */
+uint32_t catalog_module_index(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
 struct module_entry *catalog_module(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
 struct type_entry *catalog_type(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
 

@@ -1,7 +1,16 @@
+/* gather.c - a page of what lies on all workers: ids of a type, log lines.
+ *
+ * Each worker gives a part: what it has from the cursor on, ascending, no more than a page holds and than it can read
+ * in PAGE_NS.  A part that stops before its end is `cut`.  The parts are merged where the request came in, up to the
+ * first one that is cut and used up, as what comes next is not known; from there the next page goes on.
+ * Parts wait on their worker for a turn (worker_await_turn): however many pages are asked for at once, others wait for
+ * one, and few pages lie in memory. */
 #include "admin/gather.h"
 
 #include <stdlib.h>
 
+#include "admin/page.h"
+#include "object/account.h"
 #include "object/directory.h"
 #include "object/hold.h"
 #include "object/invocation.h"
@@ -12,9 +21,10 @@
 struct part {
     struct message message; /* first */
     struct gather *gather;
-    struct cairn_bytes *items; /* ids, or encoded log lines; malloc'd */
-    int64_t *times;            /* of log lines */
-    size_t count, room;
+    struct cairn_buf items; /* sized key, sized content each; the keys ascend */
+    uint32_t count;
+    size_t charged;
+    bool cut; /* there may be more behind its last item */
     struct dependency depends;
     enum cairn_code code; /* unless CAIRN_OK not all could be read */
     struct cairn_err err;
@@ -26,128 +36,311 @@ struct gather {
     struct part parts[];
 };
 
-static void part_add(struct part *part, struct cairn_bytes item, int64_t time)
-{
-    if (part->count == part->room) {
-        part->room = part->room ? part->room * 2 : 64;
-        part->items = cairn_realloc(part->items, part->room * sizeof *part->items);
-        part->times = cairn_realloc(part->times, part->room * sizeof *part->times);
-    }
-    part->times[part->count] = time;
-    part->items[part->count++] = cairn_bytes(cairn_bytes_dup(item), item.size);
-}
+/* --- ids ------------------------------------------------------------------------------------------- */
 
-struct listing {
-    struct part *part;
-    size_t from, limit;
+/* A shard's ids, read some at a time. */
+struct source {
+    struct shard *shard;
+    struct cairn_buf ids; /* sized each */
+    struct cairn_reader at;
+    struct cairn_bytes head; /* the next; size 0: none is read */
+    uint32_t left, wanted;   /* while it is read */
+    bool over;               /* there are no others in the shard */
 };
 
-static bool list_one(void *context, struct cairn_bytes id)
+static bool read_one(void *context, struct cairn_bytes id)
 {
-    struct listing *listing = context;
+    struct source *source = context;
 
-    part_add(listing->part, id, 0);
-    return listing->part->count - listing->from < listing->limit;
+    cairn_buf_varint(&source->ids, id.size);
+    cairn_buf_add(&source->ids, id.data, id.size);
+    return --source->left > 0;
 }
 
-static void list_part(struct cairn_worker *worker, struct part *part)
+static void read_more(struct part *part, struct type *type, struct source *source)
 {
     const struct cairn_request *request = part->gather->inv->request;
-    struct type *type = type_find(worker, part->gather->inv->space, request->type);
+    struct cairn_buf before = source->ids; /* its last id is where to go on */
+    struct cairn_bytes after = source->head.size ? source->head : request->cursor;
+    struct overlay overlay = {0};
+
+    source->ids = (struct cairn_buf){0};
+    source->left = source->wanted;
+    overlay_reset(&overlay, source->shard->engine);
+    directory_scan(&overlay, type->number, request->prefix, after, read_one, source);
+    source->over = source->left > 0;
+    if (overlay.code != CAIRN_OK) {
+        part->code = overlay.code;
+        part->err = overlay.err;
+        source->over = true;
+    }
+    overlay_done(&overlay);
+    cairn_buf_done(&before);
+    source->at = cairn_reader(cairn_buf_bytes(&source->ids));
+}
+
+/* The next id of the source is in its head, if there is one. */
+static void advance(struct part *part, struct type *type, struct source *source)
+{
+    if (!cairn_reader_left(&source->at) && !source->over)
+        read_more(part, type, source);
+    source->head = cairn_reader_left(&source->at) ? cairn_read_sized(&source->at) : cairn_bytes(NULL, 0);
+}
+
+static struct source *smallest(struct source *sources, uint32_t count)
+{
+    struct source *best = NULL;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (sources[i].head.size && (!best || cairn_bytes_compare(sources[i].head, best->head) < 0))
+            best = &sources[i];
+    return best;
+}
+
+static void part_add(struct part *part, struct cairn_bytes key, struct cairn_bytes content)
+{
+    cairn_buf_varint(&part->items, key.size);
+    cairn_buf_add(&part->items, key.data, key.size);
+    cairn_buf_varint(&part->items, content.size);
+    cairn_buf_add(&part->items, content.data, content.size);
+    part->count++;
+}
+
+/* One id more than the page has room for shows that there are more. */
+static void list_part(struct cairn_worker *worker, struct part *part)
+{
+    enum { READ_MIN = 8, READ_MAX = 64 };
+    struct type *type = type_find(worker, part->gather->inv->space, part->gather->inv->request->type);
+    uint32_t shards = worker->node->shard_count, count = 0, wanted;
+    struct source *sources, *next;
+    struct page page;
 
     if (!type)
         return;
-    for (uint32_t i = 0; i < worker->node->shard_count; i++) {
-        struct shard *shard = &worker->shards[i];
-        struct overlay overlay = {0};
-        struct listing listing = {part, part->count, part->gather->limit + 1};
-
-        if (!shard->shard)
-            continue;
-        dependency_join(&part->depends, shard->directory);
-        overlay_reset(&overlay, shard->engine);
-        directory_scan(&overlay, type->number, request->prefix, request->cursor, list_one, &listing);
-        if (overlay.code != CAIRN_OK) {
-            part->code = overlay.code;
-            part->err = overlay.err;
-        }
-        overlay_done(&overlay);
+    page_begin(&page, worker);
+    sources = cairn_alloc_zeroed(shards, sizeof *sources);
+    for (uint32_t i = 0; i < shards; i++)
+        if (worker->shards[i].shard)
+            sources[count++].shard = &worker->shards[i];
+    wanted = count ? part->gather->limit / count + 2 : 0;
+    wanted = wanted < READ_MIN ? READ_MIN : wanted > READ_MAX ? READ_MAX : wanted;
+    for (uint32_t i = 0; i < count; i++) {
+        /* The first id of every shard is needed, however long that takes; no more of those that come late. */
+        sources[i].wanted = worker_clock_ns(worker) < page.until_ns ? wanted : READ_MIN;
+        dependency_join(&part->depends, sources[i].shard->directory);
+        advance(part, type, &sources[i]);
     }
+    while ((next = smallest(sources, count)) && part->count <= part->gather->limit &&
+           !page_full(&page, part->count, part->items.size)) {
+        part_add(part, next->head, cairn_bytes(NULL, 0));
+        advance(part, type, next);
+    }
+    part->cut = next != NULL;
+    for (uint32_t i = 0; i < count; i++)
+        cairn_buf_done(&sources[i].ids);
+    free(sources);
 }
 
+/* --- log lines --------------------------------------------------------------------------------------- */
+
+/* A line's place among those of all workers: be64 ms, be64 worker, be64 number.  A cursor is the place from which a
+ * page goes on, and be64 lines that are still wanted. */
+enum { LINE_KEY_BYTES = 24, LINES_CURSOR_BYTES = LINE_KEY_BYTES + 8 };
+
+static struct cairn_bytes line_key(uint8_t to[LINE_KEY_BYTES], const struct cairn_worker *worker, uint64_t number)
+{
+    cairn_put_be64(to, (uint64_t)worker->lines[number % LOG_LINES_MAX].ms);
+    cairn_put_be64(to + 8, worker->index);
+    cairn_put_be64(to + 16, number);
+    return cairn_bytes(to, LINE_KEY_BYTES);
+}
+
+static void add_line(struct cairn_buf *to, const struct log_line *line)
+{
+    cairn_value_add_list(to, 6);
+    cairn_value_add_int(to, line->ms);
+    cairn_value_add_int(to, line->level);
+    for (int t = 0; t < 4; t++)
+        cairn_value_add_bytes(to, cairn_str(line->text[t]));
+}
+
+/* Without a cursor only the places of the newest lines: from them follows where the first page begins. */
 static void logs_part(struct cairn_worker *worker, struct part *part)
 {
-    uint64_t count = worker->line_count < LOG_LINES_MAX ? worker->line_count : LOG_LINES_MAX;
+    struct cairn_bytes cursor = part->gather->inv->request->cursor;
+    uint64_t end = worker->line_count, count = end < LOG_LINES_MAX ? end : LOG_LINES_MAX;
+    struct cairn_buf item = {0};
+    struct page page;
 
-    for (uint64_t i = worker->line_count - count; i < worker->line_count; i++) {
-        const struct log_line *line = &worker->lines[i % LOG_LINES_MAX];
-        struct cairn_buf item = {0};
-        cairn_value_add_list(&item, 6);
-        cairn_value_add_int(&item, line->ms);
-        cairn_value_add_int(&item, line->level);
-        for (int t = 0; t < 4; t++)
-            cairn_value_add_bytes(&item, cairn_str(line->text[t]));
-        part_add(part, cairn_buf_bytes(&item), line->ms);
-        cairn_buf_done(&item);
+    if (!cursor.size && count > part->gather->limit)
+        count = part->gather->limit;
+    page_begin(&page, worker);
+    for (uint64_t n = end - count; n < end && !part->cut; n++) {
+        uint8_t key[LINE_KEY_BYTES];
+        struct cairn_bytes place = line_key(key, worker, n);
+
+        item.size = 0;
+        if (cursor.size && cairn_bytes_compare(place, cairn_bytes(cursor.data, LINE_KEY_BYTES)) < 0)
+            continue;
+        if (cursor.size && (part->count > part->gather->limit || page_full(&page, part->count, part->items.size))) {
+            part->cut = true;
+            break;
+        }
+        if (cursor.size)
+            add_line(&item, &worker->lines[n % LOG_LINES_MAX]);
+        part_add(part, place, cairn_buf_bytes(&item));
+    }
+    cairn_buf_done(&item);
+}
+
+/* --- the page ---------------------------------------------------------------------------------------- */
+
+/* The parts' items in one order, as far as it is known. */
+struct merge {
+    struct cairn_reader *parts;
+    struct cairn_bytes *heads; /* data NULL: the part is used up */
+    uint32_t count;
+    const struct gather *gather;
+    struct cairn_bytes key, content; /* the one taken last */
+};
+
+static void merge_advance(struct merge *merge, uint32_t i)
+{
+    merge->heads[i] = cairn_bytes(NULL, 0);
+    if (cairn_reader_left(&merge->parts[i]))
+        merge->heads[i] = cairn_read_sized(&merge->parts[i]);
+}
+
+static void merge_begin(struct merge *merge, const struct gather *gather, uint32_t workers)
+{
+    *merge = (struct merge){.gather = gather, .count = workers};
+    merge->parts = cairn_alloc(workers * sizeof *merge->parts);
+    merge->heads = cairn_alloc(workers * sizeof *merge->heads);
+    for (uint32_t i = 0; i < workers; i++) {
+        merge->parts[i] = cairn_reader(cairn_buf_bytes(&gather->parts[i].items));
+        merge_advance(merge, i);
     }
 }
 
-static int by_id(const void *a, const void *b)
+/* The part that has the next; `count`: there is none, or it is not known which. */
+static uint32_t merge_smallest(const struct merge *merge)
 {
-    return cairn_bytes_compare(*(const struct cairn_bytes *)a, *(const struct cairn_bytes *)b);
+    uint32_t best = merge->count;
+
+    for (uint32_t i = 0; i < merge->count; i++) {
+        if (!merge->heads[i].data && merge->gather->parts[i].cut)
+            return merge->count;
+        if (merge->heads[i].data &&
+            (best == merge->count || cairn_bytes_compare(merge->heads[i], merge->heads[best]) < 0))
+            best = i;
+    }
+    return best;
 }
 
-struct timed {
-    int64_t time;
-    size_t order;
-    struct cairn_bytes item;
-};
-
-static int by_time(const void *a, const void *b)
+static bool merge_next(struct merge *merge)
 {
-    const struct timed *x = a, *y = b;
+    uint32_t i = merge_smallest(merge);
 
-    if (x->time != y->time)
-        return x->time < y->time ? -1 : 1;
-    return x->order < y->order ? -1 : x->order > y->order;
+    if (i == merge->count)
+        return false;
+    merge->key = merge->heads[i];
+    merge->content = cairn_read_sized(&merge->parts[i]);
+    merge_advance(merge, i);
+    return true;
 }
 
-static void answer_list(struct gather *gather, struct timed *all, size_t count, struct cairn_buf *to)
+static bool merge_has_more(const struct merge *merge)
 {
-    struct cairn_bytes *ids = cairn_alloc((count + 1) * sizeof *ids);
-    size_t shown = count < gather->limit ? count : gather->limit;
+    bool more = false;
 
-    for (size_t i = 0; i < count; i++)
-        ids[i] = all[i].item;
-    qsort(ids, count, sizeof *ids, by_id);
+    for (uint32_t i = 0; i < merge->count; i++)
+        more |= merge->heads[i].data || merge->gather->parts[i].cut;
+    return more;
+}
+
+static void merge_end(struct merge *merge)
+{
+    free(merge->parts);
+    free(merge->heads);
+}
+
+static void add_page(struct cairn_buf *to, uint64_t count, const struct cairn_buf *items)
+{
     cairn_value_add_list(to, 2);
-    cairn_value_add_list(to, shown);
-    for (size_t i = 0; i < shown; i++)
-        cairn_value_add_bytes(to, ids[i]);
-    if (count > shown && shown)
-        cairn_value_add_bytes(to, ids[shown - 1]);
+    cairn_value_add_list(to, count);
+    cairn_buf_add(to, items->data, items->size);
+}
+
+static void answer_list(const struct gather *gather, struct merge *merge, struct cairn_buf *to)
+{
+    struct cairn_buf ids = {0};
+    uint32_t count = 0;
+
+    while (count < gather->limit && ids.size < CAIRN_PAGE_BYTES && merge_next(merge)) {
+        cairn_value_add_bytes(&ids, merge->key);
+        count++;
+    }
+    add_page(to, count, &ids);
+    if (merge_has_more(merge))
+        cairn_value_add_bytes(to, count ? merge->key : gather->inv->request->cursor);
     else
         cairn_value_add_nil(to);
-    free(ids);
+    cairn_buf_done(&ids);
 }
 
-static void answer_logs(struct gather *gather, struct timed *all, size_t count, struct cairn_buf *to)
+/* Where the newest `limit` lines begin, and how many they are. */
+static void answer_first_line(const struct gather *gather, struct merge *merge, struct cairn_buf *to)
 {
-    size_t shown = count < gather->limit ? count : gather->limit;
+    uint8_t cursor[LINES_CURSOR_BYTES];
+    uint64_t lines = 0, skipped;
 
-    qsort(all, count, sizeof *all, by_time);
-    cairn_value_add_list(to, shown);
-    for (size_t i = count - shown; i < count; i++)
-        cairn_buf_add(to, all[i].item.data, all[i].item.size);
+    for (uint32_t i = 0; i < merge->count; i++)
+        lines += gather->parts[i].count;
+    skipped = lines > gather->limit ? lines - gather->limit : 0;
+    for (uint64_t i = 0; i <= skipped && lines; i++)
+        merge_next(merge);
+    add_page(to, 0, &(struct cairn_buf){0});
+    if (!lines) {
+        cairn_value_add_nil(to);
+        return;
+    }
+    memcpy(cursor, merge->key.data, LINE_KEY_BYTES);
+    cairn_put_be64(cursor + LINE_KEY_BYTES, lines - skipped);
+    cairn_value_add_bytes(to, cairn_bytes(cursor, sizeof cursor));
 }
+
+static void answer_lines(const struct gather *gather, struct merge *merge, struct cairn_buf *to)
+{
+    const uint8_t *from = gather->inv->request->cursor.data;
+    uint64_t left = cairn_get_be64(from + LINE_KEY_BYTES), count = 0;
+    uint8_t cursor[LINES_CURSOR_BYTES];
+    struct cairn_buf lines = {0};
+
+    memcpy(cursor, from, sizeof cursor);
+    while (count < left && count < gather->limit && lines.size < CAIRN_PAGE_BYTES && merge_next(merge)) {
+        cairn_buf_add(&lines, merge->content.data, merge->content.size);
+        memcpy(cursor, merge->key.data, LINE_KEY_BYTES);
+        count++;
+    }
+    add_page(to, count, &lines);
+    if (count < left && merge_has_more(merge)) {
+        if (count)
+            cairn_put_be64(cursor + 16, cairn_get_be64(cursor + 16) + 1);
+        cairn_put_be64(cursor + LINE_KEY_BYTES, left - count);
+        cairn_value_add_bytes(to, cairn_bytes(cursor, sizeof cursor));
+    } else {
+        cairn_value_add_nil(to);
+    }
+    cairn_buf_done(&lines);
+}
+
+/* --- there and back ------------------------------------------------------------------------------------ */
 
 static void gather_free(struct cairn_worker *worker, struct gather *gather)
 {
     for (uint32_t i = 0; i < worker->node->options.workers; i++) {
-        for (size_t k = 0; k < gather->parts[i].count; k++)
-            free((void *)(uintptr_t)gather->parts[i].items[k].data);
-        free(gather->parts[i].items);
-        free(gather->parts[i].times);
+        cairn_purse_add(&worker->purse, -(int64_t)gather->parts[i].charged);
+        cairn_buf_done(&gather->parts[i].items);
     }
     free(gather);
 }
@@ -162,40 +355,45 @@ static void gather_drop(struct cairn_worker *worker, struct message *message)
     gather_free(worker, gather);
 }
 
+static void answer(struct gather *gather, uint32_t workers)
+{
+    struct invocation *inv = gather->inv;
+    struct merge merge;
+
+    merge_begin(&merge, gather, workers);
+    if (inv->operation == &list_operation)
+        answer_list(gather, &merge, &inv->result);
+    else if (!inv->request->cursor.size)
+        answer_first_line(gather, &merge, &inv->result);
+    else
+        answer_lines(gather, &merge, &inv->result);
+    merge_end(&merge);
+}
+
 static void receive_part(struct cairn_worker *worker, struct message *message)
 {
     struct gather *gather = ((struct part *)message)->gather;
     struct invocation *inv = gather->inv;
+    uint32_t workers = worker->node->options.workers;
     const struct part *bad = NULL;
-    size_t count = 0, at = 0;
-    struct timed *all;
 
     if (--gather->left)
         return;
-    for (uint32_t i = 0; i < worker->node->options.workers; i++)
-        count += gather->parts[i].count;
-    all = cairn_alloc((count + 1) * sizeof *all);
-    for (uint32_t i = 0; i < worker->node->options.workers; i++) {
-        struct part *part = &gather->parts[i];
-        for (size_t k = 0; k < part->count; k++, at++)
-            all[at] = (struct timed){part->times[k], at, part->items[k]};
-        dependency_join(&inv->depends, part->depends);
-        if (part->code != CAIRN_OK)
-            bad = part;
+    for (uint32_t i = 0; i < workers; i++) {
+        dependency_join(&inv->depends, gather->parts[i].depends);
+        if (gather->parts[i].code != CAIRN_OK)
+            bad = &gather->parts[i];
     }
     if (bad)
         set_error(inv, bad->code, bad->err.text);
-    else if (inv->operation == &list_operation)
-        answer_list(gather, all, count, &inv->result);
     else
-        answer_logs(gather, all, count, &inv->result);
-    free(all);
+        answer(gather, workers);
     gather_free(worker, gather);
     invocation_move(inv, INV_OVER);
     worker_hold(worker, inv);
 }
 
-static void answer_part(struct cairn_worker *worker, struct message *message)
+static void make_part(struct cairn_worker *worker, struct message *message)
 {
     struct part *part = (struct part *)message;
 
@@ -203,30 +401,62 @@ static void answer_part(struct cairn_worker *worker, struct message *message)
         list_part(worker, part);
     else
         logs_part(worker, part);
+    part->charged = part->items.capacity;
+    cairn_purse_add(&worker->purse, (int64_t)part->charged);
     message->receive = receive_part;
     worker_send(worker, part->gather->origin, message);
+}
+
+static void take_part(struct cairn_worker *worker, struct message *message)
+{
+    message->receive = make_part;
+    worker_await_turn(worker, message);
+}
+
+/* Nothing is asked of the others.  True: it was refused, or is answered already. */
+static bool answered_at_once(struct cairn_worker *worker, struct invocation *inv)
+{
+    const struct cairn_request *request = inv->request;
+    char nearest[CAIRN_SUGGEST_TEXT_BYTES];
+    enum cairn_code code;
+    const char *text;
+
+    if (!account_may_begin(worker, inv, &code, &text)) {
+        stat_add(&worker->counts.refused_for_memory, 1);
+        invocation_refuse(worker, inv, code, "%s", text);
+    } else if (inv->operation == &list_operation && !type_find(worker, inv->space, request->type)) {
+        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s%s; see `cairn types`",
+                          (int)request->type.size, (const char *)request->type.data,
+                          type_suggest(worker, inv->space, request->type, nearest));
+    } else if (inv->operation == &logs_operation && request->cursor.size &&
+               request->cursor.size != LINES_CURSOR_BYTES) {
+        invocation_refuse(worker, inv, CAIRN_EINVAL, "that cursor is of no page of log lines");
+    } else if (request->peek) {
+        cairn_value_add_nil(&inv->result);
+        invocation_end(worker, inv);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void gather_start(struct cairn_worker *worker, struct invocation *inv)
 {
     uint32_t workers = worker->node->options.workers, limit = inv->request->limit;
-    char nearest[CAIRN_SUGGEST_TEXT_BYTES];
     struct gather *gather;
 
-    if (inv->operation == &list_operation && !type_find(worker, inv->space, inv->request->type)) {
-        invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s%s; see `cairn types`",
-                          (int)inv->request->type.size, (const char *)inv->request->type.data,
-                          type_suggest(worker, inv->space, inv->request->type, nearest));
+    if (answered_at_once(worker, inv))
         return;
-    }
     gather = cairn_alloc_zeroed(1, sizeof *gather + workers * sizeof *gather->parts);
     gather->inv = inv;
     gather->origin = worker->index;
     gather->left = workers;
-    gather->limit = limit == 0 ? LIST_LIMIT_DEFAULT : limit > LIST_LIMIT_MAX ? LIST_LIMIT_MAX : limit;
+    gather->limit = limit ? limit : PAGE_LIMIT_DEFAULT;
+    if (gather->limit > CAIRN_PAGE_ENTRIES && (inv->operation == &list_operation || inv->request->cursor.size))
+        gather->limit = CAIRN_PAGE_ENTRIES;
     for (uint32_t i = 0; i < workers; i++) {
         struct part *part = &gather->parts[i];
-        part->message.receive = answer_part;
+        part->message.receive = take_part;
         part->message.drop = gather_drop;
         part->gather = gather;
         worker_send(worker, i, &part->message);

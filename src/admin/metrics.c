@@ -102,27 +102,20 @@ static void print_latency(const struct stats *stats, struct cairn_buf *to, const
     cairn_buf_printf(to, "} %llu\n", (unsigned long long)total);
 }
 
-/* Any thread: of the node's state only atomics are read. */
-void cairn_admin_metrics(struct cairn_node *node, struct cairn_buf *to)
+enum { METHOD_SERIES = sizeof of_methods / sizeof *of_methods };
+
+static const struct series latency = {"cairn_request_seconds", "histogram",
+                                      "From a request's arrival to the end of its invocation, the sync not included.",
+                                      0, 1};
+
+static void print_node(struct cairn_node *node, struct cairn_buf *to)
 {
-    static const struct series latency = {
-        "cairn_request_seconds", "histogram",
-        "From a request's arrival to the end of its invocation, the sync not included.", 0, 1};
-    const struct method_series *first = atomic_load_explicit(&node->stats.first, memory_order_acquire);
     static const struct series memory = {"cairn_client_memory_bytes", "gauge",
                                          "What clients make the node keep: requests, replies, calls, results.", 0, 1};
     static const struct series memory_limit = {"cairn_client_memory_limit_bytes", "gauge",
                                                "What they may make it keep (--memory).", 0, 1};
     static const struct series admitted = {"cairn_requests_admitted", "gauge", "Requests under way.", 0, 1};
 
-    for (size_t i = 0; i < sizeof of_methods / sizeof *of_methods; i++) {
-        head(to, &of_methods[i]);
-        for (const struct method_series *m = first; m; m = m->next)
-            print_sum(&node->stats, to, m, &of_methods[i]);
-    }
-    head(to, &latency);
-    for (const struct method_series *m = first; m; m = m->next)
-        print_latency(&node->stats, to, m, &latency);
     for (size_t i = 0; i < sizeof of_workers / sizeof *of_workers; i++) {
         head(to, &of_workers[i]);
         for (uint32_t w = 0; w < node->options.workers; w++)
@@ -137,4 +130,32 @@ void cairn_admin_metrics(struct cairn_node *node, struct cairn_buf *to)
     cairn_buf_printf(to, "cairn_client_memory_limit_bytes %llu\n", (unsigned long long)node->memory.limit);
     head(to, &admitted);
     cairn_buf_printf(to, "cairn_requests_admitted %llu\n", (unsigned long long)cairn_node_admitted(node));
+}
+
+/* Any thread: of the node's state only atomics are read, and series of methods, which stay until the node closes. */
+bool cairn_admin_metrics(struct cairn_node *node, struct cairn_metrics_place *place, size_t bytes, struct cairn_buf *to)
+{
+    size_t end = to->size + bytes;
+
+    for (; place->series <= METHOD_SERIES; place->series++) {
+        const struct series *s = place->series < METHOD_SERIES ? &of_methods[place->series] : &latency;
+        const struct method_series *m = place->method;
+
+        if (!m) {
+            head(to, s);
+            m = atomic_load_explicit(&node->stats.first, memory_order_acquire);
+        }
+        for (place->method = NULL; m; m = m->next) {
+            if (to->size >= end) {
+                place->method = m;
+                return true;
+            }
+            if (s == &latency)
+                print_latency(&node->stats, to, m, s);
+            else
+                print_sum(&node->stats, to, m, s);
+        }
+    }
+    print_node(node, to);
+    return false;
 }

@@ -5,6 +5,7 @@
 
 #include "admin/admin_internal.h"
 #include "admin/catalog.h"
+#include "admin/page.h"
 #include "history/history.h"
 #include "object/hold.h"
 #include "object/invocation.h"
@@ -14,36 +15,109 @@ static const char modules_dir[] = CAIRN_STORE_MODULES_DIR;
 
 /* --- requests ------------------------------------------------------------------------------------ */
 
-static void answer_modules(const struct catalog *catalog, struct cairn_bytes space, struct cairn_buf *to)
-{
-    uint32_t count = 0;
+/* Modules and types are told a page at a time.  A page begins behind the module that its cursor names, or in the
+ * midst of its types: be32 index of the module, be32 index of the type, the module's name.  Once that module is gone
+ * the index tells where to go on.  Behind the modules, at the index of their number, come the types that no module
+ * has. */
+struct catalog_place {
+    uint32_t module, type;
+};
 
-    for (uint32_t i = 0; i < catalog->module_count; i++)
-        count += cairn_bytes_equal(catalog->modules[i]->space, space);
+static void put_be32(uint8_t *to, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(to, &v, sizeof v);
+}
+
+static uint32_t get_be32(const uint8_t *from)
+{
+    return __builtin_bswap32(cairn_get_u32(from));
+}
+
+static bool read_place(const struct catalog *catalog, const struct invocation *inv, struct catalog_place *ret)
+{
+    struct cairn_bytes cursor = inv->request->cursor;
+    uint32_t found;
+
+    *ret = (struct catalog_place){0};
+    if (!cursor.size)
+        return true;
+    if (cursor.size < 8)
+        return false;
+    *ret = (struct catalog_place){get_be32(cursor.data), get_be32(cursor.data + 4)};
+    found = catalog_module_index(catalog, inv->space, cairn_bytes(cursor.data + 8, cursor.size - 8));
+    if (cursor.size > 8 && found != NAMES_END)
+        ret->module = found;
+    else if (cursor.size > 8)
+        ret->type = 0;
+    return true;
+}
+
+/* The page's end: its cursor, unless everything was told. */
+static void end_page(const struct catalog *catalog, struct catalog_place at, bool more, uint64_t count,
+                     struct cairn_buf *items, struct cairn_buf *to)
+{
+    uint8_t cursor[8 + CAIRN_NAME_BYTES_MAX];
+    size_t size = 8;
+
+    cairn_value_add_list(to, 2);
     cairn_value_add_list(to, count);
-    for (uint32_t i = 0; i < catalog->module_count; i++) {
-        const struct module_entry *m = catalog->modules[i];
-        char name[2 * CAIRN_SHA256_BYTES + 1];
-        if (!cairn_bytes_equal(m->space, space))
-            continue;
-        hash_hex(m->versions[m->current].hash, name);
-        cairn_value_add_list(to, 6);
-        cairn_value_add_bytes(to, m->name);
-        cairn_value_add_int(to, m->versions[m->current].number);
-        cairn_value_add_bytes(to, cairn_str(name));
-        cairn_value_add_int(to, (int64_t)m->versions[m->current].deployed_ms);
-        cairn_value_add_int(to, (int64_t)m->versions[m->current].bytes);
-        cairn_value_add_list(to, m->version_count - 1);
-        for (uint32_t k = 0; k < m->version_count; k++) {
-            if (k == m->current)
-                continue;
-            hash_hex(m->versions[k].hash, name);
-            cairn_value_add_list(to, 3);
-            cairn_value_add_int(to, m->versions[k].number);
-            cairn_value_add_bytes(to, cairn_str(name));
-            cairn_value_add_int(to, (int64_t)m->versions[k].deployed_ms);
-        }
+    cairn_buf_add(to, items->data, items->size);
+    cairn_buf_done(items);
+    if (!more) {
+        cairn_value_add_nil(to);
+        return;
     }
+    put_be32(cursor, at.module);
+    put_be32(cursor + 4, at.type);
+    if (at.module < catalog->module_count) {
+        struct cairn_bytes name = catalog->modules[at.module]->name;
+        memcpy(cursor + size, name.data, name.size);
+        size += name.size;
+    }
+    cairn_value_add_bytes(to, cairn_bytes(cursor, size));
+}
+
+static void answer_module(const struct module_entry *m, struct cairn_buf *to)
+{
+    char name[2 * CAIRN_SHA256_BYTES + 1];
+
+    hash_hex(m->versions[m->current].hash, name);
+    cairn_value_add_list(to, 6);
+    cairn_value_add_bytes(to, m->name);
+    cairn_value_add_int(to, m->versions[m->current].number);
+    cairn_value_add_bytes(to, cairn_str(name));
+    cairn_value_add_int(to, (int64_t)m->versions[m->current].deployed_ms);
+    cairn_value_add_int(to, (int64_t)m->versions[m->current].bytes);
+    cairn_value_add_list(to, m->version_count - 1);
+    for (uint32_t k = 0; k < m->version_count; k++) {
+        if (k == m->current)
+            continue;
+        hash_hex(m->versions[k].hash, name);
+        cairn_value_add_list(to, 3);
+        cairn_value_add_int(to, m->versions[k].number);
+        cairn_value_add_bytes(to, cairn_str(name));
+        cairn_value_add_int(to, (int64_t)m->versions[k].deployed_ms);
+    }
+}
+
+static void answer_modules(const struct catalog *catalog, const struct invocation *inv, struct catalog_place at,
+                           struct page *page, struct cairn_buf *to)
+{
+    struct cairn_buf items = {0};
+    uint64_t count = 0;
+
+    for (; at.module < catalog->module_count; at.module++) {
+        const struct module_entry *m = catalog->modules[at.module];
+
+        if (count && page_full(page, count, items.size))
+            break;
+        if (!cairn_bytes_equal(m->space, inv->space))
+            continue;
+        answer_module(m, &items);
+        count++;
+    }
+    end_page(catalog, at, at.module < catalog->module_count, count, &items, to);
 }
 
 static const char *kind_name(enum cairn_field_kind kind)
@@ -80,44 +154,93 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
     cairn_value_add_int(to, type->dropped != NULL);
 }
 
-static void answer_types(const struct catalog *catalog, struct cairn_bytes space, struct cairn_buf *to)
+/* The type at that place, which goes on to the next.  False: there is none, and *ret_type is NULL at those that are
+ * left out. */
+static bool next_type(const struct catalog *catalog, struct cairn_bytes space, struct catalog_place *at,
+                      const struct type_entry **ret_type)
 {
-    uint64_t count = 0;
+    const struct module_entry *m;
+    const struct type_entry *type;
 
-    for (uint32_t i = 0; i < catalog->type_count; i++)
-        count += catalog->types[i]->decl && cairn_bytes_equal(catalog->types[i]->space, space);
-    cairn_value_add_list(to, count);
-    for (uint32_t i = 0; i < catalog->type_count; i++)
-        if (catalog->types[i]->decl && cairn_bytes_equal(catalog->types[i]->space, space))
-            answer_type(catalog->types[i], to);
+    *ret_type = NULL;
+    if (at->module >= catalog->module_count) {
+        if (at->type >= catalog->type_count)
+            return false;
+        type = catalog->types[at->type++];
+        if (type->dropped && cairn_bytes_equal(type->space, space))
+            *ret_type = type;
+        return true;
+    }
+    m = catalog->modules[at->module];
+    if (!cairn_bytes_equal(m->space, space) || !m->module || at->type >= m->module->type_count) {
+        *at = (struct catalog_place){at->module + 1, 0};
+        return true;
+    }
+    *ret_type = catalog_type(catalog, space, cairn_str(m->module->types[at->type++].name));
+    if (*ret_type && !(*ret_type)->decl)
+        *ret_type = NULL;
+    return true;
+}
+
+static void answer_types(const struct catalog *catalog, const struct invocation *inv, struct catalog_place at,
+                         struct page *page, struct cairn_buf *to)
+{
+    struct cairn_buf items = {0};
+    uint64_t count = 0, steps = 0;
+    const struct type_entry *type;
+    bool more = true;
+
+    /* How much is told is counted in fields and methods. */
+    for (; !page_full(page, steps, items.size) && (more = next_type(catalog, inv->space, &at, &type)); steps++) {
+        if (!type)
+            continue;
+        answer_type(type, &items);
+        steps += type->decl->field_count + type->decl->method_count;
+        count++;
+    }
+    end_page(catalog, at, more, count, &items, to);
+}
+
+static void answer_page(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    const struct catalog *catalog = deploy_committed(worker);
+    struct catalog_place at;
+    struct page page;
+
+    page_begin(&page, worker);
+    if (!read_place(catalog, inv, &at))
+        set_error(inv, CAIRN_EINVAL, "that cursor is of no page of modules or types");
+    else if (inv->operation == &modules_operation)
+        answer_modules(catalog, inv, at, &page, &inv->result);
+    else
+        answer_types(catalog, inv, at, &page, &inv->result);
+    inv->depends = catalog->record;
+    invocation_end(worker, inv);
 }
 
 /* On worker 0, which knows what is committed. */
-static void list_modules(struct cairn_worker *worker, struct message *message)
+static void await_page(struct cairn_worker *worker, struct message *message)
 {
-    struct invocation *inv = (struct invocation *)message;
-    const struct catalog *catalog = deploy_committed(worker);
-
-    answer_modules(catalog, inv->space, &inv->result);
-    inv->depends = catalog->record;
-    invocation_end(worker, inv);
+    message->receive = answer_page;
+    worker_await_turn(worker, message);
 }
 
-static void list_types(struct cairn_worker *worker, struct message *message)
+static void submit(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct invocation *inv = (struct invocation *)message;
-    const struct catalog *catalog = deploy_committed(worker);
-
-    answer_types(catalog, inv->space, &inv->result);
-    inv->depends = catalog->record;
-    invocation_end(worker, inv);
+    if (inv->request->peek) {
+        cairn_value_add_nil(&inv->result);
+        invocation_end(worker, inv);
+        return;
+    }
+    submit_to_first(worker, inv);
 }
 
 const struct operation modules_operation = {
-    .name = "modules", .submit = submit_to_first, .receive = list_modules, .answer = hold_answer};
+    .name = "modules", .submit = submit, .receive = await_page, .answer = hold_answer};
 
 const struct operation types_operation = {
-    .name = "types", .submit = submit_to_first, .receive = list_types, .answer = hold_answer};
+    .name = "types", .submit = submit, .receive = await_page, .answer = hold_answer};
 
 /* --- opening --------------------------------------------------------------------------------------- */
 

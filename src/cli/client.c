@@ -88,6 +88,34 @@ static int print_foreign(const struct cairn_http_reply *reply)
     return CAIRN_EXIT_FAILED;
 }
 
+/* A long list comes in parts, each a list of its own.  False: they are something else. */
+static bool join_lists(struct cairn_bytes body, struct cairn_buf *to)
+{
+    struct cairn_reader r = cairn_reader(body);
+    struct cairn_buf items = {0};
+    uint64_t count = 0;
+    bool good = true;
+
+    while (good && cairn_reader_left(&r)) {
+        struct cairn_bytes part = cairn_value_whole(&r);
+        struct cairn_reader inside = cairn_reader(part);
+        struct cairn_value head;
+
+        good = !r.bad && cairn_value_valid(part);
+        head = cairn_value_read(&inside);
+        good = good && head.kind == CAIRN_VALUE_LIST;
+        count += head.count;
+        if (good)
+            cairn_buf_add(&items, inside.at, cairn_reader_left(&inside));
+    }
+    if (good) {
+        cairn_value_add_list(to, count);
+        cairn_buf_add(to, items.data, items.size);
+    }
+    cairn_buf_done(&items);
+    return good;
+}
+
 static bool take_reply(const struct cairn_ask *ask, const struct cairn_http_reply *reply, struct cairn_answer *answer,
                        int *ret_exit)
 {
@@ -100,6 +128,9 @@ static bool take_reply(const struct cairn_ask *ask, const struct cairn_http_repl
         *ret_exit = reply->status < 400 ? CAIRN_EXIT_OK : CAIRN_EXIT_FAILED;
         return false;
     }
+    if (ask->lists && reply->status < 400 && cairn_http_type_is(cairn_buf_bytes(&reply->type), CAIRN_VALUE_TYPE) &&
+        join_lists(cairn_buf_bytes(&reply->body), &answer->value))
+        return true;
     if (!cairn_http_type_is(cairn_buf_bytes(&reply->type), CAIRN_VALUE_TYPE) ||
         !cairn_value_valid(cairn_buf_bytes(&reply->body))) {
         *ret_exit = print_foreign(reply);

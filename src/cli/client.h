@@ -19,6 +19,7 @@ struct cairn_ask {
     const char *key;       /* Idempotency-Key; NULL: none */
     bool json;             /* the reply is printed as it comes */
     bool missing_is_empty; /* not_found is no failure: the value is empty then */
+    bool lists;            /* the reply is one list after the other, and the value is all of them as one */
 };
 
 struct cairn_answer {

@@ -57,7 +57,7 @@ static void print_lines(struct cairn_bytes encoded)
 static int run(int argc, char **argv)
 {
     struct options options = {.limit = 100};
-    struct cairn_ask ask = {.method = "GET"};
+    struct cairn_ask ask = {.method = "GET", .lists = true};
     struct cairn_answer answer;
     char limit[24];
     int status = CAIRN_EXIT_OK, left;

@@ -201,7 +201,7 @@ static void print_modules(struct cairn_bytes encoded)
 
 static int ask_and_print(const char *target, bool json, void (*print)(struct cairn_bytes encoded))
 {
-    struct cairn_ask ask = {.method = "GET", .json = json};
+    struct cairn_ask ask = {.method = "GET", .json = json, .lists = true};
     struct cairn_answer answer;
     int status = CAIRN_EXIT_OK;
 

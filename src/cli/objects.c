@@ -146,8 +146,8 @@ const struct cairn_command cairn_command_objects_ls = {
         .offset = offsetof(struct options, at)                                            \
     }
 
-/* Of "TYPE/ID", and which past if one is given; else than CAIRN_EXIT_OK a complaint. */
-static int ask_object(struct cairn_ask *ask, const char *name, const struct options *options)
+/* Of "TYPE/ID", and which past if one is given, which is told if `tells`; else than CAIRN_EXIT_OK a complaint. */
+static int ask_object(struct cairn_ask *ask, const char *name, const struct options *options, bool tells)
 {
     char complaint[CAIRN_MOMENT_COMPLAINT_BYTES], moment[CAIRN_MOMENT_TEXT_BYTES];
     struct cairn_bytes type, id;
@@ -159,7 +159,7 @@ static int ask_object(struct cairn_ask *ask, const char *name, const struct opti
         return cairn_complain(CAIRN_EXIT_USAGE, "give either a version or a moment");
     if (options->at && !cairn_moment_parse(options->at, &ms, complaint))
         return cairn_complain(CAIRN_EXIT_USAGE, "%s", complaint);
-    if (options->at && !options->json)
+    if (options->at && !options->json && tells)
         cairn_complain(0, "--at %s is %s", options->at, cairn_moment_text(ms, moment));
     cairn_buf_str(&ask->target, "/v1/objects");
     cairn_ask_path(ask, type);
@@ -271,23 +271,184 @@ static void print_object(const char *name, struct cairn_bytes encoded)
         print_field(&r, widest, ' ');
 }
 
+/* An object's pages as one: fields, of which the last may go on in the page that follows. */
+struct pages {
+    struct cairn_buf fields, head, items, cursor; /* head: name, kind and count of the last field */
+    uint64_t count, item_count;
+    bool open, list; /* there is a last field; its content is a list */
+};
+
+static void end_field(struct pages *pages)
+{
+    if (!pages->open)
+        return;
+    cairn_value_add_list(&pages->fields, 4);
+    cairn_buf_add(&pages->fields, pages->head.data, pages->head.size);
+    if (pages->list)
+        cairn_value_add_list(&pages->fields, pages->item_count);
+    cairn_buf_add(&pages->fields, pages->items.data, pages->items.size);
+    pages->count++;
+    pages->open = false;
+}
+
+/* [name, kind, count, content] */
+static void take_field(struct pages *pages, struct cairn_bytes field, bool first)
+{
+    struct cairn_reader r = cairn_reader(field), last = cairn_reader(cairn_buf_bytes(&pages->head));
+    struct cairn_value content;
+    struct cairn_bytes head;
+
+    cairn_value_read(&r);
+    head = cairn_bytes(r.at, cairn_reader_left(&r));
+    if (!first || !pages->open || !cairn_bytes_equal(cairn_value_whole(&r), cairn_value_whole(&last))) {
+        end_field(pages);
+        pages->open = true;
+        pages->item_count = pages->items.size = pages->head.size = 0;
+        r = cairn_reader(head);
+        cairn_value_whole(&r);
+        cairn_value_whole(&r);
+        cairn_value_whole(&r);
+        cairn_buf_add(&pages->head, head.data, (size_t)(r.at - head.data));
+    } else {
+        cairn_value_whole(&r);
+        cairn_value_whole(&r);
+    }
+    head = cairn_bytes(r.at, cairn_reader_left(&r));
+    content = cairn_value_read(&r);
+    pages->list = content.kind == CAIRN_VALUE_LIST;
+    pages->item_count += content.count;
+    if (pages->list)
+        head = cairn_bytes(r.at, cairn_reader_left(&r));
+    cairn_buf_add(&pages->items, head.data, head.size);
+}
+
+/* [fields, cursor]; true: there is another page. */
+static bool take_page(struct pages *pages, struct cairn_bytes page)
+{
+    struct cairn_reader r = cairn_reader(page);
+    struct cairn_bytes cursor;
+    uint64_t count;
+
+    cairn_value_read(&r);
+    count = cairn_value_read(&r).count;
+    for (uint64_t i = 0; i < count && !r.bad; i++)
+        take_field(pages, cairn_value_whole(&r), i == 0);
+    cursor = cairn_value_read(&r).bytes;
+    pages->cursor.size = 0;
+    cairn_buf_add(&pages->cursor, cursor.data, cursor.size);
+    return cursor.size && !r.bad;
+}
+
+/* All of the object's pages: *ret_fields is a list of fields.  False: see *ret_status; with missing_is_empty an object
+ * that does not exist is an empty value. */
+static bool fetch(const char *name, const struct options *options, uint64_t limit, bool missing_is_empty,
+                  struct cairn_buf *ret_fields, int *ret_status)
+{
+    struct pages pages = {0};
+    bool good = true, more = true;
+
+    while (good && more) {
+        struct cairn_ask ask = {.method = "GET", .missing_is_empty = missing_is_empty};
+        struct cairn_answer answer = {0};
+        struct cairn_buf text = {0};
+
+        *ret_status = ask_object(&ask, name, options, !pages.cursor.size);
+        good = *ret_status == CAIRN_EXIT_OK;
+        if (good) {
+            add_number(&ask, "limit", limit);
+            cairn_base64_add(&text, cairn_buf_bytes(&pages.cursor), true);
+            if (text.size)
+                cairn_ask_query(&ask, "cursor", cairn_buf_bytes(&text));
+            good = cairn_ask(&ask, &answer, ret_status);
+        }
+        more = good && answer.value.size && take_page(&pages, cairn_buf_bytes(&answer.value));
+        cairn_buf_done(&text);
+        cairn_answer_done(&answer);
+    }
+    if (good && pages.open) {
+        end_field(&pages);
+        cairn_value_add_list(ret_fields, pages.count);
+        cairn_buf_add(ret_fields, pages.fields.data, pages.fields.size);
+    }
+    cairn_buf_done(&pages.fields);
+    cairn_buf_done(&pages.head);
+    cairn_buf_done(&pages.items);
+    cairn_buf_done(&pages.cursor);
+    return good;
+}
+
+/* [name, kind, count, content], as the node's JSON has it. */
+static void add_field_json(struct cairn_buf *to, struct cairn_reader *r)
+{
+    struct cairn_value content;
+    struct cairn_bytes kind;
+    bool map;
+
+    cairn_value_read(r);
+    cairn_buf_str(to, "{\"name\":");
+    cairn_json_bytes(to, cairn_value_read(r).bytes);
+    kind = cairn_value_read(r).bytes;
+    map = cairn_bytes_equal(kind, cairn_str("map"));
+    cairn_buf_str(to, ",\"kind\":");
+    cairn_json_bytes(to, kind);
+    cairn_buf_printf(to, ",\"count\":%" PRId64 ",\"content\":", cairn_value_read(r).integer);
+    content = cairn_value_read(r);
+    if (content.kind == CAIRN_VALUE_BYTES)
+        cairn_json_field(to, content.bytes);
+    else if (content.kind != CAIRN_VALUE_LIST)
+        cairn_buf_str(to, "null");
+    else
+        cairn_buf_u8(to, '[');
+    for (uint64_t i = 0; i < content.count && !r->bad; i++) {
+        if (i)
+            cairn_buf_u8(to, ',');
+        if (map) {
+            cairn_value_read(r);
+            cairn_buf_str(to, "{\"key\":");
+            cairn_json_field(to, cairn_value_read(r).bytes);
+            cairn_buf_str(to, ",\"value\":");
+        }
+        cairn_json_field(to, cairn_value_read(r).bytes);
+        if (map)
+            cairn_buf_u8(to, '}');
+    }
+    cairn_buf_str(to, content.kind == CAIRN_VALUE_LIST ? "]}" : "}");
+}
+
+static void print_object_json(const char *name, struct cairn_bytes encoded)
+{
+    struct cairn_reader r = cairn_reader(encoded);
+    uint64_t count = cairn_value_read(&r).count;
+    struct cairn_bytes type = {0}, id = {0};
+    struct cairn_buf text = {0};
+
+    cairn_object_name(name, &type, &id);
+    cairn_buf_str(&text, "{\"type\":");
+    cairn_json_bytes(&text, type);
+    cairn_buf_str(&text, ",\"id\":");
+    cairn_json_bytes(&text, id);
+    cairn_buf_str(&text, ",\"fields\":[");
+    for (uint64_t i = 0; i < count && !r.bad; i++) {
+        if (i)
+            cairn_buf_u8(&text, ',');
+        add_field_json(&text, &r);
+    }
+    cairn_buf_str(&text, "]}\n");
+    fwrite(text.data, 1, text.size, stdout);
+    cairn_buf_done(&text);
+}
+
 static int run_show(int argc, char **argv)
 {
     struct options options = {.limit = 20};
-    struct cairn_ask ask = {.method = "GET"};
-    struct cairn_answer answer;
+    struct cairn_buf fields = {0};
     int status = CAIRN_EXIT_OK, left;
 
     if (!cairn_flags_parse(&cairn_command_objects_show, argc, argv, &options, &left, &status))
         return status;
-    ask.json = options.json;
-    status = ask_object(&ask, argv[0], &options);
-    if (status != CAIRN_EXIT_OK)
-        return status;
-    add_number(&ask, "limit", options.limit);
-    if (cairn_ask(&ask, &answer, &status))
-        print_object(argv[0], cairn_buf_bytes(&answer.value));
-    cairn_answer_done(&answer);
+    if (fetch(argv[0], &options, options.limit, false, &fields, &status))
+        (options.json ? print_object_json : print_object)(argv[0], cairn_buf_bytes(&fields));
+    cairn_buf_done(&fields);
     return status;
 }
 
@@ -369,18 +530,6 @@ static const struct cairn_flag restore_flags[] = {
     {0},
 };
 
-/* False and *ret_status when there was no answer; of an object that does not exist the value is empty. */
-static bool fetch(const char *name, const struct options *options, struct cairn_answer *ret_answer, int *ret_status)
-{
-    struct cairn_ask ask = {.method = "GET", .missing_is_empty = true};
-
-    *ret_status = ask_object(&ask, name, options);
-    if (*ret_status != CAIRN_EXIT_OK)
-        return false;
-    add_number(&ask, "limit", 20);
-    return cairn_ask(&ask, ret_answer, ret_status);
-}
-
 /* Fields that differ: as they are with '-', as they would be with '+'. */
 static void print_changes(const char *name, struct cairn_bytes now, struct cairn_bytes then)
 {
@@ -419,13 +568,13 @@ static void print_changes(const char *name, struct cairn_bytes now, struct cairn
 
 static int preview(const char *name, const struct options *options)
 {
-    struct cairn_answer now = {0}, then = {0};
+    struct cairn_buf now = {0}, then = {0};
     int status;
 
-    if (fetch(name, options, &then, &status) && fetch(name, &(struct options){0}, &now, &status))
-        print_changes(name, cairn_buf_bytes(&now.value), cairn_buf_bytes(&then.value));
-    cairn_answer_done(&now);
-    cairn_answer_done(&then);
+    if (fetch(name, options, 20, true, &then, &status) && fetch(name, &(struct options){0}, 20, true, &now, &status))
+        print_changes(name, cairn_buf_bytes(&now), cairn_buf_bytes(&then));
+    cairn_buf_done(&now);
+    cairn_buf_done(&then);
     return status;
 }
 
@@ -443,7 +592,7 @@ static int run_restore(int argc, char **argv)
     if (options.preview)
         return preview(argv[0], &options);
     ask.json = options.json;
-    status = ask_object(&ask, argv[0], &options);
+    status = ask_object(&ask, argv[0], &options, true);
     if (status != CAIRN_EXIT_OK)
         return status;
     if (cairn_ask(&ask, &answer, &status)) {

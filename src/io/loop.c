@@ -54,9 +54,9 @@ struct cairn_socket {
     const struct cairn_socket_ops *ops;
     void *context;
     struct cairn_loop *loop;
-    int fd;
-    int events; /* that libuv watches for us */
-    bool reading, wants_room, broken, closed, ended;
+    struct cairn_stream *stream;
+    int events;                                              /* that libuv watches for us */
+    bool reading, wants_room, ending, broken, closed, ended; /* ending: the stream's shutdown has to be called again */
 };
 
 static enum cairn_code fail_uv(struct cairn_err *err, int status, const char *what)
@@ -370,9 +370,15 @@ static void on_socket_event(uv_poll_t *poll, int status, int events);
 
 static void watch(struct cairn_socket *socket)
 {
-    int events = (socket->reading && !socket->ended ? UV_READABLE : 0) | (socket->wants_room ? UV_WRITABLE : 0);
+    unsigned wants;
+    int events;
 
-    if (socket->closed || socket->broken || events == socket->events)
+    if (socket->closed || socket->broken)
+        return;
+    wants = socket->stream->ops->wants(socket->stream, socket->reading && !socket->ended,
+                                       socket->wants_room || socket->ending);
+    events = (wants & CAIRN_STREAM_READABLE ? UV_READABLE : 0) | (wants & CAIRN_STREAM_WRITABLE ? UV_WRITABLE : 0);
+    if (events == socket->events)
         return;
     socket->events = events;
     if (events)
@@ -393,20 +399,33 @@ static void break_off(struct cairn_socket *socket)
 static void read_some(struct cairn_socket *socket)
 {
     struct cairn_loop *loop = socket->loop;
-    ssize_t n;
+    size_t size;
 
-    do
-        n = recv(socket->fd, loop->read_buffer, loop->options.read_bytes, 0);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) {
-        socket->ops->on_read(socket->context, cairn_bytes(loop->read_buffer, (size_t)n));
-    } else if (n == 0) {
+    switch (socket->stream->ops->read(socket->stream, loop->read_buffer, loop->options.read_bytes, &size)) {
+    case CAIRN_STREAM_MOVED:
+        socket->ops->on_read(socket->context, cairn_bytes(loop->read_buffer, size));
+        break;
+    case CAIRN_STREAM_ENDED:
         socket->ended = true;
         watch(socket);
         socket->ops->on_end(socket->context);
-    } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        break;
+    case CAIRN_STREAM_BROKEN:
         break_off(socket);
+        break;
+    case CAIRN_STREAM_BLOCKED:
+        watch(socket); /* it may wait for something else now */
+        break;
     }
+}
+
+/* What the stream waits for before it can go on with that has come. */
+static bool may(const struct cairn_socket *socket, int events, bool to_read)
+{
+    unsigned wants = socket->stream->ops->wants(socket->stream, to_read, !to_read);
+
+    return ((wants & CAIRN_STREAM_READABLE) && (events & UV_READABLE)) ||
+           ((wants & CAIRN_STREAM_WRITABLE) && (events & UV_WRITABLE));
 }
 
 static void on_socket_event(uv_poll_t *poll, int status, int events)
@@ -417,23 +436,26 @@ static void on_socket_event(uv_poll_t *poll, int status, int events)
         break_off(socket);
         return;
     }
-    if (events & UV_WRITABLE) {
+    if (socket->ending && may(socket, events, false))
+        cairn_socket_send_end(socket);
+    if (socket->wants_room && !socket->closed && !socket->broken && may(socket, events, false)) {
         socket->wants_room = false;
         socket->ops->on_room(socket->context);
         watch(socket);
     }
-    if ((events & UV_READABLE) && socket->reading && !socket->closed && !socket->broken && !socket->ended)
+    if (socket->reading && !socket->closed && !socket->broken && !socket->ended && may(socket, events, true))
         read_some(socket);
 }
 
-enum cairn_code cairn_socket_open(struct cairn_loop *loop, int fd, const struct cairn_socket_ops *ops, void *context,
-                                  struct cairn_socket **ret_socket, struct cairn_err *err)
+enum cairn_code cairn_socket_open(struct cairn_loop *loop, struct cairn_stream *stream,
+                                  const struct cairn_socket_ops *ops, void *context, struct cairn_socket **ret_socket,
+                                  struct cairn_err *err)
 {
     struct cairn_socket *socket = cairn_alloc_zeroed(1, sizeof *socket);
-    int status = uv_poll_init(&loop->uv, &socket->poll, fd);
+    int status = uv_poll_init(&loop->uv, &socket->poll, stream->fd);
 
     if (status < 0) {
-        close(fd);
+        stream->ops->close(stream);
         free(socket);
         return fail_uv(err, status, "taking a connection");
     }
@@ -441,7 +463,7 @@ enum cairn_code cairn_socket_open(struct cairn_loop *loop, int fd, const struct 
     socket->loop = loop;
     socket->ops = ops;
     socket->context = context;
-    socket->fd = fd;
+    socket->stream = stream;
     socket->reading = true;
     watch(socket);
     *ret_socket = socket;
@@ -460,7 +482,8 @@ struct cairn_socket *cairn_socket_close(struct cairn_socket *socket)
     assert(!socket->closed);
     socket->closed = true;
     uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
-    close(socket->fd); /* libuv has forgotten it by now */
+    socket->stream->ops->close(socket->stream); /* libuv has forgotten the descriptor by now */
+    socket->stream = NULL;
     return NULL;
 }
 
@@ -472,17 +495,12 @@ void cairn_socket_reading(struct cairn_socket *socket, bool on)
 
 enum cairn_code cairn_socket_send(struct cairn_socket *socket, struct cairn_bytes bytes, size_t *ret_sent)
 {
-    ssize_t n;
+    size_t sent = 0;
 
     *ret_sent = 0;
-    if (socket->broken)
+    if (socket->broken || socket->stream->ops->write(socket->stream, bytes, &sent) == CAIRN_STREAM_BROKEN)
         return CAIRN_EIO;
-    do
-        n = send(socket->fd, bytes.data, bytes.size, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-        return CAIRN_EIO;
-    *ret_sent = n > 0 ? (size_t)n : 0;
+    *ret_sent = sent;
     socket->wants_room = *ret_sent < bytes.size;
     watch(socket);
     return CAIRN_OK;
@@ -490,15 +508,24 @@ enum cairn_code cairn_socket_send(struct cairn_socket *socket, struct cairn_byte
 
 void cairn_socket_send_end(struct cairn_socket *socket)
 {
-    if (!socket->broken && shutdown(socket->fd, SHUT_WR) != 0)
+    enum cairn_stream_result result;
+
+    if (socket->broken)
+        return;
+    result = socket->stream->ops->shutdown(socket->stream);
+    if (result == CAIRN_STREAM_BROKEN) {
         break_off(socket);
+        return;
+    }
+    socket->ending = result == CAIRN_STREAM_BLOCKED;
+    watch(socket);
 }
 
 const char *cairn_socket_peer(struct cairn_socket *socket, char to[CAIRN_ADDRESS_TEXT_BYTES])
 {
     struct cairn_address address = {.size = sizeof address.at};
 
-    if (getpeername(socket->fd, (struct sockaddr *)&address.at, &address.size) != 0)
+    if (getpeername(socket->stream->fd, (struct sockaddr *)&address.at, &address.size) != 0)
         return "?";
     return cairn_address_format(&address, to);
 }

@@ -1,4 +1,4 @@
-/* loop.h - one thread's event loop and its TCP sockets, over libuv.
+/* loop.h - one thread's event loop, its listeners and sockets, over libuv.
  *
  * The loop's owner supplies a turn: it is called after every round of events and says
  * whether there is more to do at once, or how long to wait.  So everything that one round
@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "io/stream.h"
 
 struct cairn_loop;
 
@@ -100,13 +101,15 @@ struct cairn_socket_ops {
     void (*on_broken)(void *context);
 };
 
-/* Takes the descriptor, also when it fails.  Reads from the start. */
-enum cairn_code cairn_socket_open(struct cairn_loop *loop, int fd, const struct cairn_socket_ops *ops, void *context,
-                                  struct cairn_socket **ret_socket, struct cairn_err *err);
+/* A socket moves a stream's bytes as the loop's events say.  Takes the stream, also when it fails.  Reads from the
+ * start. */
+enum cairn_code cairn_socket_open(struct cairn_loop *loop, struct cairn_stream *stream,
+                                  const struct cairn_socket_ops *ops, void *context, struct cairn_socket **ret_socket,
+                                  struct cairn_err *err);
 /* Nothing is called any more.  Returns NULL; accepts NULL. */
 struct cairn_socket *cairn_socket_close(struct cairn_socket *socket);
 void cairn_socket_reading(struct cairn_socket *socket, bool on);
-/* How much the kernel took; if that is not all, on_room will follow.  CAIRN_EIO: broken. */
+/* How much the stream took; if that is not all, on_room will follow.  CAIRN_EIO: broken. */
 enum cairn_code cairn_socket_send(struct cairn_socket *socket, struct cairn_bytes bytes, size_t *ret_sent);
 /* Tells the other side that nothing follows what has been sent; it may still send. */
 void cairn_socket_send_end(struct cairn_socket *socket);

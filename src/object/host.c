@@ -670,6 +670,7 @@ static enum cairn_code host_random(void *run, uint8_t *out, size_t size, struct 
 static void host_log(void *run, uint32_t level, struct cairn_bytes line)
 {
     struct invocation *inv = run;
+    const struct log_line *before = &inv->worker->lines[(inv->worker->line_count + LOG_LINES_MAX - 1) % LOG_LINES_MAX];
     struct log_line *l = &inv->worker->lines[inv->worker->line_count++ % LOG_LINES_MAX];
 
     for (int i = 0; i < 4; i++)
@@ -677,6 +678,8 @@ static void host_log(void *run, uint32_t level, struct cairn_bytes line)
     if (line.size > 1024)
         line.size = 1024;
     l->ms = invocation_now_ms(inv);
+    if (l->ms < before->ms)
+        l->ms = before->ms; /* they ascend: pages go by them */
     l->level = level > 3 ? 3 : level;
     l->text[0] = cairn_bytes_dup(inv->type->name);
     l->text[1] = cairn_bytes_dup(object_id(inv->object));

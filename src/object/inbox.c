@@ -46,14 +46,39 @@ bool inbox_drain(struct cairn_worker *worker)
     return true;
 }
 
-void inbox_drop(struct cairn_worker *worker)
+void worker_await_turn(struct cairn_worker *worker, struct message *message)
 {
-    struct message *message = atomic_exchange(&worker->inbox, NULL);
+    message->next = NULL;
+    if (worker->turns)
+        worker->turns_last->next = message;
+    else
+        worker->turns = message;
+    worker->turns_last = message;
+}
 
+void inbox_take_turn(struct cairn_worker *worker)
+{
+    struct message *message = worker->turns;
+
+    worker->turns = message->next;
+    message->receive(worker, message);
+}
+
+static void drop_all(struct cairn_worker *worker, struct message *message)
+{
     while (message) {
         struct message *next = message->next;
         if (message->drop)
             message->drop(worker, message);
         message = next;
     }
+}
+
+void inbox_drop(struct cairn_worker *worker)
+{
+    struct message *turns = worker->turns;
+
+    worker->turns = NULL;
+    drop_all(worker, atomic_exchange(&worker->inbox, NULL));
+    drop_all(worker, turns);
 }

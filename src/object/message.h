@@ -22,6 +22,9 @@ struct message {
 
 void worker_send(struct cairn_worker *from, uint32_t to, struct message *message);
 void worker_post(struct cairn_node *node, uint32_t to, struct message *message);
+/* The message waits behind others; in its turn message->receive is called.  For what takes as long as a page. */
+void worker_await_turn(struct cairn_worker *worker, struct message *message);
+void inbox_take_turn(struct cairn_worker *worker); /* of the first that waits; there is one */
 /* Receives what has been sent to the worker, in order; true if there was anything. */
 bool inbox_drain(struct cairn_worker *worker);
 void inbox_drop(struct cairn_worker *worker);

@@ -83,11 +83,13 @@ void cairn_node_log_failed(struct cairn_node *node, const struct cairn_err *why)
 enum cairn_op {
     /* type, id, method, args[, key]: the method's value, or an error value. */
     CAIRN_OP_INVOKE,
-    /* type, prefix, cursor, limit: [list of ids, next cursor or nil]. */
+    /* type, prefix, cursor, limit: [list of ids, next cursor or nil]: a page, see below. */
     CAIRN_OP_LIST,
-    /* type, id[, limit][, number or at_ms]: list of [field, kind, count, content]; content is bytes or nil (value), a
-     * list of bytes (list: the newest `limit`, oldest first), or a list of [key, value] (map: at most `limit`).
-     * `not_found` if the object does not exist.  As it was at a version, or a moment, if one is given. */
+    /* type, id, limit, cursor[, number or at_ms]: [list of [field, kind, count, content], next cursor or nil], a
+     * page; content is bytes or nil (value), a list of bytes (list: of the newest `limit`, oldest first), or a list
+     * of [key, value] (map: of the first `limit`).  A field whose content did not fit comes again in the next page,
+     * with what follows.  `not_found` if the object does not exist.  As it was at a version, or a moment, if one is
+     * given. */
     CAIRN_OP_SHOW,
     /* type, id: 1, or 0 if it did not exist. */
     CAIRN_OP_DELETE,
@@ -96,13 +98,16 @@ enum cairn_op {
     CAIRN_OP_DEPLOY,
     /* name: nil.  Refused with `conflict` while objects of its types exist. */
     CAIRN_OP_UNDEPLOY,
-    /* list of [name, version, hash in hex, deployed ms, wasm bytes, list of other [version, hash, deployed ms]]. */
+    /* cursor: [list of [name, version, hash in hex, deployed ms, wasm bytes, list of other [version, hash, deployed
+     * ms]], next cursor or nil]: a page. */
     CAIRN_OP_MODULES,
-    /* list of [type, module, version, list of [field, kind],
+    /* cursor: [list of [type, module, version, list of [field, kind],
      * list of [method, public|internal, list of read-only|deterministic],
-     * 1 if the module no longer has it: objects of it can only be listed, shown, deleted and restored]. */
+     * 1 if the module no longer has it: objects of it can only be listed, shown, deleted and restored],
+     * next cursor or nil]: a page; the types of a module follow each other, and those that no module has come last. */
     CAIRN_OP_TYPES,
-    /* limit: list of [ms, level, type, id, method, line], oldest first. */
+    /* limit, cursor: [list of [ms, level, type, id, method, line], next cursor or nil]: the newest `limit`, oldest
+     * first, in pages.  The first is empty, and tells where the next begins. */
     CAIRN_OP_LOGS,
     /* Takes a version of the node: its number.  `bad_request` with an engine that keeps none. */
     CAIRN_OP_SNAPSHOT,
@@ -121,6 +126,12 @@ enum { CAIRN_OP_COUNT = CAIRN_OP_ROLLBACK + 1 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
 
+/* A page has at most so many entries and, but for its last entry, so many bytes; and it ends early when reading it
+ * takes long.  So it may hold fewer than `limit`, and it is the last if and only if its cursor is nil.  Between two
+ * pages the state may change: what was there all the time is in one of them, except for entries of a map from which
+ * others are removed meanwhile, as the last takes the place of each that goes. */
+enum { CAIRN_PAGE_ENTRIES = 250, CAIRN_PAGE_BYTES = 32 << 10 };
+
 /* The caller's memory until reply has been called (exactly once per submit). */
 struct cairn_request {
     enum cairn_op op;
@@ -129,6 +140,8 @@ struct cairn_request {
     struct cairn_bytes args; /* packed: per argument u32 size little-endian, bytes */
     struct cairn_bytes key;  /* idempotency key, at most CAIRN_ONCE_KEY_BYTES_MAX bytes; empty: none */
     bool read_only;          /* only read-only methods may run */
+    bool goes_on;            /* the next page of a reply that has begun: the node's stopping does not refuse it */
+    bool peek;               /* of what is answered with a page: nil instead of it, if it would be */
     struct cairn_bytes name, body, prefix, cursor;
     struct cairn_bytes drop; /* types, with commas between */
     uint32_t limit;

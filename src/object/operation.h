@@ -20,6 +20,7 @@ struct operation {
     /* What a request names; each is checked before anything is done with it. */
     enum aim { AIM_NODE, AIM_TYPE, AIM_OBJECT, AIM_METHOD } aim;
     bool reads; /* of AIM_OBJECT: it writes nothing, and may run while others do */
+    bool heavy; /* it stands behind others, in the line READY_HEAVY */
     /* More that a request must have; NULL: nothing. */
     enum cairn_code (*check)(const struct cairn_request *request, struct cairn_err *err);
     /* On the worker that it was submitted to, once it has been checked. */

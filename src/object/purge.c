@@ -12,7 +12,8 @@
  *           | varint containers, per container: varint field, varint first, varint count
  * A map's container has first 0.  A container whose keys are gone is left out. */
 enum {
-    KEYS_PER_STEP = 256,
+    KEYS_PER_STEP = 64,
+    PAUSE_NS = 1000000,   /* between steps while requests are served */
     RETRY_NS = 100000000, /* what is left when a step is over had no room in the log, and nobody waits for it */
 };
 
@@ -176,12 +177,10 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
 }
 
 /* Some keys of one of the worker's shards, if there are any and the log has room. */
-static bool step(struct cairn_worker *worker)
+static bool purge_any(struct cairn_worker *worker)
 {
     uint32_t shards = worker->node->shard_count;
 
-    if (worker->failed)
-        return false;
     for (uint32_t i = 0; i < shards; i++) {
         uint32_t at = (worker->purge_cursor + i) % shards;
         struct shard *shard = &worker->shards[at];
@@ -193,6 +192,19 @@ static bool step(struct cairn_worker *worker)
         return purge_shard(worker, shard);
     }
     return false;
+}
+
+static bool step(struct cairn_worker *worker)
+{
+    uint64_t now = worker_recent_ns(worker);
+
+    if (worker->failed)
+        return false;
+    if (!worker->served || now >= worker->purge_ns) {
+        worker->purging = purge_any(worker);
+        worker->purge_ns = now + PAUSE_NS;
+    }
+    return worker->purging;
 }
 
 static uint64_t next_ns(struct cairn_worker *worker)

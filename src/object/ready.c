@@ -1,11 +1,11 @@
 /* ready.c - which object runs next.
  *
  * Objects whose mailbox's head may start stand in one of three lines, by what that head is: a call or a resumption, a
- * request from outside, or anything of a job that has already made many calls.  While more than one line has somebody
- * in it, each gets time in proportion to its weight (stride scheduling, Waldspurger and Weihl 1995): what a line has
- * run counts against it the more the less it weighs, and the line with the least to its account goes on.  So calls,
- * which end work that has begun, come before new work but never stop it, and a job that multiplies waits for the others
- * and not they for it.
+ * request from outside, or, in the third, a page of an object and anything of a job that has already made many
+ * calls.  While more than one line has somebody in it, each gets time in proportion to its weight (stride scheduling,
+ * Waldspurger and Weihl 1995): what a line has run counts against it the more the less it weighs, and the line with
+ * the least to its account goes on.  So calls, which end work that has begun, come before new work but never stop it,
+ * and a job that multiplies waits for the others and not they for it.
  * A line that was empty starts where the others are: it is served after what runs now, and saves nothing up. */
 #include "object/ready.h"
 
@@ -19,7 +19,7 @@ static enum ready_line line_of(const struct invocation *head)
 {
     const struct job *job = head->job;
 
-    if (job && atomic_load_explicit(&job->calls, memory_order_relaxed) > HEAVY_CALLS)
+    if (head->operation->heavy || (job && atomic_load_explicit(&job->calls, memory_order_relaxed) > HEAVY_CALLS))
         return READY_HEAVY;
     return head->request && !head->resumes ? READY_OUTSIDE : READY_CALLS;
 }
@@ -61,6 +61,7 @@ struct object *ready_next(struct cairn_worker *worker)
     int waiting = 0, next = READY_LINES;
 
     ready_pause(worker);
+    ready->heavy = false;
     for (int i = 0; i < READY_LINES; i++) {
         if (cairn_list_empty(&ready->lines[i])) {
             if (ready->spent[i] < ready->floor)
@@ -78,6 +79,7 @@ struct object *ready_next(struct cairn_worker *worker)
         ready->last = next;
         ready->since_ns = worker_recent_ns(worker); /* mostly just read, by ready_pause */
     }
+    ready->heavy = next == READY_HEAVY;
     return cairn_container(cairn_list_pop_front(&ready->lines[next]), struct object, ready);
 }
 

@@ -15,7 +15,7 @@ struct object;
 enum ready_line {
     READY_CALLS, /* the head is a call or a resumption */
     READY_OUTSIDE,
-    READY_HEAVY, /* either, of a job that has made more than HEAVY_CALLS calls */
+    READY_HEAVY, /* either, of a job that has made more than HEAVY_CALLS calls; a page of an object */
     READY_LINES
 };
 
@@ -26,7 +26,8 @@ struct ready {
     uint64_t spent[READY_LINES]; /* ns times stride */
     uint64_t floor;              /* of the line that was served last: where one that was empty starts */
     uint64_t since_ns;
-    int last; /* the line that is to be charged for what runs since then; READY_LINES: none */
+    bool heavy; /* the object taken last was of READY_HEAVY: these run one by one */
+    int last;   /* the line that is to be charged for what runs since then; READY_LINES: none */
 };
 
 void ready_init(struct ready *ready);

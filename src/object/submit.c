@@ -13,7 +13,7 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct o
 
     if (atomic_load_explicit(&worker->node->failed, memory_order_acquire))
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "%s", worker->node->failure.text);
-    if (atomic_load_explicit(&worker->node->draining, memory_order_relaxed))
+    if (atomic_load_explicit(&worker->node->draining, memory_order_relaxed) && !request->goes_on)
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "the node is stopping");
     if (stat_get(&worker->admitted) > limits->requests)
         return cairn_fail(err, CAIRN_EOVERLOAD, "%u requests are under way; try again later", limits->requests);

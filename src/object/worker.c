@@ -9,7 +9,8 @@
 #include "object/table.h"
 
 enum {
-    FRESH_PER_TURN = 4, /* a few of the dearest are still well under a slice */
+    PAGE_TURN_SHARE = 4, /* a turn with pages is so much shorter: what came in meanwhile waits for less */
+    FRESH_PER_TURN = 4,  /* a few of the dearest are still well under a slice */
     ASIDE_PAUSE_NS = 1000000,
 };
 
@@ -80,7 +81,7 @@ uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
 
 static bool anything_ready(const struct cairn_worker *worker)
 {
-    return !ready_empty(&worker->ready) || !cairn_list_empty(&worker->aside) ||
+    return !ready_empty(&worker->ready) || !cairn_list_empty(&worker->aside) || worker->turns ||
            atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
 }
 
@@ -101,22 +102,25 @@ static bool run_fresh(struct cairn_worker *worker, int most)
     while (ran < most && (object = ready_next(worker))) {
         look_ahead(worker);
         object_run(worker, object);
-        ran++;
+        ran = worker->ready.heavy ? most : ran + 1;
     }
     ready_pause(worker);
     return ran > 0;
 }
 
-/* One slice of a segment that was set aside: when nothing fresh ran in this turn, since replies to what did go out at
- * its end, or fresh segments have had a slice's time since the last one. */
+/* One slice of a segment that was set aside, or one page, by turns: when nothing fresh ran in this turn, since
+ * replies to what did go out at its end, or fresh segments have had a slice's time since the last one. */
 static bool run_aside(struct cairn_worker *worker, bool fresh_ran)
 {
-    struct cairn_link *l;
+    bool slices = !cairn_list_empty(&worker->aside);
 
-    if (cairn_list_empty(&worker->aside) || (fresh_ran && worker_clock_ns(worker) < worker->aside_ns))
+    if ((!slices && !worker->turns) || (fresh_ran && worker_clock_ns(worker) < worker->aside_ns))
         return false;
-    l = cairn_list_pop_front(&worker->aside);
-    invocation_resume_aside(worker, cairn_container(l, struct invocation, link));
+    if (worker->turns && (worker->turn_next || !slices))
+        inbox_take_turn(worker);
+    else
+        invocation_resume_aside(worker, cairn_container(cairn_list_pop_front(&worker->aside), struct invocation, link));
+    worker->turn_next = !worker->turn_next;
     worker->aside_ns = worker_clock_ns(worker) + ASIDE_PAUSE_NS;
     return true;
 }
@@ -130,7 +134,7 @@ static void fail(struct cairn_worker *worker)
 
 bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
 {
-    uint64_t start, spent = 0;
+    uint64_t start, spent = 0, most = budget_ns;
     bool more, fresh_ran = false;
 
     inbox_drain(worker);
@@ -146,13 +150,16 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
         if (inbox_drain(worker))
             ran = true;
         fresh_ran |= ran;
+        if (worker->turns || worker->ready.heavy)
+            most = budget_ns / PAGE_TURN_SHARE;
         ran |= run_aside(worker, fresh_ran);
         fibers_retry(worker);
         hold_release(worker);
         if (!ran)
             break;
         spent = worker_clock_ns(worker) - start;
-    } while (spent < budget_ns);
+    } while (spent < most);
+    worker->served = fresh_ran;
     more = keep_house(worker);
     more |= anything_ready(worker);
     more |= worker->passes;

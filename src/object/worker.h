@@ -39,19 +39,21 @@ struct cairn_worker {
     uint32_t types_size, type_count;
     struct ready ready;
     struct cairn_link aside;
-    struct cairn_link admission;     /* invocations from outside that need a fiber */
-    struct cairn_link fiber_waiters; /* invocations in mailboxes that need a fiber */
-    struct cairn_link commits;       /* segments that have run and wait for room in the log, in the order of it */
-    struct cairn_link begins;        /* invocations that hold nothing and wait until their segment may begin */
-    struct cairn_link held;          /* by the places that they depend on, ascending */
-    struct dependency wanted;        /* by what was held and was not told yet */
-    struct cairn_link passing;       /* calls and results that wait for a log; none with one log for all shards */
-    bool passes;                     /* some of them need not wait any more */
-    bool lingers;                    /* it looks for other work once more before it helps the log */
-    struct cairn_link live;          /* invocations at objects of this worker */
-    uint32_t outside_fibers;         /* held by requests from outside */
-    uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */
-    _Atomic uint64_t admitted;       /* requests submitted here and not replied to; read by any thread */
+    struct message *turns, *turns_last; /* pages, or parts of them: one is made in a turn (worker_await_turn) */
+    bool turn_next;                     /* one of these is next, and no slice of what was set aside */
+    struct cairn_link admission;        /* invocations from outside that need a fiber */
+    struct cairn_link fiber_waiters;    /* invocations in mailboxes that need a fiber */
+    struct cairn_link commits;          /* segments that have run and wait for room in the log, in the order of it */
+    struct cairn_link begins;           /* invocations that hold nothing and wait until their segment may begin */
+    struct cairn_link held;             /* by the places that they depend on, ascending */
+    struct dependency wanted;           /* by what was held and was not told yet */
+    struct cairn_link passing;          /* calls and results that wait for a log; none with one log for all shards */
+    bool passes;                        /* some of them need not wait any more */
+    bool lingers;                       /* it looks for other work once more before it helps the log */
+    struct cairn_link live;             /* invocations at objects of this worker */
+    uint32_t outside_fibers;            /* held by requests from outside */
+    uint32_t fibers, fibers_waiting;    /* held; of them, by invocations that await calls */
+    _Atomic uint64_t admitted;          /* requests submitted here and not replied to; read by any thread */
 
     struct invocation *free_invocations;
     uint32_t free_invocation_count;
@@ -61,6 +63,9 @@ struct cairn_worker {
     uint64_t line_count;
     uint64_t invocation_count;
     uint32_t purge_cursor;
+    bool purging;           /* there was something to purge the last time */
+    bool served;            /* this turn has run fresh segments */
+    uint64_t purge_ns;      /* until then fresh segments run before it */
     uint64_t retry_ns;      /* when those that wait for room try again */
     uint64_t resumed_count; /* fibers that went on after a wait */
     struct {

@@ -109,9 +109,14 @@ struct cairn_http_response {
     const char *extra; /* whole header lines, each with its end; NULL: none */
     bool keep_alive, http_1_0;
     bool head; /* the body is told about and not sent */
+    /* How the body's end is found: by its length, by chunks (HTTP/1.1), or by the connection's end.  With head, and
+     * UNTOLD, there is no body here whose length could be told. */
+    enum { CAIRN_HTTP_LENGTH, CAIRN_HTTP_CHUNKS, CAIRN_HTTP_UNTOLD } framing;
 };
 
 void cairn_http_write(struct cairn_buf *to, const struct cairn_http_response *response, struct cairn_bytes body);
+/* More of a body in chunks; an empty one ends it. */
+void cairn_http_write_chunk(struct cairn_buf *to, struct cairn_bytes bytes);
 
 /* --- responses in --- */
 

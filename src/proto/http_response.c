@@ -19,7 +19,10 @@ void cairn_http_write(struct cairn_buf *to, const struct cairn_http_response *re
             cairn_buf_printf(to, "Date: %s\r\n", response->date);
         if (response->type)
             cairn_buf_printf(to, "Content-Type: %s\r\n", response->type);
-        cairn_buf_printf(to, "Content-Length: %zu\r\n", body.size);
+        if (response->framing == CAIRN_HTTP_LENGTH)
+            cairn_buf_printf(to, "Content-Length: %zu\r\n", body.size);
+        else if (response->framing == CAIRN_HTTP_CHUNKS)
+            cairn_buf_str(to, "Transfer-Encoding: chunked\r\n");
     }
     if (response->extra)
         cairn_buf_str(to, response->extra);
@@ -28,8 +31,19 @@ void cairn_http_write(struct cairn_buf *to, const struct cairn_http_response *re
     else if (response->http_1_0)
         cairn_buf_str(to, "Connection: keep-alive\r\n");
     cairn_buf_add(to, "\r\n", 2);
-    if (!response->head && has_body(response->status))
+    if (response->head || !has_body(response->status))
+        return;
+    if (response->framing != CAIRN_HTTP_CHUNKS)
         cairn_buf_add(to, body.data, body.size);
+    else if (body.size)
+        cairn_http_write_chunk(to, body);
+}
+
+void cairn_http_write_chunk(struct cairn_buf *to, struct cairn_bytes bytes)
+{
+    cairn_buf_printf(to, "%zx\r\n", bytes.size);
+    cairn_buf_add(to, bytes.data, bytes.size);
+    cairn_buf_add(to, "\r\n", 2);
 }
 
 /* --- reading --- */

@@ -25,8 +25,9 @@ struct cairn_backend {
     /* Any thread. */
     void (*drain)(void *context);
     uint64_t (*admitted)(void *context);
-    /* Prometheus text of everything behind the fronts. */
-    void (*metrics)(void *context, struct cairn_buf *to);
+    /* Prometheus text of everything behind the fronts, a part of about CAIRN_PAGE_BYTES: the first with an empty
+     * cursor, the next with what the part before it has put into `next`, which stays empty at the end. */
+    void (*metrics)(void *context, struct cairn_bytes cursor, struct cairn_buf *to, struct cairn_buf *next);
     /* What is checked to say whether the node is ready; how many there are. */
     size_t (*checks)(void *context, struct cairn_check checks[CAIRN_CHECKS_MAX]);
     /* Tells the operator what has changed; about once a second, on one thread.  May be NULL. */

@@ -178,13 +178,19 @@ static void metric_seconds(struct cairn_buf *to, const char *name, const char *t
     cairn_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n%s %.9f\n", name, help, name, type, name, (double)ns / 1e9);
 }
 
-static void backend_metrics(void *context, struct cairn_buf *to)
+static void backend_metrics(void *context, struct cairn_bytes cursor, struct cairn_buf *to, struct cairn_buf *next)
 {
     struct cairn_house *house = context;
+    struct cairn_metrics_place place = {0};
     struct cairn_store_stats stats;
     struct cairn_time_state time;
 
-    cairn_admin_metrics(house->node, to);
+    if (cursor.size == sizeof place)
+        memcpy(&place, cursor.data, sizeof place);
+    if (cairn_admin_metrics(house->node, &place, CAIRN_PAGE_BYTES, to)) {
+        cairn_buf_add(next, &place, sizeof place);
+        return;
+    }
     cairn_timekeeper_state(house->keeper, &time);
     cairn_buf_printf(
         to,

@@ -3,6 +3,8 @@
  *
  *   http_session.c   bytes <-> requests and responses
  *   http_routes.c    which request asks for what
+ *   http_submit.c    requests to the node
+ *   http_pages.c     pages of the node itself
  *   http_render.c    values -> bodies */
 #ifndef CAIRN_SERVER_HTTP_INTERNAL_H
 #define CAIRN_SERVER_HTTP_INTERNAL_H
@@ -32,7 +34,7 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_SNAPSHOT,
     CAIRN_HTTP_FORM_VERSIONS,
     CAIRN_HTTP_FORM_CLOCK,
-    CAIRN_HTTP_FORM_METRICS, /* a byte string that is the body */
+    CAIRN_HTTP_FORM_METRICS, /* [byte string that is the body, cursor] */
 };
 
 /* slot->flags, and how a response is to be sent */
@@ -49,6 +51,8 @@ enum cairn_http_flags {
 /* A whole response that needs no request. */
 void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigned status, const char *type,
                         const char *extra, struct cairn_bytes body);
+/* To HEAD, for what GET would answer: without making it. */
+void cairn_http_respond_head(struct cairn_http_session *http, unsigned flags, const char *type);
 void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigned status, const char *code,
                         const char *extra, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
@@ -65,11 +69,18 @@ struct cairn_http_rendered {
     unsigned status;
     const char *type;
     const char *extra; /* header lines, or NULL */
+    bool untold;       /* to HEAD: how long the body would be is not known, as it was not made */
 };
 
 /* Appends the body for a request's value. */
 struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struct cairn_request *request,
                                              enum cairn_http_form form, unsigned flags, struct cairn_bytes value);
+/* A reply that comes in parts: modules, types, log lines, metrics. */
+bool cairn_http_form_has_parts(enum cairn_http_form form);
+const char *cairn_http_part_type(enum cairn_http_form form, unsigned flags);
+/* Appends what a page (object.h) is in the body; `begun`: there was one before it.  Where the next begins, or empty. */
+struct cairn_bytes cairn_http_render_part(struct cairn_buf *body, enum cairn_http_form form, unsigned flags, bool begun,
+                                          struct cairn_bytes value);
 /* application/problem+json */
 void cairn_http_render_problem(struct cairn_buf *body, unsigned status, struct cairn_bytes code,
                                struct cairn_bytes message, enum cairn_effects effects);

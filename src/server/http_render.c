@@ -39,9 +39,17 @@ static struct cairn_bytes next_whole(struct cairn_reader *r)
 
 static void add_key(struct cairn_buf *to, const char *key)
 {
+    size_t size = strlen(key);
+    uint8_t *at = cairn_buf_reserve(to, size + 4); /* a list of 50,000 methods has 150,000 keys: no printf */
+
     if (to->size && to->data[to->size - 1] != '{')
-        cairn_buf_u8(to, ',');
-    cairn_buf_printf(to, "\"%s\":", key);
+        *at++ = ',';
+    *at++ = '"';
+    memcpy(at, key, size);
+    at += size;
+    *at++ = '"';
+    *at++ = ':';
+    to->size = (size_t)(at - to->data);
 }
 
 static void add_text(struct cairn_buf *to, const char *key, struct cairn_reader *r)
@@ -56,21 +64,27 @@ static void add_int(struct cairn_buf *to, const char *key, struct cairn_reader *
     cairn_buf_printf(to, "%" PRId64, next(r).integer);
 }
 
-/* A list of `count` objects, each written by `one`. */
-static void add_objects(struct cairn_buf *to, struct cairn_reader *r,
-                        void (*one)(struct cairn_buf *to, struct cairn_reader *r))
+static void add_some(struct cairn_buf *to, struct cairn_reader *r, uint64_t count, bool first,
+                     void (*one)(struct cairn_buf *to, struct cairn_reader *r))
 {
-    uint64_t count = next(r).count;
-
-    cairn_buf_u8(to, '[');
-    for (uint64_t i = 0; i < count && !r->bad; i++) {
-        if (i)
+    for (; count-- > 0 && !r->bad; first = false) {
+        if (!first)
             cairn_buf_u8(to, ',');
         next(r); /* the list that it is */
         cairn_buf_u8(to, '{');
         one(to, r);
         cairn_buf_u8(to, '}');
     }
+}
+
+/* A list of objects, each written by `one`. */
+static void add_objects(struct cairn_buf *to, struct cairn_reader *r,
+                        void (*one)(struct cairn_buf *to, struct cairn_reader *r))
+{
+    uint64_t count = next(r).count;
+
+    cairn_buf_u8(to, '[');
+    add_some(to, r, count, true, one);
     cairn_buf_u8(to, ']');
 }
 
@@ -83,15 +97,11 @@ static void add_values(struct cairn_buf *to, const char *key, struct cairn_reade
 
 /* --- the node's own results --- */
 
-static void render_list(struct cairn_buf *to, struct cairn_reader *r)
+static void add_cursor(struct cairn_buf *to, struct cairn_reader *r)
 {
-    struct cairn_value cursor;
+    struct cairn_value cursor = next(r);
 
-    next(r);
-    cairn_buf_u8(to, '{');
-    add_values(to, "ids", r);
     add_key(to, "cursor");
-    cursor = next(r);
     if (cursor.kind == CAIRN_VALUE_BYTES) {
         cairn_buf_u8(to, '"');
         cairn_base64_add(to, cursor.bytes, true);
@@ -99,6 +109,14 @@ static void render_list(struct cairn_buf *to, struct cairn_reader *r)
     } else {
         cairn_buf_str(to, "null");
     }
+}
+
+static void render_list(struct cairn_buf *to, struct cairn_reader *r)
+{
+    next(r);
+    cairn_buf_u8(to, '{');
+    add_values(to, "ids", r);
+    add_cursor(to, r);
     cairn_buf_u8(to, '}');
 }
 
@@ -150,7 +168,9 @@ static void render_show(struct cairn_buf *to, const struct cairn_request *reques
     cairn_buf_str(to, ",\"id\":");
     cairn_json_bytes(to, request->id);
     cairn_buf_str(to, ",\"fields\":");
+    next(r);
     add_objects(to, r, one_field);
+    add_cursor(to, r);
     cairn_buf_u8(to, '}');
 }
 
@@ -250,13 +270,68 @@ static void render_clock(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_u8(to, '}');
 }
 
+/* --- parts --- */
+
+/* What each item of a part is written by; NULL: it has no items. */
+static void (*item_of(enum cairn_http_form form))(struct cairn_buf *to, struct cairn_reader *r)
+{
+    return form == CAIRN_HTTP_FORM_MODULES ? one_module
+           : form == CAIRN_HTTP_FORM_TYPES ? one_type
+           : form == CAIRN_HTTP_FORM_LOGS  ? one_log_line
+                                           : NULL;
+}
+
+bool cairn_http_form_has_parts(enum cairn_http_form form)
+{
+    return item_of(form) || form == CAIRN_HTTP_FORM_METRICS;
+}
+
+const char *cairn_http_part_type(enum cairn_http_form form, unsigned flags)
+{
+    return form == CAIRN_HTTP_FORM_METRICS ? "text/plain; version=0.0.4; charset=utf-8"
+           : flags & CAIRN_HTTP_AS_VALUE   ? CAIRN_VALUE_TYPE
+                                           : "application/json";
+}
+
+struct cairn_bytes cairn_http_render_part(struct cairn_buf *body, enum cairn_http_form form, unsigned flags, bool begun,
+                                          struct cairn_bytes value)
+{
+    struct cairn_reader r = cairn_reader(value);
+    struct cairn_bytes content, cursor;
+    uint64_t count;
+
+    next(&r);
+    content = next_whole(&r);
+    cursor = next(&r).bytes; /* of nil: empty */
+    r = cairn_reader(content);
+    if (form == CAIRN_HTTP_FORM_METRICS) {
+        struct cairn_bytes text = next(&r).bytes;
+
+        cairn_buf_add(body, text.data, text.size);
+        return cursor;
+    }
+    count = next(&r).count;
+    if (!begun && count == 0 && cursor.size)
+        return cursor; /* the first that has something begins it */
+    if (flags & CAIRN_HTTP_AS_VALUE) {
+        cairn_buf_add(body, content.data, content.size);
+        return cursor;
+    }
+    if (!begun)
+        cairn_buf_u8(body, '[');
+    add_some(body, &r, count, !begun, item_of(form));
+    if (!cursor.size)
+        cairn_buf_str(body, "]\n");
+    return cursor;
+}
+
 /* --- all --- */
 
 static struct cairn_http_rendered render_error(struct cairn_buf *body, const struct cairn_request *request,
                                                unsigned flags, struct cairn_value error, struct cairn_bytes value)
 {
     unsigned status = cairn_error_meaning(error.error)->http_status;
-    struct cairn_http_rendered rendered = {status, "application/problem+json", NULL};
+    struct cairn_http_rendered rendered = {.status = status, .type = "application/problem+json"};
 
     if (status == 429)
         rendered.extra = "Retry-After: 1\r\n";
@@ -274,7 +349,7 @@ static struct cairn_http_rendered render_error(struct cairn_buf *body, const str
 struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struct cairn_request *request,
                                              enum cairn_http_form form, unsigned flags, struct cairn_bytes value)
 {
-    struct cairn_http_rendered rendered = {200, "application/json", NULL};
+    struct cairn_http_rendered rendered = {.status = 200, .type = "application/json"};
     struct cairn_reader r = cairn_reader(value);
     struct cairn_reader at_head = r;
     struct cairn_value head = cairn_value_read(&r);
@@ -283,13 +358,13 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     if (!cairn_value_valid(value)) {
         cairn_http_render_problem(body, 500, cairn_str("corrupt"), cairn_str("the result is not a valid value"),
                                   request->effects);
-        return (struct cairn_http_rendered){500, "application/problem+json", NULL};
+        return (struct cairn_http_rendered){.status = 500, .type = "application/problem+json"};
     }
     if (head.kind == CAIRN_VALUE_ERROR)
         return render_error(body, request, flags, head, value);
-    if (form == CAIRN_HTTP_FORM_METRICS) {
-        rendered.type = "text/plain; version=0.0.4; charset=utf-8";
-        cairn_buf_add(body, head.bytes.data, head.bytes.size);
+    if (request->peek) {
+        rendered.type = cairn_http_part_type(form, flags);
+        rendered.untold = true;
         return rendered;
     }
     if (flags & CAIRN_HTTP_AS_VALUE) {
@@ -325,15 +400,6 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_UNDEPLOYED:
         cairn_buf_str(body, "{\"deleted\":true}");
         break;
-    case CAIRN_HTTP_FORM_MODULES:
-        add_objects(body, &at_head, one_module);
-        break;
-    case CAIRN_HTTP_FORM_TYPES:
-        add_objects(body, &at_head, one_type);
-        break;
-    case CAIRN_HTTP_FORM_LOGS:
-        add_objects(body, &at_head, one_log_line);
-        break;
     case CAIRN_HTTP_FORM_SNAPSHOT:
         cairn_buf_printf(body, "{\"version\":%" PRId64 "}", head.integer);
         rendered.status = 201;
@@ -344,7 +410,10 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_CLOCK:
         render_clock(body, &at_head);
         break;
-    case CAIRN_HTTP_FORM_METRICS: /* above */
+    case CAIRN_HTTP_FORM_MODULES: /* cairn_http_render_part */
+    case CAIRN_HTTP_FORM_TYPES:
+    case CAIRN_HTTP_FORM_LOGS:
+    case CAIRN_HTTP_FORM_METRICS:
         break;
     }
     cairn_buf_u8(body, '\n');

@@ -31,10 +31,10 @@ static const char *date(struct cairn_front *front)
     return front->date;
 }
 
-static void write_response(struct cairn_session *session, struct cairn_buf *to, unsigned flags,
-                           const struct cairn_http_rendered *rendered, struct cairn_bytes body)
+static struct cairn_http_response response_of(struct cairn_session *session, unsigned flags,
+                                              const struct cairn_http_rendered *rendered)
 {
-    struct cairn_http_response response = {
+    return (struct cairn_http_response){
         .status = rendered->status,
         .type = rendered->type,
         .date = date(session->front),
@@ -42,7 +42,14 @@ static void write_response(struct cairn_session *session, struct cairn_buf *to, 
         .keep_alive = flags & CAIRN_HTTP_KEEP_ALIVE,
         .http_1_0 = flags & CAIRN_HTTP_1_0,
         .head = flags & CAIRN_HTTP_NO_BODY,
+        .framing = rendered->untold ? CAIRN_HTTP_UNTOLD : CAIRN_HTTP_LENGTH,
     };
+}
+
+static void write_response(struct cairn_session *session, struct cairn_buf *to, unsigned flags,
+                           const struct cairn_http_rendered *rendered, struct cairn_bytes body)
+{
+    struct cairn_http_response response = response_of(session, flags, rendered);
 
     if (rendered->status >= 400)
         cairn_session_count_error(session);
@@ -52,7 +59,7 @@ static void write_response(struct cairn_session *session, struct cairn_buf *to, 
 void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigned status, const char *type,
                         const char *extra, struct cairn_bytes body)
 {
-    struct cairn_http_rendered rendered = {status, type, extra};
+    struct cairn_http_rendered rendered = {.status = status, .type = type, .extra = extra};
 
     write_response(&http->session, cairn_session_reply_begin(&http->session), flags, &rendered, body);
     cairn_session_reply_end(&http->session);
@@ -78,12 +85,69 @@ void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigne
     cairn_http_respond(http, flags, status, "application/problem+json", extra, cairn_buf_bytes(scratch));
 }
 
+void cairn_http_respond_head(struct cairn_http_session *http, unsigned flags, const char *type)
+{
+    struct cairn_http_rendered rendered = {.status = 200, .type = type, .untold = true};
+
+    write_response(&http->session, cairn_session_reply_begin(&http->session), flags, &rendered, cairn_bytes(NULL, 0));
+    cairn_session_reply_end(&http->session);
+}
+
+/* A part of a reply.  One that is the whole has a length; several go in chunks, or, as HTTP/1.0 does not know these, up
+ * to the connection's end. */
+static void write_part(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
+                       struct cairn_buf *to)
+{
+    struct cairn_buf *body = &session->front->scratch;
+    bool by_end = slot->flags & CAIRN_HTTP_1_0;
+    struct cairn_bytes next;
+
+    body->size = 0;
+    next = cairn_http_render_part(body, (enum cairn_http_form)slot->form, slot->flags, slot->begun, value);
+    if (!slot->begun && (body->size || !next.size)) {
+        struct cairn_http_rendered rendered = {
+            .status = 200, .type = cairn_http_part_type((enum cairn_http_form)slot->form, slot->flags)};
+        struct cairn_http_response response = response_of(session, slot->flags, &rendered);
+
+        if (next.size) {
+            slot->begun = true;
+            response.framing = by_end ? CAIRN_HTTP_UNTOLD : CAIRN_HTTP_CHUNKS;
+            response.keep_alive = response.keep_alive && !by_end;
+        }
+        cairn_http_write(to, &response, cairn_buf_bytes(body));
+    } else if (slot->begun && by_end) {
+        cairn_buf_add(to, body->data, body->size);
+    } else if (slot->begun) {
+        if (body->size)
+            cairn_http_write_chunk(to, cairn_buf_bytes(body));
+        if (!next.size)
+            cairn_http_write_chunk(to, cairn_bytes(NULL, 0));
+    }
+    if (next.size)
+        cairn_slot_go_on(slot, next);
+    else if (slot->begun && by_end)
+        cairn_session_end(session);
+}
+
 static void write_reply(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
                         struct cairn_buf *to)
 {
     struct cairn_buf *scratch = &session->front->scratch;
     struct cairn_http_rendered rendered;
 
+    if (cairn_http_form_has_parts((enum cairn_http_form)slot->form) && !slot->request.peek) {
+        struct cairn_reader r = cairn_reader(value);
+        bool failed = cairn_value_read(&r).kind == CAIRN_VALUE_ERROR;
+
+        if (!failed) {
+            write_part(session, slot, value, to);
+            return;
+        }
+        if (slot->begun) {
+            cairn_session_break_off(session);
+            return;
+        }
+    }
     scratch->size = 0;
     rendered = cairn_http_render(scratch, &slot->request, (enum cairn_http_form)slot->form, slot->flags, value);
     write_response(session, to, slot->flags, &rendered, cairn_buf_bytes(scratch));

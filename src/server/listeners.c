@@ -153,7 +153,8 @@ static void take(struct cairn_seat *seat, int fd, const struct cairn_protocol *p
     }
     connection = cairn_alloc_zeroed(1, sizeof *connection);
     connection->seat = seat;
-    if (cairn_socket_open(seat->loop, fd, &socket_ops, connection, &connection->socket, NULL) != CAIRN_OK) {
+    if (cairn_socket_open(seat->loop, cairn_stream_tcp(fd), &socket_ops, connection, &connection->socket, NULL) !=
+        CAIRN_OK) {
         atomic_fetch_sub(&server->connections, 1);
         free(connection);
         return;

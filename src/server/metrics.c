@@ -1,7 +1,7 @@
 /* The page of numbers: the backend's, then the fronts' and the process's, in Prometheus's text format.
  *
- * Its length grows with the methods that have run: a thread of its own makes it, from atomics, and all who asked for it
- * before it is begun get the same one, so that many who ask cost little more than one. */
+ * Its length grows with the methods that have run: a thread of its own makes it, from atomics, and a part at a time, as
+ * the client takes it, so that no worker and no slow client holds the whole. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -78,13 +78,16 @@ static void add_journal(struct cairn_journal *journal, struct cairn_buf *to)
         "Of them lost, as the log's file or pipe was too slow or could not be written.", counts.dropped);
 }
 
-void cairn_server_metrics(struct cairn_server *server, struct cairn_buf *to)
+void cairn_server_metrics(struct cairn_server *server, struct cairn_bytes cursor, struct cairn_buf *to,
+                          struct cairn_buf *next)
 {
     struct cairn_front_stats sums;
     struct cairn_process process;
     uint64_t now_ms = server->options.clock->wall_ms(server->options.clock);
 
-    server->backend->metrics(server->backend->context, to);
+    server->backend->metrics(server->backend->context, cursor, to, next);
+    if (next->size)
+        return;
     if (to->size && to->data[to->size - 1] != '\n')
         cairn_buf_u8(to, '\n');
 
@@ -124,25 +127,21 @@ void cairn_server_metrics(struct cairn_server *server, struct cairn_buf *to)
 
 /* --- who asks for it --- */
 
-/* What those who asked at once share: the page as an encoded value. */
-struct page {
-    atomic_uint refs;
-    struct cairn_buf value;
-};
-
+/* A part that is asked for, and then is there: an encoded page (object.h). */
 struct cairn_scrape {
     struct cairn_scrape *next;
     struct cairn_seat *seat;
     struct cairn_request *request;
-    struct page *page;
+    struct cairn_buf value;
 };
 
-static void page_unref(struct page *page)
+static struct cairn_scrape *scrape_free(struct cairn_scrape *scrape)
 {
-    if (atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    cairn_buf_done(&page->value);
-    free(page);
+    struct cairn_scrape *next = scrape->next;
+
+    cairn_buf_done(&scrape->value);
+    free(scrape);
+    return next;
 }
 
 static void push(struct cairn_seat *seat, struct cairn_scrape *scrape)
@@ -156,29 +155,36 @@ static void push(struct cairn_seat *seat, struct cairn_scrape *scrape)
     cairn_loop_wake(seat->loop);
 }
 
+static void make_part(struct cairn_server *server, struct cairn_scrape *scrape)
+{
+    struct cairn_buf text = {0}, cursor = {0};
+
+    cairn_server_metrics(server, scrape->request->cursor, &text, &cursor);
+    cairn_value_add_list(&scrape->value, 2);
+    cairn_value_add_bytes(&scrape->value, cairn_buf_bytes(&text));
+    if (cursor.size)
+        cairn_value_add_bytes(&scrape->value, cairn_buf_bytes(&cursor));
+    else
+        cairn_value_add_nil(&scrape->value);
+    cairn_buf_done(&text);
+    cairn_buf_done(&cursor);
+}
+
 void cairn_server_make_page(struct cairn_task *task)
 {
     struct cairn_server *server = cairn_container(task, struct cairn_server, page_task);
-    struct page *page = cairn_alloc_zeroed(1, sizeof *page);
     struct cairn_scrape *waiting, *next;
-    struct cairn_buf text = {0};
 
     pthread_mutex_lock(&server->page_lock);
     waiting = server->page_waiting;
     server->page_waiting = NULL;
     server->page_queued = false;
     pthread_mutex_unlock(&server->page_lock);
-    atomic_init(&page->refs, 1);
-    cairn_server_metrics(server, &text);
-    cairn_value_add_bytes(&page->value, cairn_buf_bytes(&text));
-    cairn_buf_done(&text);
     for (; waiting; waiting = next) {
         next = waiting->next;
-        atomic_fetch_add_explicit(&page->refs, 1, memory_order_relaxed);
-        waiting->page = page;
+        make_part(server, waiting);
         push(waiting->seat, waiting);
     }
-    page_unref(page);
 }
 
 void cairn_server_ask_metrics(void *context, struct cairn_front *front, struct cairn_request *request)
@@ -211,20 +217,15 @@ void cairn_seat_reply_metrics(struct cairn_seat *seat)
     struct cairn_scrape *next;
 
     for (struct cairn_scrape *scrape = take_scrapes(seat); scrape; scrape = next) {
-        next = scrape->next;
-        scrape->request->reply(scrape->request, cairn_buf_bytes(&scrape->page->value));
-        page_unref(scrape->page);
-        free(scrape);
+        scrape->request->reply(scrape->request, cairn_buf_bytes(&scrape->value));
+        next = scrape_free(scrape);
     }
 }
 
 void cairn_seat_drop_metrics(struct cairn_seat *seat)
 {
-    struct cairn_scrape *next;
+    struct cairn_scrape *scrape = take_scrapes(seat);
 
-    for (struct cairn_scrape *scrape = take_scrapes(seat); scrape; scrape = next) {
-        next = scrape->next;
-        page_unref(scrape->page);
-        free(scrape);
-    }
+    while (scrape)
+        scrape = scrape_free(scrape);
 }

@@ -1,5 +1,6 @@
 /* The commands that client libraries send beside FCALL, and FUNCTION.  What a command does is in
  * one table, which COMMAND tells too. */
+#include <assert.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,69 +264,155 @@ static void write_function(struct cairn_buf *to, int version, struct cairn_bytes
         cairn_resp_text(to, "no-writes");
 }
 
-struct type_row {
-    struct cairn_bytes name, module;
-    struct cairn_reader methods; /* at the first */
-    uint64_t method_count;
-    bool told;
+/* What slot->more begins with.  Behind it lie the libraries: a struct library_mark, a gap that ends with the text
+ * of the library's head, and its functions.  RESP counts before it tells, so the reply is kept until its end, at
+ * most as many functions as a node may have; nothing of it is moved again. */
+struct libraries {
+    size_t last;               /* the library whose functions still come: its place; 0: none, or it is not wanted */
+    size_t told, told_end;     /* once all are there: what was told, and the end of the library that is */
+    uint64_t count, functions; /* libraries; functions of the last */
+    size_t name_bytes;         /* of the last module that came */
+    char name[CAIRN_NAME_BYTES_MAX + 1];
 };
 
-/* Types, as CAIRN_OP_TYPES gives them, become libraries and functions. */
-void cairn_resp_write_functions(struct cairn_buf *to, int version, struct cairn_bytes types, const char *pattern)
+enum { LIBRARY_HEAD_BYTES = 192 };
+
+struct library_mark {
+    size_t head, end;
+};
+
+static struct libraries *libraries_of(struct cairn_slot *slot)
 {
-    struct cairn_reader r = cairn_reader(types);
-    uint64_t count = cairn_value_read(&r).count, libraries = 0;
-    struct type_row *rows = cairn_alloc_zeroed(count + 1, sizeof *rows);
-    struct cairn_buf text = {0};
+    return (struct libraries *)(void *)slot->more.data;
+}
 
-    for (uint64_t i = 0; i < count && !r.bad; i++) {
-        cairn_value_read(&r);
-        rows[i].name = read_bytes(&r);
-        rows[i].module = read_bytes(&r);
-        skip(&r); /* version */
-        skip(&r); /* fields */
-        rows[i].method_count = cairn_value_read(&r).count;
-        rows[i].methods = r;
-        for (uint64_t j = 0; j < rows[i].method_count; j++)
-            skip(&r);
-        skip(&r); /* dropped */
+static void begin_library(struct cairn_slot *slot, struct cairn_bytes module)
+{
+    struct libraries *l = libraries_of(slot);
+    bool wanted;
+
+    l->name_bytes = module.size < sizeof l->name ? module.size : sizeof l->name - 1;
+    memcpy(l->name, module.data, l->name_bytes);
+    l->name[l->name_bytes] = 0;
+    wanted = cairn_resp_matches((const char *)slot->data.data, l->name, true);
+    l->last = wanted ? slot->more.size : 0;
+    l->functions = 0;
+    if (wanted) {
+        cairn_buf_reserve(&slot->more, sizeof(struct library_mark) + LIBRARY_HEAD_BYTES);
+        slot->more.size += sizeof(struct library_mark) + LIBRARY_HEAD_BYTES;
     }
-    for (uint64_t i = 0; i < count && !r.bad; i++) {
-        struct cairn_bytes module = rows[i].module;
-        uint64_t functions = 0;
-        char *name;
-        bool wanted;
+}
 
-        if (rows[i].told)
-            continue;
-        name = cairn_bytes_dup(module);
-        wanted = cairn_resp_matches(pattern, name, true);
-        free(name);
-        if (!wanted)
-            continue;
-        for (uint64_t j = i; j < count; j++)
-            if (cairn_bytes_equal(rows[j].module, module))
-                functions += rows[j].method_count;
-        libraries++;
-        cairn_resp_map(&text, version, 3);
-        cairn_resp_text(&text, "library_name");
-        cairn_resp_bulk(&text, module);
-        cairn_resp_text(&text, "engine");
-        cairn_resp_text(&text, "WASM");
-        cairn_resp_text(&text, "functions");
-        cairn_resp_array(&text, functions);
-        for (uint64_t j = i; j < count; j++) {
-            if (!cairn_bytes_equal(rows[j].module, module))
-                continue;
-            rows[j].told = true;
-            for (uint64_t k = 0; k < rows[j].method_count; k++)
-                write_function(&text, version, rows[j].name, &rows[j].methods);
+/* The last library is whole: its head is known. */
+static void end_library(struct cairn_slot *slot)
+{
+    struct libraries *l = libraries_of(slot);
+    struct cairn_buf head = {0};
+    struct library_mark mark;
+
+    if (!l->last)
+        return;
+    cairn_resp_map(&head, slot->flags, 3);
+    cairn_resp_text(&head, "library_name");
+    cairn_resp_bulk(&head, cairn_bytes(l->name, l->name_bytes));
+    cairn_resp_text(&head, "engine");
+    cairn_resp_text(&head, "WASM");
+    cairn_resp_text(&head, "functions");
+    cairn_resp_array(&head, l->functions);
+    assert(head.size <= LIBRARY_HEAD_BYTES);
+    mark = (struct library_mark){l->last + sizeof mark + LIBRARY_HEAD_BYTES - head.size, slot->more.size};
+    memcpy(slot->more.data + mark.head, head.data, head.size);
+    memcpy(slot->more.data + l->last, &mark, sizeof mark);
+    cairn_buf_done(&head);
+    l->last = 0;
+    l->count++;
+}
+
+/* [type, module, version, fields, methods, dropped] */
+static void add_type(struct cairn_slot *slot, struct cairn_reader *r)
+{
+    struct libraries *l;
+    struct cairn_bytes type, module;
+    uint64_t methods;
+    bool wanted;
+
+    cairn_value_read(r);
+    type = read_bytes(r);
+    module = read_bytes(r);
+    skip(r); /* version */
+    skip(r); /* fields */
+    methods = cairn_value_read(r).count;
+    l = libraries_of(slot);
+    if (!cairn_bytes_equal(module, cairn_bytes(l->name, l->name_bytes))) {
+        end_library(slot);
+        begin_library(slot, module);
+        l = libraries_of(slot);
+    }
+    wanted = l->last;
+    l->functions += methods;
+    for (; methods > 0 && !r->bad; methods--) {
+        if (wanted)
+            write_function(&slot->more, slot->flags, type, r);
+        else
+            skip(r);
+    }
+    skip(r); /* dropped */
+}
+
+/* As much as a part has. */
+static void tell_libraries(struct cairn_slot *slot, struct cairn_buf *to)
+{
+    struct libraries *l = libraries_of(slot);
+    size_t left = CAIRN_PAGE_BYTES;
+
+    while (left > 0 && l->told < slot->more.size) {
+        size_t size;
+
+        if (l->told == l->told_end) {
+            struct library_mark mark;
+
+            memcpy(&mark, slot->more.data + l->told, sizeof mark);
+            l->told = mark.head;
+            l->told_end = mark.end;
         }
+        size = l->told_end - l->told < left ? l->told_end - l->told : left;
+        cairn_buf_add(to, slot->more.data + l->told, size);
+        l->told += size;
+        left -= size;
     }
-    cairn_resp_array(to, libraries);
-    cairn_buf_add(to, text.data, text.size);
-    cairn_buf_done(&text);
-    free(rows);
+    if (l->told < slot->more.size)
+        cairn_slot_go_on_alone(slot);
+}
+
+/* Types, as CAIRN_OP_TYPES gives them, become libraries and functions. */
+void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page, struct cairn_buf *to)
+{
+    struct cairn_reader r = cairn_reader(page);
+    struct cairn_value cursor;
+    uint64_t count;
+
+    if (slot->alone) {
+        tell_libraries(slot, to);
+        return;
+    }
+    if (!slot->begun) {
+        struct libraries none = {.told = sizeof none, .told_end = sizeof none};
+
+        slot->more.size = 0;
+        cairn_buf_add(&slot->more, &none, sizeof none);
+        slot->begun = true;
+    }
+    cairn_value_read(&r);
+    for (count = cairn_value_read(&r).count; count > 0 && !r.bad; count--)
+        add_type(slot, &r);
+    cursor = cairn_value_read(&r);
+    if (cursor.kind == CAIRN_VALUE_BYTES) {
+        cairn_slot_go_on(slot, cursor.bytes);
+        return;
+    }
+    end_library(slot);
+    cairn_resp_array(to, libraries_of(slot)->count);
+    tell_libraries(slot, to);
 }
 
 /* --- COMMAND --- */
@@ -388,6 +475,9 @@ static void write_doc(struct cairn_buf *to, int version, const struct cairn_resp
     cairn_resp_text(to, group_of(command));
 }
 
+/* Words behind COMMAND: each is looked for. */
+enum { NAMES_MAX = 129 };
+
 static void command_docs(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     struct cairn_buf *to;
@@ -412,6 +502,10 @@ static void run_command(struct cairn_resp_session *resp, const struct cairn_resp
     bool all = words->count == 1 || (words->count == 2 && cairn_resp_word_is(sub, "INFO"));
     struct cairn_buf *to;
 
+    if (words->count - 1 > NAMES_MAX) {
+        cairn_resp_reply_error(resp, "ERR", "COMMAND tells about at most %d commands at a time", NAMES_MAX - 1);
+        return;
+    }
     if (cairn_resp_word_is(sub, "DOCS")) {
         command_docs(resp, words);
         return;

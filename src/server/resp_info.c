@@ -221,20 +221,71 @@ static void describe(struct cairn_buf *to, const struct cairn_resp_session *resp
                      resp->library ? resp->library : "", resp->library_version ? resp->library_version : "");
 }
 
-static void client_list(struct cairn_resp_session *resp)
-{
-    struct cairn_front *front = resp->session.front;
-    struct cairn_buf text = {0};
+/* What slot->more begins with; the text follows.  A bulk string tells its length first, so the text is kept. */
+struct client_list {
+    uint64_t last_id; /* the session described last */
+    size_t told;      /* once all are described; 0: they are not */
+};
 
+enum { CLIENTS_PER_PART = 64 };
+
+/* Sessions stand in the order of their ids.  False: there are more. */
+static bool describe_some(struct cairn_slot *slot)
+{
+    struct cairn_front *front = slot->session->front;
+    struct client_list list;
+    int count = 0;
+
+    memcpy(&list, slot->more.data, sizeof list);
     for (struct cairn_link *link = front->sessions.next; link != &front->sessions; link = link->next) {
         struct cairn_session *session = cairn_container(link, struct cairn_session, link);
 
-        if (session->ops->index == CAIRN_PROTOCOL_RESP && session->state != CAIRN_SESSION_CLOSED)
-            describe(&text, cairn_container(session, struct cairn_resp_session, session));
+        if (session->id <= list.last_id || session->ops->index != CAIRN_PROTOCOL_RESP ||
+            session->state == CAIRN_SESSION_CLOSED)
+            continue;
+        if (count++ == CLIENTS_PER_PART)
+            break;
+        describe(&slot->more, cairn_container(session, struct cairn_resp_session, session));
+        list.last_id = session->id;
     }
-    cairn_resp_bulk(begin(resp), cairn_buf_bytes(&text));
-    end(resp);
-    cairn_buf_done(&text);
+    memcpy(slot->more.data, &list, sizeof list);
+    return count <= CLIENTS_PER_PART;
+}
+
+void cairn_resp_write_clients(struct cairn_slot *slot, struct cairn_buf *to)
+{
+    struct client_list list;
+    size_t size;
+
+    memcpy(&list, slot->more.data, sizeof list);
+    if (!list.told) {
+        if (!describe_some(slot)) {
+            cairn_slot_go_on_alone(slot);
+            return;
+        }
+        list.told = sizeof list;
+        cairn_buf_printf(to, "$%zu\r\n", slot->more.size - sizeof list);
+        cairn_buf_str(&slot->more, "\r\n");
+    }
+    size = slot->more.size - list.told;
+    if (size > CAIRN_PAGE_BYTES) {
+        size = CAIRN_PAGE_BYTES;
+        cairn_slot_go_on_alone(slot);
+    }
+    cairn_buf_add(to, slot->more.data + list.told, size);
+    list.told += size;
+    memcpy(slot->more.data, &list, sizeof list);
+}
+
+static void client_list(struct cairn_resp_session *resp)
+{
+    struct cairn_slot *slot = cairn_slot_take(&resp->session);
+    struct client_list list = {0};
+
+    slot->form = CAIRN_RESP_FORM_CLIENTS;
+    slot->more.size = 0;
+    cairn_buf_add(&slot->more, &list, sizeof list);
+    cairn_slot_begin_alone(slot);
 }
 
 static bool plain(struct cairn_bytes name)

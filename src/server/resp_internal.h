@@ -18,7 +18,8 @@ enum cairn_resp_form {
     CAIRN_RESP_FORM_VALUE,
     CAIRN_RESP_FORM_OK,        /* anything but an error is OK */
     CAIRN_RESP_FORM_DEPLOYED,  /* a deploy's list: the module's name */
-    CAIRN_RESP_FORM_FUNCTIONS, /* a list of types: what FUNCTION LIST tells; slot->data is the pattern */
+    CAIRN_RESP_FORM_CLIENTS,   /* no request: parts of CLIENT LIST */
+    CAIRN_RESP_FORM_FUNCTIONS, /* pages of types: what FUNCTION LIST tells; slot->data is the pattern */
 };
 
 /* One command's words. */
@@ -63,7 +64,8 @@ const struct cairn_resp_command *cairn_resp_find(struct cairn_resp_session *resp
 /* Submits a request of `op`; name and body are copied. */
 void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,
                        struct cairn_bytes name, struct cairn_bytes body);
-void cairn_resp_write_functions(struct cairn_buf *to, int version, struct cairn_bytes types, const char *pattern);
+/* A page of types; the last writes the reply. */
+void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page, struct cairn_buf *to);
 
 /* resp_multi.c */
 void cairn_resp_multi_take(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
@@ -79,6 +81,8 @@ void cairn_resp_unwatch(struct cairn_resp_session *resp, const struct cairn_resp
 /* resp_info.c */
 void cairn_resp_info(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_config(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+/* A part of CLIENT LIST. */
+void cairn_resp_write_clients(struct cairn_slot *slot, struct cairn_buf *to);
 void cairn_resp_client(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 
 #endif

@@ -29,8 +29,13 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
                         struct cairn_buf *to)
 {
     struct cairn_reader r = cairn_reader(value);
-    struct cairn_value head = cairn_value_read(&r);
+    struct cairn_value head;
 
+    if (slot->form == CAIRN_RESP_FORM_CLIENTS) {
+        cairn_resp_write_clients(slot, to);
+        return;
+    }
+    head = cairn_value_read(&r);
     if (head.kind == CAIRN_VALUE_ERROR) {
         cairn_session_count_error(session);
         if (cairn_value_valid(value) && write_effects(to, &slot->request, head))
@@ -49,8 +54,10 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
     case CAIRN_RESP_FORM_DEPLOYED:
         cairn_resp_bulk(to, head.count ? cairn_value_read(&r).bytes : cairn_bytes(NULL, 0));
         break;
+    case CAIRN_RESP_FORM_CLIENTS: /* above */
+        break;
     case CAIRN_RESP_FORM_FUNCTIONS:
-        cairn_resp_write_functions(to, slot->flags, value, (const char *)slot->data.data);
+        cairn_resp_write_functions(slot, value, to);
         break;
     }
 }

@@ -69,7 +69,8 @@ void cairn_server_stop(struct cairn_server *server);
 /* The backend is gone: nothing replies or wakes any more.  Returns NULL; accepts NULL. */
 struct cairn_server *cairn_server_destroy(struct cairn_server *server);
 
-/* Prometheus text of the backend, the fronts and the process.  Any thread. */
-void cairn_server_metrics(struct cairn_server *server, struct cairn_buf *to);
+/* Prometheus text of backend, fronts and process, in parts as struct cairn_backend has them.  Any thread. */
+void cairn_server_metrics(struct cairn_server *server, struct cairn_bytes cursor, struct cairn_buf *to,
+                          struct cairn_buf *next);
 
 #endif

@@ -10,6 +10,7 @@ enum {
     FREE_SLOTS_MAX = 4096,
     SLOT_KEEPS_BYTES = 2 << 10, /* buffers beyond this are not kept */
     SESSION_KEEPS_BYTES = 16 << 10,
+    PART_ROOM_BYTES = CAIRN_PAGE_BYTES, /* the next part of a reply is asked for when less than this waits to be sent */
     OVERFLOW_FACTOR = 4,
     SENT_BYTES = 64 << 10,         /* that are sent are not kept long */
     SESSION_FREE_BYTES = 16 << 10, /* a session may keep them while memory is short */
@@ -170,7 +171,7 @@ struct cairn_slot *cairn_slot_take(struct cairn_session *session)
         front->free_slot_count--;
         memset(&slot->request, 0, sizeof slot->request);
         slot->next = NULL;
-        slot->done = slot->encoded = false;
+        slot->done = slot->encoded = slot->waits = slot->alone = slot->metrics = slot->begun = false;
         slot->form = slot->flags = 0;
     } else {
         slot = cairn_alloc_zeroed(1, sizeof *slot);
@@ -241,11 +242,16 @@ static void output_grew(struct cairn_session *session)
 
 void cairn_session_give_up(struct cairn_session *session)
 {
+    cairn_count(&session->front->stats.overflowed, 1);
+    cairn_session_break_off(session);
+}
+
+void cairn_session_break_off(struct cairn_session *session)
+{
     session->cut = true;
     cairn_buf_done(&session->out);
     session->out_sent = 0;
     count_output(session, 0);
-    cairn_count(&session->front->stats.overflowed, 1);
     if (session->state == CAIRN_SESSION_OPEN)
         session->state = CAIRN_SESSION_ENDING;
     cairn_session_touch(session);
@@ -261,14 +267,54 @@ bool cairn_front_short(const struct cairn_front *front)
     return cairn_budget_over(front->memory, SHORT_EIGHTHS);
 }
 
+static bool has_room_for_part(const struct cairn_session *session)
+{
+    return session->out.size - session->out_sent < PART_ROOM_BYTES;
+}
+
+void cairn_slot_go_on(struct cairn_slot *slot, struct cairn_bytes cursor)
+{
+    assert(cursor.size <= sizeof slot->cursor);
+    memmove(slot->cursor, cursor.data, cursor.size);
+    slot->request.cursor = cairn_bytes(slot->cursor, cursor.size);
+    slot->waits = true;
+}
+
+void cairn_slot_go_on_alone(struct cairn_slot *slot)
+{
+    slot->waits = slot->alone = true;
+}
+
+/* The reply of the slot at the head is written: it leaves.  False: only a part is, and the slot stays. */
+static bool leave(struct cairn_session *session)
+{
+    struct cairn_slot *slot = session->first;
+
+    if (slot->waits && !session->cut) {
+        size_t charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+
+        slot->done = slot->encoded = false;
+        slot->reply.size = 0;
+        keep(session, (int64_t)charged - (int64_t)slot->charged);
+        slot->charged = charged;
+        if (has_room_for_part(session))
+            cairn_session_work_later(session);
+        return false;
+    }
+    session->first = slot->next;
+    session->queued--;
+    cairn_slot_give_back(session->front, slot);
+    if (session->first && session->first->waits)
+        cairn_session_work_later(session);
+    return true;
+}
+
 /* Moves the replies at the head of the queue to the output until it is full; the rest follow when some is sent. */
 static void move_done(struct cairn_session *session)
 {
     struct cairn_slot *slot;
 
     while ((slot = session->first) && slot->done && !cairn_session_output_full(session)) {
-        session->first = slot->next;
-        session->queued--;
         session->replies_bytes -= slot->reply.size;
         if (session->cut)
             ; /* nobody takes it */
@@ -276,8 +322,34 @@ static void move_done(struct cairn_session *session)
             session->ops->write(session, slot, cairn_buf_bytes(&slot->reply), &session->out);
         else
             cairn_buf_add(&session->out, slot->reply.data, slot->reply.size);
-        cairn_slot_give_back(session->front, slot);
+        if (!leave(session))
+            return;
     }
+}
+
+/* Asks for the next part of the reply at the head, if that waits and there is room. */
+static void ask_next_part(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+    struct cairn_slot *slot = session->first;
+
+    if (!slot || !slot->waits || session->cut || !has_room_for_part(session))
+        return;
+    slot->waits = false;
+    if (slot->alone) {
+        session->ops->write(session, slot, cairn_bytes(NULL, 0), &session->out);
+        if (leave(session) && session->first)
+            move_done(session);
+        output_grew(session);
+        return;
+    }
+    slot->request.goes_on = true;
+    session->under_way++;
+    front->submitted++;
+    if (slot->metrics)
+        front->about->metrics(front->about->context, front, &slot->request);
+    else
+        front->backend->submit(front->worker, &slot->request);
 }
 
 static void size_window(struct cairn_session *session, size_t reply_bytes)
@@ -292,9 +364,11 @@ static void size_window(struct cairn_session *session, size_t reply_bytes)
     }
 }
 
-/* Goes on with a command of several steps, and frees a closed session that has nothing left to do. */
+/* Goes on with a reply in parts and a command of several steps, and frees a closed session that has nothing left to
+ * do. */
 static void go_on(struct cairn_session *session)
 {
+    ask_next_part(session);
     if (session->under_way > 0 || session->stepping)
         return;
     if (session->working) {
@@ -354,10 +428,7 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
         size_window(session, session->out.size - before);
         if (session->cut)
             session->out.size = session->out_sent = 0;
-        session->first = slot->next;
-        session->queued--;
-        cairn_slot_give_back(session->front, slot);
-        if (session->first)
+        if (leave(session) && session->first)
             move_done(session);
         output_grew(session);
     } else {
@@ -395,7 +466,18 @@ void cairn_slot_ask_metrics(struct cairn_slot *slot)
 {
     struct cairn_front *front = enter(slot);
 
+    slot->metrics = true;
     front->about->metrics(front->about->context, front, &slot->request);
+}
+
+void cairn_slot_begin_alone(struct cairn_slot *slot)
+{
+    cairn_slot_go_on_alone(slot);
+    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+    keep(slot->session, (int64_t)slot->charged);
+    queue(slot);
+    if (slot->session->first == slot)
+        cairn_session_work_later(slot->session);
 }
 
 struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)
@@ -592,7 +674,8 @@ void cairn_session_sent(struct cairn_session *session, size_t bytes)
         cairn_session_touch(session);
     }
     count_output(session, session->out.capacity);
-    if (session->working && !cairn_session_output_full(session))
+    if ((session->working && !cairn_session_output_full(session)) ||
+        (session->first && session->first->waits && has_room_for_part(session)))
         cairn_session_work_later(session);
     else if (session->stalled && !cairn_session_full(session))
         cairn_session_touch(session);
@@ -686,6 +769,8 @@ void cairn_session_close(struct cairn_session *session)
     atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->index], 1, memory_order_relaxed);
     cairn_buf_done(&session->out); /* requests under way may keep the rest for long */
     count_output(session, 0);
+    for (struct cairn_slot *slot = session->first; slot; slot = slot->next)
+        slot->done |= slot->waits; /* nobody takes the rest */
     move_done(session);
     if (session->under_way > 0)
         return;

@@ -74,11 +74,11 @@ def test_each_fails_with_its_code_and_leaves_nothing(folder):
                 check(status >= 400, f"{label} over HTTP: {status}")
                 equal(json.loads(data)["code"].upper(), code, f"{label} over HTTP")
                 node.check_alive()
-            ids = web.json("GET", "/v1/objects/Hostile?prefix=victim&limit=1000")["ids"]
+            ids = web.ids("Hostile", "victim")
             equal([one for one in ids if "after" not in one], [], "objects that failed methods left")
         node.kill()
         node.start()
-        ids = node.web().json("GET", "/v1/objects/Hostile?prefix=victim&limit=1000")["ids"]
+        ids = node.web().ids("Hostile", "victim")
         equal([one for one in ids if "after" not in one], [], "objects that failed methods left, after a restart")
 
 
@@ -113,7 +113,7 @@ def test_a_million_calls(folder):
         node.deploy("rogue")
         reply = redis.fails("LIMIT", "FCALL", "Rogue.million_calls", 1, "caller")
         check("100000" in reply, f"the limit is not named: {reply}")
-        ids = node.web().json("GET", "/v1/objects/Rogue?prefix=m&limit=1000")["ids"]
+        ids = node.web().ids("Rogue", "m")
         equal(len(ids), 50, "objects that the finished calls made")
         equal(redis.call("FCALL", "Rogue.fine", 1, "caller"), b"well", "afterwards")
 
@@ -164,7 +164,7 @@ def test_thousands_suspended_at_once(folder):
         equal(sum(outcomes.values()), 4000, "answers to 4000 requests that wait")
         check(set(outcomes) <= {"served", "LIMIT", "OVERLOADED"}, f"answers: {outcomes}")
         equal(redis.call("FCALL", "Rogue.fine", 1, "afterwards"), b"well", "afterwards")
-        equal(len(node.web().json("GET", "/v1/objects/Rogue?prefix=outside&limit=10000")["ids"]), outcomes["served"],
+        equal(len(node.web().ids("Rogue", "outside")), outcomes["served"],
               "objects of those that were served")
 
 

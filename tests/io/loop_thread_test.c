@@ -1,5 +1,6 @@
 /* Would catch: a wake that is lost between a turn's end and the loop's sleep, waits that are not kept, addresses read
- * wrongly or taken for the loopback, and sockets that lose, double or keep back bytes. */
+ * wrongly or taken for the loopback, sockets that lose, double or keep back bytes, bytes that pass a stream by, and a
+ * stream that is not called when what it waits for has come. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,6 +116,8 @@ struct echo {
     struct cairn_socket *socket;
     struct cairn_buf kept; /* not sent back yet */
     bool ended, broken;
+    bool greets;   /* over the stream below */
+    uint8_t first; /* byte of all that came in */
 };
 
 static void send_back(struct echo *echo)
@@ -126,7 +129,9 @@ static void send_back(struct echo *echo)
         cairn_buf_consume(&echo->kept, sent);
     }
     cairn_socket_reading(echo->socket, echo->kept.size < 100000);
-    if (echo->ended && echo->kept.size == 0) {
+    if (echo->ended && echo->kept.size == 0 && echo->greets) {
+        cairn_socket_send_end(echo->socket);
+    } else if (echo->ended && echo->kept.size == 0) {
         echo->socket = cairn_socket_close(echo->socket);
         cairn_loop_stop(echo->loop);
     }
@@ -137,6 +142,7 @@ static void on_read(void *context, struct cairn_bytes bytes)
     struct echo *echo = context;
 
     assert_true(bytes.size > 0 && bytes.size <= 1000);
+    echo->first = echo->first ? echo->first : bytes.data[0];
     cairn_buf_add(&echo->kept, bytes.data, bytes.size);
     send_back(echo);
 }
@@ -165,6 +171,82 @@ static void on_broken(void *context)
 
 static const struct cairn_socket_ops echo_ops = {on_read, on_room, on_end, on_broken};
 
+/* A stream as one that encrypts would be: it turns bytes into others, has to write a byte of its own before it can
+ * read, and to wait before it can end. */
+struct greeting {
+    struct cairn_stream stream, *below;
+    struct echo *echo;
+    bool greeted, told;
+};
+
+static struct greeting *greeting_of(const struct cairn_stream *stream)
+{
+    return (struct greeting *)(uintptr_t)stream;
+}
+
+static enum cairn_stream_result greeting_read(struct cairn_stream *stream, uint8_t *to, size_t room, size_t *ret_size)
+{
+    struct greeting *greeting = greeting_of(stream);
+    enum cairn_stream_result result;
+    size_t sent;
+
+    if (!greeting->greeted) {
+        greeting->greeted = greeting->below->ops->write(greeting->below, cairn_str("g"), &sent) == CAIRN_STREAM_MOVED;
+        return CAIRN_STREAM_BLOCKED;
+    }
+    result = greeting->below->ops->read(greeting->below, to, room, ret_size);
+    for (size_t i = 0; result == CAIRN_STREAM_MOVED && i < *ret_size; i++)
+        to[i] ^= 0x55;
+    return result;
+}
+
+static enum cairn_stream_result greeting_write(struct cairn_stream *stream, struct cairn_bytes bytes, size_t *ret_size)
+{
+    struct greeting *greeting = greeting_of(stream);
+    uint8_t some[100];
+    size_t size = bytes.size < sizeof some ? bytes.size : sizeof some;
+
+    for (size_t i = 0; i < size; i++)
+        some[i] = bytes.data[i] ^ 0x55;
+    return greeting->below->ops->write(greeting->below, cairn_bytes(some, size), ret_size);
+}
+
+static enum cairn_stream_result greeting_shutdown(struct cairn_stream *stream)
+{
+    struct greeting *greeting = greeting_of(stream);
+
+    if (!greeting->told) {
+        greeting->told = true;
+        return CAIRN_STREAM_BLOCKED;
+    }
+    cairn_loop_stop(greeting->echo->loop);
+    return greeting->below->ops->shutdown(greeting->below);
+}
+
+static unsigned greeting_wants(const struct cairn_stream *stream, bool to_read, bool to_write)
+{
+    return (to_read ? greeting_of(stream)->greeted ? CAIRN_STREAM_READABLE : CAIRN_STREAM_WRITABLE : 0) |
+           (to_write ? CAIRN_STREAM_WRITABLE : 0);
+}
+
+static void greeting_close(struct cairn_stream *stream)
+{
+    greeting_of(stream)->below->ops->close(greeting_of(stream)->below);
+    free(stream);
+}
+
+static struct cairn_stream *greeting_stream(int fd, struct echo *echo)
+{
+    static const struct cairn_stream_ops ops = {greeting_read, greeting_write, greeting_shutdown, greeting_wants,
+                                                greeting_close};
+    struct greeting *greeting = cairn_alloc_zeroed(1, sizeof *greeting);
+
+    greeting->stream = (struct cairn_stream){&ops, fd};
+    greeting->below = cairn_stream_tcp(fd);
+    greeting->echo = echo;
+    return &greeting->stream;
+}
+
 static void on_accept(void *context, int fd)
 {
     struct echo *echo = context;
@@ -172,7 +254,9 @@ static void on_accept(void *context, int fd)
     if (echo->socket)
         cairn_turn_away(fd, cairn_str("one is enough"));
     else
-        assert_int_equal(cairn_socket_open(echo->loop, fd, &echo_ops, echo, &echo->socket, NULL), CAIRN_OK);
+        assert_int_equal(cairn_socket_open(echo->loop, echo->greets ? greeting_stream(fd, echo) : cairn_stream_tcp(fd),
+                                           &echo_ops, echo, &echo->socket, NULL),
+                         CAIRN_OK);
 }
 
 static bool idle_turn(void *context, uint64_t *ret_wait_ns)
@@ -241,6 +325,47 @@ static void *talk(void *context)
     pthread_join(writer, NULL);
     cairn_dial_close(fd);
     return NULL;
+}
+
+/* Waits for the greeting before it says anything. */
+static void *wait_for_greeting(void *context)
+{
+    struct talker *talker = context;
+    uint8_t byte, bytes[300];
+    size_t n;
+    int fd;
+
+    talker->same = cairn_dial(&talker->address, 10000, &fd, NULL) == CAIRN_OK &&
+                   cairn_dial_receive(fd, &byte, 1, &n, NULL) == CAIRN_OK && n == 1 && byte == 'g';
+    memset(bytes, 'b', sizeof bytes);
+    cairn_dial_send(fd, cairn_bytes(bytes, sizeof bytes), NULL);
+    shutdown(fd, SHUT_WR);
+    while (talker->same && cairn_dial_receive(fd, &byte, 1, &n, NULL) == CAIRN_OK && n > 0) {
+        talker->received++;
+        talker->same = byte == 'b';
+    }
+    cairn_dial_close(fd);
+    return NULL;
+}
+
+static void test_a_stream_between(void **state)
+{
+    struct talker talker = {0};
+    pthread_t thread;
+    struct echo echo;
+
+    (void)state;
+    echo_open(&echo, &talker.address);
+    echo.greets = true;
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_greeting, &talker), 0);
+    cairn_loop_run(echo.loop);
+    pthread_join(thread, NULL);
+    assert_true(talker.same);
+    assert_int_equal(talker.received, 300);
+    assert_int_equal(echo.first, 'b' ^ 0x55);
+    assert_false(echo.broken);
+    echo.socket = cairn_socket_close(echo.socket);
+    echo_close(&echo);
 }
 
 static void test_sockets_carry_everything(void **state)
@@ -393,10 +518,10 @@ static void test_turns_longer_than_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_wake_is_lost),          cmocka_unit_test(test_waits_are_kept),
-        cmocka_unit_test(test_sockets_carry_everything), cmocka_unit_test(test_a_reset_is_told),
-        cmocka_unit_test(test_nobody_answers),           cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_turns_longer_than_waits),
+        cmocka_unit_test(test_no_wake_is_lost),  cmocka_unit_test(test_waits_are_kept),
+        cmocka_unit_test(test_a_stream_between), cmocka_unit_test(test_sockets_carry_everything),
+        cmocka_unit_test(test_a_reset_is_told),  cmocka_unit_test(test_nobody_answers),
+        cmocka_unit_test(test_addresses),        cmocka_unit_test(test_turns_longer_than_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

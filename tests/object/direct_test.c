@@ -29,11 +29,13 @@ static void open_node(struct simnode *sim, uint64_t seed, uint32_t workers)
 /* Of a metric, with its labels. */
 static uint64_t metric(struct simnode *sim, const char *name)
 {
+    struct cairn_metrics_place place = {0};
     struct cairn_buf page = {0};
     const char *at;
     uint64_t value;
 
-    cairn_admin_metrics(sim->node, &page);
+    while (cairn_admin_metrics(sim->node, &place, CAIRN_PAGE_BYTES, &page))
+        ;
     cairn_buf_u8(&page, 0);
     at = strstr((const char *)page.data, name);
     while (at && at != (const char *)page.data && at[-1] != '\n')

@@ -79,7 +79,7 @@ def deployed(folder, *flags):
 def nothing_was_made(node):
     web = node.web()
     for kind, ids in (("Counter", ["bystander"]), ("Register", []), ("User", [])):
-        equal(web.json("GET", f"/v1/objects/{kind}?limit=1000")["ids"], ids, f"objects of type {kind}")
+        equal(web.ids(kind), ids, f"objects of type {kind}")
 
 
 def test_calls_that_cannot_be(folder):
@@ -237,7 +237,7 @@ def test_half_requests(folder):
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.close()
             bystander.check(f"halves of {whole[:20]!r}")
-        equal(node.web().json("GET", "/v1/objects/Counter?limit=10")["ids"], ["bystander"], "objects that halves made")
+        equal(node.web().ids("Counter"), ["bystander"], "objects that halves made")
         # Those who were silent go on, and are served.
         for which, begin, rest, connection in silent:
             connection.sendall(rest)

@@ -120,9 +120,10 @@ LIES = [
     ("Pairs", "an older segment", ["FCALL_RO", "Pair.get"], lambda values: [0, 0, b"", b"", 0]),
     ("Things", "an older value", ["FCALL", "Counter.get"], lambda value: value - 1),
     ("Things", "a register with a value that nobody wrote", ["FCALL", "Register.get"], lambda value: value + 1000),
-    ("Things", "an object that is not listed", ["GET", "/v1/objects/Counter"], lambda page: {"ids": page["ids"][1:]}),
+    ("Things", "an object that is not listed", ["GET", "/v1/objects/Counter"],
+     lambda page: {**page, "ids": page["ids"][1:]}),
     ("Things", "an object that is listed and was deleted", ["GET", "/v1/objects/Counter"],
-     lambda page: {"ids": page["ids"] + [f"l{i}" for i in range(killer.COUNTERS)]}),
+     lambda page: {**page, "ids": page["ids"] + [f"l{i}" for i in range(killer.COUNTERS)]}),
     ("Deploys", "another module", ["GET", "/v1/modules"],
      lambda modules: [dict(module, hash="0" * 64) for module in modules]),
 ]

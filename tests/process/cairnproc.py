@@ -378,6 +378,18 @@ class Web:
             equal(status, want, f"status of {method} {path}, whose body was {data[:300]!r}")
         return value
 
+    def ids(self, kind, prefix="", limit=250):
+        """All ids of a type, page by page."""
+        found, cursor = [], None
+        while True:
+            page = self.json("GET", f"/v1/objects/{kind}?limit={limit}&prefix={prefix}" +
+                             (f"&cursor={cursor}" if cursor else ""))
+            check(len(page["ids"]) <= limit, f"a page of {len(page['ids'])} ids")
+            found += page["ids"]
+            cursor = page["cursor"]
+            if not cursor:
+                return found
+
     def fails(self, status, code, method, path, body=None, **headers):
         got, data = self.ask(method, path, body, **headers)
         problem = json.loads(data)

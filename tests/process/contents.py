@@ -75,7 +75,7 @@ class Contents:
         web = node.web()
         for kind, values in (("Counter", self.counters), ("Register", self.registers), ("Pair", self.pairs),
                              ("User", ["alice", "bob", "carol"])):
-            equal(web.json("GET", f"/v1/objects/{kind}?limit=10000")["ids"], sorted(values), f"objects of type {kind}")
+            equal(web.ids(kind), sorted(values), f"objects of type {kind}")
         equal(sorted(one["name"] for one in web.json("GET", "/v1/modules")), sorted(self.MODULES), "modules")
 
 

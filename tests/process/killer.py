@@ -252,13 +252,17 @@ class Things:
     async def list_all(self, web, kind):
         names = [name for name in self.names if name.startswith(kind)]
         ops = [self.begin(name, "seen") for name in names]
-        status, page = await web.ask("GET", f"/v1/objects/{kind}?prefix=l&limit=1000")
-        if status != 200:
-            if page["code"] != "unavailable":
-                raise Fault(f"listing {kind}: {page}")
-            return False
+        found, cursor = set(), ""
+        while cursor is not None:
+            status, page = await web.ask("GET", f"/v1/objects/{kind}?prefix=l&limit=1000&cursor={cursor}")
+            if status != 200:
+                if page["code"] != "unavailable":
+                    raise Fault(f"listing {kind}: {page}")
+                return False
+            found.update(page["ids"])
+            cursor = page["cursor"]
         for name, op in zip(names, ops):
-            self.end(name, op, name.split("/")[1] in page["ids"])
+            self.end(name, op, name.split("/")[1] in found)
         return True
 
     def killed(self):

@@ -27,6 +27,8 @@ struct standin {
     atomic_bool draining, not_ready;
     atomic_uint_least64_t admitted;
     char last[512];
+    uint64_t parts, bad_part, parts_asked;
+    size_t part_bytes;
     pthread_mutex_t lock; /* guards objects */
     struct object *objects;
     size_t object_count;
@@ -165,6 +167,7 @@ static void text_value(struct cairn_buf *to, const char *text)
 
 static void run_types(struct cairn_buf *to)
 {
+    cairn_value_add_list(to, 2);
     cairn_value_add_list(to, 1);
     cairn_value_add_list(to, 6);
     text_value(to, "Box");
@@ -186,10 +189,65 @@ static void run_types(struct cairn_buf *to)
     text_value(to, "public");
     cairn_value_add_list(to, 0);
     cairn_value_add_int(to, 0);
+    cairn_value_add_nil(to);
+}
+
+static void run_types_part(struct standin *standin, struct cairn_request *request, struct cairn_buf *to)
+{
+    uint64_t part = number(request->cursor);
+    char *field = cairn_alloc(standin->part_bytes);
+    char text[24];
+
+    standin->parts_asked++;
+    if (part == standin->bad_part) {
+        error(to, "unavailable", "not now");
+        free(field);
+        return;
+    }
+    memset(field, 'f', standin->part_bytes);
+    cairn_value_add_list(to, 2);
+    cairn_value_add_list(to, 1);
+    cairn_value_add_list(to, 6);
+    snprintf(text, sizeof text, "T%" PRIu64, part);
+    text_value(to, text);
+    snprintf(text, sizeof text, "m%" PRIu64, part / 2);
+    text_value(to, text);
+    cairn_value_add_int(to, 1);
+    cairn_value_add_list(to, 1);
+    cairn_value_add_list(to, 2);
+    cairn_value_add_bytes(to, cairn_bytes(field, standin->part_bytes));
+    text_value(to, "value");
+    cairn_value_add_list(to, 1);
+    cairn_value_add_list(to, 3);
+    text_value(to, "get");
+    text_value(to, "public");
+    cairn_value_add_list(to, 0);
+    cairn_value_add_int(to, 0);
+    if (++part == standin->parts) {
+        cairn_value_add_nil(to);
+    } else {
+        snprintf(text, sizeof text, "%" PRIu64, part);
+        text_value(to, text);
+    }
+    free(field);
+}
+
+void standin_set_parts(struct standin *standin, uint64_t parts, size_t bytes, uint64_t bad)
+{
+    standin->parts = parts;
+    standin->part_bytes = bytes;
+    standin->bad_part = bad;
+    standin->parts_asked = 0;
+}
+
+uint64_t standin_parts_asked(const struct standin *standin)
+{
+    return standin->parts_asked;
 }
 
 static void run_modules(struct cairn_buf *to)
 {
+    cairn_value_add_list(to, 2);
     cairn_value_add_list(to, 1);
     cairn_value_add_list(to, 6);
     text_value(to, "boxes");
@@ -202,6 +260,7 @@ static void run_modules(struct cairn_buf *to)
     cairn_value_add_int(to, 2);
     text_value(to, "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210");
     cairn_value_add_int(to, 1600000000000);
+    cairn_value_add_nil(to);
 }
 
 static void run_show(struct standin *standin, struct cairn_request *request, struct cairn_buf *to)
@@ -216,6 +275,7 @@ static void run_show(struct standin *standin, struct cairn_request *request, str
         pthread_mutex_unlock(&standin->lock);
         return;
     }
+    cairn_value_add_list(to, 2);
     cairn_value_add_list(to, 3);
     cairn_value_add_list(to, 4);
     text_value(to, "content");
@@ -240,6 +300,7 @@ static void run_show(struct standin *standin, struct cairn_request *request, str
     cairn_value_add_list(to, 2);
     text_value(to, "bob");
     cairn_value_add_bytes(to, cairn_bytes("\xfe\x01", 2));
+    cairn_value_add_nil(to);
     cairn_buf_done(&tuple);
 }
 
@@ -311,6 +372,7 @@ static void run_deploy(struct cairn_request *request, struct cairn_buf *to)
 
 static void run_logs(struct cairn_buf *to)
 {
+    cairn_value_add_list(to, 2);
     cairn_value_add_list(to, 1);
     cairn_value_add_list(to, 6);
     cairn_value_add_int(to, 1700000000123);
@@ -319,6 +381,7 @@ static void run_logs(struct cairn_buf *to)
     text_value(to, "b1");
     text_value(to, "set");
     text_value(to, "a line");
+    cairn_value_add_nil(to);
 }
 
 static void answer(struct cairn_worker *worker, struct cairn_request *request)
@@ -352,7 +415,10 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
         run_modules(to);
         break;
     case CAIRN_OP_TYPES:
-        run_types(to);
+        if (worker->standin->parts)
+            run_types_part(worker->standin, request, to);
+        else
+            run_types(to);
         break;
     case CAIRN_OP_LOGS:
         run_logs(to);
@@ -467,10 +533,12 @@ static uint64_t admitted(void *context)
     return standin_admitted(context);
 }
 
-static void metrics(void *context, struct cairn_buf *to)
+static void metrics(void *context, struct cairn_bytes cursor, struct cairn_buf *to, struct cairn_buf *next)
 {
     struct standin *standin = context;
 
+    (void)cursor;
+    (void)next;
     pthread_mutex_lock(&standin->lock);
     cairn_buf_printf(to, "# HELP standin_objects Objects.\n# TYPE standin_objects gauge\nstandin_objects %zu\n",
                      standin->object_count);

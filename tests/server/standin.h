@@ -23,6 +23,11 @@ const struct cairn_backend *standin_backend(struct standin *standin);
 void standin_release(struct standin *standin);
 /* Requests with a reply outstanding. */
 uint64_t standin_admitted(struct standin *standin);
+/* TYPES come in so many parts, each a type with a method, T0, T1, ..., of module m0, m0, m1, m1, ..., whose field's
+ * name has `bytes`; instead of part `bad` there is an error.  parts 0: as at first. */
+void standin_set_parts(struct standin *standin, uint64_t parts, size_t bytes, uint64_t bad);
+/* How many parts have been asked for. */
+uint64_t standin_parts_asked(const struct standin *standin);
 /* The readiness that is reported. */
 void standin_set_ready(struct standin *standin, bool ready);
 /* The last request of each kind, as text, to see what the fronts made of it (worker 0 only). */

@@ -12,7 +12,9 @@ static void no_metrics(void *context, struct cairn_front *front, struct cairn_re
 
     (void)context;
     (void)front;
+    cairn_value_add_list(&page, 2);
     cairn_value_add_bytes(&page, cairn_str("numbers\n"));
+    cairn_value_add_nil(&page);
     request->reply(request, cairn_buf_bytes(&page));
     cairn_buf_done(&page);
 }

@@ -56,7 +56,7 @@ def test_redis_benchmark(folder):
             equal(done.returncode, 0, f"status of redis-benchmark, which said {done.stdout}")
             check(re.search(r'^"FCALL.*","[0-9.]+","[0-9.]+"', done.stdout, re.M), f"its table: {done.stdout}")
             check("rror" not in done.stdout, f"redis-benchmark said {done.stdout}")
-        ids = running.web().json("GET", "/v1/objects/Counter?limit=1000")["ids"]
+        ids = running.web().ids("Counter")
         total = 0
         with running.redis() as redis:
             for one in ids:

@@ -1,0 +1,49 @@
+/* http_call.h - one whole request of HTTP on its way from its route to its answer; seen by the http_* files only.
+ *
+ * Each function answers the request, or submits what will be answered.
+ * Threads: the session's.  Layer: server (private). */
+#ifndef CAIRN_SERVER_HTTP_CALL_H
+#define CAIRN_SERVER_HTTP_CALL_H
+
+#include "server/http_internal.h"
+
+struct cairn_http_call {
+    struct cairn_http_session *http;
+    const struct cairn_http_request *request;
+    unsigned flags; /* enum cairn_http_flags */
+};
+
+static inline bool cairn_http_is(struct cairn_bytes bytes, const char *text)
+{
+    return cairn_bytes_equal(bytes, cairn_str(text));
+}
+
+#define cairn_http_refuse(call, status, code, ...) \
+    cairn_http_problem((call)->http, (call)->flags, status, code, NULL, __VA_ARGS__)
+
+/* --- http_submit.c --- */
+
+/* A number from 1 to `most`; what is not one is refused. */
+bool cairn_http_query_number(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
+                             uint32_t most, uint32_t *ret);
+void cairn_http_submit_invoke(const struct cairn_http_call *call);
+/* With limit (`first` if there is none, at most `most`), and cursor, prefix and which past is meant, where the
+ * operation has these. */
+void cairn_http_submit_page(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
+                            uint32_t first, uint32_t most);
+void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
+void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op op);
+/* PUT: the object is to be as it was. */
+void cairn_http_submit_restore(const struct cairn_http_call *call);
+void cairn_http_submit_number(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
+                              uint64_t number);
+
+/* --- http_pages.c --- */
+
+void cairn_http_respond_text(const struct cairn_http_call *call, unsigned status, const char *type,
+                             struct cairn_bytes body);
+void cairn_http_page_metrics(const struct cairn_http_call *call);
+void cairn_http_page_ready(const struct cairn_http_call *call);
+void cairn_http_page_root(const struct cairn_http_call *call);
+
+#endif

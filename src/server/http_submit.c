@@ -1,0 +1,332 @@
+/* Requests of HTTP become requests to the node: arguments, pages, and which past is meant. */
+#include <stdio.h>
+
+#include "proto/json.h"
+#include "server/http_call.h"
+
+/* The slot takes the parser's buffer, so that the request's views live on. */
+static struct cairn_slot *take_slot(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
+{
+    struct cairn_slot *slot = cairn_slot_take(&call->http->session);
+
+    cairn_http_parser_swap(call->http->parser, &slot->data);
+    slot->request.op = op;
+    slot->form = (uint8_t)form;
+    slot->flags = (uint8_t)call->flags;
+    return slot;
+}
+
+static void give_up(const struct cairn_http_call *call, struct cairn_slot *slot)
+{
+    cairn_slot_give_back(call->http->session.front, slot);
+}
+
+/* The key as a string of bytes; quotes of a structured field are not part of it. */
+static bool read_key(const struct cairn_http_call *call, struct cairn_slot *slot)
+{
+    struct cairn_bytes key = call->request->headers[CAIRN_HTTP_IDEMPOTENCY_KEY];
+
+    if (key.size >= 2 && key.data[0] == '"' && key.data[key.size - 1] == '"') {
+        key.data++;
+        key.size -= 2;
+    }
+    if (call->request->headers[CAIRN_HTTP_IDEMPOTENCY_KEY].data &&
+        (key.size == 0 || key.size > CAIRN_ONCE_KEY_BYTES_MAX)) {
+        cairn_http_refuse(call, 400, "bad_request", "an Idempotency-Key has 1 to %d bytes", CAIRN_ONCE_KEY_BYTES_MAX);
+        return false;
+    }
+    slot->request.key = key;
+    return true;
+}
+
+static void add_arg(struct cairn_buf *packed, struct cairn_bytes arg)
+{
+    cairn_put_u32(cairn_buf_reserve(packed, 4), (uint32_t)arg.size);
+    packed->size += 4;
+    cairn_buf_add(packed, arg.data, arg.size);
+}
+
+/* An encoded list of byte strings and integers. */
+static bool pack_value(struct cairn_bytes body, struct cairn_buf *packed)
+{
+    struct cairn_reader r = cairn_reader(body);
+    struct cairn_value list = cairn_value_read(&r);
+
+    if (list.kind != CAIRN_VALUE_LIST)
+        return false;
+    while (list.count-- > 0 && !r.bad) {
+        struct cairn_value item = cairn_value_read(&r);
+        char text[24];
+
+        if (item.kind == CAIRN_VALUE_INT) {
+            snprintf(text, sizeof text, "%lld", (long long)item.integer);
+            item.bytes = cairn_str(text);
+        } else if (item.kind != CAIRN_VALUE_BYTES) {
+            return false;
+        }
+        add_arg(packed, item.bytes);
+    }
+    return !r.bad && cairn_reader_left(&r) == 0;
+}
+
+/* The body becomes arguments, as its type says. */
+static bool read_body_args(const struct cairn_http_call *call, struct cairn_slot *slot)
+{
+    const struct cairn_http_request *request = call->request;
+    struct cairn_bytes type = request->headers[CAIRN_HTTP_CONTENT_TYPE];
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (cairn_http_type_is(type, "application/octet-stream") || cairn_http_type_is(type, "text/plain")) {
+        add_arg(&slot->more, request->body);
+        return true;
+    }
+    if (cairn_http_type_is(type, CAIRN_VALUE_TYPE)) {
+        if (pack_value(request->body, &slot->more))
+            return true;
+        cairn_http_refuse(call, 400, "bad_request", "the body is not an encoded list of byte strings");
+        return false;
+    }
+    /* curl sends its form type by itself. */
+    if (type.size && !cairn_http_type_is(type, "application/json") &&
+        !cairn_http_type_is(type, "application/x-www-form-urlencoded")) {
+        cairn_http_refuse(call, 415, "bad_request",
+                          "send arguments as a JSON array (application/json), or one raw argument (text/plain or "
+                          "application/octet-stream)");
+        return false;
+    }
+    code = cairn_json_args(request->body, call->http->session.front->limits.words, &slot->more, &err);
+    if (code == CAIRN_OK)
+        return true;
+    cairn_http_refuse(call, code == CAIRN_ELIMIT ? 413 : 400, cairn_code_name(code), "%s", err.text);
+    return false;
+}
+
+/* ?arg=..&arg=.. */
+static bool read_query_args(const struct cairn_http_call *call, struct cairn_slot *slot)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+
+    while (cairn_http_query_next(&query, &name, &value)) {
+        size_t at = slot->more.size;
+
+        if (!cairn_http_is(name, "arg")) {
+            cairn_http_refuse(call, 400, "bad_request", "there is no parameter '%.*s': arguments are given as arg=",
+                              (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
+            return false;
+        }
+        cairn_buf_reserve(&slot->more, 4);
+        slot->more.size += 4;
+        if (!cairn_http_decode(&slot->more, value, true)) {
+            cairn_http_refuse(call, 400, "bad_request", "the query has a broken percent-encoding");
+            return false;
+        }
+        cairn_put_u32(slot->more.data + at, (uint32_t)(slot->more.size - at - 4));
+    }
+    return true;
+}
+
+void cairn_http_submit_invoke(const struct cairn_http_call *call)
+{
+    const struct cairn_http_request *request = call->request;
+    struct cairn_slot *slot = take_slot(call, CAIRN_OP_INVOKE, CAIRN_HTTP_FORM_VALUE);
+    bool post = request->method == CAIRN_HTTP_POST;
+
+    slot->request.type = request->segments[2];
+    slot->request.id = request->segments[3];
+    slot->request.method = request->segments[4];
+    slot->request.read_only = !post;
+    if (!read_key(call, slot) || (post && !read_body_args(call, slot)) || !read_query_args(call, slot)) {
+        give_up(call, slot);
+        return;
+    }
+    slot->request.args = cairn_buf_bytes(&slot->more);
+    cairn_slot_submit(slot);
+}
+
+bool cairn_http_query_number(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
+                             uint32_t most, uint32_t *ret)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || text.size > 9) {
+            n = 0;
+            break;
+        }
+        n = n * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    if (n == 0 || n > most) {
+        cairn_http_refuse(call, 400, "bad_request", "%.*s must be a number from 1 to %u", (int)name.size,
+                          (const char *)name.data, most);
+        return false;
+    }
+    *ret = (uint32_t)n;
+    return true;
+}
+
+static bool read_u64(struct cairn_bytes text, uint64_t *ret)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        n = n * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    *ret = n;
+    return text.size > 0 && text.size <= 18;
+}
+
+/* version=N or at=MS: which past is meant. */
+static bool query_past(const struct cairn_http_call *call, struct cairn_slot *slot, struct cairn_bytes name,
+                       struct cairn_bytes text)
+{
+    uint64_t *to = cairn_http_is(name, "at") ? &slot->request.at_ms : &slot->request.number;
+
+    if (read_u64(text, to) && *to && !(slot->request.at_ms && slot->request.number))
+        return true;
+    cairn_http_refuse(call, 400, "bad_request",
+                      "give either a version, which is a number, or the milliseconds since 1970 of a moment as 'at'");
+    return false;
+}
+
+/* Reads limit, and where they are allowed cursor, prefix, and which past is meant, to slot->more. */
+static bool read_page(const struct cairn_http_call *call, struct cairn_slot *slot, uint32_t first, uint32_t most)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+    struct cairn_buf text = {0};
+    size_t prefix_at = 0, prefix_size = 0, cursor_at = 0, cursor_size = 0;
+    bool good = true, ids = slot->request.op == CAIRN_OP_LIST, object = slot->request.op == CAIRN_OP_SHOW;
+
+    slot->request.limit = first;
+    while (good && cairn_http_query_next(&query, &name, &value)) {
+        size_t at = slot->more.size;
+
+        if (cairn_http_is(name, "limit")) {
+            good = cairn_http_query_number(call, name, value, most, &slot->request.limit);
+        } else if (object && (cairn_http_is(name, "at") || cairn_http_is(name, "version"))) {
+            good = query_past(call, slot, name, value);
+        } else if (ids && cairn_http_is(name, "prefix") && cairn_http_decode(&slot->more, value, true)) {
+            prefix_at = at;
+            prefix_size = slot->more.size - at;
+        } else if ((ids || object) && cairn_http_is(name, "cursor") && cairn_http_decode(&text, value, true) &&
+                   cairn_base64_url_read(cairn_buf_bytes(&text), &slot->more)) {
+            cursor_at = at;
+            cursor_size = slot->more.size - at;
+        } else {
+            cairn_http_refuse(call, 400, "bad_request",
+                              "the parameter '%.*s' does not exist here or has a broken value",
+                              (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
+            good = false;
+        }
+        text.size = 0;
+    }
+    cairn_buf_done(&text);
+    if (prefix_size)
+        slot->request.prefix = cairn_bytes(slot->more.data + prefix_at, prefix_size);
+    if (cursor_size)
+        slot->request.cursor = cairn_bytes(slot->more.data + cursor_at, cursor_size);
+    return good;
+}
+
+void cairn_http_submit_page(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
+                            uint32_t first, uint32_t most)
+{
+    struct cairn_slot *slot = take_slot(call, op, form);
+
+    if (call->request->segment_count > 2 && op != CAIRN_OP_LOGS)
+        slot->request.type = call->request->segments[2];
+    if (call->request->segment_count > 3)
+        slot->request.id = call->request->segments[3];
+    slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
+    if (read_page(call, slot, first, most))
+        cairn_slot_submit(slot);
+    else
+        give_up(call, slot);
+}
+
+void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
+{
+    struct cairn_slot *slot = take_slot(call, op, form);
+
+    if (op == CAIRN_OP_DELETE) {
+        slot->request.type = call->request->segments[2];
+        slot->request.id = call->request->segments[3];
+    } else if (op == CAIRN_OP_UNDEPLOY) {
+        slot->request.name = call->request->segments[2];
+    }
+    slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
+    cairn_slot_submit(slot);
+}
+
+/* drop=TYPE, as often as needed, and for a rollback version=N. */
+static bool read_deploy(const struct cairn_http_call *call, struct cairn_slot *slot)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+    bool rollback = slot->request.op == CAIRN_OP_ROLLBACK;
+
+    while (cairn_http_query_next(&query, &name, &value)) {
+        if (rollback && cairn_http_is(name, "version") && read_u64(value, &slot->request.number) &&
+            slot->request.number)
+            continue;
+        if (cairn_http_is(name, "drop")) {
+            if (slot->more.size)
+                cairn_buf_u8(&slot->more, ',');
+            if (cairn_http_decode(&slot->more, value, true))
+                continue;
+        }
+        cairn_http_refuse(call, 400, "bad_request", "only %sdrop=TYPE is possible here",
+                          rollback ? "version=N and " : "");
+        return false;
+    }
+    slot->request.drop = cairn_buf_bytes(&slot->more);
+    return true;
+}
+
+void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op op)
+{
+    struct cairn_slot *slot = take_slot(call, op, CAIRN_HTTP_FORM_DEPLOYED);
+
+    if (call->request->segment_count > 2)
+        slot->request.name = call->request->segments[2];
+    slot->request.body = call->request->body;
+    if (read_deploy(call, slot))
+        cairn_slot_submit(slot);
+    else
+        give_up(call, slot);
+}
+
+/* PUT: the object is to be as it was. */
+void cairn_http_submit_restore(const struct cairn_http_call *call)
+{
+    struct cairn_slot *slot = take_slot(call, CAIRN_OP_RESTORE, CAIRN_HTTP_FORM_RESTORED);
+    struct cairn_bytes query = call->request->query, name, value;
+    bool good = true;
+
+    slot->request.type = call->request->segments[2];
+    slot->request.id = call->request->segments[3];
+    while (good && cairn_http_query_next(&query, &name, &value)) {
+        good = cairn_http_is(name, "at") || cairn_http_is(name, "version");
+        if (!good)
+            cairn_http_refuse(call, 400, "bad_request", "only 'version' and 'at' are possible here");
+        good = good && query_past(call, slot, name, value);
+    }
+    if (good && !slot->request.number && !slot->request.at_ms) {
+        cairn_http_refuse(call, 400, "bad_request", "give a version or a moment: ?version=N or ?at=MS");
+        good = false;
+    }
+    if (good)
+        cairn_slot_submit(slot);
+    else
+        give_up(call, slot);
+}
+
+void cairn_http_submit_number(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
+                              uint64_t number)
+{
+    struct cairn_slot *slot = take_slot(call, op, form);
+
+    slot->request.number = number;
+    cairn_slot_submit(slot);
+}
