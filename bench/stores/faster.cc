@@ -4,18 +4,20 @@
  *
  * Equal: keys of 16 bytes are compared in full and hashed by XXH3, as in cairn; values are of variable length; one
  * budget of memory: the index has a bucket for each two keys, as in FASTER's benchmark, and the log in memory has the
- * rest in its pages of 32 MiB.  All that is loaded fits the mutable part of the log, so that updates are in place, and
- * with cairn as well.
- * Not equal, in FASTER's favour: it keeps nothing on a disk.  Its device is the null device, its log is never written,
- * no checkpoint is made, and what does not fit its memory is refused here.  The 128 MiB that it takes for overflow
- * buckets are in no budget.  It has no batches: loading is put by put.  Keys are of a fixed size, known when it is
- * compiled.  With one thread its values are read without a copy and written without a lock; with two, no two threads
- * ever meet on a key.
- * Not equal, in cairn's favour: with more threads, any session can reach any key, so that values are guarded by a
- * sequence lock (as in FASTER's own C interface) and a read copies them.  cairn has a shard for each thread.
+ * rest in its pages of 32 MiB.  All that is loaded fits the mutable part of its log, so that updates are in place
+ * (cairn keeps less of its budget mutable, and so appends some of them again).
+ * Not equal, in FASTER's favour: it keeps nothing on a disk.  Its device is the null device, its log is never
+ * written, no checkpoint is made, and what does not fit its memory is refused here.  The 128 MiB that it takes for
+ * overflow buckets are in no budget.  It has no batches: loading is put by put.  Keys are of a fixed size, known when
+ * it is compiled.  With one thread its values are read without a copy and written without a lock; with two, no two
+ * threads ever meet on a key.
+ * Not equal, in cairn's favour: it asks the system for huge pages, FASTER takes memory as malloc gives it (which
+ * counts where /sys/kernel/mm/transparent_hugepage/enabled is not `always`).  With more threads, any session can
+ * reach any key, so that values are guarded by a sequence lock (as in FASTER's own C interface) and a read copies
+ * them.  cairn has a shard for each thread.
  *
- * Sessions as FASTER's benchmark has them: a thread that uses the store has one, refreshes it every 64 operations, and
- * completes what is pending every 1600, or at once if an operation is. */
+ * Sessions as FASTER's benchmark has them: a thread that uses the store has one, refreshes it every 64 operations,
+ * and completes what is pending every 1600, or at once if an operation is. */
 #include "core/faster.h"
 #include "device/null_disk.h"
 

@@ -38,6 +38,26 @@ void *cairn_alloc_pages(size_t bytes)
     return must(memory == MAP_FAILED ? NULL : memory, bytes);
 }
 
+void *cairn_alloc_huge(size_t bytes)
+{
+    uintptr_t at = (uintptr_t)cairn_alloc_pages(bytes), rest = at % CAIRN_HUGE_BYTES;
+
+    if (rest) { /* most often it is not: what was taken before ends at such a place, and this lies beside it */
+        cairn_free_pages((void *)at, bytes);
+        at = (uintptr_t)cairn_alloc_pages(bytes + CAIRN_HUGE_BYTES);
+        rest = at % CAIRN_HUGE_BYTES;
+        if (rest) {
+            cairn_free_pages((void *)at, CAIRN_HUGE_BYTES - rest);
+            at += CAIRN_HUGE_BYTES - rest;
+            cairn_free_pages((void *)(at + bytes), rest);
+        } else {
+            cairn_free_pages((void *)(at + bytes), CAIRN_HUGE_BYTES);
+        }
+    }
+    madvise((void *)at, bytes, MADV_HUGEPAGE); /* a hint: without it all works as well */
+    return (void *)at;
+}
+
 void cairn_free_pages(void *memory, size_t bytes)
 {
     if (memory)

@@ -20,6 +20,10 @@ void *cairn_realloc(void *memory, size_t bytes);
  * Of what malloc frees a thread's arena may keep any amount. */
 void *cairn_alloc_pages(size_t bytes);
 void cairn_free_pages(void *memory, size_t bytes); /* accepts NULL */
+/* The same for memory that is read here and there all the time: it begins at a multiple of CAIRN_HUGE_BYTES and is a
+ * multiple of it long, and the operating system is asked for huge pages, so that finding an address costs less. */
+enum { CAIRN_HUGE_BYTES = 2 << 20 };
+void *cairn_alloc_huge(size_t bytes);
 
 /* Borrowed bytes; data may be NULL only when size is 0. */
 struct cairn_bytes {

@@ -21,6 +21,7 @@
 
 #include "engine/front.h"
 #include "engine/index.h"
+#include "engine/slab.h"
 
 enum {
     UNIT = 8,         /* records begin at multiples of it */
@@ -29,7 +30,8 @@ enum {
     CHUNK_BYTES_LEAST = 512,
     CHUNKS_OF_A_PART = 8, /* a region has at least so many chunks, if they are not too small then */
     TOMBSTONE_BYTES = -1,
-    DRAW_BYTES = 64 << 10, /* of a budget, at once */
+    SLABS_FROM_BYTES = 8 * SLAB_BYTES, /* a log so large takes its chunks from slabs, and may lose one to its ends */
+    DRAW_BYTES = 64 << 10,             /* of a budget, at once */
     GIVE_BYTES = 4 * DRAW_BYTES,
 };
 
@@ -46,6 +48,7 @@ struct chunk {
     uint64_t number;
     uint32_t size, used; /* of data */
     uint32_t dirty;      /* records that are not clean, superseded ones included */
+    bool of_slab;        /* else of malloc */
     uint8_t data[] __attribute__((aligned(8)));
 };
 
@@ -64,9 +67,10 @@ struct hybridlog {
     struct chunk **ring; /* chunk n at n & ring_mask */
     uint64_t ring_mask;
     uint64_t first, clean, sealed, ro, end; /* numbers of chunks, see above */
-    uint64_t bytes;                         /* of all chunks */
-    uint64_t mutable_bytes, ro_bytes;       /* of those from ro on, and from sealed to ro */
-    uint64_t dirty;                         /* records in no batch and not clean */
+    struct slabs slabs;
+    uint64_t bytes;                   /* of all chunks, or of the slabs that they are of */
+    uint64_t mutable_bytes, ro_bytes; /* of those from ro on, and from sealed to ro */
+    uint64_t dirty;                   /* records in no batch and not clean */
     struct front_batch *batches, **batches_end;
     struct budget_member member;
     uint64_t giving; /* of what was drawn, to be given back once it is free */
@@ -142,6 +146,17 @@ static inline struct record *find(const struct hybridlog *log, struct cairn_byte
 
 /* --- chunks --- */
 
+static void free_chunk(struct hybridlog *log, struct chunk *chunk)
+{
+    uint64_t bytes = chunk->size;
+
+    if (chunk->of_slab)
+        bytes = slabs_give(&log->slabs, chunk);
+    else
+        free(chunk);
+    log->bytes -= bytes;
+}
+
 static void forget_chunk(struct hybridlog *log)
 {
     struct chunk *chunk = chunk_at(log, log->first);
@@ -158,8 +173,7 @@ static void forget_chunk(struct hybridlog *log)
             }
         offset += (uint32_t)record_bytes(record->key_bytes, record->room);
     }
-    log->bytes -= chunk->size;
-    free(chunk);
+    free_chunk(log, chunk);
     log->first++;
 }
 
@@ -245,11 +259,46 @@ static void advance_ro(struct hybridlog *log, uint64_t most)
     }
 }
 
+/* Such that slabs are cut into chunks without a rest. */
+static uint32_t slab_chunk_bytes(const struct hybridlog *log)
+{
+    return (uint32_t)(SLAB_PIECES_BYTES / (SLAB_BYTES / log->chunk_bytes) / UNIT * UNIT - sizeof(struct chunk));
+}
+
+/* NULL: the log is small, or the memory for another slab is not there to be had. */
+static struct chunk *take_of_slab(struct hybridlog *log)
+{
+    uint32_t size = slab_chunk_bytes(log);
+    struct chunk *chunk;
+
+    if (log->bytes < SLABS_FROM_BYTES)
+        return NULL;
+    if (slabs_room(&log->slabs) < sizeof *chunk + size) {
+        draw(log, SLAB_BYTES);
+        if (used_bytes(log) + SLAB_BYTES > limit_bytes(log))
+            return NULL;
+        slabs_grow(&log->slabs);
+        log->bytes += SLAB_BYTES;
+    }
+    chunk = slabs_take(&log->slabs, sizeof *chunk + size);
+    *chunk = (struct chunk){.size = size, .of_slab = true};
+    return chunk;
+}
+
+static struct chunk *take_of_heap(struct hybridlog *log, uint32_t size)
+{
+    struct chunk *chunk = cairn_alloc(sizeof *chunk + size);
+
+    *chunk = (struct chunk){.size = size};
+    log->bytes += size;
+    return chunk;
+}
+
 static struct chunk *add_chunk(struct hybridlog *log, size_t need)
 {
     uint32_t size = need + UNIT > log->chunk_bytes ? (uint32_t)need + UNIT : log->chunk_bytes;
     uint64_t most;
-    struct chunk *chunk;
+    struct chunk *chunk = NULL;
 
     draw(log, size);
     most = mutable_bytes_max(log);
@@ -265,11 +314,14 @@ static struct chunk *add_chunk(struct hybridlog *log, size_t need)
         log->ring = ring;
         log->ring_mask = mask;
     }
-    chunk = cairn_alloc(sizeof *chunk + size);
-    *chunk = (struct chunk){.number = log->end, .size = size, .used = UNIT};
+    if (need + UNIT <= slab_chunk_bytes(log))
+        chunk = take_of_slab(log);
+    if (!chunk)
+        chunk = take_of_heap(log, size);
+    chunk->number = log->end;
+    chunk->used = UNIT;
     log->ring[log->end++ & log->ring_mask] = chunk;
-    log->bytes += size;
-    log->mutable_bytes += size;
+    log->mutable_bytes += chunk->size;
     return chunk;
 }
 
@@ -423,10 +475,15 @@ static bool hybridlog_seal(struct front *front, bool all)
         advance_ro(log, 0);
         tail = chunk_at(log, log->end - 1);
         if (tail->used < tail->size / 2) { /* many snapshots, few changes: the rest of the chunk would be lost */
-            log->bytes -= tail->size - tail->used;
             log->ro_bytes -= tail->size - tail->used;
+            if (tail->of_slab) {
+                slabs_cut(&log->slabs, tail, sizeof *tail + tail->used);
+            } else {
+                log->bytes -= tail->size - tail->used;
+                tail = cairn_realloc(tail, sizeof *tail + tail->used);
+                log->ring[(log->end - 1) & log->ring_mask] = tail;
+            }
             tail->size = tail->used;
-            log->ring[(log->end - 1) & log->ring_mask] = cairn_realloc(tail, sizeof *tail + tail->size);
         }
     }
     if (log->sealed == log->ro || (!all && log->batches && log->ro_bytes < scaled(log, log->options.flush_interval)))
@@ -549,7 +606,8 @@ static struct front *hybridlog_close(struct front *front)
         free(batch);
     }
     for (uint64_t number = log->first; number < log->end; number++)
-        free(chunk_at(log, number));
+        free_chunk(log, chunk_at(log, number));
+    slabs_done(&log->slabs);
     index_done(&log->index);
     budget_leave(&log->member);
     free(log->ring);
