@@ -11,10 +11,9 @@
  * overflow buckets are in no budget.  It has no batches: loading is put by put.  Keys are of a fixed size, known when
  * it is compiled.  With one thread its values are read without a copy and written without a lock; with two, no two
  * threads ever meet on a key.
- * Not equal, in cairn's favour: it asks the system for huge pages, FASTER takes memory as malloc gives it (which
- * counts where /sys/kernel/mm/transparent_hugepage/enabled is not `always`).  With more threads, any session can
- * reach any key, so that values are guarded by a sequence lock (as in FASTER's own C interface) and a read copies
- * them.  cairn has a shard for each thread.
+ * Not equal, in cairn's favour: it asks the system for huge pages, FASTER takes memory as malloc gives it, which may be
+ * told to do the same (bench/suite/engines.py does).  With more threads, any session can reach any key, so that values
+ * are guarded by a sequence lock (as in FASTER's own C interface) and a read copies them; cairn has a shard for each.
  *
  * Sessions as FASTER's benchmark has them: a thread that uses the store has one, refreshes it every 64 operations,
  * and completes what is pending every 1600, or at once if an operation is. */

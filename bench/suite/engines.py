@@ -14,7 +14,8 @@ Of the parts below mixed, faster, sync and large are done in every round; the ot
 
 mixed      10^6 keys, all in memory; without a log, and with one that is never synced (ALIKE: the works done so)
 faster     10^6 keys, all in memory, without a log; by one thread, and by two, each with half of the keys: hybridlog has a
-           shard for each, FASTER one store with a session for each
+           shard for each, FASTER one store with a session for each.  Both have huge pages for what they take from malloc:
+           hybridlog asks for some by itself, and FASTER would have them on a system that gives them without being asked
 sync       puts on stable storage: four threads, or with cairn one thread that has four batches outstanding
 snapshot   125 MB, 100 times 10,000 updates and a snapshot, all kept.  Those of cairn's that go to a blob store, here
            another folder, are beside RocksDB's incremental backup, which copies what is new to another folder, too;
@@ -44,6 +45,7 @@ SNAPSHOT_SECONDS = 1
 ENGINES = ["hybridlog", "appendlog", "lsm"]
 PEERS = ["rocksdb", "leveldb", "lmdb"]
 FASTER_WORKS, FASTER_OPS = ["ycsb-a", "ycsb-c", "update"], 2000000
+HUGE_PAGES = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
 
 
 class Stores:
@@ -58,14 +60,14 @@ class Stores:
         if missing:
             bench.note(f"not installed, so not compared: {', '.join(missing)}")
 
-    def measure(self, group, runs, once=False, **options):
-        """runs: (store, log, works); each once a round, or once at all."""
+    def measure(self, group, runs, once=False, environment=(), **options):
+        """runs: (store, log, works); each once a round, or once at all.  environment: NAME=VALUE .."""
         runs = [run for run in runs if run[0] in self.built]
         for number, (store, log, works) in self.bench.turns(runs):
             if once and number > 0:
                 break
             folder = self.bench.new_folder(store.replace(":", "-"))
-            command = [self.bench.program("stores"), "--store", store, "--log", log, "--work", ",".join(works),
+            command = ["env", *environment, self.bench.program("stores"), "--store", store, "--log", log, "--work", ",".join(works),
                        "--dir", folder]
             for name, value in options.items():
                 command += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
@@ -123,7 +125,8 @@ def faster(stores):
     for threads in (1, 2):
         group = f"faster, {threads}"
         stores.measure(group, [(ours, "off", FASTER_WORKS), (peer, "off", FASTER_WORKS)], ops=FASTER_OPS,
-                       threads=threads)
+                       threads=threads,
+                       environment=[HUGE_PAGES])
         for work in FASTER_WORKS:
             stores.row(f"{work}, hybridlog beside FASTER" + (f", {threads} threads" if threads > 1 else ""), "ops/s",
                        stores.figure(group, ours, "off", work), *stores.best(group, [(peer, "off", "FASTER")], work),

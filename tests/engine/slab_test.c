@@ -1,5 +1,5 @@
-/* Would catch: pieces of slabs that overlap or are not aligned; a slab that is given back while a piece of it is in use,
- * or kept when none is; a hybridlog large enough for slabs that has lost a value, or has more memory than it may. */
+/* Would catch: pieces of slabs that overlap or are not aligned; a slab that is given back while a piece of it is in
+ * use, or kept when none is; a hybridlog large enough for slabs that lost a value, or has more memory than it may. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
