@@ -1,7 +1,7 @@
 /* slab.h - memory for what is appended and forgotten in about the same order: pieces that share huge pages.
  *
- * A slab is one huge page.  Pieces are cut from the last slab, one behind the other, and a slab is given back when all of
- * its pieces were.  A read of a piece at random so has no miss of the processor's address cache, or a short one.
+ * A slab is one huge page.  Pieces are cut from the last slab, one behind the other, and a slab is given back when all
+ * of its pieces were.  A read of a piece at random so has no miss of the processor's address cache, or a short one.
  * Threads: one owner; the pieces' contents are anybody's.  Layer: engine; uses base. */
 #ifndef CAIRN_ENGINE_SLAB_H
 #define CAIRN_ENGINE_SLAB_H
