@@ -1,7 +1,7 @@
 /* page.h - when a page of a long answer ends.
  *
- * At the latest when it has CAIRN_PAGE_ENTRIES or CAIRN_PAGE_BYTES; and once it has PAGE_ENTRIES_MIN, which is looked at
- * as often, when PAGE_NS are over: what is not in memory yet takes long to read.
+ * At the latest when it has CAIRN_PAGE_ENTRIES or CAIRN_PAGE_BYTES; and once it has PAGE_ENTRIES_MIN, which is looked
+ * at as often, when PAGE_NS are over: what is not in memory yet takes long to read.
  * Threads: the worker's.  Layer: admin (private). */
 #ifndef CAIRN_ADMIN_PAGE_H
 #define CAIRN_ADMIN_PAGE_H
