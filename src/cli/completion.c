@@ -1,8 +1,10 @@
-/* cairn completion bash|zsh|fish: scripts made from the same tables as --help. */
+/* cairn completion bash|zsh|fish: scripts made from the same tables as --help, which ask for the names that only a node
+ * knows (names.c). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/names.h"
 
 static void print_flag_words(const struct cairn_command *command)
 {
@@ -47,6 +49,10 @@ static void print_bash(void)
     }
     puts("    esac\n"
          "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+         "    local IFS=$'\\n'\n"
+         "    COMPREPLY+=($(compgen -W \"$(cairn completion names -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\""
+         " -- \"$current\"))\n"
+         "    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace\n"
          "    if [ $files -eq 1 ] && [ \"${current#-}\" = \"$current\" ]; then\n"
          "        COMPREPLY+=($(compgen -f -- \"$current\"))\n"
          "    fi\n"
@@ -99,13 +105,18 @@ static void print_zsh_flags(const struct cairn_command *command)
         putchar(' ');
         print_quoted(text);
     }
-    printf(" '--help[tell more]' '*:argument:%s' ;;\n", command->files ? "_files" : "");
+    printf(" '--help[tell more]' '*:argument:%s' ;;\n", command->files ? "_files" : "_cairn_names");
 }
 
 static void print_zsh(void)
 {
     puts("#compdef cairn\n"
          "# zsh completion of cairn: cairn completion zsh > \"${fpath[1]}/_cairn\"\n"
+         "_cairn_names() {\n"
+         "    local -a names\n"
+         "    names=(${(f)\"$(cairn completion names -- ${words[2,CURRENT]} 2>/dev/null)\"})\n"
+         "    compadd -S '' -- $names\n"
+         "}\n"
          "_cairn() {\n"
          "    local command=$words[2]\n"
          "    local -a commands\n"
@@ -158,7 +169,8 @@ static void print_fish_flags(const struct cairn_command *command, const char *co
 static void print_fish(void)
 {
     puts("# fish completion of cairn: cairn completion fish > ~/.config/fish/completions/cairn.fish\n"
-         "complete -c cairn -f");
+         "complete -c cairn -f\n"
+         "complete -c cairn -f -a '(cairn completion names -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'");
     for (size_t i = 0; cairn_commands[i]; i++) {
         const struct cairn_command *command = cairn_commands[i];
         char condition[160];
@@ -190,6 +202,10 @@ static int run(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_completion, argc, argv, NULL, &left, &status))
         return status;
+    if (strcmp(argv[0], "names") == 0)
+        return cairn_print_names(left - 1, argv + 1);
+    if (left > 1)
+        return cairn_complain(CAIRN_EXIT_USAGE, "give one shell: bash, zsh or fish");
     if (strcmp(argv[0], "bash") == 0)
         print_bash();
     else if (strcmp(argv[0], "zsh") == 0)
@@ -205,10 +221,13 @@ const struct cairn_command cairn_command_completion = {
     .name = "completion",
     .arguments = "bash|zsh|fish",
     .summary = "Prints a completion script for a shell",
-    .more = "  bash   eval \"$(cairn completion bash)\"\n"
-            "  zsh    cairn completion zsh > \"${fpath[1]}/_cairn\"\n"
-            "  fish   cairn completion fish > ~/.config/fish/completions/cairn.fish",
+    .more =
+        "  bash   eval \"$(cairn completion bash)\"\n"
+        "  zsh    cairn completion zsh > \"${fpath[1]}/_cairn\"\n"
+        "  fish   cairn completion fish > ~/.config/fish/completions/cairn.fish\n"
+        "Names of types, methods, objects and modules come from the node at CAIRN_URL.  The scripts ask for them with\n"
+        "'cairn completion names -- WORD...', the words of the line, the last being typed.",
     .arguments_min = 1,
-    .arguments_max = 1,
+    .arguments_max = -1,
     .run = run,
 };

@@ -78,6 +78,29 @@ def test_command_line(folder):
             check("objects" in script and "retwis" not in script, script)
             if shutil.which(shell):
                 run(shell, "-n", "/dev/stdin", stdin=script)
+
+        def names(*words):
+            return cairn("completion", "names", "--", *words).split("\n")[:-1]
+
+        cairn("call", "User/bob", "create", "Bob")
+        cairn("call", "User/alice", "create", "Alice")
+        equal(names("call", "Us"), ["User/"])
+        check("User/bob" in names("call", "User/b") and "User/alice" not in names("call", "User/b"), names("call", "User/b"))
+        check({"post", "timeline"} <= set(names("call", "User/bob", "")), names("call", "User/bob", ""))
+        check("deliver" not in names("call", "User/bob", ""), "an internal method")
+        check("post" in names("call", "--key", "k", "User/bob", "p"), "behind a flag's value")
+        equal(names("objects", "ls", ""), ["User"])
+        check("User/bob" in names("objects", "rm", "User/alice", "User/b"), "the second of several")
+        equal(names("modules", "rollback", "r"), ["retwis"])
+        check({"memory", "hybridlog", "lsm"} <= set(names("serve", "--engine", "")), names("serve", "--engine", ""))
+        equal([names(), names("call"), names("nosuch", ""), names("serve", ""), names("types", "")], [[]] * 5)
+        equal(run(CAIRN, "completion", "names", "--", "call", "U", CAIRN_URL=f"http://127.0.0.1:{node.http}/x"), "")
+        done = subprocess.run(["bash", "-c", cairn("completion", "bash") + """
+            cairn() { "$CAIRN" "$@"; }
+            COMP_WORDS=(cairn call User/bob po) COMP_CWORD=3; _cairn 2>/dev/null; printf '%s ' "${COMPREPLY[@]}" """],
+            stdout=subprocess.PIPE, env=dict(os.environ, CAIRN=CAIRN, CAIRN_URL=f"http://127.0.0.1:{node.http}"),
+            text=True, timeout=30, check=True)
+        check("post" in done.stdout.split(), done.stdout)
     check("no node answers" in run(CAIRN, "types", status=3, CAIRN_URL=f"http://127.0.0.1:{node.http}"), "no node")
     check("CAIRN_URL" in run(CAIRN, "types", status=2, CAIRN_URL="https://localhost"), "an unknown scheme")
 
