@@ -118,6 +118,12 @@ struct cairn_log_ops {
                             enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
                                                      struct cairn_bytes body, struct cairn_err *err),
                             void *context, struct cairn_err *err);
+    /* The same of a log that runs, by any thread: the records from `from` to below `until`, which is durable.  The
+     * caller has seen to it that nothing at or above `from` is trimmed meanwhile.  Blocks. */
+    enum cairn_code (*read_between)(struct cairn_log *log, uint64_t from, uint64_t until,
+                                    enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
+                                                             struct cairn_bytes body, struct cairn_err *err),
+                                    void *context, struct cairn_err *err);
     /* Ends the reading phase: prepares segments and, if threaded, starts the log's thread. */
     enum cairn_code (*start)(struct cairn_log *log, struct cairn_err *err);
     /* Records below `position` are needed no more; segments that hold no others are removed, once

@@ -454,6 +454,14 @@ static enum cairn_code wal_read_op(struct cairn_log *log, uint64_t from,
     return wal_read(wal_of(log), from, visit, context, err);
 }
 
+static enum cairn_code wal_read_between_op(struct cairn_log *log, uint64_t from, uint64_t until,
+                                           enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
+                                                                    struct cairn_bytes body, struct cairn_err *err),
+                                           void *context, struct cairn_err *err)
+{
+    return wal_read_between(wal_of(log), from, until, visit, context, err);
+}
+
 static const struct cairn_log_ops ops = {
     .append = wal_append,
     .claim = wal_claim,
@@ -469,6 +477,7 @@ static const struct cairn_log_ops ops = {
     .reserved_time_ms = wal_reserved_time_ms,
     .reserve_time = wal_reserve_time,
     .read = wal_read_op,
+    .read_between = wal_read_between_op,
     .start = wal_start,
     .trim = wal_trim,
     .step = wal_step,

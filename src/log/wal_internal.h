@@ -205,6 +205,11 @@ enum cairn_code wal_read(struct wal *wal, uint64_t from,
                          enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
                                                   struct cairn_bytes body, struct cairn_err *err),
                          void *context, struct cairn_err *err);
+/* Of a log that runs: the records from one position to below another, which is durable. */
+enum cairn_code wal_read_between(struct wal *wal, uint64_t from, uint64_t until,
+                                 enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
+                                                          struct cairn_bytes body, struct cairn_err *err),
+                                 void *context, struct cairn_err *err);
 
 /* --- wal_writer.c --- */
 

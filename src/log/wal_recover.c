@@ -524,12 +524,12 @@ enum cairn_code wal_recover(struct wal *wal, struct cairn_err *err)
     return code;
 }
 
-enum cairn_code wal_read(struct wal *wal, uint64_t from,
-                         enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
-                                                  struct cairn_bytes body, struct cairn_err *err),
-                         void *context, struct cairn_err *err)
+/* `segment`: the first of a chain of which none but those below `from` may be missing. */
+static enum cairn_code read_chain(struct wal *wal, struct wal_segment *segment, uint64_t from,
+                                  enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
+                                                           struct cairn_bytes body, struct cairn_err *err),
+                                  void *context, struct cairn_err *err)
 {
-    struct wal_segment *segment = wal->segments;
     struct cursor cursor = {0};
     struct wal_record record;
     enum cairn_code code;
@@ -554,5 +554,42 @@ enum cairn_code wal_read(struct wal *wal, uint64_t from,
         cursor.position += record.bytes;
     }
     wal_reader_done(&cursor.reader);
+    return code;
+}
+
+enum cairn_code wal_read(struct wal *wal, uint64_t from,
+                         enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
+                                                  struct cairn_bytes body, struct cairn_err *err),
+                         void *context, struct cairn_err *err)
+{
+    return read_chain(wal, wal->segments, from, visit, context, err);
+}
+
+/* The log's list changes meanwhile, so a copy of it is walked: of the segments that have something below `until`. */
+enum cairn_code wal_read_between(struct wal *wal, uint64_t from, uint64_t until,
+                                 enum cairn_code (*visit)(void *context, uint64_t position, uint64_t end,
+                                                          struct cairn_bytes body, struct cairn_err *err),
+                                 void *context, struct cairn_err *err)
+{
+    struct wal_segment *copies = NULL;
+    size_t count = 0, room = 0;
+    enum cairn_code code;
+
+    pthread_mutex_lock(&wal->lock);
+    for (const struct wal_segment *at = wal->segments; at && at->head.first <= until; at = at->next) {
+        if (count == room) {
+            room = room ? 2 * room : 32;
+            copies = cairn_realloc(copies, room * sizeof *copies);
+        }
+        copies[count] = *at;
+        if (copies[count].limit > until)
+            copies[count].limit = until;
+        count++;
+    }
+    pthread_mutex_unlock(&wal->lock);
+    for (size_t i = 0; i < count; i++)
+        copies[i].next = i + 1 < count ? &copies[i + 1] : NULL;
+    code = count ? read_chain(wal, copies, from, visit, context, err) : CAIRN_OK;
+    free(copies);
     return code;
 }

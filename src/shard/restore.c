@@ -131,18 +131,25 @@ static enum cairn_code end_shard(struct cairn_shard *shard, uint64_t end, uint64
     return code == CAIRN_OK ? levels_snapshot_end(shard->levels, ret_number, err) : code;
 }
 
-static enum cairn_code load_system(struct cairn_shard *shard, const struct node_version *version, struct cairn_err *err)
+enum cairn_code node_version_load_system(const struct node_version *version, uint32_t index,
+                                         struct cairn_engine *engine, struct cairn_err *err)
 {
+    struct cairn_shard system = {.index = index, .engine = engine};
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&version->system));
 
-    shard->engine->ops->close(shard->engine);
-    shard->engine = cairn_memory_create();
     while (cairn_reader_left(&r)) {
         struct cairn_bytes key = cairn_read_sized(&r), value = cairn_read_sized(&r);
 
-        shard->engine->ops->put(shard->engine, key, cairn_hash(key), value);
+        engine->ops->put(engine, key, cairn_hash(key), value);
     }
-    return apply_records(shard, version, 0, err);
+    return apply_records(&system, version, 0, err);
+}
+
+static enum cairn_code load_system(struct cairn_shard *shard, const struct node_version *version, struct cairn_err *err)
+{
+    shard->engine->ops->close(shard->engine);
+    shard->engine = cairn_memory_create();
+    return node_version_load_system(version, shard->index, shard->engine, err);
 }
 
 static enum cairn_code end_system(struct cairn_shard *shard, uint64_t end, struct cairn_err *err)

@@ -54,8 +54,12 @@ struct cairn_store_options {
     uint64_t archive_grace_ms;  /* 0: an hour; what has been there for less is not garbage */
     bool recover;               /* a folder that there is not yet begins with what the archive has, and takes it over */
     bool accept_loss;           /* also if some of that is missing there: what is lost is told in warnings */
-    uint64_t log_bytes_max;     /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
-    struct cairn_log_options log;                        /* disk, clock and dir are filled in by open */
+    bool filling;               /* cairn_fill_begin's (fill.h) */
+    /* A folder or archive of the format before this one is opened, too (previous.h): to be read, over a disk and a blob
+     * store that leave it as it is. */
+    bool previous;
+    uint64_t log_bytes_max;       /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
+    struct cairn_log_options log; /* disk, clock and dir are filled in by open */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
     void (*on_recovery)(void *context, const char *stage, uint64_t done,
                         uint64_t total); /* bytes, or shards where the stage says so; may be NULL */
@@ -80,6 +84,7 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
 void cairn_store_abandon(struct cairn_store *store);
 
 uint32_t cairn_store_shards(const struct cairn_store *store);
+const char *cairn_store_engine(const struct cairn_store *store); /* the shards', by its name */
 /* CAIRN_SLOTS entries, the shard of each (base/slot.h); they do not change until close. */
 const uint16_t *cairn_store_slots(const struct cairn_store *store);
 struct cairn_shard *cairn_store_shard(struct cairn_store *store,

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/hash.h"
 #include "base/slot.h"
 #include "engine/choice.h"
 #include "io/wait.h"
@@ -19,7 +20,8 @@
 #define CHECKPOINT_DIR "checkpoints"
 #define MANIFEST_PATH  CHECKPOINT_DIR "/MANIFEST"
 #define SHARDS_DIR     "shards"
-#define RECOVER_PATH   "RECOVER" /* while a new folder is being filled */
+#define RECOVER_PATH   "RECOVER" /* while a new folder is being filled from an archive */
+#define IMPORT_PATH    "IMPORT"  /* while one is being filled from a stream (fill.h) */
 
 enum {
     SHARDS_DEFAULT = 16,
@@ -207,10 +209,11 @@ struct cairn_store {
     uint64_t archive_open_end;  /* the log's end when it was opened */
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;   /* wakes has grown */
-    uint64_t wakes;           /* guarded by lock: ends of tasks; while closing, events of the log too */
-    struct manifest manifest; /* guarded by lock; replaced by the task */
-    uint64_t next_number;     /* guarded by lock */
+    pthread_cond_t changed;        /* wakes has grown */
+    uint64_t wakes;                /* guarded by lock: ends of tasks; while closing, events of the log too */
+    struct manifest manifest;      /* guarded by lock; replaced by the task */
+    uint64_t next_number;          /* guarded by lock */
+    const struct manifest *viewed; /* guarded by lock: what it names stays, for a view (view.c); NULL: there is none */
     uint64_t checkpoints, checkpoint_bytes, checkpoint_failures; /* guarded by lock */
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];                 /* guarded by lock */
     _Atomic int checkpoint_code; /* enum cairn_code of the last attempt; relaxed: a hint for writers that wait for it */
@@ -290,6 +293,10 @@ uint64_t node_versions_pending(struct cairn_store *store);
  * the version that it was about, or 0.  CAIRN_EUNAVAILABLE: the archive is lost. */
 void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
                             const struct cairn_err *err);
+
+/* The system shard (its index) as a version has it, into an empty engine (restore.c). */
+enum cairn_code node_version_load_system(const struct node_version *version, uint32_t index,
+                                         struct cairn_engine *engine, struct cairn_err *err);
 
 /* restore.c: into store->order, and back. */
 enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restore_order *order, struct cairn_err *err);

@@ -127,13 +127,32 @@ static enum cairn_code new_folder(struct cairn_store *store, struct cairn_err *e
     return code == CAIRN_OK ? begin_folder(store, err) : code;
 }
 
+/* That no import (fill.c) has begun the folder and did not come to its end. */
+static enum cairn_code check_import(const struct cairn_store *store, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    struct cairn_buf ignored = {0};
+    enum cairn_code code = cairn_disk_read_file(disk, IMPORT_PATH, FORMAT_BYTES_MAX, &ignored, err);
+
+    cairn_buf_done(&ignored);
+    if (code == CAIRN_ENOTFOUND || (code == CAIRN_OK && store->options.filling))
+        return CAIRN_OK;
+    return code != CAIRN_OK ? code
+                            : cairn_fail(err, CAIRN_EINVAL,
+                                         "an import into '%s' did not come to its end, so that it is not whole: remove "
+                                         "the folder and import again",
+                                         disk->root);
+}
+
 static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *err)
 {
     struct cairn_disk *disk = store->options.disk;
     struct cairn_buf text = {0};
     uint32_t shards = 0;
-    enum cairn_code code;
+    enum cairn_code code = check_import(store, err);
 
+    if (code != CAIRN_OK)
+        return code;
     code = cairn_disk_read_file(disk, FORMAT_PATH, FORMAT_BYTES_MAX, &text, err);
     if (code == CAIRN_ENOTFOUND) {
         cairn_buf_done(&text);
@@ -162,9 +181,15 @@ static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *
 
 /* --- leftovers ------------------------------------------------------------------------------- */
 
-static bool is_named(const struct cairn_store *store, uint32_t shard, uint64_t number)
+static bool is_named(struct cairn_store *store, uint32_t shard, uint64_t number)
 {
-    return shard < store->count && store->manifest.shards[shard].number == number;
+    bool named;
+
+    pthread_mutex_lock(&store->lock);
+    named = shard < store->count && (store->manifest.shards[shard].number == number ||
+                                     (store->viewed && store->viewed->shards[shard].number == number));
+    pthread_mutex_unlock(&store->lock);
+    return named;
 }
 
 static void sweep_file(void *context, const char *name)
@@ -184,6 +209,8 @@ uint64_t store_trim_position(const struct cairn_store *store)
 {
     uint64_t first = manifest_first_position(&store->manifest), archived = atomic_load(&store->archive.archived);
 
+    if (store->viewed && manifest_first_position(store->viewed) < first)
+        first = manifest_first_position(store->viewed);
     return store->archive.blob && archived < first ? archived : first;
 }
 
@@ -465,6 +492,11 @@ uint32_t cairn_store_shards(const struct cairn_store *store)
 const uint16_t *cairn_store_slots(const struct cairn_store *store)
 {
     return store->slots;
+}
+
+const char *cairn_store_engine(const struct cairn_store *store)
+{
+    return store->engine;
 }
 
 struct cairn_shard *cairn_store_shard(struct cairn_store *store, uint32_t index)

@@ -1,0 +1,107 @@
+#include "transfer/offline.h"
+
+#include <stdlib.h>
+
+#include "io/scratch.h"
+
+enum { THREADS = 4 };
+
+struct cairn_offline {
+    struct cairn_disk *below, *scratch, *disk; /* disk: the one over the other */
+    struct cairn_tasks *tasks;
+    struct cairn_store *store;
+    struct cairn_view *view;
+};
+
+/* Nothing is made where nothing is. */
+static enum cairn_code check_is_there(const char *data, struct cairn_err *err)
+{
+    char *path = cairn_path_real(data);
+
+    free(path);
+    return path ? CAIRN_OK : cairn_fail(err, CAIRN_ENOTFOUND, "there is no data folder in '%s'", data);
+}
+
+static enum cairn_code check_is_folder(struct cairn_disk *disk, struct cairn_err *err)
+{
+    struct cairn_buf ignored = {0};
+    enum cairn_code code = cairn_disk_read_file(disk, "FORMAT", CAIRN_PATH_BYTES, &ignored, err);
+
+    cairn_buf_done(&ignored);
+    if (code == CAIRN_ENOTFOUND)
+        return cairn_fail(err, code, "there is no data folder in '%s'", disk->root);
+    return code == CAIRN_ELIMIT ? CAIRN_OK : code;
+}
+
+static enum cairn_code open_store(struct cairn_offline *offline, const struct cairn_offline_options *o,
+                                  struct cairn_err *err)
+{
+    struct cairn_store_options options = {
+        .disk = offline->disk,
+        .clock = cairn_clock_system(),
+        .tasks = offline->tasks,
+        .log = {.threaded = true},
+        .previous = true,
+        .on_warning = o->on_warning,
+        .on_recovery = o->on_stage,
+        .context = o->context,
+    };
+    enum cairn_code code = cairn_store_open(&options, &offline->store, err);
+
+    if (code == CAIRN_ELOCKED)
+        cairn_while(err, "opening '%s' (without --data the node that is on it is asked)", o->data);
+    return code;
+}
+
+enum cairn_code cairn_offline_open(const struct cairn_offline_options *options, struct cairn_offline **ret_offline,
+                                   struct cairn_err *err)
+{
+    struct cairn_offline *offline = cairn_alloc_zeroed(1, sizeof *offline);
+    enum cairn_code code = check_is_there(options->data, err);
+
+    if (code == CAIRN_OK)
+        code = cairn_disk_open(options->data, &offline->below, err);
+    if (code == CAIRN_OK)
+        code = check_is_folder(offline->below, err);
+    if (code == CAIRN_OK)
+        code = cairn_scratch_open(&offline->scratch, err);
+    if (code == CAIRN_OK) {
+        offline->disk = cairn_disk_over(offline->below, offline->scratch);
+        offline->tasks = cairn_tasks_create(THREADS);
+        code = open_store(offline, options, err);
+    }
+    if (code == CAIRN_OK) {
+        offline->view = cairn_view_still(offline->store);
+        *ret_offline = offline;
+    } else {
+        cairn_offline_close(offline);
+    }
+    return code;
+}
+
+struct cairn_view *cairn_offline_view(struct cairn_offline *offline)
+{
+    return offline->view;
+}
+
+struct cairn_disk *cairn_offline_disk(struct cairn_offline *offline)
+{
+    return offline->disk;
+}
+
+struct cairn_offline *cairn_offline_close(struct cairn_offline *offline)
+{
+    if (!offline)
+        return NULL;
+    cairn_view_close(offline->view);
+    cairn_store_abandon(offline->store);
+    if (offline->tasks)
+        cairn_tasks_destroy(offline->tasks);
+    if (offline->disk)
+        cairn_disk_close(offline->disk);
+    cairn_scratch_close(offline->scratch);
+    if (offline->below)
+        cairn_disk_close(offline->below);
+    free(offline);
+    return NULL;
+}
