@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/transfer.h"
 #include "server/version.h"
@@ -16,6 +17,7 @@
 
 struct options {
     const char *data;
+    uint64_t version;
 };
 
 static const struct cairn_flag flags[] = {
@@ -25,6 +27,14 @@ static const struct cairn_flag flags[] = {
      .help = "of a data folder that no node is on, instead of the node at CAIRN_URL;\n"
              "the folder is not changed, and may be of the format before this one",
      .offset = offsetof(struct options, data)},
+    {.name = "version",
+     .kind = CAIRN_FLAG_NUMBER,
+     .value = "N",
+     .help = "the state at a version of the node ('cairn versions'), if its engine\n"
+             "keeps such; without it one is taken, and removed in the end",
+     .min = 1,
+     .max = 999999999,
+     .offset = offsetof(struct options, version)},
     {0},
 };
 
@@ -148,6 +158,117 @@ static bool export_folder(const struct options *options, struct sink *sink, stru
     return good;
 }
 
+/* --- of a node --- */
+
+static bool ask(const char *method, const char *target, struct cairn_answer *answer, int *ret_exit)
+{
+    struct cairn_ask request = {.method = method};
+
+    cairn_buf_str(&request.target, target);
+    return cairn_ask(&request, answer, ret_exit);
+}
+
+struct page {
+    int64_t id;
+    bool over;
+    struct cairn_bytes bytes; /* of the answer */
+};
+
+static bool read_page(const struct cairn_answer *answer, struct page *ret_page, int *ret_exit)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer->value));
+    struct cairn_value list = cairn_value_read(&r);
+
+    ret_page->id = cairn_value_read(&r).integer;
+    ret_page->over = cairn_value_read(&r).integer != 0;
+    ret_page->bytes = cairn_value_read(&r).bytes;
+    if (list.kind == CAIRN_VALUE_LIST && list.count == 3 && !r.bad)
+        return true;
+    *ret_exit = cairn_complain(CAIRN_EXIT_FAILED, "the node's answer makes no sense: is it of another version?");
+    return false;
+}
+
+/* The first page has come; what it holds is counted on the way, which shows that it is whole. */
+static bool read_pages(struct page *page, struct cairn_answer *answer, struct sink *sink, struct stream_reader *reader,
+                       int *ret_exit)
+{
+    for (int64_t number = 1;; number++) {
+        enum stream_state state = STREAM_HAS;
+        struct stream_item item;
+        struct cairn_err err;
+        char target[80];
+
+        if (!sink_write(sink, page->bytes, ret_exit))
+            return false;
+        stream_reader_add(reader, page->bytes);
+        while (state == STREAM_HAS)
+            if (stream_next(reader, &state, &item, &err) != CAIRN_OK) {
+                *ret_exit = cairn_complain(CAIRN_EXIT_FAILED, "%s", err.text);
+                return false;
+            }
+        sink->progress.objects = reader->counts.of[STREAM_OBJECT];
+        if (page->over)
+            break;
+        snprintf(target, sizeof target, "/v1/export/%" PRId64 "/%" PRId64, page->id, number);
+        cairn_answer_done(answer);
+        if (!ask("POST", target, answer, ret_exit) || !read_page(answer, page, ret_exit))
+            return false;
+    }
+    if (reader->over)
+        return true;
+    *ret_exit = cairn_complain(CAIRN_EXIT_FAILED, "the node ended the stream too early");
+    return false;
+}
+
+/* True and the first page; *ret_taken is the version that was taken for it, or 0. */
+static bool begin(const struct options *options, struct cairn_answer *answer, struct page *page, int64_t *ret_taken,
+                  int *ret_exit)
+{
+    char target[80] = "/v1/export";
+    struct cairn_reader r;
+
+    *ret_taken = 0;
+    if (options->version)
+        snprintf(target, sizeof target, "/v1/export?version=%" PRIu64, options->version);
+    if (!ask("POST", target, answer, ret_exit) || !read_page(answer, page, ret_exit))
+        return false;
+    if (page->id)
+        return true;
+    cairn_answer_done(answer);
+    if (!ask("POST", "/v1/versions", answer, ret_exit))
+        return false;
+    r = cairn_reader(cairn_buf_bytes(&answer->value));
+    *ret_taken = cairn_value_read(&r).integer;
+    snprintf(target, sizeof target, "/v1/export?version=%" PRId64, *ret_taken);
+    cairn_answer_done(answer);
+    return ask("POST", target, answer, ret_exit) && read_page(answer, page, ret_exit);
+}
+
+static bool export_node(const struct options *options, struct sink *sink, struct stream_counts *ret_counts,
+                        int *ret_exit)
+{
+    struct stream_reader reader = {0};
+    struct cairn_answer answer = {0};
+    struct page page;
+    int64_t taken;
+    bool good = begin(options, &answer, &page, &taken, ret_exit) && read_pages(&page, &answer, sink, &reader, ret_exit);
+
+    cairn_progress_clear(&sink->progress);
+    cairn_answer_done(&answer);
+    if (taken) {
+        int status = *ret_exit;
+        char target[80];
+
+        snprintf(target, sizeof target, "/v1/versions/%" PRId64, taken);
+        if (!ask("DELETE", target, &answer, &status))
+            cairn_complain(0, "version %" PRId64 ", which was taken for this, stays", taken);
+        cairn_answer_done(&answer);
+    }
+    *ret_counts = reader.counts;
+    stream_reader_done(&reader);
+    return good;
+}
+
 static int run(int argc, char **argv)
 {
     struct options options = {0};
@@ -156,12 +277,16 @@ static int run(int argc, char **argv)
     int status = CAIRN_EXIT_OK, left;
     bool whole;
 
-    if (!cairn_flags_parse(&cairn_command_export, argc, argv, &options, &left, &status) ||
-        !sink_open(&sink, left ? argv[0] : NULL, &status))
+    if (!cairn_flags_parse(&cairn_command_export, argc, argv, &options, &left, &status))
+        return status;
+    if (options.data && options.version)
+        return cairn_complain(CAIRN_EXIT_USAGE, "--version is of a node, and --data of a folder that no node is on");
+    if (!sink_open(&sink, left ? argv[0] : NULL, &status))
         return status;
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is told, like a full disk */
     sink.progress.what = "exported";
-    whole = export_folder(&options, &sink, &counts, &status);
+    whole = options.data ? export_folder(&options, &sink, &counts, &status)
+                         : export_node(&options, &sink, &counts, &status);
     if (sink_close(&sink, whole, &status))
         cairn_transfer_tell("exported", &counts);
     return status;

@@ -27,6 +27,8 @@ struct cairn_backend {
     uint64_t (*admitted)(void *context);
     /* Prometheus text of everything behind the fronts. */
     void (*metrics)(void *context, struct cairn_buf *to);
+    /* exports.h; one thread, and it may block. */
+    void (*export_page)(void *context, uint64_t id, uint32_t page, uint64_t version, struct cairn_buf *to);
     /* What is checked to say whether the node is ready; how many there are. */
     size_t (*checks)(void *context, struct cairn_check checks[CAIRN_CHECKS_MAX]);
     /* Tells the operator what has changed; about once a second, on one thread.  May be NULL. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "admin/admin.h"
+#include "server/exports.h"
 
 /* Merges of large runs take long: others must not wait for them. */
 enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
@@ -23,6 +24,7 @@ struct cairn_house {
     struct cairn_fn *fn;
     struct cairn_blob *blob;
     struct cairn_store *store;
+    struct cairn_exports *exports;
     struct cairn_backend backend;
     struct cairn_watch watch; /* of the thread that looks */
 
@@ -143,6 +145,14 @@ static void backend_watch(void *context)
 
     read_health(house, &health);
     cairn_watch_look(&house->watch, &health, house->options.events);
+    cairn_exports_look(house->exports);
+}
+
+static void backend_export_page(void *context, uint64_t id, uint32_t page, uint64_t version, struct cairn_buf *to)
+{
+    struct cairn_house *house = context;
+
+    cairn_exports_page(house->exports, id, page, version, to);
 }
 
 static bool backend_time(void *context, bool accept, struct cairn_time_state *ret_state)
@@ -294,6 +304,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     if (code != CAIRN_OK)
         return code;
     cairn_timekeeper_start(house->keeper, cairn_store_wall_ms(house->store));
+    house->exports = cairn_exports_create(house->store, house->clock);
     node_options = (struct cairn_node_options){
         .store = house->store,
         .fn = house->fn,
@@ -359,6 +370,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
         .drain = backend_drain,
         .admitted = backend_admitted,
         .metrics = backend_metrics,
+        .export_page = backend_export_page,
         .checks = backend_checks,
         .watch = backend_watch,
         .time = backend_time,
@@ -463,6 +475,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     cairn_tasks_destroy(house->node_tasks);
     if (node)
         cairn_node_close(node);
+    cairn_exports_destroy(house->exports);
     if (house->store)
         code = cairn_store_close(house->store, node != NULL, err);
     cairn_tasks_destroy(house->store_tasks);

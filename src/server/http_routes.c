@@ -450,12 +450,12 @@ static void ready(const struct call *call)
 
 static void root(const struct call *call)
 {
-    char text[320];
+    char text[352];
 
     snprintf(text, sizeof text,
              "{\"cairn\":\"%s\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
              "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\",\"/v1/logs\","
-             "\"/v1/clock\","
+             "\"/v1/clock\",\"/v1/export\","
              "\"/healthz\",\"/readyz\","
              "\"/metrics\"]}\n",
              CAIRN_VERSION);
@@ -605,6 +605,39 @@ static bool route_clock(const struct call *call)
     return true;
 }
 
+/* /v1/export[?version=N], /v1/export/ID/PAGE */
+static bool route_export(const struct call *call)
+{
+    const struct cairn_http_request *request = call->request;
+    struct cairn_bytes query = request->query, name, value;
+    uint64_t id = 0, page = 0, version = 0;
+    struct cairn_slot *slot;
+    bool good = true;
+
+    if (request->segment_count != 2 && request->segment_count != 4)
+        return false;
+    if (request->method != CAIRN_HTTP_POST) {
+        wrong_method(call, "POST");
+        return true;
+    }
+    if (request->segment_count == 4)
+        good = read_u64(request->segments[2], &id) && id && read_u64(request->segments[3], &page) && page < UINT32_MAX;
+    while (good && cairn_http_query_next(&query, &name, &value))
+        good = !id && is(name, "version") && read_u64(value, &version) && version;
+    if (!good) {
+        problem(call, 400, "bad_request",
+                "an export is begun by POST /v1/export, with version=N if need be, and goes on by POST "
+                "/v1/export/ID/PAGE");
+        return true;
+    }
+    slot = take_slot(call, CAIRN_OP_LOGS, CAIRN_HTTP_FORM_VALUE); /* an operation that only reads */
+    slot->request.at_ms = id;
+    slot->request.limit = (uint32_t)page;
+    slot->request.number = version;
+    cairn_slot_ask_export(slot);
+    return true;
+}
+
 static bool route_v1(const struct call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -618,6 +651,8 @@ static bool route_v1(const struct call *call)
         return route_versions(call);
     if (is(what, "clock"))
         return route_clock(call);
+    if (is(what, "export"))
+        return route_export(call);
     if (request->segment_count != 2)
         return false;
     if (is(what, "types")) {
@@ -732,7 +767,7 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules", "versions", "types", "logs", "clock"};
+    static const char *const below_v1[] = {"objects", "modules", "versions", "types", "logs", "clock", "export"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && is(request->segments[0], "v1");

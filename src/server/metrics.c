@@ -156,6 +156,17 @@ static void push(struct cairn_seat *seat, struct cairn_scrape *scrape)
     cairn_loop_wake(seat->loop);
 }
 
+void cairn_seat_answer(struct cairn_seat *seat, struct cairn_request *request, struct cairn_buf *value)
+{
+    struct cairn_scrape *scrape = cairn_alloc_zeroed(1, sizeof *scrape);
+
+    scrape->request = request;
+    scrape->page = cairn_alloc_zeroed(1, sizeof *scrape->page);
+    atomic_init(&scrape->page->refs, 1);
+    scrape->page->value = *value;
+    push(seat, scrape);
+}
+
 void cairn_server_make_page(struct cairn_task *task)
 {
     struct cairn_server *server = cairn_container(task, struct cairn_server, page_task);

@@ -398,6 +398,13 @@ void cairn_slot_ask_metrics(struct cairn_slot *slot)
     front->about->metrics(front->about->context, front, &slot->request);
 }
 
+void cairn_slot_ask_export(struct cairn_slot *slot)
+{
+    struct cairn_front *front = enter(slot);
+
+    front->about->export_page(front->about->context, front, &slot->request);
+}
+
 struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)
 {
     struct cairn_slot *slot;

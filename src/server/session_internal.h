@@ -69,6 +69,7 @@ void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot);
 void cairn_slot_submit(struct cairn_slot *slot);
 /* Queues the slot and asks for the page of metrics. */
 void cairn_slot_ask_metrics(struct cairn_slot *slot);
+void cairn_slot_ask_export(struct cairn_slot *slot); /* and for a page of an export */
 
 /* Where to write the reply to a command that needs no request: the output itself, or a queued
  * slot when earlier replies are missing.  end must follow. */

@@ -12,6 +12,7 @@ import time
 
 import cairnproc
 from cairnproc import Node, check, equal, main
+from versions_test import Load, check_cut, values
 
 ENGINES = ("memory", "hybridlog", "lsm")
 
@@ -65,6 +66,52 @@ def test_between_engines(folder):
             first = redis.ok("FCALL", "User.post", 2, "u3", "key-3", "text " * 3 + "3")
             equal(first, 1, "the outcome of a key that was used before")
         equal(timelines(node), want, f"timelines after a key was used again, with {name}")
+
+
+def test_online(folder):
+    """Under load: what comes out of it is a state that the node was in, and the node goes on."""
+    for engine in ENGINES:
+        with Node(folder, f"--engine={engine}", "--shards=5", "--log-max=64", name=engine,
+                  data=os.path.join(folder, engine)) as node:
+            address = dict(os.environ, CAIRN_URL=f"http://127.0.0.1:{node.http}")
+            node.deploy("register")
+            with node.redis() as redis:
+                for n in range(20):
+                    redis.ok("FCALL", "Counter.get", 1, f"c{n}")
+            load = Load(node)
+            load.start()
+            time.sleep(0.3)
+            streams = []
+            for n in range(4):
+                before = values(node)
+                streams.append((before, run("export", env=address), values(node)))
+            load.stop()
+            equal(run("versions", "ls", env=address).decode().count("\n"), 1, "lines of versions that are left")
+            node.stop()
+        for n, (before, stream, after) in enumerate(streams):
+            data = os.path.join(folder, f"{engine}-{n}")
+            run("import", "--data", data, "--shards", "3", give=stream)
+            with Node(folder, data=data, name=f"{engine}-{n}") as again:
+                found = values(again)
+                check_cut(found)
+                check(all(a <= b <= c for a, b, c in zip(before, found, after)),
+                      f"{found} is not between {before} and {after}")
+
+
+def test_online_refusals(folder):
+    with Node(folder, "--engine=memory") as node:
+        address = dict(os.environ, CAIRN_URL=f"http://127.0.0.1:{node.http}")
+        said = run("export", "--version", "3", status=1, env=address)
+        check("keeps no versions" in said, f"of a version with memory it said {said!r}")
+        run("export", "--version", "3", "--data", node.data, status=2, env=address)
+        web = node.web()
+        for method, path, status in (("GET", "/v1/export", 405), ("POST", "/v1/export/1", 404),
+                                     ("POST", "/v1/export/x/1", 400), ("POST", "/v1/export?at=1", 400),
+                                     ("POST", "/v1/export/7/1", 404)):
+            equal(web.ask(method, path)[0], status, f"status of {method} {path}")
+        node.stop()
+    said = run("export", status=3, env=address)
+    check("no node answers" in said, f"without a node it said {said!r}")
 
 
 def test_file_and_pipe(folder):
@@ -175,4 +222,4 @@ def test_full_disk(folder):
 
 
 if __name__ == "__main__":
-    main([test_between_engines, test_file_and_pipe, test_damage, test_kill, test_full_disk])
+    main([test_between_engines, test_online, test_online_refusals, test_file_and_pipe, test_damage, test_kill, test_full_disk])
