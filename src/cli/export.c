@@ -16,7 +16,7 @@
 #include "transfer/offline.h"
 
 struct options {
-    const char *data;
+    const char *data, *blob;
     uint64_t version;
 };
 
@@ -27,6 +27,12 @@ static const struct cairn_flag flags[] = {
      .help = "of a data folder that no node is on, instead of the node at CAIRN_URL;\n"
              "the folder is not changed, and may be of the format before this one",
      .offset = offsetof(struct options, data)},
+    {.name = "blob",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "URL",
+     .help = "of what a node has put into a blob store, which is not changed, and may\n"
+             "be of the format before this one",
+     .offset = offsetof(struct options, blob)},
     {.name = "version",
      .kind = CAIRN_FLAG_NUMBER,
      .value = "N",
@@ -144,7 +150,8 @@ static bool export_view(struct cairn_offline *offline, struct sink *sink, struct
 static bool export_folder(const struct options *options, struct sink *sink, struct stream_counts *ret_counts,
                           int *ret_exit)
 {
-    struct cairn_offline_options offline_options = {.data = options->data, .on_warning = on_warning};
+    struct cairn_offline_options offline_options = {
+        .data = options->data, .blob = options->blob, .on_warning = on_warning};
     struct cairn_offline *offline;
     struct cairn_err err;
     bool good;
@@ -279,14 +286,14 @@ static int run(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_export, argc, argv, &options, &left, &status))
         return status;
-    if (options.data && options.version)
-        return cairn_complain(CAIRN_EXIT_USAGE, "--version is of a node, and --data of a folder that no node is on");
+    if ((options.data != NULL) + (options.blob != NULL) + (options.version != 0) > 1)
+        return cairn_complain(CAIRN_EXIT_USAGE, "give one of --data, --blob and --version, or none");
     if (!sink_open(&sink, left ? argv[0] : NULL, &status))
         return status;
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is told, like a full disk */
     sink.progress.what = "exported";
-    whole = options.data ? export_folder(&options, &sink, &counts, &status)
-                         : export_node(&options, &sink, &counts, &status);
+    whole = options.data || options.blob ? export_folder(&options, &sink, &counts, &status)
+                                         : export_node(&options, &sink, &counts, &status);
     if (sink_close(&sink, whole, &status))
         cairn_transfer_tell("exported", &counts);
     return status;

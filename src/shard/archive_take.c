@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "shard/previous.h"
 #include "shard/shard_internal.h"
 
 struct part {
@@ -583,7 +584,7 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
 {
     struct filling filling = {.store = store};
     struct cairn_blob *blob = store->options.archive;
-    bool any = false;
+    bool any = false, previous = false;
     enum cairn_code code;
 
     if (!blob)
@@ -594,6 +595,14 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
                           "there is nothing to recover in '%s': give the right URL, or begin with nothing, without "
                           "--recover",
                           blob->url);
+    if (code == CAIRN_OK)
+        code = previous_is_archive(blob, &previous, err);
+    if (code == CAIRN_OK && previous)
+        return cairn_fail(
+            err, CAIRN_EVERSION,
+            "an earlier version of cairn filled the blob store '%s': convert it with 'cairn export --blob %s FILE' "
+            "and then 'cairn import --data NEW FILE'",
+            blob->url, blob->url);
     store->archive.blob = blob;
     if (code == CAIRN_OK)
         code = mark(store, err);

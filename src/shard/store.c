@@ -1,4 +1,5 @@
 /* store.c - a data folder: its lock, opening and closing (docs/formats/folder.md). */
+#include "shard/previous.h"
 #include "shard/shard_internal.h"
 
 #include <assert.h>
@@ -144,6 +145,16 @@ static enum cairn_code check_import(const struct cairn_store *store, struct cair
                                          disk->root);
 }
 
+static enum cairn_code fail_previous(const struct cairn_store *store, struct cairn_err *err)
+{
+    const char *root = store->options.disk->root;
+
+    return cairn_fail(err, CAIRN_EVERSION,
+                      "an earlier version of cairn made the data folder '%s': convert it with 'cairn export --data %s "
+                      "FILE' and then 'cairn import --data NEW FILE'",
+                      root, root);
+}
+
 static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *err)
 {
     struct cairn_disk *disk = store->options.disk;
@@ -163,17 +174,20 @@ static enum cairn_code open_folder(struct cairn_store *store, struct cairn_err *
             cairn_fail(err, CAIRN_ECORRUPT, "'%s' is damaged: it is too long; restore it from a backup", FORMAT_PATH);
     if (code == CAIRN_OK)
         code = format_decode(cairn_buf_bytes(&text), &shards, &store->engine, err);
+    if (code == CAIRN_EVERSION && previous_format_decode(cairn_buf_bytes(&text), &shards, &store->engine))
+        code = store->options.previous ? CAIRN_OK : fail_previous(store, err);
     cairn_buf_done(&text);
     if (code != CAIRN_OK)
         return code;
     if (store->options.shards && store->options.shards != shards)
         return cairn_fail(err, CAIRN_EINVAL,
                           "the data folder was made with %" PRIu32 " shards, not %" PRIu32
-                          "; their number cannot be changed",
+                          "; only an export and an import into a new folder change that",
                           shards, store->options.shards);
     if (store->options.engine && strcmp(store->options.engine, store->engine) != 0)
         return cairn_fail(err, CAIRN_EINVAL,
-                          "the data folder was made with the engine '%s', not '%s'; it cannot be changed",
+                          "the data folder was made with the engine '%s', not '%s'; only an export and an import into "
+                          "a new folder change that",
                           store->engine, store->options.engine);
     set_shards(store, shards);
     return CAIRN_OK;

@@ -3,11 +3,14 @@
 #include <stdlib.h>
 
 #include "io/scratch.h"
+#include "shard/previous.h"
 
 enum { THREADS = 4 };
 
 struct cairn_offline {
     struct cairn_disk *below, *scratch, *disk; /* disk: the one over the other */
+    struct cairn_disk *put;                    /* of a blob store: where what is put goes */
+    struct cairn_blob *blob_below, *blob_above, *blob;
     struct cairn_tasks *tasks;
     struct cairn_store *store;
     struct cairn_view *view;
@@ -41,6 +44,8 @@ static enum cairn_code open_store(struct cairn_offline *offline, const struct ca
         .clock = cairn_clock_system(),
         .tasks = offline->tasks,
         .log = {.threaded = true},
+        .archive = offline->blob,
+        .recover = offline->blob != NULL,
         .previous = true,
         .on_warning = o->on_warning,
         .on_recovery = o->on_stage,
@@ -48,15 +53,14 @@ static enum cairn_code open_store(struct cairn_offline *offline, const struct ca
     };
     enum cairn_code code = cairn_store_open(&options, &offline->store, err);
 
-    if (code == CAIRN_ELOCKED)
+    if (code == CAIRN_ELOCKED && o->data)
         cairn_while(err, "opening '%s' (without --data the node that is on it is asked)", o->data);
     return code;
 }
 
-enum cairn_code cairn_offline_open(const struct cairn_offline_options *options, struct cairn_offline **ret_offline,
+static enum cairn_code open_folder(struct cairn_offline *offline, const struct cairn_offline_options *options,
                                    struct cairn_err *err)
 {
-    struct cairn_offline *offline = cairn_alloc_zeroed(1, sizeof *offline);
     enum cairn_code code = check_is_there(options->data, err);
 
     if (code == CAIRN_OK)
@@ -64,9 +68,37 @@ enum cairn_code cairn_offline_open(const struct cairn_offline_options *options, 
     if (code == CAIRN_OK)
         code = check_is_folder(offline->below, err);
     if (code == CAIRN_OK)
-        code = cairn_scratch_open(&offline->scratch, err);
-    if (code == CAIRN_OK) {
         offline->disk = cairn_disk_over(offline->below, offline->scratch);
+    return code;
+}
+
+/* A new folder is filled from it, in the scratch folder. */
+static enum cairn_code open_blob(struct cairn_offline *offline, const struct cairn_offline_options *options,
+                                 struct cairn_err *err)
+{
+    bool previous;
+    enum cairn_code code = cairn_blob_open(options->blob, &offline->blob_below, err);
+
+    if (code == CAIRN_OK)
+        code = cairn_disk_folder(offline->scratch, "blob", &offline->put, err);
+    if (code == CAIRN_OK)
+        code = cairn_disk_folder(offline->scratch, "data", &offline->disk, err);
+    if (code != CAIRN_OK)
+        return code;
+    offline->blob_above = cairn_blob_on_disk(offline->put);
+    offline->blob = cairn_blob_over(offline->blob_below, offline->blob_above);
+    return cairn_previous_translate(offline->blob, &previous, err);
+}
+
+enum cairn_code cairn_offline_open(const struct cairn_offline_options *options, struct cairn_offline **ret_offline,
+                                   struct cairn_err *err)
+{
+    struct cairn_offline *offline = cairn_alloc_zeroed(1, sizeof *offline);
+    enum cairn_code code = cairn_scratch_open(&offline->scratch, err);
+
+    if (code == CAIRN_OK)
+        code = options->data ? open_folder(offline, options, err) : open_blob(offline, options, err);
+    if (code == CAIRN_OK) {
         offline->tasks = cairn_tasks_create(THREADS);
         code = open_store(offline, options, err);
     }
@@ -97,6 +129,11 @@ struct cairn_offline *cairn_offline_close(struct cairn_offline *offline)
     cairn_store_abandon(offline->store);
     if (offline->tasks)
         cairn_tasks_destroy(offline->tasks);
+    cairn_blob_close(offline->blob);
+    cairn_blob_close(offline->blob_above);
+    cairn_blob_close(offline->blob_below);
+    if (offline->put)
+        cairn_disk_close(offline->put);
     if (offline->disk)
         cairn_disk_close(offline->disk);
     cairn_scratch_close(offline->scratch);
