@@ -110,6 +110,11 @@ enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err)
     enum cairn_code code = read_marker(archive, url, err);
 
     archive->blob = store->options.archive;
+    if (code == CAIRN_OK && !archive->blob && archive->id)
+        store_warn(store,
+                   "this data folder was run with a blob store and is started without: nothing more is put there, so "
+                   "that the loss of this machine costs all that comes from now on, and no moment of that can be gone "
+                   "back to; start it with --blob again");
     if (code == CAIRN_OK && !archive->blob)
         return archive->id && !archive->same ? write_marker(archive, url, err) : CAIRN_OK;
     if (code == CAIRN_OK)

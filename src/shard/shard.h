@@ -80,6 +80,11 @@ enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *e
  * nothing is lost, the log is closed properly and the failure is returned.  All other threads
  * have stopped.  Frees in any case; NULL is CAIRN_OK. */
 enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, struct cairn_err *err);
+/* The same.  *ret_lost: something that was acknowledged may be gone: the log could not be closed or had failed, or
+ * another node has taken over the blob store.  A failure without that costs the next start some time, or the blob
+ * store what came last. */
+enum cairn_code cairn_store_close_told(struct cairn_store *store, bool checkpoint, bool *ret_lost,
+                                       struct cairn_err *err);
 /* Stops as SIGKILL would (simulation). */
 void cairn_store_abandon(struct cairn_store *store);
 

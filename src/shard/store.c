@@ -464,9 +464,18 @@ enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *e
 
 enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, struct cairn_err *err)
 {
+    bool ignored;
+
+    return cairn_store_close_told(store, checkpoint, &ignored, err);
+}
+
+enum cairn_code cairn_store_close_told(struct cairn_store *store, bool checkpoint, bool *ret_lost,
+                                       struct cairn_err *err)
+{
     enum cairn_code code = CAIRN_OK, log_code;
     struct cairn_err log_err = {0};
 
+    *ret_lost = false;
     if (!store)
         return CAIRN_OK;
     node_versions_stop(store);
@@ -476,7 +485,9 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
         code = archive_finish(store, err);
     checkpoint_stop(store, false);
     archive_stop(store);
+    *ret_lost = atomic_load_explicit(&store->log_failed, memory_order_acquire) || atomic_load(&store->archive.lost);
     log_code = store->log->ops->close(store->log, &log_err);
+    *ret_lost |= log_code != CAIRN_OK;
     store_free(store);
     if (log_code == CAIRN_OK)
         return code;
