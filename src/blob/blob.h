@@ -65,5 +65,7 @@ struct cairn_blob *cairn_blob_close(struct cairn_blob *blob); /* returns NULL; a
 
 /* A folder, on any disk, which must outlive it. */
 struct cairn_blob *cairn_blob_on_disk(struct cairn_disk *disk);
+/* `below` as it is, and what is put goes to `above` (blob/over.c).  Both are borrowed and closed after it. */
+struct cairn_blob *cairn_blob_over(struct cairn_blob *below, struct cairn_blob *above);
 
 #endif

@@ -23,6 +23,8 @@ extern const struct cairn_command cairn_command_versions;
 extern const struct cairn_command cairn_command_versions_ls;
 extern const struct cairn_command cairn_command_versions_rm;
 extern const struct cairn_command cairn_command_restore;
+extern const struct cairn_command cairn_command_export;
+extern const struct cairn_command cairn_command_import;
 extern const struct cairn_command cairn_command_logs;
 extern const struct cairn_command cairn_command_clock;
 extern const struct cairn_command cairn_command_clock_show;

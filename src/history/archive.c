@@ -94,7 +94,7 @@ static enum cairn_code claim(struct archive *archive, bool take, struct cairn_er
 
 enum cairn_code archive_check_engine(const struct cairn_store *store, struct cairn_err *err)
 {
-    return strcmp(store_engine(store), "memory") != 0
+    return strcmp(cairn_store_engine(store), "memory") != 0
                ? CAIRN_OK
                : cairn_fail(err, CAIRN_EINVAL,
                             "the engine 'memory' keeps no versions, which a blob store is for: make the data folder "
@@ -108,6 +108,11 @@ enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err)
     enum cairn_code code = read_marker(archive, store_options(store)->disk, url, err);
 
     archive->blob = store_options(store)->archive;
+    if (code == CAIRN_OK && !archive->blob && archive->id)
+        store_warn(store,
+                   "this data folder was run with a blob store and is started without: nothing more is put there, so "
+                   "that the loss of this machine costs all that comes from now on, and no moment of that can be gone "
+                   "back to; start it with --blob again");
     if (code == CAIRN_OK && !archive->blob)
         return archive->id && !archive->same ? write_marker(archive, url, err) : CAIRN_OK;
     if (code == CAIRN_OK)

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "history/history_internal.h"
+#include "history/previous.h"
 
 struct part {
     struct cairn_disk *disk;
@@ -577,7 +578,7 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
 {
     struct filling filling = {.store = store};
     struct cairn_blob *blob = store_options(store)->archive;
-    bool any = false;
+    bool any = false, previous = false;
     enum cairn_code code;
 
     if (!blob)
@@ -588,6 +589,14 @@ enum cairn_code archive_take_over(struct cairn_store *store, struct cairn_err *e
                           "there is nothing to recover in '%s': give the right URL, or begin with nothing, without "
                           "--recover",
                           blob->url);
+    if (code == CAIRN_OK)
+        code = previous_is_archive(blob, &previous, err);
+    if (code == CAIRN_OK && previous)
+        return cairn_fail(
+            err, CAIRN_EVERSION,
+            "an earlier version of cairn filled the blob store '%s': convert it with 'cairn export --blob %s FILE' "
+            "and then 'cairn import --data NEW FILE'",
+            blob->url, blob->url);
     history_of(store)->archive.blob = blob;
     if (code == CAIRN_OK)
         code = mark(store, err);

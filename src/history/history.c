@@ -45,7 +45,7 @@ static enum cairn_code tap_attach(struct cairn_tap *tap, struct cairn_err *err)
         return cairn_fail(err, CAIRN_EINVAL,
                           "the archive needs one log for all shards, and each has its own: go on without --blob");
     history->parts = cairn_alloc_zeroed(store_count(store), sizeof *history->parts);
-    if (strcmp(store_engine(store), "memory") != 0) {
+    if (strcmp(cairn_store_engine(store), "memory") != 0) {
         code = node_versions_load(store, err);
         if (code == CAIRN_OK)
             code = restore_read_order(store, err);

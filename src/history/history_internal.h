@@ -2,7 +2,8 @@
  *
  *   history.c   the tap              taking.c, versions.c, version_file.c   versions of the node (node_version.h)
  *   restore.c   going back to one    past.c                                 a shard as it was
- *   archive*.c  the archive (archive.h)
+ *   moment.c    all shards at one moment (moment.h)
+ *   archive*.c  the archive (archive.h)              previous_blob.c  one of the format before (previous.h)
  *
  * Locks: taking.lock is taken before the engines' and the store's; archive.lock is the innermost.
  * Layer: history (private). */
@@ -77,6 +78,9 @@ void node_versions_step(struct cairn_shard *shard);
 enum cairn_code node_versions_append(struct cairn_shard *shard, const struct cairn_bytes *parts, size_t count,
                                      uint64_t *ret_position, uint64_t *ret_end, struct cairn_err *err);
 
+/* restore.c: the system shard as a version has it, into an empty engine. */
+enum cairn_code node_version_load_system(const struct node_version *version, struct cairn_engine *engine,
+                                         struct cairn_err *err);
 /* restore.c: into history->order, and back. */
 enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restore_order *order, struct cairn_err *err);
 /* Parses it.  Exposed for the fuzz target. */

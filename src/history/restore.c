@@ -72,7 +72,7 @@ enum cairn_code restore_read_order(struct cairn_store *store, struct cairn_err *
 
 /* --- doing it --- */
 
-static enum cairn_code apply_writes(struct cairn_shard *shard, struct cairn_reader *body,
+static enum cairn_code apply_writes(struct cairn_engine *engine, struct cairn_reader *body,
                                     const struct commit_head *head, struct cairn_err *err)
 {
     enum cairn_code code = CAIRN_OK;
@@ -82,14 +82,14 @@ static enum cairn_code apply_writes(struct cairn_shard *shard, struct cairn_read
 
         code = commit_read_write(body, &write, err);
         if (code == CAIRN_OK)
-            code = shard_apply(shard, &write, cairn_hash(write.key), err);
+            code = engine_apply(engine, &write, cairn_hash(write.key), err);
     }
     return code;
 }
 
-/* What the version's records have for a shard, from a position on. */
-static enum cairn_code apply_records(struct cairn_shard *shard, const struct node_version *version, uint64_t from,
-                                     struct cairn_err *err)
+/* What the version's records have for a shard (its index), from a position on. */
+static enum cairn_code apply_records(struct cairn_engine *engine, uint32_t index, const struct node_version *version,
+                                     uint64_t from, struct cairn_err *err)
 {
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&version->records));
     enum cairn_code code = CAIRN_OK;
@@ -100,8 +100,8 @@ static enum cairn_code apply_records(struct cairn_shard *shard, const struct nod
         struct commit_head head;
 
         code = commit_read_head(&body, &head, err);
-        if (code == CAIRN_OK && head.shard == cairn_shard_index(shard) && position >= from)
-            code = apply_writes(shard, &body, &head, err);
+        if (code == CAIRN_OK && head.shard == index && position >= from)
+            code = apply_writes(engine, &body, &head, err);
     }
     return code;
 }
@@ -119,7 +119,7 @@ static enum cairn_code apply_record(void *context, struct cairn_bytes bytes, str
     if (code != CAIRN_OK)
         return code;
     store_raise_wall_ms(store, head.wall_ms);
-    return apply_writes(cairn_store_shard(store, head.shard), &body, &head, err);
+    return apply_writes(shard_engine(cairn_store_shard(store, head.shard)), &body, &head, err);
 }
 
 /* *ret_number: of the version that the shard has then, of what it was restored to. */
@@ -132,17 +132,23 @@ static enum cairn_code end_shard(struct cairn_shard *shard, uint64_t end, uint64
     return code == CAIRN_OK ? shard_engine(shard)->versions->end(shard_engine(shard), ret_number, err) : code;
 }
 
-static enum cairn_code load_system(struct cairn_shard *shard, const struct node_version *version, struct cairn_err *err)
+enum cairn_code node_version_load_system(const struct node_version *version, struct cairn_engine *engine,
+                                         struct cairn_err *err)
 {
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&version->system));
 
-    shard_empty(shard);
     while (cairn_reader_left(&r)) {
         struct cairn_bytes key = cairn_read_sized(&r), value = cairn_read_sized(&r);
 
-        shard_engine(shard)->ops->put(shard_engine(shard), key, cairn_hash(key), value);
+        engine->ops->put(engine, key, cairn_hash(key), value);
     }
-    return apply_records(shard, version, 0, err);
+    return apply_records(engine, version->count, version, 0, err);
+}
+
+static enum cairn_code load_system(struct cairn_shard *shard, const struct node_version *version, struct cairn_err *err)
+{
+    shard_empty(shard);
+    return node_version_load_system(version, shard_engine(shard), err);
 }
 
 /* What it was restored to is a version itself, so that a later restore finds its way past this one. */
@@ -183,7 +189,7 @@ static enum cairn_code load(struct cairn_store *store, struct cairn_err *err)
 
         code = engine->versions->restore(engine, version->shards[i].number, err);
         if (code == CAIRN_OK)
-            code = apply_records(cairn_store_shard(store, i), version, version->shards[i].position, err);
+            code = apply_records(engine, i, version, version->shards[i].position, err);
         store_report(store, "restoring shards", i + 1, version->count);
     }
     if (code == CAIRN_OK)

@@ -91,6 +91,10 @@ struct cairn_disk *cairn_disk_close(struct cairn_disk *disk);
 enum cairn_code cairn_disk_folder(struct cairn_disk *parent, const char *path, struct cairn_disk **ret_disk,
                                   struct cairn_err *err);
 
+/* `below` as it is, and what is written goes to `above`, and is not synced: for reading what only opening changes.  It
+ * has no map; its lock is below's.  Both are borrowed and closed after it. */
+struct cairn_disk *cairn_disk_over(struct cairn_disk *below, struct cairn_disk *above);
+
 /* Helpers over the vtable. */
 
 /* Reads a whole file of at most max_bytes (CAIRN_ELIMIT beyond) behind what `to` holds. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "admin/admin.h"
+#include "server/exports.h"
 
 /* Merges of large runs take long: others must not wait for them. */
 enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
@@ -23,6 +24,7 @@ struct cairn_house {
     struct cairn_fn *fn;
     struct cairn_blob *blob;
     struct cairn_store *store;
+    struct cairn_exports *exports;
     struct cairn_backend backend;
     struct cairn_watch watch; /* of the thread that looks */
 
@@ -143,6 +145,14 @@ static void backend_watch(void *context)
 
     read_health(house, &health);
     cairn_watch_look(&house->watch, &health, house->options.events);
+    cairn_exports_look(house->exports);
+}
+
+static void backend_export_page(void *context, uint64_t id, uint32_t page, uint64_t version, struct cairn_buf *to)
+{
+    struct cairn_house *house = context;
+
+    cairn_exports_page(house->exports, id, page, version, to);
 }
 
 static bool backend_time(void *context, bool accept, struct cairn_time_state *ret_state)
@@ -241,6 +251,27 @@ static void backend_metrics(void *context, struct cairn_bytes cursor, struct cai
 
 /* --- opening and closing --- */
 
+static enum cairn_code fail_engine_memory(struct cairn_err *err)
+{
+    return cairn_fail(err, CAIRN_EINVAL,
+                      "--engine-memory is of engines on disk, and this data folder's is 'memory': leave it out, or "
+                      "make a new folder with --engine hybridlog as well");
+}
+
+/* Before the folder has an engine for good. */
+static enum cairn_code check_engine_memory(const struct cairn_house_options *o, struct cairn_disk *disk,
+                                           struct cairn_err *err)
+{
+    struct cairn_buf ignored = {0};
+    enum cairn_code code;
+
+    if (!o->engine_memory_bytes || o->engine || o->recover)
+        return CAIRN_OK;
+    code = cairn_disk_read_file(disk, "FORMAT", CAIRN_PATH_BYTES, &ignored, err);
+    cairn_buf_done(&ignored);
+    return code == CAIRN_ENOTFOUND ? fail_engine_memory(err) : CAIRN_OK; /* the store tells what else is wrong */
+}
+
 static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *err)
 {
     const struct cairn_house_options *o = &house->options;
@@ -299,10 +330,15 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .on_checkpoint_work = on_checkpoint_work,
         .context = house,
     };
-    code = cairn_store_open(&store_options, &house->store, err);
+    code = check_engine_memory(o, house->disk, err);
+    if (code == CAIRN_OK)
+        code = cairn_store_open(&store_options, &house->store, err);
+    if (code == CAIRN_OK && o->engine_memory_bytes && strcmp(cairn_store_engine(house->store), "memory") == 0)
+        code = fail_engine_memory(err);
     if (code != CAIRN_OK)
         return code;
     cairn_timekeeper_start(house->keeper, cairn_store_wall_ms(house->store));
+    house->exports = cairn_exports_create(house->store, house->clock);
     node_options = (struct cairn_node_options){
         .store = house->store,
         .fn = house->fn,
@@ -373,6 +409,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
         .drain = backend_drain,
         .admitted = backend_admitted,
         .metrics = backend_metrics,
+        .export_page = backend_export_page,
         .checks = backend_checks,
         .watch = backend_watch,
         .time = backend_time,
@@ -464,6 +501,30 @@ void cairn_house_totals(struct cairn_house *house, uint64_t *ret_keys, uint64_t 
     *ret_bytes = bytes;
 }
 
+/* That only the last checkpoint, or what goes to the blob store, was not written is told, and no failure. */
+static enum cairn_code close_store(struct cairn_house *house, bool checkpoint, struct cairn_err *err)
+{
+    struct cairn_err why = {0};
+    bool lost;
+    enum cairn_code code = cairn_store_close_told(house->store, checkpoint, &lost, &why);
+
+    if (code == CAIRN_OK)
+        return code;
+    if (lost) {
+        if (err)
+            *err = why;
+        return code;
+    }
+    cairn_tell(house->options.events,
+               &(struct cairn_event){.level = CAIRN_LEVEL_WARNING,
+                                     .from = "store",
+                                     .kind = "close",
+                                     .text = "nothing is lost, but not all was written at the stop: the next start "
+                                             "reads more of the log, or puts the rest into the blob store",
+                                     .fields = {{.key = "reason", .text = why.text}}});
+    return CAIRN_OK;
+}
+
 enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *err)
 {
     enum cairn_code code = CAIRN_OK;
@@ -480,8 +541,9 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     cairn_tasks_destroy(house->node_tasks);
     if (node)
         cairn_node_close(node);
+    cairn_exports_destroy(house->exports);
     if (house->store)
-        code = cairn_store_close(house->store, node != NULL, err);
+        code = close_store(house, node != NULL, err);
     cairn_tasks_destroy(house->store_tasks);
     cairn_blob_close(house->blob);
     if (house->fn)

@@ -60,7 +60,8 @@ enum cairn_code cairn_house_preview(const char *data, const char *blob, uint64_t
                                     void (*each)(void *context, enum cairn_preview what, const char *type,
                                                  struct cairn_bytes id),
                                     void *context, struct cairn_err *err);
-/* Worker threads have stopped.  Syncs and checkpoints.  Frees in any case; accepts NULL. */
+/* Worker threads have stopped.  Syncs and checkpoints.  Fails only if something acknowledged may be lost; that the last
+ * checkpoint was not written is told as an event.  Frees in any case; accepts NULL. */
 enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *err);
 
 #endif

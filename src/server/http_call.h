@@ -37,6 +37,8 @@ void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op 
 void cairn_http_submit_restore(const struct cairn_http_call *call);
 void cairn_http_submit_number(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
                               uint64_t number);
+/* POST /v1/export[?version=N], /v1/export/ID/PAGE */
+void cairn_http_submit_export(const struct cairn_http_call *call);
 
 /* --- http_pages.c --- */
 

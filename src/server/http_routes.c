@@ -178,6 +178,18 @@ static bool route_clock(const struct cairn_http_call *call)
     return true;
 }
 
+/* /v1/export[/ID/PAGE] */
+static bool route_export(const struct cairn_http_call *call)
+{
+    if (call->request->segment_count != 2 && call->request->segment_count != 4)
+        return false;
+    if (call->request->method == CAIRN_HTTP_POST)
+        cairn_http_submit_export(call);
+    else
+        wrong_method(call, "POST");
+    return true;
+}
+
 static bool route_v1(const struct cairn_http_call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -191,6 +203,8 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_versions(call);
     if (cairn_http_is(what, "clock"))
         return route_clock(call);
+    if (cairn_http_is(what, "export"))
+        return route_export(call);
     if (request->segment_count != 2)
         return false;
     if (cairn_http_is(what, "types")) {
@@ -306,7 +320,7 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct cairn_http_call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules", "versions", "types", "logs", "clock"};
+    static const char *const below_v1[] = {"objects", "modules", "versions", "types", "logs", "clock", "export"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");

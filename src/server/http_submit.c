@@ -330,3 +330,28 @@ void cairn_http_submit_number(const struct cairn_http_call *call, enum cairn_op 
     slot->request.number = number;
     cairn_slot_submit(slot);
 }
+
+void cairn_http_submit_export(const struct cairn_http_call *call)
+{
+    const struct cairn_http_request *request = call->request;
+    struct cairn_bytes query = request->query, name, value;
+    uint64_t id = 0, page = 0, version = 0;
+    struct cairn_slot *slot;
+    bool good = true;
+
+    if (request->segment_count == 4)
+        good = read_u64(request->segments[2], &id) && id && read_u64(request->segments[3], &page) && page < UINT32_MAX;
+    while (good && cairn_http_query_next(&query, &name, &value))
+        good = !id && cairn_http_is(name, "version") && read_u64(value, &version) && version;
+    if (!good) {
+        cairn_http_refuse(call, 400, "bad_request",
+                          "an export is begun by POST /v1/export, with version=N if need be, and goes on by POST "
+                          "/v1/export/ID/PAGE");
+        return;
+    }
+    slot = take_slot(call, CAIRN_OP_LOGS, CAIRN_HTTP_FORM_VALUE); /* an operation that only reads */
+    slot->request.at_ms = id;
+    slot->request.limit = (uint32_t)page;
+    slot->request.number = version;
+    cairn_slot_ask_export(slot);
+}

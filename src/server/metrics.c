@@ -155,6 +155,16 @@ static void push(struct cairn_seat *seat, struct cairn_scrape *scrape)
     cairn_loop_wake(seat->loop);
 }
 
+void cairn_seat_answer(struct cairn_seat *seat, struct cairn_request *request, struct cairn_buf *value)
+{
+    struct cairn_scrape *scrape = cairn_alloc_zeroed(1, sizeof *scrape);
+
+    scrape->seat = seat;
+    scrape->request = request;
+    scrape->value = *value;
+    push(seat, scrape);
+}
+
 static void make_part(struct cairn_server *server, struct cairn_scrape *scrape)
 {
     struct cairn_buf text = {0}, cursor = {0};

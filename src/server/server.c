@@ -132,6 +132,7 @@ bool cairn_server_run(struct cairn_server *server)
         server->seats[i].started = false;
     }
     server->page_tasks = cairn_tasks_destroy(server->page_tasks); /* the backend is closed next */
+    server->export_tasks = cairn_tasks_destroy(server->export_tasks);
     return server->finished_all;
 }
 
@@ -226,6 +227,7 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
     }
     o->stop_ms = (uint32_t)or_default(o->stop_ms, 10000);
     server->page_tasks = cairn_tasks_create(1);
+    server->export_tasks = cairn_tasks_create(1);
     server->page_task.run = cairn_server_make_page;
     pthread_mutex_init(&server->page_lock, NULL);
     server->seats = cairn_alloc_zeroed(o->workers, sizeof server->seats[0]);
@@ -258,6 +260,7 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
         .connections_max = o->connections_max,
         .loopback_only = !http || cairn_address_is_loopback(http),
         .metrics = cairn_server_ask_metrics,
+        .export_page = cairn_server_ask_export,
         .totals = cairn_server_totals,
         .front = front_of,
         .wake = cairn_server_wake,
@@ -330,6 +333,7 @@ struct cairn_server *cairn_server_destroy(struct cairn_server *server)
     if (!server)
         return NULL;
     cairn_tasks_destroy(server->page_tasks);
+    cairn_tasks_destroy(server->export_tasks);
     for (uint32_t i = 0; i < server->options.workers; i++) {
         struct cairn_seat *seat = &server->seats[i];
 

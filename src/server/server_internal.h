@@ -65,6 +65,7 @@ struct cairn_server {
     pthread_mutex_t page_lock; /* of the two */
     struct cairn_scrape *page_waiting;
     bool page_queued;
+    struct cairn_tasks *export_tasks; /* ask_export.c: one thread */
 };
 
 /* metrics.c: page_task's; what a front's thread asks for ... */
@@ -72,6 +73,10 @@ void cairn_server_make_page(struct cairn_task *task);
 void cairn_server_ask_metrics(void *server, struct cairn_front *front, struct cairn_request *request);
 /* ... and replies with, in its turn. */
 void cairn_seat_reply_metrics(struct cairn_seat *seat);
+/* Any thread: the request gets that value, which is taken over, in the seat's turn. */
+void cairn_seat_answer(struct cairn_seat *seat, struct cairn_request *request, struct cairn_buf *value);
+/* ask_export.c: a page of an export; request->at_ms is its id, or 0, limit the page, number the version. */
+void cairn_server_ask_export(void *server, struct cairn_front *front, struct cairn_request *request);
 /* Frees what has not been replied to. */
 void cairn_seat_drop_metrics(struct cairn_seat *seat);
 

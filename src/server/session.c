@@ -470,6 +470,13 @@ void cairn_slot_ask_metrics(struct cairn_slot *slot)
     front->about->metrics(front->about->context, front, &slot->request);
 }
 
+void cairn_slot_ask_export(struct cairn_slot *slot)
+{
+    struct cairn_front *front = enter(slot);
+
+    front->about->export_page(front->about->context, front, &slot->request);
+}
+
 void cairn_slot_begin_alone(struct cairn_slot *slot)
 {
     cairn_slot_go_on_alone(slot);

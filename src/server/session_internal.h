@@ -80,6 +80,7 @@ void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot);
 void cairn_slot_submit(struct cairn_slot *slot);
 /* Queues the slot and asks for the page of metrics. */
 void cairn_slot_ask_metrics(struct cairn_slot *slot);
+void cairn_slot_ask_export(struct cairn_slot *slot); /* and for a page of an export, which is one reply */
 /* Within ops->write: there is another part, which begins there. */
 void cairn_slot_go_on(struct cairn_slot *slot, struct cairn_bytes cursor);
 /* The same, where the protocol has the next part itself: ops->write is called with an empty value then. */

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "shard/previous.h"
+
 static const char engine_memory[] = "memory";
 
 /* --- a new folder ----------------------------------------------------------------------------- */
@@ -123,13 +125,42 @@ static enum cairn_code new_folder(struct cairn_store *store, struct cairn_err *e
     return code == CAIRN_OK ? begin_folder(store, err) : code;
 }
 
+/* That no import (fill.c) has begun the folder and did not come to its end. */
+static enum cairn_code check_import(const struct cairn_store *store, struct cairn_err *err)
+{
+    struct cairn_disk *disk = store->options.disk;
+    struct cairn_buf ignored = {0};
+    enum cairn_code code = cairn_disk_read_file(disk, IMPORT_PATH, FORMAT_BYTES_MAX, &ignored, err);
+
+    cairn_buf_done(&ignored);
+    if (code == CAIRN_ENOTFOUND || (code == CAIRN_OK && store->options.filling))
+        return CAIRN_OK;
+    return code != CAIRN_OK ? code
+                            : cairn_fail(err, CAIRN_EINVAL,
+                                         "an import into '%s' did not come to its end, so that it is not whole: remove "
+                                         "the folder and import again",
+                                         disk->root);
+}
+
+static enum cairn_code fail_previous(const struct cairn_store *store, struct cairn_err *err)
+{
+    const char *root = store->options.disk->root;
+
+    return cairn_fail(err, CAIRN_EVERSION,
+                      "an earlier version of cairn made the data folder '%s': convert it with 'cairn export --data %s "
+                      "FILE' and then 'cairn import --data NEW FILE'",
+                      root, root);
+}
+
 enum cairn_code folder_open(struct cairn_store *store, struct cairn_err *err)
 {
     struct cairn_disk *disk = store->options.disk;
     struct cairn_buf text = {0};
     uint32_t shards = 0;
-    enum cairn_code code;
+    enum cairn_code code = check_import(store, err);
 
+    if (code != CAIRN_OK)
+        return code;
     code = cairn_disk_read_file(disk, FORMAT_PATH, FORMAT_BYTES_MAX, &text, err);
     if (code == CAIRN_ENOTFOUND) {
         cairn_buf_done(&text);
@@ -140,17 +171,20 @@ enum cairn_code folder_open(struct cairn_store *store, struct cairn_err *err)
             cairn_fail(err, CAIRN_ECORRUPT, "'%s' is damaged: it is too long; restore it from a backup", FORMAT_PATH);
     if (code == CAIRN_OK)
         code = format_decode(cairn_buf_bytes(&text), &shards, &store->engine, err);
+    if (code == CAIRN_EVERSION && previous_format_decode(cairn_buf_bytes(&text), &shards, &store->engine))
+        code = store->options.previous ? CAIRN_OK : fail_previous(store, err);
     cairn_buf_done(&text);
     if (code != CAIRN_OK)
         return code;
     if (store->options.shards && store->options.shards != shards)
         return cairn_fail(err, CAIRN_EINVAL,
                           "the data folder was made with %" PRIu32 " shards, not %" PRIu32
-                          "; their number cannot be changed",
+                          "; only an export and an import into a new folder change that",
                           shards, store->options.shards);
     if (store->options.engine && strcmp(store->options.engine, store->engine) != 0)
         return cairn_fail(err, CAIRN_EINVAL,
-                          "the data folder was made with the engine '%s', not '%s'; it cannot be changed",
+                          "the data folder was made with the engine '%s', not '%s'; only an export and an import into "
+                          "a new folder change that",
                           store->engine, store->options.engine);
     set_shards(store, shards);
     return CAIRN_OK;
@@ -158,9 +192,15 @@ enum cairn_code folder_open(struct cairn_store *store, struct cairn_err *err)
 
 /* --- leftovers ------------------------------------------------------------------------------- */
 
-static bool is_named(const struct cairn_store *store, uint32_t shard, uint64_t number)
+static bool is_named(struct cairn_store *store, uint32_t shard, uint64_t number)
 {
-    return shard < store->count && store->manifest.shards[shard].number == number;
+    bool named;
+
+    pthread_mutex_lock(&store->lock);
+    named = shard < store->count && (store->manifest.shards[shard].number == number ||
+                                     (store->held && store->held->shards[shard].number == number));
+    pthread_mutex_unlock(&store->lock);
+    return named;
 }
 
 static void sweep_file(void *context, const char *name)

@@ -119,10 +119,9 @@ struct replay {
     struct cairn_err err;
 };
 
-enum cairn_code shard_apply(struct cairn_shard *shard, const struct cairn_write *write, uint64_t hash,
-                            struct cairn_err *err)
+enum cairn_code engine_apply(struct cairn_engine *engine, const struct cairn_write *write, uint64_t hash,
+                             struct cairn_err *err)
 {
-    struct cairn_engine *engine = shard->engine;
     enum cairn_code code = engine->ops->ready(engine, write->key.size + write->value.size, err);
 
     if (code == CAIRN_OK && write->deleted)
@@ -143,7 +142,7 @@ static void apply_queued(struct replay *replay)
         struct cairn_shard *shard = replay->queue[i].shard;
         const struct cairn_write *write = &replay->queue[i].write;
 
-        replay->code = shard_apply(shard, write, write->hash, &replay->err);
+        replay->code = engine_apply(shard->engine, write, write->hash, &replay->err);
     }
     replay->count = 0;
 }

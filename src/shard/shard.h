@@ -58,7 +58,11 @@ struct cairn_store_options {
     uint64_t archive_grace_ms;  /* 0: an hour; what has been there for less is not garbage */
     bool recover;               /* a folder that there is not yet begins with what the archive has, and takes it over */
     bool accept_loss;           /* also if some of that is missing there: what is lost is told in warnings */
-    uint64_t log_bytes_max;     /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
+    bool filling;               /* cairn_fill_begin's (fill.h) */
+    /* A folder or archive of the format before this one is opened, too (previous.h): to be read, over a disk and a blob
+     * store that leave it as it is. */
+    bool previous;
+    uint64_t log_bytes_max;             /* 0: 256 MiB of log beyond the oldest checkpoint, then writers wait */
     const struct cairn_log_opener *log; /* what opens the log, or each shard's; borrowed for the call */
     void (*on_warning)(void *context, const char *text); /* e.g. a damaged mark slot; may be NULL */
     /* cairn_log_events', of all logs; `shard`: whose it is, or 0 if all have the same.  May be NULL. */
@@ -83,10 +87,16 @@ enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *e
  * nothing is lost, the log is closed properly and the failure is returned.  All other threads
  * have stopped.  Frees in any case; NULL is CAIRN_OK. */
 enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, struct cairn_err *err);
+/* The same.  *ret_lost: something that was acknowledged may be gone: a log could not be closed or had failed, or
+ * another node has taken over the blob store.  A failure without that costs the next start some time, or the blob
+ * store what came last. */
+enum cairn_code cairn_store_close_told(struct cairn_store *store, bool checkpoint, bool *ret_lost,
+                                       struct cairn_err *err);
 /* Stops as SIGKILL would (simulation). */
 void cairn_store_abandon(struct cairn_store *store);
 
 uint32_t cairn_store_shards(const struct cairn_store *store);
+const char *cairn_store_engine(const struct cairn_store *store); /* the shards', by its name */
 /* CAIRN_SLOTS entries, the shard of each (base/slot.h); they do not change until close. */
 const uint16_t *cairn_store_slots(const struct cairn_store *store);
 struct cairn_shard *cairn_store_shard(struct cairn_store *store,

@@ -17,6 +17,7 @@
 #define LOG_DIR        "log"
 #define CHECKPOINT_DIR "checkpoints"
 #define MANIFEST_PATH  CHECKPOINT_DIR "/MANIFEST"
+#define IMPORT_PATH    "IMPORT" /* while a new folder is being filled from a stream (fill.h) */
 
 enum {
     NO_TURN = -1,
@@ -219,10 +220,11 @@ struct cairn_store {
     struct cairn_tap *tap; /* may be NULL */
 
     pthread_mutex_t lock;
-    pthread_cond_t changed;   /* wakes has grown */
-    uint64_t wakes;           /* guarded by lock: ends of tasks; while closing, events of the log too */
-    struct manifest manifest; /* guarded by lock; replaced by the task */
-    uint64_t next_number;     /* guarded by lock */
+    pthread_cond_t changed;      /* wakes has grown */
+    uint64_t wakes;              /* guarded by lock: ends of tasks; while closing, events of the log too */
+    struct manifest manifest;    /* guarded by lock; replaced by the task */
+    uint64_t next_number;        /* guarded by lock */
+    const struct manifest *held; /* guarded by lock: what it names stays, too (hold.c); NULL: there is none */
     uint64_t checkpoints, checkpoint_bytes, checkpoint_failures; /* guarded by lock */
     char checkpoint_error[CAIRN_ERR_TEXT_BYTES];                 /* guarded by lock */
     _Atomic int checkpoint_code; /* enum cairn_code of the last attempt; relaxed: a hint for writers that wait for it */

@@ -151,11 +151,30 @@ enum cairn_code cairn_store_start(struct cairn_store *store, struct cairn_err *e
 
 /* --- closing --------------------------------------------------------------------------------- */
 
+/* Another node has taken over what the tap writes to. */
+static bool tap_is_lost(struct cairn_store *store)
+{
+    struct cairn_store_stats stats = {0};
+
+    if (store->tap)
+        store->tap->ops->stats(store->tap, &stats);
+    return stats.archive_lost;
+}
+
 enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, struct cairn_err *err)
+{
+    bool ignored;
+
+    return cairn_store_close_told(store, checkpoint, &ignored, err);
+}
+
+enum cairn_code cairn_store_close_told(struct cairn_store *store, bool checkpoint, bool *ret_lost,
+                                       struct cairn_err *err)
 {
     enum cairn_code code = CAIRN_OK, log_code = CAIRN_OK;
     struct cairn_err log_err = {0};
 
+    *ret_lost = false;
     if (!store)
         return CAIRN_OK;
     if (store->tap)
@@ -167,12 +186,14 @@ enum cairn_code cairn_store_close(struct cairn_store *store, bool checkpoint, st
     checkpoint_stop(store, false);
     if (store->tap)
         store->tap->ops->halt(store->tap);
+    *ret_lost = store_log_failed(store) || tap_is_lost(store);
     for (uint32_t i = 0; i < store->stream_count; i++) {
         struct cairn_log *log = store->streams[i].log;
         enum cairn_code closed = log->ops->close(log, log_code == CAIRN_OK ? &log_err : NULL);
 
         log_code = log_code == CAIRN_OK ? closed : log_code;
     }
+    *ret_lost |= log_code != CAIRN_OK;
     store_free(store);
     if (log_code == CAIRN_OK)
         return code;
@@ -199,6 +220,11 @@ void cairn_store_abandon(struct cairn_store *store)
 uint32_t cairn_store_shards(const struct cairn_store *store)
 {
     return store->count - 1;
+}
+
+const char *cairn_store_engine(const struct cairn_store *store)
+{
+    return store->engine;
 }
 
 const uint16_t *cairn_store_slots(const struct cairn_store *store)

@@ -82,8 +82,12 @@ uint64_t store_first_position(const struct stream *stream)
     uint64_t first = UINT64_MAX;
 
     for (uint32_t i = 0; i < store->count; i++)
-        if (store->shards[i].stream == stream && store->manifest.shards[i].position < first)
-            first = store->manifest.shards[i].position;
+        if (store->shards[i].stream == stream) {
+            if (store->manifest.shards[i].position < first)
+                first = store->manifest.shards[i].position;
+            if (store->held && store->held->shards[i].position < first)
+                first = store->held->shards[i].position;
+        }
     return first;
 }
 

@@ -11,11 +11,6 @@ const struct cairn_store_options *store_options(const struct cairn_store *store)
     return &store->options;
 }
 
-const char *store_engine(const struct cairn_store *store)
-{
-    return store->engine;
-}
-
 uint32_t store_count(const struct cairn_store *store)
 {
     return store->count;

@@ -74,7 +74,6 @@ struct cairn_tap {
 
 struct cairn_tap *store_tap(const struct cairn_store *store);
 const struct cairn_store_options *store_options(const struct cairn_store *store);
-const char *store_engine(const struct cairn_store *store);    /* its name */
 uint32_t store_count(const struct cairn_store *store);        /* of shards, with the system shard; 0: not known yet */
 struct cairn_log *store_log(const struct cairn_store *store); /* the one of all shards; NULL: it is not open yet */
 uint64_t store_log_end(const struct cairn_store *store);      /* of the one log of all shards */
@@ -114,8 +113,24 @@ bool checkpoint_hold(struct cairn_store *store, uint64_t since, struct cairn_err
 /* Begins a version of a shard's engine, which tells where the log continues it and the time of its last commit. */
 enum cairn_code shard_version_begin(struct cairn_shard *shard, bool automatic, bool hold, struct cairn_err *err);
 /* Puts or removes; waits while the engine has too much to write. */
-enum cairn_code shard_apply(struct cairn_shard *shard, const struct cairn_write *write, uint64_t hash,
-                            struct cairn_err *err);
+enum cairn_code engine_apply(struct cairn_engine *engine, const struct cairn_write *write, uint64_t hash,
+                             struct cairn_err *err);
+
+/* --- the checkpoints of one moment, while the store goes on (hold.c) --- */
+
+struct store_hold;
+/* What the manifest names now, and the logs from there on, stays until the hold is ended.  CAIRN_ECONFLICT: there is
+ * one.  The store must outlive it. */
+enum cairn_code store_hold_begin(struct cairn_store *store, struct store_hold **ret_hold, struct cairn_err *err);
+struct store_hold *store_hold_end(struct store_hold *hold); /* returns NULL; accepts NULL */
+/* Not below the time of any commit that is in a checkpoint. */
+uint64_t store_hold_wall_ms(const struct store_hold *hold);
+/* The log from here on continues the shard's checkpoint. */
+uint64_t store_hold_position(const struct store_hold *hold, uint32_t shard);
+uint64_t store_hold_file_bytes(const struct store_hold *hold, uint32_t shard);
+/* The checkpoint, into an empty engine.  Blocks. */
+enum cairn_code store_hold_load(const struct store_hold *hold, uint32_t shard, struct cairn_engine *engine,
+                                struct cairn_err *err);
 
 /* --- while opening: another state in the place of what is there --- */
 

@@ -127,7 +127,7 @@ def test_an_earlier_folder(folder):
         lines = f"cairn data folder\n{rest}".encode()
         with open(path, "wb") as file:
             file.write(lines + f"crc32c {crc32c(lines):08x}\n".encode())
-        refused(node, "an earlier version of cairn", "use the program that wrote it, the binary of that earlier version")
+        refused(node, "an earlier version of cairn", f"cairn export --data {data} FILE", "cairn import --data NEW FILE")
     with open(path, "wb") as file:
         file.write(before)
     node.start()

@@ -100,6 +100,54 @@ def test_log_flags_that_are_wrong(folder):
         check(ended.returncode in (1, 2) and text in ended.stderr, f"{flags}: {ended.returncode} {ended.stderr}")
 
 
+def test_a_stop_whose_checkpoint_fails(folder):
+    """Nothing is lost by that, so the status is 0, and a warning says what was not written."""
+    log = os.path.join(folder, "node.log")
+    node = Node(folder, f"--log-file={log}", "--log-format=json").start()
+    node.deploy("register")
+    with node.redis() as redis:
+        equal(redis.ok("FCALL", "Counter.add", 1, "c", 5), 5, "a counter")
+    checkpoints = os.path.join(node.data, "checkpoints")
+    os.rename(checkpoints, checkpoints + "-away")
+    node.stop()  # with status 0
+    told = wait_for(log, "close")
+    check(told["level"] == "warning" and "nothing is lost" in told["msg"], f"it told {told}")
+    os.rename(checkpoints + "-away", checkpoints)
+    node.start()
+    with node.redis() as redis:
+        equal(redis.ok("FCALL", "Counter.get", 1, "c"), 5, "the counter after that")
+    node.stop()
+
+
+def test_a_folder_that_had_a_blob_store(folder):
+    log = os.path.join(folder, "node.log")
+    blob = os.path.join(folder, "blob")
+    node = Node(folder, "--engine=hybridlog", "--blob", blob).start()
+    node.stop()
+    for _ in range(2):  # each time, not only the first
+        node = Node(folder, f"--log-file={log}", "--log-format=json").start()
+        told = wait_for(log, "warning")
+        check("without" in told["msg"] and "the loss of this machine costs" in told["msg"], f"it told {told}")
+        node.stop()
+        os.remove(log)
+    node = Node(folder, "--blob", blob, f"--log-file={log}", "--log-format=json").start()
+    node.stop()
+    check(not any("is started without" in line["msg"] for line in lines(log)), "it warns although the store is given")
+
+
+def test_memory_of_an_engine_that_has_none(folder):
+    said = Node(folder, "--engine-memory=64").refuses()
+    check("--engine-memory" in said and "--engine hybridlog" in said, f"it said {said!r}")
+    node = Node(folder).start()  # nothing was made for good
+    node.stop()
+    said = Node(folder, "--engine-memory=64").refuses()
+    check("--engine-memory" in said, f"of a folder with the engine memory it said {said!r}")
+    node = Node(folder, "--engine=lsm", "--engine-memory=64", data=os.path.join(folder, "other")).start()
+    node.stop()
+    Node(folder, "--engine-memory=32", data=os.path.join(folder, "other")).start().stop()
+
+
 if __name__ == "__main__":
     main([test_signals_that_do_not_end_it, test_log_of_a_life, test_log_that_cannot_be_written,
-          test_log_flags_that_are_wrong])
+          test_log_flags_that_are_wrong,
+          test_a_stop_whose_checkpoint_fails, test_a_folder_that_had_a_blob_store, test_memory_of_an_engine_that_has_none])

@@ -1,0 +1,631 @@
+#include "transfer/export.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "object/directory.h"
+#include "object/layout.h"
+
+enum {
+    IDS_BYTES = 64 << 10, /* read from the directory at a time */
+    CONTAINERS_MAX = CAIRN_FIELD_NUMBER_MAX + 1,
+    KEYS_PER_STEP = 64,
+};
+
+/* What the system shard has. */
+struct catalog_line {
+    bool is_type;
+    struct cairn_buf key, value; /* of a module or type: without the key's first byte */
+};
+
+struct field {
+    uint32_t number;
+    uint8_t kind;
+};
+
+struct exported_type {
+    uint32_t number;
+    struct field *fields;
+    size_t field_count;
+};
+
+enum phase { PHASE_CATALOG, PHASE_SHARD, PHASE_IDS, PHASE_OBJECT, PHASE_KEYS, PHASE_END, PHASE_OVER };
+
+struct extent {
+    uint32_t field;
+    uint64_t first, count;
+};
+
+struct cairn_export {
+    struct cairn_export_options options;
+    struct stream_writer writer;
+    enum phase phase;
+    struct catalog_line *lines;
+    size_t line_count, line_room;
+    struct exported_type *types;
+    size_t type_count;
+    /* Where it is: */
+    uint32_t shard;
+    struct cairn_view *view;
+    struct overlay overlay;
+    size_t type;
+    struct cairn_buf ids; /* sized each */
+    size_t id_at;
+    struct cairn_buf after; /* the last id of these */
+    bool ids_over;
+    /* the object: */
+    uint64_t incarnation;
+    size_t value; /* of the type's fields */
+    struct extent extents[CONTAINERS_MAX];
+    size_t extent_count, extent;
+    uint64_t entry;
+    /* keys: */
+    uint64_t key, key_end;
+};
+
+static enum cairn_code unreadable(struct cairn_export *export, const char *what, struct cairn_err *err)
+{
+    return cairn_fail(err, CAIRN_ECORRUPT, "%s in shard %" PRIu32 " cannot be read", what, export->shard);
+}
+
+/* A read of the shard.  *ret_there false: there is no such key. */
+static enum cairn_code get(struct cairn_export *export, struct cairn_bytes key, struct cairn_bytes *ret_value,
+                           bool *ret_there, struct cairn_err *err)
+{
+    *ret_there = export->view->ops->get(export->view, key, cairn_hash(key), ret_value);
+    return *ret_there ? CAIRN_OK : cairn_engine_take_failure(export->view, err);
+}
+
+static enum cairn_code must_get(struct cairn_export *export, struct cairn_bytes key, struct cairn_bytes *ret_value,
+                                struct cairn_err *err)
+{
+    bool there;
+    enum cairn_code code = get(export, key, ret_value, &there, err);
+
+    return code == CAIRN_OK && !there ? unreadable(export, "an object", err) : code;
+}
+
+/* --- modules and types --- */
+
+static void take_line(void *context, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct cairn_export *export = context;
+    struct catalog_line *line;
+
+    if (key.size < 1 || (key.data[0] != KEY_MODULE && key.data[0] != KEY_TYPE))
+        return;
+    if (export->line_count == export->line_room) {
+        export->line_room = export->line_room ? 2 * export->line_room : 64;
+        export->lines = cairn_realloc(export->lines, export->line_room * sizeof *export->lines);
+    }
+    line = &export->lines[export->line_count++];
+    *line = (struct catalog_line){.is_type = key.data[0] == KEY_TYPE};
+    cairn_buf_add(&line->key, key.data + 1, key.size - 1);
+    cairn_buf_add(&line->value, value.data, value.size);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct catalog_line *x = a, *y = b;
+
+    if (x->is_type != y->is_type)
+        return x->is_type ? 1 : -1;
+    return cairn_bytes_compare(cairn_buf_bytes(&x->key), cairn_buf_bytes(&y->key));
+}
+
+/* "sized space, name" becomes "sized space, sized name". */
+static enum cairn_code add_line(struct cairn_export *export, const struct catalog_line *line, struct cairn_err *err)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&line->key));
+    struct cairn_bytes space = cairn_read_sized(&r), name = cairn_bytes(r.at, cairn_reader_left(&r)), body;
+    struct cairn_buf item = {0};
+    enum cairn_code code;
+
+    if (r.bad)
+        return unreadable(export, "a module's or type's name", err);
+    cairn_buf_varint(&item, space.size);
+    cairn_buf_add(&item, space.data, space.size);
+    cairn_buf_varint(&item, name.size);
+    cairn_buf_add(&item, name.data, name.size);
+    cairn_buf_add(&item, line->value.data, line->value.size);
+    body = cairn_buf_bytes(&item);
+    code = stream_add(&export->writer, line->is_type ? STREAM_TYPE : STREAM_MODULE, &body, 1, err);
+    cairn_buf_done(&item);
+    return code;
+}
+
+static enum cairn_code read_type(struct cairn_export *export, const struct catalog_line *line, struct cairn_err *err)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&line->value));
+    struct exported_type *type;
+
+    export->types = cairn_realloc(export->types, (export->type_count + 1) * sizeof *export->types);
+    type = &export->types[export->type_count++];
+    *type = (struct exported_type){.number = (uint32_t)cairn_read_varint(&r)};
+    cairn_read_sized(&r);
+    type->field_count = (size_t)cairn_read_varint(&r);
+    if (r.bad || type->field_count > CONTAINERS_MAX) {
+        type->field_count = 0;
+        return unreadable(export, "a type's record", err);
+    }
+    type->fields = cairn_alloc_zeroed(type->field_count + 1, sizeof *type->fields);
+    for (size_t i = 0; i < type->field_count; i++) {
+        cairn_read_sized(&r);
+        type->fields[i].kind = cairn_read_u8(&r);
+        type->fields[i].number = (uint32_t)cairn_read_varint(&r);
+    }
+    return r.bad ? unreadable(export, "a type's record", err) : CAIRN_OK;
+}
+
+/* The first `count` hashes of `seen` have been written. */
+static bool is_seen(const struct cairn_buf *seen, struct cairn_bytes hash)
+{
+    for (size_t at = 0; at < seen->size; at += CAIRN_SHA256_BYTES)
+        if (memcmp(seen->data + at, hash.data, CAIRN_SHA256_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static enum cairn_code add_file(struct cairn_export *export, struct cairn_bytes hash, struct cairn_buf *seen,
+                                struct cairn_buf *to, struct cairn_err *err)
+{
+    char path[CAIRN_PATH_BYTES] = CAIRN_STORE_MODULES_DIR "/";
+    size_t at = strlen(path);
+    uint8_t found[CAIRN_SHA256_BYTES];
+    struct cairn_buf wasm = {0};
+    struct cairn_bytes body;
+    enum cairn_code code;
+
+    if (is_seen(seen, hash))
+        return CAIRN_OK;
+    cairn_buf_add(seen, hash.data, hash.size);
+    for (size_t i = 0; i < hash.size; i++)
+        at += (size_t)snprintf(path + at, sizeof path - at, "%02x", hash.data[i]);
+    snprintf(path + at, sizeof path - at, ".wasm");
+    code = cairn_disk_read_file(export->options.disk, path, STREAM_FILE_BYTES_MAX, &wasm, err);
+    body = cairn_buf_bytes(&wasm);
+    if (code == CAIRN_OK) {
+        cairn_sha256(body, found);
+        if (memcmp(found, hash.data, hash.size) != 0)
+            code = cairn_fail(err, CAIRN_ECORRUPT,
+                              "%s: the content is not what its name says; put the module's file back there", path);
+    }
+    if (code == CAIRN_OK)
+        code = stream_add(&export->writer, STREAM_FILE, &body, 1, err);
+    if (code == CAIRN_OK && export->writer.part.size >= STREAM_PART_BYTES)
+        stream_flush(&export->writer, to);
+    cairn_buf_done(&wasm);
+    return code;
+}
+
+/* The files of a module's versions. */
+static enum cairn_code add_files(struct cairn_export *export, const struct catalog_line *line, struct cairn_buf *seen,
+                                 struct cairn_buf *to, struct cairn_err *err)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&line->value));
+    enum cairn_code code = CAIRN_OK;
+    uint64_t count;
+
+    cairn_read_varint(&r);
+    cairn_read_varint(&r);
+    count = cairn_read_varint(&r);
+    for (uint64_t i = 0; code == CAIRN_OK && !r.bad && i < count; i++) {
+        struct cairn_bytes hash;
+
+        cairn_read_varint(&r);
+        hash = cairn_read_bytes(&r, CAIRN_SHA256_BYTES);
+        cairn_read_varint(&r);
+        cairn_read_varint(&r);
+        if (!r.bad)
+            code = add_file(export, hash, seen, to, err);
+    }
+    return code == CAIRN_OK && r.bad ? unreadable(export, "a module's record", err) : code;
+}
+
+static enum cairn_code add_about(struct cairn_export *export, struct cairn_err *err)
+{
+    struct cairn_store *store = cairn_moment_store(export->options.moment);
+    const char *engine = cairn_store_engine(store);
+    struct cairn_buf item = {0};
+    struct cairn_bytes body;
+    enum cairn_code code;
+
+    cairn_buf_varint(&item, cairn_moment_wall_ms(export->options.moment));
+    cairn_buf_varint(&item, cairn_store_shards(store));
+    cairn_buf_varint(&item, strlen(engine));
+    cairn_buf_str(&item, engine);
+    cairn_buf_varint(&item, strlen(export->options.program));
+    cairn_buf_str(&item, export->options.program);
+    body = cairn_buf_bytes(&item);
+    code = stream_add(&export->writer, STREAM_ABOUT, &body, 1, err);
+    cairn_buf_done(&item);
+    return code;
+}
+
+static enum cairn_code do_catalog(struct cairn_export *export, struct cairn_buf *to, struct cairn_err *err)
+{
+    struct cairn_buf seen = {0};
+    enum cairn_code code;
+
+    stream_begin(to);
+    export->shard = cairn_store_shards(cairn_moment_store(export->options.moment));
+    code = cairn_moment_system(export->options.moment, take_line, export, err);
+    if (export->line_count)
+        qsort(export->lines, export->line_count, sizeof *export->lines, by_key);
+    if (code == CAIRN_OK)
+        code = add_about(export, err);
+    for (size_t i = 0; code == CAIRN_OK && i < export->line_count; i++) {
+        const struct catalog_line *line = &export->lines[i];
+
+        code = add_line(export, line, err);
+        if (code == CAIRN_OK)
+            code = line->is_type ? read_type(export, line, err) : add_files(export, line, &seen, to, err);
+        if (export->writer.part.size >= STREAM_PART_BYTES)
+            stream_flush(&export->writer, to);
+    }
+    cairn_buf_done(&seen);
+    export->shard = 0;
+    export->phase = PHASE_SHARD;
+    return code;
+}
+
+/* --- a shard --- */
+
+static enum cairn_code do_shard(struct cairn_export *export, struct cairn_err *err)
+{
+    uint8_t key = KEY_META;
+    struct cairn_bytes value;
+    bool there;
+    enum cairn_code code;
+
+    if (export->shard == cairn_store_shards(cairn_moment_store(export->options.moment))) {
+        export->phase = PHASE_END;
+        return CAIRN_OK;
+    }
+    code = cairn_moment_shard(export->options.moment, export->shard, &export->view, err);
+    if (code != CAIRN_OK)
+        return code;
+    export->key = export->key_end = 0;
+    code = get(export, cairn_bytes(&key, 1), &value, &there, err);
+    if (code == CAIRN_OK && there) {
+        struct cairn_reader r = cairn_reader(value);
+
+        export->key = cairn_read_varint(&r);
+        export->key_end = cairn_read_varint(&r);
+        if (r.bad)
+            code = unreadable(export, "the numbers of keys", err);
+    }
+    export->type = 0;
+    export->ids.size = export->id_at = export->after.size = 0;
+    export->ids_over = false;
+    export->phase = PHASE_IDS;
+    return code;
+}
+
+static bool take_id(void *context, struct cairn_bytes id)
+{
+    struct cairn_export *export = context;
+
+    cairn_buf_varint(&export->ids, id.size);
+    cairn_buf_add(&export->ids, id.data, id.size);
+    return export->ids.size < IDS_BYTES;
+}
+
+/* More ids of the type that it is at. */
+static enum cairn_code read_ids(struct cairn_export *export, struct cairn_err *err)
+{
+    export->ids.size = export->id_at = 0;
+    overlay_reset(&export->overlay, export->view);
+    directory_scan(&export->overlay, export->types[export->type].number, cairn_bytes(NULL, 0),
+                   cairn_buf_bytes(&export->after), take_id, export);
+    export->ids_over = export->ids.size < IDS_BYTES;
+    if (export->overlay.code == CAIRN_OK)
+        return CAIRN_OK;
+    if (err)
+        *err = export->overlay.err;
+    return export->overlay.code;
+}
+
+static enum cairn_code begin_object(struct cairn_export *export, struct cairn_bytes id, struct cairn_err *err)
+{
+    uint32_t type = export->types[export->type].number;
+    uint8_t key[1 + CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX], number[CAIRN_VARINT_BYTES_MAX];
+    struct cairn_bytes value, pieces[2] = {{number, cairn_put_varint(number, type)}, id};
+    struct cairn_reader r;
+    enum cairn_code code;
+
+    if (id.size > CAIRN_ID_BYTES_MAX)
+        return unreadable(export, "an id", err);
+    code = must_get(export, cairn_bytes(key, key_header(key, type, id)), &value, err);
+    if (code != CAIRN_OK)
+        return code;
+    r = cairn_reader(value);
+    export->incarnation = cairn_read_u64(&r);
+    export->extent_count = export->extent = export->value = 0;
+    export->entry = 0;
+    while (!r.bad && cairn_reader_left(&r)) {
+        struct extent *extent = &export->extents[export->extent_count];
+
+        if (export->extent_count == CONTAINERS_MAX)
+            return unreadable(export, "an object's header", err);
+        extent->field = (uint32_t)cairn_read_varint(&r);
+        extent->first = cairn_read_varint(&r);
+        extent->count = cairn_read_varint(&r);
+        export->extent_count++;
+    }
+    if (r.bad)
+        return unreadable(export, "an object's header", err);
+    export->phase = PHASE_OBJECT;
+    return stream_add(&export->writer, STREAM_OBJECT, pieces, 2, err);
+}
+
+static enum cairn_code do_ids(struct cairn_export *export, struct cairn_err *err)
+{
+    struct cairn_reader r;
+    struct cairn_bytes id;
+    enum cairn_code code;
+
+    if (export->type == export->type_count) {
+        export->phase = PHASE_KEYS;
+        return CAIRN_OK;
+    }
+    if (export->id_at == export->ids.size && !export->ids_over) {
+        code = read_ids(export, err);
+        if (code != CAIRN_OK)
+            return code;
+    }
+    if (export->id_at == export->ids.size) {
+        export->type++;
+        export->after.size = 0;
+        export->ids_over = false;
+        return CAIRN_OK;
+    }
+    r = cairn_reader(cairn_bytes(export->ids.data + export->id_at, export->ids.size - export->id_at));
+    id = cairn_read_sized(&r);
+    export->id_at = (size_t)(r.at - export->ids.data);
+    export->after.size = 0;
+    cairn_buf_add(&export->after, id.data, id.size);
+    return begin_object(export, id, err);
+}
+
+static enum cairn_code add_value(struct cairn_export *export, uint32_t field, struct cairn_err *err)
+{
+    uint8_t key[FIELD_KEY_FIXED_MAX], number[CAIRN_VARINT_BYTES_MAX];
+    struct cairn_bytes pieces[2] = {{number, cairn_put_varint(number, field)}};
+    bool there;
+    enum cairn_code code =
+        get(export, cairn_bytes(key, key_field(key, export->incarnation, field)), &pieces[1], &there, err);
+
+    return code == CAIRN_OK && there ? stream_add(&export->writer, STREAM_VALUE, pieces, 2, err) : code;
+}
+
+static enum cairn_code add_pair(struct cairn_export *export, const struct extent *extent, struct cairn_bytes name,
+                                struct cairn_err *err)
+{
+    uint8_t key[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX], head[2 * CAIRN_VARINT_BYTES_MAX];
+    struct cairn_bytes value, pieces[3];
+    struct cairn_reader r;
+    size_t n;
+    enum cairn_code code;
+
+    if (name.size > MAP_KEY_BYTES_MAX)
+        return unreadable(export, "a map's key", err);
+    code =
+        must_get(export, cairn_bytes(key, key_map_entry(key, export->incarnation, extent->field, name)), &value, err);
+    if (code != CAIRN_OK)
+        return code;
+    r = cairn_reader(value);
+    if (cairn_read_varint(&r) != export->entry || r.bad)
+        return unreadable(export, "a map's entry", err);
+    n = cairn_put_varint(head, extent->field);
+    n += cairn_put_varint(head + n, name.size);
+    pieces[0] = cairn_bytes(head, n);
+    pieces[1] = name;
+    pieces[2] = cairn_bytes(r.at, cairn_reader_left(&r));
+    return stream_add(&export->writer, STREAM_PAIR, pieces, 3, err);
+}
+
+static enum cairn_code add_entry(struct cairn_export *export, const struct extent *extent, uint8_t kind,
+                                 struct cairn_err *err)
+{
+    uint8_t key[FIELD_KEY_FIXED_MAX], number[CAIRN_VARINT_BYTES_MAX];
+    struct cairn_bytes pieces[2] = {{number, cairn_put_varint(number, extent->field)}};
+    enum cairn_code code;
+
+    if (kind == CAIRN_FIELD_MAP) {
+        code = must_get(export, cairn_bytes(key, key_map_place(key, export->incarnation, extent->field, export->entry)),
+                        &pieces[1], err);
+        return code == CAIRN_OK ? add_pair(export, extent, pieces[1], err) : code;
+    }
+    code = must_get(
+        export,
+        cairn_bytes(key, key_list_entry(key, export->incarnation, extent->field, extent->first + export->entry)),
+        &pieces[1], err);
+    return code == CAIRN_OK ? stream_add(&export->writer, STREAM_ENTRY, pieces, 2, err) : code;
+}
+
+/* The kind of a field of the type; 0: it has none of that number. */
+static uint8_t kind_of(const struct exported_type *type, uint32_t number)
+{
+    for (size_t i = 0; i < type->field_count; i++)
+        if (type->fields[i].number == number)
+            return type->fields[i].kind;
+    return 0;
+}
+
+/* One field's value, or one entry. */
+static enum cairn_code do_object(struct cairn_export *export, struct cairn_err *err)
+{
+    const struct exported_type *type = &export->types[export->type];
+    const struct extent *extent;
+    enum cairn_code code;
+    uint8_t kind;
+
+    if (export->value < type->field_count) {
+        const struct field *field = &type->fields[export->value++];
+
+        return field->kind == CAIRN_FIELD_VALUE ? add_value(export, field->number, err) : CAIRN_OK;
+    }
+    if (export->extent == export->extent_count) {
+        export->phase = PHASE_IDS;
+        return CAIRN_OK;
+    }
+    extent = &export->extents[export->extent];
+    if (export->entry == extent->count) {
+        export->extent++;
+        export->entry = 0;
+        return CAIRN_OK;
+    }
+    kind = kind_of(type, extent->field);
+    if (kind != CAIRN_FIELD_LIST && kind != CAIRN_FIELD_MAP)
+        return unreadable(export, "a field that its type does not have", err);
+    code = add_entry(export, extent, kind, err);
+    if (code == CAIRN_OK)
+        export->entry++;
+    return code;
+}
+
+/* --- idempotency keys --- */
+
+/* 04 key: type, sized id, sized method, key.  Value: state, hash, ms, number, outcome. */
+static enum cairn_code add_key(struct cairn_export *export, struct cairn_bytes key, struct cairn_bytes value,
+                               struct cairn_err *err)
+{
+    struct cairn_reader k = cairn_reader(key), v = cairn_reader(value);
+    struct cairn_bytes id, method, name, head, outcome, body;
+    struct cairn_buf item = {0};
+    uint64_t type, ms, number;
+    enum cairn_code code;
+
+    cairn_read_u8(&k);
+    type = cairn_read_varint(&k);
+    id = cairn_read_sized(&k);
+    method = cairn_read_sized(&k);
+    name = cairn_bytes(k.at, cairn_reader_left(&k));
+    head = cairn_read_bytes(&v, 9);
+    ms = cairn_read_varint(&v);
+    number = cairn_read_varint(&v);
+    outcome = cairn_bytes(v.at, cairn_reader_left(&v));
+    if (k.bad || v.bad)
+        return unreadable(export, "an idempotency key", err);
+    if (number != export->key) /* it was given up, and used again since */
+        return CAIRN_OK;
+    cairn_buf_varint(&item, type);
+    cairn_buf_varint(&item, id.size);
+    cairn_buf_add(&item, id.data, id.size);
+    cairn_buf_varint(&item, method.size);
+    cairn_buf_add(&item, method.data, method.size);
+    cairn_buf_varint(&item, name.size);
+    cairn_buf_add(&item, name.data, name.size);
+    cairn_buf_add(&item, head.data, head.size);
+    cairn_buf_varint(&item, ms);
+    cairn_buf_add(&item, outcome.data, outcome.size);
+    body = cairn_buf_bytes(&item);
+    code = stream_add(&export->writer, STREAM_KEY, &body, 1, err);
+    cairn_buf_done(&item);
+    return code;
+}
+
+static enum cairn_code do_keys(struct cairn_export *export, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    for (int i = 0; code == CAIRN_OK && i < KEYS_PER_STEP && export->key < export->key_end; i++, export->key++) {
+        uint8_t age[9];
+        struct cairn_bytes found, value;
+        struct cairn_buf key = {0};
+        bool there, is_key = false;
+
+        code = get(export, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, export->key)), &found, &there, err);
+        if (code == CAIRN_OK && there) {
+            cairn_buf_add(&key, found.data, found.size);
+            code = get(export, cairn_buf_bytes(&key), &value, &is_key, err);
+        }
+        if (code == CAIRN_OK && is_key)
+            code = add_key(export, cairn_buf_bytes(&key), value, err);
+        cairn_buf_done(&key);
+    }
+    if (export->key == export->key_end) {
+        export->shard++;
+        export->phase = PHASE_SHARD;
+    }
+    return code;
+}
+
+/* --- all of it --- */
+
+struct cairn_export *cairn_export_open(const struct cairn_export_options *options)
+{
+    struct cairn_export *export = cairn_alloc_zeroed(1, sizeof *export);
+
+    export->options = *options;
+    return export;
+}
+
+static enum cairn_code step(struct cairn_export *export, struct cairn_buf *to, struct cairn_err *err)
+{
+    switch (export->phase) {
+    case PHASE_CATALOG:
+        return do_catalog(export, to, err);
+    case PHASE_SHARD:
+        return do_shard(export, err);
+    case PHASE_IDS:
+        return do_ids(export, err);
+    case PHASE_OBJECT:
+        return do_object(export, err);
+    case PHASE_KEYS:
+        return do_keys(export, err);
+    case PHASE_END:
+        stream_add_end(&export->writer);
+        stream_flush(&export->writer, to);
+        export->phase = PHASE_OVER;
+        return CAIRN_OK;
+    case PHASE_OVER:
+        break;
+    }
+    return CAIRN_OK;
+}
+
+enum cairn_code cairn_export_next(struct cairn_export *export, struct cairn_buf *to, bool *ret_over,
+                                  struct cairn_err *err)
+{
+    size_t before = to->size;
+    struct cairn_err ignored;
+    enum cairn_code code = CAIRN_OK;
+
+    if (!err)
+        err = &ignored;
+    while (code == CAIRN_OK && export->phase != PHASE_OVER && to->size == before) {
+        code = step(export, to, err);
+        if (code == CAIRN_OK && export->writer.part.size >= STREAM_PART_BYTES)
+            stream_flush(&export->writer, to);
+    }
+    *ret_over = code == CAIRN_OK && export->phase == PHASE_OVER;
+    return code;
+}
+
+const struct stream_counts *cairn_export_counts(const struct cairn_export *export)
+{
+    return &export->writer.counts;
+}
+
+struct cairn_export *cairn_export_close(struct cairn_export *export)
+{
+    if (!export)
+        return NULL;
+    for (size_t i = 0; i < export->line_count; i++) {
+        cairn_buf_done(&export->lines[i].key);
+        cairn_buf_done(&export->lines[i].value);
+    }
+    for (size_t i = 0; i < export->type_count; i++)
+        free(export->types[i].fields);
+    free(export->lines);
+    free(export->types);
+    overlay_done(&export->overlay);
+    cairn_buf_done(&export->ids);
+    cairn_buf_done(&export->after);
+    stream_writer_done(&export->writer);
+    free(export);
+    return NULL;
+}
