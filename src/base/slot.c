@@ -49,13 +49,13 @@ static const uint16_t crc16_table_first[256] = {
 /* CRC-16/XMODEM: polynomial 0x1021, from 0, not reflected. */
 static uint16_t crc16(struct cairn_bytes bytes)
 {
-    const uint8_t *at = bytes.data, *end = at + (bytes.size & ~(size_t)1);
     uint32_t crc = 0;
+    size_t i = 0;
 
-    for (; at < end; at += 2)
-        crc = crc16_table_first[crc >> 8 ^ at[0]] ^ crc16_table[(crc & 0xff) ^ at[1]];
-    if (bytes.size & 1)
-        crc = (crc << 8 ^ crc16_table[crc >> 8 ^ at[0]]) & 0xffff;
+    for (; i + 1 < bytes.size; i += 2)
+        crc = crc16_table_first[crc >> 8 ^ bytes.data[i]] ^ crc16_table[(crc & 0xff) ^ bytes.data[i + 1]];
+    if (i < bytes.size)
+        crc = (crc << 8 ^ crc16_table[crc >> 8 ^ bytes.data[i]]) & 0xffff;
     return (uint16_t)crc;
 }
 
