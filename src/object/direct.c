@@ -62,11 +62,14 @@ enum cairn_calls direct_run_calls(void *run)
     struct invocation *caller = run;
     struct cairn_worker *worker = caller->worker;
     struct segment *segment = caller->segment;
+    uint64_t made;
 
     if (!caller->read_only || caller->keyed)
         return CAIRN_CALLS_NEVER;
-    if (segment->call_count == 0 || segment->call_count > DIRECT_CALLS_MAX || worker->failed ||
-        atomic_load_explicit(&caller->job->calls, memory_order_relaxed) > HEAVY_CALLS)
+    if (segment->call_count == 0 || segment->call_count > DIRECT_CALLS_MAX || worker->failed)
+        return CAIRN_CALLS_NOT_NOW;
+    made = atomic_load_explicit(&caller->job->calls, memory_order_relaxed);
+    if (made > HEAVY_CALLS || made + segment->call_count > worker->node->limits.job_calls) /* send_calls refuses them */
         return CAIRN_CALLS_NOT_NOW;
     for (struct cairn_link *l = segment->calls.next; l != &segment->calls; l = l->next)
         if (!may_run_now(worker, cairn_container(l, struct invocation, link)))

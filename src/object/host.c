@@ -74,7 +74,9 @@ static void host_restart(void *run)
     struct invocation *inv = run;
 
     segment_restart(inv->worker, inv);
-    invocation_forget_calls(inv->worker, inv); /* that it has run itself (direct.c) */
+    if (inv->call_count) /* those that it has run itself (direct.c) count for nothing: they are made again */
+        atomic_fetch_sub_explicit(&inv->job->calls, inv->call_count, memory_order_relaxed);
+    invocation_forget_calls(inv->worker, inv);
     inv->result.size = 0;
     inv->failed = false;
     stat_add(&inv->worker->counts.restarts, 1);

@@ -135,6 +135,30 @@ static void writers_are_waited_for(void **state)
     }
 }
 
+/* Calls that are made again after a start over count once, and no more than a job may make are run. */
+static void calls_are_counted(void **state)
+{
+    (void)state;
+    for (uint32_t workers = 1; workers <= 3; workers++) {
+        struct simnode_options options = {.workers = workers, .shards = 4, .limits = {.job_calls = 6}};
+        struct simnode sim;
+        struct cairn_err err;
+
+        simnode_init(&sim, workers, &options);
+        if (simnode_open(&sim, &err) != CAIRN_OK)
+            fail_msg("%s", err.text);
+        simnode_deploy(&sim, "reader");
+        expect("nil", "a", "set", "3");
+        for (int i = 0; i < 40; i++) {
+            expect("18", "c", "sum", "get", "a", "a", "a", "a", "a", "a");
+            expect("18", "c", "sum", "get_slowly", "a", "a", "a", "a", "a", "a");
+            expect("!limit...", "c", "sum", "get", "a", "a", "a", "a", "a", "a", "a");
+            expect("!limit...", "c", "many", "a", "7");
+        }
+        simnode_done(&sim);
+    }
+}
+
 static void large_results_are_given_back(void **state)
 {
     struct simnode sim;
@@ -158,9 +182,8 @@ static void large_results_are_given_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results_are_the_same),
-        cmocka_unit_test(short_reads_take_no_fiber),
-        cmocka_unit_test(writers_are_waited_for),
+        cmocka_unit_test(results_are_the_same),         cmocka_unit_test(short_reads_take_no_fiber),
+        cmocka_unit_test(writers_are_waited_for),       cmocka_unit_test(calls_are_counted),
         cmocka_unit_test(large_results_are_given_back),
     };
 
