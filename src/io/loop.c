@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -16,6 +17,7 @@ enum {
     ACCEPTS_PER_EVENT = 64,
     ACCEPT_PAUSE_MS = 100, /* when there are no descriptors left */
     BACKLOG = 4096,
+    YIELDS = 8, /* times that a loop looks for more before it falls asleep, when a socket had something lately */
 };
 
 struct signal_watch {
@@ -33,6 +35,7 @@ struct cairn_loop {
     uint64_t timer_at_ns; /* when the timer is due; UINT64_MAX: not armed */
     struct signal_watch *signals;
     bool stopping;
+    unsigned yields; /* that are left before the loop falls asleep */
     uint8_t *read_buffer;
 
     /* Wakers write woken and then look at asleep; the loop writes asleep and then looks at woken.
@@ -150,6 +153,18 @@ static void arm(struct cairn_loop *loop, uint64_t wait_ns)
     uv_timer_start(&loop->timer, on_timer, (wait_ns + 999999) / 1000000, 0);
 }
 
+/* Falling asleep and being woken costs more than many requests do: on a virtual machine more than ten microseconds.
+ * So a loop that sockets keep busy first lets other threads have the core, such as clients that write the next
+ * requests, and looks again: it sleeps less often, and handles more requests each time. */
+static bool yield_first(struct cairn_loop *loop)
+{
+    if (loop->yields == 0)
+        return false;
+    loop->yields--;
+    sched_yield();
+    return true;
+}
+
 void cairn_loop_run(struct cairn_loop *loop)
 {
     loop->stopping = false;
@@ -161,12 +176,11 @@ void cairn_loop_run(struct cairn_loop *loop)
         more = loop->options.turn(loop->options.context, &wait_ns);
         if (loop->stopping)
             break;
-        if (!more && wait_ns > 0) {
+        more = more || wait_ns == 0 || yield_first(loop);
+        if (!more) {
             arm(loop, wait_ns);
             atomic_store(&loop->asleep, true);
             more = atomic_load(&loop->woken);
-        } else {
-            more = true;
         }
         uv_run(&loop->uv, more ? UV_RUN_NOWAIT : UV_RUN_ONCE);
         atomic_store(&loop->asleep, false);
@@ -432,6 +446,7 @@ static void on_socket_event(uv_poll_t *poll, int status, int events)
 {
     struct cairn_socket *socket = poll->data;
 
+    socket->loop->yields = YIELDS;
     if (status < 0) { /* libuv has stopped watching */
         break_off(socket);
         return;
