@@ -50,8 +50,8 @@ struct cairn_state_options {
 
     /* Where versions go, too: a folder (on another machine's disk, say), or s3://BUCKET/PREFIX.  A
      * snapshot ends when it is there; a new folder takes over the versions that are there, and what it needs of their
-     * files; what is missing or damaged here is fetched.  One state at a time uses it: opening claims it, and who had
-     * it before is told CAIRN_EUNAVAILABLE by the next snapshot.  The log does not go there. */
+     * files; what is missing or damaged here is fetched.  One state at a time uses it: opening claims it, and the state
+     * that had it before is told CAIRN_EUNAVAILABLE by the next snapshot.  The log does not go there. */
     const char *blob;
     unsigned blob_grace_s; /* cairn_state_collect spares what has not been there for so long: an hour */
     void (*progress)(void *context, uint64_t bytes, uint64_t total); /* of a file that is fetched */
@@ -107,8 +107,8 @@ struct cairn_state_stats {
     uint64_t flushes, merges, merged_bytes; /* since it was opened */
 };
 
-/* Opens the folder, or makes it.  CAIRN_ELOCKED: somebody has it open; CAIRN_EVERSION: its format is not this one's;
- * CAIRN_ECONFLICT: it is of another engine. */
+/* Opens the folder, or makes it.  CAIRN_ELOCKED: another process has it open; CAIRN_EVERSION: its format is not this
+ * one's; CAIRN_ECONFLICT: it is of another engine. */
 enum cairn_code cairn_state_open(const char *folder, const struct cairn_state_options *options,
                                  struct cairn_state **ret_state, struct cairn_err *err);
 /* Waits for background work.  What is neither in a snapshot nor in a log is gone.  Accepts NULL; returns NULL. */

@@ -4,7 +4,7 @@
  * that a deploy leaves alone.  A deploy's task makes them, so that no worker ever walks all that is deployed; a worker
  * takes over the entries of one module (type.h).
  * Keys and values: docs/formats/state.md.
- * Threads: any may read; who makes one changes it before others see it.  Layer: admin (private). */
+ * Threads: any may read; its maker changes it before others see it.  Layer: admin (private). */
 #ifndef CAIRN_ADMIN_CATALOG_H
 #define CAIRN_ADMIN_CATALOG_H
 

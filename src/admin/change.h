@@ -2,7 +2,7 @@
  *
  *   change_begin -> change_deploy or change_undeploy, on a task -> change_done
  *
- * Threads: whose turn it is; nobody else has the catalog yet.  Layer: admin (private). */
+ * Threads: the one whose turn it is; no other has the catalog yet.  Layer: admin (private). */
 #ifndef CAIRN_ADMIN_CHANGE_H
 #define CAIRN_ADMIN_CHANGE_H
 

@@ -258,8 +258,8 @@ static enum cairn_code record(struct cairn_worker *worker, struct deploy *deploy
     return CAIRN_OK;
 }
 
-/* Back from the task: the catalog is made and nobody else has it yet; of a DEPLOY the module is compiled and its file
- * is written. */
+/* Back from the task: the catalog is made and no other thread has it yet; of a DEPLOY the module is compiled and its
+ * file is written. */
 static void prepared(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = (struct deploy *)message;

@@ -18,7 +18,7 @@
 enum {
     PART_WRITES = 256,
     PART_BYTES = 256 << 10,
-    RETRY_NS = 1000000, /* the log makes room in the background and tells nobody */
+    RETRY_NS = 1000000, /* the log makes room in the background and wakes no worker */
     PASTS_MAX = 16,     /* of a worker: each has files open */
 };
 
@@ -323,7 +323,8 @@ static void receive_request(struct cairn_worker *worker, struct message *message
     inv->worker = worker;
     if (!type || admin_worker(worker)->pasts.count > PASTS_MAX) {
         end(worker, past, type ? CAIRN_EOVERLOAD : CAIRN_ENOTYPE,
-            type ? "too many ask for what was; try again later" : "there is no such type; see `cairn types`");
+            type ? "16 reads of past versions run on this worker already; try again later"
+                 : "there is no such type; see `cairn types`");
         return;
     }
     if (inv->request->at_ms > (uint64_t)worker_now_ms(worker)) {

@@ -10,7 +10,9 @@
 #include "object/hold.h"
 #include "object/invocation.h"
 
-enum { POLL_NS = 2000000 }; /* while one is taken: background threads write it and wake nobody; somebody waits for it */
+enum {
+    POLL_NS = 2000000
+}; /* while one is taken: background threads write it and wake no worker; a client waits for it */
 
 #define LOOK_NS  UINT64_C(1000000000)  /* how often it is asked whether one is due for other reasons than time */
 #define PAUSE_NS UINT64_C(10000000000) /* after one that failed */

@@ -8,8 +8,8 @@
 /* The version of the node that is being taken. */
 struct snapshots {
     bool taking;
-    struct invocation *inv;  /* who asked for it; NULL: the schedule */
-    struct invocation *next; /* who asked while the schedule's was taken, and gets the one after it */
+    struct invocation *inv;  /* the request that asked for it; NULL: the schedule */
+    struct invocation *next; /* a request that came while the schedule's was taken: it gets the one after it */
     uint64_t next_ns;        /* when the schedule takes the next; 0: not known yet */
     uint64_t look_ns;        /* when it is looked whether one is due for another reason */
 };

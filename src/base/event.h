@@ -1,6 +1,6 @@
 /* event.h - what a room below tells the operator, in a form that is not text yet.
  *
- * Library code does not log: it tells an event to whoever has opened it, and the server's journal (server/journal.h)
+ * Library code does not log: it tells an event to its opener, and the server's journal (server/journal.h)
  * writes it, once.  Being told must not block: any thread may tell, under any lock.
  * Layer: base, uses nothing. */
 #ifndef CAIRN_BASE_EVENT_H
@@ -26,7 +26,7 @@ struct cairn_event {
 
 /* Borrows all of the event for the call. */
 struct cairn_events {
-    void (*tell)(void *context, const struct cairn_event *event); /* NULL: nobody listens */
+    void (*tell)(void *context, const struct cairn_event *event); /* NULL: nothing is told */
     void *context;
 };
 

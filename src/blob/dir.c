@@ -103,7 +103,7 @@ static enum cairn_code dir_create(struct cairn_blob *blob, const char *name, str
     return put(blob, name, bytes, true, err);
 }
 
-/* `aside`: synced piece by piece, since one burst would make syncs wait behind it that somebody waits for. */
+/* `aside`: synced piece by piece, since one burst would make syncs of the log wait behind it. */
 static enum cairn_code copy(struct cairn_file *from, struct cairn_file *to, bool aside,
                             const struct cairn_blob_progress *progress, struct cairn_err *err)
 {
@@ -206,7 +206,7 @@ static void take_name(void *context, const char *name)
     code = listing->disk->ops->age(listing->disk, path, &bytes, &age_ms, listing->err);
     if (code == CAIRN_OK)
         listing->visit(listing->context, name, bytes, age_ms);
-    else if (code != CAIRN_ENOTFOUND) /* somebody removed it */
+    else if (code != CAIRN_ENOTFOUND) /* another process removed it */
         listing->code = code;
 }
 

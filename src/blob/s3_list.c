@@ -81,7 +81,7 @@ static void end_entry(struct page *page)
     begin_entry(page);
 }
 
-/* A key that no blob can have is somebody else's, and so is a "folder" that a browser made. */
+/* A key that no blob can have was put by another program, and so was a "folder" that a browser made. */
 static void read_key(struct page *page, const char *key)
 {
     size_t prefix_bytes = strlen(page->prefix);

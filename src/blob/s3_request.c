@@ -442,7 +442,7 @@ static enum verdict judge_error(struct try *try, enum cairn_code *ret_code)
     }
     switch (status) {
     case 404:
-        /* Only S3 itself knows what it has not: a 404 that does not say so may be anybody's between us and it.  The
+        /* Only S3 itself knows what it has not: a 404 that does not say so may come from a proxy between.  The
          * answer to a HEAD cannot say anything, and that to a DELETE does not matter. */
         if ((accept & S3_MISSING) &&
             (is_one_of(try->s3_code, missing) || strcmp(method, "HEAD") == 0 || strcmp(method, "DELETE") == 0))
@@ -497,7 +497,7 @@ static enum verdict judge_success(struct try *try)
     struct s3_response *response = try->response;
 
     if (request->take && (response->length == UINT64_MAX || try->taken != response->length)) {
-        /* Without a length nobody can tell a whole body from one that was cut. */
+        /* Without a length a whole body looks like one that was cut. */
         cairn_fail(&try->why, CAIRN_EIO, "the store sent %" PRIu64 " bytes and %s", try->taken,
                    response->length == UINT64_MAX ? "did not tell how many to expect" : "had told another number");
         return AGAIN;
@@ -544,7 +544,7 @@ static enum verdict judge_failure(struct try *try, CURLcode result)
     case CURLE_FAILED_INIT:
         try->why.code = CAIRN_EINVAL;
         return HOPELESS;
-    case CURLE_PEER_FAILED_VERIFICATION: /* whoever it is, it is not who was meant */
+    case CURLE_PEER_FAILED_VERIFICATION: /* it is another server than the URL names */
     case CURLE_SSL_CACERT_BADFILE:
         try->why.code = CAIRN_EAUTH;
         return HOPELESS;

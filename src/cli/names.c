@@ -187,7 +187,7 @@ int cairn_print_names(int argc, char **argv)
         return CAIRN_EXIT_OK;
     if (!freopen("/dev/null", "w", stderr))
         return CAIRN_EXIT_OK;
-    alarm(SECONDS_MAX); /* a node that does not answer holds nobody up */
+    alarm(SECONDS_MAX); /* a node that does not answer does not hold up the shell */
     if (argc - 1 > first && takes_value(command, argv[argc - 2])) {
         if (strcmp(argv[argc - 2], "--engine") == 0)
             print_engines();

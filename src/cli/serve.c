@@ -166,7 +166,7 @@ static uint64_t now_ns(void)
     return cairn_clock_system()->monotonic_ns(cairn_clock_system());
 }
 
-/* The first second is silent; after that once a second: on a terminal for who waits there, else in the log. */
+/* The first second is silent; after that once a second: on a terminal there, else in the log. */
 static void on_recovery(void *context, const char *stage, uint64_t done, uint64_t total)
 {
     struct progress *progress = context;
@@ -218,7 +218,7 @@ static void print_ready(struct cairn_server *server, uint64_t keys, uint64_t byt
 
 /* --- the node's life --- */
 
-/* Why it does not serve, or has ended: to who started it, and to the log's file. */
+/* Why it does not serve, or has ended: to standard error, and to the log's file. */
 static int fail(const struct options *o, struct cairn_journal *journal, const struct cairn_err *err)
 {
     if (o->log_file)
@@ -332,8 +332,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
     finished = cairn_server_run(server);
     if (!finished) {
         cairn_fail(&err, CAIRN_EUNAVAILABLE,
-                   "some requests were not done in %" PRIu64
-                   " s and were cut off: who sent them does not know what came "
+                   "some requests were not done in %" PRIu64 " s and were cut off: their clients do not know what came "
                    "of them; give them longer with --stop-timeout",
                    o->stop_seconds);
         status = fail(o, journal, &err);

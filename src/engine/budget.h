@@ -33,7 +33,7 @@ void budget_init(struct budget *budget, size_t bytes);
 void budget_done(struct budget *budget); /* all members have left */
 void budget_add(struct budget *budget, size_t bytes);
 
-/* on_asked may be called by any thread, under the budget's lock: it wakes the owner, who looks at budget_is_asked.
+/* on_asked may be called by any thread, under the budget's lock: it wakes the owner, which looks at budget_is_asked.
  * `budget` may be NULL. */
 void budget_join(struct budget *budget, struct budget_member *member, void (*on_asked)(void *context), void *context);
 /* Gives back everything. */

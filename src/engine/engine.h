@@ -167,8 +167,8 @@ enum {
 /* MemOnly: a hash table that grows a bucket at a time (linear hashing, Litwin 1980).  A key costs
  * about 40 bytes over its own and its value's; the table itself (14 of them) does not shrink. */
 struct cairn_engine *cairn_memory_create(void);
-/* Closes one without a snapshot bit by bit, some five keys a call, for owners who must not stop for all; true once
- * that is done.  After the first call nothing else may be called for it but close. */
+/* Closes one without a snapshot bit by bit, some five keys a call, for owners that must not stop for the whole of it;
+ * true once that is done.  After the first call nothing else may be called for it but close. */
 bool cairn_memory_close_some(struct cairn_engine *engine);
 
 struct levels;

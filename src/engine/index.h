@@ -1,6 +1,6 @@
 /* index.h - a hash index: from the hash of a key to the place of its newest record, in at most 12 bytes a key.
  *
- * An entry is 24 bits of the hash, the tag, and 40 bits of place; the key itself lies in the record, so whoever asks
+ * An entry is 24 bits of the hash, the tag, and 40 bits of place; the key itself lies in the record, so the caller
  * compares it there.  Entries live in pages of open addressing, found through a directory by the first bits of the
  * hash (extendible hashing, Fagin et al. 1979).  A page keeps its entries about in the order of their tags, so that
  * it grows by an eighth in one short pass; when it is as large as a page gets it is split in two.  So no call takes

@@ -121,8 +121,8 @@ static void throttle(struct levels *levels, size_t bytes)
     levels->stats.throttled_ns += THROTTLE_NS;
 }
 
-/* A full front, or far too many runs, stop nobody for longer than WAIT_NS for each WAIT_BYTES that he brings: what that
- * goes over the bounds is little, and who waits long learns nothing that he would not learn from waiting often. */
+/* With a full front, or far too many runs, a put waits at most WAIT_NS for each WAIT_BYTES of it, and is taken then: so
+ * the bounds are exceeded by little, and no put waits long. */
 enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_err *err)
 {
     struct front *front = levels->front;

@@ -67,9 +67,9 @@ void levels_prefetch(const struct levels *levels, uint64_t hash, int depth);
 enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_err *err);
 /* Never blocks or fails.  Neither key nor value may be one that get returned. */
 void levels_apply(struct levels *levels, const struct run_record *record);
-/* The same for owners who must not wait: they look before they bring more whether it is too much, and call levels_work
- * after what they have brought, and when on_work says so.  What goes over the bounds meanwhile is taken all the same.
- * What has failed is tried again only with `retry`; levels_failure tells it. */
+/* The same for owners that must not wait: before a put they ask whether it is too much, and they call levels_work
+ * after a put, and when on_work says so.  A put that goes over the bounds meanwhile is taken all the same. What has
+ * failed is tried again only with `retry`; levels_failure tells it. */
 bool levels_is_pressed(const struct levels *levels);
 bool levels_is_easy(const struct levels *levels); /* after what was brought there is nothing to do but for on_work */
 void levels_work(struct levels *levels, bool retry);

@@ -84,7 +84,7 @@ enum snapshot_state {
     SNAPSHOT_STORING, /* its runs go to the remote */
     SNAPSHOT_HELD,    /* only if it was asked for */
     SNAPSHOT_COMMITTING,
-    SNAPSHOT_ENDED, /* and nobody has asked for how */
+    SNAPSHOT_ENDED, /* and its result has not been asked for */
 };
 
 struct snapshot {

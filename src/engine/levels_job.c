@@ -73,7 +73,7 @@ void levels_wait_for(struct levels *levels, struct job *job)
 {
     if (!job->active)
         return;
-    cairn_tasks_run_here(levels->tasks, &job->task); /* a simulated one has nobody else */
+    cairn_tasks_run_here(levels->tasks, &job->task); /* a simulated one has no thread of its own */
     pthread_mutex_lock(&levels->lock);
     while (!job->done)
         pthread_cond_wait(&levels->ended, &levels->lock);

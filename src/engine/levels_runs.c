@@ -14,7 +14,7 @@ void levels_bound_run_memory(struct levels *levels)
     }
 }
 
-/* When there are too many open files all but one are closed: who is asked again is opened again. */
+/* When there are too many open files all but one are closed: a run that is read again is opened again. */
 void levels_bound_open_files(struct levels *levels, const struct run *but)
 {
     size_t count = 0;

@@ -159,8 +159,8 @@ static bool is_stale(const struct levels *levels)
                                         STALE_PART * (double)run_about(levels->runs[levels->run_count - 1])->bytes;
 }
 
-/* Learns from a merge with the oldest run, whose output is not there yet.  New keys are out of date for nobody, so a
- * state that only grows need not be written again and again. */
+/* Learns from a merge with the oldest run, whose output is not there yet.  A new key makes no older one out of date,
+ * so a state that only grows need not be written again and again. */
 static void note_overlap(struct levels *levels, const struct making *merge)
 {
     const struct run *oldest = merge->inputs[merge->input_count - 1];

@@ -53,7 +53,7 @@ static const struct memtable *const_memtable_of(const struct front *front)
 
 static struct cairn_engine *table_of(const struct front_batch *batch)
 {
-    return (struct cairn_engine *)(uintptr_t)batch; /* nobody changes a batch */
+    return (struct cairn_engine *)(uintptr_t)batch; /* a batch is never changed */
 }
 
 static void leave(struct memtable *memtable, struct cairn_engine *table)

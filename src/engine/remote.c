@@ -22,7 +22,7 @@ enum {
 };
 
 static const char head_magic[8] = {'C', 'A', 'I', 'R', 'N', 'E', 'P', 'O'};
-static const char nobody[] = "somebody\n";
+static const char unnamed[] = "somebody\n";
 
 /* A manifest's name: versions/EPOCH-NUMBER, the epoch in 16 hexadecimal digits, the number in decimal. */
 struct place {
@@ -70,7 +70,7 @@ static bool epoch_parse(const char *name, uint64_t *ret_epoch)
     return strcmp(name, again) == 0;
 }
 
-/* --- who owns the store --- */
+/* --- the store's owner --- */
 
 static void take_highest(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
 {
@@ -176,7 +176,7 @@ static enum cairn_code read_head(struct remote *remote, struct head *head, struc
     return code == CAIRN_ENOTFOUND ? CAIRN_OK : code;
 }
 
-/* The lock is held, or nobody else is there. */
+/* The lock is held, or no other thread uses the store. */
 static enum cairn_code put_head(struct remote *remote, struct cairn_bytes note, struct cairn_err *err)
 {
     char name[CAIRN_BLOB_NAME_BYTES];
@@ -231,7 +231,7 @@ static enum cairn_code greatest_used(struct remote *remote, uint64_t *ret_epoch,
     return code == CAIRN_OK ? blob->ops->list(blob, "log", take_greatest, ret_epoch, err) : code;
 }
 
-/* That the store is the owner's already, or nobody's. */
+/* That the store is the owner's already, or has none. */
 static enum cairn_code check_owner(const struct remote *remote, struct cairn_bytes text, struct cairn_err *err)
 {
     struct cairn_bytes owner = cairn_buf_bytes(&remote->owner);
@@ -480,7 +480,7 @@ enum cairn_code remote_open(struct cairn_blob *blob, const char *owner, bool tak
     struct remote *remote = create(blob);
     enum cairn_code code;
 
-    cairn_buf_str(&remote->owner, owner ? owner : nobody);
+    cairn_buf_str(&remote->owner, owner ? owner : unnamed);
     code = claim(remote, owner && !take, err);
     if (code == CAIRN_OK)
         code = find_places(remote, err);
@@ -709,7 +709,7 @@ enum cairn_code remote_put_manifest(struct remote *remote, uint64_t number, stru
     code = remote_check(remote, err);
     if (code == CAIRN_OK)
         code = put_manifest(remote, number, bytes, err);
-    /* Only when nobody had claimed the store after it was there is it sure that the next owner sees it. */
+    /* Only if no other had claimed the store after it was put is it sure that the next owner sees it. */
     if (code == CAIRN_OK)
         code = remote_check(remote, err);
     pthread_mutex_unlock(&remote->lock);
@@ -730,7 +730,7 @@ static enum cairn_code remove_manifest(struct remote *remote, uint64_t number, s
     set_place(remote, index, place);
     code = put_head(remote, cairn_buf_bytes(&remote->note), err);
     if (code == CAIRN_OK)
-        code = remote_check(remote, err); /* whoever claims it from now on reads that */
+        code = remote_check(remote, err); /* every later claim reads that */
     if (code == CAIRN_OK)
         code = remote->blob->ops->remove(remote->blob, name, err);
     if (code == CAIRN_OK) {

@@ -17,8 +17,8 @@
 
 struct remote;
 
-/* The blob must outlive it.  `owner`, a line of text, says who has claimed it, and if the last claim was another's it
- * is refused (CAIRN_ECONFLICT) unless `take`; NULL: it does not matter who. */
+/* The blob must outlive it.  `owner`, a line of text, names the claimer, and if the last claim has another name it
+ * is refused (CAIRN_ECONFLICT) unless `take`; NULL: any name is accepted. */
 enum cairn_code remote_open(struct cairn_blob *blob, const char *owner, bool take, struct remote **ret_remote,
                             struct cairn_err *err);
 /* What counts at present, to read, without claiming it. */
@@ -29,7 +29,7 @@ uint64_t remote_epoch(const struct remote *remote);
 enum cairn_code remote_check_run(struct cairn_disk *disk, const struct run_about *about, struct cairn_err *err);
 /* The epoch of the other owner that a check has found; 0: there is none.  Any thread. */
 uint64_t remote_fenced_by(const struct remote *remote);
-/* CAIRN_EUNAVAILABLE: somebody else has claimed it. */
+/* CAIRN_EUNAVAILABLE: another owner has claimed it. */
 enum cairn_code remote_check(struct remote *remote, struct cairn_err *err);
 
 enum remote_head {
@@ -60,7 +60,7 @@ enum cairn_code remote_put_run(struct remote *remote, struct cairn_disk *disk, c
 /* Under its own name, checked, durable.  CAIRN_ECORRUPT: the store does not have it, or has something else. */
 enum cairn_code remote_get_run(struct remote *remote, struct cairn_disk *disk, const struct run_about *about,
                                const struct cairn_blob_progress *progress, struct cairn_err *err);
-/* Commits a version whose runs are all there.  CAIRN_EUNAVAILABLE: somebody else has claimed the store; nothing can be
+/* Commits a version whose runs are all there.  CAIRN_EUNAVAILABLE: another owner has claimed the store; nothing can be
  * put there any more. */
 enum cairn_code remote_put_manifest(struct remote *remote, uint64_t number, struct cairn_bytes bytes,
                                     struct cairn_err *err);

@@ -111,7 +111,7 @@ enum cairn_code run_open(struct cairn_disk *disk, const struct run_about *about,
 struct run *run_close(struct run *run); /* returns NULL; accepts NULL */
 const struct run_about *run_about(const struct run *run);
 enum run_order run_order(const struct run *run);
-/* Closes the file, which the next that reads opens again; false if somebody is reading just now. */
+/* Closes the file, which the next that reads opens again; false if a thread is reading just now. */
 bool run_rest(struct run *run);
 bool run_is_open(struct run *run);
 /* What an open run keeps in memory. */

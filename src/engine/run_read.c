@@ -8,7 +8,7 @@
 
 struct run {
     struct cairn_disk *disk;
-    pthread_mutex_t lock;    /* guards the next two: who reads holds the file, and it may be closed between */
+    pthread_mutex_t lock;    /* guards the next two: a read holds the file, and it may be closed between reads */
     struct cairn_file *file; /* NULL: opened when it is read next */
     unsigned readers;
     char path[CAIRN_PATH_BYTES];

@@ -2,7 +2,7 @@
  *
  * A slab is one huge page.  Pieces are cut from the last slab, one behind the other, and a slab is given back when all
  * of its pieces were.  A read of a piece at random so has no miss of the processor's address cache, or a short one.
- * Threads: one owner; the pieces' contents are anybody's.  Layer: engine; uses base. */
+ * Threads: one owner; the pieces' contents belong to the caller.  Layer: engine; uses base. */
 #ifndef CAIRN_ENGINE_SLAB_H
 #define CAIRN_ENGINE_SLAB_H
 

@@ -262,7 +262,7 @@ static enum cairn_code read_manifests(struct versions *versions, struct cairn_er
         struct cairn_err why;
 
         code = read_manifest(versions, entry, &why);
-        if (code == CAIRN_ECORRUPT || code == CAIRN_EVERSION) { /* matters only to who wants it */
+        if (code == CAIRN_ECORRUPT || code == CAIRN_EVERSION) { /* matters only to a request for this version */
             entry->why = cairn_bytes_dup(cairn_str(why.text));
             code = CAIRN_OK;
         } else if (code != CAIRN_OK) {

@@ -31,7 +31,7 @@ struct version {
     struct cairn_bytes metadata;
     const struct run_about *runs; /* newest first; where a key is in several, the first counts */
     size_t run_count;
-    bool automatic; /* nobody asked for it: it bounds the caller's log, and goes when it is not the current one */
+    bool automatic; /* not asked for: it bounds the caller's log, and goes when it is not the current one */
     bool pinned;    /* kept until it is unpinned, whatever retention says; not part of the manifest */
 };
 
@@ -123,8 +123,8 @@ enum cairn_code versions_switch(struct versions *versions, uint64_t number, stru
 enum cairn_code versions_pin(struct versions *versions, uint64_t number, bool pinned, struct cairn_err *err);
 /* Its runs become garbage unless other versions name them.  CAIRN_ECONFLICT for the current and for a pinned one. */
 enum cairn_code versions_forget(struct versions *versions, uint64_t number, struct cairn_err *err);
-/* Where a crash loses nothing it need not be the owner who removes files: what no version needs is gone at the next
- * opening at the latest. */
+/* Another thread than the owner may remove files where a crash loses nothing: a file that no version needs is gone at
+ * the next opening at the latest. */
 
 /* Takes a version, which is not the current one and older than that, from the list, and appends the path of its
  * manifest, with its NUL, to `paths`. */

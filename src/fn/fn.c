@@ -144,7 +144,7 @@ enum cairn_code cairn_fn_create(const struct cairn_fn_options *options, struct c
     if (code != CAIRN_OK)
         return code;
     /* Every trap makes an error value; with RUST_BACKTRACE set in the environment each would walk the native
-     * stack for a report that nobody reads, half a millisecond that any guest could cause at will. */
+     * stack for a report that is never read, half a millisecond that any guest could cause at will. */
     setenv("RUST_LIB_BACKTRACE", "0", 1);
     fn = cairn_alloc_zeroed(1, sizeof *fn);
     fn->options = filled;

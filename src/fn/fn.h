@@ -20,7 +20,7 @@
  * fresh instance.  An instance never serves two modules.
  *
  * Signals: when the first struct cairn_fn is made Wasmtime takes SIGSEGV, SIGILL and SIGFPE, to turn faults of guests
- * into traps, and this room SIGSEGV in front of it, for writes beyond a window; nobody may take them away later.
+ * into traps, and this room SIGSEGV in front of it, for writes beyond a window; no other code may take them away later.
  *
  * Threads: cairn_fn and cairn_module functions may be called by any thread (modules are
  * reference counted); a worker's functions by its owner only.
@@ -230,7 +230,7 @@ void cairn_run_cancel(struct cairn_run *run);
 uint32_t cairn_fn_worker_fibers_free(const struct cairn_fn_worker *worker);
 /* The worker is about to run guests, or has nothing to run (the ticker may sleep). */
 void cairn_fn_worker_busy(struct cairn_fn_worker *worker, bool busy);
-/* Drops cached instances of modules that nobody else references. */
+/* Drops cached instances of modules that have no other reference. */
 void cairn_fn_worker_trim(struct cairn_fn_worker *worker);
 
 #endif

@@ -117,7 +117,7 @@ static void tell_meter(const struct cairn_run *run, uint64_t memory_bytes, struc
 /* --- plain --- */
 
 /* A plain run was interrupted and thrown away; the next ones may go straight to a fiber.  It may have lost its
- * processor to somebody else, so the first time proves nothing. */
+ * processor to another process, so the first time proves nothing. */
 static void learn(struct cairn_method_private *method)
 {
     uint32_t useless = atomic_load_explicit(&method->useless, memory_order_relaxed);

@@ -1,6 +1,6 @@
 /* types.h - the section `cairn.types`: what a module says it is (docs/formats/types-section.md).
  *
- * Pure parsing of bytes that anybody may have written; no engine is needed, so `cairn build`
+ * Pure parsing of bytes of any client; no engine is needed, so `cairn build`
  * uses it too.
  * Threads: any; nothing is shared.  Layer: fn; uses base. */
 #ifndef CAIRN_FN_TYPES_H

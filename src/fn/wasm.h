@@ -1,7 +1,7 @@
 /* wasm.h - what a WebAssembly binary tells before it is compiled: its imports, exports, the
  * section cairn.types, and whether its instances may be used again after a reset.
  *
- * Reads bytes that anybody may have written, and refuses what the guest ABI refuses
+ * Reads bytes of any client, and refuses what the guest ABI refuses
  * (docs/formats/guest-abi.md) with a reason.  It does not validate code: Wasmtime does, afterwards,
  * and `reusable` is meant for modules that Wasmtime has accepted.
  * Threads: any; nothing is shared.  Layer: fn; uses base. */

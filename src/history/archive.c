@@ -60,7 +60,7 @@ enum cairn_code archive_check_same(const struct cairn_store_options *options, st
 
 /* --- claiming --- */
 
-/* The folder's number is durable before it is used: else a start that is cut short leaves a claim of nobody. */
+/* The folder's number is durable before it is used: else a start that is cut short leaves a claim without an owner. */
 static enum cairn_code draw_id(struct archive *archive, struct cairn_err *err)
 {
     struct cairn_clock *clock = store_options(archive->store)->clock;

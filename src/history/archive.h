@@ -8,10 +8,10 @@
  * archive.  Where it was restored a chunk says so, and is put only once the version that it was restored to is there.
  *
  * Versions: one is put when it has been taken, by a task, from its files, which do not change; nothing waits for that
- * but who asked for the version.  Until it has succeeded it is tried again.
+ * but the request for the version.  Until it has succeeded it is tried again.
  *
- * The store has one owner, who has claimed it (engine/remote.h): a data folder, by a number drawn once.  Another folder
- * is refused unless it takes over what is there (archive_take_over); then the first may write nothing more.
+ * The store has one owner, the data folder that has claimed it (engine/remote.h) by a number drawn once.  Another
+ * folder is refused unless it takes over what is there (archive_take_over); then the first may write nothing more.
  *
  * Threads: the lock guards what says so; two tasks put, one the log, the other the versions.  Layer: history (private).
  *
@@ -95,7 +95,7 @@ struct archive {
 
 /* Claims it; the node's versions are known.  CAIRN_ECONFLICT: it belongs to another data folder. */
 enum cairn_code archive_claim(struct cairn_store *store, struct cairn_err *err);
-/* The same, whoever's it was; the next owner is this folder. */
+/* The same, also if another folder owned it; the next owner is this folder. */
 enum cairn_code archive_take(struct cairn_store *store, struct cairn_err *err);
 /* That the shards' engine keeps versions. */
 enum cairn_code archive_check_engine(const struct cairn_store *store, struct cairn_err *err);
@@ -134,7 +134,7 @@ void archive_head_encode(const struct archive_head *head, const struct cairn_buf
 enum cairn_code archive_head_check(struct cairn_bytes note, struct cairn_err *err);
 /* Parses it.  *ret_names lies in `note`. */
 bool archive_head_decode(struct cairn_bytes note, struct archive_head *ret_head, struct cairn_bytes *ret_names);
-/* Puts it, with the modules that are there, and takes it over; `files` is held, or nobody else is there. */
+/* Puts it, with the modules that are there, and takes it over; `files` is held, or no other thread uses the store. */
 enum cairn_code archive_head_put(struct archive *archive, const struct archive_head *head, struct cairn_err *err);
 
 void archive_losses_add(struct archive_losses *losses, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -146,7 +146,7 @@ static void put(struct cairn_task *task)
     struct archive_work *work = cairn_container(task, struct archive_work, task);
     struct archive *archive = cairn_container(work, struct archive, log);
     struct cairn_store *store = archive->store;
-    struct archive_chunk *chunk = archive->closed; /* nobody but this task takes it from there */
+    struct archive_chunk *chunk = archive->closed; /* only this task takes it from there */
     struct cairn_err err;
     enum cairn_code code = archive_put_modules(archive, &err); /* a record may name one */
 

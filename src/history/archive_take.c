@@ -2,7 +2,7 @@
  *
  * All versions' records and manifests come here, so that they are this folder's versions from now on, and the newest
  * one's runs; runs of the others come when they are asked for.  The folder has no FORMAT until all of that is there:
- * cut short it is done again.  The rest is a restore (restore.c), which whoever opens the folder carries out. */
+ * cut short it is done again.  The rest is a restore (restore.c), which the next opening of the folder carries out. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -472,7 +472,7 @@ static enum cairn_code fill(struct filling *filling, struct cairn_err *err)
     return code;
 }
 
-/* Something is missing, and nobody has said that it may be. */
+/* Something is missing, and --accept-loss was not given. */
 static enum cairn_code refuse(struct filling *filling, struct cairn_err *err)
 {
     struct cairn_store *store = filling->store;
@@ -488,7 +488,7 @@ static enum cairn_code refuse(struct filling *filling, struct cairn_err *err)
         count, filling->until, archive_time(filling->wall_ms, to));
 }
 
-/* All that may fail is tried before the store is claimed: whoever has it now goes on until then, and may add to it, or
+/* All that may fail is tried before the store is claimed: its present owner goes on until then, and may add to it, or
  * remove what it does not need: a loss has to be seen twice. */
 static enum cairn_code look_and_fill(struct filling *filling, struct remote **ret_seen, struct cairn_err *err)
 {

@@ -174,7 +174,7 @@ static enum cairn_code add_hashes(struct cairn_store *store, const struct item *
     enum cairn_code code = CAIRN_OK;
 
     if (!item->numbers.size)
-        return cairn_fail(err, CAIRN_ECORRUPT, "nobody knows what version %" PRIu64 " needs", item->number);
+        return cairn_fail(err, CAIRN_ECORRUPT, "the list of what version %" PRIu64 " needs is lost", item->number);
     for (uint32_t i = 0; code == CAIRN_OK && i + 1 < store_count(store); i++) {
         struct version_manifest manifest;
 
@@ -410,7 +410,7 @@ void archive_step_versions(struct cairn_store *store, bool retry)
 
     if (!atomic_load(&archive->versions_left))
         return;
-    atomic_store(&archive->versions_left, false); /* who brings more sets it again */
+    atomic_store(&archive->versions_left, false); /* the next version sets it again */
     next = next_version(store, retry);
     pthread_mutex_lock(&archive->lock);
     any = next || archive->removed.size || archive->sweeps;

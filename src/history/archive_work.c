@@ -36,7 +36,7 @@ uint64_t archive_every_ns(const struct cairn_store *store)
     return store_options(store)->archive_every_ns ? store_options(store)->archive_every_ns : EVERY_NS;
 }
 
-/* --- module files: whoever puts what may name one puts those first that are there by then --- */
+/* --- module files: they are put before anything that may name them --- */
 
 static void take_blob(void *context, const char *name, uint64_t bytes, uint64_t age_ms)
 {
@@ -89,7 +89,7 @@ static enum cairn_code put_modules(struct archive *archive, struct cairn_err *er
         code = archive->blob->ops->put_file(archive->blob, path, disk, path, NULL, err);
         if (code == CAIRN_OK)
             cairn_buf_add(&archive->names, name, strlen(name) + 1);
-        if (code == CAIRN_ENOTFOUND) /* it is gone: nobody needs it */
+        if (code == CAIRN_ENOTFOUND) /* it is gone: no module needs it */
             code = CAIRN_OK;
     }
     if (code == CAIRN_OK && archive->names.size > before)

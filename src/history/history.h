@@ -19,7 +19,7 @@ struct cairn_store_version {
     uint64_t number;  /* ascending, never used again */
     uint64_t parent;  /* the version that its state came from; 0: none */
     uint64_t time_ms; /* when it was asked for, by the clock on the wall */
-    bool scheduled;   /* nobody asked for it by hand */
+    bool scheduled;   /* the schedule asked for it */
     bool damaged;     /* its record cannot be read */
     bool archived;    /* the archive has it */
 };
@@ -64,9 +64,9 @@ struct cairn_view *cairn_past_view(struct cairn_past *past);
 /* --- main thread: --- */
 
 /* Takes a folder that no node is on back, or forth, to a version; first takes one of the state as it is, *ret_undo,
- * which leads back.  Should the process end on the way, then either nothing has come of it, or whoever opens the
- * folder next goes on with it.  CAIRN_ENOTFOUND; CAIRN_ECORRUPT when a file of the version is damaged, and nothing
- * has come of it. */
+ * which leads back.  Should the process end on the way, then either nothing has come of it, or the next
+ * opening of the folder goes on with it.  CAIRN_ENOTFOUND; CAIRN_ECORRUPT when a file of the version is damaged, and
+ * nothing has come of it. */
 enum cairn_code cairn_store_restore(const struct cairn_store_options *options, uint64_t number, uint64_t *ret_undo,
                                     struct cairn_err *err);
 /* The same to a moment: the state after the last record whose time is not after wall_ms, from the newest version before

@@ -50,15 +50,15 @@ void taking_fail(struct cairn_store *store, enum cairn_code code, const struct c
 void taking_end(struct cairn_store *store);
 struct node_version *taking_find(struct taking *taking, uint64_t number); /* NULL: there is none */
 
-/* A new one, which is taken over, into the list; under the lock, or while nobody else is there. */
+/* A new one, which is taken over, into the list; under the lock, or while no other thread uses the store. */
 void node_versions_enter(struct cairn_store *store, struct node_version *version);
 /* The number of the version to go to, or to go on from: `number` itself, or the newest that has nothing after a moment.
- * CAIRN_ENOTFOUND: there is none.  Under the lock, or while nobody else is there. */
+ * CAIRN_ENOTFOUND: there is none.  Under the lock, or while no other thread uses the store. */
 enum cairn_code node_versions_find(const struct cairn_store *store, uint64_t number, uint64_t wall_ms,
                                    uint64_t *ret_number, struct cairn_err *err);
 /* How many the archive does not have. */
 uint64_t node_versions_pending(struct cairn_store *store);
-/* Something of the archive's has been done, or has failed: who waits for a version to be there may go on.  `number`: of
+/* Something of the archive's has been done, or has failed: a wait for a version may go on.  `number`: of
  * the version that it was about, or 0.  CAIRN_EUNAVAILABLE: the archive is lost. */
 void node_versions_archived(struct cairn_store *store, uint64_t number, enum cairn_code code,
                             const struct cairn_err *err);

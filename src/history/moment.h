@@ -1,6 +1,6 @@
 /* moment.h - the state of a whole store at one moment, read shard by shard.
  *
- *   of a store that nobody uses      its engines as they are
+ *   of a store that no node is on    its engines as they are
  *   of one that a node is on         a version of the node (engines that keep such), or
  *                                    checkpoints, and the log up to the position that it had when the moment was begun
  *                                    (the engine in memory): these stay until the moment is closed
@@ -15,7 +15,7 @@
 
 struct cairn_moment;
 
-/* Of a store that was opened and not started, and nobody else uses. */
+/* Of a store that was opened and not started, and that no other thread uses. */
 struct cairn_moment *cairn_moment_still(struct cairn_store *store);
 /* Of one that runs.  `version`: one of the node's, 0 with the engine in memory.  CAIRN_EINVAL: a version is needed, or
  * there are none, or each shard has a log of its own; CAIRN_ECONFLICT: another such moment is open; CAIRN_EUNAVAILABLE:

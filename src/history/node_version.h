@@ -14,9 +14,9 @@
  *
  * A failure on the way leaves versions of engines that no record names; they go when the folder is next opened.
  *
- * Restoring (restore.c): a RESTORE file, synced, is the point of no return; whoever opens the folder carries it out, as
- * often as it is cut short, and then removes it.  It may say that records of the archive are applied to the version.
- * Layer: history (private). */
+ * Restoring (restore.c): a RESTORE file, synced, is the point of no return; the next opening of the folder carries it
+ * out, as often as it is cut short, and then removes it.  It may say that records of the archive are applied to the
+ * version. Layer: history (private). */
 #ifndef CAIRN_HISTORY_NODE_VERSION_H
 #define CAIRN_HISTORY_NODE_VERSION_H
 
@@ -82,7 +82,7 @@ enum taking_state {
     TAKING_RECORD,
     TAKING_ARCHIVE,
     TAKING_FAILED, /* until no shard has one under way */
-    TAKING_ENDED,  /* and nobody has asked for how */
+    TAKING_ENDED,  /* and its result has not been asked for */
 };
 
 /* Where a shard is in that; its owner's, and of no meaning before TAKING_BEGIN. */

@@ -143,7 +143,7 @@ void node_versions_archived(struct cairn_store *store, uint64_t number, enum cai
     bool others; /* failure, which says nothing of the one that is waited for */
 
     pthread_mutex_lock(&taking->lock);
-    if (code == CAIRN_EUNAVAILABLE) /* under the lock: who begins to wait after this sees it */
+    if (code == CAIRN_EUNAVAILABLE) /* under the lock: a wait that begins after this sees it */
         atomic_store(&history_of(store)->archive.lost, true);
     others = code == CAIRN_ENOTFOUND && number && number != taking->number;
     if (taking->state == TAKING_ARCHIVE && !others) {

@@ -272,7 +272,7 @@ static void await_archive(struct cairn_store *store)
     }
     taking->state = TAKING_ARCHIVE;
     pthread_mutex_lock(&history_of(store)->archive.lock);
-    history_of(store)->archive.versions.pause_ns = 0; /* somebody waits: it is tried at once */
+    history_of(store)->archive.versions.pause_ns = 0; /* a request waits: it is tried at once */
     pthread_mutex_unlock(&history_of(store)->archive.lock);
     atomic_store(&history_of(store)->tap.holds, false);
     atomic_store(&history_of(store)->tap.active, taking->drops.size > 0);
@@ -465,7 +465,7 @@ void node_versions_drop_unnamed(struct cairn_shard *shard)
     struct cairn_buf named = {0}, others = {0};
 
     for (size_t i = 0; i < taking->count; i++) {
-        if (!taking->versions[i].shards) { /* nobody knows what that one names */
+        if (!taking->versions[i].shards) { /* its list of files is lost */
             cairn_buf_done(&named);
             return;
         }

@@ -8,7 +8,7 @@
 
 struct cairn_clock {
     uint64_t (*monotonic_ns)(struct cairn_clock *clock); /* stands still while the machine sleeps */
-    uint64_t (*boot_ns)(struct cairn_clock *clock);      /* goes on while it sleeps; nobody can set it */
+    uint64_t (*boot_ns)(struct cairn_clock *clock);      /* goes on while it sleeps; cannot be set */
     uint64_t (*wall_ms)(struct cairn_clock *clock);      /* Unix time; may go back */
     uint64_t (*thread_ns)(struct cairn_clock *clock);    /* CPU time of the calling thread; a system call */
     uint64_t (*entropy)(struct cairn_clock *clock);      /* 64 unpredictable bits (seeded when simulated) */

@@ -5,7 +5,7 @@
 
 #include "io/loop.h"
 
-/* CAIRN_EUNAVAILABLE: nobody answers there. */
+/* CAIRN_EUNAVAILABLE: nothing answers there. */
 enum cairn_code cairn_dial(const struct cairn_address *address, uint32_t timeout_ms, int *ret_fd,
                            struct cairn_err *err);
 enum cairn_code cairn_dial_send(int fd, struct cairn_bytes bytes, struct cairn_err *err);

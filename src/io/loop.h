@@ -60,7 +60,7 @@ struct cairn_address {
  * the resolver. */
 enum cairn_code cairn_address_parse(const char *text, uint16_t default_port, struct cairn_address *ret_address,
                                     struct cairn_err *err);
-/* True if it was 127.0.0.1 for want of an address: who listens there is expected at [::1] as well. */
+/* True if it was 127.0.0.1 for want of an address: a server there is expected at [::1] as well. */
 bool cairn_address_is_localhost(const char *text);
 /* [::1] with a port. */
 struct cairn_address cairn_address_loopback6(uint16_t port);
@@ -72,7 +72,7 @@ const char *cairn_address_format(const struct cairn_address *address, char to[CA
 /* --- listeners --- */
 
 /* Binds a port without listening; with port 0 any free one is taken.  Several ports on one address
- * share its connections (SO_REUSEPORT); `first` refuses an address that somebody else serves
+ * share its connections (SO_REUSEPORT); `first` refuses an address that another process serves
  * (CAIRN_ECONFLICT).  CAIRN_ENOTFOUND when this machine has no such address. */
 enum cairn_code cairn_port_bind(struct cairn_address *address, bool first, int *ret_fd, struct cairn_err *err);
 

@@ -17,7 +17,7 @@ void cairn_process_read(struct cairn_process *ret_process);
 
 /* From here on a signal ends the process only if that is its purpose (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGXCPU,
  * SIGKILL) or if it tells of a fault (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS).  A write to a pipe
- * that nobody reads, or beyond the size that a file may have, fails instead. */
+ * that no process reads, or beyond the size that a file may have, fails instead. */
 void cairn_ignore_signals(void);
 
 #endif

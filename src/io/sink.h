@@ -12,7 +12,7 @@ struct cairn_sink;
 
 /* path NULL: standard error, which is not closed. */
 enum cairn_code cairn_sink_open(const char *path, struct cairn_sink **ret_sink, struct cairn_err *err);
-/* Opens the path again, as somebody has moved the file away.  If that fails, goes on with the one it has. */
+/* Opens the path again, after the file was moved away.  If that fails, goes on with the one it has. */
 enum cairn_code cairn_sink_reopen(struct cairn_sink *sink, struct cairn_err *err);
 /* How many bytes were taken: fewer on an error (*ret_errno), or if nothing more could be written for wait_ms (0). */
 size_t cairn_sink_write(struct cairn_sink *sink, struct cairn_bytes bytes, int wait_ms, int *ret_errno);

@@ -1,7 +1,7 @@
 /* timekeeper.h - a node's own time: it follows the wall clock, and a jump of the wall clock does not move it.
  *
- * Elapsed time is CLOCK_BOOTTIME, which counts while the machine sleeps and which nobody can set.  Wall clock minus
- * CLOCK_BOOTTIME is the *offset*.  It changes only when somebody sets the wall clock:
+ * Elapsed time is CLOCK_BOOTTIME, which counts while the machine sleeps and which cannot be set.  Wall clock minus
+ * CLOCK_BOOTTIME is the *offset*.  It changes only when the wall clock is set:
  *
  *   by at most CAIRN_TIME_JUMP_MS   the node's time follows: it runs up to 10 % faster or slower until it is there
  *   by more                         a jump: the node's time goes on as it did, and a warning is given.  The jump is

@@ -32,7 +32,7 @@ struct cairn_log_events {
 
 struct cairn_log; /* begins with its ops */
 
-/* Where a log is to be, and for whom: what every kind of log is told when it is opened. */
+/* Where a log is to be, and of which shard: what every kind of log is told when it is opened. */
 struct cairn_log_place {
     struct cairn_disk *disk;
     struct cairn_clock *clock;
@@ -110,7 +110,7 @@ struct cairn_log_ops {
     uint64_t (*reserved_time_ms)(struct cairn_log *log);
     /* Tells the log how far time has been given out, which never goes down; cheap, for every `now`.
      * The log reserves some seconds ahead, in the background: a time that runs ahead of that must not be
-     * told to anybody before reserved_time_ms has reached it, or a record that holds it is durable. */
+     * told to a client before reserved_time_ms has reached it, or a record that holds it is durable. */
     void (*reserve_time)(struct cairn_log *log, uint64_t wall_ms);
     /* A reader of the records at or above `from` (0: all that are there) that are durable, in order.  It may be opened
      * before start, and then gives what was found, and after, and then follows the log.  Records that opening had to

@@ -90,11 +90,11 @@ static uint64_t next_segment(struct wal *wal, uint64_t position)
         wal_record_begin(seal, WAL_SEAL, position);
         record_done(wal, seal);
     }
-    if (wal->mapped) { /* nobody syncs and closes the file before we let go of the lock, so it is there */
+    if (wal->mapped) { /* no thread syncs and closes the file before this lock is released, so it is there */
         wal->disk->ops->unmap(wal->current->file);
         wal->current->map = NULL;
     }
-    assert(wal->current->next); /* else somebody appends what he has not claimed */
+    assert(wal->current->next); /* else a caller appends more than it has claimed */
     wal->current = wal->current->next;
     wal->ahead--;
     wal->keeper_poked = true;
@@ -209,7 +209,7 @@ static void wal_release(struct cairn_log *log, uint64_t bytes, uint32_t records)
 {
     struct wal *wal = wal_of(log);
 
-    /* Either the keeper, looking after a refusal, sees this room, or we see that somebody waits. */
+    /* Either the keeper, looking after a refusal, sees this room, or this thread sees that a claim waits. */
     atomic_fetch_add(&wal->room, wal_charge(bytes, records));
     if (atomic_load(&wal->refused))
         wal_keeper_poke(wal);

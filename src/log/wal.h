@@ -13,7 +13,7 @@ enum cairn_sync_mode {
     CAIRN_SYNC_NONE,     /* synced when the operating system likes, on close and by checkpoints */
 };
 
-enum { CAIRN_WAL_HELP_NS = 500000 }; /* nobody helps while syncs take longer than this on average */
+enum { CAIRN_WAL_HELP_NS = 500000 }; /* no worker helps while a sync takes longer than this on average */
 
 struct cairn_wal_options {
     enum cairn_sync_mode sync;

@@ -28,10 +28,10 @@ enum {
     WAL_TIME_LOW_MS = 1500,     /* ...and reserved anew when less than this is left */
 };
 
-#define WAL_LAZY_NS       UINT64_C(10000000)   /* pending bytes that nobody wants are written after this */
+#define WAL_LAZY_NS       UINT64_C(10000000)   /* pending bytes that no caller wants are written after this */
 #define WAL_MARK_IDLE_NS  UINT64_C(40000000)   /* so that the mark is synced within 100 ms, see wal_keeper.c */
 #define WAL_FULL_RETRY_NS UINT64_C(200000000)  /* after a refused claim */
-#define WAL_FULL_SLOW_NS  UINT64_C(5000000000) /* when nobody asks */
+#define WAL_FULL_SLOW_NS  UINT64_C(5000000000) /* when no claim asks */
 
 struct wal_segment {
     struct wal_segment *next;
@@ -49,7 +49,7 @@ struct wal_buffer {
     size_t size, capacity;
 };
 
-/* How the writer sleeps, and so who must wake it. */
+/* How the writer sleeps, and so which threads must wake it. */
 enum wal_sleep {
     WAL_AWAKE,
     WAL_DOZING,   /* for WAL_LAZY_NS: a want wakes it, or much pending */

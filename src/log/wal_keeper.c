@@ -3,7 +3,7 @@
  *
  * The mark is due when durable has stood still for WAL_MARK_IDLE_NS.  The keeper looks at most that
  * long after a sync, and once more as much later, so with the two syncs it is done within 100 ms.
- * An idle log wakes nobody: then the keeper sleeps without a timeout. */
+ * An idle log wakes no thread: then the keeper sleeps without a timeout. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -70,7 +70,7 @@ static bool store_mark(struct wal *wal, uint64_t time_ms)
     }
     atomic_store_explicit(&wal->time_reserved, mark.time_ms, memory_order_release);
     atomic_store_explicit(&wal->proven, mark.durable, memory_order_release);
-    if (mark.time_ms != before_ms) { /* somebody may wait for it */
+    if (mark.time_ms != before_ms) { /* a thread may wait for it */
         bool wake;
 
         pthread_mutex_lock(&wal->lock);
@@ -165,7 +165,7 @@ static uint64_t prepare_deadline(struct wal *wal, uint64_t now)
     uint64_t due = UINT64_MAX;
 
     pthread_mutex_lock(&wal->lock);
-    if (refused && wal->room_wanted <= atomic_load(&wal->room)) { /* somebody gave some back */
+    if (refused && wal->room_wanted <= atomic_load(&wal->room)) { /* another claim gave some back */
         wal->room_wanted = 0;
         atomic_store(&wal->refused, false);
         wake = wake_to_notify(wal);
@@ -211,7 +211,7 @@ static enum cairn_code prepare(struct wal *wal, struct cairn_err *err)
     } else if (code == CAIRN_EFULL) {
         atomic_store_explicit(&wal->full, true, memory_order_relaxed);
         wal->full_at_ns = wal_now(wal);
-        atomic_store(&wal->refused, false); /* whoever asks from now on pokes again */
+        atomic_store(&wal->refused, false); /* the next claim pokes again */
     }
     pthread_mutex_unlock(&wal->lock);
     if (wake)

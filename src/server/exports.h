@@ -1,8 +1,8 @@
 /* exports.h - the export of a running node, page by page, as a client asks for them (docs/reference/http.md).
  *
- * One at a time.  While it is open the store keeps what it needs (history/moment.h), so one that nobody has asked for
- * in EXPORT_IDLE_NS is given up.
- * Threads: pages are made by one thread, which may block; any may look and close.  Layer: server. */
+ * One at a time.  While it is open the store keeps what it needs (history/moment.h), so one that no client has asked
+ * for in EXPORT_IDLE_NS is given up. Threads: pages are made by one thread, which may block; any may look and close.
+ * Layer: server. */
 #ifndef CAIRN_SERVER_EXPORTS_H
 #define CAIRN_SERVER_EXPORTS_H
 
@@ -16,7 +16,7 @@ struct cairn_exports *cairn_exports_create(struct cairn_store *store, struct cai
  * ... */
 void cairn_exports_page(struct cairn_exports *exports, uint64_t id, uint32_t page, uint64_t version,
                         struct cairn_buf *to);
-/* Gives up the one that nobody asks for; now and then. */
+/* Gives up the one that no client asks for; now and then. */
 void cairn_exports_look(struct cairn_exports *exports);
 /* Nobody makes a page any more.  Before the store is closed.  Returns NULL; accepts NULL. */
 struct cairn_exports *cairn_exports_destroy(struct cairn_exports *exports);

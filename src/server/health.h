@@ -13,7 +13,7 @@
 
 enum cairn_check_state {
     CAIRN_CHECK_OK,
-    CAIRN_CHECK_WARNING, /* the node serves, and somebody should look */
+    CAIRN_CHECK_WARNING, /* the node serves, and the operator should look */
     CAIRN_CHECK_FAILED,  /* the node is not ready */
 };
 

@@ -534,7 +534,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
         return CAIRN_OK;
     pthread_mutex_lock(&house->lock);
     node = house->node;
-    house->node = NULL; /* the log tells nobody any more */
+    house->node = NULL; /* the log has no node to tell any more */
     pthread_mutex_unlock(&house->lock);
     if (house->fn)
         cairn_fn_stop_compiling(house->fn); /* or the tasks would take as long as that does */

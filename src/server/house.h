@@ -37,7 +37,7 @@ struct cairn_house_options {
     /* cairn_node_options.wake */
     void (*wake)(void *context, uint32_t index);
     void *wake_context;
-    const struct cairn_events *events; /* for the operator; NULL: nobody is told */
+    const struct cairn_events *events; /* for the operator; NULL: nothing is told */
     /* For people, while it opens; may be NULL. */
     void (*on_recovery)(void *context, const char *stage, uint64_t done, uint64_t total);
     void *context;

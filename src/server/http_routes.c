@@ -254,7 +254,7 @@ static bool route_page(const struct cairn_http_call *call)
     return false;
 }
 
-/* --- who may ask --- */
+/* --- which requests are allowed --- */
 
 /* The host of "host", "host:port" or "[v6]:port". */
 static struct cairn_bytes host_only(struct cairn_bytes host)

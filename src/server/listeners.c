@@ -10,8 +10,8 @@ enum {
     PARTIAL_BYTES_PER_MS = 16, /* what a large request must manage on the average: 16 KB/s */
     CLOSE_MS = 1000,           /* for the last replies when the node stops */
     LINGER_MS = 5000,          /* for a client to take them when its session is over */
-    SHORT_MS = 100,            /* between two looks at who keeps most, while memory is short */
-    SHORT_BYTES = 64 << 10,    /* of replies: who keeps less is left alone */
+    SHORT_MS = 100,            /* between two looks for the session that keeps most, while memory is short */
+    SHORT_BYTES = 64 << 10,    /* of replies: a session that keeps less is left alone */
 };
 
 /* When a session is over, its client may still be sending (a module that is too large, say).  To close with input
@@ -89,7 +89,7 @@ static void on_read(void *context, struct cairn_bytes bytes)
     struct connection *connection = context;
 
     if (!connection->session)
-        return; /* not for anybody any more */
+        return; /* its session is over */
     connection->active_ms = cairn_loop_now_ms(connection->seat->loop);
     cairn_session_input(connection->session, bytes);
     if (!cairn_session_reads(connection->session))

@@ -57,7 +57,7 @@ static void add_checks(struct cairn_server *server, struct cairn_buf *to)
     for (size_t i = 0; i < count; i++)
         ready &= checks[i].state != CAIRN_CHECK_FAILED;
     one(to, "cairn_ready", "gauge", "1 if the node is ready, as /readyz says.", ready);
-    head(to, "cairn_check", "gauge", "0: all is well; 1: somebody should look; 2: the node is not ready for it.");
+    head(to, "cairn_check", "gauge", "0: all is well; 1: the operator should look; 2: the node is not ready for it.");
     for (size_t i = 0; i < count; i++)
         cairn_buf_printf(to, "cairn_check{name=\"%s\"} %d\n", checks[i].name, (int)checks[i].state);
 }
@@ -125,7 +125,7 @@ void cairn_server_metrics(struct cairn_server *server, struct cairn_bytes cursor
         server->about.started_ms / 1000);
 }
 
-/* --- who asks for it --- */
+/* --- asking for it --- */
 
 /* A part that is asked for, and then is there: an encoded page (object.h). */
 struct cairn_scrape {

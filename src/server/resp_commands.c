@@ -586,8 +586,8 @@ static void unknown_command(struct cairn_resp_session *resp, const struct cairn_
     char nearest[CAIRN_SUGGEST_TEXT_BYTES];
     struct cairn_buf args = {0};
 
-    /* A browser or a forwarder that speaks HTTP here is not a Redis client: what follows may be a
-     * body that somebody else chose. */
+    /* A browser or a forwarder that speaks HTTP here is not a Redis client: the rest may be a
+     * body that another party chose. */
     if (cairn_resp_word_is(name, "POST") || cairn_resp_word_is(name, "GET") || cairn_resp_word_is(name, "HOST:")) {
         if (resp->parser.is_inline) {
             cairn_resp_reply_error(resp, "ERR", "this port speaks RESP, not HTTP");

@@ -124,7 +124,7 @@ void cairn_server_stop(struct cairn_server *server)
 bool cairn_server_run(struct cairn_server *server)
 {
     cairn_loop_run(server->loop);
-    cairn_loop_unsignal(server->loop); /* what follows may take long; who asks again need not wait */
+    cairn_loop_unsignal(server->loop); /* the rest may take long: a second signal ends the process at once */
     if (server->options.signals)
         cairn_ignore_signals(); /* SIGHUP, that is */
     for (uint32_t i = 0; i < server->options.workers; i++) {
@@ -189,7 +189,7 @@ static enum cairn_code bind_front(struct cairn_server *server, uint32_t front, s
         address6 = cairn_address_loopback6(cairn_address_port(&address));
         code = bind_all(server, &address6, front, true, err);
         if (code == CAIRN_ENOTFOUND || (code == CAIRN_ECONFLICT && any_port))
-            code = CAIRN_OK; /* none here; or the port that was free there is taken here, and nobody asked for it */
+            code = CAIRN_OK; /* none here; or the port that was free there is taken here, and no flag asked for it */
     }
     if (code != CAIRN_OK)
         return fail_to_bind(err, code, flag);

@@ -11,7 +11,7 @@
 /* RUNNING -> DRAINING (stop asked: admitted requests go on) -> CLOSING (replies are flushed, threads end) */
 enum cairn_server_stage { CAIRN_SERVER_RUNNING, CAIRN_SERVER_DRAINING, CAIRN_SERVER_CLOSING };
 
-/* Where one front listens: at its address, or at [::1] as well where nobody asked for one, since "localhost" is either
+/* Where one front listens: at its address, or at [::1] as well where no address was given, since "localhost" is either
  * to a client. */
 struct cairn_seat_port {
     struct cairn_seat *seat;
@@ -32,8 +32,8 @@ struct cairn_seat {
     struct cairn_link connections;
     uint32_t connection_count;
     uint64_t sweep_at_ms;
-    uint64_t short_at_ms;                   /* when it may be looked again who keeps most, if memory is short */
-    uint64_t close_by_ms;                   /* CLOSING: when connections are cut off; 0: not begun */
+    uint64_t short_at_ms; /* when sessions are searched again for the one that keeps most, if memory is short */
+    uint64_t close_by_ms; /* CLOSING: when connections are cut off; 0: not begun */
     _Atomic(struct cairn_scrape *) scrapes; /* a stack of those whose page is made; pushed by the page's thread */
 };
 

@@ -92,7 +92,7 @@ static bool file_is_pressed(const struct cairn_shard *shard)
     return snapshot && shard->engine->snapshots->pending(snapshot) > CAIRN_SNAPSHOT_PENDING_MAX;
 }
 
-/* The whole of a shard in memory, which nobody changes. */
+/* The whole of a shard in memory, which no thread changes. */
 enum cairn_code checkpoint_write(struct cairn_store *store, struct cairn_shard *shard, struct manifest_shard *made,
                                  struct cairn_err *err)
 {

@@ -25,7 +25,7 @@ struct cairn_log *cairn_shard_log(struct cairn_shard *shard)
 /* --- committing ------------------------------------------------------------------------------ */
 
 /* From here on the log is needed for this shard.  A record appended after this lies at or above
- * the log's end of now; and whoever advances the positions of clean shards looks at `durable`
+ * the log's end of now; and the thread that advances the positions of clean shards looks at `durable`
  * before it takes the lock, so it cannot pass that record either. */
 static void mark_dirty(struct cairn_shard *shard)
 {

@@ -1,6 +1,6 @@
 /* shard_engine.c - a shard's engine: which, where it lies, and how what it does in the background comes back.
  *
- * The engine's background tasks set has_work and wake the owner, who takes over what they did in his next step.
+ * The engine's background tasks set has_work and wake the owner, which takes over what they did in its next step.
  * An engine with versions has one store for each shard, in a folder of its own.  A version that is a checkpoint says in
  * its metadata what it is a checkpoint of (docs/formats/checkpoint.md): u64 position from which the log continues it,
  * u64 time of the last commit in it. */

@@ -243,7 +243,7 @@ void store_sweep(struct cairn_store *store);
 /* Recognizes it, or begins one. */
 enum cairn_code folder_open(struct cairn_store *store, struct cairn_err *err);
 enum cairn_code folder_read_manifest(struct cairn_store *store, struct cairn_err *err);
-/* stream.c: what a log is needed from; under store->lock, or while nobody else is there. */
+/* stream.c: what a log is needed from; under store->lock, or while no other thread uses the store. */
 uint64_t store_first_position(const struct stream *stream);
 /* What a log of the store's is to be told with. */
 void store_log_events(struct stream *stream, struct cairn_log_events *ret_events);
@@ -274,8 +274,8 @@ void checkpoint_task_stop(struct cairn_store *store, bool crash);
 void checkpoint_init(struct cairn_store *store);
 /* Recomputes stream->oldest; store->lock is held. */
 void checkpoint_update_oldest(struct stream *stream);
-/* checkpoint_save.c: a checkpoint's file of a shard in memory that nobody changes, of the number that `made` has; fills
- * in the rest but for the position. */
+/* checkpoint_save.c: a checkpoint's file of a shard in memory that no thread changes, of the number that `made` has;
+ * fills in the rest but for the position. */
 enum cairn_code checkpoint_write(struct cairn_store *store, struct cairn_shard *shard, struct manifest_shard *made,
                                  struct cairn_err *err);
 /* Checkpoints every changed shard; all other threads have stopped. */

@@ -1,5 +1,5 @@
 /* stream.c - the logs of a store: what they tell, how far they go, what they are trimmed to; and what the store tells
- * whoever has it. */
+ * its user. */
 #include "shard/shard_internal.h"
 
 /* --- the log's events ------------------------------------------------------------------------ */

@@ -90,7 +90,7 @@ bool store_has_versions(const struct cairn_store *store);
 
 /* --- what it may do --- */
 
-/* As cairn_store_open, by who has the folder's lock. */
+/* As cairn_store_open, by a caller that has the folder's lock. */
 enum cairn_code store_open_locked(const struct cairn_store_options *options, struct cairn_store **ret_store,
                                   struct cairn_err *err);
 void store_notify(struct cairn_store *store, uint32_t shard);

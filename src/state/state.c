@@ -217,7 +217,7 @@ static void end_automatic(struct cairn_state *state)
     state->snapshot_automatic = false;
 }
 
-/* The log is kept short: a version of what is there now, that nobody asked for, lets it be trimmed. */
+/* The log is kept short: a version of the present state, which the caller did not ask for, lets it be trimmed. */
 static void bound_log(struct cairn_state *state)
 {
     struct cairn_clock *clock = cairn_clock_system();

@@ -7,18 +7,18 @@
 #include "state/state_log.h"
 
 struct cairn_state {
-    struct cairn_disk *disk;   /* NULL when somebody else closes it, */
+    struct cairn_disk *disk;   /* NULL when the caller closes it, */
     struct cairn_tasks *tasks; /* as this */
     struct cairn_blob *blob;   /* and this */
-    struct remote *remote;     /* over a blob, whoever closes that */
+    struct remote *remote;     /* over a blob, which this or the caller closes */
     struct cairn_blob_progress progress;
     struct choice choice; /* what levels was opened with */
     struct levels *levels;
     struct state_log *log; /* NULL: none is kept */
     uint64_t log_bytes_max;
     uint64_t version_at, snapshot_at; /* of the log: where the current version was taken, and the one being made */
-    bool snapshot_automatic;          /* one is being made that nobody asked for */
-    bool snapshot_begun;              /* one is being made that somebody did */
+    bool snapshot_automatic;          /* one is being made that the caller did not ask for */
+    bool snapshot_begun;              /* one is being made that the caller asked for */
 };
 
 /* All are borrowed, the blob may be NULL; the disk is not locked. */

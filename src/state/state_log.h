@@ -1,7 +1,7 @@
 /* state_log.h - the write-ahead log of a state that is used alone (docs/formats/state-log.md): batches of changes, over
  * the log that the node has, too (log/log.h).
  *
- * A batch is in the log whole or, for who opens it, not at all.  It tells which branch of the folder's versions it
+ * A batch is in the log whole or, for the next opening, not at all.  It tells which branch of the folder's versions it
  * belongs to, and how many changes there were before it, so that only what the current version has not is made again.
  * Threads: one owner.  Layer: state; uses base, io, log and engine. */
 #ifndef CAIRN_STATE_STATE_LOG_H
@@ -17,7 +17,7 @@ struct state_log_options {
     enum cairn_sync_mode sync;
     uint32_t interval_ms;
     uint64_t segment_bytes; /* 0: the log's default */
-    bool threaded;          /* false: nothing is done but by who waits (simulation) */
+    bool threaded;          /* false: only a caller that waits does the work (simulation) */
 };
 
 struct state_log;

@@ -2,9 +2,9 @@
  *
  *   open -> add ... -> finish
  *
- * While it is under way the folder holds a file IMPORT and is refused by whoever opens it; finish removes that last,
+ * While it is under way the folder holds a file IMPORT and every opening of it is refused; finish removes that last,
  * when all is durable.  So a folder that was imported in part never passes for a whole one.
- * All of the stream is checked as it comes: it may have been written by anybody.
+ * All of the stream is checked as it comes: any program may have written it.
  * Threads: the caller's; it blocks.  Layer: transfer; uses base, io, engine, shard, fn and object. */
 #ifndef CAIRN_TRANSFER_IMPORT_H
 #define CAIRN_TRANSFER_IMPORT_H
