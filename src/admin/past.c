@@ -323,7 +323,7 @@ static void receive_request(struct cairn_worker *worker, struct message *message
     inv->worker = worker;
     if (!type || admin_worker(worker)->pasts.count > PASTS_MAX) {
         end(worker, past, type ? CAIRN_EOVERLOAD : CAIRN_ENOTYPE,
-            type ? "16 reads of past versions run on this worker already; try again later"
+            type ? "too many reads of past versions run already; try again later"
                  : "there is no such type; see `cairn types`");
         return;
     }
