@@ -112,12 +112,18 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_MAP(type, name)   CAIRN_FIELD_(struct cairn_map_field, type, name, map, __COUNTER__)
 
 /* Defines a method: CAIRN_METHOD(TYPE, NAME, CAIRN_PUBLIC or CAIRN_INTERNAL, more ...) { ... } */
-#define CAIRN_METHOD(type, name, ...)                                                         \
-    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                         \
-                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");           \
-    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", ""));        \
-    CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_method(void); \
-    void type##_##name##_method(void)
+#define CAIRN_METHOD(type, name, ...)                                                          \
+    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                          \
+                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");            \
+    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", ""));         \
+    static void type##_##name##_method(void);                                                  \
+    CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_export_(void); \
+    void type##_##name##_export_(void)                                                         \
+    {                                                                                          \
+        type##_##name##_method();                                                              \
+        cairn_args_end_();                                                                     \
+    }                                                                                          \
+    static void type##_##name##_method(void)
 
 #define CAIRN_PUBLIC        " public"        /* clients and other objects may call it */
 #define CAIRN_INTERNAL      " internal"      /* only objects of this module may */
@@ -141,6 +147,9 @@ void *cairn_alloc(uint32_t size);
 /* Everything handed out since the mark was taken is free again (for loops over much data). */
 static inline void *cairn_heap_mark(void);
 static inline void cairn_heap_release(void *mark);
+
+/* At the end of every method: of more arguments than it has looked at the node is told. */
+static inline void cairn_args_end_(void);
 
 /* --- the invocation ------------------------------------------------------------------------- */
 
@@ -326,6 +335,7 @@ static inline bool cairn_ready(uint32_t call);
 
 #define CAIRN_IMPORT_(name) __attribute__((import_module("cairn"), import_name(#name)))
 CAIRN_IMPORT_(args) int32_t cairn_host_args(void *out, uint32_t capacity);
+CAIRN_IMPORT_(args_read) void cairn_host_args_read(uint32_t count);
 CAIRN_IMPORT_(who) int32_t cairn_host_who(uint32_t which, void *out, uint32_t capacity);
 CAIRN_IMPORT_(result) void cairn_host_result(const void *value, uint32_t size);
 CAIRN_IMPORT_(fail)

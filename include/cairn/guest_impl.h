@@ -154,6 +154,7 @@ static inline void cairn_fail(const char *code, const char *message)
 
 __attribute__((noreturn)) static inline void cairn_exit(void)
 {
+    cairn_args_end_();
     cairn_host_exit();
 }
 
@@ -268,6 +269,7 @@ CAIRN_SHARED_ void cairn_log(uint32_t level, const char *format, ...)
 
 struct cairn_arguments_ {
     struct cairn_bytes packed;
+    uint32_t read_bytes, read_count; /* up to the last argument that was looked at */
     bool fetched;
 };
 CAIRN_SHARED_ struct cairn_arguments_ cairn_arguments_;
@@ -280,7 +282,7 @@ CAIRN_SHARED_ bool cairn_fetch_args_(struct cairn_bytes *ret_args)
 /* Argument i; false if there are not so many. */
 CAIRN_SHARED_ bool cairn_find_arg_(uint32_t i, struct cairn_bytes *ret_arg)
 {
-    uint32_t at = 0, size;
+    uint32_t at = 0, size, number = i;
 
     if (!cairn_arguments_.fetched)
         cairn_arguments_.fetched = cairn_fetch_args_(&cairn_arguments_.packed);
@@ -290,11 +292,21 @@ CAIRN_SHARED_ bool cairn_find_arg_(uint32_t i, struct cairn_bytes *ret_arg)
         size = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
         at += 4;
         if (i == 0) {
+            if (cairn_arguments_.read_count <= number) {
+                cairn_arguments_.read_count = number + 1;
+                cairn_arguments_.read_bytes = at + size;
+            }
             *ret_arg = cairn_bytes(head + 4, size);
             return true;
         }
     }
     return false;
+}
+
+static inline void cairn_args_end_(void)
+{
+    if (cairn_arguments_.read_bytes < cairn_arguments_.packed.size)
+        cairn_host_args_read(cairn_arguments_.read_count);
 }
 
 CAIRN_SHARED_ uint32_t cairn_arg_count(void)

@@ -130,6 +130,8 @@ struct cairn_host_ops {
 
     /* Packed arguments: per argument u32 size little-endian, bytes. */
     struct cairn_bytes (*args)(void *run);
+    /* The guest says that it has read only so many of them. */
+    void (*args_read)(void *run, uint32_t count);
     /* data NULL: there is none (a client called). */
     struct cairn_bytes (*who)(void *run, enum cairn_who which);
     enum cairn_code (*result)(void *run, struct cairn_bytes encoded_value, struct cairn_err *err);

@@ -146,6 +146,13 @@ HOST_CALL(args)
     return hand_out(run, v, out, out_bytes, run->host->args(run->context), true);
 }
 
+HOST_CALL(args_read)
+{
+    ENTER();
+    run->host->args_read(run->context, u32(v));
+    return NULL;
+}
+
 HOST_CALL(who)
 {
     ENTER();
@@ -577,6 +584,7 @@ static void wait_async(void *env, wasmtime_caller_t *caller, const wasmtime_val_
 
 static const struct import imports[] = {
     {"args", "ii>i", host_args},
+    {"args_read", "i", host_args_read},
     {"who", "iii>i", host_who},
     {"result", "ii", host_result},
     {"fail", "iiii", host_fail},

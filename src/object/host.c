@@ -9,6 +9,7 @@
 #include "object/host.h"
 #include "object/invocation.h"
 #include "object/layout.h"
+#include "object/method_log.h"
 #include "object/segment.h"
 #include "object/table.h"
 #include "object/type.h"
@@ -79,12 +80,21 @@ static void host_restart(void *run)
     invocation_forget_calls(inv->worker, inv);
     inv->result.size = 0;
     inv->failed = false;
+    inv->args_read = 0;
     stat_add(&inv->worker->counts.restarts, 1);
 }
 
 static struct cairn_bytes host_args(void *run)
 {
-    return ((struct invocation *)run)->args;
+    struct invocation *inv = run;
+
+    inv->args_read = UINT32_MAX;
+    return inv->args;
+}
+
+static void host_args_read(void *run, uint32_t count)
+{
+    ((struct invocation *)run)->args_read = count;
 }
 
 static struct cairn_bytes host_who(void *run, enum cairn_who which)
@@ -671,27 +681,13 @@ static enum cairn_code host_random(void *run, uint8_t *out, size_t size, struct 
 
 static void host_log(void *run, uint32_t level, struct cairn_bytes line)
 {
-    struct invocation *inv = run;
-    const struct log_line *before = &inv->worker->lines[(inv->worker->line_count + LOG_LINES_MAX - 1) % LOG_LINES_MAX];
-    struct log_line *l = &inv->worker->lines[inv->worker->line_count++ % LOG_LINES_MAX];
-
-    for (int i = 0; i < 4; i++)
-        free(l->text[i]);
-    if (line.size > 1024)
-        line.size = 1024;
-    l->ms = invocation_now_ms(inv);
-    if (l->ms < before->ms)
-        l->ms = before->ms; /* they ascend: pages go by them */
-    l->level = level > 3 ? 3 : level;
-    l->text[0] = cairn_bytes_dup(inv->type->name);
-    l->text[1] = cairn_bytes_dup(object_id(inv->object));
-    l->text[2] = cairn_bytes_dup(inv->method_name);
-    l->text[3] = cairn_bytes_dup(line);
+    method_log_add(run, level, line);
 }
 
 const struct cairn_host_ops object_host_ops = {
     .restart = host_restart,
     .args = host_args,
+    .args_read = host_args_read,
     .who = host_who,
     .result = host_result,
     .fail = host_fail,

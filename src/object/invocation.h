@@ -88,6 +88,7 @@ struct invocation {
     struct segment *segment;
     uint64_t number; /* for records and people */
     uint32_t segment_number;
+    uint32_t args_read; /* arguments that the guest has read; UINT32_MAX: all, as far as is known */
     bool read_only, resumes, fiber_counted, needs_fiber;
     int64_t now_ms;            /* of the segment; 0: not asked for yet (invocation_now_ms) */
     struct dependency depends; /* before the outcome may leave */

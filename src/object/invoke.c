@@ -18,6 +18,7 @@
 #include "object/commit.h"
 #include "object/hold.h"
 #include "object/mailbox.h"
+#include "object/method_log.h"
 #include "object/once.h"
 #include "object/table.h"
 #include "object/type.h"
@@ -304,6 +305,8 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
         fail_run(worker, inv);
         return;
     }
+    if (inv->args_read != UINT32_MAX && inv->args.size && inv->method)
+        method_log_unread_args(inv);
     if (inv->result.size == 0)
         cairn_value_add_nil(&inv->result);
     commit_done(worker, inv);

@@ -62,6 +62,7 @@ struct method {
     bool suspends;              /* has waited before: it will need a fiber */
     bool results_known;         /* one has ended */
     size_t result_bytes;        /* of the largest result lately; 0: small (account.c) */
+    uint64_t unread_told_ns;    /* when its log was told of arguments that it did not read; 0: never (method_log.c) */
 };
 
 /* One version of a type on one worker. */

@@ -214,6 +214,14 @@ static struct cairn_bytes op_args(void *run)
     return cairn_buf_bytes(&h->args);
 }
 
+static void op_args_read(void *run, uint32_t count)
+{
+    struct fn_host *h = run;
+
+    h->host_calls++;
+    h->args_read = count;
+}
+
 static struct cairn_bytes op_who(void *run, enum cairn_who which)
 {
     static const char *const who[] = {"Type", "id", "Caller", "caller id"};
@@ -478,6 +486,7 @@ static void op_log(void *run, uint32_t level, struct cairn_bytes line)
 const struct cairn_host_ops fn_host_ops = {
     .restart = op_restart,
     .args = op_args,
+    .args_read = op_args_read,
     .who = op_who,
     .result = op_result,
     .fail = op_fail,
