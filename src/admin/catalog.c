@@ -17,13 +17,13 @@ static struct cairn_bytes keep(uint8_t **at, struct cairn_bytes bytes)
     return kept;
 }
 
-struct module_entry *module_entry_make(struct cairn_bytes space, struct cairn_bytes name)
+struct module_entry *module_entry_make(struct space *space, struct cairn_bytes name)
 {
-    struct module_entry *m = cairn_alloc_zeroed(1, sizeof *m + space.size + name.size);
+    struct module_entry *m = cairn_alloc_zeroed(1, sizeof *m + name.size);
     uint8_t *text = (uint8_t *)(m + 1);
 
     atomic_init(&m->refs, 1);
-    m->space = keep(&text, space);
+    m->space = space;
     m->name = keep(&text, name);
     return m;
 }
@@ -79,34 +79,34 @@ struct catalog *catalog_copy(const struct catalog *from)
     return to;
 }
 
-uint32_t catalog_module_index(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+uint32_t catalog_module_index(const struct catalog *catalog, const struct space *space, struct cairn_bytes name)
 {
     uint32_t at = 0, i;
 
-    while ((i = names_next(&catalog->module_names, names_hash(space, name), &at)) != NAMES_END)
-        if (cairn_bytes_equal(catalog->modules[i]->space, space) && cairn_bytes_equal(catalog->modules[i]->name, name))
+    while ((i = names_next(&catalog->module_names, space_name_hash(space, name), &at)) != NAMES_END)
+        if (catalog->modules[i]->space == space && cairn_bytes_equal(catalog->modules[i]->name, name))
             break;
     return i;
 }
 
-static uint32_t find_type(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+static uint32_t find_type(const struct catalog *catalog, const struct space *space, struct cairn_bytes name)
 {
     uint32_t at = 0, i;
 
-    while ((i = names_next(&catalog->type_names, names_hash(space, name), &at)) != NAMES_END)
-        if (cairn_bytes_equal(catalog->types[i]->space, space) && cairn_bytes_equal(catalog->types[i]->name, name))
+    while ((i = names_next(&catalog->type_names, space_name_hash(space, name), &at)) != NAMES_END)
+        if (catalog->types[i]->space == space && cairn_bytes_equal(catalog->types[i]->name, name))
             break;
     return i;
 }
 
-struct module_entry *catalog_module(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+struct module_entry *catalog_module(const struct catalog *catalog, const struct space *space, struct cairn_bytes name)
 {
     uint32_t i = catalog_module_index(catalog, space, name);
 
     return i == NAMES_END ? NULL : catalog->modules[i];
 }
 
-struct type_entry *catalog_type(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+struct type_entry *catalog_type(const struct catalog *catalog, const struct space *space, struct cairn_bytes name)
 {
     uint32_t i = find_type(catalog, space, name);
 
@@ -129,7 +129,7 @@ void catalog_set_module(struct catalog *catalog, struct module_entry *m)
         return;
     }
     catalog->modules = more(catalog->modules, catalog->module_count, sizeof *catalog->modules);
-    names_add(&catalog->module_names, names_hash(m->space, m->name), catalog->module_count);
+    names_add(&catalog->module_names, space_name_hash(m->space, m->name), catalog->module_count);
     catalog->modules[catalog->module_count++] = m;
 }
 
@@ -143,11 +143,11 @@ void catalog_set_type(struct catalog *catalog, struct type_entry *t)
         return;
     }
     catalog->types = more(catalog->types, catalog->type_count, sizeof *catalog->types);
-    names_add(&catalog->type_names, names_hash(t->space, t->name), catalog->type_count);
+    names_add(&catalog->type_names, space_name_hash(t->space, t->name), catalog->type_count);
     catalog->types[catalog->type_count++] = t;
 }
 
-void catalog_remove_type(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+void catalog_remove_type(struct catalog *catalog, const struct space *space, struct cairn_bytes name)
 {
     uint32_t at = find_type(catalog, space, name);
 
@@ -159,10 +159,10 @@ void catalog_remove_type(struct catalog *catalog, struct cairn_bytes space, stru
     memmove(&catalog->types[at], &catalog->types[at + 1], (--catalog->type_count - at) * sizeof *catalog->types);
     names_done(&catalog->type_names); /* one is numbered anew */
     for (uint32_t i = 0; i < catalog->type_count; i++)
-        names_add(&catalog->type_names, names_hash(catalog->types[i]->space, catalog->types[i]->name), i);
+        names_add(&catalog->type_names, space_name_hash(catalog->types[i]->space, catalog->types[i]->name), i);
 }
 
-void catalog_remove(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name)
+void catalog_remove(struct catalog *catalog, const struct space *space, struct cairn_bytes name)
 {
     uint32_t modules = catalog->module_count, types = catalog->type_count;
 
@@ -171,20 +171,20 @@ void catalog_remove(struct catalog *catalog, struct cairn_bytes space, struct ca
     catalog->module_count = catalog->type_count = 0;
     for (uint32_t i = 0; i < modules; i++) {
         struct module_entry *m = catalog->modules[i];
-        if (cairn_bytes_equal(m->space, space) && cairn_bytes_equal(m->name, name)) {
+        if (m->space == space && cairn_bytes_equal(m->name, name)) {
             module_entry_unref(m);
             continue;
         }
-        names_add(&catalog->module_names, names_hash(m->space, m->name), catalog->module_count);
+        names_add(&catalog->module_names, space_name_hash(m->space, m->name), catalog->module_count);
         catalog->modules[catalog->module_count++] = m;
     }
     for (uint32_t i = 0; i < types; i++) {
         struct type_entry *t = catalog->types[i];
-        if (cairn_bytes_equal(t->space, space) && cairn_bytes_equal(t->module_name, name)) {
+        if (t->space == space && cairn_bytes_equal(t->module_name, name)) {
             type_entry_unref(t);
             continue;
         }
-        names_add(&catalog->type_names, names_hash(t->space, t->name), catalog->type_count);
+        names_add(&catalog->type_names, space_name_hash(t->space, t->name), catalog->type_count);
         catalog->types[catalog->type_count++] = t;
     }
     /* As `more` wants it. */
@@ -210,12 +210,12 @@ void module_path(const uint8_t hash[CAIRN_SHA256_BYTES], char to[CAIRN_PATH_BYTE
 
 /* --- in the system shard ----------------------------------------------------------------------- */
 
-void catalog_key(struct cairn_buf *to, uint8_t kind, struct cairn_bytes space, struct cairn_bytes name)
+void catalog_key(struct cairn_buf *to, uint8_t kind, const struct space *space, struct cairn_bytes name)
 {
     to->size = 0;
     cairn_buf_u8(to, kind);
-    cairn_buf_varint(to, space.size);
-    cairn_buf_add(to, space.data, space.size);
+    cairn_buf_varint(to, space->name.size);
+    cairn_buf_add(to, space->name.data, space->name.size);
     cairn_buf_add(to, name.data, name.size);
 }
 

@@ -24,7 +24,8 @@ struct module_version {
 
 struct module_entry {
     atomic_uint refs;
-    struct cairn_bytes space, name;
+    struct space *space;
+    struct cairn_bytes name;
     uint32_t version_count, current;                   /* index */
     uint32_t version_last;                             /* number given out last */
     struct cairn_module *module;                       /* of the current version; the entry's own reference */
@@ -49,18 +50,18 @@ struct catalog *catalog_copy(const struct catalog *from);
 void catalog_set_module(struct catalog *catalog, struct module_entry *m);
 void catalog_set_type(struct catalog *catalog, struct type_entry *t);
 /* Drops a type; no module declares it. */
-void catalog_remove_type(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
+void catalog_remove_type(struct catalog *catalog, const struct space *space, struct cairn_bytes name);
 /* Drops a module and its types. */
-void catalog_remove(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
+void catalog_remove(struct catalog *catalog, const struct space *space, struct cairn_bytes name);
 
 /* NULL when there is none. */
 /* In catalog->modules; NAMES_END: there is none. */
-uint32_t catalog_module_index(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
-struct module_entry *catalog_module(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
-struct type_entry *catalog_type(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name);
+uint32_t catalog_module_index(const struct catalog *catalog, const struct space *space, struct cairn_bytes name);
+struct module_entry *catalog_module(const struct catalog *catalog, const struct space *space, struct cairn_bytes name);
+struct type_entry *catalog_type(const struct catalog *catalog, const struct space *space, struct cairn_bytes name);
 
 /* With one reference, no version and no module. */
-struct module_entry *module_entry_make(struct cairn_bytes space, struct cairn_bytes name);
+struct module_entry *module_entry_make(struct space *space, struct cairn_bytes name);
 void hash_hex(const uint8_t hash[CAIRN_SHA256_BYTES], char to[2 * CAIRN_SHA256_BYTES + 1]);
 /* Where the .wasm with that hash lies, below the data folder. */
 void module_path(const uint8_t hash[CAIRN_SHA256_BYTES], char to[CAIRN_PATH_BYTES]);
@@ -71,7 +72,7 @@ enum cairn_code catalog_compile(struct cairn_fn *fn, struct cairn_disk *disk, st
                                 struct cairn_err *err);
 
 /* Keys and values of the system shard. */
-void catalog_key(struct cairn_buf *to, uint8_t kind, struct cairn_bytes space, struct cairn_bytes name);
+void catalog_key(struct cairn_buf *to, uint8_t kind, const struct space *space, struct cairn_bytes name);
 void catalog_put_module(struct overlay *overlay, const struct module_entry *m);
 void catalog_put_type(struct overlay *overlay, const struct type_entry *t);
 void catalog_put_type_next(struct overlay *overlay, uint32_t next);

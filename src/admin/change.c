@@ -94,7 +94,7 @@ static enum cairn_code bind_type(struct change *change, struct cairn_module *mod
 }
 
 /* The entry of the module with this version for the current one. */
-static struct module_entry *bind_module(const struct module_entry *before, struct cairn_bytes space,
+static struct module_entry *bind_module(const struct module_entry *before, struct space *space,
                                         struct cairn_module *module, bool *ret_created)
 {
     struct module_entry *m = module_entry_make(space, cairn_str(module->name));
@@ -153,15 +153,14 @@ static enum cairn_code check_totals(const struct catalog *catalog, struct cairn_
 }
 
 /* The module's types in that catalog; *ret_types is the caller's. */
-static uint32_t list_types(const struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
+static uint32_t list_types(const struct catalog *catalog, const struct space *space, struct cairn_bytes name,
                            struct type_entry ***ret_types)
 {
     struct type_entry **types = cairn_alloc_zeroed(catalog->type_count + 1, sizeof *types);
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < catalog->type_count; i++)
-        if (cairn_bytes_equal(catalog->types[i]->module_name, name) &&
-            cairn_bytes_equal(catalog->types[i]->space, space))
+        if (cairn_bytes_equal(catalog->types[i]->module_name, name) && catalog->types[i]->space == space)
             types[count++] = catalog->types[i];
     *ret_types = types;
     return count;
@@ -205,7 +204,8 @@ static bool names_type(struct cairn_bytes names, struct cairn_bytes type)
  * were dropped before; the others are to go. */
 static void bind_missing(struct change *change, struct cairn_module *module, struct cairn_bytes drop)
 {
-    struct cairn_bytes space = change->m->space, name = change->m->name;
+    struct space *space = change->m->space;
+    struct cairn_bytes name = change->m->name;
     uint32_t version = change->m->versions[change->m->current].number;
     struct catalog *next = change->catalog;
     struct type_entry **before;
@@ -228,7 +228,7 @@ static void bind_missing(struct change *change, struct cairn_module *module, str
     change->type_count = list_types(next, space, name, &change->types);
 }
 
-enum cairn_code change_deploy(struct change *change, struct cairn_bytes space, struct cairn_module *module,
+enum cairn_code change_deploy(struct change *change, struct space *space, struct cairn_module *module,
                               struct cairn_bytes drop, struct cairn_err *err)
 {
     struct cairn_bytes name = cairn_str(module->name);
@@ -250,7 +250,7 @@ enum cairn_code change_deploy(struct change *change, struct cairn_bytes space, s
     return check_totals(next, err);
 }
 
-void change_undeploy(struct change *change, struct cairn_bytes space, struct cairn_bytes name)
+void change_undeploy(struct change *change, struct space *space, struct cairn_bytes name)
 {
     struct cairn_buf key = {0};
 

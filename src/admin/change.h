@@ -26,10 +26,10 @@ struct change {
 void change_begin(struct change *change, struct catalog *base, struct cairn_view *engine);
 /* The module's version becomes the current one.  `drop` names types, with commas between, that stay without methods if
  * the version does not declare them.  What clashes with the catalog before it is an error. */
-enum cairn_code change_deploy(struct change *change, struct cairn_bytes space, struct cairn_module *module,
+enum cairn_code change_deploy(struct change *change, struct space *space, struct cairn_module *module,
                               struct cairn_bytes drop, struct cairn_err *err);
 /* The module and its types go. */
-void change_undeploy(struct change *change, struct cairn_bytes space, struct cairn_bytes name);
+void change_undeploy(struct change *change, struct space *space, struct cairn_bytes name);
 /* Copes with one that is all zeros. */
 void change_done(struct change *change);
 

@@ -447,7 +447,7 @@ static void compiles_remove(struct deploys *deploys, struct deploy *deploy)
 static bool has_earlier(const struct deploys *deploys, const struct deploy *deploy)
 {
     for (const struct deploy *d = deploys->compiles; d != deploy; d = d->next)
-        if (strcmp(d->name, deploy->name) == 0 && cairn_bytes_equal(d->inv->space, deploy->inv->space))
+        if (strcmp(d->name, deploy->name) == 0 && d->inv->space == deploy->inv->space)
             return true;
     return false;
 }

@@ -50,8 +50,9 @@ static double count_at(const void *stats, const struct series *s)
 
 static void labels(struct cairn_buf *to, const struct method_series *m)
 {
-    cairn_buf_printf(to, "{namespace=\"%s\",type=\"%s\",method=\"%s\"", (const char *)m->space.data,
-                     (const char *)m->type.data, (const char *)m->method.data);
+    cairn_buf_printf(to, "{namespace=\"%s\",type=\"%s\",method=\"%s\"",
+                     m->space ? (const char *)m->space->name.data : "", (const char *)m->type.data,
+                     (const char *)m->method.data);
 }
 
 static const struct method_stats *on_worker(const struct method_series *m, uint32_t worker)

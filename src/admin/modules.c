@@ -112,7 +112,7 @@ static void answer_modules(const struct catalog *catalog, const struct invocatio
 
         if (count && page_full(page, count, items.size))
             break;
-        if (!cairn_bytes_equal(m->space, inv->space))
+        if (m->space != inv->space)
             continue;
         answer_module(m, &items);
         count++;
@@ -156,7 +156,7 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
 
 /* The type at that place, which goes on to the next.  False: there is none, and *ret_type is NULL at those that are
  * left out. */
-static bool next_type(const struct catalog *catalog, struct cairn_bytes space, struct catalog_place *at,
+static bool next_type(const struct catalog *catalog, const struct space *space, struct catalog_place *at,
                       const struct type_entry **ret_type)
 {
     const struct module_entry *m;
@@ -167,12 +167,12 @@ static bool next_type(const struct catalog *catalog, struct cairn_bytes space, s
         if (at->type >= catalog->type_count)
             return false;
         type = catalog->types[at->type++];
-        if (type->dropped && cairn_bytes_equal(type->space, space))
+        if (type->dropped && type->space == space)
             *ret_type = type;
         return true;
     }
     m = catalog->modules[at->module];
-    if (!cairn_bytes_equal(m->space, space) || !m->module || at->type >= m->module->type_count) {
+    if (m->space != space || !m->module || at->type >= m->module->type_count) {
         *at = (struct catalog_place){at->module + 1, 0};
         return true;
     }
@@ -245,12 +245,12 @@ const struct operation types_operation = {
 /* --- opening --------------------------------------------------------------------------------------- */
 
 struct loading {
+    struct spaces *spaces;
     struct catalog *catalog;
     bool bad;
 };
 
-static void load_module(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
-                        struct cairn_reader *r)
+static void load_module(struct catalog *catalog, struct space *space, struct cairn_bytes name, struct cairn_reader *r)
 {
     struct module_entry *m = module_entry_make(space, name);
 
@@ -273,8 +273,7 @@ static void load_module(struct catalog *catalog, struct cairn_bytes space, struc
     catalog_set_module(catalog, m);
 }
 
-static void load_type(struct catalog *catalog, struct cairn_bytes space, struct cairn_bytes name,
-                      struct cairn_reader *r)
+static void load_type(struct catalog *catalog, struct space *space, struct cairn_bytes name, struct cairn_reader *r)
 {
     struct type_entry t = {.space = space, .name = name};
     struct bound_field *fields;
@@ -301,12 +300,12 @@ static void load_key(void *context, struct cairn_bytes key, struct cairn_bytes v
     struct loading *loading = context;
     struct cairn_reader k = cairn_reader(key), v = cairn_reader(value);
     uint8_t kind = cairn_read_u8(&k);
-    struct cairn_bytes space;
+    struct space *space;
 
     if (kind == KEY_TYPE_NEXT) {
         loading->catalog->type_next = (uint32_t)cairn_read_varint(&v);
     } else if (kind == KEY_MODULE || kind == KEY_TYPE) {
-        space = cairn_read_sized(&k);
+        space = spaces_intern(loading->spaces, cairn_read_sized(&k));
         (kind == KEY_MODULE ? load_module : load_type)(loading->catalog, space,
                                                        cairn_bytes(k.at, cairn_reader_left(&k)), &v);
     }
@@ -373,7 +372,7 @@ static enum cairn_code bind_all(struct catalog *catalog, struct cairn_err *err)
 
 enum cairn_code modules_open(struct cairn_node *node, struct cairn_err *err)
 {
-    struct loading loading = {.catalog = cairn_alloc_zeroed(1, sizeof *loading.catalog)};
+    struct loading loading = {.spaces = &node->spaces, .catalog = cairn_alloc_zeroed(1, sizeof *loading.catalog)};
     struct cairn_view *engine = cairn_shard_view(cairn_store_shard(node->options.store, node->shard_count));
     struct cairn_disk *disk = cairn_store_disk(node->options.store);
     struct catalog *catalog = loading.catalog;

@@ -589,8 +589,8 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
         return cairn_fail(err, CAIRN_ETRAP, "a call needs a type, an id of 1 to %d bytes, and a method",
                           CAIRN_ID_BYTES_MAX);
 
-    payload = inv->type->space.size + type_name.size + id.size + method_name.size + args.size + inv->type->name.size +
-              object_id(inv->object).size;
+    payload =
+        type_name.size + id.size + method_name.size + args.size + inv->type->name.size + object_id(inv->object).size;
     job = job_of(inv);
     code = account_call(worker, job, sizeof *callee + payload, err);
     if (code != CAIRN_OK)
@@ -607,8 +607,8 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     at = copy(at, object_id(inv->object), &callee->caller_id);
     at = copy(at, inv->type->name, &callee->caller_type);
     at = copy(at, type_name, &callee->type_name);
-    at = copy(at, method_name, &callee->method_name);
-    copy(at, inv->type->space, &callee->space);
+    copy(at, method_name, &callee->method_name);
+    callee->space = inv->type->space;
     callee->origin = worker->index;
     callee->caller = inv;
     callee->caller_call = inv->call_count;

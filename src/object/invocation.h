@@ -73,8 +73,9 @@ struct invocation {
     bool may_internal; /* the caller's module is the callee's: types never change theirs */
     struct cairn_bytes caller_type, caller_id;
 
-    /* what is asked; the bytes lie in the request or in `payload` */
-    struct cairn_bytes space, type_name, id, method_name, args;
+    /* what is asked, in which namespace; the bytes lie in the request or in `payload` */
+    struct space *space;
+    struct cairn_bytes type_name, id, method_name, args;
     uint32_t shard; /* where the object lies */
     uint8_t *payload;
     size_t payload_room;

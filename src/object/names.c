@@ -2,11 +2,6 @@
 
 #include <stdlib.h>
 
-uint64_t names_hash(struct cairn_bytes space, struct cairn_bytes name)
-{
-    return cairn_hash_seeded(name, cairn_hash(space));
-}
-
 static void put(struct names *names, uint64_t hash, uint32_t number)
 {
     uint32_t mask = names->size - 1, slot = (uint32_t)hash & mask;

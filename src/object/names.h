@@ -1,4 +1,4 @@
-/* names.h - an index of names: numbers that the caller gave to names in a namespace, found by these in constant time.
+/* names.h - an index of names: numbers that the caller gave to names, found by these in constant time.
  *
  * The index keeps hashes and numbers; the names stay where the caller has them, and the caller compares them: for each
  * number that names_next gives, which is mostly the right one or none.
@@ -19,7 +19,6 @@ struct names {
 
 enum { NAMES_END = 0xffffffff };
 
-uint64_t names_hash(struct cairn_bytes space, struct cairn_bytes name);
 void names_add(struct names *names, uint64_t hash, uint32_t number);
 /* Begins with *at = 0; NAMES_END after the last number with that hash. */
 uint32_t names_next(const struct names *names, uint64_t hash, uint32_t *at);

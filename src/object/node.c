@@ -147,6 +147,7 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
     for (uint32_t i = 0; i < node->options.workers; i++)
         worker_done(&node->workers[i]);
     stats_done(&node->stats);
+    spaces_done(&node->spaces);
     free(node->workers);
     free(node->acknowledged);
     free(node);
@@ -187,6 +188,7 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     node->slots = cairn_store_slots(options->store);
     atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
     stats_init(&node->stats, options->workers);
+    spaces_init(&node->spaces);
     node->hooks = *hooks;
     for (int op = 0; op < CAIRN_OP_COUNT; op++)
         node->operations[op] = hooks->operations[op];
@@ -217,6 +219,11 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
 struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index)
 {
     return &node->workers[index];
+}
+
+struct space *cairn_node_space(struct cairn_node *node, struct cairn_bytes name)
+{
+    return spaces_find(&node->spaces, name);
 }
 
 struct cairn_budget *cairn_node_memory(struct cairn_node *node)

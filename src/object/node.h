@@ -6,10 +6,10 @@
 
 #include <stdatomic.h>
 
-#include "base/slot.h"
 #include "object/message.h"
 #include "object/object.h"
 #include "object/operation.h"
+#include "object/space.h"
 #include "object/stats.h"
 
 struct admin;
@@ -26,6 +26,7 @@ struct cairn_node {
     const struct operation *operations[CAIRN_OP_COUNT]; /* the core's, and those of the hooks */
     struct admin *admin; /* who stands above has it; NULL: nothing does, or it is not open yet */
     struct stats stats;
+    struct spaces spaces;
     struct cairn_budget memory, calls; /* calls: the part that calls and results have */
 
     /* crossing threads; relaxed unless said */
@@ -36,10 +37,9 @@ struct cairn_node {
 };
 
 /* The type has no say: objects with the same id, or the same tag in it, live together. */
-static inline uint32_t node_shard_of(const struct cairn_node *node, struct cairn_bytes space, struct cairn_bytes id)
+static inline uint32_t node_shard_of(const struct cairn_node *node, const struct space *space, struct cairn_bytes id)
 {
-    /* Moved by the namespace, so that equal ids of different ones spread; part of the data folder's format. */
-    return node->slots[(cairn_slot(id) + cairn_hash(space)) % CAIRN_SLOTS];
+    return node->slots[(cairn_slot(id) + space->shift) % CAIRN_SLOTS];
 }
 
 static inline uint32_t node_owner(const struct cairn_node *node, uint32_t shard)

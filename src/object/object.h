@@ -26,6 +26,7 @@
 struct cairn_node;
 struct cairn_worker;
 struct node_hooks;
+struct space;
 
 /* 0 in any member means its default. */
 struct cairn_limits {
@@ -65,6 +66,8 @@ struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index);
  * way is dropped as a crash would, without replies.  Accepts NULL; returns NULL. */
 struct cairn_node *cairn_node_close(struct cairn_node *node);
 
+/* Any thread: the namespace of that name, which may be kept until the node is closed; NULL: there is none. */
+struct space *cairn_node_space(struct cairn_node *node, struct cairn_bytes name);
 /* Any thread: idempotency keys that were forgotten since the start. */
 uint64_t cairn_node_evicted_keys(struct cairn_node *node);
 /* Any thread: from now on requests are refused with `unavailable`; what was admitted goes on. */
@@ -135,7 +138,7 @@ enum { CAIRN_PAGE_ENTRIES = 250, CAIRN_PAGE_BYTES = 32 << 10 };
 /* The caller's memory until reply has been called (exactly once per submit). */
 struct cairn_request {
     enum cairn_op op;
-    struct cairn_bytes space; /* namespace; empty: "default" */
+    struct space *space; /* the namespace; NULL: `default` */
     struct cairn_bytes type, id, method;
     struct cairn_bytes args; /* packed: per argument u32 size little-endian, bytes */
     struct cairn_bytes key;  /* idempotency key, at most CAIRN_ONCE_KEY_BYTES_MAX bytes; empty: none */

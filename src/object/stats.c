@@ -13,12 +13,12 @@ static struct cairn_bytes keep(struct cairn_bytes bytes)
     return cairn_bytes(cairn_bytes_dup(bytes), bytes.size);
 }
 
-static struct method_series *series_make(struct stats *stats, struct cairn_bytes space, struct cairn_bytes type,
+static struct method_series *series_make(struct stats *stats, const struct space *space, struct cairn_bytes type,
                                          struct cairn_bytes method)
 {
     struct method_series *s = cairn_alloc_zeroed(1, sizeof *s + stats->workers * sizeof s->of[0]);
 
-    s->space = keep(space);
+    s->space = space;
     s->type = keep(type);
     s->method = keep(method);
     s->next = atomic_load_explicit(&stats->first, memory_order_relaxed);
@@ -26,21 +26,20 @@ static struct method_series *series_make(struct stats *stats, struct cairn_bytes
     return s;
 }
 
-static struct method_series *series_find(struct stats *stats, struct cairn_bytes space, struct cairn_bytes type,
+static struct method_series *series_find(struct stats *stats, const struct space *space, struct cairn_bytes type,
                                          struct cairn_bytes method)
 {
-    uint64_t hash = cairn_hash_seeded(method, names_hash(space, type));
+    uint64_t hash = cairn_hash_seeded(method, space_name_hash(space, type));
     uint32_t at = 0, number;
 
     while ((number = names_next(&stats->names, hash, &at)) != NAMES_END) {
         struct method_series *s = stats->series[number];
-        if (cairn_bytes_equal(s->method, method) && cairn_bytes_equal(s->type, type) &&
-            cairn_bytes_equal(s->space, space))
+        if (s->space == space && cairn_bytes_equal(s->method, method) && cairn_bytes_equal(s->type, type))
             return s;
     }
     if (stats->count == METHOD_SERIES_MAX) {
         if (!stats->others)
-            stats->others = series_make(stats, cairn_str(""), cairn_str(""), cairn_str(""));
+            stats->others = series_make(stats, NULL, cairn_str(""), cairn_str(""));
         return stats->others;
     }
     if (!stats->series)
@@ -49,7 +48,7 @@ static struct method_series *series_find(struct stats *stats, struct cairn_bytes
     return stats->series[stats->count++] = series_make(stats, space, type, method);
 }
 
-struct method_stats *stats_of(struct stats *stats, uint32_t worker, struct cairn_bytes space, struct cairn_bytes type,
+struct method_stats *stats_of(struct stats *stats, uint32_t worker, const struct space *space, struct cairn_bytes type,
                               struct cairn_bytes method)
 {
     struct method_series *series;
@@ -83,7 +82,6 @@ void stats_done(struct stats *stats)
 
     for (; s; s = next) {
         next = s->next;
-        free((void *)(uintptr_t)s->space.data);
         free((void *)(uintptr_t)s->type.data);
         free((void *)(uintptr_t)s->method.data);
         for (uint32_t w = 0; w < stats->workers; w++)

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "object/names.h"
+#include "object/space.h"
 
 /* One writer: a plain addition is enough. */
 static inline void stat_add(_Atomic uint64_t *count, uint64_t more)
@@ -38,7 +39,8 @@ struct method_stats {
 /* A method over all its versions, or all methods that have none of their own: then its names are "". */
 struct method_series {
     struct method_series *next; /* set before it is seen */
-    struct cairn_bytes space, type, method;
+    const struct space *space;  /* NULL: of several */
+    struct cairn_bytes type, method;
     _Atomic(struct method_stats *) of[]; /* by worker; NULL: it has not run there */
 };
 
@@ -60,7 +62,7 @@ struct worker_counts {
 void stats_init(struct stats *stats, uint32_t workers);
 void stats_done(struct stats *stats);
 /* The worker's counters of that method; any worker's thread. */
-struct method_stats *stats_of(struct stats *stats, uint32_t worker, struct cairn_bytes space, struct cairn_bytes type,
+struct method_stats *stats_of(struct stats *stats, uint32_t worker, const struct space *space, struct cairn_bytes type,
                               struct cairn_bytes method);
 void stats_latency(struct method_stats *stats, uint64_t ns);
 

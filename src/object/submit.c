@@ -66,7 +66,7 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
         hold_refused(worker, inv);
         return;
     }
-    inv->space = request->space.size ? request->space : cairn_str("default");
+    inv->space = request->space ? request->space : worker->node->spaces.first;
     inv->type_name = request->type;
     inv->id = request->id;
     inv->method_name = request->method;

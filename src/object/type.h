@@ -10,6 +10,7 @@
 
 #include "base/suggest.h"
 #include "fn/fn.h"
+#include "object/space.h"
 
 struct cairn_worker;
 struct method_stats;
@@ -27,7 +28,8 @@ struct type_field {
 
 struct type_entry {
     atomic_uint refs;
-    struct cairn_bytes space, name, module_name;
+    struct space *space;
+    struct cairn_bytes name, module_name;
     uint32_t number;
     const struct bound_field *fields; /* every field it ever declared */
     uint32_t field_count;
@@ -70,7 +72,8 @@ struct type {
     struct type *next; /* in worker->types */
     struct type_entry *entry;
     uint64_t hash;
-    struct cairn_bytes space, name; /* the entry's, as all pointers but `methods` */
+    struct space *space;
+    struct cairn_bytes name; /* the entry's, as all pointers but `methods` */
     uint32_t number, version;
     uint32_t refs;
     struct cairn_module *module;
@@ -84,10 +87,10 @@ struct type {
     struct method methods[]; /* as in decl */
 };
 
-struct type *type_find(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name);
+struct type *type_find(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name);
 struct method *type_method(struct type *type, struct cairn_bytes name);
 /* " (did you mean 'NAME'?)", or "": for names that were not found. */
-const char *type_suggest(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name,
+const char *type_suggest(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name,
                          char to[CAIRN_SUGGEST_TEXT_BYTES]);
 const char *type_suggest_method(struct type *type, struct cairn_bytes name, char to[CAIRN_SUGGEST_TEXT_BYTES]);
 /* The numbers of the value fields that objects of the type may have; their count. */

@@ -81,7 +81,7 @@ struct type_entry *type_entry_make(const struct type_entry *like, const struct b
                                    uint32_t field_count, struct cairn_module *module,
                                    const struct cairn_type_decl *decl, uint32_t version)
 {
-    size_t text_bytes = like->space.size + like->name.size + like->module_name.size;
+    size_t text_bytes = like->name.size + like->module_name.size;
     struct cairn_type_decl *dropped = NULL;
     uint32_t slots, bound_end = 0;
     struct bound_field *own;
@@ -108,7 +108,7 @@ struct type_entry *type_entry_make(const struct type_entry *like, const struct b
     method_slots = (uint16_t *)(values + field_count);
     text = (uint8_t *)(method_slots + slots);
     atomic_init(&t->refs, 1);
-    t->space = keep(&text, like->space);
+    t->space = like->space;
     t->name = keep(&text, like->name);
     t->module_name = keep(&text, like->module_name);
     t->number = like->number;

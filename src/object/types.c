@@ -19,26 +19,20 @@ void type_unref(struct type *type)
     free(type);
 }
 
-static uint64_t type_hash(struct cairn_bytes space, struct cairn_bytes name)
-{
-    return cairn_hash_seeded(name, space.size);
-}
-
 /* Where the pointer to it is, or would be. */
-static struct type **type_at(struct cairn_worker *worker, uint64_t hash, struct cairn_bytes space,
+static struct type **type_at(struct cairn_worker *worker, uint64_t hash, const struct space *space,
                              struct cairn_bytes name)
 {
     struct type **at = &worker->types[(uint32_t)hash & (worker->types_size - 1)];
 
-    while (*at &&
-           !((*at)->hash == hash && cairn_bytes_equal((*at)->name, name) && cairn_bytes_equal((*at)->space, space)))
+    while (*at && !((*at)->hash == hash && (*at)->space == space && cairn_bytes_equal((*at)->name, name)))
         at = &(*at)->next;
     return at;
 }
 
-struct type *type_find(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name)
+struct type *type_find(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name)
 {
-    return worker->types_size ? *type_at(worker, type_hash(space, name), space, name) : NULL;
+    return worker->types_size ? *type_at(worker, space_name_hash(space, name), space, name) : NULL;
 }
 
 struct method *type_method(struct type *type, struct cairn_bytes name)
@@ -52,7 +46,7 @@ struct method *type_method(struct type *type, struct cairn_bytes name)
     return NULL;
 }
 
-const char *type_suggest(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes name,
+const char *type_suggest(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name,
                          char to[CAIRN_SUGGEST_TEXT_BYTES])
 {
     struct cairn_suggest suggest = {.typed = name};
@@ -60,7 +54,7 @@ const char *type_suggest(struct cairn_worker *worker, struct cairn_bytes space, 
 
     for (uint32_t i = 0; i < worker->types_size && i < 16 * SUGGESTIONS_MAX; i++)
         for (struct type *type = worker->types[i]; type && offered < SUGGESTIONS_MAX; type = type->next)
-            if (cairn_bytes_equal(type->space, space)) {
+            if (type->space == space) {
                 cairn_suggest_offer(&suggest, type->name, type->name);
                 offered++;
             }
@@ -84,7 +78,7 @@ static struct type *type_make(struct type_entry *entry)
 
     type->refs = 1;
     type->entry = type_entry_ref(entry);
-    type->hash = type_hash(entry->space, entry->name);
+    type->hash = space_name_hash(entry->space, entry->name);
     type->space = entry->space;
     type->name = entry->name;
     type->number = entry->number;
@@ -124,7 +118,7 @@ void types_remove(struct cairn_worker *worker, const struct type_entry *entry)
 
     if (!worker->types_size)
         return;
-    at = type_at(worker, type_hash(entry->space, entry->name), entry->space, entry->name);
+    at = type_at(worker, space_name_hash(entry->space, entry->name), entry->space, entry->name);
     type = *at;
     if (!type)
         return;

@@ -16,6 +16,8 @@ struct cairn_backend {
     uint32_t workers;
     struct cairn_budget *memory; /* what clients make the node keep; NULL: each front has a budget of its own */
     struct cairn_worker *(*worker)(void *context, uint32_t index);
+    /* Any thread: as cairn_node_space.  NULL: there is `default` alone. */
+    struct space *(*space)(void *context, struct cairn_bytes name);
 
     /* As their namesakes in object/object.h; by the worker's owner thread. */
     void (*submit)(struct cairn_worker *worker, struct cairn_request *request);

@@ -107,6 +107,13 @@ static struct cairn_worker *backend_worker(void *context, uint32_t index)
     return cairn_node_worker(house->node, index);
 }
 
+static struct space *backend_space(void *context, struct cairn_bytes name)
+{
+    struct cairn_house *house = context;
+
+    return cairn_node_space(house->node, name);
+}
+
 static void backend_drain(void *context)
 {
     struct cairn_house *house = context;
@@ -403,6 +410,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
         .context = house,
         .workers = options->workers,
         .worker = backend_worker,
+        .space = backend_space,
         .submit = cairn_worker_submit,
         .run = cairn_worker_run,
         .next_ns = cairn_worker_next_ns,

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "object/space.h"
 #include "server/session_internal.h"
 
 enum {
@@ -101,6 +102,8 @@ void cairn_session_init(struct cairn_session *session, const struct cairn_protoc
     session->ops = ops;
     session->front = front;
     session->owner = owner;
+    if (front->backend->space)
+        session->space = front->backend->space(front->backend->context, cairn_str(SPACE_DEFAULT));
     session->window = front->limits.under_way < WINDOW_FIRST ? front->limits.under_way : WINDOW_FIRST;
     session->id = ++front->next_id * front->backend->workers + front->index; /* unique on the node */
     session->account.limit = front->limits.session_bytes;
@@ -178,6 +181,7 @@ struct cairn_slot *cairn_slot_take(struct cairn_session *session)
     }
     slot->session = session;
     slot->request.owner = slot;
+    slot->request.space = session->space;
     return slot;
 }
 

@@ -41,6 +41,7 @@ struct cairn_session {
     const struct cairn_protocol *ops;
     struct cairn_front *front;
     void *owner;
+    struct space *space; /* the namespace of its requests */
     struct cairn_link link, touched, later;
     struct cairn_slot *first, *last; /* oldest command without a sent reply first */
     uint32_t queued;                 /* slots */

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/slot.h"
 #include "engine/ids.h"
 #include "object/directory.h"
 #include "object/layout.h"
+#include "object/space.h"
 
 enum {
     CONTAINERS_MAX = CAIRN_FIELD_NUMBER_MAX + 1,
@@ -281,7 +281,7 @@ static enum cairn_code check_catalog(struct cairn_import *import, struct cairn_e
 /* docs/formats/state.md, Placement. */
 static uint32_t place(const struct cairn_import *import, const struct imported_type *type, struct cairn_bytes id)
 {
-    uint64_t slot = (cairn_slot(id) + cairn_hash(cairn_buf_bytes(&type->space))) % CAIRN_SLOTS;
+    uint64_t slot = (cairn_slot(id) + space_shift(cairn_buf_bytes(&type->space))) % CAIRN_SLOTS;
 
     return cairn_store_slots(import->store)[slot];
 }

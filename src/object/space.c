@@ -1,0 +1,109 @@
+#include "object/space.h"
+
+#include <stdlib.h>
+
+enum { TABLE_SLOTS = 16 };
+
+/* Open addressing by hash, at most half full.  Those before it stay until the end: someone may be reading them. */
+struct space_table {
+    struct space_table *before;
+    uint32_t mask;
+    _Atomic(struct space *) slots[];
+};
+
+static struct space_table *table_make(struct space_table *before, uint32_t size)
+{
+    struct space_table *table = cairn_alloc_zeroed(1, sizeof *table + size * sizeof table->slots[0]);
+
+    table->before = before;
+    table->mask = size - 1;
+    return table;
+}
+
+static void table_put(struct space_table *table, struct space *space)
+{
+    uint32_t slot = (uint32_t)space->hash & table->mask;
+
+    while (atomic_load_explicit(&table->slots[slot], memory_order_relaxed))
+        slot = (slot + 1) & table->mask;
+    atomic_store_explicit(&table->slots[slot], space, memory_order_release);
+}
+
+static struct space_table *table_grow(struct space_table *from)
+{
+    struct space_table *to = table_make(from, 2 * (from->mask + 1));
+
+    for (uint32_t i = 0; i <= from->mask; i++) {
+        struct space *space = atomic_load_explicit(&from->slots[i], memory_order_relaxed);
+        if (space)
+            table_put(to, space);
+    }
+    return to;
+}
+
+void spaces_init(struct spaces *spaces)
+{
+    *spaces = (struct spaces){0};
+    pthread_mutex_init(&spaces->lock, NULL);
+    atomic_init(&spaces->table, table_make(NULL, TABLE_SLOTS));
+    spaces->first = spaces_intern(spaces, cairn_str(SPACE_DEFAULT));
+}
+
+void spaces_done(struct spaces *spaces)
+{
+    struct space_table *table = atomic_load(&spaces->table);
+
+    for (uint32_t i = 0; i <= table->mask; i++)
+        free(atomic_load(&table->slots[i]));
+    while (table) {
+        struct space_table *before = table->before;
+        free(table);
+        table = before;
+    }
+    pthread_mutex_destroy(&spaces->lock);
+}
+
+struct space *spaces_find(struct spaces *spaces, struct cairn_bytes name)
+{
+    const struct space_table *table = atomic_load_explicit(&spaces->table, memory_order_acquire);
+    uint64_t hash = cairn_hash(name);
+    struct space *space;
+
+    for (uint32_t slot = (uint32_t)hash & table->mask;; slot = (slot + 1) & table->mask) {
+        space = atomic_load_explicit(&((struct space_table *)(uintptr_t)table)->slots[slot], memory_order_acquire);
+        if (!space || (space->hash == hash && cairn_bytes_equal(space->name, name)))
+            return space;
+    }
+}
+
+static struct space *space_make(struct cairn_bytes name)
+{
+    struct space *space = cairn_alloc_zeroed(1, sizeof *space + name.size + 1);
+
+    space->name = cairn_bytes(space + 1, name.size);
+    if (name.size)
+        memcpy(space + 1, name.data, name.size);
+    space->hash = cairn_hash(name);
+    space->shift = space_shift(name);
+    return space;
+}
+
+struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name)
+{
+    struct space_table *table;
+    struct space *space;
+
+    pthread_mutex_lock(&spaces->lock);
+    space = spaces_find(spaces, name);
+    if (!space) {
+        space = space_make(name);
+        table = atomic_load_explicit(&spaces->table, memory_order_relaxed);
+        if (2 * ++spaces->count > table->mask + 1) {
+            table = table_grow(table);
+            atomic_store_explicit(&spaces->table, table, memory_order_release);
+        }
+        table_put(table, space);
+    }
+    pthread_mutex_unlock(&spaces->lock);
+    return space;
+}

@@ -1,0 +1,56 @@
+/* space.h - namespaces: each has one struct space, whose address is its identity.
+ *
+ * A session finds its namespace once; requests, invocations, types and what is counted carry the pointer.  So nothing
+ * on the way of an invocation reads, copies or hashes the namespace's name, and what belongs to a namespace as a whole
+ * has its place here.
+ *
+ * A struct space stays until the node is closed, also after its namespace is gone, and comes back into use with a
+ * namespace of the same name: whoever has a pointer may keep it, and nobody counts references
+ * (docs/design/0026-spaces.md).
+ * Threads: any finds one, without a lock; making one takes one.  Layer: object, seen by admin. */
+#ifndef CAIRN_OBJECT_SPACE_H
+#define CAIRN_OBJECT_SPACE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/hash.h"
+#include "base/slot.h"
+
+#define SPACE_DEFAULT "default"
+
+struct space {
+    struct cairn_bytes name; /* ends with a 0 byte, which its size does not count */
+    uint64_t hash;           /* the name's, and the seed for what is in it */
+    uint32_t shift;          /* of its ids' slots */
+};
+
+/* Zero-initialized but for its lock; see spaces_init. */
+struct spaces {
+    _Atomic(struct space_table *) table; /* release by who makes a space, acquire by who finds one */
+    struct space *first;                 /* `default` */
+    pthread_mutex_t lock;                /* of making; guards `count` */
+    uint32_t count;
+};
+
+/* Makes `default`. */
+void spaces_init(struct spaces *spaces);
+void spaces_done(struct spaces *spaces);
+/* NULL: there has been none of that name. */
+struct space *spaces_find(struct spaces *spaces, struct cairn_bytes name);
+/* The one of that name, which is made if there is none. */
+struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name);
+
+/* Equal ids of different namespaces spread: the namespace moves their slots.  Part of the data folder's format. */
+static inline uint32_t space_shift(struct cairn_bytes name)
+{
+    return (uint32_t)(cairn_hash(name) % CAIRN_SLOTS);
+}
+
+/* Of a name of something in the namespace. */
+static inline uint64_t space_name_hash(const struct space *space, struct cairn_bytes name)
+{
+    return cairn_hash_seeded(name, space->hash);
+}
+
+#endif
