@@ -24,6 +24,8 @@ void cairn_free_pages(void *memory, size_t bytes); /* accepts NULL */
  * multiple of it long, and the operating system is asked for huge pages, so that finding an address costs less. */
 enum { CAIRN_HUGE_BYTES = 2 << 20 };
 void *cairn_alloc_huge(size_t bytes);
+/* Of the processor's caches: what one thread writes often does not share one with what others read. */
+enum { CAIRN_LINE_BYTES = 64 };
 
 /* Borrowed bytes; data may be NULL only when size is 0. */
 struct cairn_bytes {

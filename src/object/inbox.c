@@ -1,27 +1,47 @@
 /* inbox.c - a worker's inbox: a stack of messages that any thread pushes to and the worker empties at once. */
 #include "object/worker.h"
 
-static void inbox_push(struct cairn_worker *to, struct message *message)
+/* A chain of messages, the newest first. */
+static void inbox_push(struct cairn_worker *to, struct message *newest, struct message *oldest)
 {
     struct message *head = atomic_load_explicit(&to->inbox, memory_order_relaxed);
 
     do
-        message->next = head;
+        oldest->next = head;
     while (
-        !atomic_compare_exchange_weak_explicit(&to->inbox, &head, message, memory_order_release, memory_order_relaxed));
+        !atomic_compare_exchange_weak_explicit(&to->inbox, &head, newest, memory_order_release, memory_order_relaxed));
     if (!head && to->node->options.wake)
         to->node->options.wake(to->node->options.context, to->index);
 }
 
-void worker_send(struct cairn_worker *from, uint32_t to, struct message *message)
-{
-    (void)from;
-    inbox_push(&from->node->workers[to], message);
-}
-
 void worker_post(struct cairn_node *node, uint32_t to, struct message *message)
 {
-    inbox_push(&node->workers[to], message);
+    inbox_push(&node->workers[to], message, message);
+}
+
+void worker_send(struct cairn_worker *from, uint32_t to, struct message *message)
+{
+    struct outgoing *outgoing = &from->outgoing[to];
+
+    message->next = outgoing->newest;
+    outgoing->newest = message;
+    if (!message->next)
+        outgoing->oldest = message;
+    from->sends = true;
+}
+
+void inbox_flush(struct cairn_worker *worker)
+{
+    if (!worker->sends)
+        return;
+    worker->sends = false;
+    for (uint32_t i = 0; i < worker->node->options.workers; i++) {
+        struct outgoing *outgoing = &worker->outgoing[i];
+
+        if (outgoing->newest)
+            inbox_push(&worker->node->workers[i], outgoing->newest, outgoing->oldest);
+        *outgoing = (struct outgoing){0};
+    }
 }
 
 bool inbox_drain(struct cairn_worker *worker)
@@ -79,6 +99,8 @@ void inbox_drop(struct cairn_worker *worker)
     struct message *turns = worker->turns;
 
     worker->turns = NULL;
+    for (uint32_t i = 0; i < worker->node->options.workers; i++)
+        drop_all(worker, worker->outgoing[i].newest);
     drop_all(worker, atomic_exchange(&worker->inbox, NULL));
     drop_all(worker, turns);
 }

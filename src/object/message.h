@@ -20,7 +20,9 @@ struct message {
     void (*drop)(struct cairn_worker *worker, struct message *message);
 };
 
+/* It leaves when the sender's turn is over, or sooner (inbox_flush): what goes to one worker goes together. */
 void worker_send(struct cairn_worker *from, uint32_t to, struct message *message);
+void inbox_flush(struct cairn_worker *worker);
 void worker_post(struct cairn_node *node, uint32_t to, struct message *message);
 /* The message waits behind others; in its turn message->receive is called.  For what takes as long as a page. */
 void worker_await_turn(struct cairn_worker *worker, struct message *message);

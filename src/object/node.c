@@ -48,6 +48,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     worker->node = node;
     worker->index = index;
     worker->purse.budget = &node->calls;
+    worker->outgoing = cairn_alloc_zeroed(node->options.workers, sizeof *worker->outgoing);
     cairn_random_init(&worker->random, node->options.seed + index);
     cairn_list_init(&worker->idle);
     ready_init(&worker->ready);
@@ -112,6 +113,7 @@ static void worker_done(struct cairn_worker *worker)
             object_drop(worker, object);
         }
     free(worker->table);
+    free(worker->outgoing);
     types_leave(worker);
     while (worker->free_invocations) {
         struct invocation *inv = worker->free_invocations;
@@ -148,7 +150,7 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
         worker_done(&node->workers[i]);
     stats_done(&node->stats);
     spaces_done(&node->spaces);
-    free(node->workers);
+    cairn_free_pages(node->workers, node->options.workers * sizeof *node->workers);
     free(node->acknowledged);
     free(node);
     return NULL;
@@ -193,7 +195,7 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     for (int op = 0; op < CAIRN_OP_COUNT; op++)
         node->operations[op] = hooks->operations[op];
     node->operations[CAIRN_OP_INVOKE] = &operation_invoke;
-    node->workers = cairn_alloc_zeroed(options->workers, sizeof *node->workers);
+    node->workers = cairn_alloc_pages(options->workers * sizeof *node->workers); /* zeroed, and whole lines */
     for (uint32_t i = 0; i < options->workers && code == CAIRN_OK; i++)
         code = worker_init(&node->workers[i], node, i, err);
     if (code == CAIRN_OK)

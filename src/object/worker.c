@@ -147,6 +147,7 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
     do {
         bool ran = run_fresh(worker, budget_ns ? FRESH_PER_TURN : 1);
 
+        inbox_flush(worker);
         if (inbox_drain(worker))
             ran = true;
         fresh_ran |= ran;
@@ -163,7 +164,9 @@ bool cairn_worker_run(struct cairn_worker *worker, uint64_t budget_ns)
     more = keep_house(worker);
     more |= anything_ready(worker);
     more |= worker->passes;
+    inbox_flush(worker);
     more |= hold_end_turn(worker, !more && budget_ns, fresh_ran);
+    inbox_flush(worker);
     if (!more)
         cairn_fn_worker_busy(worker->fn, false);
     worker->recent_ns = 0;

@@ -23,6 +23,11 @@ struct log_line {
     char *text[4]; /* type, id, method, line */
 };
 
+/* Messages of this worker to another, not sent yet. */
+struct outgoing {
+    struct message *newest, *oldest;
+};
+
 struct cairn_worker {
     struct cairn_node *node;
     uint32_t index;
@@ -76,11 +81,14 @@ struct cairn_worker {
     bool failed;                          /* the log has failed */
     uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */
 
-    /* crossing threads: a stack of messages, pushed by any, taken whole by the owner */
-    _Atomic(struct message *) inbox;
-    atomic_bool wants_progress; /* something is held: tell when the log progresses */
     struct worker_counts counts;
-    struct cairn_purse purse; /* of node->calls */
+    struct cairn_purse purse;  /* of node->calls */
+    struct outgoing *outgoing; /* by worker */
+    bool sends;                /* something is outgoing */
+
+    /* Crossing threads, so on a line of their own: a stack of messages, pushed by any, taken whole by the owner. */
+    _Atomic(struct message *) inbox __attribute__((aligned(CAIRN_LINE_BYTES)));
+    atomic_bool wants_progress; /* something is held: tell when the log progresses */
 };
 
 static inline struct shard *worker_shard(struct cairn_worker *worker, uint32_t index)
