@@ -26,6 +26,7 @@ enum cairn_code {
     CAIRN_EMODULE,      /* "bad_module": deploy refused */
     CAIRN_ECONFLICT,    /* "conflict": a name or a field's kind is taken; module in use */
     CAIRN_EKEYREUSED,   /* "key_reused": idempotency key seen with other arguments */
+    CAIRN_EGONE,        /* "outcome_gone": what the keyed request returned the first time is not kept any more */
     CAIRN_EINTERRUPTED, /* "interrupted": a crash or stop cut the keyed invocation off */
     CAIRN_EUNAVAILABLE, /* "unavailable": outcome unknown; node stopping, or its log failed */
     CAIRN_EFULL,        /* "disk_full": refused before running; heals when there is room */

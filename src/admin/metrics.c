@@ -35,6 +35,8 @@ static const struct series of_workers[] = {
     {"cairn_mailbox_waiting", "gauge", "Invocations that wait in mailboxes.", WORKER(mailbox_waiting), 1},
     {"cairn_purged_keys_total", "counter", "Keys of deleted objects removed.", WORKER(purged_keys), 1},
     {"cairn_evicted_keys_total", "counter", "Idempotency keys forgotten.", WORKER(evicted_keys), 1},
+    {"cairn_dropped_outcomes_total", "counter", "Outcomes of idempotency keys dropped, or not kept, for their bytes.",
+     WORKER(dropped_outcomes), 1},
     {"cairn_messages_total", "counter", "Messages received from other workers.", WORKER(messages), 1},
 };
 

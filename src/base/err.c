@@ -20,6 +20,7 @@ static const char *const names[CAIRN_CODE_COUNT] = {
     [CAIRN_EMODULE] = "bad_module",
     [CAIRN_ECONFLICT] = "conflict",
     [CAIRN_EKEYREUSED] = "key_reused",
+    [CAIRN_EGONE] = "outcome_gone",
     [CAIRN_EINTERRUPTED] = "interrupted",
     [CAIRN_EUNAVAILABLE] = "unavailable",
     [CAIRN_EFULL] = "disk_full",

@@ -64,7 +64,7 @@ enum cairn_calls direct_run_calls(void *run)
     struct segment *segment = caller->segment;
     uint64_t made;
 
-    if (!caller->read_only || caller->keyed)
+    if (!caller->read_only)
         return CAIRN_CALLS_NEVER;
     if (segment->call_count == 0 || segment->call_count > DIRECT_CALLS_MAX || worker->failed)
         return CAIRN_CALLS_NOT_NOW;

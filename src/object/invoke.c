@@ -431,7 +431,7 @@ static bool may_begin(struct cairn_worker *worker, struct invocation *inv)
     struct cairn_err err;
     enum cairn_code code;
 
-    if (inv->read_only && !inv->keyed)
+    if (inv->read_only)
         return true;
     cairn_err_clear(&err);
     if (cairn_list_empty(&worker->commits))

@@ -10,6 +10,8 @@
  *   05 be64 number                               the same keys in order of age: the 04 key
  *   06 be64 number                               what is left of a deleted incarnation (purge.h)
  *   07                                           the shard's own numbers (struct shard_meta)
+ *   18 be64 number                               the size of an outcome that is kept apart (outcome.h)
+ *   19 be64 number                               the outcome
  *   10 sized space, name                         system shard: a module
  *   11 sized space, name                         system shard: a type
  *   12                                           system shard: the next type's number
@@ -34,6 +36,8 @@ enum {
     KEY_MODULE = 0x10,
     KEY_TYPE = 0x11,
     KEY_TYPE_NEXT = 0x12,
+    KEY_OUTCOME_SIZE = 0x18,
+    KEY_OUTCOME = 0x19,
 };
 
 enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 };

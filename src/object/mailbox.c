@@ -6,6 +6,7 @@
 #include "object/mailbox.h"
 
 #include "object/invocation.h"
+#include "object/once.h"
 #include "object/operation.h"
 #include "object/table.h"
 #include "object/type.h"
@@ -117,6 +118,8 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
     inv->method = method;
     inv->object = object;
     inv->read_only = method ? method->decl->read_only : inv->operation->reads;
+    if (inv->keyed && inv->read_only) /* it may run again: there is nothing that a key would have to prevent */
+        once_drop(inv);
     inv->number = ++worker->invocation_count;
     if (!inv->request) {
         enter_mailbox(worker, inv);

@@ -21,6 +21,7 @@ static void limits_default(struct cairn_limits *limits)
         .requests = 20000,
         .keys_per_shard = 100000,
         .key_ms = 86400000,
+        .outcome_bytes = 256 << 20,
         .memory_bytes = 1 << 30,
         .job_bytes = 64 << 20,
     };
@@ -35,6 +36,7 @@ static void limits_default(struct cairn_limits *limits)
     DEFAULT(requests);
     DEFAULT(keys_per_shard);
     DEFAULT(key_ms);
+    DEFAULT(outcome_bytes);
     DEFAULT(memory_bytes);
     DEFAULT(job_bytes);
 #undef DEFAULT
@@ -244,6 +246,15 @@ uint64_t cairn_node_admitted(struct cairn_node *node)
 
     for (uint32_t i = 0; i < node->options.workers; i++)
         sum += stat_get(&node->workers[i].admitted);
+    return sum;
+}
+
+uint64_t cairn_node_dropped_outcomes(struct cairn_node *node)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < node->options.workers; i++)
+        sum += stat_get(&node->workers[i].counts.dropped_outcomes);
     return sum;
 }
 

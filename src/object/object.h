@@ -39,6 +39,7 @@ struct cairn_limits {
     uint32_t requests;        /* requests from outside under way per worker: 20,000 */
     uint32_t keys_per_shard;  /* remembered idempotency keys: 100,000 */
     uint64_t key_ms;          /* how long they are remembered: a day */
+    uint64_t outcome_bytes;   /* of large outcomes of keys, divided evenly among the shards: 256 MiB */
     uint64_t memory_bytes;    /* requests, calls and their results: 1 GiB (docs/design/0019-bounds-in-bytes.md) */
     uint64_t job_bytes;       /* of it, calls and results of one job: 64 MiB */
 };
@@ -70,6 +71,8 @@ struct cairn_node *cairn_node_close(struct cairn_node *node);
 struct space *cairn_node_space(struct cairn_node *node, struct cairn_bytes name);
 /* Any thread: idempotency keys that were forgotten since the start. */
 uint64_t cairn_node_evicted_keys(struct cairn_node *node);
+/* Any thread: outcomes of keys that were dropped, or not kept, for their bytes since the start. */
+uint64_t cairn_node_dropped_outcomes(struct cairn_node *node);
 /* Any thread: from now on requests are refused with `unavailable`; what was admitted goes on. */
 void cairn_node_drain(struct cairn_node *node);
 /* Any thread: requests admitted and not yet replied to. */

@@ -8,7 +8,8 @@
 #include "object/table.h"
 #include "object/worker.h"
 
-/* A key's value: u8 state | u64 hash of the arguments | varint wall_ms | varint number | outcome (encoded value). */
+/* A key's value: u8 state | u64 hash of the arguments | varint wall_ms | varint number | outcome (encoded value).  With
+ * the bit OUTCOME_APART in its state the outcome is varint bytes | varint its number + 1 (outcome.h; 0: not kept). */
 enum {
     ONCE_RUNNING = 1,
     ONCE_OVER = 2,
@@ -21,6 +22,7 @@ struct record {
     uint8_t state;
     uint64_t args_hash, wall_ms, number;
     struct cairn_bytes outcome;
+    uint64_t apart_bytes, apart; /* kept apart: its size, and its number + 1 */
 };
 
 static size_t once_key(uint8_t *to, const struct invocation *inv)
@@ -49,10 +51,16 @@ static bool decode(struct cairn_bytes value, struct record *ret_record)
 {
     struct cairn_reader r = cairn_reader(value);
 
-    ret_record->state = cairn_read_u8(&r);
+    uint8_t state = cairn_read_u8(&r);
+
+    *ret_record = (struct record){.state = state & ~OUTCOME_APART};
     ret_record->args_hash = cairn_read_u64(&r);
     ret_record->wall_ms = cairn_read_varint(&r);
     ret_record->number = cairn_read_varint(&r);
+    if (state & OUTCOME_APART) {
+        ret_record->apart_bytes = cairn_read_varint(&r);
+        ret_record->apart = cairn_read_varint(&r);
+    }
     ret_record->outcome = cairn_read_bytes(&r, cairn_reader_left(&r));
     return !r.bad;
 }
@@ -62,10 +70,15 @@ static void encode(struct cairn_buf *to, const struct record *record)
     uint8_t hash[8];
 
     cairn_put_u64(hash, record->args_hash);
-    cairn_buf_u8(to, record->state);
+    cairn_buf_u8(to, record->apart_bytes ? record->state | OUTCOME_APART : record->state);
     cairn_buf_add(to, hash, sizeof hash);
     cairn_buf_varint(to, record->wall_ms);
     cairn_buf_varint(to, record->number);
+    if (record->apart_bytes) {
+        cairn_buf_varint(to, record->apart_bytes);
+        cairn_buf_varint(to, record->apart);
+        return;
+    }
     cairn_buf_add(to, record->outcome.data, record->outcome.size);
 }
 
@@ -79,10 +92,37 @@ static enum once_answer answer(struct invocation *inv, struct cairn_bytes outcom
     return ONCE_ANSWERED;
 }
 
+static enum once_answer failed(struct invocation *inv, enum cairn_code code, const char *text)
+{
+    set_error(inv, code, text);
+    return ONCE_ANSWERED;
+}
+
+/* The outcome of a request that has been asked for before; cairn_engine_take_failure tells if it could not be read. */
+static enum once_answer again(struct invocation *inv, const struct record *record)
+{
+    struct cairn_view *engine = inv->object->shard->engine;
+    struct cairn_bytes outcome = record->outcome;
+    char text[OUTCOME_GONE_TEXT_BYTES];
+    struct cairn_err err;
+    enum cairn_code code;
+
+    dependency_join(&inv->depends, inv->object->last);
+    if (record->apart_bytes && (!record->apart || !outcome_get(engine, record->apart - 1, &outcome))) {
+        code = cairn_engine_take_failure(engine, &err);
+        if (code != CAIRN_OK)
+            return failed(inv, code, err.text);
+        outcome_gone_text(record->apart_bytes, text);
+        inv->effects = CAIRN_EFFECTS_SOME;
+        return failed(inv, CAIRN_EGONE, text);
+    }
+    return answer(inv, outcome, outcome.size && outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR,
+                  record->state == ONCE_OVER_SOME ? CAIRN_EFFECTS_SOME : CAIRN_EFFECTS_NONE);
+}
+
 static enum once_answer reused(struct invocation *inv)
 {
-    set_error(inv, CAIRN_EKEYREUSED, "this idempotency key was used with other arguments; take a new key");
-    return ONCE_ANSWERED;
+    return failed(inv, CAIRN_EKEYREUSED, "this idempotency key was used with other arguments; take a new key");
 }
 
 void once_make(struct invocation *inv, struct cairn_bytes key)
@@ -156,15 +196,11 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
         decode(value, &record) && record.state != ONCE_RUNNING) {
         if (record.args_hash != once->args_hash)
             return reused(inv);
-        dependency_join(&inv->depends, object->last);
-        return answer(inv, record.outcome, record.outcome.size && record.outcome.data[0] == (uint8_t)CAIRN_VALUE_ERROR,
-                      record.state == ONCE_OVER_SOME ? CAIRN_EFFECTS_SOME : CAIRN_EFFECTS_NONE);
+        return again(inv, &record);
     }
     code = cairn_engine_take_failure(shard->engine, &err);
-    if (code != CAIRN_OK) {
-        set_error(inv, code, err.text);
-        return ONCE_ANSWERED;
-    }
+    if (code != CAIRN_OK)
+        return failed(inv, code, err.text);
     cairn_list_push_back(&object->keyed, &once->keyed);
     return ONCE_RUN;
 }
@@ -191,6 +227,8 @@ static void evict(struct invocation *inv, struct overlay *overlay)
                     return;
                 if (its_own) {
                     overlay_remove(overlay, key);
+                    if (record.apart)
+                        outcome_forget(overlay, &shard->meta.outcomes, record.apart - 1);
                     stat_add(&inv->worker->counts.evicted_keys, 1);
                 }
             }
@@ -203,6 +241,21 @@ static void evict(struct invocation *inv, struct overlay *overlay)
         }
         shard->meta.once_first++;
     }
+}
+
+static void put_apart(struct invocation *inv, struct overlay *overlay, struct record *record)
+{
+    const struct cairn_node *node = inv->worker->node;
+    uint64_t number, dropped = 0;
+
+    record->apart_bytes = record->outcome.size;
+    if (outcome_keep(overlay, &inv->object->shard->meta.outcomes, node->limits.outcome_bytes / node->shard_count,
+                     record->outcome, &number, &dropped))
+        record->apart = number + 1;
+    else
+        dropped++;
+    if (dropped)
+        stat_add(&inv->worker->counts.dropped_outcomes, dropped);
 }
 
 static void write_state(struct invocation *inv, struct overlay *overlay, bool over)
@@ -219,6 +272,8 @@ static void write_state(struct invocation *inv, struct overlay *overlay, bool ov
     if (over) {
         record.state = inv->failed && inv->effects != CAIRN_EFFECTS_NONE ? ONCE_OVER_SOME : ONCE_OVER;
         record.outcome = cairn_buf_bytes(&inv->result);
+        if (record.outcome.size > OUTCOME_INLINE_BYTES_MAX)
+            put_apart(inv, overlay, &record);
     }
     if (first)
         once->number = shard->meta.once_end++;
@@ -226,12 +281,13 @@ static void write_state(struct invocation *inv, struct overlay *overlay, bool ov
     encode(&value, &record);
     overlay_put(overlay, k, cairn_buf_bytes(&value));
     cairn_buf_done(&value);
-    if (!first)
-        return;
-    overlay_put(overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, once->number)), k);
-    evict(inv, overlay);
-    shard_meta_store(shard, overlay);
-    once->recorded = true;
+    if (first) {
+        overlay_put(overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, once->number)), k);
+        evict(inv, overlay);
+        once->recorded = true;
+    }
+    if (first || record.apart)
+        shard_meta_store(shard, overlay);
 }
 
 bool once_unused(const struct invocation *inv)
@@ -273,6 +329,7 @@ static void undo(struct commit *commit)
 
     meta->once_first = commit->before.once_first;
     meta->once_end = commit->before.once_end;
+    meta->outcomes = commit->before.outcomes;
     if (commit->inv->keyed)
         once_of(commit->inv)->recorded = commit->once_recorded;
     commit->keep_bytes = 0;

@@ -16,19 +16,25 @@ enum cairn_code shard_meta_load(struct shard *shard, struct cairn_err *err)
         shard->meta.once_end = cairn_read_varint(&r);
         shard->meta.purge_first = cairn_read_varint(&r);
         shard->meta.purge_end = cairn_read_varint(&r);
+        shard->meta.outcomes.first = cairn_read_varint(&r);
+        shard->meta.outcomes.end = cairn_read_varint(&r);
+        shard->meta.outcomes.bytes = cairn_read_varint(&r);
     }
     return cairn_engine_take_failure(shard->engine, err);
 }
 
 void shard_meta_store(struct shard *shard, struct overlay *overlay)
 {
-    uint8_t key = KEY_META, value[4 * CAIRN_VARINT_BYTES_MAX];
+    uint8_t key = KEY_META, value[7 * CAIRN_VARINT_BYTES_MAX];
     size_t n = 0;
 
     n += cairn_put_varint(value + n, shard->meta.once_first);
     n += cairn_put_varint(value + n, shard->meta.once_end);
     n += cairn_put_varint(value + n, shard->meta.purge_first);
     n += cairn_put_varint(value + n, shard->meta.purge_end);
+    n += cairn_put_varint(value + n, shard->meta.outcomes.first);
+    n += cairn_put_varint(value + n, shard->meta.outcomes.end);
+    n += cairn_put_varint(value + n, shard->meta.outcomes.bytes);
     overlay_put(overlay, cairn_bytes(&key, 1), cairn_bytes(value, n));
 }
 

@@ -5,6 +5,7 @@
 #define CAIRN_OBJECT_SHARD_H
 
 #include "object/dependency.h"
+#include "object/outcome.h"
 #include "object/overlay.h"
 
 struct cairn_worker;
@@ -19,6 +20,7 @@ struct shard {
     struct shard_meta {
         uint64_t once_first, once_end;   /* numbers of 05 keys in use */
         uint64_t purge_first, purge_end; /* numbers of 06 keys in use */
+        struct outcomes outcomes;
     } meta;
     uint64_t purge_stop; /* the number of a 06 key of what is still being written: purging waits there */
 };

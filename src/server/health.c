@@ -129,6 +129,11 @@ void cairn_watch_look(struct cairn_watch *watch, const struct cairn_health *heal
         TELL(INFO, "once", "keys_forgotten",
              "idempotency keys were forgotten, for their age or number: a request that repeats one runs again",
              NUMBER("keys", health->evicted_keys - watch->before.evicted_keys));
+    if (health->dropped_outcomes > watch->before.dropped_outcomes)
+        TELL(WARNING, "once", "outcomes_dropped",
+             "outcomes of idempotency keys are not kept any more, for their bytes (--limit-outcomes): a request that "
+             "repeats one is not run again, and hears outcome_gone",
+             NUMBER("outcomes", health->dropped_outcomes - watch->before.dropped_outcomes));
     watch->before = *health;
     watch->looked = true;
 }

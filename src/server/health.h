@@ -28,7 +28,7 @@ struct cairn_check {
 struct cairn_health {
     struct cairn_store_stats store;
     struct cairn_time_state time;
-    uint64_t evicted_keys;
+    uint64_t evicted_keys, dropped_outcomes;
     bool sync_always, has_archive;
 };
 

@@ -132,7 +132,8 @@ static void read_health(struct cairn_house *house, struct cairn_health *ret_heal
 {
     *ret_health = (struct cairn_health){.sync_always = house->options.sync == CAIRN_SYNC_ALWAYS,
                                         .has_archive = house->blob != NULL,
-                                        .evicted_keys = cairn_node_evicted_keys(house->node)};
+                                        .evicted_keys = cairn_node_evicted_keys(house->node),
+                                        .dropped_outcomes = cairn_node_dropped_outcomes(house->node)};
     cairn_store_stats(house->store, &ret_health->store);
     cairn_timekeeper_state(house->keeper, &ret_health->time);
 }

@@ -4,13 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/value.h"
 #include "object/directory.h"
 #include "object/layout.h"
+#include "object/outcome.h"
 
 enum {
     IDS_BYTES = 64 << 10, /* read from the directory at a time */
     CONTAINERS_MAX = CAIRN_FIELD_NUMBER_MAX + 1,
     KEYS_PER_STEP = 64,
+    KEY_OVER_SOME = 3, /* docs/formats/state.md */
 };
 
 /* What the system shard has. */
@@ -488,13 +491,37 @@ static enum cairn_code do_object(struct cairn_export *export, struct cairn_err *
 
 /* --- idempotency keys --- */
 
+/* The outcome that a key has apart, or what is said instead of it; `r` is behind the key's number. */
+static enum cairn_code outcome_apart(struct cairn_export *export, struct cairn_reader *r, uint8_t *state,
+                                     struct cairn_buf *to, struct cairn_err *err)
+{
+    uint64_t bytes = cairn_read_varint(r), place = cairn_read_varint(r);
+    struct cairn_bytes outcome;
+    char text[OUTCOME_GONE_TEXT_BYTES];
+    enum cairn_code code;
+
+    if (r->bad)
+        return unreadable(export, "an idempotency key", err);
+    *state &= (uint8_t)~OUTCOME_APART;
+    if (place && outcome_get(export->view, place - 1, &outcome)) {
+        cairn_buf_add(to, outcome.data, outcome.size);
+        return CAIRN_OK;
+    }
+    code = cairn_engine_take_failure(export->view, err);
+    outcome_gone_text(bytes, text);
+    cairn_value_add_error(to, cairn_str(cairn_code_name(CAIRN_EGONE)), cairn_str(text));
+    *state = KEY_OVER_SOME;
+    return code;
+}
+
 /* 04 key: type, sized id, sized method, key.  Value: state, hash, ms, number, outcome. */
 static enum cairn_code add_key(struct cairn_export *export, struct cairn_bytes key, struct cairn_bytes value,
                                struct cairn_err *err)
 {
     struct cairn_reader k = cairn_reader(key), v = cairn_reader(value);
-    struct cairn_bytes id, method, name, head, outcome, body;
-    struct cairn_buf item = {0};
+    struct cairn_bytes id, method, name, head, body;
+    struct cairn_buf item = {0}, outcome = {0};
+    uint8_t state;
     uint64_t type, ms, number;
     enum cairn_code code;
 
@@ -503,14 +530,23 @@ static enum cairn_code add_key(struct cairn_export *export, struct cairn_bytes k
     id = cairn_read_sized(&k);
     method = cairn_read_sized(&k);
     name = cairn_bytes(k.at, cairn_reader_left(&k));
-    head = cairn_read_bytes(&v, 9);
+    state = cairn_read_u8(&v);
+    head = cairn_read_bytes(&v, 8);
     ms = cairn_read_varint(&v);
     number = cairn_read_varint(&v);
-    outcome = cairn_bytes(v.at, cairn_reader_left(&v));
     if (k.bad || v.bad)
         return unreadable(export, "an idempotency key", err);
     if (number != export->key) /* it was given up, and used again since */
         return CAIRN_OK;
+    if (state & OUTCOME_APART) {
+        code = outcome_apart(export, &v, &state, &outcome, err);
+        if (code != CAIRN_OK) {
+            cairn_buf_done(&outcome);
+            return code;
+        }
+    } else {
+        cairn_buf_add(&outcome, v.at, cairn_reader_left(&v));
+    }
     cairn_buf_varint(&item, type);
     cairn_buf_varint(&item, id.size);
     cairn_buf_add(&item, id.data, id.size);
@@ -518,9 +554,11 @@ static enum cairn_code add_key(struct cairn_export *export, struct cairn_bytes k
     cairn_buf_add(&item, method.data, method.size);
     cairn_buf_varint(&item, name.size);
     cairn_buf_add(&item, name.data, name.size);
+    cairn_buf_u8(&item, state);
     cairn_buf_add(&item, head.data, head.size);
     cairn_buf_varint(&item, ms);
     cairn_buf_add(&item, outcome.data, outcome.size);
+    cairn_buf_done(&outcome);
     body = cairn_buf_bytes(&item);
     code = stream_add(&export->writer, STREAM_KEY, &body, 1, err);
     cairn_buf_done(&item);

@@ -8,6 +8,7 @@
 #include "engine/ids.h"
 #include "object/directory.h"
 #include "object/layout.h"
+#include "object/outcome.h"
 #include "object/space.h"
 
 enum {
@@ -36,6 +37,7 @@ struct imported_type {
 struct part {
     struct overlay overlay;
     uint64_t incarnations, keys;
+    struct outcomes outcomes;
 };
 
 struct extent {
@@ -414,10 +416,12 @@ static enum cairn_code take_key(struct cairn_import *import, struct cairn_bytes 
     const struct imported_type *type = type_of(import, cairn_read_varint(&r));
     struct cairn_bytes id = cairn_read_sized(&r), method = cairn_read_sized(&r), name = cairn_read_sized(&r), head;
     struct cairn_buf key = {0}, value = {0};
+    struct cairn_bytes outcome;
     struct part *part;
     uint8_t age[9];
-    uint64_t ms;
+    uint64_t ms, number, dropped = 0;
     uint32_t shard;
+    bool apart;
 
     head = cairn_read_bytes(&r, 9); /* state, hash of the arguments */
     ms = cairn_read_varint(&r);
@@ -433,10 +437,19 @@ static enum cairn_code take_key(struct cairn_import *import, struct cairn_bytes 
     cairn_buf_varint(&key, method.size);
     cairn_buf_add(&key, method.data, method.size);
     cairn_buf_add(&key, name.data, name.size);
-    cairn_buf_add(&value, head.data, head.size);
+    outcome = cairn_bytes(r.at, cairn_reader_left(&r));
+    apart = outcome.size > OUTCOME_INLINE_BYTES_MAX;
+    cairn_buf_u8(&value, apart ? head.data[0] | OUTCOME_APART : head.data[0]);
+    cairn_buf_add(&value, head.data + 1, head.size - 1);
     cairn_buf_varint(&value, ms);
     cairn_buf_varint(&value, part->keys);
-    cairn_buf_add(&value, r.at, cairn_reader_left(&r));
+    if (apart) {
+        outcome_keep(&part->overlay, &part->outcomes, UINT64_MAX, outcome, &number, &dropped);
+        cairn_buf_varint(&value, outcome.size);
+        cairn_buf_varint(&value, number + 1);
+    } else {
+        cairn_buf_add(&value, outcome.data, outcome.size);
+    }
     overlay_put(&part->overlay, cairn_buf_bytes(&key), cairn_buf_bytes(&value));
     overlay_put(&part->overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, part->keys++)), cairn_buf_bytes(&key));
     cairn_buf_done(&key);
@@ -547,6 +560,9 @@ static enum cairn_code write_numbers(struct cairn_import *import, struct cairn_e
             cairn_buf_varint(&meta, part->keys);
             cairn_buf_varint(&meta, 0);
             cairn_buf_varint(&meta, 0);
+            cairn_buf_varint(&meta, part->outcomes.first);
+            cairn_buf_varint(&meta, part->outcomes.end);
+            cairn_buf_varint(&meta, part->outcomes.bytes);
             overlay_put(&part->overlay, cairn_bytes(&key, 1), cairn_buf_bytes(&meta));
             cairn_buf_done(&meta);
         }

@@ -266,6 +266,8 @@ static void test_health(void **state)
 
     health.evicted_keys = 7;
     look(&watch, &health, "once/keys_forgotten ");
+    health.dropped_outcomes = 3;
+    look(&watch, &health, "once/outcomes_dropped ");
     health.time.jump_ms = 86400000;
     assert_int_equal(state_of(&health, "clock"), CAIRN_CHECK_WARNING);
     health.store.log.failed = true;

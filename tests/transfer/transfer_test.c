@@ -291,6 +291,56 @@ static void a_node_goes_on_with_it(void **state)
     cairn_buf_done(&again);
 }
 
+/* The answer to a keyed request for that many bytes. */
+static const char *large(struct simnode *sim, const char *key, const char *bytes)
+{
+    struct simcall c;
+    const char *text;
+
+    simcall_init(&c, CAIRN_OP_INVOKE, "Step", "a", "count_large", bytes, NULL);
+    simcall_key(&c, key);
+    simcall_run(sim, &c);
+    text = simvalue_text(cairn_buf_bytes(&c.reply));
+    simcall_done(&c);
+    return text;
+}
+
+/* Outcomes that are kept apart from their keys, and one that is gone. */
+static void large_outcomes_come_along(void **state)
+{
+    struct simnode_options options = {.engine = "hybridlog", .shards = 1, .workers = 1};
+    struct cairn_buf stream = {0};
+    struct simnode from, to;
+    struct cairn_err err;
+
+    (void)state;
+    options.limits.outcome_bytes = 10000;
+    simnode_init(&from, 23, &options);
+    must(simnode_open(&from, &err), &err);
+    simnode_deploy(&from, "step");
+    assert_memory_equal(large(&from, "k1", "300"), "\"zzz", 4);
+    assert_memory_equal(large(&from, "k2", "5000"), "\"zzz", 4);
+    assert_memory_equal(large(&from, "k3", "4990"), "\"zzz", 4); /* k1 goes for it */
+    simnode_settle(&from);
+    must(simnode_close(&from, &err), &err);
+    must(export_disk(from.disk, &stream, &err), &err);
+    options.engine = "memory";
+    simnode_init(&to, 24, &options);
+    must(import_disk(to.disk, "memory", 1, cairn_buf_bytes(&stream), &err), &err);
+    cairn_sim_disk_crash(to.disk, CAIRN_SIM_DROP);
+    must(simnode_open(&to, &err), &err);
+    assert_memory_equal(large(&to, "k1", "300"), "!outcome_gone: ", 15);
+    assert_memory_equal(large(&to, "k2", "5000"), "\"zzz", 4);
+    assert_memory_equal(large(&to, "k3", "4990"), "\"zzz", 4);
+    assert_memory_equal(large(&to, "k4", "300"), "\"zzz", 4);
+    assert_memory_equal(large(&to, "k2", "5000"), "!outcome_gone: ", 15); /* counted there, too: the oldest went */
+    assert_memory_equal(large(&to, "k3", "4990"), "\"zzz", 4);
+    simnode_expect(&to, "4", "Step", "a", "count", NULL);
+    simnode_done(&to);
+    simnode_done(&from);
+    cairn_buf_done(&stream);
+}
+
 /* The moment is begun, then much is written and checkpointed, and only then it is read. */
 static void a_running_node_is_of_one_moment(void **state)
 {
@@ -578,6 +628,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goes_between_engines_and_shards),
         cmocka_unit_test(a_node_goes_on_with_it),
+        cmocka_unit_test(large_outcomes_come_along),
         cmocka_unit_test(a_running_node_is_of_one_moment),
         cmocka_unit_test(a_running_node_is_exported_at_a_version),
         cmocka_unit_test(imports_fail_whole),

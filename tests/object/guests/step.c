@@ -31,6 +31,27 @@ CAIRN_METHOD(Step, write, CAIRN_PUBLIC)
     push(cairn_arg_int(0));
 }
 
+static void result_of(int64_t bytes)
+{
+    uint8_t *filler = cairn_alloc((uint32_t)bytes);
+
+    memset(filler, 'z', (size_t)bytes);
+    cairn_result_bytes(cairn_bytes(filler, (uint32_t)bytes));
+}
+
+/* bytes: counts, and returns so many. */
+CAIRN_METHOD(Step, count_large, CAIRN_PUBLIC)
+{
+    add();
+    result_of(cairn_arg_int(0));
+}
+
+/* bytes: returns so many. */
+CAIRN_METHOD(Step, look_large, CAIRN_PUBLIC, CAIRN_READ_ONLY)
+{
+    result_of(cairn_arg_int(0));
+}
+
 /* bytes: a small segment, and one of so many. */
 CAIRN_METHOD(Step, two, CAIRN_PUBLIC)
 {
