@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/seal.h"
 
 #define CLAIM_DIR "claims"
 #define HEAD_DIR  "epochs"
@@ -141,9 +142,7 @@ static bool decode_head(struct head *head)
     struct cairn_reader r;
     uint32_t count;
 
-    if (bytes.size < HEAD_PREFIX_BYTES + 4 || memcmp(bytes.data, head_magic, sizeof head_magic) != 0 ||
-        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4) ||
-        cairn_get_u32(bytes.data + 8) != HEAD_VERSION)
+    if (cairn_seal_check(bytes, head_magic, HEAD_VERSION, HEAD_PREFIX_BYTES) != CAIRN_SEAL_WHOLE)
         return false;
     count = cairn_get_u32(bytes.data + 12);
     r = cairn_reader(cairn_bytes(bytes.data + HEAD_PREFIX_BYTES, bytes.size - HEAD_PREFIX_BYTES - 4));
@@ -184,8 +183,7 @@ static enum cairn_code put_head(struct remote *remote, struct cairn_bytes note, 
     uint32_t count = 0;
     enum cairn_code code;
 
-    cairn_buf_add(&bytes, head_magic, sizeof head_magic);
-    add_u32(&bytes, HEAD_VERSION);
+    cairn_seal_begin(&bytes, head_magic, HEAD_VERSION);
     add_u32(&bytes, 0);
     for (size_t i = 0; i < place_count(&remote->places); i++) {
         struct place place = place_at(&remote->places, i);
@@ -201,7 +199,7 @@ static enum cairn_code put_head(struct remote *remote, struct cairn_bytes note, 
     cairn_buf_add(&bytes, remote->owner.data, remote->owner.size);
     cairn_buf_varint(&bytes, note.size);
     cairn_buf_add(&bytes, note.data, note.size);
-    add_u32(&bytes, cairn_crc32c(0, bytes.data, bytes.size));
+    cairn_seal_end(&bytes, 0);
     epoch_name(HEAD_DIR, remote->epoch, name);
     code = remote->blob->ops->put(remote->blob, name, cairn_buf_bytes(&bytes), err);
     cairn_buf_done(&bytes);

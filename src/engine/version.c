@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/seal.h"
+
 enum { HEAD_BYTES_MAX = 1 << 20 };
 
 static const char head_magic[8] = {'C', 'A', 'I', 'R', 'N', 'H', 'E', 'D'};
@@ -72,7 +74,7 @@ static enum cairn_code write_head(struct versions *versions, uint64_t current, u
     for (size_t i = 0; i < versions->count; i++)
         if (versions->entries[i]->version.pinned)
             add_u64(&bytes, versions->entries[i]->version.number);
-    version_sealed_end(&bytes);
+    cairn_seal_end(&bytes, 0);
     code = cairn_disk_replace_file(versions->disk, head_path, cairn_buf_bytes(&bytes), err);
     if (code == CAIRN_OK) {
         versions->current = current;

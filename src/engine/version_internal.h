@@ -10,7 +10,6 @@ enum {
 };
 
 void version_sealed_begin(struct cairn_buf *bytes, const char magic[8]);
-void version_sealed_end(struct cairn_buf *bytes);
 /* What lies between prefix and checksum. */
 enum cairn_code version_sealed_open(struct cairn_disk *disk, const char *path, struct cairn_bytes bytes,
                                     const char magic[8], struct cairn_reader *ret_reader, struct cairn_err *err);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/seal.h"
+
 enum {
     FORMAT_VERSION = 2,
     PREFIX_BYTES = VERSION_PREFIX_BYTES,
@@ -24,31 +26,26 @@ static void add_u64(struct cairn_buf *to, uint64_t value)
     to->size += 8;
 }
 
-void version_sealed_end(struct cairn_buf *bytes)
-{
-    cairn_put_u32(cairn_buf_reserve(bytes, 4), cairn_crc32c(0, bytes->data, bytes->size));
-    bytes->size += 4;
-}
-
 void version_sealed_begin(struct cairn_buf *bytes, const char magic[8])
 {
-    cairn_buf_add(bytes, magic, 8);
-    cairn_put_u32(cairn_buf_reserve(bytes, 4), FORMAT_VERSION);
-    bytes->size += 4;
+    cairn_seal_begin(bytes, magic, FORMAT_VERSION);
 }
 
 /* What lies between prefix and checksum. */
 enum cairn_code version_sealed_open(struct cairn_disk *disk, const char *path, struct cairn_bytes bytes,
                                     const char magic[8], struct cairn_reader *ret_reader, struct cairn_err *err)
 {
-    if (bytes.size < PREFIX_BYTES + 4 || memcmp(bytes.data, magic, 8) != 0 ||
-        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
+    switch (cairn_seal_check(bytes, magic, FORMAT_VERSION, PREFIX_BYTES)) {
+    case CAIRN_SEAL_DAMAGED:
         return cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' is damaged", path, disk->root);
-    if (cairn_get_u32(bytes.data + 8) != FORMAT_VERSION)
+    case CAIRN_SEAL_VERSION:
         return cairn_fail(err, CAIRN_EVERSION,
                           "'%s' in '%s' has format version %u and this program knows %d: "
                           "use the program that wrote it",
-                          path, disk->root, cairn_get_u32(bytes.data + 8), FORMAT_VERSION);
+                          path, disk->root, cairn_seal_version(bytes), FORMAT_VERSION);
+    case CAIRN_SEAL_WHOLE:
+        break;
+    }
     *ret_reader = cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4));
     return CAIRN_OK;
 }
@@ -76,7 +73,7 @@ void version_manifest_encode(const struct version *version, struct cairn_buf *to
         cairn_buf_varint(to, run->level);
         cairn_buf_add(to, run->sha256, sizeof run->sha256);
     }
-    version_sealed_end(to);
+    cairn_seal_end(to, 0);
 }
 
 /* *ret_memory is what the version points to; to be freed. */
@@ -155,9 +152,7 @@ enum cairn_code version_manifest_parse(struct cairn_bytes bytes, struct version_
 {
     struct version_manifest manifest = {0};
 
-    if (bytes.size < PREFIX_BYTES + 4 || memcmp(bytes.data, manifest_magic, sizeof manifest_magic) != 0 ||
-        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4) ||
-        cairn_get_u32(bytes.data + 8) != FORMAT_VERSION ||
+    if (cairn_seal_check(bytes, manifest_magic, FORMAT_VERSION, PREFIX_BYTES) != CAIRN_SEAL_WHOLE ||
         !version_manifest_decode(cairn_reader(cairn_bytes(bytes.data + PREFIX_BYTES, bytes.size - PREFIX_BYTES - 4)),
                                  &manifest.version, &manifest.memory))
         return cairn_fail(err, CAIRN_ECORRUPT, "a shard's manifest is damaged");

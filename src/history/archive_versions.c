@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/seal.h"
 #include "history/history_internal.h"
 
 enum {
@@ -21,25 +22,16 @@ static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'A', 'V', 'E'};
 
 static void begin(struct cairn_buf *to, uint32_t count, uint64_t log_epoch)
 {
-    uint8_t *at = cairn_buf_reserve(to, HEAD_BYTES);
-
-    memcpy(at, magic, sizeof magic);
-    cairn_put_u32(at + 8, VERSION);
-    cairn_put_u32(at + 12, count);
-    cairn_put_u64(at + 16, log_epoch);
-    to->size += HEAD_BYTES;
+    cairn_seal_begin(to, magic, VERSION);
+    cairn_put_u32(cairn_buf_reserve(to, 12), count);
+    cairn_put_u64(to->data + to->size + 4, log_epoch);
+    to->size += 12;
 }
 
 static void add(struct cairn_buf *to, struct cairn_bytes bytes)
 {
     cairn_buf_varint(to, bytes.size);
     cairn_buf_add(to, bytes.data, bytes.size);
-}
-
-static void seal(struct cairn_buf *to)
-{
-    cairn_put_u32(cairn_buf_reserve(to, 4), cairn_crc32c(0, to->data, to->size));
-    to->size += 4;
 }
 
 enum cairn_code archived_version_parse(struct cairn_buf *bytes, struct archived_version **ret_version,
@@ -49,11 +41,14 @@ enum cairn_code archived_version_parse(struct cairn_buf *bytes, struct archived_
     struct cairn_reader r;
     uint32_t count;
 
-    if (bytes->size < HEAD_BYTES + 4 || memcmp(bytes->data, magic, sizeof magic) != 0 ||
-        cairn_get_u32(bytes->data + bytes->size - 4) != cairn_crc32c(0, bytes->data, bytes->size - 4))
+    switch (cairn_seal_check(cairn_buf_bytes(bytes), magic, VERSION, HEAD_BYTES)) {
+    case CAIRN_SEAL_DAMAGED:
         return cairn_fail(err, CAIRN_ECORRUPT, "its object is damaged");
-    if (cairn_get_u32(bytes->data + 8) != VERSION)
-        return format_fail_version("it", cairn_get_u32(bytes->data + 8), VERSION, err);
+    case CAIRN_SEAL_VERSION:
+        return format_fail_version("it", cairn_seal_version(cairn_buf_bytes(bytes)), VERSION, err);
+    case CAIRN_SEAL_WHOLE:
+        break;
+    }
     count = cairn_get_u32(bytes->data + 12);
     if (count < 1 || count > SHARDS_MAX)
         return cairn_fail(err, CAIRN_ECORRUPT, "it makes no sense");
@@ -254,7 +249,7 @@ static enum cairn_code put_version(struct archive *archive, uint64_t number, str
         code = put_runs(archive, disk, &manifest.version, err);
         version_manifest_done(&manifest);
     }
-    seal(&bytes);
+    cairn_seal_end(&bytes, 0);
     if (code == CAIRN_OK)
         code = remote_put_manifest(archive->remote, number, cairn_buf_bytes(&bytes), err);
     node_version_done(&version);

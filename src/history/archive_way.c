@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/seal.h"
 #include "history/history_internal.h"
 
 enum {
@@ -24,10 +25,11 @@ static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'A', 'R', 'C'};
 
 void archive_chunk_encode(const struct archive_chunk *chunk, struct cairn_buf *to)
 {
-    uint8_t *at = cairn_buf_reserve(to, HEAD_BYTES);
+    uint8_t *at;
 
-    memcpy(at, magic, sizeof magic);
-    cairn_put_u32(at + 8, VERSION);
+    cairn_seal_begin(to, magic, VERSION);
+    cairn_buf_reserve(to, HEAD_BYTES);
+    at = to->data;
     cairn_put_u32(at + 12, chunk->log_epoch);
     cairn_put_u64(at + 16, chunk->first);
     cairn_put_u64(at + 24, chunk->end);
@@ -35,19 +37,16 @@ void archive_chunk_encode(const struct archive_chunk *chunk, struct cairn_buf *t
     cairn_put_u64(at + 40, chunk->restored_ms);
     cairn_put_u64(at + 48, chunk->before_end);
     memcpy(at + 56, chunk->before_sha256, CAIRN_SHA256_BYTES);
-    to->size += HEAD_BYTES;
+    to->size = HEAD_BYTES;
     cairn_buf_add(to, chunk->records.data, chunk->records.size);
-    cairn_put_u32(cairn_buf_reserve(to, 4), cairn_crc32c(0, to->data, to->size));
-    to->size += 4;
+    cairn_seal_end(to, 0);
 }
 
 bool archive_chunk_decode(struct cairn_bytes bytes, struct archive_chunk *ret_chunk, struct cairn_bytes *ret_records)
 {
     struct cairn_reader r;
 
-    if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
-        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4) ||
-        cairn_get_u32(bytes.data + 8) != VERSION)
+    if (cairn_seal_check(bytes, magic, VERSION, HEAD_BYTES) != CAIRN_SEAL_WHOLE)
         return false;
     *ret_chunk = (struct archive_chunk){.log_epoch = cairn_get_u32(bytes.data + 12),
                                         .first = cairn_get_u64(bytes.data + 16),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/seal.h"
 #include "history/history_internal.h"
 
 enum {
@@ -187,27 +188,14 @@ static void choose_chunks(struct places *chunks)
 
 /* --- writing them anew: what does not count stays below, where it does not count either --- */
 
-static void seal(struct cairn_buf *bytes)
-{
-    cairn_put_u32(cairn_buf_reserve(bytes, 4), cairn_crc32c(0, bytes->data, bytes->size));
-    bytes->size += 4;
-}
-
-static bool is_sealed(const struct cairn_buf *bytes, const char magic[8], uint32_t version, size_t least)
-{
-    return bytes->size >= least + 4 && memcmp(bytes->data, magic, 8) == 0 &&
-           cairn_get_u32(bytes->data + 8) == version &&
-           cairn_get_u32(bytes->data + bytes->size - 4) == cairn_crc32c(0, bytes->data, bytes->size - 4);
-}
-
 static enum cairn_code translate_version(struct cairn_blob *over, const struct place *version, struct cairn_buf *bytes,
                                          struct cairn_err *err)
 {
-    if (!is_sealed(bytes, "CAIRNAVE", VERSION_VERSION, 24))
+    if (cairn_seal_check(cairn_buf_bytes(bytes), "CAIRNAVE", VERSION_VERSION, 24) != CAIRN_SEAL_WHOLE)
         return cairn_fail(err, CAIRN_ECORRUPT, "version %" PRIu64 " in '%s' is damaged", version->number, over->url);
     cairn_put_u32(bytes->data + 8, VERSION_VERSION + 1);
     bytes->size -= 4;
-    seal(bytes);
+    cairn_seal_end(bytes, 0);
     return CAIRN_OK;
 }
 
@@ -242,7 +230,8 @@ static enum cairn_code move_chunk(struct cairn_blob *over, const struct place *p
 
     archive_chunk_name(place->epoch, place->first, place->end, name);
     code = over->ops->get(over, name, OBJECT_BYTES_MAX, &bytes, err);
-    if (code == CAIRN_OK && !is_sealed(&bytes, "CAIRNARC", CHUNK_VERSION, CHUNK_HEAD_BYTES))
+    if (code == CAIRN_OK &&
+        cairn_seal_check(cairn_buf_bytes(&bytes), "CAIRNARC", CHUNK_VERSION, CHUNK_HEAD_BYTES) != CAIRN_SEAL_WHOLE)
         code = cairn_fail(err, CAIRN_ECORRUPT, "'%s' in '%s' is damaged", name, over->url);
     if (code == CAIRN_OK) {
         chunk.log_epoch = cairn_get_u32(bytes.data + 12);
@@ -302,7 +291,7 @@ static enum cairn_code put_head(struct cairn_blob *over, uint64_t epoch, const s
     cairn_buf_add(&bytes, owner.data, owner.size);
     cairn_buf_varint(&bytes, note.size);
     cairn_buf_add(&bytes, note.data, note.size);
-    seal(&bytes);
+    cairn_seal_end(&bytes, 0);
     snprintf(name, sizeof name, "epochs/%016" PRIx64, epoch);
     if (code == CAIRN_OK)
         code = over->ops->put(over, name, cairn_buf_bytes(&bytes), err);

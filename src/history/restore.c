@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/seal.h"
 #include "history/history_internal.h"
 
 #define RESTORE_PATH "RESTORE"
@@ -21,18 +22,16 @@ static const char magic[8] = {'C', 'A', 'I', 'R', 'N', 'R', 'S', 'T'};
 enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restore_order *order, struct cairn_err *err)
 {
     struct cairn_buf bytes = {0};
-    uint8_t *at = cairn_buf_reserve(&bytes, HEAD_BYTES);
     enum cairn_code code;
 
-    memcpy(at, magic, sizeof magic);
-    cairn_put_u32(at + 8, VERSION);
-    cairn_put_u32(at + 12, 0);
-    cairn_put_u64(at + 16, order->until);
-    cairn_put_u64(at + 24, order->log_epoch);
+    cairn_seal_begin(&bytes, magic, VERSION);
+    cairn_buf_reserve(&bytes, HEAD_BYTES);
+    cairn_put_u32(bytes.data + 12, 0);
+    cairn_put_u64(bytes.data + 16, order->until);
+    cairn_put_u64(bytes.data + 24, order->log_epoch);
     bytes.size = HEAD_BYTES;
     node_version_encode(&order->version, &bytes);
-    cairn_put_u32(cairn_buf_reserve(&bytes, 4), cairn_crc32c(0, bytes.data, bytes.size));
-    bytes.size += 4;
+    cairn_seal_end(&bytes, 0);
     code = cairn_disk_replace_file(disk, RESTORE_PATH, cairn_buf_bytes(&bytes), err);
     cairn_buf_done(&bytes);
     return code;
@@ -40,11 +39,14 @@ enum cairn_code restore_write_order(struct cairn_disk *disk, const struct restor
 
 enum cairn_code restore_decode_order(struct cairn_bytes bytes, struct restore_order *order, struct cairn_err *err)
 {
-    if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
-        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
+    switch (cairn_seal_check(bytes, magic, VERSION, HEAD_BYTES)) {
+    case CAIRN_SEAL_DAMAGED:
         return cairn_fail(err, CAIRN_ECORRUPT, "it is damaged");
-    if (cairn_get_u32(bytes.data + 8) != VERSION)
-        return format_fail_version("it", cairn_get_u32(bytes.data + 8), VERSION, err);
+    case CAIRN_SEAL_VERSION:
+        return format_fail_version("it", cairn_seal_version(bytes), VERSION, err);
+    case CAIRN_SEAL_WHOLE:
+        break;
+    }
     order->until = cairn_get_u64(bytes.data + 16);
     order->log_epoch = cairn_get_u64(bytes.data + 24);
     return node_version_decode(cairn_bytes(bytes.data + HEAD_BYTES, bytes.size - HEAD_BYTES - 4), &order->version, err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/seal.h"
 #include "history/history_internal.h"
 
 enum {
@@ -35,10 +36,11 @@ void node_version_done(struct node_version *version)
 void node_version_encode(const struct node_version *version, struct cairn_buf *to)
 {
     size_t begin = to->size, head = HEAD_BYTES + (size_t)version->count * SHARD_BYTES;
-    uint8_t *at = cairn_buf_reserve(to, head);
+    uint8_t *at;
 
-    memcpy(at, magic, sizeof magic);
-    cairn_put_u32(at + 8, VERSION);
+    cairn_seal_begin(to, magic, VERSION);
+    cairn_buf_reserve(to, head);
+    at = to->data + begin;
     cairn_put_u32(at + 12, version->count);
     cairn_put_u64(at + 16, version->number);
     cairn_put_u64(at + 24, version->parent);
@@ -51,11 +53,10 @@ void node_version_encode(const struct node_version *version, struct cairn_buf *t
         cairn_put_u64(at + HEAD_BYTES + (size_t)i * SHARD_BYTES, version->shards[i].number);
         cairn_put_u64(at + HEAD_BYTES + (size_t)i * SHARD_BYTES + 8, version->shards[i].position);
     }
-    to->size += head;
+    to->size = begin + head;
     cairn_buf_add(to, version->system.data, version->system.size);
     cairn_buf_add(to, version->records.data, version->records.size);
-    cairn_put_u32(cairn_buf_reserve(to, 4), cairn_crc32c(0, to->data + begin, to->size - begin));
-    to->size += 4;
+    cairn_seal_end(to, begin);
 }
 
 /* Whether a list of pairs, or of records, fills the bytes. */
@@ -80,11 +81,14 @@ enum cairn_code node_version_decode(struct cairn_bytes bytes, struct node_versio
     uint64_t system;
     uint32_t flags;
 
-    if (bytes.size < HEAD_BYTES + 4 || memcmp(bytes.data, magic, sizeof magic) != 0 ||
-        cairn_get_u32(bytes.data + bytes.size - 4) != cairn_crc32c(0, bytes.data, bytes.size - 4))
+    switch (cairn_seal_check(bytes, magic, VERSION, HEAD_BYTES)) {
+    case CAIRN_SEAL_DAMAGED:
         return cairn_fail(err, CAIRN_ECORRUPT, "it is damaged");
-    if (cairn_get_u32(bytes.data + 8) != VERSION)
-        return format_fail_version("it", cairn_get_u32(bytes.data + 8), VERSION, err);
+    case CAIRN_SEAL_VERSION:
+        return format_fail_version("it", cairn_seal_version(bytes), VERSION, err);
+    case CAIRN_SEAL_WHOLE:
+        break;
+    }
     version.count = cairn_get_u32(bytes.data + 12);
     version.number = cairn_get_u64(bytes.data + 16);
     version.parent = cairn_get_u64(bytes.data + 24);

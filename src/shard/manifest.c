@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/seal.h"
 
 enum { VERSION = 1, HEAD_BYTES = 40, SHARD_BYTES = 32 };
 
@@ -31,11 +32,12 @@ void manifest_copy(struct manifest *to, const struct manifest *from)
 
 void manifest_encode(const struct manifest *manifest, struct cairn_buf *to)
 {
-    size_t size = HEAD_BYTES + (size_t)manifest->count * SHARD_BYTES;
-    uint8_t *at = cairn_buf_reserve(to, size + 4);
+    size_t begin = to->size, size = HEAD_BYTES + (size_t)manifest->count * SHARD_BYTES;
+    uint8_t *at;
 
-    memcpy(at, magic, sizeof magic);
-    cairn_put_u32(at + 8, VERSION);
+    cairn_seal_begin(to, magic, VERSION);
+    cairn_buf_reserve(to, size);
+    at = to->data + begin;
     cairn_put_u32(at + 12, manifest->count);
     cairn_put_u64(at + 16, manifest->sequence);
     cairn_put_u64(at + 24, manifest->next_number);
@@ -49,8 +51,8 @@ void manifest_encode(const struct manifest *manifest, struct cairn_buf *to)
         cairn_put_u32(to_shard + 24, shard->seal);
         cairn_put_u32(to_shard + 28, 0);
     }
-    cairn_put_u32(at + size, cairn_crc32c(0, at, size));
-    to->size += size + 4;
+    to->size = begin + size;
+    cairn_seal_end(to, begin);
 }
 
 static enum cairn_code damaged(struct cairn_err *err, size_t at, const char *what)
