@@ -46,23 +46,43 @@ static size_t utf8_sequence(const uint8_t *at, const uint8_t *end)
     return (c == 0xf0 && at[1] < 0x90) || (c == 0xf4 && at[1] > 0x8f) ? 0 : 4;
 }
 
-bool cairn_utf8_valid(struct cairn_bytes bytes)
+/* Where the first byte is that is of no sequence, or `end`. */
+static const uint8_t *utf8_end(const uint8_t *at, const uint8_t *end)
 {
-    const uint8_t *at = bytes.data, *end = bytes.size ? at + bytes.size : at;
-
     while (at < end) {
         size_t n;
 
         while (end - at >= 8 && !(cairn_get_u64(at) & 0x8080808080808080u)) /* most text is ASCII */
             at += 8;
-        if (at == end)
-            break;
-        n = utf8_sequence(at, end);
-        if (!n)
-            return false;
-        at += n;
+        while (at < end && *at < 0x80)
+            at++;
+        while (at < end && *at >= 0x80) {
+            if (end - at >= 2 && *at >= 0xc2 && *at < 0xe0 && (at[1] & 0xc0) == 0x80) { /* as in most alphabets */
+                at += 2;
+                continue;
+            }
+            n = utf8_sequence(at, end);
+            if (!n)
+                return at;
+            at += n;
+        }
     }
-    return true;
+    return at;
+}
+
+bool cairn_utf8_valid(struct cairn_bytes bytes)
+{
+    return !bytes.size || utf8_end(bytes.data, bytes.data + bytes.size) == bytes.data + bytes.size;
+}
+
+/* True if none of eight bytes is a control character, a quote or a backslash; others than ASCII do not matter. */
+static bool all_plain(uint64_t eight)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t quotes = eight ^ ones * '"', backslashes = eight ^ ones * '\\';
+
+    return !((((eight - ones * 0x20) & ~eight) | ((quotes - ones) & ~quotes) | ((backslashes - ones) & ~backslashes)) &
+             tops);
 }
 
 static void add_utf8(struct cairn_buf *to, uint32_t c)
@@ -144,8 +164,17 @@ static bool read_string(struct scanner *s, struct cairn_buf *to)
         const uint8_t *run = s->at;
 
         while (s->at < s->end && *s->at != '"' && *s->at != '\\') {
-            size_t n = utf8_sequence(s->at, s->end);
+            size_t n;
 
+            if (s->end - s->at >= 8) {
+                uint64_t eight = cairn_get_u64(s->at);
+
+                if (!(eight & 0x8080808080808080u) && all_plain(eight)) {
+                    s->at += 8;
+                    continue;
+                }
+            }
+            n = utf8_sequence(s->at, s->end);
             if (*s->at < 0x20)
                 return bad(s, "a control character in a string");
             if (!n)
@@ -445,44 +474,60 @@ bad:
     return false;
 }
 
-/* Text known to be UTF-8, without the quotes. */
-static void add_escaped(struct cairn_buf *to, const uint8_t *at, size_t size)
+/* The letter behind the backslash; 0: none is needed, 'u': six characters. */
+static const char escapes[256] = {
+    [0] = 'u',  [1] = 'u',  [2] = 'u',    [3] = 'u',    [4] = 'u',   [5] = 'u',     [6] = 'u',
+    [7] = 'u',  [8] = 'u',  ['\t'] = 't', ['\n'] = 'n', [11] = 'u',  [12] = 'u',    ['\r'] = 'r',
+    [14] = 'u', [15] = 'u', [16] = 'u',   [17] = 'u',   [18] = 'u',  [19] = 'u',    [20] = 'u',
+    [21] = 'u', [22] = 'u', [23] = 'u',   [24] = 'u',   [25] = 'u',  [26] = 'u',    [27] = 'u',
+    [28] = 'u', [29] = 'u', [30] = 'u',   [31] = 'u',   ['"'] = '"', ['\\'] = '\\',
+};
+
+/* There are six bytes of room. */
+static uint8_t *put_escaped(uint8_t *to, uint8_t c)
 {
     static const char hex[] = "0123456789abcdef";
-    const uint8_t *end = at, *run = at;
+    char escape = escapes[c];
 
-    if (!size)
-        return; /* there may be no place */
-    end += size;
-
-    for (; at < end; at++) {
-        uint8_t escape[6] = {'\\', 'u', '0', '0', (uint8_t)hex[*at >> 4], (uint8_t)hex[*at & 15]};
-        size_t n = 2;
-
-        if (*at >= 0x20 && *at != '"' && *at != '\\')
-            continue;
-        cairn_buf_add(to, run, (size_t)(at - run));
-        run = at + 1;
-        switch (*at) {
-        case '"':
-        case '\\':
-            escape[1] = *at;
-            break;
-        case '\n':
-            escape[1] = 'n';
-            break;
-        case '\r':
-            escape[1] = 'r';
-            break;
-        case '\t':
-            escape[1] = 't';
-            break;
-        default:
-            n = 6;
-        }
-        cairn_buf_add(to, escape, n);
+    if (!escape) {
+        *to = c;
+        return to + 1;
     }
-    cairn_buf_add(to, run, (size_t)(end - run));
+    memcpy(to, "\\u00", 4);
+    if (escape != 'u') {
+        to[1] = (uint8_t)escape;
+        return to + 2;
+    }
+    to[4] = (uint8_t)hex[c >> 4];
+    to[5] = (uint8_t)hex[c & 15];
+    return to + 6;
+}
+
+/* Text known to be UTF-8, without the quotes.  Room is made for a piece at a time, as for the worst. */
+static void add_escaped(struct cairn_buf *to, const uint8_t *at, size_t size)
+{
+    enum { PIECE = 4096 };
+
+    while (size) {
+        size_t piece = size < PIECE ? size : PIECE;
+        const uint8_t *end = at + piece;
+        uint8_t *out = cairn_buf_reserve(to, 6 * piece);
+
+        while (at < end) {
+            const uint8_t *some = end - at >= 8 ? at + 8 : end;
+
+            if (some == at + 8 && all_plain(cairn_get_u64(at))) {
+                memcpy(out, at, 8);
+                out += 8;
+                at = some;
+                continue;
+            }
+            while (at < some)
+                out = put_escaped(out, *at++);
+        }
+        to->size = (size_t)(out - to->data);
+        size -= piece;
+    }
 }
 
 void cairn_json_text(struct cairn_buf *to, struct cairn_bytes text)
@@ -492,10 +537,8 @@ void cairn_json_text(struct cairn_buf *to, struct cairn_bytes text)
     cairn_buf_u8(to, '"');
     while (at < end) {
         const uint8_t *run = at;
-        size_t n = 0;
 
-        while (at < end && (n = utf8_sequence(at, end)) > 0)
-            at += n;
+        at = utf8_end(at, end);
         add_escaped(to, run, (size_t)(at - run));
         if (at < end) {
             cairn_buf_str(to, "\xef\xbf\xbd");

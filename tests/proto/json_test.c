@@ -1,9 +1,12 @@
 /* Would catch: arguments that lose digits, bytes or text on the way in; JSON that is not JSON taken for it; results
- * that a JSON parser (cJSON) reads differently; a base64 cursor that does not come back as it went. */
+ * that a JSON parser (cJSON) reads differently; a base64 cursor that does not come back as it went; text that is
+ * escaped otherwise than character by character; escaping that takes so long again that a large entry holds its worker
+ * up. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -289,12 +292,135 @@ static void test_base64(void **state)
     cairn_buf_done(&back);
 }
 
+/* The text of a JSON string, which `json` has: its only argument as it is read back. */
+static void packed_of(const struct cairn_buf *text, struct cairn_buf *json)
+{
+    struct cairn_buf array = {0};
+    struct cairn_err err;
+
+    cairn_buf_u8(&array, '[');
+    cairn_buf_add(&array, json->data, json->size);
+    cairn_buf_u8(&array, ']');
+    json->size = 0;
+    assert_int_equal(cairn_json_args(cairn_buf_bytes(&array), 1, json, &err), CAIRN_OK);
+    assert_int_equal(cairn_get_u32(json->data), text->size);
+    cairn_buf_consume(json, 4);
+    cairn_buf_done(&array);
+}
+
+/* The same by the letter of the standard. */
+static void escape_slowly(struct cairn_buf *to, const uint8_t *at, size_t size)
+{
+    cairn_buf_u8(to, '"');
+    for (const uint8_t *end = at + size; at < end; at++) {
+        const char *names = "\"\"\\\\\nn\rr\tt", *name = names;
+        char escape[8];
+
+        while (*name && (uint8_t)*name != *at)
+            name += 2;
+        snprintf(escape, sizeof escape, *at < 0x20 ? "\\u%04x" : "%c", *at);
+        if (*at && *name) {
+            escape[0] = '\\';
+            escape[1] = name[1];
+            escape[2] = 0;
+        }
+        cairn_buf_str(to, escape);
+    }
+    cairn_buf_u8(to, '"');
+}
+
+static void test_escaping(void **state)
+{
+    static const char *const pieces[] = {
+        "plain text",       "\"", "\\", "\n", "\r", "\t", "\x01", "\x1f", "\x7f", "\xc3\xa9", "\xe2\x82\xac",
+        "\xf0\x9f\x98\x80", " ",  "!",  "#",  "[",  "]"};
+    struct cairn_random random;
+
+    (void)state;
+    cairn_random_init(&random, 7);
+    for (int i = 0; i < 3000; i++) {
+        struct cairn_buf text = {0}, want = {0}, got = {0};
+        size_t size = i % 100 ? cairn_random_below(&random, 60) : 4090 + cairn_random_below(&random, 5000);
+
+        while (text.size < size)
+            cairn_buf_str(&text, pieces[cairn_random_below(&random, sizeof pieces / sizeof *pieces)]);
+        escape_slowly(&want, text.data, text.size);
+        cairn_json_bytes(&got, cairn_buf_bytes(&text));
+        assert_int_equal(got.size, want.size);
+        assert_memory_equal(got.data, want.data, want.size);
+        got.size = 0;
+        cairn_json_text(&got, cairn_buf_bytes(&text));
+        assert_int_equal(got.size, want.size);
+        assert_memory_equal(got.data, want.data, want.size);
+        packed_of(&text, &got);
+        assert_int_equal(got.size, text.size);
+        assert_memory_equal(got.data, text.data, text.size);
+        cairn_buf_done(&text);
+        cairn_buf_done(&want);
+        cairn_buf_done(&got);
+    }
+}
+
+static double thread_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* Two appends for each character, as it was done once: what it is compared with. */
+static void escape_each(struct cairn_buf *to, const uint8_t *at, size_t size)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    for (const uint8_t *end = at + size; at < end; at++) {
+        uint8_t escape[6] = {'\\', 'u', '0', '0', (uint8_t)hex[*at >> 4], (uint8_t)hex[*at & 15]};
+
+        cairn_buf_add(to, at, 0);
+        cairn_buf_add(to, escape, sizeof escape);
+    }
+}
+
+static void test_large_text_is_quick(void **state)
+{
+    enum { BYTES = 1 << 20 };
+    uint8_t *text = malloc(BYTES);
+    struct cairn_buf to = {0};
+    double quick = 1e9, slow = 1e9;
+
+    (void)state;
+    memset(text, 1, BYTES);
+    for (int i = 0; i < 8; i++) { /* the first makes the memory */
+        double begin = thread_ms(), middle, end;
+
+        to.size = 0;
+        cairn_json_bytes(&to, cairn_bytes(text, BYTES));
+        middle = thread_ms();
+        to.size = 0;
+        escape_each(&to, text, BYTES);
+        end = thread_ms();
+        if (i && middle - begin < quick)
+            quick = middle - begin;
+        if (i && end - middle < slow)
+            slow = end - middle;
+    }
+    print_message("1 MiB of control characters: %.2f ms; with two appends for each %.2f ms\n", quick, slow);
+    assert_true(quick * 2 < slow);
+    cairn_buf_done(&to);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arguments), cmocka_unit_test(test_zero_byte_and_bounds),
-        cmocka_unit_test(test_values),    cmocka_unit_test(test_random_values),
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_zero_byte_and_bounds),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_random_values),
         cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_escaping),
+        cmocka_unit_test(test_large_text_is_quick),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
