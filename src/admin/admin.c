@@ -9,13 +9,22 @@
 #include "admin/show.h"
 
 static const struct operation *const operations[CAIRN_OP_COUNT] = {
-    [CAIRN_OP_LIST] = &list_operation,         [CAIRN_OP_SHOW] = &show_operation,
-    [CAIRN_OP_DELETE] = &delete_operation,     [CAIRN_OP_DEPLOY] = &deploy_operation,
-    [CAIRN_OP_UNDEPLOY] = &undeploy_operation, [CAIRN_OP_MODULES] = &modules_operation,
-    [CAIRN_OP_TYPES] = &types_operation,       [CAIRN_OP_LOGS] = &logs_operation,
-    [CAIRN_OP_SNAPSHOT] = &snapshot_operation, [CAIRN_OP_VERSIONS] = &versions_operation,
-    [CAIRN_OP_FORGET] = &forget_operation,     [CAIRN_OP_RESTORE] = &restore_operation,
+    [CAIRN_OP_LIST] = &list_operation,
+    [CAIRN_OP_SHOW] = &show_operation,
+    [CAIRN_OP_DELETE] = &delete_operation,
+    [CAIRN_OP_DEPLOY] = &deploy_operation,
+    [CAIRN_OP_UNDEPLOY] = &undeploy_operation,
+    [CAIRN_OP_MODULES] = &modules_operation,
+    [CAIRN_OP_TYPES] = &types_operation,
+    [CAIRN_OP_LOGS] = &logs_operation,
+    [CAIRN_OP_SNAPSHOT] = &snapshot_operation,
+    [CAIRN_OP_VERSIONS] = &versions_operation,
+    [CAIRN_OP_FORGET] = &forget_operation,
+    [CAIRN_OP_RESTORE] = &restore_operation,
     [CAIRN_OP_ROLLBACK] = &rollback_operation,
+    [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
+    [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
+    [CAIRN_OP_SPACES] = &spaces_operation,
 };
 
 static const struct housekeeper *const housekeepers[] = {&snapshots_housekeeper, &restores_housekeeper};
@@ -31,6 +40,7 @@ static enum cairn_code admin_open(struct cairn_node *node, void *context, struct
     for (uint32_t i = 0; i < workers; i++)
         cairn_list_init(&admin->workers[i].pasts.waiting);
     node->admin = admin;
+    spaces_load(node, cairn_str(SPACE_DEFAULT));
     return modules_open(node, err);
 }
 
@@ -46,6 +56,7 @@ static void admin_close(struct cairn_node *node)
         pasts_drop(&node->workers[i]);
         catalog_unref(admin->workers[i].catalog);
     }
+    spaces_close(node);
     free(admin->restoring);
     free(admin);
     node->admin = NULL;

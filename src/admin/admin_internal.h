@@ -8,12 +8,14 @@
 #include "admin/deploy.h"
 #include "admin/past.h"
 #include "admin/snapshots.h"
+#include "admin/spaces.h"
 #include "object/worker.h"
 
 struct admin {
     struct cairn_admin_options options;
     struct deploys deploys;     /* worker 0's */
     struct snapshots snapshots; /* worker 0's */
+    struct admin_spaces spaces; /* worker 0's */
     struct past **restoring;    /* by shard, its owner's; one at a time */
     struct admin_worker {
         struct catalog *catalog; /* the one that its types were made from */

@@ -106,6 +106,23 @@ struct module_entry *catalog_module(const struct catalog *catalog, const struct 
     return i == NAMES_END ? NULL : catalog->modules[i];
 }
 
+struct module_entry *catalog_module_in(const struct catalog *catalog, const struct space *space)
+{
+    for (uint32_t i = 0; i < catalog->module_count; i++)
+        if (catalog->modules[i]->space == space)
+            return catalog->modules[i];
+    return NULL;
+}
+
+uint32_t catalog_module_count(const struct catalog *catalog, const struct space *space)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < catalog->module_count; i++)
+        count += catalog->modules[i]->space == space;
+    return count;
+}
+
 struct type_entry *catalog_type(const struct catalog *catalog, const struct space *space, struct cairn_bytes name)
 {
     uint32_t i = find_type(catalog, space, name);

@@ -60,6 +60,10 @@ uint32_t catalog_module_index(const struct catalog *catalog, const struct space 
 struct module_entry *catalog_module(const struct catalog *catalog, const struct space *space, struct cairn_bytes name);
 struct type_entry *catalog_type(const struct catalog *catalog, const struct space *space, struct cairn_bytes name);
 
+/* Some module of the namespace, and how many it has. */
+struct module_entry *catalog_module_in(const struct catalog *catalog, const struct space *space);
+uint32_t catalog_module_count(const struct catalog *catalog, const struct space *space);
+
 /* With one reference, no version and no module. */
 struct module_entry *module_entry_make(struct space *space, struct cairn_bytes name);
 void hash_hex(const uint8_t hash[CAIRN_SHA256_BYTES], char to[2 * CAIRN_SHA256_BYTES + 1]);

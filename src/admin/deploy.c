@@ -380,6 +380,19 @@ static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy)
     return true;
 }
 
+static bool any_in(const struct deploy *deploy, const struct space *space)
+{
+    for (; deploy; deploy = deploy->next)
+        if (deploy->inv->space == space)
+            return true;
+    return false;
+}
+
+bool deploys_any_in(struct cairn_worker *worker, const struct space *space)
+{
+    return any_in(deploys_of(worker)->compiles, space) || any_in(deploys_of(worker)->queue, space);
+}
+
 struct catalog *deploy_committed(struct cairn_worker *worker)
 {
     const struct deploy *deploy = deploys_of(worker)->queue;
@@ -510,6 +523,11 @@ static void receive_request(struct cairn_worker *worker, struct message *message
 
     deploy->node = worker->node;
     deploy->inv = inv;
+    if (!inv->space->recorded) { /* it was removed meanwhile */
+        deploy->code = space_missing(inv->space->name, &deploy->err);
+        deploy_answer(worker, deploy);
+        return;
+    }
     if (inv->operation == &deploy_operation && deploys->compile_count == COMPILES_MAX) {
         deploy->code = cairn_fail(&deploy->err, CAIRN_EOVERLOAD,
                                   "%d modules are being compiled or wait for it; deploy again later", COMPILES_MAX);

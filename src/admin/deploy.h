@@ -10,6 +10,7 @@
 #include "object/operation.h"
 
 struct catalog;
+struct space;
 
 struct deploys {
     struct deploy *compiles; /* in the order in which they came; compile_count of them bring a module */
@@ -21,6 +22,8 @@ extern const struct operation deploy_operation, rollback_operation, undeploy_ope
 
 /* The catalog that is committed: while it is being decided whether types may go, the one before it. */
 struct catalog *deploy_committed(struct cairn_worker *worker);
+/* Some DEPLOY, ROLLBACK or UNDEPLOY in the namespace is not over. */
+bool deploys_any_in(struct cairn_worker *worker, const struct space *space);
 /* The worker's types have been made from that one. */
 void deploy_catalog_set(struct cairn_worker *worker, struct catalog *catalog);
 /* When the node closes. */

@@ -12,6 +12,8 @@ static const struct {
                            "a version of the node was not taken"},
     [CAIRN_OP_FORGET] = {"forget", "versions", "a version of the node was deleted",
                          "a version of the node was not deleted"},
+    [CAIRN_OP_SPACE_CREATE] = {"create", "namespaces", "a namespace was created", "a namespace was not created"},
+    [CAIRN_OP_SPACE_REMOVE] = {"remove", "namespaces", "a namespace was removed", "a namespace was not removed"},
     [CAIRN_OP_RESTORE] = {"restore", "versions", "an object was restored", "an object was not restored"},
 };
 
@@ -42,12 +44,16 @@ void events_reply(struct cairn_worker *worker, const struct invocation *inv)
         *field++ = (struct cairn_event_field){.key = "module", .text = text_of(cairn_value_read(&r).bytes, texts[0])};
         *field++ = (struct cairn_event_field){.key = "version", .number = (uint64_t)cairn_value_read(&r).integer};
         *field++ = (struct cairn_event_field){.key = "hash", .text = text_of(cairn_value_read(&r).bytes, texts[1])};
+    } else if (request->op == CAIRN_OP_SPACE_CREATE || request->op == CAIRN_OP_SPACE_REMOVE) {
+        *field++ = (struct cairn_event_field){.key = "namespace", .text = text_of(request->name, texts[0])};
     } else if (request->name.size) {
         *field++ = (struct cairn_event_field){.key = "module", .text = text_of(request->name, texts[0])};
     } else if (request->op == CAIRN_OP_RESTORE) {
         *field++ = (struct cairn_event_field){.key = "type", .text = text_of(request->type, texts[0])};
         *field++ = (struct cairn_event_field){.key = "id", .text = text_of(request->id, texts[1])};
     }
+    if (inv->space != worker->node->spaces.first)
+        *field++ = (struct cairn_event_field){.key = "namespace", .text = (const char *)inv->space->name.data};
     if (request->op == CAIRN_OP_SNAPSHOT && !failed)
         *field++ = (struct cairn_event_field){.key = "version", .number = (uint64_t)value.integer};
     else if (request->number)

@@ -164,22 +164,38 @@ static void add_line(struct cairn_buf *to, const struct log_line *line)
         cairn_value_add_bytes(to, cairn_str(line->text[t]));
 }
 
+static bool is_of(const struct cairn_worker *worker, uint64_t number, const struct space *space)
+{
+    return worker->lines[number % LOG_LINES_MAX].space == space;
+}
+
+/* Where the newest `most` lines of the namespace begin. */
+static uint64_t newest_from(const struct cairn_worker *worker, const struct space *space, uint64_t most)
+{
+    uint64_t end = worker->line_count, first = end < LOG_LINES_MAX ? 0 : end - LOG_LINES_MAX, n = end;
+
+    for (uint64_t found = 0; n > first && found < most; n--)
+        found += is_of(worker, n - 1, space);
+    return n;
+}
+
 /* Without a cursor only the places of the newest lines: from them follows where the first page begins. */
 static void logs_part(struct cairn_worker *worker, struct part *part)
 {
     struct cairn_bytes cursor = part->gather->inv->request->cursor;
-    uint64_t end = worker->line_count, count = end < LOG_LINES_MAX ? end : LOG_LINES_MAX;
+    const struct space *space = part->gather->inv->space;
+    uint64_t from = newest_from(worker, space, cursor.size ? UINT64_MAX : part->gather->limit);
     struct cairn_buf item = {0};
     struct page page;
 
-    if (!cursor.size && count > part->gather->limit)
-        count = part->gather->limit;
     page_begin(&page, worker);
-    for (uint64_t n = end - count; n < end && !part->cut; n++) {
+    for (uint64_t n = from; n < worker->line_count && !part->cut; n++) {
         uint8_t key[LINE_KEY_BYTES];
         struct cairn_bytes place = line_key(key, worker, n);
 
         item.size = 0;
+        if (!is_of(worker, n, space))
+            continue;
         if (cursor.size && cairn_bytes_compare(place, cairn_bytes(cursor.data, LINE_KEY_BYTES)) < 0)
             continue;
         if (cursor.size && (part->count > part->gather->limit || page_full(&page, part->count, part->items.size))) {

@@ -245,7 +245,7 @@ const struct operation types_operation = {
 /* --- opening --------------------------------------------------------------------------------------- */
 
 struct loading {
-    struct spaces *spaces;
+    struct cairn_node *node;
     struct catalog *catalog;
     bool bad;
 };
@@ -304,8 +304,11 @@ static void load_key(void *context, struct cairn_bytes key, struct cairn_bytes v
 
     if (kind == KEY_TYPE_NEXT) {
         loading->catalog->type_next = (uint32_t)cairn_read_varint(&v);
+    } else if (kind == KEY_SPACE) {
+        space = spaces_load(loading->node, cairn_bytes(k.at, cairn_reader_left(&k)));
+        loading->bad |= !spaces_load_value(space, value);
     } else if (kind == KEY_MODULE || kind == KEY_TYPE) {
-        space = spaces_intern(loading->spaces, cairn_read_sized(&k));
+        space = spaces_load(loading->node, cairn_read_sized(&k));
         (kind == KEY_MODULE ? load_module : load_type)(loading->catalog, space,
                                                        cairn_bytes(k.at, cairn_reader_left(&k)), &v);
     }
@@ -372,7 +375,7 @@ static enum cairn_code bind_all(struct catalog *catalog, struct cairn_err *err)
 
 enum cairn_code modules_open(struct cairn_node *node, struct cairn_err *err)
 {
-    struct loading loading = {.spaces = &node->spaces, .catalog = cairn_alloc_zeroed(1, sizeof *loading.catalog)};
+    struct loading loading = {.node = node, .catalog = cairn_alloc_zeroed(1, sizeof *loading.catalog)};
     struct cairn_view *engine = cairn_shard_view(cairn_store_shard(node->options.store, node->shard_count));
     struct cairn_disk *disk = cairn_store_disk(node->options.store);
     struct catalog *catalog = loading.catalog;

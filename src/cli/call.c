@@ -34,6 +34,7 @@ static const struct cairn_flag flags[] = {
      .kind = CAIRN_FLAG_SWITCH,
      .help = "print the result's bytes as they are, no line end",
      .offset = offsetof(struct options, raw)},
+    CAIRN_FLAG_NAMESPACE,
     {0},
 };
 
@@ -120,7 +121,7 @@ static int run(int argc, char **argv)
         cairn_buf_done(&args);
         return cairn_complain(CAIRN_EXIT_USAGE, "the standard input is longer than an argument may be");
     }
-    cairn_buf_str(&ask.target, "/v1/objects");
+    cairn_ask_page(&ask, "objects");
     cairn_ask_path(&ask, type);
     cairn_ask_path(&ask, id);
     cairn_ask_path(&ask, cairn_str(argv[1]));

@@ -195,6 +195,25 @@ void cairn_answer_done(struct cairn_answer *answer)
     cairn_buf_done(&answer->value);
 }
 
+struct cairn_bytes cairn_namespace(void)
+{
+    const char *name = getenv("CAIRN_NAMESPACE");
+
+    return cairn_str(name ? name : "");
+}
+
+void cairn_ask_page(struct cairn_ask *ask, const char *page)
+{
+    struct cairn_bytes space = cairn_namespace();
+
+    cairn_buf_str(&ask->target, "/v1");
+    if (space.size) {
+        cairn_buf_str(&ask->target, "/ns");
+        cairn_ask_path(ask, space);
+    }
+    cairn_buf_printf(&ask->target, "/%s", page);
+}
+
 void cairn_ask_path(struct cairn_ask *ask, struct cairn_bytes text)
 {
     cairn_buf_u8(&ask->target, '/');

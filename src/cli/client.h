@@ -32,6 +32,10 @@ struct cairn_answer {
 bool cairn_ask(struct cairn_ask *ask, struct cairn_answer *ret_answer, int *ret_exit);
 void cairn_answer_done(struct cairn_answer *answer);
 
+/* What --namespace or CAIRN_NAMESPACE names; empty: neither. */
+struct cairn_bytes cairn_namespace(void);
+/* Begins the target: "/v1/PAGE", or "/v1/ns/NAME/PAGE" if --namespace or CAIRN_NAMESPACE names one. */
+void cairn_ask_page(struct cairn_ask *ask, const char *page);
 /* Appends "/text" or "?name=text" / "&name=text", encoded. */
 void cairn_ask_path(struct cairn_ask *ask, struct cairn_bytes text);
 void cairn_ask_query(struct cairn_ask *ask, const char *name, struct cairn_bytes text);

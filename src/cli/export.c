@@ -41,6 +41,7 @@ static const struct cairn_flag flags[] = {
      .min = 1,
      .max = 999999999,
      .offset = offsetof(struct options, version)},
+    CAIRN_FLAG_NAMESPACE,
     {0},
 };
 
@@ -123,8 +124,10 @@ static void on_warning(void *context, const char *text)
 static bool export_view(struct cairn_offline *offline, struct sink *sink, struct stream_counts *ret_counts,
                         int *ret_exit)
 {
-    struct cairn_export_options options = {
-        .moment = cairn_offline_moment(offline), .disk = cairn_offline_disk(offline), .program = CAIRN_VERSION};
+    struct cairn_export_options options = {.moment = cairn_offline_moment(offline),
+                                           .disk = cairn_offline_disk(offline),
+                                           .program = CAIRN_VERSION,
+                                           .space = cairn_namespace()};
     struct cairn_export *export = cairn_export_open(&options);
     struct cairn_buf bytes = {0};
     bool good = true, over = false;
@@ -167,11 +170,15 @@ static bool export_folder(const struct options *options, struct sink *sink, stru
 
 /* --- of a node --- */
 
-static bool ask(const char *method, const char *target, struct cairn_answer *answer, int *ret_exit)
+/* A page of the namespace, or of the node. */
+static bool ask(const char *method, bool namespaced, const char *page, struct cairn_answer *answer, int *ret_exit)
 {
     struct cairn_ask request = {.method = method};
 
-    cairn_buf_str(&request.target, target);
+    if (namespaced)
+        cairn_ask_page(&request, page);
+    else
+        cairn_buf_printf(&request.target, "/v1/%s", page);
     return cairn_ask(&request, answer, ret_exit);
 }
 
@@ -216,9 +223,9 @@ static bool read_pages(struct page *page, struct cairn_answer *answer, struct si
         sink->progress.objects = reader->counts.of[STREAM_OBJECT];
         if (page->over)
             break;
-        snprintf(target, sizeof target, "/v1/export/%" PRId64 "/%" PRId64, page->id, number);
+        snprintf(target, sizeof target, "export/%" PRId64 "/%" PRId64, page->id, number);
         cairn_answer_done(answer);
-        if (!ask("POST", target, answer, ret_exit) || !read_page(answer, page, ret_exit))
+        if (!ask("POST", true, target, answer, ret_exit) || !read_page(answer, page, ret_exit))
             return false;
     }
     if (reader->over)
@@ -231,24 +238,24 @@ static bool read_pages(struct page *page, struct cairn_answer *answer, struct si
 static bool begin(const struct options *options, struct cairn_answer *answer, struct page *page, int64_t *ret_taken,
                   int *ret_exit)
 {
-    char target[80] = "/v1/export";
+    char target[80] = "export";
     struct cairn_reader r;
 
     *ret_taken = 0;
     if (options->version)
-        snprintf(target, sizeof target, "/v1/export?version=%" PRIu64, options->version);
-    if (!ask("POST", target, answer, ret_exit) || !read_page(answer, page, ret_exit))
+        snprintf(target, sizeof target, "export?version=%" PRIu64, options->version);
+    if (!ask("POST", true, target, answer, ret_exit) || !read_page(answer, page, ret_exit))
         return false;
     if (page->id)
         return true;
     cairn_answer_done(answer);
-    if (!ask("POST", "/v1/versions", answer, ret_exit))
+    if (!ask("POST", false, "versions", answer, ret_exit))
         return false;
     r = cairn_reader(cairn_buf_bytes(&answer->value));
     *ret_taken = cairn_value_read(&r).integer;
-    snprintf(target, sizeof target, "/v1/export?version=%" PRId64, *ret_taken);
+    snprintf(target, sizeof target, "export?version=%" PRId64, *ret_taken);
     cairn_answer_done(answer);
-    return ask("POST", target, answer, ret_exit) && read_page(answer, page, ret_exit);
+    return ask("POST", true, target, answer, ret_exit) && read_page(answer, page, ret_exit);
 }
 
 static bool export_node(const struct options *options, struct sink *sink, struct stream_counts *ret_counts,
@@ -266,8 +273,8 @@ static bool export_node(const struct options *options, struct sink *sink, struct
         int status = *ret_exit;
         char target[80];
 
-        snprintf(target, sizeof target, "/v1/versions/%" PRId64, taken);
-        if (!ask("DELETE", target, &answer, &status))
+        snprintf(target, sizeof target, "versions/%" PRId64, taken);
+        if (!ask("DELETE", false, target, &answer, &status))
             cairn_complain(0, "version %" PRId64 ", which was taken for this, stays", taken);
         cairn_answer_done(&answer);
     }

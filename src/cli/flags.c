@@ -130,6 +130,8 @@ static bool set(const struct cairn_flag *flag, const char *value, void *options)
     case CAIRN_FLAG_TEXT:
         *(const char **)member = value;
         return true;
+    case CAIRN_FLAG_SPACE:
+        return setenv("CAIRN_NAMESPACE", value, 1) == 0;
     case CAIRN_FLAG_NUMBER:
         if (set_number(flag, value, member))
             return true;

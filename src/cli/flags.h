@@ -21,6 +21,7 @@ enum cairn_flag_kind {
     CAIRN_FLAG_SWITCH, /* bool */
     CAIRN_FLAG_TEXT,   /* const char * */
     CAIRN_FLAG_NUMBER, /* uint64_t, within min and max */
+    CAIRN_FLAG_SPACE,  /* none: --namespace sets CAIRN_NAMESPACE, which client.h reads */
 };
 
 struct cairn_flag {
@@ -37,6 +38,12 @@ struct cairn_flag {
 #define CAIRN_FLAG_JSON(options)                                                                           \
     {                                                                                                      \
         .name = "json", .kind = CAIRN_FLAG_SWITCH, .help = "print JSON", .offset = offsetof(options, json) \
+    }
+
+/* Of commands whose requests are in a namespace. */
+#define CAIRN_FLAG_NAMESPACE                                                                                          \
+    {                                                                                                                 \
+        .name = "namespace", .kind = CAIRN_FLAG_SPACE, .value = "NAME", .help = "in this namespace (CAIRN_NAMESPACE)" \
     }
 
 struct cairn_command {

@@ -22,6 +22,7 @@ static const struct cairn_flag flags[] = {
      .max = 100000,
      .offset = offsetof(struct options, limit)},
     CAIRN_FLAG_JSON(struct options),
+    CAIRN_FLAG_NAMESPACE,
     {0},
 };
 
@@ -65,7 +66,7 @@ static int run(int argc, char **argv)
     if (!cairn_flags_parse(&cairn_command_logs, argc, argv, &options, &left, &status))
         return status;
     snprintf(limit, sizeof limit, "%" PRIu64, options.limit);
-    cairn_buf_str(&ask.target, "/v1/logs");
+    cairn_ask_page(&ask, "logs");
     cairn_ask_query(&ask, "limit", cairn_str(limit));
     ask.json = options.json;
     if (cairn_ask(&ask, &answer, &status))

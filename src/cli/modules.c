@@ -33,6 +33,7 @@ static const struct cairn_flag deploy_flags[] = {
      .offset = offsetof(struct options, name)},
     DROP_FLAG,
     CAIRN_FLAG_JSON(struct options),
+    CAIRN_FLAG_NAMESPACE,
     {0},
 };
 
@@ -108,7 +109,7 @@ static int run_deploy(int argc, char **argv)
                               "%s is a source, and nodes take modules: cairn build %s -o X.wasm && cairn deploy X.wasm",
                               argv[0], argv[0]);
     }
-    cairn_buf_str(&ask.target, "/v1/modules");
+    cairn_ask_page(&ask, "modules");
     if (options.name) {
         ask.method = "PUT";
         cairn_ask_path(&ask, cairn_str(options.name));
@@ -139,7 +140,7 @@ const struct cairn_command cairn_command_deploy = {
 
 /* --- modules --- */
 
-static const struct cairn_flag modules_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
+static const struct cairn_flag modules_flags[] = {CAIRN_FLAG_JSON(struct options), CAIRN_FLAG_NAMESPACE, {0}};
 
 static void add_number(struct cairn_table *table, int64_t n)
 {
@@ -205,7 +206,7 @@ static int ask_and_print(const char *target, bool json, void (*print)(struct cai
     struct cairn_answer answer;
     int status = CAIRN_EXIT_OK;
 
-    cairn_buf_str(&ask.target, target);
+    cairn_ask_page(&ask, target);
     if (cairn_ask(&ask, &answer, &status))
         print(cairn_buf_bytes(&answer.value));
     cairn_answer_done(&answer);
@@ -219,7 +220,7 @@ static int run_modules_ls(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_modules_ls, argc, argv, &options, &left, &status))
         return status;
-    return ask_and_print("/v1/modules", options.json, print_modules);
+    return ask_and_print("modules", options.json, print_modules);
 }
 
 const struct cairn_command cairn_command_modules_ls = {
@@ -240,7 +241,7 @@ static int run_modules_rm(int argc, char **argv)
     if (!cairn_flags_parse(&cairn_command_modules_rm, argc, argv, &options, &left, &status))
         return status;
     ask.json = options.json;
-    cairn_buf_str(&ask.target, "/v1/modules");
+    cairn_ask_page(&ask, "modules");
     cairn_ask_path(&ask, cairn_str(argv[0]));
     if (cairn_ask(&ask, &answer, &status))
         printf("%s removed\n", argv[0]);
@@ -258,7 +259,8 @@ const struct cairn_command cairn_command_modules_rm = {
     .run = run_modules_rm,
 };
 
-static const struct cairn_flag rollback_flags[] = {DROP_FLAG, CAIRN_FLAG_JSON(struct options), {0}};
+static const struct cairn_flag rollback_flags[] = {
+    DROP_FLAG, CAIRN_FLAG_JSON(struct options), CAIRN_FLAG_NAMESPACE, {0}};
 
 static int run_modules_rollback(int argc, char **argv)
 {
@@ -270,7 +272,7 @@ static int run_modules_rollback(int argc, char **argv)
     if (!cairn_flags_parse(&cairn_command_modules_rollback, argc, argv, &options, &left, &status))
         return status;
     ask.json = options.json;
-    cairn_buf_str(&ask.target, "/v1/modules");
+    cairn_ask_page(&ask, "modules");
     cairn_ask_path(&ask, cairn_str(argv[0]));
     cairn_ask_path(&ask, cairn_str("rollback"));
     if (left > 1)
@@ -310,7 +312,7 @@ const struct cairn_command cairn_command_modules = {
 
 /* --- types --- */
 
-static const struct cairn_flag types_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
+static const struct cairn_flag types_flags[] = {CAIRN_FLAG_JSON(struct options), CAIRN_FLAG_NAMESPACE, {0}};
 
 /* [method, access, flags] each, in columns */
 static void print_methods(struct cairn_reader *r)
@@ -391,7 +393,7 @@ static int run_types(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_types, argc, argv, &options, &left, &status))
         return status;
-    return ask_and_print("/v1/types", options.json, print_types);
+    return ask_and_print("types", options.json, print_types);
 }
 
 const struct cairn_command cairn_command_types = {

@@ -24,7 +24,7 @@ static bool ask(const char *target, struct cairn_bytes type, struct cairn_bytes 
     struct cairn_ask ask = {.method = "GET", .lists = lists};
     int ignored;
 
-    cairn_buf_str(&ask.target, target);
+    cairn_ask_page(&ask, target);
     if (type.size)
         cairn_ask_path(&ask, type);
     if (type.size) {
@@ -55,11 +55,12 @@ static void skip_value(struct cairn_reader *r)
     }
 }
 
-static void print_modules(void)
+/* Names that are the first of each item of a list. */
+static void print_first(const char *page)
 {
     struct cairn_answer answer;
 
-    if (ask("/v1/modules", cairn_str(""), cairn_str(""), true, &answer)) {
+    if (ask(page, cairn_str(""), cairn_str(""), true, &answer)) {
         struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer.value));
 
         for (uint64_t left = cairn_value_read(&r).count; left > 0 && !r.bad; left--) {
@@ -74,12 +75,18 @@ static void print_modules(void)
     cairn_answer_done(&answer);
 }
 
+static void print_spaces(void)
+{
+    unsetenv("CAIRN_NAMESPACE"); /* these are the node's */
+    print_first("namespaces");
+}
+
 /* The types, with `end` behind each; or the public methods of one. */
 static void print_types(const char *end, struct cairn_bytes methods_of)
 {
     struct cairn_answer answer;
 
-    if (ask("/v1/types", cairn_str(""), cairn_str(""), true, &answer)) {
+    if (ask("types", cairn_str(""), cairn_str(""), true, &answer)) {
         struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer.value));
 
         for (uint64_t left = cairn_value_read(&r).count; left > 0 && !r.bad; left--) {
@@ -121,7 +128,7 @@ static void print_objects(const char *typed)
 
     if (!type.size)
         return;
-    if (ask("/v1/objects", type, cairn_str(slash + 1), false, &answer)) {
+    if (ask("objects", type, cairn_str(slash + 1), false, &answer)) {
         struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer.value));
 
         cairn_value_read(&r);
@@ -191,13 +198,16 @@ int cairn_print_names(int argc, char **argv)
     if (argc - 1 > first && takes_value(command, argv[argc - 2])) {
         if (strcmp(argv[argc - 2], "--engine") == 0)
             print_engines();
+        else if (strcmp(argv[argc - 2], "--namespace") == 0)
+            print_spaces();
         return CAIRN_EXIT_OK;
     }
     for (int i = first; i < argc - 1; i++) {
         if (argv[i][0] != '-') {
             object = arguments++ == 0 ? argv[i] : object;
         } else if (takes_value(command, argv[i])) {
-            i++;
+            if (strcmp(argv[i++], "--namespace") == 0)
+                setenv("CAIRN_NAMESPACE", argv[i], 1);
         }
     }
     if (typed[0] == '-')
@@ -212,6 +222,8 @@ int cairn_print_names(int argc, char **argv)
     else if (strcmp(name, "METHOD") == 0 && strchr(object, '/'))
         print_types("", cairn_bytes(object, (size_t)(strchr(object, '/') - object)));
     else if (strcmp(name, "NAME") == 0)
-        print_modules();
+        print_first("modules");
+    else if (strcmp(name, "NAMESPACE") == 0)
+        print_spaces();
     return CAIRN_EXIT_OK;
 }

@@ -42,6 +42,7 @@ static const struct cairn_flag ls_flags[] = {
      .min = 1,
      .offset = offsetof(struct options, limit)},
     CAIRN_FLAG_JSON(struct options),
+    CAIRN_FLAG_NAMESPACE,
     {0},
 };
 
@@ -56,7 +57,7 @@ static bool list_page(const char *type, const struct options *options, uint64_t 
     struct cairn_value v;
     bool more = false;
 
-    cairn_buf_str(&ask.target, "/v1/objects");
+    cairn_ask_page(&ask, "objects");
     cairn_ask_path(&ask, cairn_str(type));
     add_number(&ask, "limit", limit);
     if (options->prefix)
@@ -161,7 +162,7 @@ static int ask_object(struct cairn_ask *ask, const char *name, const struct opti
         return cairn_complain(CAIRN_EXIT_USAGE, "%s", complaint);
     if (options->at && !options->json && tells)
         cairn_complain(0, "--at %s is %s", options->at, cairn_moment_text(ms, moment));
-    cairn_buf_str(&ask->target, "/v1/objects");
+    cairn_ask_page(ask, "objects");
     cairn_ask_path(ask, type);
     cairn_ask_path(ask, id);
     if (options->version)
@@ -182,6 +183,7 @@ static const struct cairn_flag show_flags[] = {
      .offset = offsetof(struct options, limit)},
     PAST_FLAGS,
     CAIRN_FLAG_JSON(struct options),
+    CAIRN_FLAG_NAMESPACE,
     {0},
 };
 
@@ -464,7 +466,7 @@ const struct cairn_command cairn_command_objects_show = {
 
 /* --- rm --- */
 
-static const struct cairn_flag rm_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
+static const struct cairn_flag rm_flags[] = {CAIRN_FLAG_JSON(struct options), CAIRN_FLAG_NAMESPACE, {0}};
 
 static int remove_one(const char *name, bool json)
 {
@@ -475,7 +477,7 @@ static int remove_one(const char *name, bool json)
 
     if (!cairn_object_name(name, &type, &id))
         return CAIRN_EXIT_USAGE;
-    cairn_buf_str(&ask.target, "/v1/objects");
+    cairn_ask_page(&ask, "objects");
     cairn_ask_path(&ask, type);
     cairn_ask_path(&ask, id);
     if (cairn_ask(&ask, &answer, &status)) {
@@ -527,6 +529,7 @@ static const struct cairn_flag restore_flags[] = {
      .help = "only show what would change",
      .offset = offsetof(struct options, preview)},
     CAIRN_FLAG_JSON(struct options),
+    CAIRN_FLAG_NAMESPACE,
     {0},
 };
 

@@ -15,6 +15,7 @@
  *   10 sized space, name                         system shard: a module
  *   11 sized space, name                         system shard: a type
  *   12                                           system shard: the next type's number
+ *   13 name                                      system shard: a namespace
  *
  * An incarnation is never used twice within a shard, so a field's key needs no id, and every
  * key of an object follows from its header by point reads.
@@ -36,6 +37,7 @@ enum {
     KEY_MODULE = 0x10,
     KEY_TYPE = 0x11,
     KEY_TYPE_NEXT = 0x12,
+    KEY_SPACE = 0x13,
     KEY_OUTCOME_SIZE = 0x18,
     KEY_OUTCOME = 0x19,
 };

@@ -227,7 +227,9 @@ struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index)
 
 struct space *cairn_node_space(struct cairn_node *node, struct cairn_bytes name)
 {
-    return spaces_find(&node->spaces, name);
+    struct space *space = spaces_find(&node->spaces, name);
+
+    return space && space_is_open(space) ? space : NULL;
 }
 
 struct cairn_budget *cairn_node_memory(struct cairn_node *node)

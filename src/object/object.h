@@ -67,7 +67,7 @@ struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index);
  * way is dropped as a crash would, without replies.  Accepts NULL; returns NULL. */
 struct cairn_node *cairn_node_close(struct cairn_node *node);
 
-/* Any thread: the namespace of that name, which may be kept until the node is closed; NULL: there is none. */
+/* Any thread: the namespace of that name, if there is one; it may be kept until the node is closed. */
 struct space *cairn_node_space(struct cairn_node *node, struct cairn_bytes name);
 /* Any thread: idempotency keys that were forgotten since the start. */
 uint64_t cairn_node_evicted_keys(struct cairn_node *node);
@@ -126,9 +126,16 @@ enum cairn_op {
     CAIRN_OP_RESTORE,
     /* name, number of one of its versions (0: the one before the current), drop: as DEPLOY of that version's file. */
     CAIRN_OP_ROLLBACK,
+    /* name: [name, created ms, modules]; `conflict` if there is one of that name. */
+    CAIRN_OP_SPACE_CREATE,
+    /* name: nil.  `conflict` if it has modules. */
+    CAIRN_OP_SPACE_REMOVE,
+    /* cursor: [list of [name, created ms or 0, modules], next cursor or nil], by name: a page.  With a name that one
+     * alone, and no list. */
+    CAIRN_OP_SPACES,
 };
 
-enum { CAIRN_OP_COUNT = CAIRN_OP_ROLLBACK + 1 };
+enum { CAIRN_OP_COUNT = CAIRN_OP_SPACES + 1 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
 

@@ -47,6 +47,7 @@ void spaces_init(struct spaces *spaces)
     pthread_mutex_init(&spaces->lock, NULL);
     atomic_init(&spaces->table, table_make(NULL, TABLE_SLOTS));
     spaces->first = spaces_intern(spaces, cairn_str(SPACE_DEFAULT));
+    space_set_open(spaces->first, true);
 }
 
 void spaces_done(struct spaces *spaces)
@@ -106,4 +107,31 @@ struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name)
     }
     pthread_mutex_unlock(&spaces->lock);
     return space;
+}
+
+bool space_name_valid(struct cairn_bytes name)
+{
+    if (name.size == 0 || name.size > SPACE_NAME_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t c = name.data[i];
+        bool letter = c >= 'a' && c <= 'z';
+
+        if (!letter && (i == 0 || (c != '-' && c != '_' && (c < '0' || c > '9'))))
+            return false;
+    }
+    return true;
+}
+
+enum cairn_code space_missing(struct cairn_bytes name, struct cairn_err *err)
+{
+    if (!space_name_valid(name))
+        return cairn_fail(err, CAIRN_ENOTFOUND,
+                          "there is no such namespace: a name has 1 to %d lower-case letters, digits, - and _, and "
+                          "begins with a letter",
+                          SPACE_NAME_BYTES_MAX);
+    return cairn_fail(err, CAIRN_ENOTFOUND,
+                      "there is no namespace %.*s: `cairn namespaces ls` lists them, `cairn namespaces create %.*s` "
+                      "makes it",
+                      (int)name.size, (const char *)name.data, (int)name.size, (const char *)name.data);
 }

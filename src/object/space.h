@@ -13,16 +13,25 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
+#include "base/err.h"
 #include "base/hash.h"
 #include "base/slot.h"
 
 #define SPACE_DEFAULT "default"
 
+enum { SPACE_NAME_BYTES_MAX = 64 };
+
 struct space {
     struct cairn_bytes name; /* ends with a 0 byte, which its size does not count */
     uint64_t hash;           /* the name's, and the seed for what is in it */
     uint32_t shift;          /* of its ids' slots */
+    bool recorded;           /* worker 0's: the system shard has it */
+    uint64_t created_ms;     /* worker 0's; 0: not known */
+
+    /* crossing threads; relaxed: what a request finds in the namespace is another's to say */
+    atomic_bool open; /* requests may name it */
 };
 
 /* Zero-initialized but for its lock; see spaces_init. */
@@ -45,6 +54,21 @@ struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name);
 static inline uint32_t space_shift(struct cairn_bytes name)
 {
     return (uint32_t)(cairn_hash(name) % CAIRN_SLOTS);
+}
+
+/* 1 to 64 of a-z, 0-9, - and _, of which the first is a letter. */
+bool space_name_valid(struct cairn_bytes name);
+/* CAIRN_ENOTFOUND: there is no namespace of that name, and how to make one. */
+enum cairn_code space_missing(struct cairn_bytes name, struct cairn_err *err);
+
+static inline bool space_is_open(const struct space *space)
+{
+    return atomic_load_explicit(&((struct space *)(uintptr_t)space)->open, memory_order_relaxed);
+}
+
+static inline void space_set_open(struct space *space, bool open)
+{
+    atomic_store_explicit(&space->open, open, memory_order_relaxed);
 }
 
 /* Of a name of something in the namespace. */

@@ -7,8 +7,9 @@
 #include "object/worker.h"
 
 static enum cairn_code check_request(struct cairn_worker *worker, const struct operation *operation,
-                                     const struct cairn_request *request, struct cairn_err *err)
+                                     const struct invocation *inv, struct cairn_err *err)
 {
+    const struct cairn_request *request = inv->request;
     const struct cairn_limits *limits = &worker->node->limits;
 
     if (atomic_load_explicit(&worker->node->failed, memory_order_acquire))
@@ -17,6 +18,8 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct o
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "the node is stopping");
     if (stat_get(&worker->admitted) > limits->requests)
         return cairn_fail(err, CAIRN_EOVERLOAD, "%u requests are under way; try again later", limits->requests);
+    if (!space_is_open(inv->space))
+        return space_missing(inv->space->name, err);
     /* Of an invocation's names it is said only when they are not found. */
     if ((operation->aim == AIM_TYPE || operation->aim == AIM_OBJECT) && !cairn_name_valid(request->type))
         return cairn_fail(err, CAIRN_EINVAL,
@@ -57,16 +60,16 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
 
     stat_add(&worker->admitted, 1);
     inv->request = request;
+    inv->space = request->space ? request->space : worker->node->spaces.first;
     inv->origin = worker->index;
     inv->worker = worker;
     inv->started_ns = worker_recent_ns(worker);
-    code = check_request(worker, operation, request, &err);
+    code = check_request(worker, operation, inv, &err);
     if (code != CAIRN_OK) {
         set_error(inv, code, err.text);
         hold_refused(worker, inv);
         return;
     }
-    inv->space = request->space ? request->space : worker->node->spaces.first;
     inv->type_name = request->type;
     inv->id = request->id;
     inv->method_name = request->method;

@@ -20,6 +20,7 @@ enum { LOG_LINES_MAX = 1000 };
 struct log_line {
     int64_t ms;
     uint32_t level;
+    const struct space *space;
     char *text[4]; /* type, id, method, line */
 };
 

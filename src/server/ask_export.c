@@ -18,7 +18,7 @@ static void make(struct cairn_task *task)
     const struct cairn_request *request = asked->request;
     struct cairn_buf value = {0};
 
-    backend->export_page(backend->context, request->at_ms, request->limit, request->number, &value);
+    backend->export_page(backend->context, request->at_ms, request->limit, request->number, request->name, &value);
     cairn_seat_answer(asked->seat, asked->request, &value);
     free(asked);
 }

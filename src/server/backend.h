@@ -31,7 +31,8 @@ struct cairn_backend {
      * cursor, the next with what the part before it has put into `next`, which stays empty at the end. */
     void (*metrics)(void *context, struct cairn_bytes cursor, struct cairn_buf *to, struct cairn_buf *next);
     /* exports.h; one thread, and it may block. */
-    void (*export_page)(void *context, uint64_t id, uint32_t page, uint64_t version, struct cairn_buf *to);
+    void (*export_page)(void *context, uint64_t id, uint32_t page, uint64_t version, struct cairn_bytes space,
+                        struct cairn_buf *to);
     /* What is checked to say whether the node is ready; how many there are. */
     size_t (*checks)(void *context, struct cairn_check checks[CAIRN_CHECKS_MAX]);
     /* Tells the operator what has changed; about once a second, on one thread.  May be NULL. */

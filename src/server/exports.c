@@ -12,10 +12,11 @@
 struct cairn_exports {
     struct cairn_store *store;
     struct cairn_clock *clock;
-    pthread_mutex_t lock; /* of all that follows; held while a page is made */
-    uint64_t id_last, id; /* id 0: none is open */
-    uint32_t page;        /* the next one */
-    uint64_t asked_ns;    /* when the last one was */
+    pthread_mutex_t lock;   /* of all that follows; held while a page is made */
+    uint64_t id_last, id;   /* id 0: none is open */
+    uint32_t page;          /* the next one */
+    struct cairn_buf space; /* of the one that is open; empty: all */
+    uint64_t asked_ns;      /* when the last one was */
     struct cairn_moment *moment;
     struct cairn_export *export;
 };
@@ -36,6 +37,7 @@ static void give_up(struct cairn_exports *exports)
 {
     exports->export = cairn_export_close(exports->export);
     exports->moment = cairn_moment_close(exports->moment);
+    exports->space.size = 0;
     exports->id = 0;
 }
 
@@ -49,7 +51,8 @@ static bool is_idle(const struct cairn_exports *exports)
     return exports->id && now_ns(exports) - exports->asked_ns > EXPORT_IDLE_NS;
 }
 
-static enum cairn_code begin(struct cairn_exports *exports, uint64_t version, struct cairn_err *err)
+static enum cairn_code begin(struct cairn_exports *exports, uint64_t version, struct cairn_bytes space,
+                             struct cairn_err *err)
 {
     struct cairn_export_options options = {.disk = cairn_store_disk(exports->store), .program = CAIRN_VERSION};
     enum cairn_code code;
@@ -62,7 +65,9 @@ static enum cairn_code begin(struct cairn_exports *exports, uint64_t version, st
     code = cairn_moment_begin(exports->store, version, &exports->moment, err);
     if (code != CAIRN_OK)
         return code;
+    cairn_buf_add(&exports->space, space.data, space.size);
     options.moment = exports->moment;
+    options.space = cairn_buf_bytes(&exports->space);
     exports->export = cairn_export_open(&options);
     exports->id = ++exports->id_last;
     exports->page = 0;
@@ -70,13 +75,13 @@ static enum cairn_code begin(struct cairn_exports *exports, uint64_t version, st
 }
 
 static enum cairn_code make(struct cairn_exports *exports, uint64_t id, uint32_t page, uint64_t version,
-                            struct cairn_buf *bytes, bool *ret_over, struct cairn_err *err)
+                            struct cairn_bytes space, struct cairn_buf *bytes, bool *ret_over, struct cairn_err *err)
 {
     enum cairn_code code = CAIRN_OK;
 
     if (!id)
-        code = begin(exports, version, err);
-    else if (id != exports->id || page != exports->page)
+        code = begin(exports, version, space, err);
+    else if (id != exports->id || page != exports->page || !cairn_bytes_equal(space, cairn_buf_bytes(&exports->space)))
         return cairn_fail(err, CAIRN_ENOTFOUND, "that export is not under way, or another page of it is next");
     if (code == CAIRN_OK)
         code = cairn_export_next(exports->export, bytes, ret_over, err);
@@ -88,7 +93,7 @@ static enum cairn_code make(struct cairn_exports *exports, uint64_t id, uint32_t
 }
 
 void cairn_exports_page(struct cairn_exports *exports, uint64_t id, uint32_t page, uint64_t version,
-                        struct cairn_buf *to)
+                        struct cairn_bytes space, struct cairn_buf *to)
 {
     bool over = false, needs_version = !id && !version && strcmp(cairn_store_engine(exports->store), "memory") != 0;
     struct cairn_buf bytes = {0};
@@ -97,7 +102,7 @@ void cairn_exports_page(struct cairn_exports *exports, uint64_t id, uint32_t pag
 
     pthread_mutex_lock(&exports->lock);
     if (!needs_version)
-        code = make(exports, id, page, version, &bytes, &over, &err);
+        code = make(exports, id, page, version, space, &bytes, &over, &err);
     if (code != CAIRN_OK) {
         cairn_value_add_error(to, cairn_str(cairn_code_name(code)), cairn_str(err.text));
     } else {
@@ -126,6 +131,7 @@ struct cairn_exports *cairn_exports_destroy(struct cairn_exports *exports)
     if (!exports)
         return NULL;
     give_up(exports);
+    cairn_buf_done(&exports->space);
     pthread_mutex_destroy(&exports->lock);
     free(exports);
     return NULL;

@@ -13,9 +13,9 @@ struct cairn_exports;
 struct cairn_exports *cairn_exports_create(struct cairn_store *store, struct cairn_clock *clock);
 /* Appends an encoded value: [id, 1 if it was the last page, bytes], or an error.  Id 0 begins one; the engine in memory
  * takes no version, and others need one: without it the answer is [0, 0, ""].  Pages are asked for in order: 0, 1,
- * ... */
+ * ...  Of one namespace, or, if that is empty, of all. */
 void cairn_exports_page(struct cairn_exports *exports, uint64_t id, uint32_t page, uint64_t version,
-                        struct cairn_buf *to);
+                        struct cairn_bytes space, struct cairn_buf *to);
 /* Gives up the one that no client asks for; now and then. */
 void cairn_exports_look(struct cairn_exports *exports);
 /* Nobody makes a page any more.  Before the store is closed.  Returns NULL; accepts NULL. */

@@ -156,11 +156,12 @@ static void backend_watch(void *context)
     cairn_exports_look(house->exports);
 }
 
-static void backend_export_page(void *context, uint64_t id, uint32_t page, uint64_t version, struct cairn_buf *to)
+static void backend_export_page(void *context, uint64_t id, uint32_t page, uint64_t version, struct cairn_bytes space,
+                                struct cairn_buf *to)
 {
     struct cairn_house *house = context;
 
-    cairn_exports_page(house->exports, id, page, version, to);
+    cairn_exports_page(house->exports, id, page, version, space, to);
 }
 
 static bool backend_time(void *context, bool accept, struct cairn_time_state *ret_state)

@@ -10,7 +10,8 @@
 struct cairn_http_call {
     struct cairn_http_session *http;
     const struct cairn_http_request *request;
-    unsigned flags; /* enum cairn_http_flags */
+    unsigned flags;      /* enum cairn_http_flags */
+    struct space *space; /* the request names it, and its segments are those of `default`'s page; NULL: none is named */
 };
 
 static inline bool cairn_http_is(struct cairn_bytes bytes, const char *text)
@@ -20,6 +21,12 @@ static inline bool cairn_http_is(struct cairn_bytes bytes, const char *text)
 
 #define cairn_http_refuse(call, status, code, ...) \
     cairn_http_problem((call)->http, (call)->flags, status, code, NULL, __VA_ARGS__)
+
+/* --- http_spaces.c --- */
+
+/* /v1/ns/NAME/...: the call becomes that of /v1/... in the namespace, with its request in *inside.  False: there is no
+ * such namespace, and it is answered. */
+bool cairn_http_enter_space(struct cairn_http_call *call, struct cairn_http_request *inside);
 
 /* --- http_submit.c --- */
 
@@ -33,6 +40,8 @@ void cairn_http_submit_page(const struct cairn_http_call *call, enum cairn_op op
                             uint32_t first, uint32_t most);
 void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
 void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op op);
+/* Of what the path's third segment names. */
+void cairn_http_submit_named(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
 /* PUT: the object is to be as it was. */
 void cairn_http_submit_restore(const struct cairn_http_call *call);
 void cairn_http_submit_number(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,

@@ -3,6 +3,7 @@
  *
  *   http_session.c   bytes <-> requests and responses
  *   http_routes.c    which request asks for what
+ *   http_spaces.c    namespaces
  *   http_submit.c    requests to the node
  *   http_pages.c     pages of the node itself
  *   http_render.c    values -> bodies */
@@ -34,6 +35,9 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_SNAPSHOT,
     CAIRN_HTTP_FORM_VERSIONS,
     CAIRN_HTTP_FORM_CLOCK,
+    CAIRN_HTTP_FORM_SPACES,
+    CAIRN_HTTP_FORM_SPACE,
+    CAIRN_HTTP_FORM_SPACE_CREATED,
     CAIRN_HTTP_FORM_METRICS, /* [byte string that is the body, cursor] */
 };
 

@@ -270,15 +270,24 @@ static void render_clock(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_u8(to, '}');
 }
 
+/* [name, created ms, modules] */
+static void one_space(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_text(to, "name", r);
+    add_int(to, "created_ms", r);
+    add_int(to, "modules", r);
+}
+
 /* --- parts --- */
 
 /* What each item of a part is written by; NULL: it has no items. */
 static void (*item_of(enum cairn_http_form form))(struct cairn_buf *to, struct cairn_reader *r)
 {
-    return form == CAIRN_HTTP_FORM_MODULES ? one_module
-           : form == CAIRN_HTTP_FORM_TYPES ? one_type
-           : form == CAIRN_HTTP_FORM_LOGS  ? one_log_line
-                                           : NULL;
+    return form == CAIRN_HTTP_FORM_MODULES  ? one_module
+           : form == CAIRN_HTTP_FORM_TYPES  ? one_type
+           : form == CAIRN_HTTP_FORM_LOGS   ? one_log_line
+           : form == CAIRN_HTTP_FORM_SPACES ? one_space
+                                            : NULL;
 }
 
 bool cairn_http_form_has_parts(enum cairn_http_form form)
@@ -410,7 +419,16 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_CLOCK:
         render_clock(body, &at_head);
         break;
-    case CAIRN_HTTP_FORM_MODULES: /* cairn_http_render_part */
+    case CAIRN_HTTP_FORM_SPACE:
+    case CAIRN_HTTP_FORM_SPACE_CREATED:
+        next(&at_head);
+        cairn_buf_u8(body, '{');
+        one_space(body, &at_head);
+        cairn_buf_u8(body, '}');
+        rendered.status = form == CAIRN_HTTP_FORM_SPACE ? 200 : 201;
+        break;
+    case CAIRN_HTTP_FORM_SPACES: /* cairn_http_render_part */
+    case CAIRN_HTTP_FORM_MODULES:
     case CAIRN_HTTP_FORM_TYPES:
     case CAIRN_HTTP_FORM_LOGS:
     case CAIRN_HTTP_FORM_METRICS:

@@ -190,6 +190,33 @@ static bool route_export(const struct cairn_http_call *call)
     return true;
 }
 
+/* /v1/namespaces[/NAME] */
+static bool route_spaces(const struct cairn_http_call *call)
+{
+    enum cairn_http_method method = call->request->method;
+
+    switch (call->request->segment_count) {
+    case 2:
+        if (reads(call))
+            cairn_http_submit_plain(call, CAIRN_OP_SPACES, CAIRN_HTTP_FORM_SPACES);
+        else
+            wrong_method(call, "GET, HEAD");
+        return true;
+    case 3:
+        if (reads(call))
+            cairn_http_submit_named(call, CAIRN_OP_SPACES, CAIRN_HTTP_FORM_SPACE);
+        else if (method == CAIRN_HTTP_PUT)
+            cairn_http_submit_named(call, CAIRN_OP_SPACE_CREATE, CAIRN_HTTP_FORM_SPACE_CREATED);
+        else if (method == CAIRN_HTTP_DELETE)
+            cairn_http_submit_named(call, CAIRN_OP_SPACE_REMOVE, CAIRN_HTTP_FORM_UNDEPLOYED);
+        else
+            wrong_method(call, "GET, HEAD, PUT, DELETE");
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool route_v1(const struct cairn_http_call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -199,12 +226,14 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_objects(call);
     if (cairn_http_is(what, "modules"))
         return route_modules(call);
-    if (cairn_http_is(what, "versions"))
-        return route_versions(call);
-    if (cairn_http_is(what, "clock"))
-        return route_clock(call);
     if (cairn_http_is(what, "export"))
         return route_export(call);
+    if (!call->space && cairn_http_is(what, "versions")) /* these are the node's */
+        return route_versions(call);
+    if (!call->space && cairn_http_is(what, "clock"))
+        return route_clock(call);
+    if (!call->space && cairn_http_is(what, "namespaces"))
+        return route_spaces(call);
     if (request->segment_count != 2)
         return false;
     if (cairn_http_is(what, "types")) {
@@ -311,8 +340,10 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 {
     uint64_t most = http->session.front->limits.bulk_bytes;
 
-    if (request->segment_count >= 2 && cairn_http_is(request->segments[0], "v1") &&
-        cairn_http_is(request->segments[1], "modules"))
+    uint32_t at = request->segment_count >= 4 && cairn_http_is(request->segments[1], "ns") ? 3 : 1;
+
+    if (request->segment_count > at && cairn_http_is(request->segments[0], "v1") &&
+        cairn_http_is(request->segments[at], "modules"))
         return most;
     return most < ARGS_BYTES_MAX ? most : ARGS_BYTES_MAX;
 }
@@ -320,7 +351,8 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct cairn_http_call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules", "versions", "types", "logs", "clock", "export"};
+    static const char *const below_v1[] = {"objects", "modules", "versions",   "types", "logs",
+                                           "clock",   "export",  "namespaces", "ns"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");
@@ -341,7 +373,8 @@ static void no_route(const struct cairn_http_call *call)
 
 void cairn_http_route(struct cairn_http_session *http, const struct cairn_http_request *request)
 {
-    struct cairn_http_call call = {http, request, flags_of(request)};
+    struct cairn_http_call call = {.http = http, .request = request, .flags = flags_of(request)};
+    struct cairn_http_request inside;
     bool v1;
 
     if (from_elsewhere(&call)) {
@@ -354,6 +387,8 @@ void cairn_http_route(struct cairn_http_session *http, const struct cairn_http_r
     }
     v1 = request->segment_count > 0 && request->segment_count <= CAIRN_HTTP_SEGMENTS_MAX &&
          cairn_http_is(request->segments[0], "v1");
+    if (v1 && !cairn_http_enter_space(&call, &inside))
+        return;
     if (!(v1 ? route_v1(&call) : route_page(&call)))
         no_route(&call);
 }

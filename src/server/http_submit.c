@@ -1,6 +1,7 @@
 /* Requests of HTTP become requests to the node: arguments, pages, and which past is meant. */
 #include <stdio.h>
 
+#include "object/space.h"
 #include "proto/json.h"
 #include "server/http_call.h"
 
@@ -11,6 +12,8 @@ static struct cairn_slot *take_slot(const struct cairn_http_call *call, enum cai
 
     cairn_http_parser_swap(call->http->parser, &slot->data);
     slot->request.op = op;
+    if (call->space)
+        slot->request.space = call->space;
     slot->form = (uint8_t)form;
     slot->flags = (uint8_t)call->flags;
     return slot;
@@ -260,6 +263,15 @@ void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op o
     cairn_slot_submit(slot);
 }
 
+void cairn_http_submit_named(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
+{
+    struct cairn_slot *slot = take_slot(call, op, form);
+
+    slot->request.name = call->request->segments[2];
+    slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
+    cairn_slot_submit(slot);
+}
+
 /* drop=TYPE, as often as needed, and for a rollback version=N. */
 static bool read_deploy(const struct cairn_http_call *call, struct cairn_slot *slot)
 {
@@ -353,5 +365,7 @@ void cairn_http_submit_export(const struct cairn_http_call *call)
     slot->request.at_ms = id;
     slot->request.limit = (uint32_t)page;
     slot->request.number = version;
+    if (call->space)
+        slot->request.name = call->space->name;
     cairn_slot_ask_export(slot);
 }

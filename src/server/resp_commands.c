@@ -85,6 +85,7 @@ static void run_reset(struct cairn_resp_session *resp, const struct cairn_resp_w
     cairn_resp_multi_drop(resp);
     resp->watch_refused = false;
     resp->version = 2;
+    cairn_resp_default_space(resp);
     set_text(&resp->name, cairn_bytes(NULL, 0));
     cairn_resp_simple(begin(resp), "RESET");
     end(resp);
@@ -548,6 +549,8 @@ static void run_fcall_ro(struct cairn_resp_session *resp, const struct cairn_res
 
 static const struct cairn_resp_command commands[] = {
     {"auth", -2, "Refused: this node has no credentials", run_auth, NULL, false},
+    {"cairn.namespace", -1, "Chooses the namespace of this connection, or tells which it is", cairn_resp_namespace,
+     cairn_resp_check_namespace, false},
     {"client", -2, "Names this connection and tells about it", cairn_resp_client, NULL, false},
     {"command", -1, "Tells which commands there are", run_command, NULL, false},
     {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config, NULL, false},

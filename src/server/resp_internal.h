@@ -78,6 +78,11 @@ void cairn_resp_discard(struct cairn_resp_session *resp, const struct cairn_resp
 void cairn_resp_watch(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_unwatch(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 
+/* resp_spaces.c */
+void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+bool cairn_resp_check_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_default_space(struct cairn_resp_session *resp);
+
 /* resp_info.c */
 void cairn_resp_info(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_config(struct cairn_resp_session *resp, const struct cairn_resp_words *words);

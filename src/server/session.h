@@ -83,7 +83,8 @@ struct cairn_front_about {
     /* Answers the request with the page of metrics, a byte string, as a backend's submit does.  The front's thread only
      * asks: the page may be long, and is made on another. */
     void (*metrics)(void *context, struct cairn_front *front, struct cairn_request *request);
-    /* The same with a page of an export (exports.h): at_ms is its id, limit the page, number the version. */
+    /* The same with a page of an export (exports.h): at_ms is its id, limit the page, number the version,
+     * name the namespace. */
     void (*export_page)(void *context, struct cairn_front *front, struct cairn_request *request);
     void (*totals)(void *context, struct cairn_front_stats *ret_sums);
     /* The front of a worker, and the way to have its owner call cairn_front_next: for posts; any thread. */

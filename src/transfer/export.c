@@ -18,8 +18,8 @@ enum {
 
 /* What the system shard has. */
 struct catalog_line {
-    bool is_type;
-    struct cairn_buf key, value; /* of a module or type: without the key's first byte */
+    uint8_t kind;                /* KEY_SPACE, KEY_MODULE or KEY_TYPE */
+    struct cairn_buf key, value; /* without the key's first byte */
 };
 
 struct field {
@@ -48,6 +48,7 @@ struct cairn_export {
     size_t line_count, line_room;
     struct exported_type *types;
     size_t type_count;
+    uint32_t *numbers; /* of the types, ascending */
     /* Where it is: */
     uint32_t shard;
     struct cairn_view *view;
@@ -89,31 +90,49 @@ static enum cairn_code must_get(struct cairn_export *export, struct cairn_bytes 
     return code == CAIRN_OK && !there ? unreadable(export, "an object", err) : code;
 }
 
-/* --- modules and types --- */
+/* --- namespaces, modules and types --- */
+
+static bool is_wanted(const struct cairn_export *export, struct cairn_bytes key)
+{
+    struct cairn_reader r = cairn_reader(key);
+    uint8_t kind = cairn_read_u8(&r);
+    struct cairn_bytes space;
+
+    if (kind != KEY_SPACE && kind != KEY_MODULE && kind != KEY_TYPE)
+        return false;
+    space = kind == KEY_SPACE ? cairn_bytes(r.at, cairn_reader_left(&r)) : cairn_read_sized(&r);
+    return !export->options.space.size || cairn_bytes_equal(space, export->options.space);
+}
 
 static void take_line(void *context, struct cairn_bytes key, struct cairn_bytes value)
 {
     struct cairn_export *export = context;
     struct catalog_line *line;
 
-    if (key.size < 1 || (key.data[0] != KEY_MODULE && key.data[0] != KEY_TYPE))
+    if (!is_wanted(export, key))
         return;
     if (export->line_count == export->line_room) {
         export->line_room = export->line_room ? 2 * export->line_room : 64;
         export->lines = cairn_realloc(export->lines, export->line_room * sizeof *export->lines);
     }
     line = &export->lines[export->line_count++];
-    *line = (struct catalog_line){.is_type = key.data[0] == KEY_TYPE};
+    *line = (struct catalog_line){.kind = key.data[0]};
     cairn_buf_add(&line->key, key.data + 1, key.size - 1);
     cairn_buf_add(&line->value, value.data, value.size);
+}
+
+/* Namespaces, then modules, then types. */
+static int rank(uint8_t kind)
+{
+    return kind == KEY_SPACE ? 0 : kind == KEY_MODULE ? 1 : 2;
 }
 
 static int by_key(const void *a, const void *b)
 {
     const struct catalog_line *x = a, *y = b;
 
-    if (x->is_type != y->is_type)
-        return x->is_type ? 1 : -1;
+    if (x->kind != y->kind)
+        return rank(x->kind) - rank(y->kind);
     return cairn_bytes_compare(cairn_buf_bytes(&x->key), cairn_buf_bytes(&y->key));
 }
 
@@ -133,9 +152,18 @@ static enum cairn_code add_line(struct cairn_export *export, const struct catalo
     cairn_buf_add(&item, name.data, name.size);
     cairn_buf_add(&item, line->value.data, line->value.size);
     body = cairn_buf_bytes(&item);
-    code = stream_add(&export->writer, line->is_type ? STREAM_TYPE : STREAM_MODULE, &body, 1, err);
+    code = stream_add(&export->writer, line->kind == KEY_TYPE ? STREAM_TYPE : STREAM_MODULE, &body, 1, err);
     cairn_buf_done(&item);
     return code;
+}
+
+static enum cairn_code add_space(struct cairn_export *export, const struct catalog_line *line, struct cairn_err *err)
+{
+    uint8_t size[CAIRN_VARINT_BYTES_MAX];
+    struct cairn_bytes pieces[3] = {
+        {size, cairn_put_varint(size, line->key.size)}, cairn_buf_bytes(&line->key), cairn_buf_bytes(&line->value)};
+
+    return stream_add(&export->writer, STREAM_SPACE, pieces, 3, err);
 }
 
 static enum cairn_code read_type(struct cairn_export *export, const struct catalog_line *line, struct cairn_err *err)
@@ -246,6 +274,29 @@ static enum cairn_code add_about(struct cairn_export *export, struct cairn_err *
     return code;
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+static void number_types(struct cairn_export *export)
+{
+    export->numbers = cairn_alloc_zeroed(export->type_count + 1, sizeof *export->numbers);
+    for (size_t i = 0; i < export->type_count; i++)
+        export->numbers[i] = export->types[i].number;
+    qsort(export->numbers, export->type_count, sizeof *export->numbers, compare_numbers);
+}
+
+static bool has_type(const struct cairn_export *export, uint64_t number)
+{
+    uint32_t wanted = (uint32_t)number;
+
+    return wanted == number &&
+           bsearch(&wanted, export->numbers, export->type_count, sizeof *export->numbers, compare_numbers) != NULL;
+}
+
 static enum cairn_code do_catalog(struct cairn_export *export, struct cairn_buf *to, struct cairn_err *err)
 {
     struct cairn_buf seen = {0};
@@ -261,13 +312,16 @@ static enum cairn_code do_catalog(struct cairn_export *export, struct cairn_buf 
     for (size_t i = 0; code == CAIRN_OK && i < export->line_count; i++) {
         const struct catalog_line *line = &export->lines[i];
 
-        code = add_line(export, line, err);
-        if (code == CAIRN_OK)
-            code = line->is_type ? read_type(export, line, err) : add_files(export, line, &seen, to, err);
+        code = line->kind == KEY_SPACE ? add_space(export, line, err) : add_line(export, line, err);
+        if (code == CAIRN_OK && line->kind == KEY_TYPE)
+            code = read_type(export, line, err);
+        if (code == CAIRN_OK && line->kind == KEY_MODULE)
+            code = add_files(export, line, &seen, to, err);
         if (export->writer.part.size >= STREAM_PART_BYTES)
             stream_flush(&export->writer, to);
     }
     cairn_buf_done(&seen);
+    number_types(export);
     export->shard = 0;
     export->phase = PHASE_SHARD;
     return code;
@@ -536,7 +590,8 @@ static enum cairn_code add_key(struct cairn_export *export, struct cairn_bytes k
     number = cairn_read_varint(&v);
     if (k.bad || v.bad)
         return unreadable(export, "an idempotency key", err);
-    if (number != export->key) /* it was given up, and used again since */
+    /* One that was given up, and used again since, or of a namespace that is not wanted. */
+    if (number != export->key || (export->options.space.size && !has_type(export, type)))
         return CAIRN_OK;
     if (state & OUTCOME_APART) {
         code = outcome_apart(export, &v, &state, &outcome, err);
@@ -659,6 +714,7 @@ struct cairn_export *cairn_export_close(struct cairn_export *export)
     for (size_t i = 0; i < export->type_count; i++)
         free(export->types[i].fields);
     free(export->lines);
+    free(export->numbers);
     free(export->types);
     overlay_done(&export->overlay);
     cairn_buf_done(&export->ids);

@@ -1,4 +1,5 @@
-/* export.h - a node's state as a stream (stream.h): modules, types, objects with all that is in them, idempotency keys.
+/* export.h - a node's state as a stream (stream.h): namespaces, modules, types, objects with all that is in them,
+ * idempotency keys.  All namespaces, or one.
  *
  * It is made piece by piece, as it is asked for, from a moment (history/moment.h), so that it takes no more memory than
  * a part and one shard of that.  Objects come shard by shard, by type and id; an object's lists and maps are in order.
@@ -16,8 +17,9 @@ struct cairn_export;
 /* All is borrowed until close. */
 struct cairn_export_options {
     struct cairn_moment *moment;
-    struct cairn_disk *disk; /* the data folder: of modules' files */
-    const char *program;     /* the version that exports, for people */
+    struct cairn_disk *disk;  /* the data folder: of modules' files */
+    const char *program;      /* the version that exports, for people */
+    struct cairn_bytes space; /* this namespace alone; empty: all */
 };
 
 struct cairn_export *cairn_export_open(const struct cairn_export_options *options);

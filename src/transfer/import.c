@@ -15,6 +15,7 @@ enum {
     CONTAINERS_MAX = CAIRN_FIELD_NUMBER_MAX + 1,
     TYPES_MAX = 20000,
     MODULES_MAX = 10000,
+    SPACES_MAX = 16384,
     VERSIONS_MAX = 64, /* of a module */
     RECORD_WRITES = 512,
     RECORD_BYTES_LEAST = 4 << 10,
@@ -22,6 +23,10 @@ enum {
     ALL_RECORDS_BYTES = 32 << 20, /* of all shards together, about */
     ONCE_KEY_BYTES_MAX = 256,     /* object.h */
     ONCE_STATE_MAX = 3,           /* docs/formats/state.md */
+};
+
+struct imported_space {
+    struct cairn_buf name;
 };
 
 struct imported_module {
@@ -53,6 +58,8 @@ struct cairn_import {
     uint32_t shards;
     size_t record_bytes;
     struct part *parts; /* of each shard, the system shard last */
+    struct imported_space *spaces;
+    size_t space_count;
     struct imported_module *modules;
     size_t module_count;
     struct imported_type **types;
@@ -102,7 +109,47 @@ static enum cairn_code commit_if_large(struct cairn_import *import, uint32_t sha
     return commit(import, shard, err);
 }
 
-/* --- modules and types --- */
+/* --- namespaces, modules and types --- */
+
+/* `default` is there without an item; one that the stream does not name is not. */
+static bool has_space(const struct cairn_import *import, struct cairn_bytes name)
+{
+    size_t low = 0, high = import->space_count;
+
+    while (low < high) { /* they come in order */
+        size_t middle = (low + high) / 2;
+
+        if (cairn_bytes_compare(cairn_buf_bytes(&import->spaces[middle].name), name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (low < import->space_count && cairn_bytes_equal(cairn_buf_bytes(&import->spaces[low].name), name)) ||
+           cairn_bytes_equal(name, cairn_str(SPACE_DEFAULT));
+}
+
+static enum cairn_code take_space(struct cairn_import *import, struct cairn_bytes body, struct cairn_err *err)
+{
+    struct cairn_reader r = cairn_reader(body);
+    struct cairn_bytes name = cairn_read_sized(&r), value = cairn_bytes(r.at, cairn_reader_left(&r));
+    struct overlay *overlay = &import->parts[import->shards].overlay;
+    size_t count = import->space_count;
+    struct cairn_buf key = {0};
+
+    cairn_read_varint(&r);
+    if (r.bad || cairn_reader_left(&r) || !space_name_valid(name) || count == SPACES_MAX || import->module_count ||
+        (count && cairn_bytes_compare(cairn_buf_bytes(&import->spaces[count - 1].name), name) >= 0))
+        return bad(import, "a namespace makes no sense", err);
+    import->spaces = cairn_realloc(import->spaces, (count + 1) * sizeof *import->spaces);
+    import->spaces[count] = (struct imported_space){0};
+    cairn_buf_add(&import->spaces[count].name, name.data, name.size);
+    import->space_count++;
+    cairn_buf_u8(&key, KEY_SPACE);
+    cairn_buf_add(&key, name.data, name.size);
+    overlay_put(overlay, cairn_buf_bytes(&key), value);
+    cairn_buf_done(&key);
+    return commit_if_large(import, import->shards, err);
+}
 
 static void add_hash(struct cairn_buf *to, struct cairn_bytes hash)
 {
@@ -158,6 +205,8 @@ static enum cairn_code take_module(struct cairn_import *import, struct cairn_byt
         if (!r.bad)
             add_hash(&import->wanted, hash);
     }
+    if (!r.bad && !has_space(import, space))
+        return bad(import, "a module's namespace is missing", err);
     if (r.bad || cairn_reader_left(&r) || !cairn_name_valid(name) || current >= count || count > VERSIONS_MAX ||
         import->module_count == MODULES_MAX)
         return bad(import, "a module makes no sense", err);
@@ -503,6 +552,8 @@ static enum cairn_code take(struct cairn_import *import, const struct stream_ite
     switch (item->kind) {
     case STREAM_ABOUT:
         return take_about(import, item->body, err);
+    case STREAM_SPACE:
+        return take_space(import, item->body, err);
     case STREAM_MODULE:
         return take_module(import, item->body, err);
     case STREAM_FILE:
@@ -578,6 +629,9 @@ static void import_free(struct cairn_import *import)
     for (uint32_t i = 0; i <= import->shards; i++)
         overlay_done(&import->parts[i].overlay);
     free(import->parts);
+    for (size_t i = 0; i < import->space_count; i++)
+        cairn_buf_done(&import->spaces[i].name);
+    free(import->spaces);
     for (size_t i = 0; i < import->module_count; i++) {
         cairn_buf_done(&import->modules[i].space);
         cairn_buf_done(&import->modules[i].name);

@@ -20,6 +20,12 @@ static uint32_t part_checksum(uint32_t number, uint32_t size, const void *data)
     return cairn_crc32c(cairn_crc32c(0, head, sizeof head), data, size);
 }
 
+/* The items that the end counts. */
+static bool is_counted(uint32_t format, int kind)
+{
+    return kind != STREAM_END && (kind != STREAM_SPACE || format >= 2);
+}
+
 /* --- writing --- */
 
 void stream_begin(struct cairn_buf *to)
@@ -70,8 +76,9 @@ void stream_add_end(struct stream_writer *writer)
     struct cairn_buf counts = {0};
     struct cairn_bytes body;
 
-    for (int kind = STREAM_ABOUT; kind < STREAM_END; kind++)
-        cairn_buf_varint(&counts, writer->counts.of[kind]);
+    for (int kind = STREAM_ABOUT; kind < STREAM_KINDS; kind++)
+        if (is_counted(STREAM_FORMAT, kind))
+            cairn_buf_varint(&counts, writer->counts.of[kind]);
     body = cairn_buf_bytes(&counts);
     stream_add(writer, STREAM_END, &body, 1, NULL);
     cairn_buf_done(&counts);
@@ -118,11 +125,12 @@ static bool read_head(struct stream_reader *reader, enum cairn_code *ret_code, s
         return false;
     if (cairn_get_u32(at + 12) != cairn_crc32c(0, at, 12))
         *ret_code = damaged(reader, "its head's checksum does not match", err);
-    else if (cairn_get_u32(at + 8) != STREAM_FORMAT)
+    reader->format = cairn_get_u32(at + 8);
+    if (*ret_code == CAIRN_OK && (reader->format < 1 || reader->format > STREAM_FORMAT))
         *ret_code = cairn_fail(err, CAIRN_EVERSION,
-                               "the stream has format %" PRIu32 " and this program knows %d: import it with the "
+                               "the stream has format %" PRIu32 " and this program knows 1 to %d: import it with the "
                                "program that exported it, or a newer one than that",
-                               cairn_get_u32(at + 8), STREAM_FORMAT);
+                               reader->format, STREAM_FORMAT);
     reader->begun = true;
     reader->at = HEAD_BYTES;
     return true;
@@ -159,8 +167,8 @@ static enum cairn_code read_end(struct stream_reader *reader, struct cairn_bytes
 {
     struct cairn_reader r = cairn_reader(body);
 
-    for (int kind = STREAM_ABOUT; kind < STREAM_END; kind++)
-        if (cairn_read_varint(&r) != reader->counts.of[kind])
+    for (int kind = STREAM_ABOUT; kind < STREAM_KINDS; kind++)
+        if (is_counted(reader->format, kind) && cairn_read_varint(&r) != reader->counts.of[kind])
             r.bad = true;
     if (r.bad || cairn_reader_left(&r) || reader->at != reader->part_end)
         return damaged(reader, "it has not what its end tells of", err);
@@ -190,7 +198,7 @@ enum cairn_code stream_next(struct stream_reader *reader, enum stream_state *ret
     r = cairn_reader(cairn_bytes(reader->bytes.data + reader->at, reader->part_end - reader->at));
     kind = cairn_read_u8(&r);
     ret_item->body = cairn_read_sized(&r);
-    if (r.bad || kind < STREAM_ABOUT || kind >= STREAM_KINDS)
+    if (r.bad || kind < STREAM_ABOUT || kind >= STREAM_KINDS || (kind == STREAM_SPACE && reader->format < 2))
         return damaged(reader, "an item makes no sense", err);
     if ((kind == STREAM_ABOUT) != (reader->counts.of[STREAM_ABOUT] == 0))
         return damaged(reader, "it does not begin with what it is", err);

@@ -12,7 +12,7 @@
 #include "base/err.h"
 
 enum {
-    STREAM_FORMAT = 1,
+    STREAM_FORMAT = 2,                          /* 1 had no namespaces */
     STREAM_PART_BYTES = 256 << 10,              /* a part is ended when it has as many */
     STREAM_PART_BYTES_MAX = (66 << 20),         /* one item of the greatest value, and what came before it */
     STREAM_FILE_BYTES_MAX = (64 << 20) + 65536, /* a module's file */
@@ -25,10 +25,11 @@ enum stream_kind {
     STREAM_TYPE = 4,
     STREAM_OBJECT = 5, /* what follows until the next object or key is of it: */
     STREAM_VALUE = 6,
-    STREAM_ENTRY = 7, /* of a list, in order */
-    STREAM_PAIR = 8,  /* of a map, in order */
-    STREAM_KEY = 9,   /* an idempotency key */
-    STREAM_END = 10,  /* last, and only there */
+    STREAM_ENTRY = 7,  /* of a list, in order */
+    STREAM_PAIR = 8,   /* of a map, in order */
+    STREAM_KEY = 9,    /* an idempotency key */
+    STREAM_END = 10,   /* last, and only there */
+    STREAM_SPACE = 11, /* a namespace */
     STREAM_KINDS,
 };
 
@@ -69,6 +70,7 @@ enum stream_state { STREAM_WANTS, STREAM_HAS, STREAM_OVER };
 struct stream_reader {
     struct cairn_buf bytes; /* not read yet */
     bool begun, over;
+    uint32_t format;
     uint32_t number;   /* of the next part */
     size_t part_end;   /* in bytes; 0: no part is being read */
     size_t at;         /* in the part */

@@ -235,7 +235,7 @@ static void check_documented(const struct cairn_command *one, const char *cli, c
     for (const struct cairn_flag *flag = one->flags; flag && flag->name; flag++) {
         char text[128];
 
-        if (strcmp(flag->name, "json") == 0)
+        if (strcmp(flag->name, "json") == 0 || strcmp(flag->name, "namespace") == 0)
             continue; /* told once, for all */
         snprintf(text, sizeof text, "`--%s%s%s`", flag->name, flag->value ? " " : "", flag->value ? flag->value : "");
         if (!strstr(serve ? configuration : section, text))

@@ -23,7 +23,7 @@ static struct page ask(struct cairn_exports *exports, uint64_t id, uint32_t numb
     struct cairn_value head;
     struct page page = {0};
 
-    cairn_exports_page(exports, id, number, version, &value);
+    cairn_exports_page(exports, id, number, version, cairn_str(""), &value);
     r = cairn_reader(cairn_buf_bytes(&value));
     head = cairn_value_read(&r);
     if (head.kind == CAIRN_VALUE_ERROR) {

@@ -576,13 +576,16 @@ static void nonsense_is_refused(void **state)
         {"a key of no state", {{STREAM_KEY, ITEM("\1\2id\1m\1k\0hhhhhhhh\0o")}}},
         {"a key of no name", {{STREAM_KEY, ITEM("\1\2id\1m\0\2hhhhhhhh\0o")}}},
         {"a key of no type", {{STREAM_KEY, ITEM("\5\2id\1m\1k\2hhhhhhhh\0o")}}},
-        {"a type twice", {{STREAM_TYPE, ITEM("\0\1T\2\1m\0")}}},
-        {"a type's number twice", {{STREAM_TYPE, ITEM("\0\1U\1\1m\0")}}},
-        {"a type of no module", {{STREAM_TYPE, ITEM("\0\1U\2\1n\0")}}},
-        {"a type with a field of no kind", {{STREAM_TYPE, ITEM("\0\1U\2\1m\1\1f\4\0")}}},
-        {"a type with a number twice", {{STREAM_TYPE, ITEM("\0\1U\2\1m\2\1f\1\0\1g\1\0")}}},
-        {"a module twice", {{STREAM_MODULE, ITEM("\0\1m\0\0\0")}}},
-        {"a module that lacks its file", {{STREAM_MODULE, ITEM("\0\1n\1\0\1\1hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh\0\0")}}},
+        {"a type twice", {{STREAM_TYPE, ITEM("\7default\1T\2\1m\0")}}},
+        {"a type's number twice", {{STREAM_TYPE, ITEM("\7default\1U\1\1m\0")}}},
+        {"a type of no module", {{STREAM_TYPE, ITEM("\7default\1U\2\1n\0")}}},
+        {"a type with a field of no kind", {{STREAM_TYPE, ITEM("\7default\1U\2\1m\1\1f\4\0")}}},
+        {"a type with a number twice", {{STREAM_TYPE, ITEM("\7default\1U\2\1m\2\1f\1\0\1g\1\0")}}},
+        {"a module twice", {{STREAM_MODULE, ITEM("\7default\1m\0\0\0")}}},
+        {"a module of no namespace", {{STREAM_MODULE, ITEM("\4blue\1n\0\0\0")}}},
+        {"a namespace behind a module", {{STREAM_SPACE, ITEM("\4blue\0")}}},
+        {"a module that lacks its file",
+         {{STREAM_MODULE, ITEM("\7default\1n\1\0\1\1hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh\0\0")}}},
     };
 
     (void)state;
@@ -599,14 +602,14 @@ static void nonsense_is_refused(void **state)
         body = cairn_bytes("\1\1\6memory\4test", 13);
         stream_add(&writer, STREAM_ABOUT, &body, 1, NULL);
         cairn_sha256(cairn_str("wasm"), hash);
-        cairn_buf_add(&module, "\0\1m\1\0\1\1", 7);
+        cairn_buf_add(&module, "\7default\1m\1\0\1\1", 14);
         cairn_buf_add(&module, hash, sizeof hash);
         cairn_buf_add(&module, "\0\4", 2);
         body = cairn_buf_bytes(&module);
         stream_add(&writer, STREAM_MODULE, &body, 1, NULL);
         body = cairn_str("wasm");
         stream_add(&writer, STREAM_FILE, &body, 1, NULL);
-        body = cairn_bytes("\0\1T\1\1m\3\1a\1\0\1b\2\1\1c\3\2", 19);
+        body = cairn_bytes("\7default\1T\1\1m\3\1a\1\0\1b\2\1\1c\3\2", 26);
         stream_add(&writer, STREAM_TYPE, &body, 1, NULL);
         for (size_t k = 0; !good && k < 4 && cases[i].items[k].body; k++) {
             body = cairn_bytes(cases[i].items[k].body, cases[i].items[k].size);

@@ -1,0 +1,338 @@
+#include "admin/spaces.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "admin/admin_internal.h"
+#include "admin/catalog.h"
+#include "admin/events.h"
+#include "admin/page.h"
+#include "object/clock.h"
+#include "object/hold.h"
+#include "object/invocation.h"
+#include "object/layout.h"
+
+static struct admin_spaces *spaces_of(struct cairn_worker *worker)
+{
+    return &worker->node->admin->spaces;
+}
+
+/* --- the list --- */
+
+/* Where it is, or would be. */
+static uint32_t place_of(const struct admin_spaces *spaces, struct cairn_bytes name)
+{
+    uint32_t low = 0, high = spaces->count;
+
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+
+        if (cairn_bytes_compare(spaces->list[middle]->name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct space *find(const struct admin_spaces *spaces, struct cairn_bytes name)
+{
+    uint32_t at = place_of(spaces, name);
+
+    return at < spaces->count && cairn_bytes_equal(spaces->list[at]->name, name) ? spaces->list[at] : NULL;
+}
+
+static void enter(struct admin_spaces *spaces, struct space *space)
+{
+    uint32_t at = place_of(spaces, space->name);
+
+    if ((spaces->count & (spaces->count - 1)) == 0)
+        spaces->list = cairn_realloc(spaces->list, (spaces->count ? 2 * spaces->count : 1) * sizeof *spaces->list);
+    memmove(&spaces->list[at + 1], &spaces->list[at], (spaces->count - at) * sizeof *spaces->list);
+    spaces->list[at] = space;
+    spaces->count++;
+    space->recorded = true;
+}
+
+static void leave(struct admin_spaces *spaces, struct space *space)
+{
+    uint32_t at = place_of(spaces, space->name);
+
+    assert(at < spaces->count && spaces->list[at] == space);
+    memmove(&spaces->list[at], &spaces->list[at + 1], (--spaces->count - at) * sizeof *spaces->list);
+    /* As `enter` wants it, which makes room when the count is a power of two. */
+    spaces->list = cairn_realloc(spaces->list, 2 * (size_t)(spaces->count + 1) * sizeof *spaces->list);
+    space->recorded = false;
+}
+
+/* --- opening --- */
+
+struct space *spaces_load(struct cairn_node *node, struct cairn_bytes name)
+{
+    struct space *space = spaces_intern(&node->spaces, name);
+
+    if (!space->recorded)
+        enter(&node->admin->spaces, space);
+    space_set_open(space, true);
+    return space;
+}
+
+bool spaces_load_value(struct space *space, struct cairn_bytes value)
+{
+    struct cairn_reader r = cairn_reader(value);
+
+    space->created_ms = cairn_read_varint(&r);
+    return !r.bad;
+}
+
+void spaces_close(struct cairn_node *node)
+{
+    free(node->admin->spaces.list);
+    node->admin->spaces = (struct admin_spaces){0};
+}
+
+/* --- answers --- */
+
+static void add_item(struct cairn_worker *worker, const struct space *space, struct cairn_buf *to)
+{
+    cairn_value_add_list(to, 3);
+    cairn_value_add_bytes(to, space->name);
+    cairn_value_add_int(to, (int64_t)space->created_ms);
+    cairn_value_add_int(to, catalog_module_count(deploy_committed(worker), space));
+}
+
+static void answer_missing(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct cairn_err err;
+
+    space_missing(inv->request->name, &err);
+    set_error(inv, CAIRN_ENOTFOUND, err.text);
+    inv->depends = spaces_of(worker)->record;
+    invocation_end(worker, inv);
+}
+
+static void answer_refused(struct cairn_worker *worker, struct invocation *inv, enum cairn_code code,
+                           const struct cairn_err *err)
+{
+    set_error(inv, code, err->text);
+    inv->depends = spaces_of(worker)->record;
+    invocation_end(worker, inv);
+}
+
+/* --- making and removing --- */
+
+static enum cairn_code record(struct cairn_worker *worker, const struct space *space, bool removes,
+                              struct cairn_err *err)
+{
+    struct shard *system = &worker->shards[worker->node->shard_count];
+    uint8_t value[CAIRN_VARINT_BYTES_MAX];
+    struct overlay overlay = {0};
+    struct cairn_buf key = {0};
+    enum cairn_code code;
+
+    overlay_reset(&overlay, system->engine);
+    cairn_buf_u8(&key, KEY_SPACE);
+    cairn_buf_add(&key, space->name.data, space->name.size);
+    if (removes)
+        overlay_remove(&overlay, cairn_buf_bytes(&key));
+    else
+        overlay_put(&overlay, cairn_buf_bytes(&key), cairn_bytes(value, cairn_put_varint(value, space->created_ms)));
+    code = shard_commit_own(worker, system, &overlay, removes ? "namespace removed" : "namespace created",
+                            &spaces_of(worker)->record, err);
+    cairn_buf_done(&key);
+    overlay_done(&overlay);
+    return code == CAIRN_EFULL ? cairn_while(err, "recording the namespace; make room on the disk and try again")
+                               : code;
+}
+
+static enum cairn_code check_create(struct cairn_worker *worker, struct cairn_bytes name, struct cairn_err *err)
+{
+    struct space *before = spaces_find(&worker->node->spaces, name);
+
+    if (before && before->recorded)
+        return cairn_fail(err, CAIRN_ECONFLICT, "there is a namespace %.*s already", (int)name.size,
+                          (const char *)name.data);
+    if (before && space_is_open(before))
+        return cairn_fail(err, CAIRN_ECONFLICT, "the namespace %.*s is being removed; try again in a moment",
+                          (int)name.size, (const char *)name.data);
+    if (spaces_of(worker)->count >= SPACES_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT,
+                          "the node has %d namespaces, and may have no more: remove some that are not needed",
+                          SPACES_MAX);
+    if (!before && worker->node->spaces.count >= SPACES_EVER_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT,
+                          "%d names of namespaces have been used since the node's start, and no more may be: restart "
+                          "the node",
+                          SPACES_EVER_MAX);
+    return CAIRN_OK;
+}
+
+static void receive_create(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    struct cairn_bytes name = inv->request->name;
+    struct cairn_err err;
+    enum cairn_code code = check_create(worker, name, &err);
+    struct space *space;
+
+    if (code == CAIRN_OK) {
+        space = spaces_intern(&worker->node->spaces, name);
+        space->created_ms = (uint64_t)worker_now_ms(worker);
+        code = record(worker, space, false, &err);
+    }
+    if (code != CAIRN_OK) {
+        answer_refused(worker, inv, code, &err);
+        return;
+    }
+    enter(spaces_of(worker), space);
+    add_item(worker, space, &inv->result);
+    inv->depends = spaces_of(worker)->record;
+    inv->effects = CAIRN_EFFECTS_SOME;
+    invocation_end(worker, inv);
+}
+
+static enum cairn_code check_remove(struct cairn_worker *worker, const struct space *space, struct cairn_err *err)
+{
+    const struct module_entry *m = catalog_module_in(deploy_committed(worker), space);
+
+    if (space == worker->node->spaces.first)
+        return cairn_fail(err, CAIRN_EINVAL, "the namespace %s is always there", SPACE_DEFAULT);
+    if (m)
+        return cairn_fail(err, CAIRN_ECONFLICT,
+                          "the namespace %.*s is not empty, it has the module %.*s for example: `cairn namespaces rm "
+                          "%.*s --drop` removes it with all that it has",
+                          (int)space->name.size, (const char *)space->name.data, (int)m->name.size,
+                          (const char *)m->name.data, (int)space->name.size, (const char *)space->name.data);
+    if (!space_is_open(space) || deploys_any_in(worker, space))
+        return cairn_fail(err, CAIRN_ECONFLICT,
+                          "a module is being deployed to the namespace %.*s, or it is just being created; try again in "
+                          "a moment",
+                          (int)space->name.size, (const char *)space->name.data);
+    return CAIRN_OK;
+}
+
+static void receive_remove(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    struct space *space = find(spaces_of(worker), inv->request->name);
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (!space) {
+        answer_missing(worker, inv);
+        return;
+    }
+    code = check_remove(worker, space, &err);
+    if (code == CAIRN_OK)
+        code = record(worker, space, true, &err);
+    if (code != CAIRN_OK) {
+        answer_refused(worker, inv, code, &err);
+        return;
+    }
+    leave(spaces_of(worker), space);
+    cairn_value_add_nil(&inv->result);
+    inv->depends = spaces_of(worker)->record;
+    inv->effects = CAIRN_EFFECTS_SOME;
+    invocation_end(worker, inv);
+}
+
+/* The record may be acknowledged: from here on all see it. */
+static void told(struct cairn_worker *worker, const struct invocation *inv)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&inv->result));
+
+    if (cairn_value_read(&r).kind != CAIRN_VALUE_ERROR)
+        space_set_open(spaces_find(&worker->node->spaces, inv->request->name),
+                       inv->operation == &space_create_operation);
+    events_reply(worker, inv);
+}
+
+/* --- listing --- */
+
+static void answer_page(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    const struct admin_spaces *spaces = spaces_of(worker);
+    struct cairn_bytes cursor = inv->request->cursor;
+    uint32_t at = place_of(spaces, cursor);
+    struct cairn_buf items = {0};
+    uint64_t count = 0;
+    struct page page;
+
+    if (cursor.size && at < spaces->count && cairn_bytes_equal(spaces->list[at]->name, cursor))
+        at++;
+    page_begin(&page, worker);
+    for (; at < spaces->count && !(count && page_full(&page, count, items.size)); at++, count++)
+        add_item(worker, spaces->list[at], &items);
+    cairn_value_add_list(&inv->result, 2);
+    cairn_value_add_list(&inv->result, count);
+    cairn_buf_add(&inv->result, items.data, items.size);
+    cairn_buf_done(&items);
+    if (at < spaces->count)
+        cairn_value_add_bytes(&inv->result, spaces->list[at - 1]->name);
+    else
+        cairn_value_add_nil(&inv->result);
+    inv->depends = spaces->record;
+    invocation_end(worker, inv);
+}
+
+static void receive_list(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    const struct space *space;
+
+    if (!inv->request->name.size) {
+        message->receive = answer_page;
+        worker_await_turn(worker, message);
+        return;
+    }
+    space = find(spaces_of(worker), inv->request->name);
+    if (!space) {
+        answer_missing(worker, inv);
+        return;
+    }
+    add_item(worker, space, &inv->result);
+    inv->depends = spaces_of(worker)->record;
+    invocation_end(worker, inv);
+}
+
+static void submit_list(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->request->peek && !inv->request->name.size) {
+        cairn_value_add_nil(&inv->result);
+        invocation_end(worker, inv);
+        return;
+    }
+    submit_to_first(worker, inv);
+}
+
+static enum cairn_code check_name(const struct cairn_request *request, struct cairn_err *err)
+{
+    if (space_name_valid(request->name))
+        return CAIRN_OK;
+    return cairn_fail(err, CAIRN_EINVAL,
+                      "a namespace's name has 1 to %d lower-case letters, digits, - and _, and begins with a letter",
+                      SPACE_NAME_BYTES_MAX);
+}
+
+static enum cairn_code check_list(const struct cairn_request *request, struct cairn_err *err)
+{
+    return request->name.size ? check_name(request, err) : CAIRN_OK;
+}
+
+const struct operation space_create_operation = {.name = "namespace_create",
+                                                 .check = check_name,
+                                                 .submit = submit_to_first,
+                                                 .receive = receive_create,
+                                                 .answer = hold_answer,
+                                                 .told = told};
+
+const struct operation space_remove_operation = {.name = "namespace_remove",
+                                                 .check = check_name,
+                                                 .submit = submit_to_first,
+                                                 .receive = receive_remove,
+                                                 .answer = hold_answer,
+                                                 .told = told};
+
+const struct operation spaces_operation = {
+    .name = "namespaces", .check = check_list, .submit = submit_list, .receive = receive_list, .answer = hold_answer};

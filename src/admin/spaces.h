@@ -1,0 +1,38 @@
+/* spaces.h - which namespaces there are: making, listing and removing them (object/space.h).
+ *
+ * A namespace is a key of the system shard (docs/formats/state.md), and `default` is there without one.  Worker 0
+ * decides; others see a namespace from the moment on at which its record may be acknowledged, and until that of its
+ * removal may be: so nobody sees one, or misses one, that a crash would take back.
+ *
+ *            create           the reply leaves           remove            the reply leaves
+ *   ABSENT ---------> COMING ------------------> OPEN ---------> LEAVING ------------------> ABSENT
+ *
+ * Only one that has no modules, and thereby no objects, is removed.
+ * Threads: worker 0's, but for the operations' submit and told.  Layer: admin (private). */
+#ifndef CAIRN_ADMIN_SPACES_H
+#define CAIRN_ADMIN_SPACES_H
+
+#include "object/dependency.h"
+#include "object/operation.h"
+#include "object/space.h"
+
+enum {
+    SPACES_MAX = 16384,       /* at a time */
+    SPACES_EVER_MAX = 262144, /* names, from the node's start on: their structs stay */
+};
+
+struct admin_spaces {
+    struct space **list; /* those that have a record, and `default`; by name */
+    uint32_t count;
+    struct dependency record; /* the last one */
+};
+
+extern const struct operation space_create_operation, space_remove_operation, spaces_operation;
+
+/* A namespace that the system shard has, or that has something in it; before there are worker threads. */
+struct space *spaces_load(struct cairn_node *node, struct cairn_bytes name);
+/* With the value of its key; false: that is damaged. */
+bool spaces_load_value(struct space *space, struct cairn_bytes value);
+void spaces_close(struct cairn_node *node);
+
+#endif

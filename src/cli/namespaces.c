@@ -1,0 +1,300 @@
+/* cairn namespaces: makes, lists, shows and removes namespaces. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/print.h"
+
+struct options {
+    bool json, drop;
+};
+
+static const struct cairn_flag json_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
+
+static const struct cairn_flag rm_flags[] = {
+    {.name = "drop",
+     .kind = CAIRN_FLAG_SWITCH,
+     .help = "remove all that is in it too: objects, modules, log lines, keys",
+     .offset = offsetof(struct options, drop)},
+    CAIRN_FLAG_JSON(struct options),
+    {0},
+};
+
+/* "/v1/namespaces[/NAME]" */
+static void name_page(struct cairn_ask *ask, const char *name)
+{
+    cairn_buf_str(&ask->target, "/v1/namespaces");
+    if (name)
+        cairn_ask_path(ask, cairn_str(name));
+}
+
+/* --- ls and show --- */
+
+/* [name, created ms, modules] */
+struct item {
+    struct cairn_bytes name;
+    int64_t created_ms, modules;
+};
+
+static struct item read_item(struct cairn_reader *r)
+{
+    struct item item;
+    uint64_t members = cairn_value_read(r).count;
+
+    item.name = cairn_value_read(r).bytes;
+    item.created_ms = cairn_value_read(r).integer;
+    item.modules = cairn_value_read(r).integer;
+    for (uint64_t i = 3; i < members && !r->bad; i++)
+        cairn_value_whole(r);
+    return item;
+}
+
+static void add_created(struct cairn_buf *to, int64_t created_ms)
+{
+    if (created_ms)
+        cairn_inline_time(to, created_ms);
+    else
+        cairn_buf_str(to, "with the node");
+}
+
+static void print_list(struct cairn_bytes encoded)
+{
+    struct cairn_reader r = cairn_reader(encoded);
+    uint64_t count = cairn_value_read(&r).count;
+    struct cairn_table table = {.columns = 3};
+
+    cairn_table_cell(&table, cairn_str("NAMESPACE"));
+    cairn_table_cell(&table, cairn_str("MODULES"));
+    cairn_table_cell(&table, cairn_str("CREATED"));
+    for (uint64_t i = 0; i < count && !r.bad; i++) {
+        struct item item = read_item(&r);
+        struct cairn_buf text = {0};
+
+        cairn_table_cell(&table, item.name);
+        cairn_buf_printf(&text, "%" PRId64, item.modules);
+        cairn_table_cell(&table, cairn_buf_bytes(&text));
+        text.size = 0;
+        add_created(&text, item.created_ms);
+        cairn_table_cell(&table, cairn_buf_bytes(&text));
+        cairn_buf_done(&text);
+    }
+    cairn_table_print(&table, stdout);
+    cairn_buf_done(&table.text);
+}
+
+static int run_ls(int argc, char **argv)
+{
+    struct options options = {0};
+    struct cairn_ask ask = {.method = "GET", .lists = true};
+    struct cairn_answer answer;
+    int status = CAIRN_EXIT_OK, left;
+
+    if (!cairn_flags_parse(&cairn_command_namespaces_ls, argc, argv, &options, &left, &status))
+        return status;
+    ask.json = options.json;
+    name_page(&ask, NULL);
+    if (cairn_ask(&ask, &answer, &status))
+        print_list(cairn_buf_bytes(&answer.value));
+    cairn_answer_done(&answer);
+    return status;
+}
+
+const struct cairn_command cairn_command_namespaces_ls = {
+    .name = "namespaces ls",
+    .arguments = "",
+    .summary = "Lists the namespaces",
+    .flags = json_flags,
+    .run = run_ls,
+};
+
+static void print_item(struct cairn_bytes encoded)
+{
+    struct cairn_reader r = cairn_reader(encoded);
+    struct item item = read_item(&r);
+    struct cairn_buf text = {0};
+
+    add_created(&text, item.created_ms);
+    printf("%.*s\n  created  %.*s\n  modules  %" PRId64 "\n", (int)item.name.size, (const char *)item.name.data,
+           (int)text.size, (const char *)text.data, item.modules);
+    cairn_buf_done(&text);
+}
+
+static int run_show(int argc, char **argv)
+{
+    struct options options = {0};
+    struct cairn_ask ask = {.method = "GET"};
+    struct cairn_answer answer;
+    int status = CAIRN_EXIT_OK, left;
+
+    if (!cairn_flags_parse(&cairn_command_namespaces_show, argc, argv, &options, &left, &status))
+        return status;
+    ask.json = options.json;
+    name_page(&ask, argv[0]);
+    if (cairn_ask(&ask, &answer, &status))
+        print_item(cairn_buf_bytes(&answer.value));
+    cairn_answer_done(&answer);
+    return status;
+}
+
+const struct cairn_command cairn_command_namespaces_show = {
+    .name = "namespaces show",
+    .arguments = "NAMESPACE",
+    .summary = "Shows a namespace",
+    .flags = json_flags,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_show,
+};
+
+/* --- create and rm --- */
+
+static int run_create(int argc, char **argv)
+{
+    struct options options = {0};
+    struct cairn_ask ask = {.method = "PUT"};
+    struct cairn_answer answer;
+    int status = CAIRN_EXIT_OK, left;
+
+    if (!cairn_flags_parse(&cairn_command_namespaces_create, argc, argv, &options, &left, &status))
+        return status;
+    ask.json = options.json;
+    name_page(&ask, argv[0]);
+    if (cairn_ask(&ask, &answer, &status))
+        printf("%s created; --namespace %s or CAIRN_NAMESPACE=%s uses it\n", argv[0], argv[0], argv[0]);
+    cairn_answer_done(&answer);
+    return status;
+}
+
+const struct cairn_command cairn_command_namespaces_create = {
+    .name = "namespaces create",
+    .arguments = "NAMESPACE",
+    .summary = "Makes a namespace, which sees nothing of the others",
+    .more = "A name has 1 to 64 lower-case letters, digits, - and _, and begins with a letter.",
+    .flags = json_flags,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_create,
+};
+
+/* One that is a list: of the namespace's pages below /v1. */
+static bool ask_list(const char *name, const char *page, struct cairn_bytes below, bool lists,
+                     struct cairn_answer *answer, int *ret_exit)
+{
+    struct cairn_ask ask = {.method = "GET", .lists = lists};
+
+    cairn_buf_str(&ask.target, "/v1/ns");
+    cairn_ask_path(&ask, cairn_str(name));
+    cairn_ask_path(&ask, cairn_str(page));
+    if (below.size) {
+        cairn_ask_path(&ask, below);
+        cairn_ask_query(&ask, "limit", cairn_str("1000"));
+    }
+    return cairn_ask(&ask, answer, ret_exit);
+}
+
+/* What is gone already is no failure. */
+static bool remove_one(const char *name, const char *page, struct cairn_bytes type, struct cairn_bytes what,
+                       int *ret_exit)
+{
+    struct cairn_ask ask = {.method = "DELETE", .missing_is_empty = true};
+    struct cairn_answer answer;
+    bool good;
+
+    cairn_buf_str(&ask.target, "/v1/ns");
+    cairn_ask_path(&ask, cairn_str(name));
+    cairn_ask_path(&ask, cairn_str(page));
+    if (type.size)
+        cairn_ask_path(&ask, type);
+    cairn_ask_path(&ask, what);
+    good = cairn_ask(&ask, &answer, ret_exit);
+    cairn_answer_done(&answer);
+    return good;
+}
+
+/* All objects of a type. */
+static bool remove_objects(const char *name, struct cairn_bytes type, int *ret_exit)
+{
+    bool good = true;
+
+    for (uint64_t count = 1; good && count > 0;) {
+        struct cairn_answer answer;
+        struct cairn_reader r;
+
+        good = ask_list(name, "objects", type, false, &answer, ret_exit);
+        r = cairn_reader(cairn_buf_bytes(&answer.value));
+        cairn_value_read(&r);
+        count = cairn_value_read(&r).count;
+        for (uint64_t i = 0; good && i < count && !r.bad; i++)
+            good = remove_one(name, "objects", type, cairn_value_read(&r).bytes, ret_exit);
+        cairn_answer_done(&answer);
+    }
+    return good;
+}
+
+/* All that a page lists, each of which begins with its name. */
+static bool remove_all(const char *name, const char *page, int *ret_exit)
+{
+    struct cairn_answer answer;
+    bool good = ask_list(name, page, cairn_str(""), true, &answer, ret_exit);
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer.value));
+
+    for (uint64_t count = cairn_value_read(&r).count; good && count > 0 && !r.bad; count--) {
+        uint64_t members = cairn_value_read(&r).count;
+        struct cairn_bytes what = cairn_value_read(&r).bytes;
+
+        while (members-- > 1)
+            cairn_value_whole(&r);
+        good = strcmp(page, "types") == 0 ? remove_objects(name, what, ret_exit)
+                                          : remove_one(name, page, cairn_str(""), what, ret_exit);
+    }
+    cairn_answer_done(&answer);
+    return good;
+}
+
+static int run_rm(int argc, char **argv)
+{
+    struct options options = {0};
+    struct cairn_ask ask = {.method = "DELETE"};
+    struct cairn_answer answer;
+    int status = CAIRN_EXIT_OK, left;
+
+    if (!cairn_flags_parse(&cairn_command_namespaces_rm, argc, argv, &options, &left, &status))
+        return status;
+    if (options.drop && !(remove_all(argv[0], "types", &status) && remove_all(argv[0], "modules", &status)))
+        return status;
+    ask.json = options.json;
+    name_page(&ask, argv[0]);
+    if (cairn_ask(&ask, &answer, &status))
+        printf("%s removed\n", argv[0]);
+    cairn_answer_done(&answer);
+    return status;
+}
+
+const struct cairn_command cairn_command_namespaces_rm = {
+    .name = "namespaces rm",
+    .arguments = "NAMESPACE",
+    .summary = "Removes a namespace; refused while there are modules in it",
+    .more = "With --drop its objects go first, one by one, then its modules: if that is cut off, what is left stays,\n"
+            "and the same command goes on.",
+    .flags = rm_flags,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_rm,
+};
+
+static const struct cairn_command *const subcommands[] = {
+    &cairn_command_namespaces_ls,
+    &cairn_command_namespaces_create,
+    &cairn_command_namespaces_show,
+    &cairn_command_namespaces_rm,
+    NULL,
+};
+
+const struct cairn_command cairn_command_namespaces = {
+    .name = "namespaces",
+    .arguments = "[ls]|create|show|rm ...",
+    .summary = "Lists, makes, shows and removes namespaces",
+    .subcommands = subcommands,
+};

@@ -1,0 +1,46 @@
+/* CAIRN.NAMESPACE: which namespace a connection's commands are in. */
+#include "object/space.h"
+#include "server/resp_internal.h"
+
+void cairn_resp_default_space(struct cairn_resp_session *resp)
+{
+    const struct cairn_backend *backend = resp->session.front->backend;
+
+    if (backend->space)
+        resp->session.space = backend->space(backend->context, cairn_str(SPACE_DEFAULT));
+}
+
+bool cairn_resp_check_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    (void)words;
+    cairn_resp_reply_error(resp, "BAD_REQUEST", "a transaction stays in one namespace: choose it before MULTI");
+    return false;
+}
+
+void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    const struct cairn_backend *backend = resp->session.front->backend;
+    struct cairn_bytes name;
+    struct cairn_err err;
+    struct space *space;
+
+    if (words->count > 2) {
+        cairn_resp_reply_error(resp, "ERR", "write CAIRN.NAMESPACE NAME, or CAIRN.NAMESPACE alone to hear which it is");
+        return;
+    }
+    if (words->count == 1) {
+        name = resp->session.space ? resp->session.space->name : cairn_str(SPACE_DEFAULT);
+        cairn_resp_bulk(cairn_session_reply_begin(&resp->session), name);
+        cairn_session_reply_end(&resp->session);
+        return;
+    }
+    name = cairn_resp_words_at(words, 1);
+    space = backend->space ? backend->space(backend->context, name) : NULL;
+    if (!space) {
+        space_missing(name, &err);
+        cairn_resp_reply_error(resp, "NOT_FOUND", "%s", err.text);
+        return;
+    }
+    resp->session.space = space; /* of what comes from now on: requests under way have theirs */
+    cairn_resp_reply_ok(resp);
+}

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""Namespaces by the real program: over HTTP, the Redis protocol and the command line.
+
+Catches anything of one namespace that shows or can be changed in another (objects, types, modules, log lines, keys,
+exports, metrics under a wrong label), a namespace that does not come back after a kill or does after its removal, one
+that is removed although there is something in it, a connection that stays in a namespace that is gone, and errors that
+do not say how to go on.
+"""
+import json
+import os
+import subprocess
+
+from cairnproc import CAIRN, Error, Node, check, equal, guest, main
+
+
+def cli(node, *words, space=None):
+    """(status, what it said on both outputs)"""
+    env = dict(os.environ, CAIRN_URL=f"http://127.0.0.1:{node.http}")
+    env.pop("CAIRN_NAMESPACE", None)
+    if space is not None:
+        env["CAIRN_NAMESPACE"] = space
+    done = subprocess.run([CAIRN, *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout.strip()
+
+
+def create(node, *names):
+    for name in names:
+        node.web().json("PUT", f"/v1/namespaces/{name}", want=201)
+
+
+def names(node):
+    return [space["name"] for space in node.web().json("GET", "/v1/namespaces")]
+
+
+def redis_in(node, space):
+    redis = node.redis()
+    redis.ok("CAIRN.NAMESPACE", space)
+    return redis
+
+
+def write(folder, name):
+    path = os.path.join(folder, name + ".wasm")
+    with open(path, "wb") as file:
+        file.write(guest(name))
+    return path
+
+
+def test_nothing_crosses(folder):
+    """Each operation, tried from another namespace."""
+    with Node(folder) as node:
+        web = node.web()
+        create(node, "acme", "blue")
+        with redis_in(node, "acme") as acme, redis_in(node, "blue") as blue, node.redis() as plain:
+            acme.ok("FUNCTION", "LOAD", guest("register"))
+            equal(acme.ok("FCALL", "Counter.add", 2, "c", "key", 5), 5, "acme's counter")
+            for other, where in ((blue, "blue"), (plain, "default")):
+                equal(other.ok("FUNCTION", "LIST"), [], f"modules of {where}")
+                for words in (("FCALL", "Counter.add", 1, "c", 1), ("FCALL_RO", "Counter.get", 1, "c")):
+                    equal(other.call(*words).code, "UNKNOWN_TYPE", f"{words} in {where}")
+                equal(other.call("FUNCTION", "DELETE", "register").code, "NOT_FOUND", f"undeploying in {where}")
+            # The same module beside it: other objects, other keys, other versions.
+            blue.ok("FUNCTION", "LOAD", guest("register"))
+            equal(blue.ok("FCALL", "Counter.add", 2, "c", "key", 70), 70, "the same key and object in blue")
+            equal(acme.ok("FCALL", "Counter.add", 2, "c", "key", 5), 5, "acme's key again")
+            equal(acme.ok("FCALL", "Counter.get", 1, "c"), 5, "acme's counter after blue's")
+        # Over HTTP: the objects and what tells of them.
+        for path, status, code in (("/v1/objects/Counter", 404, "unknown_type"),
+                                   ("/v1/objects/Counter/c", 404, "unknown_type"),
+                                   ("/v1/ns/default/objects/Counter/c/get", 404, "unknown_type")):
+            web.fails(status, code, "GET", path)
+        for method, path in (("DELETE", "/v1/objects/Counter/c"), ("PUT", "/v1/objects/Counter/c?version=1")):
+            web.fails(404, "unknown_type", method, path)
+        for path in ("modules", "types"):
+            equal(web.json("GET", f"/v1/{path}"), [], f"default's {path}")
+            equal(len(web.json("GET", f"/v1/ns/acme/{path}")), 1 if path == "modules" else 2, f"acme's {path}")
+        web.json("POST", "/v1/ns/blue/objects/Counter/only/add", [1])
+        equal(web.json("GET", "/v1/ns/acme/objects/Counter")["ids"], ["c"], "acme's counters")
+        equal(web.json("GET", "/v1/ns/blue/objects/Counter")["ids"], ["c", "only"], "blue's counters")
+        equal(web.json("DELETE", "/v1/ns/acme/objects/Counter/c")["deleted"], True, "deleting acme's")
+        equal(web.json("GET", "/v1/ns/blue/objects/Counter/c/get"), 70, "blue's after that")
+        web.fails(404, "not_found", "POST", "/v1/modules/register/rollback")
+        web.fails(404, "not_found", "GET", "/v1/ns/acme/versions")  # these are the node's
+        web.fails(404, "not_found", "GET", "/v1/ns/acme/namespaces")
+        # What was undeployed in one is there in the other.
+        web.json("DELETE", "/v1/ns/acme/modules/register")
+        equal(len(web.json("GET", "/v1/ns/blue/modules")), 1, "blue's modules after acme's went")
+        samples = node.metrics()
+        for space, count in (("acme", 2), ("blue", 2)):
+            sample = f'cairn_invocations_total{{namespace="{space}",type="Counter",method="add"}}'
+            equal(samples.get(sample), count, sample)
+        check(not any('namespace="default"' in sample and "Counter" in sample for sample in samples), "default's metrics")
+
+
+def test_log_lines(folder):
+    """A namespace has its own, also when another writes more than are kept."""
+    with Node(folder, "--workers=1") as node:
+        create(node, "acme", "blue")
+        for space in ("acme", "blue"):
+            with redis_in(node, space) as redis:
+                redis.ok("FUNCTION", "LOAD", guest("probe"))
+                for n in range(3):
+                    redis.ok("FCALL", "Probe.say", 1, space, f"line {n} of {space}")
+        for space in ("acme", "blue"):
+            lines = [line["line"] for line in node.web().json("GET", f"/v1/ns/{space}/logs")]
+            equal(lines, [f"line {n} of {space}" for n in range(3)], f"lines of {space}")
+            equal(len(node.web().json("GET", f"/v1/ns/{space}/logs?limit=2")), 2, f"two lines of {space}")
+        equal(node.web().json("GET", "/v1/logs"), [], "lines of default")
+
+
+def test_life(folder):
+    """Made, used, restarted, refused, removed."""
+    with Node(folder) as node:
+        web = node.web()
+        equal(names(node), ["default"], "at first")
+        status, said = cli(node, "namespaces", "create", "acme")
+        check(status == 0 and "CAIRN_NAMESPACE=acme" in said, f"create: {status} {said}")
+        web.fails(409, "conflict", "PUT", "/v1/namespaces/acme")
+        for bad in ("Acme", "1a", "-a", "a.b", "a%20b", "a" * 65):
+            web.fails(400, "bad_request", "PUT", f"/v1/namespaces/{bad}")
+        equal(cli(node, "--namespace=acme")[0], 2, "the flag without a command")
+        equal(cli(node, "deploy", write(folder, "register"), "--namespace=acme")[0], 0, "deploying there")
+        equal(cli(node, "call", "Counter/c", "add", "3", space="acme"), (0, "3"), "calling there")
+        equal(cli(node, "objects", "ls", "Counter", "--namespace", "acme"), (0, "c"), "listing there")
+        check("no type Counter" in cli(node, "objects", "ls", "Counter")[1], "listing elsewhere")
+        node.kill()
+        node.start()
+        equal(names(node), ["acme", "default"], "after a kill")
+        equal(cli(node, "call", "Counter/c", "get", space="acme"), (0, "3"), "its object after a kill")
+        # Removed only when it is empty, or told.
+        status, said = cli(node, "namespaces", "rm", "acme")
+        check(status == 1 and "--drop" in said, f"rm: {status} {said}")
+        web = node.web()
+        web.fails(400, "bad_request", "DELETE", "/v1/namespaces/default")
+        with redis_in(node, "acme") as redis:
+            equal(redis.ok("FCALL", "Counter.get", 1, "c"), 3, "after a refused removal")
+            equal(cli(node, "namespaces", "rm", "acme", "--drop"), (0, "acme removed"), "rm --drop")
+            reply = redis.call("FCALL", "Counter.get", 1, "c")
+            check(isinstance(reply, Error) and reply.code == "NOT_FOUND" and "namespaces create acme" in reply,
+                  f"a connection of a namespace that is gone: {reply}")
+            reply = redis.call("FUNCTION", "LOAD", guest("register"))
+            check(isinstance(reply, Error) and reply.code == "NOT_FOUND", f"a deploy to it: {reply}")
+            # It works again with one of that name, which has nothing of the old.
+            create(node, "acme")
+            equal(redis.ok("FUNCTION", "LIST"), [], "modules of the new one")
+            redis.ok("FUNCTION", "LOAD", guest("register"))
+            equal(redis.call("FCALL", "Counter.get", 1, "c"), 0, "the new one's counter")
+            redis.ok("FUNCTION", "DELETE", "register")
+        web.json("DELETE", "/v1/namespaces/acme")
+        for done in ("created", "removed"):
+            check(f"a namespace was {done}" in node.output(), f"the node's log does not tell that one was {done}")
+        node.kill()
+        node.start()
+        equal(names(node), ["default"], "after the removal and a kill")
+
+
+def test_missing(folder):
+    """One that does not exist is told so everywhere, and how it is made."""
+    with Node(folder) as node:
+        web = node.web()
+        for path in ("/v1/ns/nope/types", "/v1/ns/nope/objects/A/b", "/v1/namespaces/nope"):
+            problem = web.fails(404, "not_found", "GET", path)
+            check("cairn namespaces create nope" in json.dumps(problem), f"{path}: {problem}")
+        web.fails(404, "not_found", "DELETE", "/v1/namespaces/nope")
+        status, said = cli(node, "types", "--namespace", "nope")
+        check(status == 1 and "cairn namespaces create nope" in said, f"{status} {said}")
+        with node.redis() as redis:
+            reply = redis.call("CAIRN.NAMESPACE", "nope")
+            check(reply.code == "NOT_FOUND" and "cairn namespaces create nope" in reply, reply)
+            equal(redis.ok("CAIRN.NAMESPACE"), b"default", "where the connection is after that")
+            create(node, "acme")
+            redis.ok("CAIRN.NAMESPACE", "acme")
+            equal(redis.ok("CAIRN.NAMESPACE"), b"acme", "where it is now")
+            redis.ok("MULTI")
+            equal(redis.call("CAIRN.NAMESPACE", "default").code, "BAD_REQUEST", "within a transaction")
+            equal(redis.call("EXEC").code, "EXECABORT", "its end")
+            equal(redis.call("RESET"), "RESET", "RESET")
+            equal(redis.ok("CAIRN.NAMESPACE"), b"default", "after RESET")
+
+
+def test_completion(folder):
+    with Node(folder) as node:
+        create(node, "acme")
+        with redis_in(node, "acme") as redis:
+            redis.ok("FUNCTION", "LOAD", guest("register"))
+        for words, want in ((("namespaces", "rm", ""), "acme\ndefault"), (("types", "--namespace", ""), "acme\ndefault"),
+                            (("modules", "rm", "--namespace", "acme", ""), "register"), (("modules", "rm", ""), "")):
+            equal(cli(node, "completion", "names", "--", *words)[1], want, f"names for {words}")
+
+
+def test_export(folder):
+    """One namespace, or all of them, each with its own."""
+    with Node(folder) as node:
+        create(node, "acme", "blue", "empty")
+        for n, space in enumerate(("acme", "blue")):
+            with redis_in(node, space) as redis:
+                redis.ok("FUNCTION", "LOAD", guest("register"))
+                redis.ok("FCALL", "Counter.add", 2, "c", "key", n + 1)
+        streams = {space: os.path.join(folder, f"{space}.stream") for space in ("all", "blue")}
+        equal(cli(node, "export", streams["all"])[0], 0, "exporting all")
+        equal(cli(node, "export", streams["blue"], "--namespace", "blue")[0], 0, "exporting one")
+        equal(cli(node, "export", "--namespace", "nope", streams["blue"] + "2")[0], 1, "exporting none")
+        node.web().fails(404, "not_found", "POST", "/v1/ns/nope/export")
+        begun = node.web().json("POST", "/v1/ns/acme/export")
+        if not begun[1]:
+            node.web().fails(404, "not_found", "POST", f"/v1/ns/blue/export/{begun[0]}/1")
+    offline = os.path.join(folder, "offline.stream")
+    equal(cli(node, "export", "--data", node.data, offline, "--namespace", "blue")[0], 0, "exporting one of a folder")
+    for stream, there, counters in ((streams["all"], ["acme", "blue", "default", "empty"], {"acme": 1, "blue": 2}),
+                                    (streams["blue"], ["blue", "default"], {"blue": 2}),
+                                    (offline, ["blue", "default"], {"blue": 2})):
+        data = os.path.join(folder, "imported-" + os.path.basename(stream))
+        equal(cli(node, "import", "--data", data, "--shards", "3", stream)[0], 0, f"importing {stream}")
+        with Node(folder, data=data, name=os.path.basename(stream)) as other:
+            equal(names(other), there, f"namespaces of {stream}")
+            for space, count in counters.items():
+                with redis_in(other, space) as redis:
+                    equal(redis.ok("FCALL", "Counter.get", 1, "c"), count, f"counter of {space}")
+                    equal(redis.ok("FCALL", "Counter.add", 2, "c", "key", count), count, f"key of {space}")
+
+
+if __name__ == "__main__":
+    main([test_nothing_crosses, test_log_lines, test_life, test_missing, test_completion, test_export])
