@@ -1,7 +1,10 @@
 /* Accounts that never spend what they have not.
  *
  * A transfer debits its own account first, and that is kept from when the call leaves; then it credits the other
- * one.  If that is refused the money is put back.  Between the two the money is on its way: in neither account. */
+ * one.  If that is refused the money is put back.  Between the two the money is on its way: in neither account.
+ *
+ * A move is the same as a transaction: both accounts change at once, or none does, and the money is never on its way.
+ * It is shorter, as nothing has to be put back, and it waits for others that have one of the accounts. */
 #include <cairn/guest.h>
 
 CAIRN_MODULE(bank);
@@ -100,4 +103,41 @@ CAIRN_METHOD(Account, transfer, CAIRN_PUBLIC)
         return;
     refund = cairn_wait(cairn_call("Account", cairn_self_id(), "refund", &args));
     cairn_fail(refund.ok ? "refunded" : "not_refunded", cairn_text("the other account refused: %b", credit.code));
+}
+
+/* move(to, amount).  A failure anywhere undoes all of it. */
+CAIRN_METHOD(Account, move, CAIRN_PUBLIC, CAIRN_TRANSACTION)
+{
+    struct cairn_bytes to = cairn_arg(0);
+    struct cairn_args args = {0};
+    struct cairn_outcome credit;
+    int64_t amount;
+
+    if (!take_amount(1, &amount) || !spend(amount))
+        return;
+    cairn_args_add_int(&args, amount);
+    credit = cairn_wait(cairn_call("Account", to, "credit", &args));
+    if (!credit.ok)
+        cairn_fail("refused", cairn_text("the other account refused: %b", credit.code));
+}
+
+/* total(account ...): of this one and those, at one moment. */
+CAIRN_METHOD(Account, total, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_TRANSACTION)
+{
+    int64_t total = cairn_get_int(Account_balance, 0);
+
+    for (uint32_t i = 0; i < cairn_arg_count(); i++)
+        cairn_call("Account", cairn_arg(i), "balance", NULL);
+    cairn_wait_all();
+    for (uint32_t i = 0; i < cairn_arg_count(); i++) {
+        struct cairn_outcome balance = cairn_outcome(i);
+        struct cairn_unpack unpack = cairn_unpack(balance.value);
+
+        if (!balance.ok) {
+            cairn_fail("not_read", cairn_text("an account could not be read: %b", balance.code));
+            return;
+        }
+        total += cairn_unpack_int(&unpack);
+    }
+    cairn_result_int(total);
 }

@@ -115,7 +115,7 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_METHOD(type, name, ...)                                                          \
     CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                          \
                   "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");            \
-    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", ""));         \
+    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", "", ""));     \
     static void type##_##name##_method(void);                                                  \
     CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_export_(void); \
     void type##_##name##_export_(void)                                                         \
@@ -129,6 +129,7 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_INTERNAL      " internal"      /* only objects of this module may */
 #define CAIRN_READ_ONLY     " read-only"     /* writes nothing, and calls only methods like it */
 #define CAIRN_DETERMINISTIC " deterministic" /* depends on arguments and fields only: no time, no random numbers */
+#define CAIRN_TRANSACTION   " transaction"   /* it and all that it calls happen at once, when it ends, or not at all */
 
 struct cairn_value_field {
     uint32_t number;
@@ -388,9 +389,10 @@ enum { CAIRN_READ_NEWEST_FIRST_ = 1, CAIRN_READ_BARE_ = 2, CAIRN_BATCH_MAX_ = 10
 /* A line of the section cairn.types. */
 #define CAIRN_LINE_(text) __asm__(".section .custom_section.cairn.types,\"\",@\n\t.ascii \"" text "\\n\"\n")
 
-#define CAIRN_ATTRIBUTES_(a, b, c, ...) a b c
+#define CAIRN_ATTRIBUTES_(a, b, c, d, ...) a b c d
+
 /* Attributes are strings, and of a string only the size is a constant expression. */
-#define CAIRN_HAS_ACCESS_(a, ...)       (sizeof("" a) == sizeof(CAIRN_PUBLIC) || sizeof("" a) == sizeof(CAIRN_INTERNAL))
+#define CAIRN_HAS_ACCESS_(a, ...) (sizeof("" a) == sizeof(CAIRN_PUBLIC) || sizeof("" a) == sizeof(CAIRN_INTERNAL))
 
 #define CAIRN_FIELD_(kind_type, type, name, kind, number) CAIRN_FIELD__(kind_type, type, name, kind, number)
 #define CAIRN_FIELD__(kind_type, type, name, kind, number)       \

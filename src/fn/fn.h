@@ -78,7 +78,7 @@ struct cairn_field_decl {
 
 struct cairn_method_decl {
     char *name;
-    bool is_public, read_only, deterministic;
+    bool is_public, read_only, deterministic, transaction;
     struct cairn_method_private *private_; /* fn's: export, what was learned */
 };
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* "method T m internal read-only deterministic" */
-enum { WORDS_MAX = 6 };
+/* "method T m internal read-only deterministic transaction" */
+enum { WORDS_MAX = 7 };
 
 struct line {
     unsigned number;
@@ -191,6 +191,7 @@ static bool read_attributes(const struct line *line, struct cairn_method_decl *m
     for (size_t i = 4; i < line->count; i++) {
         bool *flag = is(line->words[i], "read-only")       ? &method->read_only
                      : is(line->words[i], "deterministic") ? &method->deterministic
+                     : is(line->words[i], "transaction")   ? &method->transaction
                                                            : NULL;
 
         if (!flag || *flag)
@@ -207,13 +208,13 @@ static enum cairn_code take_method(struct parser *p, const struct line *line)
 
     if (line->count < 4 || !cairn_name_valid(line->words[1]) || !cairn_name_valid(line->words[2]) ||
         !read_attributes(line, &method))
-        return refuse(p, line, "'method TYPE NAME public|internal [read-only] [deterministic]' expected");
+        return refuse(p, line, "'method TYPE NAME public|internal [read-only] [deterministic] [transaction]' expected");
     type = cairn_types_type(p->types, line->words[1]);
     if (!type)
         return refuse(p, line, "no such type is declared");
     other = cairn_types_method(type, line->words[2]);
     if (other && other->is_public == method.is_public && other->read_only == method.read_only &&
-        other->deterministic == method.deterministic)
+        other->deterministic == method.deterministic && other->transaction == method.transaction)
         return CAIRN_OK;
     if (other)
         return refuse(p, line, "the type has a method of that name");

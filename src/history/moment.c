@@ -118,22 +118,34 @@ static void unload(struct cairn_moment *moment)
     }
 }
 
+static enum cairn_code apply_part(struct cairn_moment *moment, uint64_t position, struct cairn_reader *body,
+                                  const struct commit_head *head, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    if (head->shard < moment->first || head->shard - moment->first >= moment->count ||
+        position < store_hold_position(moment->hold, head->shard))
+        return CAIRN_OK;
+    for (uint64_t i = 0; code == CAIRN_OK && i < head->writes; i++) {
+        struct cairn_write write;
+
+        code = commit_read_write(body, &write, err);
+        if (code == CAIRN_OK)
+            code = engine_apply(moment->engines[head->shard - moment->first], &write, cairn_hash(write.key), err);
+    }
+    return code;
+}
+
 static enum cairn_code apply(struct cairn_moment *moment, const struct cairn_log_record *record, struct cairn_err *err)
 {
     struct cairn_reader body = cairn_reader(record->body);
     struct commit_head head;
     enum cairn_code code = commit_read_head(&body, &head, err);
 
-    if (code != CAIRN_OK || head.shard < moment->first || head.shard - moment->first >= moment->count ||
-        record->position < store_hold_position(moment->hold, head.shard))
-        return code;
-    for (uint64_t i = 0; code == CAIRN_OK && i < head.writes; i++) {
-        struct cairn_write write;
-
-        code = commit_read_write(&body, &write, err);
-        if (code == CAIRN_OK)
-            code = engine_apply(moment->engines[head.shard - moment->first], &write, cairn_hash(write.key), err);
-    }
+    if (code == CAIRN_OK)
+        do
+            code = apply_part(moment, record->position, &body, &head, err);
+        while (commit_read_next(&body, &head, &code, err));
     return code;
 }
 

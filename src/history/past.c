@@ -210,19 +210,17 @@ struct loading {
     void *context;
 };
 
-static enum cairn_code load_record(void *context, struct cairn_bytes bytes, struct cairn_err *err)
+static enum cairn_code load_part(struct loading *loading, struct cairn_reader *body, const struct commit_head *head,
+                                 struct cairn_err *err)
 {
-    struct loading *loading = context;
     struct cairn_past *past = loading->past;
-    struct cairn_reader body = cairn_reader(bytes);
-    struct commit_head head;
-    enum cairn_code code = commit_read_head(&body, &head, err);
+    enum cairn_code code = CAIRN_OK;
 
-    for (uint64_t i = 0; code == CAIRN_OK && head.shard == cairn_shard_index(past->shard) && i < head.writes; i++) {
+    for (uint64_t i = 0; code == CAIRN_OK && head->shard == cairn_shard_index(past->shard) && i < head->writes; i++) {
         struct cairn_write write;
         struct cairn_buf value = {0};
 
-        code = commit_read_write(&body, &write, err);
+        code = commit_read_write(body, &write, err);
         if (code != CAIRN_OK || !loading->wants(loading->context, write.key))
             continue;
         cairn_buf_u8(&value, !write.deleted);
@@ -230,6 +228,19 @@ static enum cairn_code load_record(void *context, struct cairn_bytes bytes, stru
         past->changes->ops->put(past->changes, write.key, cairn_hash(write.key), cairn_buf_bytes(&value));
         cairn_buf_done(&value);
     }
+    return code;
+}
+
+static enum cairn_code load_record(void *context, struct cairn_bytes bytes, struct cairn_err *err)
+{
+    struct cairn_reader body = cairn_reader(bytes);
+    struct commit_head head;
+    enum cairn_code code = commit_read_head(&body, &head, err);
+
+    if (code == CAIRN_OK)
+        do
+            code = load_part(context, &body, &head, err);
+        while (commit_read_next(&body, &head, &code, err));
     return code;
 }
 

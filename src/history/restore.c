@@ -102,10 +102,22 @@ static enum cairn_code apply_records(struct cairn_engine *engine, uint32_t index
         struct commit_head head;
 
         code = commit_read_head(&body, &head, err);
-        if (code == CAIRN_OK && head.shard == index && position >= from)
-            code = apply_writes(engine, &body, &head, err);
+        if (code != CAIRN_OK || position < from)
+            continue;
+        do
+            if (head.shard == index)
+                code = apply_writes(engine, &body, &head, err);
+        while (commit_read_next(&body, &head, &code, err));
     }
     return code;
+}
+
+static enum cairn_code apply_part(struct cairn_store *store, struct cairn_reader *body, const struct commit_head *head,
+                                  struct cairn_err *err)
+{
+    if (head->shard >= store_count(store))
+        return cairn_fail(err, CAIRN_ECORRUPT, "a commit of shard %" PRIu32 ", which there is not", head->shard);
+    return apply_writes(shard_engine(cairn_store_shard(store, head->shard)), body, head, err);
 }
 
 /* One of the archive. */
@@ -116,12 +128,13 @@ static enum cairn_code apply_record(void *context, struct cairn_bytes bytes, str
     struct commit_head head;
     enum cairn_code code = commit_read_head(&body, &head, err);
 
-    if (code == CAIRN_OK && head.shard >= store_count(store))
-        code = cairn_fail(err, CAIRN_ECORRUPT, "a commit of shard %" PRIu32 ", which there is not", head.shard);
     if (code != CAIRN_OK)
         return code;
     store_raise_wall_ms(store, head.wall_ms);
-    return apply_writes(shard_engine(cairn_store_shard(store, head.shard)), &body, &head, err);
+    do
+        code = apply_part(store, &body, &head, err);
+    while (commit_read_next(&body, &head, &code, err));
+    return code;
 }
 
 /* *ret_number: of the version that the shard has then, of what it was restored to. */

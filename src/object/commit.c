@@ -68,7 +68,7 @@ const struct participant directory_participant = {.prepare = directory_prepare, 
 
 /* --- room ---------------------------------------------------------------------------------- */
 
-static size_t note_of(const struct invocation *inv, uint8_t *to)
+size_t commit_note(const struct invocation *inv, uint8_t to[COMMIT_NOTE_BYTES_MAX])
 {
     struct cairn_bytes id = object_id(inv->object);
     size_t n = 0;
@@ -117,8 +117,8 @@ static enum cairn_code append(struct commit *commit, struct claim held, struct c
 {
     struct invocation *inv = commit->inv;
     struct overlay *overlay = commit->overlay;
-    uint8_t note_bytes[CAIRN_ID_BYTES_MAX + 4 * CAIRN_VARINT_BYTES_MAX];
-    struct cairn_bytes note = cairn_bytes(note_bytes, note_of(inv, note_bytes));
+    uint8_t note_bytes[COMMIT_NOTE_BYTES_MAX];
+    struct cairn_bytes note = cairn_bytes(note_bytes, commit_note(inv, note_bytes));
     enum cairn_code code;
 
     code = claim(commit, cairn_shard_record_bytes(note, overlay->writes, overlay->count), held, err);
@@ -143,6 +143,8 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->keyed &&
         segment->overlay.code == CAIRN_OK)
         return CAIRN_OK; /* as most that read: nobody has anything to add */
+    if (__builtin_expect(object->shard->frozen, 0))
+        return cairn_fail(err, CAIRN_EOVERLOAD, "a transaction is being committed");
     commit = (struct commit){
         .inv = inv,
         .overlay = &segment->overlay,

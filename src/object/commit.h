@@ -43,6 +43,10 @@ enum cairn_code participants_prepare(const struct participant *const *list, size
 void participants_undo(const struct participant *const *list, size_t count, struct commit *commit);
 void participants_committed(const struct participant *const *list, size_t count, struct commit *commit);
 
+enum { COMMIT_NOTE_BYTES_MAX = CAIRN_ID_BYTES_MAX + 4 * CAIRN_VARINT_BYTES_MAX };
+/* The note of a record of the invocation (docs/formats/state.md); its bytes. */
+size_t commit_note(const struct invocation *inv, uint8_t to[COMMIT_NOTE_BYTES_MAX]);
+
 extern const struct participant directory_participant; /* commit.c */
 extern const struct participant header_participant;    /* header.c */
 extern const struct participant once_participant;      /* once.c */

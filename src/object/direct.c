@@ -22,16 +22,18 @@ enum { DIRECT_CALLS_MAX = 64 }; /* in one wait: the fewer there are to be forgot
 /* Whether the call could be run now, to all appearances. */
 static bool may_run_now(struct cairn_worker *worker, struct invocation *callee)
 {
+    const struct object *object;
     struct type *type = type_find(worker, callee->space, callee->type_name);
     struct method *method = type ? type_method(type, callee->method_name) : NULL;
 
     if (!worker->node->has_one_log)
         return false; /* what goes to another shard may have to wait for a log */
     callee->shard = node_shard_of(worker->node, callee->space, callee->id);
-    if (!method || !method->decl->read_only || method->suspends ||
+    if (!method || !method->decl->read_only || method->decl->transaction || method->suspends ||
         node_owner(worker->node, callee->shard) != worker->index)
         return false;
-    return !object_get(worker, worker_shard(worker, callee->shard), type->number, callee->id)->holder;
+    object = object_get(worker, worker_shard(worker, callee->shard), type->number, callee->id);
+    return !object->holder && !object->lock;
 }
 
 /* Sends the caller's first call, as a commit would, and runs it; false: it is not over. */
@@ -66,7 +68,7 @@ enum cairn_calls direct_run_calls(void *run)
 
     if (!caller->read_only)
         return CAIRN_CALLS_NEVER;
-    if (segment->call_count == 0 || segment->call_count > DIRECT_CALLS_MAX || worker->failed)
+    if (caller->transaction || segment->call_count == 0 || segment->call_count > DIRECT_CALLS_MAX || worker->failed)
         return CAIRN_CALLS_NOT_NOW;
     made = atomic_load_explicit(&caller->job->calls, memory_order_relaxed);
     if (made > HEAVY_CALLS || made + segment->call_count > worker->node->limits.job_calls) /* send_calls refuses them */

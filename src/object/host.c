@@ -12,6 +12,7 @@
 #include "object/method_log.h"
 #include "object/segment.h"
 #include "object/table.h"
+#include "object/transaction.h"
 #include "object/type.h"
 #include "object/worker.h"
 
@@ -617,6 +618,9 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     callee->must_deterministic = inv->method->decl->deterministic || inv->must_deterministic;
     callee->may_internal = type && type->module && strcmp(type->module->name, inv->type->module->name) == 0;
     callee->job = job;
+    callee->transaction = inv->transaction;
+    if (__builtin_expect(inv->transaction != NULL, 0))
+        transaction_ref(inv->transaction);
     atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
     cairn_list_push_back(&inv->segment->calls, &callee->link);
     inv->segment->call_count++;
@@ -645,6 +649,7 @@ static enum cairn_code host_call_result(void *run, uint32_t call, struct cairn_b
 
     if (call >= inv->call_count || inv->calls[call].state != CALL_DONE)
         return cairn_fail(err, CAIRN_ETRAP, "the result of call %u was asked for before waiting for it", call);
+    inv->calls[call].seen = true;
     *ret_value =
         cairn_bytes(inv->calls[call].large ? inv->calls[call].large : inv->calls[call].small, inv->calls[call].size);
     return CAIRN_OK;

@@ -9,6 +9,7 @@
 #include "object/invocation.h"
 #include "object/operation.h"
 #include "object/table.h"
+#include "object/transaction.h"
 #include "object/type.h"
 #include "object/worker.h"
 
@@ -26,7 +27,7 @@ static const struct {
                                     TO(INV_DUPLICATE) | TO(INV_MAILBOX)},
     [INV_ASIDE] = {"aside", TO(INV_RUNNING)},
     [INV_WAITING] = {"waiting", TO(INV_MAILBOX)},
-    [INV_RETURNING] = {"returning", TO(INV_OVER) | TO(INV_ROOM)},
+    [INV_RETURNING] = {"returning", TO(INV_OVER) | TO(INV_ROOM) | TO(INV_MAILBOX)},
     [INV_DUPLICATE] = {"duplicate", TO(INV_OVER)},
     [INV_OVER] = {"over", TO(INV_HELD)},
     [INV_HELD] = {"held", 0},
@@ -95,6 +96,8 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
         free(inv->job);
     if (inv->own)
         inv->operation->drop(inv);
+    if (inv->transaction)
+        transaction_unref(inv->transaction);
     if (worker->free_invocation_count >= FREE_INVOCATIONS_MAX) {
         free(calls);
         free(payload);

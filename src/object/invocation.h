@@ -12,10 +12,12 @@
 #include "object/message.h"
 #include "object/object.h"
 
+struct branch;
 struct method;
 struct object;
 struct operation;
 struct segment;
+struct transaction;
 struct type;
 
 /*             submit                       start          SLICE
@@ -50,6 +52,7 @@ struct job {
 struct call {
     enum { CALL_OUT, CALL_DONE } state;
     uint32_t size;
+    bool seen;         /* the caller has asked for the result */
     uint8_t small[16]; /* the encoded result, or in `large` (malloc) if it does not fit */
     uint8_t *large;
 };
@@ -87,7 +90,9 @@ struct invocation {
     struct method *method;
     struct cairn_run *run;
     struct segment *segment;
-    uint64_t number; /* for records and people */
+    struct transaction *transaction; /* counted; NULL: none */
+    struct branch *branch;           /* through which it has the object, once it may run */
+    uint64_t number;                 /* for records and people */
     uint32_t segment_number;
     uint32_t args_read; /* arguments that the guest has read; UINT32_MAX: all, as far as is known */
     bool read_only, resumes, fiber_counted, needs_fiber;

@@ -20,7 +20,9 @@
 #include "object/mailbox.h"
 #include "object/method_log.h"
 #include "object/once.h"
+#include "object/participants.h"
 #include "object/table.h"
+#include "object/transaction.h"
 #include "object/type.h"
 
 /* --- outcome ------------------------------------------------------------------------------------ */
@@ -104,7 +106,11 @@ static void send_calls(struct cairn_worker *worker, struct invocation *inv)
 
         callee->shard = node_shard_of(worker->node, callee->space, callee->id);
         owner = node_owner(worker->node, callee->shard);
-        if (atomic_fetch_add_explicit(&callee->job->calls, 1, memory_order_relaxed) >= most)
+        if (!worker->node->has_one_log && callee->transaction && callee->shard != inv->object->shard->index)
+            invocation_refuse(worker, callee, CAIRN_ELIMIT,
+                              "shards have logs of their own here: a transaction cannot "
+                              "come to objects of several; give them one {tag}");
+        else if (atomic_fetch_add_explicit(&callee->job->calls, 1, memory_order_relaxed) >= most)
             invocation_refuse(worker, callee, CAIRN_ELIMIT, "the job has made more than %u calls", most);
         else if (!worker->node->has_one_log && callee->shard != inv->object->shard->index) {
             callee->depends = inv->depends;
@@ -125,7 +131,10 @@ static void sum_segment(struct invocation *inv)
 static void end_segment(struct cairn_worker *worker, struct invocation *inv)
 {
     sum_segment(inv);
-    inv->segment = segment_end(worker, inv->segment);
+    if (__builtin_expect(inv->branch != NULL, 0) && inv->branch->segment == inv->segment)
+        inv->segment = NULL; /* it is the branch's now */
+    else
+        inv->segment = segment_end(worker, inv->segment);
 }
 
 static void wait_for_room(struct cairn_link *line, struct invocation *inv,
@@ -136,29 +145,29 @@ static void wait_for_room(struct cairn_link *line, struct invocation *inv,
     cairn_list_push_back(line, &inv->link);
 }
 
-/* What changes together with an object. */
-static const struct participant *const participants[] = {
-    &purge_participant,
-    &header_participant,
-    &directory_participant,
-    &once_participant,
-};
-
 /* Commits, or waits for room to do so: then `again` follows, and false is returned.  In the order of the commits. */
 static bool commit(struct cairn_worker *worker, struct invocation *inv, bool is_over, enum cairn_code *ret_code,
                    struct cairn_err *err, void (*again)(struct cairn_worker *worker, struct invocation *inv))
 {
+    if (__builtin_expect(inv->branch != NULL, 0)) {
+        *ret_code = branch_take(inv, err);
+        return true;
+    }
     *ret_code = CAIRN_EOVERLOAD;
     if (cairn_list_empty(&worker->commits) || worker->failed)
-        *ret_code = segment_commit(inv, is_over, participants, sizeof participants / sizeof *participants, err);
+        *ret_code = segment_commit(inv, is_over, participants, participant_count, err);
     if (*ret_code != CAIRN_EOVERLOAD)
         return true;
     wait_for_room(&worker->commits, inv, again);
     return false;
 }
 
+static void transaction_over(struct cairn_worker *worker, struct invocation *root, bool committed);
+
 static void over(struct cairn_worker *worker, struct invocation *inv)
 {
+    if (__builtin_expect(inv->transaction != NULL, 0) && transaction_ends(worker, inv, transaction_over))
+        return;
     if (inv->keyed)
         once_over(worker, inv);
     invocation_move(inv, INV_OVER);
@@ -176,7 +185,7 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
         if (once_unused(inv) && !once_recorded(inv))
             break;
         if (!inv->segment)
-            inv->segment = segment_begin(worker, inv->object);
+            inv->segment = segment_begin(worker, inv);
         inv->now_ms = 0;
         if (!commit(worker, inv, true, &code, &err, record_outcome))
             return;
@@ -193,10 +202,18 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
  * return, gets one. */
 static void returned(struct cairn_worker *worker, struct invocation *inv)
 {
-    if (inv->keyed)
+    if (inv->keyed && !inv->transaction)
         record_outcome(worker, inv);
     else
         over(worker, inv);
+}
+
+static void transaction_over(struct cairn_worker *worker, struct invocation *root, bool committed)
+{
+    if (committed) /* an outcome for a key, too */
+        over(worker, root);
+    else
+        returned(worker, root);
 }
 
 /* The run is over and the segment has left the object.  Calls still out are waited for. */
@@ -358,6 +375,8 @@ static void no_fiber(struct cairn_worker *worker, struct invocation *inv)
 {
     segment_restart(worker, inv);
     end_segment(worker, inv);
+    if (inv->transaction)
+        transaction_step_back(worker, inv);
     mailbox_await_fiber(worker, inv);
     leave_object(worker, inv);
 }
@@ -459,9 +478,13 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
         refuse(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
         return;
     }
+    if (__builtin_expect(inv->transaction != NULL, 0) && !transaction_may_run(worker, inv)) {
+        refuse(worker, inv, CAIRN_ECONFLICT, "the transaction is being undone");
+        return;
+    }
     if (!may_begin(worker, inv))
         return;
-    inv->segment = segment_begin(worker, inv->object);
+    inv->segment = segment_begin(worker, inv);
     if (was_blind(worker, inv))
         return;
     inv->now_ms = 0;
@@ -538,6 +561,10 @@ void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv
     invocation_move(inv, INV_RUNNING);
     if (worker->failed) {
         refuse(worker, inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
+        return;
+    }
+    if (inv->transaction && transaction_doomed(inv->transaction)) {
+        refuse(worker, inv, CAIRN_ECONFLICT, "the transaction is being undone");
         return;
     }
     cairn_err_clear(&err);
@@ -621,6 +648,7 @@ void invocations_fail_all(struct cairn_worker *worker)
     }
     while ((l = cairn_list_pop_front(&worker->aside)))
         invocation_resume_aside(worker, cairn_container(l, struct invocation, link));
+    transactions_fail_all(worker);
     room_retry(worker);
     for (l = worker->fiber_waiters.next; l != &worker->fiber_waiters; l = l->next)
         object_make_ready(worker, cairn_container(l, struct invocation, waiter)->object);

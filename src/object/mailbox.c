@@ -6,28 +6,44 @@
 #include "object/mailbox.h"
 
 #include "object/invocation.h"
+#include "object/lock.h"
 #include "object/once.h"
 #include "object/operation.h"
 #include "object/table.h"
+#include "object/transaction.h"
 #include "object/type.h"
 #include "object/worker.h"
 
 /* One that needs a fiber does not begin before there is one: it must not keep its object from those that
  * hold fibers and come back to it. */
-static bool may_start(const struct cairn_worker *worker, const struct object *object, const struct invocation *inv)
+static bool may_start(struct cairn_worker *worker, struct object *object, const struct invocation *inv)
 {
     if (inv->needs_fiber && !worker->failed && cairn_fn_worker_fibers_free(worker->fn) == 0)
         return false;
+    if (__builtin_expect(object->lock != NULL, 0) && !lock_lets(worker, object, inv))
+        return false;
     return !object->holder && (inv->read_only || object->readers == 0);
+}
+
+/* Who is next; NULL: nobody. */
+static struct invocation *head_of(struct object *object)
+{
+    struct cairn_link *line = &object->mailbox;
+
+    if (__builtin_expect(object->lock != NULL, 0) && !cairn_list_empty(&object->lock->granted))
+        line = &object->lock->granted;
+    return cairn_list_empty(line) ? NULL : cairn_container(line->next, struct invocation, link);
 }
 
 void object_make_ready(struct cairn_worker *worker, struct object *object)
 {
     struct invocation *head;
 
-    if (cairn_list_empty(&object->mailbox) || !cairn_list_empty(&object->ready))
+    if (__builtin_expect(object->lock != NULL, 0))
+        lock_advance(worker, object);
+    head = head_of(object);
+    if (!head || !cairn_list_empty(&object->ready))
         return;
-    head = cairn_container(object->mailbox.next, struct invocation, link);
     if (may_start(worker, object, head))
         ready_add(&worker->ready, object, head);
 }
@@ -121,6 +137,12 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
     if (inv->keyed && inv->read_only) /* it may run again: there is nothing that a key would have to prevent */
         once_drop(inv);
     inv->number = ++worker->invocation_count;
+    if (__builtin_expect(inv->transaction != NULL, 0)) {
+        lock_arrive(worker, inv);
+        return;
+    }
+    if (method && __builtin_expect(method->decl->transaction, 0))
+        transaction_make(worker, inv);
     if (!inv->request) {
         enter_mailbox(worker, inv);
         return;
@@ -165,8 +187,28 @@ void receive_invocation(struct cairn_worker *worker, struct message *message)
 static void enter_at_head(struct cairn_worker *worker, struct invocation *inv)
 {
     invocation_move(inv, INV_MAILBOX);
-    cairn_list_push_front(&inv->object->mailbox, &inv->link);
+    cairn_list_push_front(inv->branch ? &inv->object->lock->granted : &inv->object->mailbox, &inv->link);
     stat_add(&worker->counts.mailbox_waiting, 1);
+}
+
+/* One that was in its way for being older stands at the head now: it goes first, else it would be so for ever. */
+void mailbox_again(struct cairn_worker *worker, struct invocation *inv)
+{
+    struct object *object = inv->object;
+    struct cairn_link *at = &object->mailbox;
+
+    for (; at->next != &object->mailbox; at = at->next) {
+        const struct invocation *next = cairn_container(at->next, struct invocation, link);
+
+        if (!next->transaction || !transaction_older(next->transaction, inv->transaction))
+            break;
+    }
+    if (inv->request)
+        object->outside_waiting++;
+    invocation_move(inv, INV_MAILBOX);
+    cairn_list_insert(at, &inv->link);
+    stat_add(&worker->counts.mailbox_waiting, 1);
+    object_make_ready(worker, object);
 }
 
 void mailbox_resume(struct cairn_worker *worker, struct invocation *inv)
@@ -217,7 +259,7 @@ void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv)
     }
 }
 
-static void leave_mailbox(struct cairn_worker *worker, struct invocation *inv)
+void mailbox_leave(struct cairn_worker *worker, struct invocation *inv)
 {
     cairn_list_remove(&inv->link);
     cairn_list_remove(&inv->waiter);
@@ -230,14 +272,11 @@ static void leave_mailbox(struct cairn_worker *worker, struct invocation *inv)
 
 struct invocation *mailbox_take(struct cairn_worker *worker, struct object *object)
 {
-    struct invocation *head;
+    struct invocation *head = head_of(object);
 
-    if (cairn_list_empty(&object->mailbox))
+    if (!head || !may_start(worker, object, head))
         return NULL;
-    head = cairn_container(object->mailbox.next, struct invocation, link);
-    if (!may_start(worker, object, head))
-        return NULL;
-    leave_mailbox(worker, head);
+    mailbox_leave(worker, head);
     return head;
 }
 
@@ -250,7 +289,7 @@ void mailbox_to_head(struct invocation *inv)
 
 void mailbox_withdraw(struct cairn_worker *worker, struct invocation *inv)
 {
-    leave_mailbox(worker, inv);
+    mailbox_leave(worker, inv);
     cairn_list_remove(&inv->live);
     object_unref(worker, inv->object);
     type_unref(inv->type);
@@ -261,7 +300,7 @@ struct invocation *mailbox_give_up(struct cairn_worker *worker)
 {
     struct invocation *inv = cairn_container(worker->fiber_waiters.next, struct invocation, waiter);
 
-    leave_mailbox(worker, inv);
+    mailbox_leave(worker, inv);
     return inv;
 }
 

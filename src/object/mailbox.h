@@ -17,10 +17,14 @@ void object_make_ready(struct cairn_worker *worker, struct object *object);
 struct invocation *mailbox_take(struct cairn_worker *worker, struct object *object); /* NULL: none may start */
 /* To the head: what it waited for is there. */
 void mailbox_resume(struct cairn_worker *worker, struct invocation *inv);
+/* A transaction's root begins anew: to the head, behind those of older ones. */
+void mailbox_again(struct cairn_worker *worker, struct invocation *inv);
 /* To the head, or back to admission: it has turned out to need a fiber, and there is none. */
 void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv);
 /* Before all that wait for its object. */
 void mailbox_to_head(struct invocation *inv);
+/* It leaves the line that it waits in, to run or to end. */
+void mailbox_leave(struct cairn_worker *worker, struct invocation *inv);
 /* A call that has come to nothing leaves the mailbox that it waits in, and is no more. */
 void mailbox_withdraw(struct cairn_worker *worker, struct invocation *inv);
 struct invocation *mailbox_give_up(struct cairn_worker *worker); /* takes the first that waits for a fiber */

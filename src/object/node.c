@@ -5,6 +5,7 @@
 #include "object/invocation.h"
 #include "object/once.h"
 #include "object/segment.h"
+#include "object/transaction.h"
 #include "object/table.h"
 #include "object/type.h"
 #include "object/worker.h"
@@ -24,6 +25,11 @@ static void limits_default(struct cairn_limits *limits)
         .outcome_bytes = 256 << 20,
         .memory_bytes = 1 << 30,
         .job_bytes = 64 << 20,
+        .transaction_objects = 10000,
+        .transaction_bytes = 8 << 20,
+        .transaction_ns = 5000000000,
+        .transaction_attempts = 16,
+        .transaction_retry_ns = 1000000000,
     };
 
 #define DEFAULT(member) limits->member = limits->member ? limits->member : defaults.member
@@ -39,6 +45,11 @@ static void limits_default(struct cairn_limits *limits)
     DEFAULT(outcome_bytes);
     DEFAULT(memory_bytes);
     DEFAULT(job_bytes);
+    DEFAULT(transaction_objects);
+    DEFAULT(transaction_bytes);
+    DEFAULT(transaction_ns);
+    DEFAULT(transaction_attempts);
+    DEFAULT(transaction_retry_ns);
 #undef DEFAULT
 }
 
@@ -62,6 +73,10 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     cairn_list_init(&worker->held);
     cairn_list_init(&worker->passing);
     cairn_list_init(&worker->live);
+    cairn_list_init(&worker->transactions);
+    cairn_list_init(&worker->parties);
+    cairn_list_init(&worker->prepares);
+    cairn_list_init(&worker->lock_waiters);
     worker->lines = cairn_alloc_zeroed(LOG_LINES_MAX, sizeof *worker->lines);
     worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);
     for (uint32_t i = 0; i <= node->shard_count; i++) {
@@ -143,6 +158,12 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
 {
     if (!node)
         return NULL;
+    for (uint32_t i = 0; i < node->options.workers; i++) /* first: they may lie in transactions */
+        if (node->workers[i].node)
+            inbox_drop(&node->workers[i]);
+    for (uint32_t i = 0; i < node->options.workers; i++)
+        if (node->workers[i].node)
+            transactions_drop(&node->workers[i]);
     for (uint32_t i = 0; i < node->options.workers; i++)
         if (node->workers[i].node)
             drop_invocations(&node->workers[i]);

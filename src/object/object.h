@@ -30,18 +30,23 @@ struct space;
 
 /* 0 in any member means its default. */
 struct cairn_limits {
-    uint64_t cpu_ns;          /* CPU time of an invocation: 100 ms */
-    uint32_t depth;           /* nested calls: 64 */
-    uint32_t job_calls;       /* calls of a job: 100,000 */
-    uint32_t value_bytes;     /* arguments, and result, each: 1 MiB */
-    uint32_t write_set_bytes; /* of a segment: 8 MiB */
-    uint32_t mailbox;         /* requests from outside that wait in one mailbox: 10,000 */
-    uint32_t requests;        /* requests from outside under way per worker: 20,000 */
-    uint32_t keys_per_shard;  /* remembered idempotency keys: 100,000 */
-    uint64_t key_ms;          /* how long they are remembered: a day */
-    uint64_t outcome_bytes;   /* of large outcomes of keys, divided evenly among the shards: 256 MiB */
-    uint64_t memory_bytes;    /* requests, calls and their results: 1 GiB (docs/design/0019-bounds-in-bytes.md) */
-    uint64_t job_bytes;       /* of it, calls and results of one job: 64 MiB */
+    uint64_t cpu_ns;               /* CPU time of an invocation: 100 ms */
+    uint32_t depth;                /* nested calls: 64 */
+    uint32_t job_calls;            /* calls of a job: 100,000 */
+    uint32_t value_bytes;          /* arguments, and result, each: 1 MiB */
+    uint32_t write_set_bytes;      /* of a segment: 8 MiB */
+    uint32_t mailbox;              /* requests from outside that wait in one mailbox: 10,000 */
+    uint32_t requests;             /* requests from outside under way per worker: 20,000 */
+    uint32_t keys_per_shard;       /* remembered idempotency keys: 100,000 */
+    uint64_t key_ms;               /* how long they are remembered: a day */
+    uint64_t outcome_bytes;        /* of large outcomes of keys, divided evenly among the shards: 256 MiB */
+    uint64_t memory_bytes;         /* requests, calls and their results: 1 GiB (docs/design/0019-bounds-in-bytes.md) */
+    uint64_t job_bytes;            /* of it, calls and results of one job: 64 MiB */
+    uint32_t transaction_objects;  /* that one locks: 10,000 */
+    uint32_t transaction_bytes;    /* of its record: 8 MiB */
+    uint64_t transaction_ns;       /* from its first lock to the end of its method: 5 s */
+    uint32_t transaction_attempts; /* while others are in its way: 16... */
+    uint64_t transaction_retry_ns; /* ...begun within: 1 s */
 };
 
 struct cairn_node_options {
@@ -108,7 +113,7 @@ enum cairn_op {
      * ms]], next cursor or nil]: a page. */
     CAIRN_OP_MODULES,
     /* cursor: [list of [type, module, version, list of [field, kind],
-     * list of [method, public|internal, list of read-only|deterministic],
+     * list of [method, public|internal, list of read-only|deterministic|transaction],
      * 1 if the module no longer has it: objects of it can only be listed, shown, deleted and restored],
      * next cursor or nil]: a page; the types of a module follow each other, and those that no module has come last. */
     CAIRN_OP_TYPES,

@@ -1,10 +1,12 @@
 #include "object/segment.h"
 
+#include "object/branch.h"
 #include "object/invocation.h"
 #include "object/table.h"
 #include "object/worker.h"
 
-struct segment *segment_begin(struct cairn_worker *worker, struct object *object)
+struct segment *segment_begin_on(struct cairn_worker *worker, struct object *object, struct cairn_view *view,
+                                 const struct header *header)
 {
     struct segment *segment = worker->free_segments;
 
@@ -16,13 +18,29 @@ struct segment *segment_begin(struct cairn_worker *worker, struct object *object
     }
     if (!object->loaded)
         object_load(object);
-    overlay_reset(&segment->overlay, object->shard->engine);
-    segment->header = object->header;
+    overlay_reset(&segment->overlay, view);
+    segment->header = *header;
     segment->header.room = 0; /* borrowed until it is changed */
     segment->header_dirty = segment->deleted = false;
     segment->call_count = 0;
     segment->need = (struct claim){0};
     return segment;
+}
+
+/* What a segment of the invocation is over. */
+static struct cairn_view *view_of(const struct invocation *inv)
+{
+    return __builtin_expect(inv->branch != NULL, 0) ? branch_view(inv->branch) : inv->object->shard->engine;
+}
+
+static const struct header *header_of(const struct invocation *inv)
+{
+    return __builtin_expect(inv->branch != NULL, 0) ? branch_header(inv->branch) : &inv->object->header;
+}
+
+struct segment *segment_begin(struct cairn_worker *worker, struct invocation *inv)
+{
+    return segment_begin_on(worker, inv->object, view_of(inv), header_of(inv));
 }
 
 static void drop_calls(struct cairn_worker *worker, struct segment *segment)
@@ -52,8 +70,8 @@ void segment_restart(struct cairn_worker *worker, struct invocation *inv)
     for (struct cairn_link *l = segment->calls.next; l != &segment->calls; l = l->next)
         inv->call_count--;
     drop_calls(worker, segment);
-    overlay_reset(&segment->overlay, inv->object->shard->engine);
-    segment->header = inv->object->header;
+    overlay_reset(&segment->overlay, view_of(inv));
+    segment->header = *header_of(inv);
     segment->header.room = 0;
     segment->header_dirty = segment->deleted = false;
     segment->need = (struct claim){0};
@@ -63,8 +81,8 @@ void segment_delete(struct invocation *inv)
 {
     struct segment *segment = inv->segment;
 
-    overlay_reset(&segment->overlay, inv->object->shard->engine);
+    overlay_reset(&segment->overlay, view_of(inv));
     segment->deleted = inv->object->header.incarnation != 0;
     segment->header = (struct header){0};
-    segment->header_dirty = segment->deleted;
+    segment->header_dirty = header_of(inv)->incarnation != 0;
 }

@@ -28,7 +28,11 @@ struct segment {
     struct claim need; /* what its commit was refused and waits for, claimed by nobody; 0: nothing */
 };
 
-struct segment *segment_begin(struct cairn_worker *worker, struct object *object);
+/* Of the invocation, at its object. */
+struct segment *segment_begin(struct cairn_worker *worker, struct invocation *inv);
+/* Over something else than the object as it was committed. */
+struct segment *segment_begin_on(struct cairn_worker *worker, struct object *object, struct cairn_view *view,
+                                 const struct header *header);
 struct segment *segment_end(struct cairn_worker *worker, struct segment *segment); /* drops it; returns NULL */
 /* Forgets what the segment did. */
 void segment_restart(struct cairn_worker *worker, struct invocation *inv);

@@ -53,6 +53,8 @@ enum cairn_code shard_commit_own(struct cairn_worker *worker, struct shard *shar
 
     if (code != CAIRN_OK && err)
         *err = overlay->err;
+    if (code == CAIRN_OK && shard->frozen)
+        code = cairn_fail(err, CAIRN_EOVERLOAD, "a transaction is being committed");
     if (code == CAIRN_OK)
         code = log->ops->claim(log, bytes, 1, err);
     if (code != CAIRN_OK)

@@ -22,6 +22,7 @@ struct shard {
         uint64_t purge_first, purge_end; /* numbers of 06 keys in use */
         struct outcomes outcomes;
     } meta;
+    bool frozen;         /* a transaction has prepared changes here that are not one object's: commits wait */
     uint64_t purge_stop; /* the number of a 06 key of what is still being written: purging waits there */
 };
 

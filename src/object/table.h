@@ -25,6 +25,7 @@ struct object {
     uint32_t outside_waiting;  /* requests from outside in the mailbox or before it */
     uint32_t before_mailbox;   /* of them, still waiting for admission */
     uint32_t readers;          /* read-only segments in progress (running or set aside) */
+    struct lock *lock;         /* transactions have it, or wait to (lock.h); NULL: none */
     struct invocation *holder; /* whose mutating segment is in progress; NULL: nobody's */
     bool loaded;               /* header is the committed one */
     struct header header;      /* committed */

@@ -7,6 +7,7 @@
 #include "object/invoke.h"
 #include "object/purge.h"
 #include "object/table.h"
+#include "object/transaction.h"
 
 enum {
     PAGE_TURN_SHARE = 4, /* a turn with pages is so much shorter: what came in meanwhile waits for less */
@@ -44,7 +45,8 @@ static const struct housekeeper checkpoint_housekeeper = {
 
 /* Those that may give fibers back stand before the one that deals them out. */
 static const struct housekeeper *const housekeepers[] = {
-    &checkpoint_housekeeper, &room_housekeeper, &purge_housekeeper, &objects_housekeeper, &fibers_housekeeper,
+    &checkpoint_housekeeper, &room_housekeeper,         &purge_housekeeper,
+    &objects_housekeeper,    &transactions_housekeeper, &fibers_housekeeper,
 };
 
 enum { HOUSEKEEPERS = sizeof housekeepers / sizeof *housekeepers };

@@ -57,9 +57,14 @@ struct cairn_worker {
     bool passes;                        /* some of them need not wait any more */
     bool lingers;                       /* it looks for other work once more before it helps the log */
     struct cairn_link live;             /* invocations at objects of this worker */
-    uint32_t outside_fibers;            /* held by requests from outside */
-    uint32_t fibers, fibers_waiting;    /* held; of them, by invocations that await calls */
-    _Atomic uint64_t admitted;          /* requests submitted here and not replied to; read by any thread */
+    struct cairn_link transactions;     /* whose home is here and that have locks, oldest attempt first */
+    struct cairn_link parties;          /* what transactions have here (branch.h) */
+    struct cairn_link prepares;         /* parties that wait to be prepared, or decided */
+    struct cairn_link lock_waiters;     /* invocations of transactions that wait for locks */
+    uint64_t transaction_count;
+    uint32_t outside_fibers;         /* held by requests from outside */
+    uint32_t fibers, fibers_waiting; /* held; of them, by invocations that await calls */
+    _Atomic uint64_t admitted;       /* requests submitted here and not replied to; read by any thread */
 
     struct invocation *free_invocations;
     uint32_t free_invocation_count;

@@ -270,10 +270,16 @@ static bool step_end(struct cairn_store *store, struct cairn_shard *shard)
 bool cairn_shard_step(struct cairn_shard *shard, uint64_t budget_ns)
 {
     struct cairn_store *store = shard->store;
+    bool is_tapped = store->tap && (atomic_load_explicit(&store->tap->active, memory_order_relaxed) ||
+                                    shard->index == store->count - 1);
+    bool is_its_turn = atomic_load_explicit(&store->turn, memory_order_acquire) == (int32_t)shard->index;
 
     shard_engine_work(shard);
-    if (store->tap &&
-        (atomic_load_explicit(&store->tap->active, memory_order_relaxed) || shard->index == store->count - 1))
+    if (!is_tapped && !(is_its_turn && store->checkpoint.state == CKPT_IDLE))
+        shard->joint_closed = false;
+    else if (!joint_lets_begin(shard))
+        return false;
+    if (is_tapped)
         store->tap->ops->step(store->tap, shard);
     if (atomic_load_explicit(&store->turn, memory_order_acquire) != (int32_t)shard->index)
         return false;

@@ -166,11 +166,11 @@ static struct cairn_bytes keep_body(struct replay *replay, struct cairn_bytes bo
 }
 
 static enum cairn_code replay_writes(struct replay *replay, struct cairn_shard *shard, struct cairn_reader *r,
-                                     uint64_t count, struct cairn_err *err)
+                                     const struct commit_head *head, struct cairn_err *err)
 {
     struct cairn_engine *engine = shard->engine;
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < head->writes; i++) {
         struct queued *queued;
         enum cairn_code code;
 
@@ -185,8 +185,30 @@ static enum cairn_code replay_writes(struct replay *replay, struct cairn_shard *
         engine->view.ops->prefetch(&engine->view, queued->write.hash, 0);
         replay->count++;
     }
-    if (cairn_reader_left(r))
+    if (r->at != head->end)
         return cairn_fail(err, CAIRN_ECORRUPT, "bytes behind the last write of a commit");
+    return CAIRN_OK;
+}
+
+/* A record's, or one of its. */
+static enum cairn_code replay_part(struct replay *replay, struct cairn_reader *r, const struct commit_head *head,
+                                   uint64_t position, uint64_t end, struct cairn_err *err)
+{
+    struct cairn_store *store = replay->store;
+    struct cairn_shard *shard;
+    enum cairn_code code;
+
+    if (head->shard >= store->count)
+        return cairn_fail(err, CAIRN_ECORRUPT, "a commit of shard %" PRIu32 ", which there is not", head->shard);
+    shard = &store->shards[head->shard];
+    if (position < shard->from)
+        return CAIRN_OK; /* the checkpoint has it */
+    code = replay_writes(replay, shard, r, head, err);
+    if (code != CAIRN_OK)
+        return code;
+    if (shard->dirt.from == CLEAN)
+        shard->dirt = (struct dirt){position, position - replay->gaps};
+    shard->applied_end = end;
     return CAIRN_OK;
 }
 
@@ -197,7 +219,6 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
     struct cairn_store *store = replay->store;
     struct cairn_bytes kept = keep_body(replay, body);
     struct cairn_reader r = cairn_reader(kept);
-    struct cairn_shard *shard;
     struct commit_head head;
     enum cairn_code code;
 
@@ -208,30 +229,22 @@ static enum cairn_code replay_record(void *context, uint64_t position, uint64_t 
         store_report(store, "log", position - replay->from, replay->end - replay->from);
     }
     code = commit_read_head(&r, &head, err);
-    if (code == CAIRN_OK && head.shard >= store->count)
-        code = cairn_fail(err, CAIRN_ECORRUPT, "a commit of shard %" PRIu32 ", which there is not", head.shard);
-    if (code != CAIRN_OK)
-        return cairn_while(err, "replaying the log record at position %" PRIu64, position);
-    if (head.wall_ms > store->wall_ms)
-        store->wall_ms = head.wall_ms;
-    if (store->tap)
-        store->tap->ops->replayed(store->tap, position, end, body);
-    shard = &store->shards[head.shard];
-    if (position < shard->from)
-        return CAIRN_OK; /* the checkpoint has it */
-    code = replay_writes(replay, shard, &r, head.writes, err);
-    if (code != CAIRN_OK)
-        return cairn_while(err, "replaying the log record at position %" PRIu64, position);
-    if (kept.data == body.data)
+    if (code == CAIRN_OK) {
+        if (head.wall_ms > store->wall_ms)
+            store->wall_ms = head.wall_ms;
+        if (store->tap)
+            store->tap->ops->replayed(store->tap, position, end, body);
+        do
+            code = replay_part(replay, &r, &head, position, end, err);
+        while (commit_read_next(&r, &head, &code, err));
+    }
+    if (code == CAIRN_OK && kept.data == body.data)
         apply_queued(replay);
-    if (replay->code != CAIRN_OK) {
+    if (code == CAIRN_OK && replay->code != CAIRN_OK) {
         *err = replay->err;
         return replay->code;
     }
-    if (shard->dirt.from == CLEAN)
-        shard->dirt = (struct dirt){position, position - replay->gaps};
-    shard->applied_end = end;
-    return CAIRN_OK;
+    return code == CAIRN_OK ? code : cairn_while(err, "replaying the log record at position %" PRIu64, position);
 }
 
 /* How far checkpoints continue it. */

@@ -38,33 +38,18 @@ static void mark_dirty(struct cairn_shard *shard)
     pthread_mutex_unlock(&store->lock);
 }
 
-enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
-                                   const struct cairn_write *writes, size_t count, uint64_t *ret_end,
-                                   struct cairn_err *err)
+void shard_mark_dirty(struct cairn_shard *shard)
+{
+    if (shard->dirt.from == CLEAN)
+        mark_dirty(shard);
+}
+
+void shard_apply(struct cairn_shard *shard, uint64_t wall_ms, const struct cairn_write *writes, size_t count,
+                 uint64_t end)
 {
     struct cairn_store *store = shard->store;
     struct cairn_engine *engine = shard->engine;
-    uint64_t position, end;
-    enum cairn_code code;
-    size_t parts, body = 0;
 
-    assert(store->started);
-    if (shard->dirt.from == CLEAN)
-        mark_dirty(shard);
-    for (size_t i = 0; i < count; i++) /* the table's lines come while the record is written */
-        engine->view.ops->prefetch(&engine->view, writes[i].hash, 0);
-    parts = commit_encode(shard, wall_ms, note, writes, count);
-    if (store->tap && atomic_load(&store->tap->listens))
-        code = store->tap->ops->append(store->tap, shard, shard->parts, parts, &position, &end, err);
-    else
-        code = shard->log->ops->append(shard->log, shard->parts, parts, &position, &end, err);
-    if (code != CAIRN_OK)
-        return code;
-    for (size_t i = 0; i < count; i++)
-        engine->view.ops->prefetch(&engine->view, writes[i].hash, 1);
-    for (size_t i = 0; i < parts; i++)
-        body += shard->parts[i].size;
-    shard->log->ops->release(shard->log, cairn_shard_record_bytes(note, writes, count) - body, 0);
     for (size_t i = 0; i < count; i++) {
         if (writes[i].deleted)
             engine->ops->remove(engine, writes[i].key, writes[i].hash);
@@ -79,6 +64,35 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
         end - store->due_bytes > atomic_load_explicit(&shard->stream->oldest, memory_order_relaxed) &&
         atomic_load_explicit(&store->turn, memory_order_relaxed) == NO_TURN)
         checkpoint_choose_turn(store);
+}
+
+enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
+                                   const struct cairn_write *writes, size_t count, uint64_t *ret_end,
+                                   struct cairn_err *err)
+{
+    struct cairn_store *store = shard->store;
+    struct cairn_engine *engine = shard->engine;
+    uint64_t position, end;
+    enum cairn_code code;
+    size_t parts, body = 0;
+
+    assert(store->started);
+    shard_mark_dirty(shard);
+    for (size_t i = 0; i < count; i++) /* the table's lines come while the record is written */
+        engine->view.ops->prefetch(&engine->view, writes[i].hash, 0);
+    parts = commit_encode(shard, wall_ms, note, writes, count);
+    if (store->tap && atomic_load(&store->tap->listens))
+        code = store->tap->ops->append(store->tap, shard, shard->parts, parts, &position, &end, err);
+    else
+        code = shard->log->ops->append(shard->log, shard->parts, parts, &position, &end, err);
+    if (code != CAIRN_OK)
+        return code;
+    for (size_t i = 0; i < count; i++)
+        engine->view.ops->prefetch(&engine->view, writes[i].hash, 1);
+    for (size_t i = 0; i < parts; i++)
+        body += shard->parts[i].size;
+    shard->log->ops->release(shard->log, cairn_shard_record_bytes(note, writes, count) - body, 0);
+    shard_apply(shard, wall_ms, writes, count, end);
     *ret_end = end;
     return CAIRN_OK;
 }

@@ -125,6 +125,8 @@ struct cairn_shard {
     struct cairn_buf scratch;
     struct cairn_bytes *parts;
     size_t part_capacity;
+    uint32_t joint_count; /* records over several shards that it has entered (joint.h) */
+    bool joint_closed;    /* none is to enter: a checkpoint or version is about to begin */
     /* Written by the owner, under store->lock; the owner reads it without. */
     struct dirt dirt;
     _Atomic uint64_t wall_ms; /* of its newest commit; relaxed, read long after */
@@ -259,6 +261,17 @@ enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err);
 /* commit.c: a record's body, as parts in shard->parts; their number. */
 size_t commit_encode(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
                      const struct cairn_write *writes, size_t count);
+
+enum { JOINT_HEAD_BYTES_MAX = 1 + 2 * CAIRN_VARINT_BYTES_MAX };
+/* The head of one of `count` parts; its bytes. */
+size_t joint_encode_head(uint8_t to[JOINT_HEAD_BYTES_MAX], uint64_t wall_ms, size_t count);
+/* shard.c: from here on the log is needed for it. */
+void shard_mark_dirty(struct cairn_shard *shard);
+/* The writes of a record that ends there. */
+void shard_apply(struct cairn_shard *shard, uint64_t wall_ms, const struct cairn_write *writes, size_t count,
+                 uint64_t end);
+/* joint.c: whether what stands for all records below a position may begin; if not, it may soon. */
+bool joint_lets_begin(struct cairn_shard *shard);
 
 /* checkpoint_task.c: what the task is to do; the owner's thread. */
 void checkpoint_submit(struct cairn_store *store, enum checkpoint_job job);

@@ -162,14 +162,24 @@ enum cairn_code store_write_format(struct cairn_store *store, struct cairn_err *
 
 /* --- the bytes of records and files --- */
 
-/* A record's body (commit.c; docs/formats/commit.md). */
+/* A record's body (commit.c; docs/formats/commit.md): of the part that is read, where it has several. */
 struct commit_head {
     uint32_t shard;
     uint64_t wall_ms, writes;
     struct cairn_bytes note;
+    const uint8_t *end; /* of the part */
+    uint64_t parts_left;
 };
-/* Reads up to the first write.  CAIRN_EVERSION for an unknown kind. */
+/* Reads up to the first write, of the first part.  CAIRN_EVERSION for an unknown kind. */
 enum cairn_code commit_read_head(struct cairn_reader *r, struct commit_head *ret_head, struct cairn_err *err);
+/* Goes on to the next part, up to its first write, whether or not the writes of this one were read:
+ *     code = commit_read_head(&r, &head, err);
+ *     if (code == CAIRN_OK)
+ *         do
+ *             code = ...
+ *         while (commit_read_next(&r, &head, &code, err));
+ * False: there is none, or *code, which was CAIRN_OK, tells what is wrong with it. */
+bool commit_read_next(struct cairn_reader *r, struct commit_head *head, enum cairn_code *code, struct cairn_err *err);
 /* One write (its hash is left 0). */
 enum cairn_code commit_read_write(struct cairn_reader *r, struct cairn_write *ret_write, struct cairn_err *err);
 /* CAIRN_EVERSION for `what`, of any file of the folder: what it is, and what to do. */

@@ -186,6 +186,13 @@ static void money_stays(void **state)
     ACCOUNT("!refunded...", "a", "transfer", "full", "50"); /* and put back */
     ACCOUNT("50", "a", "balance");
     ACCOUNT(most, "full", "balance");
+    ACCOUNT("49", "a", "move", "b", "1");
+    ACCOUNT("21", "b", "balance");
+    ACCOUNT("70", "a", "total", "b");
+    ACCOUNT("!refused...", "a", "move", "full", "5");
+    ACCOUNT("!insufficient...", "a", "move", "b", "50");
+    ACCOUNT("49", "a", "balance"); /* undone: nothing had to be put back */
+    ACCOUNT(most, "full", "balance");
     simnode_done(&sim);
 }
 

@@ -204,14 +204,17 @@ static void record(struct cairn_bytes input)
     struct commit_head head;
     struct cairn_write write;
     struct cairn_err err;
+    enum cairn_code code = commit_read_head(&r, &head, &err);
 
-    if (commit_read_head(&r, &head, &err) != CAIRN_OK)
+    if (code != CAIRN_OK)
         return;
-    for (uint64_t i = 0; i < head.writes; i++) {
-        if (commit_read_write(&r, &write, &err) != CAIRN_OK)
-            return;
-        must(write.key.size >= 1 && (!write.deleted || write.value.size == 0));
-    }
+    do
+        for (uint64_t i = 0; i < head.writes; i++) {
+            if (commit_read_write(&r, &write, &err) != CAIRN_OK)
+                return;
+            must(write.key.size >= 1 && (!write.deleted || write.value.size == 0));
+        }
+    while (commit_read_next(&r, &head, &code, &err));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -8,6 +8,7 @@
               its first outcome again for good; `interrupted` only where there was a call to cut off
     bank      no account is negative; every unit of money is accounted for by a transfer that was made, or was cut off
               between its two segments
+    moves     the same as transactions: the sum is the same at every moment, and after a kill each was made or was not
     pairs     large writes to fields of every kind, in one segment: all there or nothing
     deploys   an acknowledged deploy is the current one
 
@@ -43,7 +44,7 @@ def is_unknown(reply):
 
 def is_refused(reply):
     """It has not happened."""
-    return isinstance(reply, Error) and reply.code in ("OVERLOADED", "DISK_FULL")
+    return isinstance(reply, Error) and reply.code in ("OVERLOADED", "DISK_FULL", "CONFLICT")
 
 
 class World:
@@ -59,9 +60,10 @@ class World:
         self.posts = Posts(self)
         self.keys = Keys(self)
         self.bank = Bank(self)
+        self.moves = Moves(self)
         self.pairs = Pairs(self)
         self.deploys = Deploys(self)
-        self.parts = [self.things, self.posts, self.keys, self.bank, self.pairs, self.deploys]
+        self.parts = [self.things, self.posts, self.keys, self.bank, self.moves, self.pairs, self.deploys]
         self.clients = {}
 
     def fault(self, part, text):
@@ -100,6 +102,7 @@ class World:
             equal(await redis.call("FUNCTION", "LOAD", guest(name)), name.encode(), "FUNCTION LOAD")
         for account in range(ACCOUNTS):
             await redis.call("FCALL", "Account.deposit", 1, f"a{account}", DEPOSIT)
+            await redis.call("FCALL", "Account.deposit", 1, f"m{account}", DEPOSIT)
         redis.close()
 
     async def verify(self):
@@ -541,6 +544,8 @@ class Transfer:
 
 
 class Bank:
+    letter, method, transfer = "a", "Account.transfer", Transfer
+
     def __init__(self, world):
         self.world = world
         self.balances = [DEPOSIT] * ACCOUNTS  # known exactly, but for the transfers that are open
@@ -579,16 +584,16 @@ class Bank:
         return True
 
     def send(self, redis, transfer):
-        key = [2, f"a{transfer.source}", transfer.key] if transfer.key else [1, f"a{transfer.source}"]
-        return redis.call("FCALL", "Account.transfer", *key, f"a{transfer.target}", transfer.amount)
+        key = [2, f"{self.letter}{transfer.source}", transfer.key] if transfer.key else [1, f"{self.letter}{transfer.source}"]
+        return redis.call("FCALL", self.method, *key, f"{self.letter}{transfer.target}", transfer.amount)
 
     async def client(self, number):
-        dice = self.world.dice_of(f"bank {number}")
+        dice = self.world.dice_of(f"{self.method} {number}")
         redis = await AsyncRedis.open(self.world.node.resp)
         while True:
             source, target = dice.sample(range(ACCOUNTS), 2)
             key = f"{number}-{dice.getrandbits(60):x}" if dice.random() < .5 else None
-            transfer = Transfer(source, target, dice.randrange(1, 400), key)
+            transfer = self.transfer(source, target, dice.randrange(1, 400), key)
             self.open.append(transfer)
             reply = await self.send(redis, transfer)
             if self.answered(transfer, reply):
@@ -599,9 +604,13 @@ class Bank:
                 raise Fault(f"a transfer that nothing cut off gave {reply}")
             if dice.random() < .2:
                 account = dice.randrange(ACCOUNTS)
-                balance = await redis.call("FCALL_RO", "Account.balance", 1, f"a{account}")
+                balance = await redis.call("FCALL_RO", "Account.balance", 1, f"{self.letter}{account}")
                 if isinstance(balance, int) and not 0 <= balance <= DEPOSIT * ACCOUNTS:
-                    raise Fault(f"the balance of a{account} is {balance}")
+                    raise Fault(f"the balance of {self.letter}{account} is {balance}")
+                await self.look(redis)
+
+    async def look(self, redis):
+        pass
 
     async def verify(self, redis, web):
         cut = []  # possible effects of each transfer without a known outcome
@@ -620,7 +629,7 @@ class Bank:
             elif not self.answered(transfer, reply):
                 raise Lost
         self.open = []
-        seen = [await redis.call("FCALL_RO", "Account.balance", 1, f"a{account}") for account in range(ACCOUNTS)]
+        seen = [await redis.call("FCALL_RO", "Account.balance", 1, f"{self.letter}{account}") for account in range(ACCOUNTS)]
         if min(seen) < 0:
             raise Fault(f"a negative balance: {seen}")
         for effects in itertools.product(*cut):
@@ -639,6 +648,28 @@ class Bank:
             reply = await self.send(redis, transfer)
             if reply != before and not is_refused(before):
                 raise Fault(f"the key of a transfer gave {before!r}, and now {reply!r}")
+
+
+class Move(Transfer):
+    def effects(self, kept):
+        if kept:
+            raise Fault(f"a transaction of m{self.source} was interrupted")
+        return [{}, {self.source: -self.amount, self.target: self.amount}]
+
+
+class Moves(Bank):
+    """The same as transactions: nobody ever sees money on its way, and none is cut off half done."""
+    letter, method, transfer = "m", "Account.move", Move
+
+    async def look(self, redis):
+        others = [f"m{account}" for account in range(1, ACCOUNTS)]
+        total = await redis.call("FCALL_RO", "Account.total", 1, "m0", *others)
+        if isinstance(total, int) and total != DEPOSIT * ACCOUNTS:
+            raise Fault(f"the accounts have {total} together, not {DEPOSIT * ACCOUNTS}")
+
+    async def verify(self, redis, web):
+        await self.look(redis)
+        await super().verify(redis, web)
 
 
 # --- large segments ---

@@ -1,0 +1,352 @@
+#include "object/branch.h"
+
+#include <stdlib.h>
+
+#include "object/invocation.h"
+#include "object/lock.h"
+#include "object/participants.h"
+#include "object/transaction.h"
+#include "object/type.h"
+#include "object/worker.h"
+#include "shard/joint.h"
+
+/* --- the object as the transaction sees it --- */
+
+static bool view_get(struct cairn_view *view, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
+{
+    struct overlay *overlay = &cairn_container(view, struct branch, view)->segment->overlay;
+
+    (void)hash;
+    if (overlay_get(overlay, key, ret_value))
+        return true;
+    if (overlay->code != CAIRN_OK) {
+        view->failed = true;
+        view->failure = overlay->err;
+        overlay->code = CAIRN_OK; /* it is the reader's */
+    }
+    return false;
+}
+
+static void view_prefetch(struct cairn_view *view, uint64_t hash, int depth)
+{
+    struct cairn_view *engine = cairn_container(view, struct branch, view)->segment->overlay.engine;
+
+    engine->ops->prefetch(engine, hash, depth);
+}
+
+static const struct cairn_view_ops view_ops = {.get = view_get, .prefetch = view_prefetch};
+
+struct branch *branch_make(struct cairn_worker *worker, struct party *party, struct object *object)
+{
+    struct branch *branch = cairn_alloc_zeroed(1, sizeof *branch);
+
+    if (cairn_list_empty(&party->branches)) {
+        cairn_list_push_back(&worker->parties, &party->live);
+        transaction_ref(party->transaction);
+    }
+    branch->party = party;
+    branch->object = object;
+    branch->view.ops = &view_ops;
+    object_ref(worker, object);
+    cairn_list_push_back(&party->branches, &branch->link);
+    cairn_list_init(&branch->held);
+    return branch;
+}
+
+void branch_free(struct cairn_worker *worker, struct branch *branch)
+{
+    struct party *party = branch->party;
+
+    segment_end(worker, branch->segment);
+    if (branch->type)
+        type_unref(branch->type);
+    cairn_list_remove(&branch->link);
+    cairn_list_remove(&branch->held);
+    object_unref(worker, branch->object);
+    free(branch);
+    if (cairn_list_empty(&party->branches)) {
+        cairn_list_remove(&party->live);
+        transaction_unref(party->transaction);
+    }
+}
+
+/* --- a segment becomes part of it --- */
+
+static void take_header(struct segment *to, const struct segment *from)
+{
+    to->header = from->header;
+    to->header_dirty = true;
+    to->header.room = to->header.count;
+    if (to->header.count == 0)
+        return;
+    to->header.containers = cairn_arena_alloc(&to->overlay.arena, to->header.count * sizeof *to->header.containers);
+    memcpy(to->header.containers, from->header.containers, from->header.count * sizeof *from->header.containers);
+}
+
+static void take_writes(struct overlay *to, const struct overlay *from)
+{
+    for (uint32_t i = 0; i < from->count; i++)
+        if (from->writes[i].deleted)
+            overlay_remove(to, from->writes[i].key);
+        else
+            overlay_put(to, from->writes[i].key, from->writes[i].value);
+}
+
+enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
+{
+    struct branch *branch = inv->branch;
+    struct segment *segment = inv->segment, *own = branch->segment;
+    const struct cairn_limits *limits = &inv->worker->node->limits;
+
+    dependency_join(&inv->depends, branch->object->last);
+    if (segment->overlay.code != CAIRN_OK) {
+        *err = segment->overlay.err;
+        return segment->overlay.code;
+    }
+    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted)
+        return CAIRN_OK;
+    branch->party->dirty = true;
+    if (!branch->type)
+        branch->type = type_ref(inv->type);
+    if (!own) { /* it is over the engine, as the branch's own has to be */
+        branch->segment = segment;
+        return CAIRN_OK;
+    }
+    if (own->overlay.bytes + segment->overlay.bytes > limits->write_set_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT, "the transaction writes more than %u bytes to one object",
+                          limits->write_set_bytes);
+    if (segment->header_dirty && own->header.incarnation && segment->header.incarnation != own->header.incarnation)
+        overlay_reset(&own->overlay, own->overlay.engine); /* deleted: all that was written were its fields */
+    own->deleted |= segment->deleted;
+    if (segment->header_dirty)
+        take_header(own, segment);
+    take_writes(&own->overlay, &segment->overlay);
+    return CAIRN_OK;
+}
+
+/* --- all of a party --- */
+
+static struct party_shard *shard_at(struct party *party, struct shard *shard)
+{
+    for (uint32_t i = 0; i < party->shard_count; i++)
+        if (party->shards[i].shard == shard)
+            return &party->shards[i];
+    return NULL;
+}
+
+static void add_shard(struct party *party, struct shard *shard)
+{
+    if (shard_at(party, shard))
+        return;
+    party->shards = cairn_realloc(party->shards, (party->shard_count + 1) * sizeof *party->shards);
+    party->shards[party->shard_count++] = (struct party_shard){.shard = shard};
+}
+
+static bool is_root(const struct branch *branch)
+{
+    const struct invocation *root = branch->party->transaction->root;
+
+    return branch->party->worker == branch->party->transaction->home && root->branch == branch;
+}
+
+/* Whether something of it is to be committed. */
+static bool is_dirty(const struct branch *branch)
+{
+    return branch->segment || (is_root(branch) && branch->party->transaction->root->keyed);
+}
+
+/* Readers that come wait, and those that are at it are waited for. */
+static bool objects_are_free(struct party *party)
+{
+    bool free = true;
+
+    for (struct cairn_link *l = party->branches.next; l != &party->branches; l = l->next) {
+        struct branch *branch = cairn_container(l, struct branch, link);
+
+        if (is_dirty(branch))
+            add_shard(party, branch->object->shard);
+        if (!branch->segment)
+            continue;
+        branch->object->lock->commits = true;
+        if (branch->object->holder || branch->object->readers)
+            free = false;
+    }
+    return free;
+}
+
+static void leave_shards(struct party *party)
+{
+    for (uint32_t i = 0; i < party->shard_count; i++) {
+        struct party_shard *at = &party->shards[i];
+
+        if (at->entered)
+            cairn_joint_leave(at->shard->shard);
+        if (at->froze)
+            at->shard->frozen = false;
+        *at = (struct party_shard){.shard = at->shard};
+    }
+}
+
+static bool enter_shards(struct party *party)
+{
+    bool entered = true;
+
+    for (uint32_t i = 0; i < party->shard_count; i++)
+        if (party->shards[i].shard->frozen)
+            return false;
+    for (uint32_t i = 0; entered && i < party->shard_count; i++)
+        entered = party->shards[i].entered = cairn_joint_enter(party->shards[i].shard->shard);
+    if (!entered)
+        leave_shards(party);
+    return entered;
+}
+
+/* Whom the participants are asked for. */
+static struct invocation *stand_in(struct cairn_worker *worker, struct branch *branch)
+{
+    const struct transaction *transaction = branch->party->transaction;
+    struct invocation *inv = transaction->root;
+
+    if (!branch->segment)
+        branch->segment =
+            segment_begin_on(worker, branch->object, branch->object->shard->engine, &branch->object->header);
+    if (!is_root(branch)) {
+        inv = invocation_new(worker, transaction->root->operation);
+        inv->worker = worker;
+        inv->object = branch->object;
+        inv->type = branch->type;
+        inv->number = ++worker->invocation_count;
+        inv->id = object_id(branch->object);
+        inv->space = branch->type->space;
+        inv->type_name = branch->type->name;
+    }
+    inv->segment = branch->segment;
+    return inv;
+}
+
+static void stand_out(struct cairn_worker *worker, struct branch *branch)
+{
+    struct invocation *inv = branch->stands;
+
+    branch->stands = NULL;
+    inv->segment = NULL;
+    if (!is_root(branch))
+        invocation_free(worker, inv);
+}
+
+static enum cairn_code prepare(struct cairn_worker *worker, struct branch *branch, struct cairn_err *err)
+{
+    struct party_shard *at = shard_at(branch->party, branch->object->shard);
+    struct segment *segment;
+    struct object *object = branch->object;
+    enum cairn_code code;
+
+    branch->stands = stand_in(worker, branch);
+    segment = branch->segment;
+    if (!at->overlay)
+        at->overlay = &segment->overlay;
+    else
+        take_writes(at->overlay, &segment->overlay);
+    branch->commit = (struct commit){
+        .inv = branch->stands,
+        .overlay = at->overlay,
+        .over = is_root(branch),
+        .existed = object->header.incarnation != 0,
+        .exists = segment->header_dirty ? segment->header.incarnation != 0 : object->header.incarnation != 0,
+        .before = object->shard->meta,
+    };
+    code = participants_prepare(participants, participant_count, &branch->commit, err);
+    /* What they change beside the header is not the object's alone: others must not, until this is applied. */
+    if (code == CAIRN_OK && at->overlay->count > branch->commit.own_writes + segment->header_dirty)
+        at->froze = at->shard->frozen = true;
+    return code;
+}
+
+static void encode(struct party *party)
+{
+    uint8_t bytes[COMMIT_NOTE_BYTES_MAX];
+
+    for (uint32_t i = 0; i < party->shard_count; i++) {
+        struct party_shard *at = &party->shards[i];
+        const struct invocation *inv = NULL;
+
+        for (struct cairn_link *l = party->branches.next; !inv; l = l->next) {
+            const struct branch *branch = cairn_container(l, struct branch, link);
+            inv = branch->object->shard == at->shard ? branch->stands : NULL;
+        }
+        cairn_joint_encode(at->shard->shard, cairn_bytes(bytes, commit_note(inv, bytes)), at->overlay->writes,
+                           at->overlay->count, &party->encoded);
+    }
+}
+
+/* Those that are prepared, the last first. */
+static void undo(struct cairn_worker *worker, struct party *party)
+{
+    for (struct cairn_link *l = party->branches.prev; l != &party->branches; l = l->prev) {
+        struct branch *branch = cairn_container(l, struct branch, link);
+
+        if (!branch->stands)
+            continue;
+        participants_undo(participants, participant_count, &branch->commit);
+        stand_out(worker, branch);
+    }
+    leave_shards(party);
+}
+
+bool branches_prepare(struct cairn_worker *worker, struct party *party, enum cairn_code *ret_code,
+                      struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    if (!objects_are_free(party) || !enter_shards(party))
+        return false;
+    for (struct cairn_link *l = party->branches.next; code == CAIRN_OK && l != &party->branches; l = l->next) {
+        struct branch *branch = cairn_container(l, struct branch, link);
+
+        if (!is_dirty(branch))
+            continue;
+        code = prepare(worker, branch, err);
+        if (code != CAIRN_OK) /* it has undone its own */
+            stand_out(worker, branch);
+    }
+    *ret_code = code;
+    if (code != CAIRN_OK) {
+        undo(worker, party);
+        return true;
+    }
+    encode(party);
+    party->prepared = true;
+    return true;
+}
+
+void branches_unprepare(struct cairn_worker *worker, struct party *party)
+{
+    undo(worker, party);
+    party->prepared = false;
+}
+
+static void committed(struct cairn_worker *worker, struct branch *branch)
+{
+    branch->commit.record = branch->party->transaction->record;
+    branch->object->last = branch->commit.record;
+    participants_committed(participants, participant_count, &branch->commit);
+    stand_out(worker, branch);
+}
+
+void branches_apply(struct cairn_worker *worker, struct party *party)
+{
+    const struct transaction *transaction = party->transaction;
+
+    for (uint32_t i = 0; i < party->shard_count; i++) {
+        struct party_shard *at = &party->shards[i];
+
+        cairn_joint_apply(at->shard->shard, transaction->wall_ms, at->overlay->writes, at->overlay->count,
+                          transaction->record.end);
+        at->entered = false;
+    }
+    for (struct cairn_link *l = party->branches.next; l != &party->branches; l = l->next)
+        if (cairn_container(l, struct branch, link)->stands)
+            committed(worker, cairn_container(l, struct branch, link));
+    leave_shards(party);
+    party->prepared = false;
+}
