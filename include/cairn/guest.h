@@ -112,18 +112,18 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_MAP(type, name)   CAIRN_FIELD_(struct cairn_map_field, type, name, map, __COUNTER__)
 
 /* Defines a method: CAIRN_METHOD(TYPE, NAME, CAIRN_PUBLIC or CAIRN_INTERNAL, more ...) { ... } */
-#define CAIRN_METHOD(type, name, ...)                                                          \
-    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                          \
-                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");            \
-    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", "", ""));     \
-    static void type##_##name##_method(void);                                                  \
-    CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_export_(void); \
-    void type##_##name##_export_(void)                                                         \
-    {                                                                                          \
-        type##_##name##_method();                                                              \
-        cairn_args_end_();                                                                     \
-    }                                                                                          \
-    static void type##_##name##_method(void)
+#define CAIRN_METHOD(type, name, ...)                                                         \
+    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                         \
+                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");           \
+    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", "", ""));    \
+    static void type##_##name##_body_(void);                                                  \
+    CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_method(void); \
+    void type##_##name##_method(void)                                                         \
+    {                                                                                         \
+        type##_##name##_body_();                                                              \
+        cairn_args_end_();                                                                    \
+    }                                                                                         \
+    static void type##_##name##_body_(void)
 
 #define CAIRN_PUBLIC        " public"        /* clients and other objects may call it */
 #define CAIRN_INTERNAL      " internal"      /* only objects of this module may */
