@@ -216,3 +216,91 @@ CAIRN_METHOD(Cell, spin, CAIRN_PUBLIC)
     for (volatile int64_t i = 0;; i++)
         ;
 }
+
+/* --- lists that transactions append to, and tell what they saw --- */
+
+static void tell_entries(struct cairn_pack *p)
+{
+    uint64_t count = cairn_list_count(Cell_entries);
+
+    cairn_pack_int(p, (int64_t)count);
+    cairn_pack_int(p, count ? cairn_list_get_int(Cell_entries, count - 1, 0) : 0);
+}
+
+/* note(NUMBER): how many there were, and the last; then appends it. */
+CAIRN_METHOD(Cell, note, CAIRN_PUBLIC)
+{
+    struct cairn_pack p = {0};
+
+    cairn_pack_list(&p, 2);
+    tell_entries(&p);
+    cairn_list_push_int(Cell_entries, cairn_arg_int(0));
+    cairn_result_packed(cairn_packed(&p));
+}
+
+CAIRN_METHOD(Cell, look, CAIRN_PUBLIC, CAIRN_READ_ONLY)
+{
+    struct cairn_pack p = {0};
+
+    (void)cairn_arg_count();
+    cairn_pack_list(&p, 2);
+    tell_entries(&p);
+    cairn_result_packed(cairn_packed(&p));
+}
+
+CAIRN_METHOD(Cell, entries, CAIRN_PUBLIC, CAIRN_READ_ONLY)
+{
+    struct cairn_list_iter it = cairn_list_oldest(Cell_entries, 0, UINT64_MAX);
+    struct cairn_pack p = {0};
+
+    cairn_pack_list(&p, (uint32_t)cairn_list_count(Cell_entries));
+    while (cairn_list_next(&it))
+        cairn_pack_value(&p, it.entry);
+    cairn_result_packed(cairn_packed(&p));
+}
+
+static int64_t list_of(struct cairn_bytes id)
+{
+    return id.data[id.size - 1] - '0';
+}
+
+/* mix(NUMBER, wait|all, [+ or ?]ID ...): appends to its own list and to those with +, looks at those with ?. */
+CAIRN_METHOD(Cell, mix, CAIRN_PUBLIC, CAIRN_TRANSACTION)
+{
+    bool waits = cairn_equal(cairn_arg(1), cairn_str("wait"));
+    uint32_t count = cairn_arg_count() - 2;
+    struct cairn_args args = {0};
+    struct cairn_pack p = {0};
+
+    cairn_args_add(&args, cairn_arg(0));
+    cairn_pack_list(&p, count + 1);
+    cairn_pack_list(&p, 3);
+    cairn_pack_int(&p, list_of(cairn_self_id()));
+    tell_entries(&p);
+    cairn_list_push_int(Cell_entries, cairn_arg_int(0));
+    for (uint32_t i = 0; i < count; i++) {
+        struct cairn_bytes id = cairn_arg(i + 2);
+        bool appends = id.data[0] == '+';
+        uint32_t number = cairn_call("Cell", cairn_bytes(id.data + 1, id.size - 1), appends ? "note" : "look",
+                                     appends ? &args : NULL);
+
+        if (waits)
+            cairn_wait(number);
+    }
+    cairn_wait_all();
+    for (uint32_t i = 0; i < count; i++) {
+        struct cairn_outcome outcome = cairn_outcome(i);
+        struct cairn_unpack u = cairn_unpack(outcome.value);
+
+        if (!outcome.ok) {
+            cairn_fail("not_mixed", "a call has failed");
+            return;
+        }
+        cairn_unpack_list(&u);
+        cairn_pack_list(&p, 3);
+        cairn_pack_int(&p, list_of(cairn_arg(i + 2)));
+        cairn_pack_int(&p, cairn_unpack_int(&u));
+        cairn_pack_int(&p, cairn_unpack_int(&u));
+    }
+    cairn_result_packed(cairn_packed(&p));
+}
