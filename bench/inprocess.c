@@ -12,6 +12,9 @@
  *       `objects` users; before it everybody posts `fill` times, which fills timelines so that each delivery drops an
  *       entry too
  *
+ *   bench_inprocess transfer|move --data DIR --guests DIR --objects N --count N [--workers N]
+ *       a transfer between two of N accounts drawn at random: as two calls, or as a transaction
+ *
  * Times are of the whole stretch divided by its invocations, with WINDOW requests under way per worker: replies to
  * writes wait for the log's thread to hand the records to the operating system, and one at a time would measure
  * the two threads waking each other.  CPU time is told beside it (of worker 0, and of all threads), which others on the
@@ -28,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "histogram.h"
 #include "server/house.h"
 
 enum { WINDOW = 64, WORKERS_MAX = 64, TEXT_BYTES = 64, VALUE_BYTES = 100, PLAIN_OBJECTS = 1000, BUDGET_NS = 1000000 };
@@ -55,6 +59,7 @@ struct slot {
     struct cairn_request request;
     struct cairn_buf id, args;
     struct driver *driver;
+    uint64_t since_ns;
 };
 
 struct driver {
@@ -62,7 +67,8 @@ struct driver {
     struct cairn_worker *worker;
     struct cairn_random dice;
     const struct load *load;
-    uint64_t next, under_way; /* request numbers: index, index + workers, .. */
+    struct histogram *latencies; /* NULL: nobody asks */
+    uint64_t next, under_way;    /* request numbers: index, index + workers, .. */
     struct slot slots[WINDOW];
     pthread_t thread;
     int event;
@@ -124,6 +130,7 @@ static void submit(struct slot *slot)
     load->next(load, driver->next, &driver->dice, &slot->id, &slot->args);
     driver->next += options.workers;
     driver->under_way++;
+    slot->since_ns = driver->latencies ? now_ns() : 0;
     slot->request = (struct cairn_request){.op = CAIRN_OP_INVOKE,
                                            .type = cairn_str(load->type),
                                            .method = cairn_str(load->method),
@@ -153,6 +160,8 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
 
     check(slot->driver->load->method, value);
     slot->driver->under_way--;
+    if (slot->driver->latencies)
+        histogram_add(slot->driver->latencies, now_ns() - slot->since_ns);
     submit(slot);
 }
 
@@ -364,6 +373,28 @@ static void next_post(const struct load *load, uint64_t n, struct cairn_random *
     add_text(args, TEXT_BYTES);
 }
 
+static void next_deposit(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                         struct cairn_buf *args)
+{
+    (void)load, (void)dice;
+    add_id(id, n);
+    cairn_args_add(args, cairn_str("1000000000"));
+}
+
+static void next_transfer(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                          struct cairn_buf *args)
+{
+    uint64_t from = cairn_random_below(dice, options.objects), to = cairn_random_below(dice, options.objects - 1);
+    struct cairn_buf whom = {0};
+
+    (void)load, (void)n;
+    add_id(id, from);
+    add_id(&whom, to < from ? to : to + 1);
+    cairn_args_add(args, cairn_buf_bytes(&whom));
+    cairn_args_add(args, cairn_str("1"));
+    cairn_buf_done(&whom);
+}
+
 /* --- the parts --------------------------------------------------------------------------------------------- */
 
 static struct cost cost(const char *type, const char *method, next_request *next, int64_t argument, uint64_t count)
@@ -452,6 +483,31 @@ static void post(void)
     printf("}\n");
 }
 
+static void transfer(const char *method)
+{
+    struct histogram *all = cairn_alloc_zeroed(options.workers, sizeof *all);
+    struct cost each;
+
+    if (options.objects < 2)
+        die("usage", "a transfer takes two accounts");
+    deploy("bank");
+    cost("Account", "deposit", next_deposit, 0, options.objects);
+    cost("Account", method, next_transfer, 0, options.count / 10);
+    for (uint32_t i = 0; i < options.workers; i++)
+        drivers[i].latencies = &all[i];
+    each = cost("Account", method, next_transfer, 0, options.count);
+    for (uint32_t i = 1; i < options.workers; i++) {
+        for (unsigned k = 0; k < HISTOGRAM_BUCKETS; k++)
+            all[0].buckets[k] += all[i].buckets[k];
+        all[0].count += all[i].count;
+    }
+    printf("{\"accounts\": %u, \"workers\": %u, \"throughput\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f, ",
+           options.objects, options.workers, 1e6 / each.us, histogram_ns(&all[0], .5) / 1e3,
+           histogram_ns(&all[0], .99) / 1e3);
+    tell(method, each);
+    printf("}\n");
+}
+
 static const struct option known[] = {
     {"data", required_argument, NULL, 'd'},
     {"guests", required_argument, NULL, 'g'},
@@ -508,8 +564,10 @@ int main(int argc, char **argv)
     else if (strcmp(part, "get") == 0 || strcmp(part, "set") == 0 || strcmp(part, "relay") == 0 ||
              strcmp(part, "push") == 0)
         one(part);
+    else if (strcmp(part, "transfer") == 0 || strcmp(part, "move") == 0)
+        transfer(part);
     else
-        die("usage", "isolated, get, set, relay, push or post");
+        die("usage", "isolated, get, set, relay, push, post, transfer or move");
     fflush(stdout);
     _exit(0); /* the folder is thrown away: a checkpoint at the end would only cost time */
 }

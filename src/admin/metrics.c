@@ -37,6 +37,11 @@ static const struct series of_workers[] = {
     {"cairn_evicted_keys_total", "counter", "Idempotency keys forgotten.", WORKER(evicted_keys), 1},
     {"cairn_dropped_outcomes_total", "counter", "Outcomes of idempotency keys dropped, or not kept, for their bytes.",
      WORKER(dropped_outcomes), 1},
+    {"cairn_transactions_total", "counter", "Transactions that have happened.", WORKER(transactions), 1},
+    {"cairn_transaction_retries_total", "counter", "Attempts of transactions that were undone for an older one.",
+     WORKER(transaction_retries), 1},
+    {"cairn_transaction_conflicts_total", "counter", "Transactions given up after too many such attempts.",
+     WORKER(transaction_conflicts), 1},
     {"cairn_messages_total", "counter", "Messages received from other workers.", WORKER(messages), 1},
 };
 

@@ -16,34 +16,51 @@
 
 /* One that needs a fiber does not begin before there is one: it must not keep its object from those that
  * hold fibers and come back to it. */
-static bool may_start(struct cairn_worker *worker, struct object *object, const struct invocation *inv)
+static inline bool may_start(const struct cairn_worker *worker, const struct object *object,
+                             const struct invocation *inv)
 {
     if (inv->needs_fiber && !worker->failed && cairn_fn_worker_fibers_free(worker->fn) == 0)
-        return false;
-    if (__builtin_expect(object->lock != NULL, 0) && !lock_lets(worker, object, inv))
         return false;
     return !object->holder && (inv->read_only || object->readers == 0);
 }
 
-/* Who is next; NULL: nobody. */
-static struct invocation *head_of(struct object *object)
+/* Who is next of an object that has a lock, if it may start: those that have the lock go first. */
+static struct invocation *__attribute__((noinline)) next_locked(struct cairn_worker *worker, struct object *object)
 {
-    struct cairn_link *line = &object->mailbox;
+    struct cairn_link *line = cairn_list_empty(&object->lock->granted) ? &object->mailbox : &object->lock->granted;
+    struct invocation *head;
 
-    if (__builtin_expect(object->lock != NULL, 0) && !cairn_list_empty(&object->lock->granted))
-        line = &object->lock->granted;
-    return cairn_list_empty(line) ? NULL : cairn_container(line->next, struct invocation, link);
+    if (cairn_list_empty(line))
+        return NULL;
+    head = cairn_container(line->next, struct invocation, link);
+    return may_start(worker, object, head) && lock_lets(worker, object, head) ? head : NULL;
+}
+
+static void __attribute__((noinline)) make_ready_locked(struct cairn_worker *worker, struct object *object)
+{
+    struct invocation *head;
+
+    lock_advance(worker, object);
+    if (!object->lock) {
+        object_make_ready(worker, object);
+        return;
+    }
+    head = cairn_list_empty(&object->ready) ? next_locked(worker, object) : NULL;
+    if (head)
+        ready_add(&worker->ready, object, head);
 }
 
 void object_make_ready(struct cairn_worker *worker, struct object *object)
 {
     struct invocation *head;
 
-    if (__builtin_expect(object->lock != NULL, 0))
-        lock_advance(worker, object);
-    head = head_of(object);
-    if (!head || !cairn_list_empty(&object->ready))
+    if (__builtin_expect(object->lock != NULL, 0)) {
+        make_ready_locked(worker, object);
         return;
+    }
+    if (cairn_list_empty(&object->mailbox) || !cairn_list_empty(&object->ready))
+        return;
+    head = cairn_container(object->mailbox.next, struct invocation, link);
     if (may_start(worker, object, head))
         ready_add(&worker->ready, object, head);
 }
@@ -272,8 +289,12 @@ void mailbox_leave(struct cairn_worker *worker, struct invocation *inv)
 
 struct invocation *mailbox_take(struct cairn_worker *worker, struct object *object)
 {
-    struct invocation *head = head_of(object);
+    struct invocation *head = NULL;
 
+    if (__builtin_expect(object->lock != NULL, 0))
+        head = next_locked(worker, object);
+    else if (!cairn_list_empty(&object->mailbox))
+        head = cairn_container(object->mailbox.next, struct invocation, link);
     if (!head || !may_start(worker, object, head))
         return NULL;
     mailbox_leave(worker, head);

@@ -5,8 +5,8 @@
 #include "object/table.h"
 #include "object/worker.h"
 
-struct segment *segment_begin_on(struct cairn_worker *worker, struct object *object, struct cairn_view *view,
-                                 const struct header *header)
+static inline struct segment *begin(struct cairn_worker *worker, struct object *object, struct cairn_view *view,
+                                    const struct header *header)
 {
     struct segment *segment = worker->free_segments;
 
@@ -38,9 +38,15 @@ static const struct header *header_of(const struct invocation *inv)
     return __builtin_expect(inv->branch != NULL, 0) ? branch_header(inv->branch) : &inv->object->header;
 }
 
+struct segment *segment_begin_on(struct cairn_worker *worker, struct object *object, struct cairn_view *view,
+                                 const struct header *header)
+{
+    return begin(worker, object, view, header);
+}
+
 struct segment *segment_begin(struct cairn_worker *worker, struct invocation *inv)
 {
-    return segment_begin_on(worker, inv->object, view_of(inv), header_of(inv));
+    return begin(worker, inv->object, view_of(inv), header_of(inv));
 }
 
 static void drop_calls(struct cairn_worker *worker, struct segment *segment)

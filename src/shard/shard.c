@@ -44,8 +44,8 @@ void shard_mark_dirty(struct cairn_shard *shard)
         mark_dirty(shard);
 }
 
-void shard_apply(struct cairn_shard *shard, uint64_t wall_ms, const struct cairn_write *writes, size_t count,
-                 uint64_t end)
+static inline void apply(struct cairn_shard *shard, uint64_t wall_ms, const struct cairn_write *writes, size_t count,
+                         uint64_t end)
 {
     struct cairn_store *store = shard->store;
     struct cairn_engine *engine = shard->engine;
@@ -64,6 +64,12 @@ void shard_apply(struct cairn_shard *shard, uint64_t wall_ms, const struct cairn
         end - store->due_bytes > atomic_load_explicit(&shard->stream->oldest, memory_order_relaxed) &&
         atomic_load_explicit(&store->turn, memory_order_relaxed) == NO_TURN)
         checkpoint_choose_turn(store);
+}
+
+void shard_apply(struct cairn_shard *shard, uint64_t wall_ms, const struct cairn_write *writes, size_t count,
+                 uint64_t end)
+{
+    apply(shard, wall_ms, writes, count, end);
 }
 
 enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, struct cairn_bytes note,
@@ -92,7 +98,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
     for (size_t i = 0; i < parts; i++)
         body += shard->parts[i].size;
     shard->log->ops->release(shard->log, cairn_shard_record_bytes(note, writes, count) - body, 0);
-    shard_apply(shard, wall_ms, writes, count, end);
+    apply(shard, wall_ms, writes, count, end);
     *ret_end = end;
     return CAIRN_OK;
 }

@@ -239,6 +239,129 @@ static void they_are_as_one_after_the_other(void **state)
     }
 }
 
+/* --- who waits for whom --- */
+
+static void step_until_it_runs(struct simnode *sim, int steps)
+{
+    for (int i = 0; i < steps; i++)
+        simnode_step(sim);
+}
+
+/* While a transaction is under way, plain calls that may write wait, and so do readers behind them; they find all of it
+ * afterwards. */
+static void plain_calls_beside_it(void **state)
+{
+    int writers_after = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        struct simnode_options options = shapes[seed % SHAPES];
+        struct simcall give, get, add;
+        struct simnode sim;
+        const char *text;
+
+        open_node(&sim, 300 + seed, &options);
+        expect("-10", "a", "give", "10", "b"); /* it is known to wait */
+        simcall_init(&give, CAIRN_OP_INVOKE, "Cell", "a", "give", "1", "b", "c", "d", "b", "c", "d", NULL);
+        simcall_init(&get, CAIRN_OP_INVOKE, "Cell", "a", "get", NULL);
+        simcall_init(&add, CAIRN_OP_INVOKE, "Cell", "a", "add", "100", NULL);
+        simcall_submit(&sim, &give, 0);
+        step_until_it_runs(&sim, 3 + (int)seed);
+        simcall_submit(&sim, &add, 0);
+        simcall_submit(&sim, &get, 0);
+        simnode_settle(&sim);
+        assert_true(give.replied && get.replied && add.replied);
+        assert_string_equal(simvalue_text(cairn_buf_bytes(&give.reply)), "-16");
+        text = simvalue_text(cairn_buf_bytes(&add.reply));
+        writers_after += strcmp(text, "84") == 0;
+        if (strcmp(text, "84") != 0)
+            fail_msg("seed %d: a writer found %s", (int)seed, text);
+        text = simvalue_text(cairn_buf_bytes(&get.reply));
+        if (strcmp(text, "-16") != 0 && strcmp(text, "84") != 0)
+            fail_msg("seed %d: a reader found %s", (int)seed, text);
+        simcall_done(&give);
+        simcall_done(&get);
+        simcall_done(&add);
+        simnode_done(&sim);
+    }
+    assert_int_equal(writers_after, 30);
+}
+
+/* A reader that comes while the transaction waits for its calls has the state before it, at once. */
+static void readers_do_not_wait(void **state)
+{
+    struct simnode_options options = {.workers = 1, .shards = 2};
+    struct simcall spin, get;
+    struct simnode sim;
+
+    (void)state;
+    options.limits.cpu_ns = UINT64_C(20000000000);
+    options.limits.transaction_ns = UINT64_C(3000000000);
+    open_node(&sim, 340, &options);
+    expect("5", "a", "add", "5");
+    simcall_init(&spin, CAIRN_OP_INVOKE, "Cell", "a", "each", "spin", "b", NULL);
+    simcall_submit(&sim, &spin, 0);
+    step_until_it_runs(&sim, 200);
+    assert_false(spin.replied);
+    simcall_init(&get, CAIRN_OP_INVOKE, "Cell", "a", "get", NULL);
+    simcall_submit(&sim, &get, 0);
+    for (int i = 0; i < 2000 && !get.replied; i++)
+        simnode_step(&sim);
+    assert_true(get.replied && !spin.replied);
+    assert_string_equal(simvalue_text(cairn_buf_bytes(&get.reply)), "5");
+    /* One that never ends is ended by its time. */
+    for (int i = 0; i < 20000000 && !spin.replied; i++)
+        simnode_step(&sim);
+    assert_string_equal(simvalue_text(cairn_buf_bytes(&spin.reply)),
+                        "!limit: the transaction took longer than 3000 ms");
+    expect("6", "a", "add", "1");
+    expect("1", "b", "add", "1");
+    simcall_done(&spin);
+    simcall_done(&get);
+    simnode_done(&sim);
+}
+
+/* With one attempt, one that is in an older one's way fails as `conflict`, with nothing left, and its key is unused. */
+static void conflicts_are_told(void **state)
+{
+    int conflicts = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        struct simnode_options options = {.workers = 2, .shards = 8};
+        struct simcall calls[8];
+        struct simnode sim;
+        char key[8];
+
+        options.limits.transaction_attempts = 1;
+        open_node(&sim, 400 + seed, &options);
+        expect("-2", "a", "give", "1", "b", "c");
+        for (int i = 0; i < 8; i++) {
+            simcall_init(&calls[i], CAIRN_OP_INVOKE, "Cell", i % 2 ? "a" : "b", "give", "1", i % 2 ? "b" : "a", "c",
+                         NULL);
+            sprintf(key, "k%d", i);
+            simcall_key(&calls[i], key);
+            simcall_submit(&sim, &calls[i], (uint32_t)i % 2);
+            simnode_step(&sim);
+        }
+        simnode_settle(&sim);
+        for (int i = 0; i < 8; i++) {
+            bool conflicted = strncmp(simvalue_text(cairn_buf_bytes(&calls[i].reply)), "!conflict", 9) == 0;
+
+            conflicts += conflicted;
+            assert_true(conflicted || calls[i].reply.data[0] != (uint8_t)CAIRN_VALUE_ERROR);
+            assert_true(!conflicted || calls[i].request.effects == CAIRN_EFFECTS_NONE);
+            calls[i].reply.size = 0;
+            simcall_run(&sim, &calls[i]); /* the key: done now, or done already */
+            assert_true(calls[i].reply.data[0] != (uint8_t)CAIRN_VALUE_ERROR);
+            simcall_done(&calls[i]);
+        }
+        expect("9", "c", "get"); /* each has happened once */
+        simnode_done(&sim);
+    }
+    assert_true(conflicts > 0);
+}
+
 /* The power is cut at any moment: afterwards the sum is what it was, what was acknowledged is there, and a key that was
  * used by a transaction that has happened gives its outcome. */
 static void crashes_leave_none_half_done(void **state)
@@ -337,6 +460,9 @@ int main(void)
         cmocka_unit_test(many_are_made_at_once),
         cmocka_unit_test(bounds_are_told),
         cmocka_unit_test(they_are_as_one_after_the_other),
+        cmocka_unit_test(plain_calls_beside_it),
+        cmocka_unit_test(readers_do_not_wait),
+        cmocka_unit_test(conflicts_are_told),
         cmocka_unit_test(crashes_leave_none_half_done),
         cmocka_unit_test(logs_of_their_own),
     };
