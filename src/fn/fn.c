@@ -115,6 +115,8 @@ static enum cairn_code fill_options(struct cairn_fn_options *o, struct cairn_err
 {
     if (o->memory_bytes_max == 0)
         o->memory_bytes_max = 16 << 20;
+    if (o->share_bytes == 0)
+        o->share_bytes = 256 << 20;
     if (o->module_bytes_max == 0)
         o->module_bytes_max = 32 << 20;
     if (o->fibers_per_worker == 0 && o->workers > 0)

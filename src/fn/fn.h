@@ -47,6 +47,7 @@ struct cairn_fn_options {
     uint64_t module_bytes_max;     /* 0: 32 MiB */
     uint32_t workers;              /* how many struct cairn_fn_worker there will be */
     uint32_t fibers_per_worker; /* instances that can wait or be set aside at once; 0: 512, fewer beyond 32 workers */
+    uint64_t share_bytes;       /* memory of instances, over all workers, beyond 64 KiB of each; 0: 256 MiB (share.c) */
     uint64_t slice_ns;          /* 0: 500 us */
     /* The program that compiles, run with the argument compile-module, which has to call cairn_fn_compile_child();
      * NULL: modules are compiled in this process, for as long as it takes. */
@@ -228,8 +229,12 @@ enum cairn_run_state cairn_run_resume(struct cairn_run *run, struct cairn_run_me
 /* Gives a waiting or set-aside run up: frees it and its fiber. */
 void cairn_run_cancel(struct cairn_run *run);
 
-/* Fibers free right now. */
+/* Fibers free right now: there are so many, and their memory has room in the worker's share. */
 uint32_t cairn_fn_worker_fibers_free(const struct cairn_fn_worker *worker);
+/* Memory of instances in use, beyond 64 KiB of each. */
+uint64_t cairn_fn_worker_memory(const struct cairn_fn_worker *worker);
+/* That is twice the worker's share: runs have grown since they began, and should end one after the other. */
+bool cairn_fn_worker_pressed(const struct cairn_fn_worker *worker);
 /* The worker is about to run guests, or has nothing to run (the ticker may sleep). */
 void cairn_fn_worker_busy(struct cairn_fn_worker *worker, bool busy);
 /* Drops cached instances of modules that have no other reference. */

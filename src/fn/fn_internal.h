@@ -7,6 +7,7 @@
  *   host.c      the host calls                    worker.c    a worker's instances
  *   check.c     what must hold of a module        window.c    what of an instance may be written
  *   run.c       invocations                       compile.c   compiling, in a child
+ *   share.c     the memory of a worker's instances
  *
  * An instance belongs to one worker; everything in it is touched by that worker only.  A module is
  * immutable but for its atomics and for caches[], of which each worker touches its own entry. */
@@ -62,6 +63,7 @@ enum {
     FN_PAGE_BYTES = 4096,
     FN_RESET_BYTES_MAX = 256 << 10, /* a memory larger than this is cheaper to make anew than to look through */
     FN_KEPT_BYTES = 16 << 10,       /* of a free slot's memory: more costs memory, and measures no faster */
+    FN_FREE_BYTES = 64 << 10, /* of an instance's memory that is in no account: bounded by the number of instances */
     FN_TABLE_ELEMENTS_MAX = 20000,
     FN_WASM_PAGE_BYTES = 64 << 10,
 };
@@ -123,6 +125,8 @@ struct cairn_method_private {
      * skip_plain: starts left that go straight to a fiber; FN_SKIP_ALWAYS: the method waits.
      * useless: plain runs thrown away in a row; the skips double with it. */
     _Atomic uint32_t skip_plain, useless;
+    /* Memory of its runs as fibers lately + 1; 0: none has ended or waited yet. */
+    _Atomic uint64_t memory_peak;
 };
 
 struct fn_module {
@@ -198,6 +202,7 @@ struct fn_instance {
     size_t memory_bytes;              /* as last seen: it may have grown */
     size_t writable_at, writable_end; /* the window; 0, SIZE_MAX: all of it, grown or not */
     uint32_t resets_open;             /* since the window was opened */
+    uint64_t charged;                 /* to the worker's share: a fiber's, in use or idle */
     wasmtime_context_t *context;
     wasmtime_func_t *funcs; /* by method index; store_id 0: not looked up yet */
     struct fn_global *globals;
@@ -277,6 +282,7 @@ struct cairn_run {
     uint32_t slices;
     uint64_t ended_ns; /* as in struct cairn_run_meter */
     bool was_aside;    /* its slice was over once */
+    bool is_waiting;   /* counted in worker->fibers_waiting */
 
     /* Fibers only. */
     bool waiting;
@@ -296,7 +302,9 @@ struct cairn_fn_worker {
     struct cairn_run *free_runs;
     struct cairn_link caches;
     struct cairn_link idle_fibers; /* of all modules, longest unused first */
-    uint32_t plain_count, fiber_count, fibers_in_use;
+    uint32_t plain_count, fiber_count, fibers_in_use, fibers_waiting;
+    uint64_t share_bytes, used_bytes, idle_bytes; /* share.c; charged for instances in use, and for idle ones */
+    uint64_t typical_bytes;                       /* charged for a fiber, lately at most */
     bool busy;
 
     /* Read by the ticker. */
@@ -318,6 +326,17 @@ void fn_fuel_set(wasmtime_context_t *context, uint64_t fuel);
 uint64_t fn_fuel_left(const wasmtime_context_t *context);
 /* Deterministic: brings cpu_ns up to date from within a host call; otherwise nothing. */
 void fn_run_meter_fuel(struct cairn_run *run, const wasmtime_context_t *context);
+
+/* share.c: the run has given control back, and waits or is set aside; or it ended well with so much memory. */
+void fn_share_charge(struct cairn_run *run);
+void fn_share_learn(struct cairn_method_private *method, uint64_t memory_bytes);
+void fn_share_shed(struct cairn_fn_worker *worker);
+/* From in use to idle, or back; before it is destroyed, while idle. */
+void fn_share_idle(struct cairn_fn_worker *worker, struct fn_instance *instance);
+void fn_share_use(struct cairn_fn_worker *worker, struct fn_instance *instance);
+void fn_share_drop(struct cairn_fn_worker *worker, struct fn_instance *instance);
+/* Drops the instance, which is idle or in no list. */
+void fn_worker_drop_fiber(struct cairn_fn_worker *worker, struct fn_instance *instance);
 
 struct fn_cache *fn_worker_cache(struct cairn_fn_worker *worker, struct fn_module *module);
 /* A plain instance for one run; give it back with put. */

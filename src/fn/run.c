@@ -233,6 +233,13 @@ static void free_run(struct cairn_run *run)
     run->worker->free_runs = run;
 }
 
+static void not_waiting(struct cairn_run *run)
+{
+    if (run->is_waiting)
+        run->worker->fibers_waiting--;
+    run->is_waiting = false;
+}
+
 /* The future is gone or ends here; the instance goes back. */
 static void end_fiber(struct cairn_run *run, bool clean)
 {
@@ -243,6 +250,7 @@ static void end_fiber(struct cairn_run *run, bool clean)
     run->future = NULL;
     drop_trap(run->trap, run->error);
     instance->run = NULL;
+    not_waiting(run);
     fn_worker_put_fiber(run->worker, instance, clean);
     free_run(run);
 }
@@ -266,6 +274,7 @@ static enum cairn_run_state finish(struct cairn_run *run, struct cairn_run_meter
     if (!clean)
         state = failure(run, trap, error);
     tell_meter(run, fn_instance_memory_bytes(run->instance, run->instance->context), ret_meter);
+    fn_share_learn(run->method, run->instance->memory_bytes);
     end_fiber(run, clean);
     return state;
 }
@@ -290,6 +299,7 @@ static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter 
 
     run->err = err;
     run->slices++;
+    not_waiting(run);
     for (;;) {
         uint64_t start = deterministic ? 0 : slice_clock_ns(run);
         bool fresh = !run->instance->has_stack, done;
@@ -336,6 +346,11 @@ static enum cairn_run_state drive(struct cairn_run *run, struct cairn_run_meter 
         }
     }
     run->err = NULL;
+    fn_share_charge(run);
+    if (run->waiting) {
+        run->is_waiting = true;
+        worker->fibers_waiting++;
+    }
     tell_meter(run, run->instance->memory_bytes, ret_meter);
     return state;
 }

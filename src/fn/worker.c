@@ -24,6 +24,7 @@ enum cairn_code cairn_fn_worker_create(struct cairn_fn *fn, const struct cairn_h
     worker->fn = fn;
     worker->host = *host;
     worker->index = index;
+    worker->share_bytes = fn->options.share_bytes / fn->options.workers;
     cairn_list_init(&worker->caches);
     cairn_list_init(&worker->idle_fibers);
     fn->workers[index] = worker;
@@ -41,8 +42,9 @@ static void drop_plain(struct cairn_fn_worker *worker, struct fn_cache *cache, u
     cache->plain[level] = NULL;
 }
 
-static void drop_fiber(struct cairn_fn_worker *worker, struct fn_instance *instance)
+void fn_worker_drop_fiber(struct cairn_fn_worker *worker, struct fn_instance *instance)
 {
+    fn_share_drop(worker, instance);
     cairn_list_remove(&instance->idle);
     cairn_list_remove(&instance->lru);
     worker->fiber_count--;
@@ -54,7 +56,7 @@ static void drop_cache(struct cairn_fn_worker *worker, struct fn_cache *cache)
     for (uint32_t level = 0; level < FN_PLAIN_LEVELS; level++)
         drop_plain(worker, cache, level);
     while (!cairn_list_empty(&cache->idle_fibers))
-        drop_fiber(worker, cairn_container(cache->idle_fibers.next, struct fn_instance, idle));
+        fn_worker_drop_fiber(worker, cairn_container(cache->idle_fibers.next, struct fn_instance, idle));
     cairn_list_remove(&cache->link);
     cache->module->caches[worker->index] = NULL;
     fn_module_release(cache->module);
@@ -82,11 +84,6 @@ struct cairn_fn_worker *cairn_fn_worker_destroy(struct cairn_fn_worker *worker)
     return NULL;
 }
 
-uint32_t cairn_fn_worker_fibers_free(const struct cairn_fn_worker *worker)
-{
-    return worker->fn->options.fibers_per_worker - worker->fibers_in_use;
-}
-
 void cairn_fn_worker_trim(struct cairn_fn_worker *worker)
 {
     struct cairn_link *link = worker->caches.next;
@@ -100,7 +97,7 @@ void cairn_fn_worker_trim(struct cairn_fn_worker *worker)
             drop_cache(worker, cache);
     }
     while (worker->fiber_count - worker->fibers_in_use > FN_IDLE_FIBERS)
-        drop_fiber(worker, cairn_container(worker->idle_fibers.next, struct fn_instance, lru));
+        fn_worker_drop_fiber(worker, cairn_container(worker->idle_fibers.next, struct fn_instance, lru));
 }
 
 struct fn_cache *fn_worker_cache(struct cairn_fn_worker *worker, struct fn_module *module)
@@ -178,7 +175,7 @@ enum cairn_code fn_worker_take_fiber(struct cairn_fn_worker *worker, struct fn_m
     uint32_t max = worker->fn->options.fibers_per_worker;
     enum cairn_code code;
 
-    if (worker->fibers_in_use == max) {
+    if (cairn_fn_worker_fibers_free(worker) == 0) {
         *ret_instance = NULL;
         return CAIRN_OK;
     }
@@ -186,9 +183,10 @@ enum cairn_code fn_worker_take_fiber(struct cairn_fn_worker *worker, struct fn_m
         instance = cairn_container(cache->idle_fibers.next, struct fn_instance, idle);
         cairn_list_remove(&instance->idle);
         cairn_list_remove(&instance->lru);
+        fn_share_use(worker, instance);
     } else {
         if (worker->fiber_count == max)
-            drop_fiber(worker, cairn_container(worker->idle_fibers.next, struct fn_instance, lru));
+            fn_worker_drop_fiber(worker, cairn_container(worker->idle_fibers.next, struct fn_instance, lru));
         code = fn_instance_create(module, true, &instance, err);
         if (code != CAIRN_OK)
             return code;
@@ -206,10 +204,12 @@ void fn_worker_put_fiber(struct cairn_fn_worker *worker, struct fn_instance *ins
 
     worker->fibers_in_use--;
     cache->runs--;
+    fn_share_idle(worker, instance);
     if (clean && instance->module->again && fn_instance_reset(instance)) {
         cairn_list_push_front(&cache->idle_fibers, &instance->idle);
         cairn_list_push_back(&worker->idle_fibers, &instance->lru);
+        fn_share_shed(worker);
     } else {
-        drop_fiber(worker, instance);
+        fn_worker_drop_fiber(worker, instance);
     }
 }

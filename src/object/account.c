@@ -57,6 +57,16 @@ static void charge_result(struct cairn_worker *worker, struct invocation *inv, s
         atomic_fetch_add_explicit(&inv->request->account->results, (uint64_t)more, memory_order_relaxed);
 }
 
+void account_instances(struct cairn_worker *worker)
+{
+    uint64_t bytes = cairn_fn_worker_memory(worker->fn);
+
+    if (bytes == worker->instances_charged)
+        return;
+    cairn_purse_add(&worker->purse, (int64_t)(bytes - worker->instances_charged));
+    worker->instances_charged = bytes;
+}
+
 void account_aside(struct cairn_worker *worker, struct invocation *inv)
 {
     size_t bytes = inv->method->results_known ? inv->method->result_bytes : worker->node->limits.value_bytes;

@@ -15,6 +15,8 @@ struct job;
 enum cairn_code account_call(struct cairn_worker *worker, struct job *job, size_t bytes, struct cairn_err *err);
 /* An invocation is set aside while others may begin. */
 void account_aside(struct cairn_worker *worker, struct invocation *inv);
+/* The memory of the worker's instances may have become more or less. */
+void account_instances(struct cairn_worker *worker);
 /* An invocation is over, and its result goes to where it came from. */
 void account_result(struct cairn_worker *worker, struct invocation *inv);
 /* The result has become the caller's, who keeps `kept` bytes of it. */

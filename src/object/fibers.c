@@ -1,5 +1,6 @@
 #include "object/fibers.h"
 
+#include "object/account.h"
 #include "object/clock.h"
 #include "object/invoke.h"
 #include "object/mailbox.h"
@@ -33,6 +34,7 @@ static bool fibers_knotted(struct cairn_worker *worker)
 /* Whoever needs a fiber waits as long as one can come free. */
 void fibers_retry(struct cairn_worker *worker)
 {
+    account_instances(worker);
     if (cairn_list_empty(&worker->fiber_waiters)) {
         worker->stuck.since_ns = 0;
     } else if (fibers_knotted(worker)) {

@@ -420,7 +420,10 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
         invocation_move(inv, INV_ASIDE);
         account_aside(worker, inv);
         stat_add(&worker->counts.slices, 1);
-        cairn_list_push_back(&worker->aside, &inv->link);
+        if (cairn_fn_worker_pressed(worker->fn))
+            cairn_list_push_front(&worker->aside, &inv->link); /* it goes on until it ends, or waits */
+        else
+            cairn_list_push_back(&worker->aside, &inv->link);
         return;
     case CAIRN_RUN_NO_FIBER:
         no_fiber(worker, inv);

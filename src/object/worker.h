@@ -88,9 +88,10 @@ struct cairn_worker {
     uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */
 
     struct worker_counts counts;
-    struct cairn_purse purse;  /* of node->calls */
-    struct outgoing *outgoing; /* by worker */
-    bool sends;                /* something is outgoing */
+    struct cairn_purse purse;   /* of node->calls */
+    uint64_t instances_charged; /* to it */
+    struct outgoing *outgoing;  /* by worker */
+    bool sends;                 /* something is outgoing */
 
     /* Crossing threads, so on a line of their own: a stack of messages, pushed by any, taken whole by the owner. */
     _Atomic(struct message *) inbox __attribute__((aligned(CAIRN_LINE_BYTES)));

@@ -302,6 +302,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .cache_disk = house->disk,
         .cache_dir = "cache",
         .memory_bytes_max = o->memory_bytes_max,
+        .share_bytes = o->limits.memory_bytes / 4,
         .module_bytes_max = o->module_bytes_max,
         .compiler = o->compiler,
         .compile_memory_bytes = o->compile_memory_bytes,

@@ -340,3 +340,15 @@ CAIRN_METHOD(Calls, memory_functions, CAIRN_PUBLIC)
             }
     cairn_result_int(wrong + (strlen("four") != 4) * 1000000);
 }
+
+/* bytes, and bytes after the wait: touches so many, waits for a call, touches more. */
+CAIRN_METHOD(Calls, hold, CAIRN_PUBLIC)
+{
+    uint32_t before = (uint32_t)cairn_arg_int(0), after = (uint32_t)cairn_arg_int(1);
+    uint32_t call = cairn_call("Type", cairn_str("id"), "method", NULL);
+
+    memset(cairn_alloc(before), 1, before);
+    cairn_wait(call);
+    memset(cairn_alloc(after), 1, after);
+    cairn_result_int(1);
+}
