@@ -1,176 +1,94 @@
-#include "object/tree.h"
-
 #include <assert.h>
 
-/* A page: u8 level (0: leaf) | varint count | entries in order.
- *   leaf entry   sized key
- *   inner entry  sized least key below it (empty for the first), varint child page
- * The page PAGE_NEXT is none: it holds the next page's number as a varint. */
-enum { PAGE_ENTRIES_MIN = 4, PAGE_KEY_MAX = TREE_PREFIX_BYTES_MAX + CAIRN_VARINT_BYTES_MAX };
-#define PAGE_NEXT UINT64_MAX
+#include "object/tree_internal.h"
 
-/* --- pages --- */
+/* --- the way from the root to a leaf, of pages that are only passed --- */
 
-static struct cairn_bytes page_key(uint8_t *to, const struct tree *tree, uint64_t page)
+struct trail {
+    int depth; /* pages, the leaf among them */
+    uint64_t numbers[TREE_DEPTH_MAX];
+    uint32_t slots[TREE_DEPTH_MAX];
+    struct cairn_bytes leaf; /* borrowed */
+    struct page_spot spot;   /* in it */
+};
+
+/* To the leaf where the key belongs.  False: there is no root, or a page could not be read. */
+static bool follow(const struct tree *tree, struct cairn_bytes key, struct trail *trail)
 {
-    memcpy(to, tree->prefix.data, tree->prefix.size);
-    return cairn_bytes(to, tree->prefix.size + cairn_put_varint(to + tree->prefix.size, page));
+    uint64_t number = 0;
+
+    for (int at = 0;; at++) {
+        uint8_t to[PAGE_KEY_MAX];
+
+        assert(at < TREE_DEPTH_MAX);
+        if (!overlay_get(tree->overlay, page_key(to, tree, number), &trail->leaf)) {
+            assert(at == 0 || tree->overlay->code != CAIRN_OK);
+            return false;
+        }
+        trail->spot = page_search(trail->leaf, key);
+        trail->numbers[at] = number;
+        trail->slots[at] = trail->spot.slot;
+        trail->depth = at + 1;
+        if (trail->spot.level == 0)
+            return true;
+        number = trail->spot.child;
+    }
 }
 
-/* The page keeps a copy: its keys are used when other pages have been read and changed. */
-static struct cairn_bytes page_copy(const struct tree *tree, struct tree_page *page, struct cairn_bytes bytes)
+static void count_above(const struct tree *tree, const struct trail *trail, bool more)
 {
-    if (page->memory_bytes < bytes.size) {
-        page->memory_bytes = bytes.size + bytes.size / 2;
-        page->memory = cairn_arena_alloc(&tree->overlay->arena, page->memory_bytes);
-    }
-    memcpy(page->memory, bytes.data, bytes.size);
-    return cairn_bytes(page->memory, bytes.size);
+    if (tree->counted)
+        for (int i = trail->depth - 2; i >= 0; i--)
+            page_count_change(tree, trail->numbers[i], trail->slots[i], more);
 }
 
-/* False when there is no such page.  `page` is zeroed, or one whose memory is used again. */
-static bool page_load(const struct tree *tree, uint64_t number, struct tree_page *page)
+/* The leaf with `cut` bytes behind `at` replaced by `entry`; the level is 0. */
+static void splice(const struct tree *tree, const struct trail *trail, size_t cut, const uint8_t *entry,
+                   size_t entry_bytes, uint32_t count)
 {
-    uint8_t key[PAGE_KEY_MAX];
-    struct cairn_bytes bytes;
-    struct cairn_reader r;
+    struct cairn_bytes leaf = trail->leaf;
+    struct cairn_reader r = cairn_reader(cairn_bytes(leaf.data + 1, leaf.size - 1));
+    size_t at = trail->spot.at, head, n;
+    uint8_t key[PAGE_KEY_MAX], *to;
 
-    if (!overlay_get(tree->overlay, page_key(key, tree, number), &bytes))
-        return false;
-    bytes = page_copy(tree, page, bytes);
-    r = cairn_reader(bytes);
-    page->number = number;
-    page->level = cairn_read_u8(&r);
-    page->count = (uint32_t)cairn_read_varint(&r);
-    page->bytes = bytes.size;
-    if (page->entries_room < page->count + 2) {
-        page->entries_room = page->count + 2 + page->count / 2;
-        page->entries = cairn_arena_alloc(&tree->overlay->arena, page->entries_room * sizeof *page->entries);
-    }
-    for (uint32_t i = 0; i < page->count; i++) {
-        page->entries[i].key = cairn_read_sized(&r);
-        page->entries[i].child = page->level ? cairn_read_varint(&r) : 0;
-    }
-    assert(!r.bad); /* written by this file, and checked by the log and the checkpoint */
-    return true;
+    cairn_read_varint(&r);
+    head = (size_t)(r.at - leaf.data);
+    to = cairn_arena_alloc(&tree->overlay->arena, leaf.size + entry_bytes + CAIRN_VARINT_BYTES_MAX);
+    to[0] = 0;
+    n = 1 + cairn_put_varint(to + 1, count);
+    memcpy(to + n, leaf.data + head, at - head);
+    n += at - head;
+    if (entry_bytes)
+        memcpy(to + n, entry, entry_bytes);
+    n += entry_bytes;
+    memcpy(to + n, leaf.data + at + cut, leaf.size - at - cut);
+    n += leaf.size - at - cut;
+    overlay_put(tree->overlay, page_key(key, tree, trail->numbers[trail->depth - 1]), cairn_bytes(to, n));
 }
 
-static void page_store(const struct tree *tree, struct tree_page *page)
-{
-    uint8_t key[PAGE_KEY_MAX], *to, *at;
-    size_t most = 16;
+/* --- pages that are split or dropped: decoded, with their counts --- */
 
+static bool load(const struct tree *tree, const struct trail *trail, struct tree_page *path)
+{
+    for (int i = 0; i < trail->depth; i++) {
+        path[i] = (struct tree_page){0};
+        if (!page_load(tree, trail->numbers[i], &path[i]))
+            return false;
+        page_load_counts(tree, &path[i]);
+    }
+    return tree->overlay->code == CAIRN_OK;
+}
+
+static uint64_t keys_below(const struct tree_page *page)
+{
+    uint64_t sum = 0;
+
+    if (page->level == 0)
+        return page->count;
     for (uint32_t i = 0; i < page->count; i++)
-        most += page->entries[i].key.size + 2 * CAIRN_VARINT_BYTES_MAX;
-    at = to = cairn_arena_alloc(&tree->overlay->arena, most);
-    *at++ = page->level;
-    at += cairn_put_varint(at, page->count);
-    for (uint32_t i = 0; i < page->count; i++) {
-        struct tree_entry *e = &page->entries[i];
-        at += cairn_put_varint(at, e->key.size);
-        if (e->key.size)
-            memcpy(at, e->key.data, e->key.size);
-        at += e->key.size;
-        if (page->level)
-            at += cairn_put_varint(at, e->child);
-    }
-    page->bytes = (size_t)(at - to);
-    overlay_put(tree->overlay, page_key(key, tree, page->number), cairn_bytes(to, page->bytes));
+        sum += page->entries[i].below;
+    return sum;
 }
-
-static uint64_t page_allocate(const struct tree *tree)
-{
-    uint8_t key[PAGE_KEY_MAX], next[CAIRN_VARINT_BYTES_MAX];
-    struct cairn_bytes bytes;
-    uint64_t number = 1;
-
-    if (overlay_get(tree->overlay, page_key(key, tree, PAGE_NEXT), &bytes)) {
-        struct cairn_reader r = cairn_reader(bytes);
-        number = cairn_read_varint(&r);
-    }
-    overlay_put(tree->overlay, page_key(key, tree, PAGE_NEXT), cairn_bytes(next, cairn_put_varint(next, number + 1)));
-    return number;
-}
-
-/* --- the way from the root to a leaf --- */
-
-/* The first entry whose key is not below `key`; *ret_found if it is equal. */
-static uint32_t lower_bound(const struct tree_page *page, struct cairn_bytes key, bool *ret_found)
-{
-    uint32_t low = 0, high = page->count;
-
-    *ret_found = false;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        int order = cairn_bytes_compare(page->entries[middle].key, key);
-        if (order == 0) {
-            *ret_found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static uint32_t child_for(const struct tree_page *page, struct cairn_bytes key)
-{
-    bool found;
-    uint32_t at = lower_bound(page, key, &found);
-
-    return found ? at : at ? at - 1 : 0;
-}
-
-/* From the page at cursor->path[from], which is loaded, or from the root with from < 0, down to a leaf: towards `key`,
- * or along the first or last children.  False: there is no root, or a page could not be read. */
-enum way { WAY_KEY, WAY_FIRST, WAY_LAST };
-
-static bool descend(struct tree_cursor *cursor, int from, enum way way, struct cairn_bytes key)
-{
-    const struct tree *tree = cursor->tree;
-    int at = from;
-
-    if (at < 0) {
-        if (!page_load(tree, 0, &cursor->path[0]))
-            return false;
-        at = 0;
-    }
-    for (;; at++) {
-        struct tree_page *page = &cursor->path[at];
-
-        if (at > from) /* else the caller has said which child */
-            cursor->slots[at] = way == WAY_FIRST  ? 0
-                                : way == WAY_LAST ? page->count - 1
-                                : page->level     ? child_for(page, key)
-                                                  : 0;
-        if (page->level == 0)
-            break;
-        assert(at + 1 < TREE_DEPTH_MAX);
-        if (!page_load(tree, page->entries[cursor->slots[at]].child, &cursor->path[at + 1])) {
-            assert(tree->overlay->code != CAIRN_OK);
-            return false;
-        }
-    }
-    cursor->depth = at + 1;
-    return true;
-}
-
-/* To the leaf where the key belongs; its place there in the last of the slots.  False: there is no leaf. */
-static bool find(struct tree_cursor *cursor, const struct tree *tree, struct cairn_bytes key, bool *ret_found)
-{
-    cursor->tree = tree;
-    cursor->depth = 0;
-    memset(cursor->path, 0, sizeof cursor->path);
-    *ret_found = false;
-    if (!descend(cursor, -1, WAY_KEY, key))
-        return false;
-    cursor->slots[cursor->depth - 1] = lower_bound(&cursor->path[cursor->depth - 1], key, ret_found);
-    return true;
-}
-
-/* --- changing --- */
 
 static void insert_entry(struct tree_page *page, uint32_t at, struct tree_entry entry)
 {
@@ -189,7 +107,7 @@ static struct tree_entry split(const struct tree *tree, struct tree_page *page, 
                               .level = page->level,
                               .entries = page->entries + keep,
                               .count = page->count - keep};
-    struct tree_entry up = {.key = upper.entries[0].key, .child = upper.number};
+    struct tree_entry up = {.key = upper.entries[0].key, .child = upper.number, .below = keys_below(&upper)};
 
     if (upper.level)
         upper.entries[0].key = cairn_bytes(NULL, 0);
@@ -198,76 +116,131 @@ static struct tree_entry split(const struct tree *tree, struct tree_page *page, 
     return up;
 }
 
+/* The root stays page 0: what it held moves to a new page below it. */
+static void grow(const struct tree *tree, struct tree_page *root, struct tree_entry entry)
+{
+    struct tree_page left = *root;
+    struct tree_entry both[2] = {{.child = page_allocate(tree), .below = keys_below(root)}, entry};
+    struct tree_page top = {.level = (uint8_t)(root->level + 1), .entries = both, .count = 2};
+
+    left.number = both[0].child;
+    page_store(tree, &left);
+    page_store(tree, &top);
+}
+
+static void add_and_split(const struct tree *tree, const struct trail *trail, struct cairn_bytes key)
+{
+    struct tree_page path[TREE_DEPTH_MAX];
+    struct tree_entry entry = {.key = key};
+    bool adds = true; /* an entry goes into the page, not just one to a count */
+
+    if (!load(tree, trail, path))
+        return;
+    for (int i = trail->depth - 1; i >= 0; i--) {
+        struct tree_page *page = &path[i];
+        uint32_t at = trail->slots[i];
+
+        if (page->level && !adds) {
+            page->entries[at].below++;
+            page_store_counts(tree, page);
+            continue;
+        }
+        if (page->level)
+            page->entries[at++].below = keys_below(&path[i + 1]);
+        insert_entry(page, at, entry);
+        adds = page->bytes > TREE_PAGE_BYTES && page->count > PAGE_ENTRIES_MIN;
+        if (adds)
+            entry = split(tree, page, at);
+        if (adds && i == 0)
+            grow(tree, page, entry);
+        else
+            page_store(tree, page);
+    }
+}
+
+static void remove_last_of_leaf(const struct tree *tree, const struct trail *trail)
+{
+    struct tree_page path[TREE_DEPTH_MAX];
+    bool drops = true;
+
+    if (!load(tree, trail, path))
+        return;
+    for (int i = trail->depth - 1; i >= 0; i--) {
+        struct tree_page *page = &path[i];
+        uint32_t slot = trail->slots[i];
+
+        if (!drops) {
+            page->entries[slot].below--;
+            page_store_counts(tree, page);
+            continue;
+        }
+        page->count--;
+        memmove(page->entries + slot, page->entries + slot + 1, (page->count - slot) * sizeof *page->entries);
+        drops = page->count == 0;
+        if (drops) {
+            page_drop(tree, page);
+            continue;
+        }
+        if (page->level && slot == 0)
+            page->entries[0].key = cairn_bytes(NULL, 0);
+        page_store(tree, page);
+    }
+    if (drops)
+        page_forget_numbers(tree);
+}
+
+/* --- what is offered --- */
+
 bool tree_add(const struct tree *tree, struct cairn_bytes key)
 {
-    struct tree_cursor cursor;
-    struct tree_entry entry = {.key = key};
-    bool found, there = find(&cursor, tree, key, &found);
+    struct trail trail;
+    uint8_t entry[CAIRN_VARINT_BYTES_MAX + TREE_KEY_BYTES_MAX];
+    bool there = follow(tree, key, &trail);
+    size_t n;
 
     assert(key.size <= TREE_KEY_BYTES_MAX && tree->prefix.size <= TREE_PREFIX_BYTES_MAX);
-    if (tree->overlay->code != CAIRN_OK || found)
-        return !found;
+    if (tree->overlay->code != CAIRN_OK)
+        return true;
     if (!there) {
-        struct tree_page root = {.entries = &entry, .count = 1};
+        struct tree_page root = {.entries = &(struct tree_entry){.key = key}, .count = 1};
         page_store(tree, &root);
         return true;
     }
-    for (int i = cursor.depth - 1; i >= 0; i--) {
-        struct tree_page *page = &cursor.path[i];
-        uint32_t at = i == cursor.depth - 1 ? cursor.slots[i] : cursor.slots[i] + 1;
-
-        insert_entry(page, at, entry);
-        if (page->bytes <= TREE_PAGE_BYTES || page->count <= PAGE_ENTRIES_MIN) {
-            page_store(tree, page);
-            return true;
-        }
-        entry = split(tree, page, at);
-        if (i > 0) {
-            page_store(tree, page);
-            continue;
-        }
-        /* The root stays page 0: what it held moves to a new page below it. */
-        struct tree_page left = *page;
-        struct tree_entry both[2] = {{.child = page_allocate(tree)}, entry};
-        struct tree_page root = {.level = (uint8_t)(page->level + 1), .entries = both, .count = 2};
-        left.number = both[0].child;
-        page_store(tree, &left);
-        page_store(tree, &root);
+    if (trail.spot.found)
+        return false;
+    n = cairn_put_varint(entry, key.size);
+    if (trail.leaf.size + n + key.size > TREE_PAGE_BYTES && trail.spot.count >= PAGE_ENTRIES_MIN) {
+        add_and_split(tree, &trail, key);
+        return true;
     }
+    if (key.size)
+        memcpy(entry + n, key.data, key.size);
+    splice(tree, &trail, 0, entry, n + key.size, trail.spot.count + 1);
+    count_above(tree, &trail, true);
     return true;
 }
 
 bool tree_remove(const struct tree *tree, struct cairn_bytes key)
 {
-    struct tree_cursor cursor;
-    bool found;
+    struct trail trail;
+    uint8_t size[CAIRN_VARINT_BYTES_MAX];
 
-    if (!find(&cursor, tree, key, &found) || !found || tree->overlay->code != CAIRN_OK)
-        return found;
-    for (int i = cursor.depth - 1; i >= 0; i--) {
-        struct tree_page *page = &cursor.path[i];
-        uint32_t slot = cursor.slots[i];
-        uint8_t to[PAGE_KEY_MAX];
-
-        page->count--;
-        memmove(page->entries + slot, page->entries + slot + 1, (page->count - slot) * sizeof *page->entries);
-        if (page->count) {
-            if (page->level && slot == 0)
-                page->entries[0].key = cairn_bytes(NULL, 0);
-            page_store(tree, page);
-            return true;
-        }
-        overlay_remove(tree->overlay, page_key(to, tree, page->number));
+    if (!follow(tree, key, &trail) || !trail.spot.found || tree->overlay->code != CAIRN_OK)
+        return false;
+    if (trail.spot.count == 1) {
+        remove_last_of_leaf(tree, &trail);
+        return true;
     }
+    splice(tree, &trail, cairn_put_varint(size, key.size) + key.size, NULL, 0, trail.spot.count - 1);
+    count_above(tree, &trail, false);
     return true;
 }
 
 bool tree_has(const struct tree *tree, struct cairn_bytes key)
 {
-    struct tree_cursor cursor;
-    bool found;
+    struct trail trail;
 
-    return find(&cursor, tree, key, &found) && found;
+    return follow(tree, key, &trail) && trail.spot.found;
 }
 
 bool tree_empty(const struct tree *tree)
@@ -278,74 +251,16 @@ bool tree_empty(const struct tree *tree)
     return !overlay_get(tree->overlay, page_key(key, tree, 0), &bytes);
 }
 
-/* --- walking --- */
-
-/* The leaf's neighbour: up to a page that has a next child, or one before, then down along the nearest children. */
-static bool step_leaf(struct tree_cursor *cursor, bool forward)
+uint64_t tree_rank(const struct tree *tree, struct cairn_bytes key, bool with_it)
 {
-    for (int up = cursor->depth - 2; up >= 0; up--) {
-        if (forward ? cursor->slots[up] + 1 >= cursor->path[up].count : cursor->slots[up] == 0)
-            continue;
-        cursor->slots[up] += forward ? 1 : (uint32_t)-1;
-        if (descend(cursor, up, forward ? WAY_FIRST : WAY_LAST, cairn_bytes(NULL, 0)))
-            return true;
-        break;
-    }
-    cursor->depth = 0;
-    return false;
-}
+    struct trail trail;
+    uint64_t rank;
 
-bool tree_next(struct tree_cursor *cursor)
-{
-    if (cursor->depth == 0)
-        return false;
-    if (++cursor->slots[cursor->depth - 1] < cursor->path[cursor->depth - 1].count)
-        return true;
-    return step_leaf(cursor, true);
-}
-
-bool tree_previous(struct tree_cursor *cursor)
-{
-    if (cursor->depth == 0)
-        return false;
-    if (cursor->slots[cursor->depth - 1] > 0) {
-        cursor->slots[cursor->depth - 1]--;
-        return true;
-    }
-    return step_leaf(cursor, false);
-}
-
-bool tree_seek(struct tree_cursor *cursor, const struct tree *tree, enum tree_seek how, struct cairn_bytes key)
-{
-    bool found;
-
-    if (how == TREE_LAST) {
-        cursor->tree = tree;
-        cursor->depth = 0;
-        memset(cursor->path, 0, sizeof cursor->path);
-        return descend(cursor, -1, WAY_LAST, key);
-    }
-    if (!find(cursor, tree, key, &found))
-        return false;
-    switch (how) {
-    case TREE_AT_OR_BEFORE:
-        if (found)
-            return true;
-        return tree_previous(cursor);
-    case TREE_BEFORE:
-        return tree_previous(cursor);
-    case TREE_AFTER:
-        if (found)
-            return tree_next(cursor);
-        break;
-    case TREE_AT_OR_AFTER:
-    case TREE_LAST:
-        break;
-    }
-    return cursor->slots[cursor->depth - 1] < cursor->path[cursor->depth - 1].count || step_leaf(cursor, true);
-}
-
-struct cairn_bytes tree_key(const struct tree_cursor *cursor)
-{
-    return cursor->path[cursor->depth - 1].entries[cursor->slots[cursor->depth - 1]].key;
+    assert(tree->counted);
+    if (!follow(tree, key, &trail))
+        return 0;
+    rank = trail.spot.slot + (with_it && trail.spot.found);
+    for (int i = 0; i < trail.depth - 1; i++)
+        rank += page_count_before(tree, trail.numbers[i], trail.slots[i]);
+    return rank;
 }

@@ -1,10 +1,13 @@
 /* tree.h - an ordered set of byte strings, kept in pages under point keys.
  *
  * A B+-tree (Comer 1979) over an engine that knows point operations only.  A page's key is the tree's prefix and the
- * page's number; the root is page 0, and an empty tree has no page at all.  A page splits when it has more than
+ * page's number; the root is page 0, and an empty tree has no key at all.  A page splits when it has more than
  * TREE_PAGE_BYTES and more than four entries, and is dropped when it is empty; pages are not merged.  Each change is
  * made in the overlay of the segment that asks for it, so that it is in that segment's record: one leaf, and a few
  * pages more when the leaf splits or goes.
+ *
+ * A counted tree knows the place of each key besides.  How many keys are below each child of an inner page stands under
+ * a key of its own, apart from the page, so that a change logs these small counts and not the pages above its leaf.
  *
  * A set is all that is kept here.  A map over it keeps its values under point keys of their own, so that changing a
  * value touches no page.
@@ -26,6 +29,7 @@ enum {
 struct tree {
     struct overlay *overlay;
     struct cairn_bytes prefix; /* 1 to TREE_PREFIX_BYTES_MAX bytes that no other tree's keys begin with; borrowed */
+    bool counted;              /* for good: what tree_rank and tree_seek_at need */
 };
 
 /* True if it was not there. */
@@ -34,6 +38,8 @@ bool tree_add(const struct tree *tree, struct cairn_bytes key);
 bool tree_remove(const struct tree *tree, struct cairn_bytes key);
 bool tree_has(const struct tree *tree, struct cairn_bytes key);
 bool tree_empty(const struct tree *tree);
+/* Keys below `key`, or with `with_it` at or below it.  The tree is counted. */
+uint64_t tree_rank(const struct tree *tree, struct cairn_bytes key, bool with_it);
 
 /* --- walking --- */
 
@@ -50,6 +56,7 @@ enum tree_seek {
 struct tree_entry {
     struct cairn_bytes key;
     uint64_t child; /* of an inner page */
+    uint64_t below; /* keys below that child; only where pages of a counted tree are split or dropped */
 };
 
 struct tree_page {
@@ -74,6 +81,8 @@ struct tree_cursor {
 
 /* True when the cursor stands at a key. */
 bool tree_seek(struct tree_cursor *cursor, const struct tree *tree, enum tree_seek how, struct cairn_bytes key);
+/* The key with `place` keys below it.  The tree is counted. */
+bool tree_seek_at(struct tree_cursor *cursor, const struct tree *tree, uint64_t place);
 bool tree_next(struct tree_cursor *cursor);
 bool tree_previous(struct tree_cursor *cursor);
 /* The key at which the cursor stands; valid until it moves, or the overlay changes. */

@@ -1,6 +1,7 @@
 /* Catches: a tree that loses, doubles or disorders keys when pages split, empty or go; a cursor that skips or repeats a
- * key, or stands elsewhere than asked, in either direction; pages that stay when a tree is empty; a change that is not
- * in the overlay; a read that fails and is taken for an answer. */
+ * key, or stands elsewhere than asked, in either direction; a key's place that is counted wrong; pages that stay when a
+ * tree is empty; a change that is not in the overlay, or that logs more than it should; a read that fails and is taken
+ * for an answer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -148,7 +149,33 @@ static void check_seeks(struct lab *lab, struct cairn_random *random, const stru
     }
 }
 
-static void run_model(uint64_t seed, bool equal_sizes)
+/* Ranks of keys that are in it or not, and keys by their place. */
+static void check_places(struct lab *lab, struct cairn_random *random, const struct key *keys, const bool *in)
+{
+    uint64_t below[KEYS + 1] = {0};
+    struct tree_cursor cursor;
+
+    for (int i = 0; i < KEYS; i++)
+        below[i + 1] = below[i] + in[i];
+    for (int n = 0; n < 200; n++) {
+        int at = (int)cairn_random_below(random, KEYS);
+
+        assert_int_equal(tree_rank(&lab->tree, bytes_of(&keys[at]), false), below[at]);
+        assert_int_equal(tree_rank(&lab->tree, bytes_of(&keys[at]), true), below[at + 1]);
+        if (!in[at])
+            continue;
+        assert_true(tree_seek_at(&cursor, &lab->tree, below[at]));
+        assert_true(cairn_bytes_equal(tree_key(&cursor), bytes_of(&keys[at])));
+        assert_int_equal(tree_next(&cursor), below[at + 1] < below[KEYS]);
+    }
+    assert_false(tree_seek_at(&cursor, &lab->tree, below[KEYS]));
+    assert_false(tree_seek_at(&cursor, &lab->tree, below[KEYS] + UINT32_MAX));
+    assert_false(tree_seek_at(&cursor, &lab->tree, UINT64_MAX));
+    assert_false(tree_next(&cursor) || tree_previous(&cursor));
+    assert_int_equal(lab->overlay.code, CAIRN_OK);
+}
+
+static void run_model(uint64_t seed, bool equal_sizes, bool counted)
 {
     struct cairn_random random;
     struct key *keys;
@@ -158,6 +185,7 @@ static void run_model(uint64_t seed, bool equal_sizes)
     cairn_random_init(&random, seed);
     keys = make_keys(&random, equal_sizes);
     begin(&lab);
+    lab.tree.counted = counted;
     for (int phase = 0; phase < 6; phase++) {
         /* It grows, shrinks, grows again, and becomes empty. */
         uint64_t adds_of_8 = (uint64_t[]){7, 1, 6, 4, 2, 0}[phase];
@@ -176,12 +204,14 @@ static void run_model(uint64_t seed, bool equal_sizes)
         }
         check_walks(&lab, keys, in);
         check_seeks(&lab, &random, keys, in);
+        if (counted)
+            check_places(&lab, &random, keys, in);
     }
     for (int i = 0; i < KEYS; i++)
         assert_int_equal(tree_remove(&lab.tree, bytes_of(&keys[i])), in[i]);
     assert_true(tree_empty(&lab.tree));
     commit(&lab);
-    assert_true(keys_in_engine(&lab) <= 1); /* the next page's number */
+    assert_int_equal(keys_in_engine(&lab), 0);
     end(&lab);
     free(keys);
 }
@@ -190,7 +220,8 @@ static void test_model(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++)
-        run_model(seed, seed % 2);
+        for (int counted = 0; counted < 2; counted++)
+            run_model(seed, seed % 2, counted);
 }
 
 /* Two trees in one engine, one prefix the other's neighbour. */
@@ -215,18 +246,17 @@ static void test_prefixes(void **state)
     end(&lab);
 }
 
-/* What one addition costs in a record: a leaf, seldom more. */
-static void test_written_bytes(void **state)
+/* What one addition logs: a leaf, seldom more, and a few small counts. */
+static uint64_t written_bytes(uint64_t keys, bool counted)
 {
     struct cairn_random random;
     struct lab lab;
     uint64_t bytes = 0;
-    enum { N = 20000 };
 
-    (void)state;
     cairn_random_init(&random, 3);
     begin(&lab);
-    for (int i = 0; i < N; i++) {
+    lab.tree.counted = counted;
+    for (uint64_t i = 0; i < keys; i++) {
         uint8_t key[32];
         for (size_t n = 0; n < sizeof key; n += 8)
             cairn_put_u64(key + n, cairn_random_u64(&random));
@@ -234,8 +264,15 @@ static void test_written_bytes(void **state)
         bytes += lab.overlay.bytes;
         commit(&lab);
     }
-    assert_in_range(bytes / N, 400, 900);
     end(&lab);
+    return bytes / keys;
+}
+
+static void test_written_bytes(void **state)
+{
+    (void)state;
+    assert_in_range(written_bytes(20000, false), 400, 900);
+    assert_in_range(written_bytes(1000000, true), 600, 1200);
 }
 
 /* --- an engine whose n-th read fails --- */
@@ -265,6 +302,7 @@ static void test_failing_reads(void **state)
 
     (void)state;
     begin(&lab);
+    lab.tree.counted = true;
     for (int i = 0; i < 3000; i++) {
         uint8_t key[4] = {(uint8_t)i, (uint8_t)(i >> 8)};
 
@@ -275,7 +313,7 @@ static void test_failing_reads(void **state)
         struct cairn_view_ops ops = *lab.engine->view.ops;
         struct failing failing = {.view = lab.engine->view, .below = lab.engine, .reads_left = n};
         struct overlay overlay = {0};
-        struct tree tree = {.overlay = &overlay, .prefix = cairn_str("t")};
+        struct tree tree = {.overlay = &overlay, .prefix = cairn_str("t"), .counted = true};
         struct tree_cursor cursor;
         uint64_t seen = 0;
         bool failed;
@@ -293,7 +331,18 @@ static void test_failing_reads(void **state)
         failing.reads_left = n;
         tree_remove(&tree, cairn_bytes((uint8_t[]){9, 0, 0, 0}, 4));
         tree_add(&tree, cairn_str("another"));
+        for (int i = 0; i < 40; i++) /* pages split */
+            tree_add(&tree, cairn_bytes((uint8_t[]){9, 0, (uint8_t)i, 1, 1}, 5));
+        for (int i = 0; i < 3000; i++) /* and go */
+            tree_remove(&tree, cairn_bytes((uint8_t[]){(uint8_t)i, (uint8_t)(i >> 8), 0, 0}, 4));
         assert_true(overlay.code != CAIRN_OK || overlay.count > 0);
+        failing.reads_left = n;
+        overlay_reset(&overlay, &failing.view);
+        seen = tree_rank(&tree, cairn_bytes((uint8_t[]){255, 255}, 2), true);
+        assert_true(overlay.code != CAIRN_OK || seen == 3000);
+        failing.reads_left = n;
+        overlay_reset(&overlay, &failing.view);
+        assert_true(tree_seek_at(&cursor, &tree, 2999) || overlay.code != CAIRN_OK);
         overlay_done(&overlay);
         if (!failed)
             break;
