@@ -11,7 +11,9 @@
  *       ReTwis' post by `authors` users drawn at random, each with `followers` followers that are spread over all
  *       `objects` users; before it everybody posts `fill` times, which fills timelines so that each delivery drops an
  *       entry too
- *
+ *   bench_inprocess ordered --data DIR --guests DIR [--objects N] [--count N]
+ *       one object with a map, another with an ordered map of N entries (16-byte keys, 16-byte values) each; then,
+ *       three times in turn: inserts into the one and the other, ranges of 100 entries, ranks
  *   bench_inprocess transfer|move --data DIR --guests DIR --objects N --count N [--workers N]
  *       a transfer between two of N accounts drawn at random: as two calls, or as a transaction
  *
@@ -508,6 +510,47 @@ static void transfer(const char *method)
     printf("}\n");
 }
 
+/* Random keys; the object is the method's own. */
+static void next_sorting(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                         struct cairn_buf *args)
+{
+    uint8_t key[16];
+
+    (void)n;
+    cairn_put_u64(key, cairn_random_u64(dice));
+    cairn_put_u64(key + 8, cairn_random_u64(dice));
+    cairn_buf_str(id, load->argument ? "ordered" : "map");
+    cairn_args_add(args, cairn_bytes(key, sizeof key));
+    add_text(args, 16);
+}
+
+static void ordered(void)
+{
+    uint64_t n = options.count;
+
+    deploy("sorting");
+    cost("Sorting", "map_set", next_sorting, 0, options.objects);
+    cost("Sorting", "ordered_set", next_sorting, 1, options.objects);
+    printf("{\"entries\": %u", options.objects);
+    for (int round = 1; round <= 3; round++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "map_set_%d", round);
+        printf(", ");
+        tell(name, cost("Sorting", "map_set", next_sorting, 0, n));
+        snprintf(name, sizeof name, "ordered_set_%d", round);
+        printf(", ");
+        tell(name, cost("Sorting", "ordered_set", next_sorting, 1, n));
+        snprintf(name, sizeof name, "range_%d", round);
+        printf(", ");
+        tell(name, cost("Sorting", "range", next_sorting, 1, n / 4));
+        snprintf(name, sizeof name, "rank_%d", round);
+        printf(", ");
+        tell(name, cost("Sorting", "rank", next_sorting, 1, n));
+    }
+    printf("}\n");
+}
+
 static const struct option known[] = {
     {"data", required_argument, NULL, 'd'},
     {"guests", required_argument, NULL, 'g'},
@@ -561,13 +604,15 @@ int main(int argc, char **argv)
         isolated();
     else if (strcmp(part, "post") == 0)
         post();
+    else if (strcmp(part, "ordered") == 0)
+        ordered();
     else if (strcmp(part, "get") == 0 || strcmp(part, "set") == 0 || strcmp(part, "relay") == 0 ||
              strcmp(part, "push") == 0)
         one(part);
     else if (strcmp(part, "transfer") == 0 || strcmp(part, "move") == 0)
         transfer(part);
     else
-        die("usage", "isolated, get, set, relay, push, post, transfer or move");
+        die("usage", "isolated, get, set, relay, push, post, ordered, transfer or move");
     fflush(stdout);
     _exit(0); /* the folder is thrown away: a checkpoint at the end would only cost time */
 }

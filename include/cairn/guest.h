@@ -36,7 +36,7 @@
  * Failing: host calls do not return errors.  When one cannot be done (a limit, a field that the type has not), the
  * method ends with that error and leaves nothing.  A method fails by itself with cairn_fail.
  *
- * Works as C (C11 and later) and as C++.  ABI 1: docs/formats/guest-abi.md.  Values: docs/formats/value.md. */
+ * Works as C (C11 and later) and as C++.  ABI 2: docs/formats/guest-abi.md.  Values: docs/formats/value.md. */
 #ifndef CAIRN_GUEST_H
 #define CAIRN_GUEST_H
 
@@ -97,7 +97,7 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 
 /* Once per module. */
 #define CAIRN_MODULE(name) \
-    CAIRN_LINE_("abi 1");  \
+    CAIRN_LINE_("abi 2");  \
     CAIRN_LINE_("module " #name)
 
 /* Declares a type of objects; before its fields. */
@@ -107,9 +107,11 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 
 /* Declare fields, as constants TYPE_NAME.  A field's kind binds the type for good; names may come and go.  When a
  * module has several sources, its declarations stand in a header that all of them include first. */
-#define CAIRN_VALUE(type, name) CAIRN_FIELD_(struct cairn_value_field, type, name, value, __COUNTER__)
-#define CAIRN_LIST(type, name)  CAIRN_FIELD_(struct cairn_list_field, type, name, list, __COUNTER__)
-#define CAIRN_MAP(type, name)   CAIRN_FIELD_(struct cairn_map_field, type, name, map, __COUNTER__)
+#define CAIRN_VALUE(type, name)   CAIRN_FIELD_(struct cairn_value_field, type, name, value, __COUNTER__)
+#define CAIRN_LIST(type, name)    CAIRN_FIELD_(struct cairn_list_field, type, name, list, __COUNTER__)
+#define CAIRN_MAP(type, name)     CAIRN_FIELD_(struct cairn_map_field, type, name, map, __COUNTER__)
+/* A map whose keys are kept in the order of their bytes (cairn_compare); struct cairn_key makes such keys. */
+#define CAIRN_ORDERED(type, name) CAIRN_FIELD_(struct cairn_ordered_field, type, name, ordered, __COUNTER__)
 
 /* Defines a method: CAIRN_METHOD(TYPE, NAME, CAIRN_PUBLIC or CAIRN_INTERNAL, more ...) { ... } */
 #define CAIRN_METHOD(type, name, ...)                                                         \
@@ -138,6 +140,9 @@ struct cairn_list_field {
     uint32_t number;
 };
 struct cairn_map_field {
+    uint32_t number;
+};
+struct cairn_ordered_field {
     uint32_t number;
 };
 
@@ -265,6 +270,80 @@ struct cairn_map_iter {
 static inline struct cairn_map_iter cairn_map_entries(struct cairn_map_field field, uint64_t skip, uint64_t count);
 bool cairn_map_next(struct cairn_map_iter *iter);
 
+/* --- fields: ordered map -------------------------------------------------------------------- */
+
+/* Keys have at most 1024 bytes; an empty key is one, and the first.  All of this takes time that grows with the
+ * logarithm of the number of entries. */
+static inline uint64_t cairn_ordered_count(struct cairn_ordered_field field);
+/* False if there is no such key. */
+bool cairn_ordered_get(struct cairn_ordered_field field, struct cairn_bytes key, struct cairn_bytes *ret_value);
+static inline bool cairn_ordered_has(struct cairn_ordered_field field, struct cairn_bytes key);
+static inline void cairn_ordered_set(struct cairn_ordered_field field, struct cairn_bytes key,
+                                     struct cairn_bytes value);
+/* Integers, stored as encoded values. */
+int64_t cairn_ordered_get_int(struct cairn_ordered_field field, struct cairn_bytes key, int64_t otherwise);
+void cairn_ordered_set_int(struct cairn_ordered_field field, struct cairn_bytes key, int64_t integer);
+/* False if there was no such key. */
+static inline bool cairn_ordered_remove(struct cairn_ordered_field field, struct cairn_bytes key);
+
+/* How many keys are below this one, whether it is there or not: its place, 0.. */
+static inline uint64_t cairn_ordered_rank(struct cairn_ordered_field field, struct cairn_bytes key);
+/* How many are at or above `low` and below `high`. */
+static inline uint64_t cairn_ordered_count_range(struct cairn_ordered_field field, struct cairn_bytes low,
+                                                 struct cairn_bytes high);
+/* The entry at that place; false if there are not so many. */
+bool cairn_ordered_at(struct cairn_ordered_field field, uint64_t place, struct cairn_bytes *ret_key,
+                      struct cairn_bytes *ret_value);
+/* False if there is none. */
+bool cairn_ordered_first(struct cairn_ordered_field field, struct cairn_bytes *ret_key, struct cairn_bytes *ret_value);
+bool cairn_ordered_last(struct cairn_ordered_field field, struct cairn_bytes *ret_key, struct cairn_bytes *ret_value);
+
+/* Goes through entries, `count` at most (UINT64_MAX: all), upwards or downwards:
+ *     struct cairn_ordered_iter it = cairn_ordered_downward(Board_ranking, UINT64_MAX);
+ *     while (cairn_ordered_next(&it))
+ *         use(it.key, it.value);
+ * Entries are fetched many at a time, up to 1024, and each fetch goes on behind the key with which the one before
+ * ended.  So when the map changes on the way, no key comes twice and none that stays is left out; what is set or
+ * removed ahead is seen by the next fetch.  Keys that are passed must stay in memory until the end: no
+ * cairn_heap_release. */
+struct cairn_ordered_iter {
+    struct cairn_bytes key, value;
+    struct cairn_bytes low, high;
+    uint32_t field, flags;
+    uint64_t left, place;
+    const uint8_t *batch;
+    uint32_t batch_left;
+};
+static inline struct cairn_ordered_iter cairn_ordered_upward(struct cairn_ordered_field field, uint64_t count);
+static inline struct cairn_ordered_iter cairn_ordered_downward(struct cairn_ordered_field field, uint64_t count);
+/* Keys at or above `low` and below `high`; upwards, or from the last of them downwards. */
+static inline struct cairn_ordered_iter cairn_ordered_range(struct cairn_ordered_field field, struct cairn_bytes low,
+                                                            struct cairn_bytes high, uint64_t count);
+static inline struct cairn_ordered_iter cairn_ordered_range_down(struct cairn_ordered_field field,
+                                                                 struct cairn_bytes low, struct cairn_bytes high,
+                                                                 uint64_t count);
+/* Upwards from a key: with it (if it is there), or behind it. */
+static inline struct cairn_ordered_iter cairn_ordered_from(struct cairn_ordered_field field, struct cairn_bytes key,
+                                                           uint64_t count);
+static inline struct cairn_ordered_iter cairn_ordered_behind(struct cairn_ordered_field field, struct cairn_bytes key,
+                                                             uint64_t count);
+/* Downwards from a key: with it (if it is there), or before it. */
+static inline struct cairn_ordered_iter cairn_ordered_down_from(struct cairn_ordered_field field,
+                                                                struct cairn_bytes key, uint64_t count);
+static inline struct cairn_ordered_iter cairn_ordered_before(struct cairn_ordered_field field, struct cairn_bytes key,
+                                                             uint64_t count);
+/* Upwards or downwards from a place. */
+static inline struct cairn_ordered_iter cairn_ordered_from_place(struct cairn_ordered_field field, uint64_t place,
+                                                                 uint64_t count);
+static inline struct cairn_ordered_iter cairn_ordered_down_from_place(struct cairn_ordered_field field, uint64_t place,
+                                                                      uint64_t count);
+/* Keys that begin with `prefix`. */
+static inline struct cairn_ordered_iter cairn_ordered_prefix(struct cairn_ordered_field field,
+                                                             struct cairn_bytes prefix, uint64_t count);
+bool cairn_ordered_next(struct cairn_ordered_iter *iter);
+/* The least byte string that is above all that begin with `prefix`; false: there is none (it is all ff). */
+bool cairn_key_above_prefix(struct cairn_bytes prefix, struct cairn_bytes *ret_above);
+
 /* --- encoded values ------------------------------------------------------------------------- */
 
 /* Builds one: a value, or a list with its members behind it.  Zero-initialize.
@@ -305,6 +384,49 @@ void cairn_unpack_error(struct cairn_unpack *unpack, struct cairn_bytes *ret_cod
 void cairn_unpack_object(struct cairn_unpack *unpack, struct cairn_bytes *ret_type, struct cairn_bytes *ret_id);
 /* Whatever comes next, members and all, as an encoded value. */
 struct cairn_bytes cairn_unpack_value(struct cairn_unpack *unpack);
+
+/* --- keys that sort rightly ------------------------------------------------------------------ */
+
+/* Puts a key together of parts, the most significant first, so that keys compare as their parts do one after the
+ * other.  Zero-initialize.  An index of orders by customer, the latest first:
+ *     struct cairn_key key = {0};
+ *     cairn_key_bytes(&key, customer);
+ *     cairn_key_down(&key);
+ *     cairn_key_time(&key, cairn_now());
+ *     cairn_key_rest(&key, order);
+ *     cairn_ordered_set(Shop_orders, cairn_key(&key), cairn_str(""));
+ * Of keys that are compared with each other, all are made of the same kinds of parts. */
+struct cairn_key {
+    struct cairn_pack bytes;
+    bool down;
+};
+/* The next part is in descending order. */
+static inline void cairn_key_down(struct cairn_key *key);
+void cairn_key_int(struct cairn_key *key, int64_t integer);
+void cairn_key_uint(struct cairn_key *key, uint64_t integer);
+/* -0 is 0, and what is not a number is above all numbers. */
+void cairn_key_double(struct cairn_key *key, double number);
+/* Milliseconds since 1970. */
+static inline void cairn_key_time(struct cairn_key *key, int64_t ms);
+/* Any bytes; takes two bytes more, and one for each 0 among them. */
+void cairn_key_bytes(struct cairn_key *key, struct cairn_bytes bytes);
+/* The same as the last part: bytes as they are.  Not in descending order. */
+void cairn_key_rest(struct cairn_key *key, struct cairn_bytes bytes);
+static inline struct cairn_bytes cairn_key(const struct cairn_key *key);
+
+/* Takes a key apart, part by part as it was made.  What does not fit sets `bad`; from then on all is 0 and empty. */
+struct cairn_unkey {
+    const uint8_t *at, *end;
+    bool bad, down;
+};
+static inline struct cairn_unkey cairn_unkey(struct cairn_bytes key);
+static inline void cairn_unkey_down(struct cairn_unkey *unkey);
+int64_t cairn_unkey_int(struct cairn_unkey *unkey);
+uint64_t cairn_unkey_uint(struct cairn_unkey *unkey);
+double cairn_unkey_double(struct cairn_unkey *unkey);
+static inline int64_t cairn_unkey_time(struct cairn_unkey *unkey);
+struct cairn_bytes cairn_unkey_bytes(struct cairn_unkey *unkey);
+struct cairn_bytes cairn_unkey_rest(struct cairn_unkey *unkey);
 
 /* --- calls ---------------------------------------------------------------------------------- */
 
@@ -366,6 +488,20 @@ void cairn_host_map_set(uint32_t field, const void *key, uint32_t key_size, cons
 CAIRN_IMPORT_(map_remove) int32_t cairn_host_map_remove(uint32_t field, const void *key, uint32_t key_size);
 CAIRN_IMPORT_(map_read)
 int64_t cairn_host_map_read(uint32_t field, uint64_t skip, uint32_t count, void *out, uint32_t capacity);
+CAIRN_IMPORT_(ordered_count) int64_t cairn_host_ordered_count(uint32_t field);
+CAIRN_IMPORT_(ordered_get)
+int32_t cairn_host_ordered_get(uint32_t field, const void *key, uint32_t key_size, void *out, uint32_t capacity);
+CAIRN_IMPORT_(ordered_set)
+void cairn_host_ordered_set(uint32_t field, const void *key, uint32_t key_size, const void *value, uint32_t size);
+CAIRN_IMPORT_(ordered_remove) int32_t cairn_host_ordered_remove(uint32_t field, const void *key, uint32_t key_size);
+CAIRN_IMPORT_(ordered_rank)
+int64_t cairn_host_ordered_rank(uint32_t field, const void *key, uint32_t key_size, uint32_t with_it);
+CAIRN_IMPORT_(ordered_read)
+int64_t cairn_host_ordered_read(uint32_t field, const void *low, uint32_t low_size, const void *high,
+                                uint32_t high_size, uint32_t flags, uint32_t count, void *out, uint32_t capacity);
+CAIRN_IMPORT_(ordered_read_at)
+int64_t cairn_host_ordered_read_at(uint32_t field, uint64_t place, uint32_t flags, uint32_t count, void *out,
+                                   uint32_t capacity);
 CAIRN_IMPORT_(call)
 uint32_t cairn_host_call(const void *type, uint32_t type_size, const void *id, uint32_t id_size, const void *method,
                          uint32_t method_size, const void *args, uint32_t args_size);
@@ -400,6 +536,7 @@ enum { CAIRN_READ_NEWEST_FIRST_ = 1, CAIRN_READ_BARE_ = 2, CAIRN_BATCH_MAX_ = 10
     __attribute__((unused)) static const kind_type type##_##name = {(number) + cairn_type_##type}
 
 #include "cairn/guest_impl.h"
+#include "cairn/guest_ordered.h"
 
 #ifdef __cplusplus
 }

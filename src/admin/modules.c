@@ -120,11 +120,6 @@ static void answer_modules(const struct catalog *catalog, const struct invocatio
     end_page(catalog, at, at.module < catalog->module_count, count, &items, to);
 }
 
-static const char *kind_name(enum cairn_field_kind kind)
-{
-    return kind == CAIRN_FIELD_VALUE ? "value" : kind == CAIRN_FIELD_LIST ? "list" : "map";
-}
-
 static void answer_type(const struct type_entry *type, struct cairn_buf *to)
 {
     const struct cairn_type_decl *decl = type->decl;
@@ -137,7 +132,7 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
     for (size_t i = 0; i < decl->field_count; i++) {
         cairn_value_add_list(to, 2);
         cairn_value_add_bytes(to, cairn_str(decl->fields[i].name));
-        cairn_value_add_bytes(to, cairn_str(kind_name(decl->fields[i].kind)));
+        cairn_value_add_bytes(to, cairn_str(cairn_field_kind_name(decl->fields[i].kind)));
     }
     cairn_value_add_list(to, decl->method_count);
     for (size_t i = 0; i < decl->method_count; i++) {

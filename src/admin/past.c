@@ -10,6 +10,7 @@
 #include "object/invocation.h"
 #include "object/layout.h"
 #include "object/mailbox.h"
+#include "object/ordered.h"
 #include "object/purge.h"
 #include "object/segment.h"
 #include "object/table.h"
@@ -28,6 +29,7 @@ struct place {
     uint32_t container; /* of the header's */
     uint64_t entry;     /* of that */
     bool over;
+    struct cairn_buf after; /* of an ordered map: the last key that was read */
 };
 
 struct past {
@@ -49,7 +51,10 @@ struct past {
     uint64_t incarnation, purge; /* the one that is made, and its number in the queue */
     bool queued;
     struct place place;
-    struct cairn_buf part; /* to be committed: sized key, sized value each */
+    struct overlay reading; /* of what was */
+    /* To be committed.  Per write: sized key, sized value; of an ordered map, whose pages are made anew: an empty key,
+     * varint field, sized key, sized value. */
+    struct cairn_buf part;
 };
 
 static struct past *past_of(const struct invocation *inv)
@@ -162,6 +167,58 @@ static void add_entry(struct past *past, const struct container *c, uint64_t n)
         add(past, cairn_bytes(key, key_list_entry(key, incarnation, c->field, c->first + n)), &ignored);
 }
 
+struct reader {
+    struct cairn_taker taker; /* first */
+    struct past *past;
+    uint32_t field, count;
+};
+
+static void add_sized(struct cairn_buf *to, struct cairn_bytes bytes)
+{
+    cairn_buf_varint(to, bytes.size);
+    cairn_buf_add(to, bytes.data, bytes.size);
+}
+
+static bool take_ordered(struct cairn_taker *taker, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct reader *reader = (struct reader *)taker;
+    struct past *past = reader->past;
+
+    cairn_buf_varint(&past->part, 0);
+    cairn_buf_varint(&past->part, reader->field);
+    add_sized(&past->part, key);
+    add_sized(&past->part, value);
+    past->place.after.size = 0;
+    cairn_buf_add(&past->place.after, key.data, key.size);
+    reader->count++;
+    return past->part.size < PART_BYTES;
+}
+
+static bool is_ordered(struct past *past, const struct container *c)
+{
+    struct ordered map;
+
+    ordered_init(&map, &past->reading, past->header.incarnation, c->field);
+    return !tree_empty(&map.tree);
+}
+
+/* The next entries of an ordered map, at most `most`; how many. */
+static uint32_t add_ordered(struct past *past, const struct container *c, uint32_t most)
+{
+    struct reader reader = {.taker = {.take = take_ordered, .want = most}, .past = past, .field = c->field};
+    struct cairn_range range = {.no_high = true, .above_low = past->place.entry > 0};
+    struct cairn_buf low = {0};
+    struct ordered map;
+
+    if (range.above_low)
+        cairn_buf_add(&low, past->place.after.data, past->place.after.size);
+    range.low = cairn_buf_bytes(&low);
+    ordered_init(&map, &past->reading, past->header.incarnation, c->field);
+    ordered_read(&map, &range, &reader.taker);
+    cairn_buf_done(&low);
+    return reader.count;
+}
+
 static void receive_part(struct cairn_worker *worker, struct message *message);
 
 static void read_part(struct cairn_task *task)
@@ -169,7 +226,8 @@ static void read_part(struct cairn_task *task)
     struct past *past = cairn_container(task, struct past, task);
     struct place *place = &past->place;
 
-    for (int i = 0; !place->over && i < PART_WRITES && past->part.size < PART_BYTES; i++) {
+    overlay_reset(&past->reading, cairn_past_view(past->shard));
+    for (uint32_t i = 0; !place->over && i < PART_WRITES && past->part.size < PART_BYTES; i++) {
         if (place->value < past->value_count) {
             uint8_t key[FIELD_KEY_FIXED_MAX];
             struct cairn_bytes ignored;
@@ -179,7 +237,11 @@ static void read_part(struct cairn_task *task)
         } else if (place->container < past->header.count) {
             const struct container *c = &past->header.containers[place->container];
 
-            if (place->entry < c->count) {
+            if (place->entry < c->count && is_ordered(past, c)) {
+                uint32_t count = add_ordered(past, c, PART_WRITES - i);
+                place->entry = count ? place->entry + count : c->count;
+                i += count;
+            } else if (place->entry < c->count) {
                 add_entry(past, c, place->entry++);
             } else {
                 place->container++;
@@ -190,6 +252,10 @@ static void read_part(struct cairn_task *task)
         }
     }
     past->code = cairn_engine_take_failure(cairn_past_view(past->shard), &past->err);
+    if (past->code == CAIRN_OK && past->reading.code != CAIRN_OK) {
+        past->code = past->reading.code;
+        past->err = past->reading.err;
+    }
     come_back(past, receive_part);
 }
 
@@ -198,6 +264,16 @@ static void read_part(struct cairn_task *task)
 static struct past **restoring(struct cairn_worker *worker, const struct past *past)
 {
     return &worker->node->admin->restoring[past->inv->shard];
+}
+
+static void commit_ordered(const struct past *past, struct overlay *overlay, struct cairn_reader *r)
+{
+    uint32_t field = (uint32_t)cairn_read_varint(r);
+    struct cairn_bytes key = cairn_read_sized(r), value = cairn_read_sized(r);
+    struct ordered map;
+
+    ordered_init(&map, overlay, past->incarnation, field);
+    ordered_put(&map, key, value);
 }
 
 /* With the first part its place in the queue. */
@@ -219,9 +295,12 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
         purge_queue(shard, &overlay, &made, past->value_fields, past->value_count);
     }
     while (cairn_reader_left(&r)) {
-        struct cairn_bytes key = cairn_read_sized(&r), value = cairn_read_sized(&r);
+        struct cairn_bytes key = cairn_read_sized(&r);
 
-        overlay_put(&overlay, key, value);
+        if (key.size)
+            overlay_put(&overlay, key, cairn_read_sized(&r));
+        else
+            commit_ordered(past, &overlay, &r);
     }
     if (code == CAIRN_OK)
         code = shard_commit_own(worker, shard, &overlay, "restore", &record, err);
@@ -404,6 +483,8 @@ void past_drop(struct invocation *inv)
     cairn_list_remove(&past->waiting);
     cairn_past_close(past->shard);
     cairn_buf_done(&past->part);
+    cairn_buf_done(&past->place.after);
+    overlay_done(&past->reading);
     free(past->header_key);
     free(past);
     inv->own = NULL;

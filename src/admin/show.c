@@ -12,9 +12,13 @@
 #include "object/type.h"
 
 /* Where a page begins: in the field of that number (the module's), at an entry, up to another; `to` 0: at its begin.
- * A list's entries are counted from the first that it ever had, so that a place stays where it is while others go. */
+ * A list's entries are counted from the first that it ever had, so that a place stays where it is while others go; an
+ * ordered map's place is a key. */
 struct place {
     uint64_t field, from, to;
+    /* Of an ordered map instead: behind that key, `left` entries more; 0: at its begin. */
+    struct cairn_bytes after;
+    uint64_t left;
 };
 
 struct showing {
@@ -25,19 +29,15 @@ struct showing {
     uint64_t field_count;
     bool cut; /* the next page begins at `next` */
     struct place next;
+    struct cairn_buf after; /* next.after lies there */
 };
-
-static const char *kind_name(enum cairn_field_kind kind)
-{
-    return kind == CAIRN_FIELD_VALUE ? "value" : kind == CAIRN_FIELD_LIST ? "list" : "map";
-}
 
 static void begin_field(struct showing *showing, const struct cairn_field_decl *decl, uint64_t count)
 {
     showing->field_count++;
     cairn_value_add_list(&showing->fields, 4);
     cairn_value_add_bytes(&showing->fields, cairn_str(decl->name));
-    cairn_value_add_bytes(&showing->fields, cairn_str(kind_name(decl->kind)));
+    cairn_value_add_bytes(&showing->fields, cairn_str(cairn_field_kind_name(decl->kind)));
     cairn_value_add_int(&showing->fields, (int64_t)count);
 }
 
@@ -97,8 +97,70 @@ static void show_entries(struct showing *showing, const struct cairn_field_decl 
     cairn_buf_done(&entries);
     if (n < to) {
         showing->cut = true;
-        showing->next = (struct place){decl->number, n, to};
+        showing->next = (struct place){.field = decl->number, .from = n, .to = to};
     }
+}
+
+struct ordered_page {
+    struct cairn_taker taker; /* first */
+    struct showing *showing;
+    struct cairn_buf entries;
+    uint64_t count;
+    bool full; /* there is another entry, which did not fit */
+};
+
+static bool take_ordered(struct cairn_taker *taker, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct ordered_page *page = (struct ordered_page *)taker;
+    struct showing *showing = page->showing;
+
+    page->full = page->count && page_full(&showing->page, showing->entries, showing->fields.size + page->entries.size);
+    if (page->full)
+        return false;
+    cairn_value_add_list(&page->entries, 2);
+    cairn_value_add_bytes(&page->entries, key);
+    cairn_value_add_bytes(&page->entries, value);
+    showing->after.size = 0;
+    cairn_buf_add(&showing->after, key.data, key.size);
+    showing->entries++;
+    page->count++;
+    return true;
+}
+
+/* The entries of an ordered map that the request asks for, as far as there is room. */
+static void show_ordered(struct showing *showing, const struct cairn_field_decl *decl, const struct place *at)
+{
+    struct invocation *inv = showing->inv;
+    const struct cairn_request *request = inv->request;
+    uint64_t left = at->left ? at->left : showing->limit, count = 0;
+    struct cairn_range range = {
+        .low = request->from, .high = request->to, .no_high = !request->has_to, .backward = request->reverse};
+    struct ordered_page page = {
+        .taker = {.take = take_ordered, .want = left > UINT32_MAX ? UINT32_MAX : (uint32_t)left}, .showing = showing};
+
+    if (at->left && range.backward) {
+        range.high = at->after;
+        range.no_high = false;
+    } else if (at->left) {
+        range.low = at->after;
+        range.above_low = true;
+    }
+    object_host_ops.ordered_count(inv, decl->number, &count, NULL);
+    object_host_ops.ordered_read(inv, decl->number, &range, &page.taker, NULL);
+    begin_field(showing, decl, count);
+    cairn_value_add_list(&showing->fields, page.count);
+    cairn_buf_add(&showing->fields, page.entries.data, page.entries.size);
+    cairn_buf_done(&page.entries);
+    if (page.full) {
+        showing->cut = true;
+        showing->next =
+            (struct place){.field = decl->number, .after = cairn_buf_bytes(&showing->after), .left = left - page.count};
+    }
+}
+
+static bool is_wanted(const struct cairn_request *request, const struct cairn_field_decl *field)
+{
+    return !request->name.size || cairn_bytes_equal(request->name, cairn_str(field->name));
 }
 
 /* All of the object's fields from that place on. */
@@ -107,11 +169,15 @@ static void show_fields(struct showing *showing, const struct cairn_type_decl *d
     for (; i < decl->field_count && !showing->cut; i++, at = (struct place){0}) {
         const struct cairn_field_decl *field = &decl->fields[i];
 
+        if (!is_wanted(showing->inv->request, field))
+            continue;
         if (showing->field_count && page_full(&showing->page, showing->entries, showing->fields.size)) {
             showing->cut = true;
             showing->next = (struct place){.field = field->number};
         } else if (field->kind == CAIRN_FIELD_VALUE) {
             show_value(showing, field);
+        } else if (field->kind == CAIRN_FIELD_ORDERED) {
+            show_ordered(showing, field, &at);
         } else {
             show_entries(showing, field, &at);
         }
@@ -131,6 +197,8 @@ static bool find_place(struct cairn_bytes cursor, const struct cairn_type_decl *
     ret_at->field = cairn_read_varint(&r);
     ret_at->from = cairn_read_varint(&r);
     ret_at->to = cairn_read_varint(&r);
+    ret_at->left = cairn_read_varint(&r);
+    ret_at->after = cairn_read_sized(&r);
     while (*ret_index < decl->field_count && decl->fields[*ret_index].number != ret_at->field)
         (*ret_index)++;
     return !r.bad && !cairn_reader_left(&r) && *ret_index < decl->field_count;
@@ -143,8 +211,19 @@ static void add_cursor(struct cairn_buf *to, const struct place *next)
     cairn_buf_varint(&cursor, next->field);
     cairn_buf_varint(&cursor, next->from);
     cairn_buf_varint(&cursor, next->to);
+    cairn_buf_varint(&cursor, next->left);
+    cairn_buf_varint(&cursor, next->after.size);
+    cairn_buf_add(&cursor, next->after.data, next->after.size);
     cairn_value_add_bytes(to, cairn_buf_bytes(&cursor));
     cairn_buf_done(&cursor);
+}
+
+static bool has_field(const struct cairn_type_decl *decl, struct cairn_bytes name)
+{
+    for (size_t i = 0; i < decl->field_count; i++)
+        if (cairn_bytes_equal(name, cairn_str(decl->fields[i].name)))
+            return true;
+    return false;
 }
 
 static void show_object(struct invocation *inv)
@@ -165,6 +244,10 @@ static void show_object(struct invocation *inv)
         set_error(inv, CAIRN_EINVAL, "that cursor is of no page of this object");
         return;
     }
+    if (request->name.size && !has_field(decl, request->name)) {
+        set_error(inv, CAIRN_EINVAL, "the type has no such field; see `cairn types`");
+        return;
+    }
     inv->result.size = 0;
     if (request->peek)
         return;
@@ -178,6 +261,7 @@ static void show_object(struct invocation *inv)
     else
         cairn_value_add_nil(&inv->result);
     cairn_buf_done(&showing.fields);
+    cairn_buf_done(&showing.after);
 }
 
 static void delete_object(struct invocation *inv)

@@ -318,9 +318,6 @@ static bool read_file(const char *path, struct cairn_buf *to)
     return n == 0;
 }
 
-static const char *const kinds[] = {
-    [CAIRN_FIELD_VALUE] = "value", [CAIRN_FIELD_LIST] = "list", [CAIRN_FIELD_MAP] = "map"};
-
 /* All fields and methods, one per line. */
 static void print_members(const struct cairn_types *types)
 {
@@ -334,7 +331,7 @@ static void print_members(const struct cairn_types *types)
             text.size = 0;
             cairn_buf_printf(&text, "  %s.%s", type->name, type->fields[k].name);
             cairn_table_cell(&table, cairn_buf_bytes(&text));
-            cairn_table_cell(&table, cairn_str(kinds[type->fields[k].kind]));
+            cairn_table_cell(&table, cairn_str(cairn_field_kind_name(type->fields[k].kind)));
         }
         for (size_t k = 0; k < type->method_count; k++) {
             const struct cairn_method_decl *m = &type->methods[k];
@@ -392,7 +389,7 @@ static void print_json(const char *path, size_t bytes, const struct cairn_wasm *
         printf("%s{\"name\": \"%s\", \"fields\": [", i ? ", " : "", type->name);
         for (size_t k = 0; k < type->field_count; k++)
             printf("%s{\"name\": \"%s\", \"kind\": \"%s\"}", k ? ", " : "", type->fields[k].name,
-                   kinds[type->fields[k].kind]);
+                   cairn_field_kind_name(type->fields[k].kind));
         printf("], \"methods\": [");
         for (size_t k = 0; k < type->method_count; k++)
             printf("%s{\"name\": \"%s\", \"public\": %s, \"read_only\": %s, \"deterministic\": %s, "
@@ -438,8 +435,9 @@ static int take_output(const struct options *o, const char *fresh)
         status = cairn_complain(CAIRN_EXIT_FAILED, "it compiles, but a node would refuse it: %s", err.text);
         if (strstr(err.text, "cairn.types"))
             fputs(
-                "cairn.types is what CAIRN_MODULE, CAIRN_TYPE, CAIRN_VALUE, CAIRN_LIST, CAIRN_MAP and CAIRN_METHOD\n"
-                "declare, a line each: one is missing, or has a name of other characters than letters, digits and _\n",
+                "cairn.types is what CAIRN_MODULE, CAIRN_TYPE, CAIRN_VALUE, CAIRN_LIST, CAIRN_MAP, CAIRN_ORDERED and\n"
+                "CAIRN_METHOD declare, a line each: one is missing, or has a name of other characters than letters,\n"
+                "digits and _\n",
                 stderr);
     } else {
         if (rename(fresh, o->output) != 0)

@@ -1,5 +1,7 @@
 /* cairn objects ls, show, rm, restore */
+#include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +12,9 @@
 #include "proto/json.h"
 
 struct options {
-    const char *prefix, *at;
+    const char *prefix, *at, *field, *from, *to;
     uint64_t limit, version;
-    bool json, preview;
+    bool json, preview, reverse;
 };
 
 enum { PAGE = 1000 };
@@ -181,11 +183,36 @@ static const struct cairn_flag show_flags[] = {
      .min = 1,
      .max = 10000,
      .offset = offsetof(struct options, limit)},
+    {.name = "field",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "NAME",
+     .help = "only this field",
+     .offset = offsetof(struct options, field)},
+    {.name = "from",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "KEY",
+     .help = "of ordered maps: from this key on; \\xNN stands for a byte",
+     .offset = offsetof(struct options, from)},
+    {.name = "to",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "KEY",
+     .help = "of ordered maps: up to this key, and without it",
+     .offset = offsetof(struct options, to)},
+    {.name = "reverse",
+     .kind = CAIRN_FLAG_SWITCH,
+     .help = "of ordered maps: the last keys, the last first",
+     .offset = offsetof(struct options, reverse)},
     PAST_FLAGS,
     CAIRN_FLAG_JSON(struct options),
     CAIRN_FLAG_NAMESPACE,
     {0},
 };
+
+/* A map's entries, ordered or not, are pairs. */
+static bool has_keys(struct cairn_bytes kind)
+{
+    return cairn_bytes_equal(kind, cairn_str("map")) || cairn_bytes_equal(kind, cairn_str("ordered"));
+}
 
 static void print_entries(struct cairn_reader *r, uint64_t shown, bool map)
 {
@@ -213,7 +240,11 @@ static void print_entries(struct cairn_reader *r, uint64_t shown, bool map)
 }
 
 /* [name, kind, count, content] */
-static void print_field(struct cairn_reader *r, int widest, char mark)
+struct widths {
+    int name, kind;
+};
+
+static void print_field(struct cairn_reader *r, struct widths widest, char mark)
 {
     struct cairn_bytes name, kind;
     struct cairn_value content;
@@ -226,9 +257,9 @@ static void print_field(struct cairn_reader *r, int widest, char mark)
     kind = cairn_value_read(r).bytes;
     count = cairn_value_read(r).integer;
     content = cairn_value_read(r);
-    map = cairn_bytes_equal(kind, cairn_str("map"));
-    printf("%c %-*.*s  %-5.*s  ", mark, widest, (int)name.size, (const char *)name.data, (int)kind.size,
-           (const char *)kind.data);
+    map = has_keys(kind);
+    printf("%c %-*.*s  %-*.*s  ", mark, widest.name, (int)name.size, (const char *)name.data, widest.kind,
+           (int)kind.size, (const char *)kind.data);
     if (content.kind == CAIRN_VALUE_BYTES) {
         cairn_inline_field(&text, content.bytes);
         printf("%.*s\n", (int)text.size, (const char *)text.data);
@@ -237,18 +268,22 @@ static void print_field(struct cairn_reader *r, int widest, char mark)
     } else {
         printf("%" PRId64 " %s", count, count == 1 ? "entry" : "entries");
         if ((uint64_t)count > content.count)
-            printf(", the %s %" PRIu64 ":", map ? "first" : "newest", content.count);
+            printf(", %s %" PRIu64 ":",
+                   !map                                            ? "the newest"
+                   : cairn_bytes_equal(kind, cairn_str("ordered")) ? "of them"
+                                                                   : "the first",
+                   content.count);
         putchar('\n');
         print_entries(r, content.count, map);
     }
     cairn_buf_done(&text);
 }
 
-static int widest_name(struct cairn_bytes encoded)
+static struct widths widths_of(struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
     uint64_t count = cairn_value_read(&r).count;
-    int widest = 0;
+    struct widths widest = {.kind = 5};
 
     for (uint64_t i = 0; i < count && !r.bad; i++) {
         struct cairn_reader field = cairn_reader(cairn_value_whole(&r));
@@ -256,8 +291,11 @@ static int widest_name(struct cairn_bytes encoded)
 
         cairn_value_read(&field);
         text = cairn_value_read(&field).bytes;
-        if ((int)text.size > widest)
-            widest = (int)text.size;
+        if ((int)text.size > widest.name)
+            widest.name = (int)text.size;
+        text = cairn_value_read(&field).bytes;
+        if ((int)text.size > widest.kind)
+            widest.kind = (int)text.size;
     }
     return widest;
 }
@@ -266,7 +304,7 @@ static void print_object(const char *name, struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
     uint64_t count = cairn_value_read(&r).count;
-    int widest = widest_name(encoded);
+    struct widths widest = widths_of(encoded);
 
     printf("%s\n", name);
     for (uint64_t i = 0; i < count && !r.bad; i++)
@@ -341,6 +379,41 @@ static bool take_page(struct pages *pages, struct cairn_bytes page)
     return cursor.size && !r.bad;
 }
 
+/* A key as it is printed, without the quotes: \\xNN is a byte, and a backslash before anything else is left out. */
+static void add_key(struct cairn_ask *ask, const char *name, const char *text)
+{
+    struct cairn_buf key = {0};
+
+    for (; *text; text++) {
+        unsigned byte = (uint8_t)*text;
+
+        if (*text == '\\' && text[1] == 'x' && isxdigit((unsigned char)text[2]) && isxdigit((unsigned char)text[3])) {
+            sscanf(text + 2, "%2x", &byte);
+            text += 3;
+        } else if (*text == '\\' && text[1] == 'n') {
+            byte = '\n';
+            text++;
+        } else if (*text == '\\' && text[1]) {
+            byte = (uint8_t) * ++text;
+        }
+        cairn_buf_u8(&key, (uint8_t)byte);
+    }
+    cairn_ask_query(ask, name, cairn_buf_bytes(&key));
+    cairn_buf_done(&key);
+}
+
+static void add_range(struct cairn_ask *ask, const struct options *options)
+{
+    if (options->field)
+        cairn_ask_query(ask, "field", cairn_str(options->field));
+    if (options->from)
+        add_key(ask, "from", options->from);
+    if (options->to)
+        add_key(ask, "to", options->to);
+    if (options->reverse)
+        add_number(ask, "reverse", 1);
+}
+
 /* All of the object's pages: *ret_fields is a list of fields.  False: see *ret_status; with missing_is_empty an object
  * that does not exist is an empty value. */
 static bool fetch(const char *name, const struct options *options, uint64_t limit, bool missing_is_empty,
@@ -358,6 +431,7 @@ static bool fetch(const char *name, const struct options *options, uint64_t limi
         good = *ret_status == CAIRN_EXIT_OK;
         if (good) {
             add_number(&ask, "limit", limit);
+            add_range(&ask, options);
             cairn_base64_add(&text, cairn_buf_bytes(&pages.cursor), true);
             if (text.size)
                 cairn_ask_query(&ask, "cursor", cairn_buf_bytes(&text));
@@ -390,7 +464,7 @@ static void add_field_json(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_str(to, "{\"name\":");
     cairn_json_bytes(to, cairn_value_read(r).bytes);
     kind = cairn_value_read(r).bytes;
-    map = cairn_bytes_equal(kind, cairn_str("map"));
+    map = has_keys(kind);
     cairn_buf_str(to, ",\"kind\":");
     cairn_json_bytes(to, kind);
     cairn_buf_printf(to, ",\"count\":%" PRId64 ",\"content\":", cairn_value_read(r).integer);
@@ -538,7 +612,7 @@ static void print_changes(const char *name, struct cairn_bytes now, struct cairn
 {
     struct cairn_reader a = cairn_reader(now), b = cairn_reader(then);
     uint64_t count_a = now.size ? cairn_value_read(&a).count : 0, count_b = then.size ? cairn_value_read(&b).count : 0;
-    int widest = widest_name(now.size ? now : then);
+    struct widths widest = widths_of(now.size ? now : then);
     bool same = count_a == count_b;
 
     if (!now.size || !then.size) {

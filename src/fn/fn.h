@@ -34,7 +34,9 @@
 #include "io/clock.h"
 #include "io/disk.h"
 
-enum { CAIRN_ABI = 1, CAIRN_NAME_BYTES_MAX = 64, CAIRN_ID_BYTES_MAX = 512 };
+/* The guest ABI of this node, and the oldest whose modules it runs. */
+enum { CAIRN_ABI = 2, CAIRN_ABI_OLDEST = 1 };
+enum { CAIRN_NAME_BYTES_MAX = 64, CAIRN_ID_BYTES_MAX = 512 };
 
 /* [A-Za-z][A-Za-z0-9_]{0,63} */
 bool cairn_name_valid(struct cairn_bytes name);
@@ -68,7 +70,15 @@ struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn); /* all workers and modul
 
 /* --- modules --- */
 
-enum cairn_field_kind { CAIRN_FIELD_VALUE = 1, CAIRN_FIELD_LIST = 2, CAIRN_FIELD_MAP = 3 };
+enum cairn_field_kind {
+    CAIRN_FIELD_VALUE = 1,
+    CAIRN_FIELD_LIST = 2,
+    CAIRN_FIELD_MAP = 3,
+    CAIRN_FIELD_ORDERED = 4, /* since ABI 2 */
+};
+enum { CAIRN_FIELD_KINDS_END = CAIRN_FIELD_ORDERED + 1 };
+/* "value", "list", "map", "ordered". */
+const char *cairn_field_kind_name(enum cairn_field_kind kind);
 enum { CAIRN_FIELD_NUMBER_MAX = 1023, CAIRN_MODULE_TYPES_MAX = 256, CAIRN_TYPE_METHODS_MAX = 1024 };
 
 struct cairn_field_decl {
@@ -125,6 +135,22 @@ enum cairn_calls {
     CAIRN_CALLS_NEVER,   /* the method is no such method */
 };
 
+/* A stretch of an ordered map: keys at or above `low`, and below `high`. */
+struct cairn_range {
+    struct cairn_bytes low, high;
+    bool above_low; /* without `low` itself */
+    bool with_high; /* with `high` itself */
+    bool no_high;   /* to the last key */
+    bool backward;  /* the last of them comes first */
+};
+
+/* Is given what is read, at most `want` entries, until take returns false. */
+struct cairn_taker {
+    bool (*take)(struct cairn_taker *taker, struct cairn_bytes key, struct cairn_bytes value);
+    uint32_t want;
+    bool keys_only; /* values are not looked up: empty */
+};
+
 struct cairn_host_ops {
     /* The run starts over: forget every effect of the segment so far (log lines may stay). */
     void (*restart)(void *run);
@@ -165,6 +191,22 @@ struct cairn_host_ops {
     /* The entry at place `index` of the enumeration order, 0.. */
     enum cairn_code (*map_at)(void *run, uint32_t field, uint64_t index, struct cairn_bytes *ret_key,
                               struct cairn_bytes *ret_value, bool *ret_found, struct cairn_err *err);
+
+    enum cairn_code (*ordered_count)(void *run, uint32_t field, uint64_t *ret_count, struct cairn_err *err);
+    enum cairn_code (*ordered_get)(void *run, uint32_t field, struct cairn_bytes key, struct cairn_bytes *ret_value,
+                                   bool *ret_found, struct cairn_err *err);
+    enum cairn_code (*ordered_set)(void *run, uint32_t field, struct cairn_bytes key, struct cairn_bytes value,
+                                   struct cairn_err *err);
+    enum cairn_code (*ordered_remove)(void *run, uint32_t field, struct cairn_bytes key, bool *ret_found,
+                                      struct cairn_err *err);
+    /* Keys below `key`, or with `with_it` at or below it. */
+    enum cairn_code (*ordered_rank)(void *run, uint32_t field, struct cairn_bytes key, bool with_it, uint64_t *ret_rank,
+                                    struct cairn_err *err);
+    enum cairn_code (*ordered_read)(void *run, uint32_t field, const struct cairn_range *range, struct cairn_taker *to,
+                                    struct cairn_err *err);
+    /* From the key with `place` keys below it on. */
+    enum cairn_code (*ordered_read_at)(void *run, uint32_t field, uint64_t place, bool backward, struct cairn_taker *to,
+                                       struct cairn_err *err);
 
     /* A hint, may be NULL: `count` entries of that list or map are read next, from `index` on, down if `down`. */
     void (*ahead)(void *run, uint32_t field, uint64_t index, bool down, uint64_t count);

@@ -4,7 +4,7 @@
  *   types.c     the section cairn.types           cache.c     compiled code on disk
  *   wasm.c      what a binary tells by itself     instance.c  making, resetting, dropping instances
  *   wasm_code.c which instructions are known      fail.c      Wasmtime's errors
- *   host.c      the host calls                    worker.c    a worker's instances
+ *   host*.c     the host calls                    worker.c    a worker's instances
  *   check.c     what must hold of a module        window.c    what of an instance may be written
  *   run.c       invocations                       compile.c   compiling, in a child
  *   share.c     the memory of a worker's instances

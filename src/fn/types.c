@@ -18,7 +18,7 @@ struct line {
 struct parser {
     struct cairn_types *types;
     struct cairn_err *err;
-    bool have_abi;
+    uint32_t abi; /* 0: not said */
 };
 
 bool cairn_name_valid(struct cairn_bytes name)
@@ -105,12 +105,14 @@ static enum cairn_code take_abi(struct parser *p, const struct line *line)
 
     if (line->count != 2 || !read_number(line->words[1], 999999999, &number))
         return refuse(p, line, "'abi NUMBER' expected");
-    if (number != CAIRN_ABI)
+    if (number < CAIRN_ABI_OLDEST || number > CAIRN_ABI)
         return cairn_fail(p->err, CAIRN_EVERSION,
                           "cairn.types line %u: the module is made for guest ABI %u, this node "
-                          "has %d",
-                          line->number, number, CAIRN_ABI);
-    p->have_abi = true;
+                          "has %d to %d",
+                          line->number, number, CAIRN_ABI_OLDEST, CAIRN_ABI);
+    if (p->abi && p->abi != number)
+        return refuse(p, line, "the module has another ABI already");
+    p->abi = number;
     return CAIRN_OK;
 }
 
@@ -140,13 +142,20 @@ static enum cairn_code take_type(struct parser *p, const struct line *line)
     return CAIRN_OK;
 }
 
+const char *cairn_field_kind_name(enum cairn_field_kind kind)
+{
+    static const char *const names[CAIRN_FIELD_KINDS_END] = {[CAIRN_FIELD_VALUE] = "value",
+                                                             [CAIRN_FIELD_LIST] = "list",
+                                                             [CAIRN_FIELD_MAP] = "map",
+                                                             [CAIRN_FIELD_ORDERED] = "ordered"};
+
+    return (int)kind < CAIRN_FIELD_KINDS_END && names[kind] ? names[kind] : "unknown";
+}
+
 static bool read_kind(struct cairn_bytes word, enum cairn_field_kind *ret_kind)
 {
-    static const char *const names[] = {
-        [CAIRN_FIELD_VALUE] = "value", [CAIRN_FIELD_LIST] = "list", [CAIRN_FIELD_MAP] = "map"};
-
-    for (int kind = CAIRN_FIELD_VALUE; kind <= CAIRN_FIELD_MAP; kind++)
-        if (is(word, names[kind])) {
+    for (int kind = CAIRN_FIELD_VALUE; kind < CAIRN_FIELD_KINDS_END; kind++)
+        if (is(word, cairn_field_kind_name((enum cairn_field_kind)kind))) {
             *ret_kind = (enum cairn_field_kind)kind;
             return true;
         }
@@ -160,7 +169,9 @@ static enum cairn_code take_field(struct parser *p, const struct line *line)
 
     if (line->count != 5 || !cairn_name_valid(line->words[1]) || !cairn_name_valid(line->words[3]) ||
         !read_kind(line->words[4], &field.kind))
-        return refuse(p, line, "'field TYPE NUMBER NAME value|list|map' expected");
+        return refuse(p, line, "'field TYPE NUMBER NAME value|list|map|ordered' expected");
+    if (field.kind == CAIRN_FIELD_ORDERED && p->abi < 2)
+        return refuse(p, line, "ordered maps are of guest ABI 2, and the module says 'abi 1'");
     if (!read_number(line->words[2], CAIRN_FIELD_NUMBER_MAX, &field.number))
         return refuse(p, line, "a field's number is 0 to 1023");
     type = cairn_types_type(p->types, line->words[1]);
@@ -295,7 +306,7 @@ enum cairn_code cairn_types_parse(struct cairn_bytes section, struct cairn_types
         return cairn_fail(err, CAIRN_EMODULE, "cairn.types has %zu bytes, at most %d are allowed", section.size,
                           CAIRN_TYPES_BYTES_MAX);
     code = take_lines(&p, section, false);
-    if (code == CAIRN_OK && !p.have_abi)
+    if (code == CAIRN_OK && !p.abi)
         code = cairn_fail(err, CAIRN_EMODULE, "cairn.types does not say which ABI the module is made for ('abi %d')",
                           CAIRN_ABI);
     if (code == CAIRN_OK && !types.module)

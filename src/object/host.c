@@ -1,4 +1,5 @@
-/* host.c - what the guest's host calls mean: fields over the segment's overlay, calls, time.
+/* host.c - what the guest's host calls mean: fields over the segment's overlay, calls, time; ordered maps are in
+ * host_ordered.c.
  *
  * `run` is the invocation.  All reads pass overlay_get or the segment's header; all writes pass
  * `writable`, which holds the limits. */
@@ -6,7 +7,9 @@
 
 #include "object/account.h"
 #include "object/direct.h"
+#include "object/fields.h"
 #include "object/host.h"
+#include "object/host_ordered.h"
 #include "object/invocation.h"
 #include "object/layout.h"
 #include "object/method_log.h"
@@ -19,55 +22,7 @@
 enum {
     LIST_DROP_MAX = 4096,
     CALLS_PER_SEGMENT_MAX = 4096,
-    WRITES_PER_SEGMENT_MAX = 16384,
 };
-
-/* Host calls of an ended segment cannot happen: the guest runs only while it has one. */
-static struct overlay *overlay_of(struct invocation *inv)
-{
-    return &inv->segment->overlay;
-}
-
-/* The type's own number of a field, or an error: wrong number, or wrong kind. */
-static inline enum cairn_code field_of(struct invocation *inv, uint32_t field, enum cairn_field_kind kind,
-                                       uint32_t *ret_number, struct cairn_err *err)
-{
-    const struct type *type = inv->type;
-
-    if (field >= type->field_end || type->fields[field].kind != kind)
-        return cairn_fail(err, CAIRN_ETRAP, "field %u of type %s is not a %s", field, type->decl->name,
-                          kind == CAIRN_FIELD_VALUE  ? "value"
-                          : kind == CAIRN_FIELD_LIST ? "list"
-                                                     : "map");
-    *ret_number = type->fields[field].number;
-    return CAIRN_OK;
-}
-
-/* Before a write of `bytes` more: it is allowed, and within its limits. */
-static enum cairn_code writable(struct invocation *inv, size_t bytes, struct cairn_err *err)
-{
-    struct overlay *overlay = overlay_of(inv);
-    const struct cairn_limits *limits = &inv->worker->node->limits;
-
-    if (__builtin_expect(inv->read_only, 0))
-        return cairn_fail(err, CAIRN_ENOTREADONLY, "read-only method %s.%s tried to write", inv->type->decl->name,
-                          inv->method->decl->name);
-    if (overlay->bytes + bytes > limits->write_set_bytes || overlay->count >= WRITES_PER_SEGMENT_MAX ||
-        overlay->arena.bytes + bytes > 4ull * limits->write_set_bytes)
-        return cairn_fail(err, CAIRN_ELIMIT,
-                          "the segment writes more than %u bytes or %d keys; split the work with a call",
-                          limits->write_set_bytes, WRITES_PER_SEGMENT_MAX);
-    if (inv->segment->header.incarnation == 0) {
-        inv->segment->header.incarnation = shard_incarnation(inv->object->shard);
-        inv->segment->header_dirty = true;
-    }
-    return CAIRN_OK;
-}
-
-static uint64_t incarnation_of(const struct invocation *inv)
-{
-    return inv->segment->header.incarnation;
-}
 
 /* --- lifecycle, arguments, result ----------------------------------------------------------- */
 
@@ -196,28 +151,6 @@ static enum cairn_code host_value_clear(void *run, uint32_t field, struct cairn_
 }
 
 /* --- lists ----------------------------------------------------------------------------------- */
-
-static struct container *container_of(struct invocation *inv, uint32_t number, bool make)
-{
-    if (make)
-        inv->segment->header_dirty = true;
-    return header_container(&inv->segment->overlay.arena, &inv->segment->header, number, make);
-}
-
-static enum cairn_code count_of(struct invocation *inv, uint32_t field, enum cairn_field_kind kind, uint64_t *ret_count,
-                                struct cairn_err *err)
-{
-    uint32_t number = 0;
-    enum cairn_code code = field_of(inv, field, kind, &number, err);
-    struct container *c;
-
-    if (code != CAIRN_OK)
-        return code;
-    overlay_of(inv)->operations++;
-    c = container_of(inv, number, false);
-    *ret_count = c ? c->count : 0;
-    return CAIRN_OK;
-}
 
 static enum cairn_code host_list_count(void *run, uint32_t field, uint64_t *ret_count, struct cairn_err *err)
 {
@@ -502,7 +435,7 @@ static void host_ahead(void *run, uint32_t field, uint64_t index, bool down, uin
         return;
     f = &inv->type->fields[field];
     list = f->kind == CAIRN_FIELD_LIST;
-    c = f->kind == CAIRN_FIELD_VALUE ? NULL : container_of(inv, f->number, false);
+    c = list || f->kind == CAIRN_FIELD_MAP ? container_of(inv, f->number, false) : NULL;
     if (!c || index >= c->count)
         return;
     left = down ? index + 1 : c->count - index;
@@ -709,6 +642,13 @@ const struct cairn_host_ops object_host_ops = {
     .map_set = host_map_set,
     .map_remove = host_map_remove,
     .map_at = host_map_at,
+    .ordered_count = host_ordered_count,
+    .ordered_get = host_ordered_get,
+    .ordered_set = host_ordered_set,
+    .ordered_remove = host_ordered_remove,
+    .ordered_rank = host_ordered_rank,
+    .ordered_read = host_ordered_read,
+    .ordered_read_at = host_ordered_read_at,
     .ahead = host_ahead,
     .delete_self = host_delete_self,
     .call = host_call,

@@ -5,6 +5,8 @@
  *   02 be64 incarnation, varint field, varint n  entry n of a list
  *   02 be64 incarnation, varint field, 'k', key  a map's entry: varint place, value
  *   02 be64 incarnation, varint field, 's', varint place    the map's key at that place
+ *   02 be64 incarnation, varint field, 'v', key  an ordered map's value
+ *   02 be64 incarnation, varint field, 'p', ..   the pages of its keys (tree.h, counted)
  *   03 varint type, varint page                  a page of the type's directory of ids (tree.h)
  *   04 varint type, sized id, sized method, key  an idempotency key (once.h)
  *   05 be64 number                               the same keys in order of age: the 04 key
@@ -42,7 +44,7 @@ enum {
     KEY_OUTCOME = 0x19,
 };
 
-enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 };
+enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 /* ordered or not */ };
 
 /* Keys are built in the caller's memory; each returns the size. */
 static inline size_t key_header(uint8_t *to, uint32_t type, struct cairn_bytes id)
@@ -82,6 +84,23 @@ static inline size_t key_map_entry(uint8_t *to, uint64_t incarnation, uint32_t f
     if (key.size)
         memcpy(to + size, key.data, key.size);
     return size + key.size;
+}
+
+static inline size_t key_ordered_value(uint8_t *to, uint64_t incarnation, uint32_t field, struct cairn_bytes key)
+{
+    size_t size = key_field(to, incarnation, field);
+    to[size++] = 'v';
+    if (key.size)
+        memcpy(to + size, key.data, key.size);
+    return size + key.size;
+}
+
+/* What the keys of its pages begin with. */
+static inline size_t key_ordered_pages(uint8_t *to, uint64_t incarnation, uint32_t field)
+{
+    size_t size = key_field(to, incarnation, field);
+    to[size++] = 'p';
+    return size;
 }
 
 static inline size_t key_numbered(uint8_t *to, uint8_t kind, uint64_t number)

@@ -96,9 +96,11 @@ enum cairn_op {
     CAIRN_OP_INVOKE,
     /* type, prefix, cursor, limit: [list of ids, next cursor or nil]: a page, see below. */
     CAIRN_OP_LIST,
-    /* type, id, limit, cursor[, number or at_ms]: [list of [field, kind, count, content], next cursor or nil], a
-     * page; content is bytes or nil (value), a list of bytes (list: of the newest `limit`, oldest first), or a list
-     * of [key, value] (map: of the first `limit`).  A field whose content did not fit comes again in the next page,
+    /* type, id, limit, cursor[, number or at_ms][, name][, from, to, reverse]: [list of [field, kind, count, content],
+     * next cursor or nil], a page; content is bytes or nil (value), a list of bytes (list: of the newest `limit`,
+     * oldest first), or a list of [key, value] (map: of the first `limit`; ordered: of the first `limit` keys from
+     * `from` on and below `to`, or with `reverse` of the last, the last first).  With `name` only that field.  A field
+     * whose content did not fit comes again in the next page,
      * with what follows.  `not_found` if the object does not exist.  As it was at a version, or a moment, if one is
      * given. */
     CAIRN_OP_SHOW,
@@ -155,11 +157,13 @@ struct cairn_request {
     enum cairn_op op;
     struct space *space; /* the namespace; NULL: `default` */
     struct cairn_bytes type, id, method;
-    struct cairn_bytes args; /* packed: per argument u32 size little-endian, bytes */
-    struct cairn_bytes key;  /* idempotency key, at most CAIRN_ONCE_KEY_BYTES_MAX bytes; empty: none */
-    bool read_only;          /* only read-only methods may run */
-    bool goes_on;            /* the next page of a reply that has begun: the node's stopping does not refuse it */
-    bool peek;               /* of what is answered with a page: nil instead of it, if it would be */
+    struct cairn_bytes args;     /* packed: per argument u32 size little-endian, bytes */
+    struct cairn_bytes key;      /* idempotency key, at most CAIRN_ONCE_KEY_BYTES_MAX bytes; empty: none */
+    bool read_only;              /* only read-only methods may run */
+    bool goes_on;                /* the next page of a reply that has begun: the node's stopping does not refuse it */
+    bool peek;                   /* of what is answered with a page: nil instead of it, if it would be */
+    struct cairn_bytes from, to; /* keys of an ordered map */
+    bool has_to, reverse;
     struct cairn_bytes name, body, prefix, cursor;
     struct cairn_bytes drop; /* types, with commas between */
     uint32_t limit;

@@ -96,7 +96,11 @@ static struct cairn_write *find_or_add(struct overlay *overlay, struct cairn_byt
 
 bool overlay_get(struct overlay *overlay, struct cairn_bytes key, struct cairn_bytes *ret_value)
 {
-    uint64_t hash = cairn_hash(key);
+    return overlay_get_hashed(overlay, key, cairn_hash(key), ret_value);
+}
+
+bool overlay_get_hashed(struct overlay *overlay, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
+{
     struct cairn_write *w = find(overlay, key, hash);
 
     overlay->operations++;

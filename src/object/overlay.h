@@ -31,6 +31,8 @@ void overlay_done(struct overlay *overlay);
 
 /* True and *ret_value (borrowed until the next overlay or engine write, and for CAIRN_VALUES_VALID - 1 more reads). */
 bool overlay_get(struct overlay *overlay, struct cairn_bytes key, struct cairn_bytes *ret_value);
+/* The same when the key's cairn_hash is known. */
+bool overlay_get_hashed(struct overlay *overlay, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value);
 void overlay_put(struct overlay *overlay, struct cairn_bytes key, struct cairn_bytes value);
 void overlay_remove(struct overlay *overlay, struct cairn_bytes key);
 /* Takes back the writes to keys that came after the first `count`; these must not have been changed since. */

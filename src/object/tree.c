@@ -49,11 +49,13 @@ static void splice(const struct tree *tree, const struct trail *trail, size_t cu
     struct cairn_bytes leaf = trail->leaf;
     struct cairn_reader r = cairn_reader(cairn_bytes(leaf.data + 1, leaf.size - 1));
     size_t at = trail->spot.at, head, n;
-    uint8_t key[PAGE_KEY_MAX], *to;
+    size_t most = leaf.size + entry_bytes + CAIRN_VARINT_BYTES_MAX;
+    uint8_t key[PAGE_KEY_MAX], small[2 * TREE_LEAF_BYTES], *to = small;
 
     cairn_read_varint(&r);
     head = (size_t)(r.at - leaf.data);
-    to = cairn_arena_alloc(&tree->overlay->arena, leaf.size + entry_bytes + CAIRN_VARINT_BYTES_MAX);
+    if (most > sizeof small)
+        to = cairn_arena_alloc(&tree->overlay->arena, most);
     to[0] = 0;
     n = 1 + cairn_put_varint(to + 1, count);
     memcpy(to + n, leaf.data + head, at - head);
@@ -148,7 +150,7 @@ static void add_and_split(const struct tree *tree, const struct trail *trail, st
         if (page->level)
             page->entries[at++].below = keys_below(&path[i + 1]);
         insert_entry(page, at, entry);
-        adds = page->bytes > TREE_PAGE_BYTES && page->count > PAGE_ENTRIES_MIN;
+        adds = page->bytes > (page->level ? TREE_INNER_BYTES : TREE_LEAF_BYTES) && page->count > PAGE_ENTRIES_MIN;
         if (adds)
             entry = split(tree, page, at);
         if (adds && i == 0)
@@ -209,7 +211,7 @@ bool tree_add(const struct tree *tree, struct cairn_bytes key)
     if (trail.spot.found)
         return false;
     n = cairn_put_varint(entry, key.size);
-    if (trail.leaf.size + n + key.size > TREE_PAGE_BYTES && trail.spot.count >= PAGE_ENTRIES_MIN) {
+    if (trail.leaf.size + n + key.size > TREE_LEAF_BYTES && trail.spot.count >= PAGE_ENTRIES_MIN) {
         add_and_split(tree, &trail, key);
         return true;
     }

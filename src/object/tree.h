@@ -2,9 +2,9 @@
  *
  * A B+-tree (Comer 1979) over an engine that knows point operations only.  A page's key is the tree's prefix and the
  * page's number; the root is page 0, and an empty tree has no key at all.  A page splits when it has more than
- * TREE_PAGE_BYTES and more than four entries, and is dropped when it is empty; pages are not merged.  Each change is
- * made in the overlay of the segment that asks for it, so that it is in that segment's record: one leaf, and a few
- * pages more when the leaf splits or goes.
+ * TREE_LEAF_BYTES or TREE_INNER_BYTES and more than four entries, and is dropped when it is empty; pages are not
+ * merged.  Each change is made in the overlay of the segment that asks for it, so that it is in that segment's record:
+ * one leaf, and a few pages more when the leaf splits or goes.
  *
  * A counted tree knows the place of each key besides.  How many keys are below each child of an inner page stands under
  * a key of its own, apart from the page, so that a change logs these small counts and not the pages above its leaf.
@@ -22,8 +22,9 @@
 enum {
     TREE_PREFIX_BYTES_MAX = 32,
     TREE_KEY_BYTES_MAX = 2048,
-    TREE_PAGE_BYTES = 1024,
-    TREE_DEPTH_MAX = 24, /* a page has at least four entries when it splits: more than there is memory for */
+    TREE_LEAF_BYTES = 512,   /* each change logs a leaf */
+    TREE_INNER_BYTES = 2048, /* and few an inner page */
+    TREE_DEPTH_MAX = 24,     /* a page has at least four entries when it splits: more than there is memory for */
 };
 
 struct tree {
@@ -85,6 +86,8 @@ bool tree_seek(struct tree_cursor *cursor, const struct tree *tree, enum tree_se
 bool tree_seek_at(struct tree_cursor *cursor, const struct tree *tree, uint64_t place);
 bool tree_next(struct tree_cursor *cursor);
 bool tree_previous(struct tree_cursor *cursor);
+/* Keys of its leaf from there on, itself among them: as long as no other leaf is reached, keys stay valid. */
+uint32_t tree_left_in_leaf(const struct tree_cursor *cursor, bool backward);
 /* The key at which the cursor stands; valid until it moves, or the overlay changes. */
 struct cairn_bytes tree_key(const struct tree_cursor *cursor);
 

@@ -248,7 +248,7 @@ void page_count_change(const struct tree *tree, uint64_t number, uint32_t slot, 
 {
     struct cairn_reader r = counts_of(tree, number);
     const uint8_t *begin = r.at, *from;
-    uint8_t key[PAGE_KEY_MAX], *to;
+    uint8_t key[PAGE_KEY_MAX], small[256], *to = small;
     uint64_t below;
     size_t n;
 
@@ -258,7 +258,8 @@ void page_count_change(const struct tree *tree, uint64_t number, uint32_t slot, 
     below = read_number(&r);
     if (r.bad)
         return; /* it could not be read */
-    to = cairn_arena_alloc(&tree->overlay->arena, (size_t)(r.end - begin) + 1);
+    if ((size_t)(r.end - begin) >= sizeof small)
+        to = cairn_arena_alloc(&tree->overlay->arena, (size_t)(r.end - begin) + 1);
     n = (size_t)(from - begin);
     memcpy(to, begin, n);
     n += cairn_put_varint(to + n, more ? below + 1 : below - 1);

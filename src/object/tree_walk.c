@@ -161,6 +161,13 @@ bool tree_seek(struct tree_cursor *cursor, const struct tree *tree, enum tree_se
     return cursor->slots[cursor->depth - 1] < cursor->path[cursor->depth - 1].count || step_leaf(cursor, true);
 }
 
+uint32_t tree_left_in_leaf(const struct tree_cursor *cursor, bool backward)
+{
+    uint32_t slot = cursor->slots[cursor->depth - 1];
+
+    return backward ? slot + 1 : cursor->path[cursor->depth - 1].count - slot;
+}
+
 struct cairn_bytes tree_key(const struct tree_cursor *cursor)
 {
     return cursor->path[cursor->depth - 1].entries[cursor->slots[cursor->depth - 1]].key;

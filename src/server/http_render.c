@@ -130,7 +130,7 @@ static void one_field(struct cairn_buf *to, struct cairn_reader *r)
     add_text(to, "name", r);
     add_key(to, "kind");
     kind = next(r).bytes;
-    map = cairn_bytes_equal(kind, cairn_str("map"));
+    map = cairn_bytes_equal(kind, cairn_str("map")) || cairn_bytes_equal(kind, cairn_str("ordered"));
     cairn_json_bytes(to, kind);
     add_int(to, "count", r);
     add_key(to, "content");

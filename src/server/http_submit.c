@@ -194,42 +194,91 @@ static bool query_past(const struct cairn_http_call *call, struct cairn_slot *sl
     return false;
 }
 
-/* Reads limit, and where they are allowed cursor, prefix, and which past is meant, to slot->more. */
+/* reverse, reverse=1 or reverse=true; 0 and false. */
+static bool query_switch(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
+                         bool *ret_on)
+{
+    *ret_on = !text.size || cairn_http_is(text, "1") || cairn_http_is(text, "true");
+    if (*ret_on || cairn_http_is(text, "0") || cairn_http_is(text, "false"))
+        return true;
+    cairn_http_refuse(call, 400, "bad_request", "%.*s must be 1 or 0", (int)name.size, (const char *)name.data);
+    return false;
+}
+
+/* What a page's parameters are kept as, in slot->more. */
+struct kept {
+    const char *name;
+    bool ids, object; /* where it is allowed */
+    bool there;
+    size_t at, size;
+};
+
+enum { KEPT_PREFIX, KEPT_FIELD, KEPT_FROM, KEPT_TO, KEPT_CURSOR, KEPT_COUNT };
+
+static struct kept *find_kept(struct kept *kept, const struct cairn_slot *slot, struct cairn_bytes name)
+{
+    for (int i = 0; i < KEPT_COUNT; i++)
+        if ((slot->request.op == CAIRN_OP_LIST ? kept[i].ids : slot->request.op == CAIRN_OP_SHOW && kept[i].object) &&
+            cairn_http_is(name, kept[i].name))
+            return &kept[i];
+    return NULL;
+}
+
+/* False: its value is broken. */
+static bool keep(struct cairn_slot *slot, struct kept *kept, bool cursor, struct cairn_bytes value)
+{
+    struct cairn_buf text = {0};
+    bool good;
+
+    kept->at = slot->more.size;
+    good = cairn_http_decode(cursor ? &text : &slot->more, value, true);
+    if (good && cursor)
+        good = cairn_base64_url_read(cairn_buf_bytes(&text), &slot->more);
+    cairn_buf_done(&text);
+    kept->size = slot->more.size - kept->at;
+    kept->there = true;
+    return good;
+}
+
+static struct cairn_bytes kept_bytes(const struct cairn_slot *slot, const struct kept *kept)
+{
+    return kept->size ? cairn_bytes(slot->more.data + kept->at, kept->size) : cairn_bytes(NULL, 0);
+}
+
+/* Reads limit, and what else is allowed, to slot->more: docs/reference/http.md. */
 static bool read_page(const struct cairn_http_call *call, struct cairn_slot *slot, uint32_t first, uint32_t most)
 {
     struct cairn_bytes query = call->request->query, name, value;
-    struct cairn_buf text = {0};
-    size_t prefix_at = 0, prefix_size = 0, cursor_at = 0, cursor_size = 0;
-    bool good = true, ids = slot->request.op == CAIRN_OP_LIST, object = slot->request.op == CAIRN_OP_SHOW;
+    struct kept kept[KEPT_COUNT] = {[KEPT_PREFIX] = {.name = "prefix", .ids = true},
+                                    [KEPT_FIELD] = {.name = "field", .object = true},
+                                    [KEPT_FROM] = {.name = "from", .object = true},
+                                    [KEPT_TO] = {.name = "to", .object = true},
+                                    [KEPT_CURSOR] = {.name = "cursor", .ids = true, .object = true}};
+    bool good = true, object = slot->request.op == CAIRN_OP_SHOW;
 
     slot->request.limit = first;
     while (good && cairn_http_query_next(&query, &name, &value)) {
-        size_t at = slot->more.size;
+        struct kept *to = find_kept(kept, slot, name);
 
         if (cairn_http_is(name, "limit")) {
             good = cairn_http_query_number(call, name, value, most, &slot->request.limit);
         } else if (object && (cairn_http_is(name, "at") || cairn_http_is(name, "version"))) {
             good = query_past(call, slot, name, value);
-        } else if (ids && cairn_http_is(name, "prefix") && cairn_http_decode(&slot->more, value, true)) {
-            prefix_at = at;
-            prefix_size = slot->more.size - at;
-        } else if ((ids || object) && cairn_http_is(name, "cursor") && cairn_http_decode(&text, value, true) &&
-                   cairn_base64_url_read(cairn_buf_bytes(&text), &slot->more)) {
-            cursor_at = at;
-            cursor_size = slot->more.size - at;
-        } else {
+        } else if (object && cairn_http_is(name, "reverse")) {
+            good = query_switch(call, name, value, &slot->request.reverse);
+        } else if (!to || !keep(slot, to, to == &kept[KEPT_CURSOR], value)) {
             cairn_http_refuse(call, 400, "bad_request",
                               "the parameter '%.*s' does not exist here or has a broken value",
                               (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
             good = false;
         }
-        text.size = 0;
     }
-    cairn_buf_done(&text);
-    if (prefix_size)
-        slot->request.prefix = cairn_bytes(slot->more.data + prefix_at, prefix_size);
-    if (cursor_size)
-        slot->request.cursor = cairn_bytes(slot->more.data + cursor_at, cursor_size);
+    slot->request.prefix = kept_bytes(slot, &kept[KEPT_PREFIX]);
+    slot->request.name = kept_bytes(slot, &kept[KEPT_FIELD]);
+    slot->request.from = kept_bytes(slot, &kept[KEPT_FROM]);
+    slot->request.to = kept_bytes(slot, &kept[KEPT_TO]);
+    slot->request.cursor = kept_bytes(slot, &kept[KEPT_CURSOR]);
+    slot->request.has_to = kept[KEPT_TO].there;
     return good;
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/value.h"
 #include "object/directory.h"
-#include "object/layout.h"
+#include "object/ordered.h"
 #include "object/outcome.h"
 
 enum {
@@ -64,6 +64,7 @@ struct cairn_export {
     struct extent extents[CONTAINERS_MAX];
     size_t extent_count, extent;
     uint64_t entry;
+    struct cairn_buf name; /* of an ordered map: the last key */
     /* keys: */
     uint64_t key, key_end;
 };
@@ -502,6 +503,59 @@ static enum cairn_code add_entry(struct cairn_export *export, const struct exten
     return code == CAIRN_OK ? stream_add(&export->writer, STREAM_ENTRY, pieces, 2, err) : code;
 }
 
+struct ordered_reader {
+    struct cairn_taker taker; /* first */
+    struct cairn_export *export;
+    uint32_t field;
+    enum cairn_code code;
+    struct cairn_err *err;
+};
+
+static bool take_ordered(struct cairn_taker *taker, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct ordered_reader *reader = (struct ordered_reader *)taker;
+    struct cairn_export *export = reader->export;
+    uint8_t head[2 * CAIRN_VARINT_BYTES_MAX];
+    size_t n = cairn_put_varint(head, reader->field);
+    struct cairn_bytes pieces[3];
+
+    n += cairn_put_varint(head + n, key.size);
+    pieces[0] = cairn_bytes(head, n);
+    pieces[1] = key;
+    pieces[2] = value;
+    reader->code = stream_add(&export->writer, STREAM_PAIR, pieces, 3, reader->err);
+    export->name.size = 0;
+    cairn_buf_add(&export->name, key.data, key.size);
+    export->entry++;
+    return reader->code == CAIRN_OK;
+}
+
+/* Some entries of an ordered map. */
+static enum cairn_code add_ordered(struct cairn_export *export, const struct extent *extent, struct cairn_err *err)
+{
+    struct ordered_reader reader = {
+        .taker = {.take = take_ordered, .want = KEYS_PER_STEP}, .export = export, .field = extent->field, .err = err};
+    struct cairn_range range = {.no_high = true, .above_low = export->entry > 0};
+    struct cairn_buf low = {0};
+    uint64_t before = export->entry;
+    struct ordered map;
+
+    if (range.above_low)
+        cairn_buf_add(&low, export->name.data, export->name.size);
+    range.low = cairn_buf_bytes(&low);
+    overlay_reset(&export->overlay, export->view);
+    ordered_init(&map, &export->overlay, export->incarnation, extent->field);
+    ordered_read(&map, &range, &reader.taker);
+    cairn_buf_done(&low);
+    if (export->overlay.code != CAIRN_OK) {
+        *err = export->overlay.err;
+        return export->overlay.code;
+    }
+    if (reader.code == CAIRN_OK && (export->entry == before || export->entry > extent->count))
+        return unreadable(export, "an ordered map", err);
+    return reader.code;
+}
+
 /* The kind of a field of the type; 0: it has none of that number. */
 static uint8_t kind_of(const struct exported_type *type, uint32_t number)
 {
@@ -535,6 +589,8 @@ static enum cairn_code do_object(struct cairn_export *export, struct cairn_err *
         return CAIRN_OK;
     }
     kind = kind_of(type, extent->field);
+    if (kind == CAIRN_FIELD_ORDERED)
+        return add_ordered(export, extent, err);
     if (kind != CAIRN_FIELD_LIST && kind != CAIRN_FIELD_MAP)
         return unreadable(export, "a field that its type does not have", err);
     code = add_entry(export, extent, kind, err);
@@ -719,6 +775,7 @@ struct cairn_export *cairn_export_close(struct cairn_export *export)
     overlay_done(&export->overlay);
     cairn_buf_done(&export->ids);
     cairn_buf_done(&export->after);
+    cairn_buf_done(&export->name);
     stream_writer_done(&export->writer);
     free(export);
     return NULL;

@@ -7,7 +7,7 @@
 
 #include "engine/ids.h"
 #include "object/directory.h"
-#include "object/layout.h"
+#include "object/ordered.h"
 #include "object/outcome.h"
 #include "object/space.h"
 
@@ -278,7 +278,7 @@ static bool read_fields(struct imported_type *type, struct cairn_reader *r)
         uint8_t kind = cairn_read_u8(r);
         uint64_t number = cairn_read_varint(r);
 
-        if (r->bad || !cairn_name_valid(name) || kind < CAIRN_FIELD_VALUE || kind > CAIRN_FIELD_MAP ||
+        if (r->bad || !cairn_name_valid(name) || kind < CAIRN_FIELD_VALUE || kind >= CAIRN_FIELD_KINDS_END ||
             number >= CONTAINERS_MAX || type->kinds[number])
             return false;
         type->kinds[number] = kind;
@@ -428,6 +428,35 @@ static enum cairn_code take_entry(struct cairn_import *import, struct cairn_byte
     return commit_if_large(import, import->shard, err);
 }
 
+/* Which kind of map the next item is of, if it is of one. */
+static bool is_ordered(const struct cairn_import *import, struct cairn_bytes body)
+{
+    struct cairn_reader r = cairn_reader(body);
+    uint64_t field = cairn_read_varint(&r);
+
+    return !r.bad && import->shard != NO_OBJECT && field < CONTAINERS_MAX &&
+           import->type->kinds[field] == CAIRN_FIELD_ORDERED;
+}
+
+static enum cairn_code take_ordered_pair(struct cairn_import *import, struct cairn_bytes body, struct cairn_err *err)
+{
+    struct cairn_reader r = cairn_reader(body);
+    struct cairn_bytes name;
+    struct ordered map;
+    uint32_t field;
+
+    if (!read_field(import, &r, CAIRN_FIELD_ORDERED, &field))
+        return bad(import, "an entry of an ordered map makes no sense", err);
+    name = cairn_read_sized(&r);
+    if (r.bad || name.size > MAP_KEY_BYTES_MAX || cairn_reader_left(&r) > CAIRN_VALUE_BYTES_MAX)
+        return bad(import, "an entry of an ordered map makes no sense", err);
+    ordered_init(&map, &import->parts[import->shard].overlay, import->incarnation, field);
+    if (!ordered_put(&map, name, cairn_bytes(r.at, cairn_reader_left(&r))))
+        return bad(import, "an ordered map has an entry twice", err);
+    extent_of(import, field)->count++;
+    return commit_if_large(import, import->shard, err);
+}
+
 static enum cairn_code take_pair(struct cairn_import *import, struct cairn_bytes body, struct cairn_err *err)
 {
     struct cairn_reader r = cairn_reader(body);
@@ -439,6 +468,8 @@ static enum cairn_code take_pair(struct cairn_import *import, struct cairn_bytes
     size_t key_size;
     uint32_t field;
 
+    if (is_ordered(import, body))
+        return take_ordered_pair(import, body, err);
     if (!read_field(import, &r, CAIRN_FIELD_MAP, &field))
         return bad(import, "an entry of a map makes no sense", err);
     name = cairn_read_sized(&r);

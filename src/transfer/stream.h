@@ -12,7 +12,7 @@
 #include "base/err.h"
 
 enum {
-    STREAM_FORMAT = 2,                          /* 1 had no namespaces */
+    STREAM_FORMAT = 2,                          /* 1 had no namespaces and no ordered maps */
     STREAM_PART_BYTES = 256 << 10,              /* a part is ended when it has as many */
     STREAM_PART_BYTES_MAX = (66 << 20),         /* one item of the greatest value, and what came before it */
     STREAM_FILE_BYTES_MAX = (64 << 20) + 65536, /* a module's file */
@@ -26,7 +26,7 @@ enum stream_kind {
     STREAM_OBJECT = 5, /* what follows until the next object or key is of it: */
     STREAM_VALUE = 6,
     STREAM_ENTRY = 7,  /* of a list, in order */
-    STREAM_PAIR = 8,   /* of a map, in order */
+    STREAM_PAIR = 8,   /* of a map, ordered or not, in order */
     STREAM_KEY = 9,    /* an idempotency key */
     STREAM_END = 10,   /* last, and only there */
     STREAM_SPACE = 11, /* a namespace */

@@ -215,6 +215,36 @@ static void registers_and_counters(void **state)
     simnode_done(&sim);
 }
 
+#define BOARD(want, ...) simnode_expect(&sim, want, "Board", "b", __VA_ARGS__, NULL)
+
+static void leaders_keeps_ranks(void **state)
+{
+    (void)state;
+    open_with("leaders", 9);
+    BOARD("nil", "rank", "ann");
+    BOARD("[]", "top");
+    BOARD("!not_found...", "neighbours", "ann");
+    BOARD("1", "score", "ann", "10");
+    BOARD("1", "score", "bob", "20");
+    BOARD("3", "score", "cid", "-5");
+    BOARD("3", "score", "dan", "10"); /* as many as ann, behind her */
+    BOARD("3", "rank", "dan");
+    BOARD("[[\"bob\", 20], [\"ann\", 10], [\"dan\", 10], [\"cid\", -5]]", "top");
+    BOARD("[[\"bob\", 20], [\"ann\", 10]]", "top", "2");
+    BOARD("1", "add", "cid", "30");
+    BOARD("[[\"cid\", 25], [\"bob\", 20]]", "neighbours", "cid", "1");
+    BOARD("[[\"bob\", 20], [\"ann\", 10], [\"dan\", 10]]", "neighbours", "ann", "1");
+    BOARD("[[\"ann\", 10], [\"dan\", 10]]", "neighbours", "dan", "1");
+    BOARD("1", "leave", "bob");
+    BOARD("0", "leave", "bob");
+    BOARD("3", "players");
+    BOARD("[[\"cid\", 25], [\"ann\", 10], [\"dan\", 10]]", "top", "1000");
+    BOARD("!bad_argument...", "add", "cid", "9223372036854775807");
+    BOARD("!bad_argument...", "score", "", "1");
+    BOARD("1", "rank", "cid");
+    simnode_done(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +254,7 @@ int main(void)
         cmocka_unit_test(blocked_users_get_nothing),
         cmocka_unit_test(money_stays),
         cmocka_unit_test(registers_and_counters),
+        cmocka_unit_test(leaders_keeps_ranks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

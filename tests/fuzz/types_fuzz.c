@@ -18,7 +18,7 @@ static void must(bool condition)
 
 static void write_down(const struct cairn_types *types, struct cairn_buf *to)
 {
-    static const char *const kinds[] = {"", "value", "list", "map"};
+    static const char *const kinds[] = {"", "value", "list", "map", "ordered"};
 
     cairn_buf_printf(to, "abi %d\nmodule %s\n", CAIRN_ABI, types->module);
     for (size_t i = 0; i < types->type_count; i++) {

@@ -271,8 +271,8 @@ static uint64_t written_bytes(uint64_t keys, bool counted)
 static void test_written_bytes(void **state)
 {
     (void)state;
-    assert_in_range(written_bytes(20000, false), 400, 900);
-    assert_in_range(written_bytes(1000000, true), 600, 1200);
+    assert_in_range(written_bytes(20000, false), 300, 700);
+    assert_in_range(written_bytes(1000000, true), 400, 1000);
 }
 
 /* --- an engine whose n-th read fails --- */

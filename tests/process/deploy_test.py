@@ -43,7 +43,7 @@ def refusals():
     register, retwis = guest("register"), guest("retwis")
     types = wasm.types_text(register)
     renamed = types.replace("module register", "module other")
-    check(types.startswith("abi 1\n") and "field Counter 1 count value" in types, f"cairn.types is {types!r}")
+    check(types.startswith("abi 2\n") and "field Counter 1 count value" in types, f"cairn.types is {types!r}")
     with open(CAIRN, "rb") as file:
         program = file.read(100000)
     return [
@@ -59,7 +59,7 @@ def refusals():
         ("bad cairn.types", wasm.with_types(register, types + "nonsense\n"), "bad_module", 422, "cairn.types line"),
         ("a method that is not there", wasm.with_types(register, types + "method Counter nosuch public\n"),
          "bad_module", 422, "Counter.nosuch is declared and not exported"),
-        ("another ABI", wasm.with_types(register, types.replace("abi 1", "abi 2")), "version", 422, "guest ABI 2"),
+        ("another ABI", wasm.with_types(register, types.replace("abi 2", "abi 3")), "version", 422, "guest ABI 3"),
         ("another module's type", wasm.with_types(register, renamed), "conflict", 409, "belongs to module register"),
         ("a field of another kind", wasm.with_types(register, types.replace("count value", "count list")),
          "conflict", 409, "field count of type Counter"),

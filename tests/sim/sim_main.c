@@ -3,7 +3,7 @@
  *   sim [--seed N] [--seeds COUNT] [--ops N] [--log wal|streams] [--break sync] [--verbose]
  *
  * Clients call counters (plain and with idempotency keys), registers of existence (create, delete,
- * list) and ReTwis users over a node of two workers on the simulated disk.  Power goes off at
+ * list), ordered maps and ReTwis users over a node of two workers on the simulated disk.  Power goes off at
  * random calls of the disk, dropping, keeping or tearing what was not synced; now and then a call
  * of the disk fails.  After every restart the clients go on; what they saw is checked:
  *
@@ -12,6 +12,7 @@
  *               than adds are unaccounted for
  *   keys        after all retries a counter is exactly the number of its keys
  *   existence   what was acknowledged as created is listed and readable, what was deleted is not
+ *   order       ordered maps have the keys and values that were acknowledged, in order, with ranks that fit
  *   posts       an acknowledged post stands once in every follower's timeline; any post at most
  *               once; each follower sees an author's posts in the author's order
  *
@@ -26,6 +27,7 @@
 #include <string.h>
 
 #include "support/simnode.h"
+#include "support/simordered.h"
 
 enum {
     CLIENTS = 16,
@@ -74,7 +76,7 @@ struct post {
     bool acknowledged;
 };
 
-enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST };
+enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST, SORTED };
 
 struct client {
     struct simcall call;
@@ -82,6 +84,7 @@ struct client {
     int target;
     uint64_t asked;
     char key[32];
+    struct simordered_call sorted;
     bool out;   /* a request is under way */
     bool again; /* a keyed call whose outcome is not known: the same key once more */
 };
@@ -95,6 +98,7 @@ struct world {
     int64_t keys_used[KEYED];
     enum life lives[LIVES];
     bool life_busy[LIVES], user_busy[USERS];
+    struct simordered sorted;
     int round, round_posts;
     struct post *posts;
     size_t post_count, post_room;
@@ -204,6 +208,15 @@ static void begin(struct world *w, struct client *c)
         else
             simcall_init(&c->call, CAIRN_OP_DELETE, "Probe", id, NULL, NULL);
         break;
+    case 6:
+    case 7:
+        if (!simordered_begin(&w->sorted, &w->random, &c->sorted, &c->call)) {
+            c->doing = IDLE;
+            c->out = false;
+            return;
+        }
+        c->doing = SORTED;
+        break;
     case 5:
         c->target = (int)below(w, USERS);
         if (w->user_busy[c->target] || w->round_posts >= POSTS_PER_ROUND) {
@@ -260,6 +273,12 @@ static void finish(struct world *w, struct client *c, bool lost)
             w->lives[c->target] = unknown ? LIFE_UNKNOWN : LIFE_ABSENT;
         w->life_busy[c->target] = false;
         break;
+    case SORTED: {
+        char wrong[200];
+        if (!simordered_finish(&w->sorted, &c->sorted, done, unknown, done ? integer(&c->call) : 0, wrong))
+            broken("%s", wrong);
+        break;
+    }
     case POST:
         w->posts[atoi(c->key)].acknowledged = done && !is_error(&c->call);
         w->user_busy[c->target] = false;
@@ -358,6 +377,19 @@ static void check_lives(struct world *w)
         w->lives[i] = listed ? LIFE_THERE : LIFE_ABSENT;
     }
     simcall_done(&call);
+}
+
+static void run_for(void *world, struct simcall *call)
+{
+    run(world, call);
+}
+
+static void check_sorted(struct world *w)
+{
+    char wrong[200];
+
+    if (!simordered_check(&w->sorted, run_for, w, wrong))
+        broken("%s", wrong);
 }
 
 /* Reads a list of posts, newest first, into `ids` oldest first; returns how many. */
@@ -590,6 +622,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
     open_node(w);
     simnode_deploy(&w->sim, "probe");
     simnode_deploy(&w->sim, "retwis");
+    simnode_deploy(&w->sim, "sorted");
     if (lying && !streams)
         lying_sync(w->sim.disk);
     w->sim.streams.lying = lying;
@@ -603,6 +636,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
                 move(w);
             check_posts(w);
             check_lives(w);
+            check_sorted(w);
             check_keyed(w);
             start_round(w);
         }
@@ -610,6 +644,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
     quiesce(w);
     check_posts(w);
     check_lives(w);
+    check_sorted(w);
     check_keyed(w);
     for (int i = 0; i < COUNTERS; i++) {
         check_counter(i, &w->counters[i]);
