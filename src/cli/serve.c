@@ -49,8 +49,8 @@ static const struct cairn_flag flags[] = {
     NUMBER("workers", workers, "N", 1, 256, "worker threads (the number of cores)"),
     NUMBER("shards", shards, "N", 1, 4096, "partitions, fixed when the data folder is made (16)"),
     TEXT("engine", engine, "NAME",
-         "what holds the state: 'memory' (default), or on disk 'hybridlog',\n"
-         "'lsm', 'appendlog'; fixed when the data folder is made"),
+         "what holds the state: 'memory' (default, keeps no versions), or on\n"
+         "disk 'hybridlog', 'lsm', 'appendlog'; fixed when the folder is made"),
     NUMBER("engine-memory", engine_mib, "MIB", 8, 1 << 20, "for an engine on disk (256)"),
     NUMBER("snapshot-every", snapshot_seconds, "SECONDS", 1, 86400 * 365,
            "take a version so often (never; with --blob hourly)"),
