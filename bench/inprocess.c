@@ -14,6 +14,8 @@
  *   bench_inprocess ordered --data DIR --guests DIR [--objects N] [--count N]
  *       one object with a map, another with an ordered map of N entries (16-byte keys, 16-byte values) each; then,
  *       three times in turn: inserts into the one and the other, ranges of 100 entries, ranks
+ *   bench_inprocess timeline --data DIR --guests DIR [--objects N] [--count N] [--cache MIB]
+ *       ReTwis' timeline of 10 of one of N users who have as many posts; --cache: as cairn serve's
  *   bench_inprocess transfer|move --data DIR --guests DIR --objects N --count N [--workers N]
  *       a transfer between two of N accounts drawn at random: as two calls, or as a transaction
  *
@@ -40,6 +42,7 @@ enum { WINDOW = 64, WORKERS_MAX = 64, TEXT_BYTES = 64, VALUE_BYTES = 100, PLAIN_
 
 static struct {
     const char *data, *guests;
+    uint64_t cache_mib;
     unsigned objects, authors, followers, fill, workers;
     uint64_t count;
 } options = {.objects = PLAIN_OBJECTS, .authors = 1, .workers = 1, .count = 200000};
@@ -230,8 +233,11 @@ static struct cost run(const struct load *load)
 
 static void open_node(void)
 {
-    struct cairn_house_options o = {
-        .data = options.data, .workers = options.workers, .sync = CAIRN_SYNC_NONE, .wake = wake};
+    struct cairn_house_options o = {.data = options.data,
+                                    .workers = options.workers,
+                                    .sync = CAIRN_SYNC_NONE,
+                                    .wake = wake,
+                                    .limits = {.cache_bytes = options.cache_mib << 20}};
     struct cairn_err err;
 
     for (uint32_t i = 0; i < options.workers; i++) {
@@ -551,16 +557,39 @@ static void ordered(void)
     printf("}\n");
 }
 
+static void next_timeline(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                          struct cairn_buf *args)
+{
+    (void)load, (void)n;
+    add_id(id, cairn_random_below(dice, options.objects));
+    cairn_args_add(args, cairn_str("10"));
+}
+
+static void next_first_posts(const struct load *load, uint64_t n, struct cairn_random *dice, struct cairn_buf *id,
+                             struct cairn_buf *args)
+{
+    (void)load, (void)dice;
+    add_id(id, n % options.objects);
+    add_text(args, TEXT_BYTES);
+}
+
+static void timeline(void)
+{
+    deploy("retwis");
+    cost("User", "create", next_create, 0, options.objects);
+    cost("User", "post", next_first_posts, 0, 10ull * options.objects);
+    cost("User", "timeline", next_timeline, 0, 8ull * options.objects);
+    printf("{\"cache_mib\": %llu, ", (unsigned long long)options.cache_mib);
+    tell("timeline", cost("User", "timeline", next_timeline, 0, options.count));
+    printf("}\n");
+}
+
 static const struct option known[] = {
-    {"data", required_argument, NULL, 'd'},
-    {"guests", required_argument, NULL, 'g'},
-    {"objects", required_argument, NULL, 'o'},
-    {"authors", required_argument, NULL, 'a'},
-    {"followers", required_argument, NULL, 'f'},
-    {"fill", required_argument, NULL, 'F'},
-    {"workers", required_argument, NULL, 'w'},
-    {"count", required_argument, NULL, 'n'},
-    {0},
+    {"cache", required_argument, NULL, 'c'},   {"data", required_argument, NULL, 'd'},
+    {"guests", required_argument, NULL, 'g'},  {"objects", required_argument, NULL, 'o'},
+    {"authors", required_argument, NULL, 'a'}, {"followers", required_argument, NULL, 'f'},
+    {"fill", required_argument, NULL, 'F'},    {"workers", required_argument, NULL, 'w'},
+    {"count", required_argument, NULL, 'n'},   {0},
 };
 
 int main(int argc, char **argv)
@@ -569,6 +598,9 @@ int main(int argc, char **argv)
 
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
+        case 'c':
+            options.cache_mib = strtoull(optarg, NULL, 10);
+            break;
         case 'd':
             options.data = optarg;
             break;
@@ -606,13 +638,15 @@ int main(int argc, char **argv)
         post();
     else if (strcmp(part, "ordered") == 0)
         ordered();
+    else if (strcmp(part, "timeline") == 0)
+        timeline();
     else if (strcmp(part, "get") == 0 || strcmp(part, "set") == 0 || strcmp(part, "relay") == 0 ||
              strcmp(part, "push") == 0)
         one(part);
     else if (strcmp(part, "transfer") == 0 || strcmp(part, "move") == 0)
         transfer(part);
     else
-        die("usage", "isolated, get, set, relay, push, post, ordered, transfer or move");
+        die("usage", "isolated, get, set, relay, push, post, ordered, timeline, transfer or move");
     fflush(stdout);
     _exit(0); /* the folder is thrown away: a checkpoint at the end would only cost time */
 }

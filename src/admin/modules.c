@@ -140,13 +140,15 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
         cairn_value_add_list(to, 3);
         cairn_value_add_bytes(to, cairn_str(m->name));
         cairn_value_add_bytes(to, cairn_str(m->is_public ? "public" : "internal"));
-        cairn_value_add_list(to, (uint64_t)m->read_only + m->deterministic + m->transaction);
+        cairn_value_add_list(to, (uint64_t)m->read_only + m->deterministic + m->transaction + m->uncached);
         if (m->read_only)
             cairn_value_add_bytes(to, cairn_str("read-only"));
         if (m->deterministic)
             cairn_value_add_bytes(to, cairn_str("deterministic"));
         if (m->transaction)
             cairn_value_add_bytes(to, cairn_str("transaction"));
+        if (m->uncached)
+            cairn_value_add_bytes(to, cairn_str("uncached"));
     }
     cairn_value_add_int(to, type->dropped != NULL);
 }

@@ -340,8 +340,9 @@ static void print_members(const struct cairn_types *types)
             cairn_buf_printf(&text, "  %s.%s()", type->name, m->name);
             cairn_table_cell(&table, cairn_buf_bytes(&text));
             text.size = 0;
-            cairn_buf_printf(&text, "%s%s%s%s", m->is_public ? "public" : "internal", m->read_only ? ", read-only" : "",
-                             m->deterministic ? ", deterministic" : "", m->transaction ? ", transaction" : "");
+            cairn_buf_printf(&text, "%s%s%s%s%s", m->is_public ? "public" : "internal",
+                             m->read_only ? ", read-only" : "", m->deterministic ? ", deterministic" : "",
+                             m->transaction ? ", transaction" : "", m->uncached ? ", uncached" : "");
             cairn_table_cell(&table, cairn_buf_bytes(&text));
         }
     }
@@ -393,10 +394,10 @@ static void print_json(const char *path, size_t bytes, const struct cairn_wasm *
         printf("], \"methods\": [");
         for (size_t k = 0; k < type->method_count; k++)
             printf("%s{\"name\": \"%s\", \"public\": %s, \"read_only\": %s, \"deterministic\": %s, "
-                   "\"transaction\": %s}",
+                   "\"transaction\": %s, \"uncached\": %s}",
                    k ? ", " : "", type->methods[k].name, type->methods[k].is_public ? "true" : "false",
                    type->methods[k].read_only ? "true" : "false", type->methods[k].deterministic ? "true" : "false",
-                   type->methods[k].transaction ? "true" : "false");
+                   type->methods[k].transaction ? "true" : "false", type->methods[k].uncached ? "true" : "false");
         printf("]}");
     }
     printf("]}\n");

@@ -18,7 +18,7 @@ struct options {
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, log_mib;
-    uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib;
+    uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, cache_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
 };
 
@@ -73,6 +73,7 @@ static const struct cairn_flag flags[] = {
            "for requests, replies and calls under way (1024); see also --engine-memory"),
     NUMBER("limit-session", session_mib, "MIB", 1, 1 << 20, "of it, of one connection (64)"),
     NUMBER("limit-job", job_mib, "MIB", 1, 1 << 20, "of it, calls and results of one request (64)"),
+    NUMBER("cache", cache_mib, "MIB", 0, 1 << 20, "for results of deterministic read-only methods (0: none are kept)"),
     NUMBER("limit-outcomes", outcomes_mib, "MIB", 1, 1 << 20,
            "outcomes above 256 bytes that are kept for idempotency keys (256)"),
     NUMBER("limit-cpu", cpu_ms, "MS", 1, 3600000, "CPU time of an invocation (100)"),
@@ -297,6 +298,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .sync = sync,
         .interval_ms = interval_ms,
         .limits = {.cpu_ns = o->cpu_ms * 1000000,
+                   .cache_bytes = o->cache_mib << 20,
                    .outcome_bytes = o->outcomes_mib << 20,
                    .memory_bytes = o->node_memory_mib << 20,
                    .job_bytes = o->job_mib << 20,

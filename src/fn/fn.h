@@ -89,7 +89,7 @@ struct cairn_field_decl {
 
 struct cairn_method_decl {
     char *name;
-    bool is_public, read_only, deterministic, transaction;
+    bool is_public, read_only, deterministic, uncached, transaction;
     struct cairn_method_private *private_; /* fn's: export, what was learned */
 };
 

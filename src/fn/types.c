@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* "method T m internal read-only deterministic transaction" */
-enum { WORDS_MAX = 7 };
+/* "method T m internal read-only deterministic transaction uncached" */
+enum { WORDS_MAX = 8 };
 
 struct line {
     unsigned number;
@@ -203,6 +203,7 @@ static bool read_attributes(const struct line *line, struct cairn_method_decl *m
         bool *flag = is(line->words[i], "read-only")       ? &method->read_only
                      : is(line->words[i], "deterministic") ? &method->deterministic
                      : is(line->words[i], "transaction")   ? &method->transaction
+                     : is(line->words[i], "uncached")      ? &method->uncached
                                                            : NULL;
 
         if (!flag || *flag)
@@ -219,13 +220,16 @@ static enum cairn_code take_method(struct parser *p, const struct line *line)
 
     if (line->count < 4 || !cairn_name_valid(line->words[1]) || !cairn_name_valid(line->words[2]) ||
         !read_attributes(line, &method))
-        return refuse(p, line, "'method TYPE NAME public|internal [read-only] [deterministic] [transaction]' expected");
+        return refuse(p, line,
+                      "'method TYPE NAME public|internal [read-only] [deterministic] [transaction] "
+                      "[uncached]' expected");
     type = cairn_types_type(p->types, line->words[1]);
     if (!type)
         return refuse(p, line, "no such type is declared");
     other = cairn_types_method(type, line->words[2]);
     if (other && other->is_public == method.is_public && other->read_only == method.read_only &&
-        other->deterministic == method.deterministic && other->transaction == method.transaction)
+        other->deterministic == method.deterministic && other->transaction == method.transaction &&
+        other->uncached == method.uncached)
         return CAIRN_OK;
     if (other)
         return refuse(p, line, "the type has a method of that name");

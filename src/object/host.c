@@ -63,8 +63,10 @@ static struct cairn_bytes host_who(void *run, enum cairn_who which)
     case CAIRN_WHO_SELF_ID:
         return object_id(inv->object);
     case CAIRN_WHO_CALLER_TYPE:
+        inv->keeps_result = false; /* another caller may get another result */
         return inv->caller_type;
     case CAIRN_WHO_CALLER_ID:
+        inv->keeps_result = false;
         return inv->caller_id;
     }
     return cairn_bytes(NULL, 0);
@@ -619,6 +621,7 @@ static enum cairn_code host_random(void *run, uint8_t *out, size_t size, struct 
 
 static void host_log(void *run, uint32_t level, struct cairn_bytes line)
 {
+    ((struct invocation *)run)->keeps_result = false; /* the line is to be written each time */
     method_log_add(run, level, line);
 }
 

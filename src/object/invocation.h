@@ -108,7 +108,8 @@ struct invocation {
 
     struct cairn_buf result; /* encoded; an error value if it failed */
     bool failed;
-    bool refused; /* it failed because the node could not go on with it: that is no outcome of the method */
+    bool keeps_result; /* when it ends well: it is in demand (cache.h) */
+    bool refused;      /* it failed because the node could not go on with it: that is no outcome of the method */
     enum cairn_effects effects; /* of what it has committed, and of the calls that have come back to it */
 
     void (*go_on)(struct cairn_worker *worker, struct invocation *inv); /* from INV_ROOM */

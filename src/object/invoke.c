@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "object/account.h"
+#include "object/cache.h"
 #include "object/clock.h"
 #include "object/commit.h"
 #include "object/hold.h"
@@ -322,6 +323,8 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
         fail_run(worker, inv);
         return;
     }
+    if (__builtin_expect(inv->keeps_result, 0) && inv->call_count == 0 && inv->result.size)
+        cache_keep(worker, inv);
     if (inv->args_read != UINT32_MAX && inv->args.size && inv->method)
         method_log_unread_args(inv);
     if (inv->result.size == 0)
@@ -487,6 +490,12 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     }
     if (!may_begin(worker, inv))
         return;
+    if (inv->method && inv->method->caches && inv->segment_number == 0 && !inv->keyed && !inv->transaction &&
+        cache_answers(worker, inv)) {
+        leave_object(worker, inv);
+        over(worker, inv);
+        return;
+    }
     inv->segment = segment_begin(worker, inv);
     if (was_blind(worker, inv))
         return;

@@ -63,6 +63,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     worker->purse.budget = &node->calls;
     worker->outgoing = cairn_alloc_zeroed(node->options.workers, sizeof *worker->outgoing);
     cairn_random_init(&worker->random, node->options.seed + index);
+    cache_init(&worker->cache, node->limits.cache_bytes / node->options.workers);
     cairn_list_init(&worker->idle);
     ready_init(&worker->ready);
     cairn_list_init(&worker->aside);
@@ -129,6 +130,7 @@ static void worker_done(struct cairn_worker *worker)
             }
             object_drop(worker, object);
         }
+    cache_done(&worker->cache);
     free(worker->table);
     free(worker->outgoing);
     types_leave(worker);

@@ -39,6 +39,7 @@ struct cairn_limits {
     uint32_t requests;             /* requests from outside under way per worker: 20,000 */
     uint32_t keys_per_shard;       /* remembered idempotency keys: 100,000 */
     uint64_t key_ms;               /* how long they are remembered: a day */
+    uint64_t cache_bytes;          /* of results that are kept, divided evenly among the workers; 0: none */
     uint64_t outcome_bytes;        /* of large outcomes of keys, divided evenly among the shards: 256 MiB */
     uint64_t memory_bytes;         /* requests, calls and their results: 1 GiB (docs/design/0019-bounds-in-bytes.md) */
     uint64_t job_bytes;            /* of it, calls and results of one job: 64 MiB */

@@ -47,6 +47,7 @@ struct object *object_get(struct cairn_worker *worker, struct shard *shard, uint
     object->header.containers = object->containers_inline;
     object->header.room = HEADER_INLINE;
     object->shard = shard;
+    object->generation = ++worker->generations;
     object->type = type;
     object->hash = hash;
     object->key_size = (uint16_t)key.size;

@@ -20,6 +20,7 @@ struct object {
     struct cairn_link keyed;   /* keyed invocations under way */
     struct shard *shard;
     struct dependency last;    /* on the last write applied */
+    uint64_t generation;       /* of this struct, among the worker's: no other ever has it (cache.h) */
     uint32_t type;             /* number */
     uint32_t refs;             /* invocations at this object: in the mailbox, running, waiting */
     uint32_t outside_waiting;  /* requests from outside in the mailbox or before it */

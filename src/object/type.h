@@ -61,6 +61,7 @@ static inline struct type_entry *type_entry_ref(struct type_entry *entry)
 struct method {
     const struct cairn_method_decl *decl;
     struct method_stats *stats; /* the worker's, kept across versions; NULL until it has run here */
+    bool caches;                /* its results may be kept (cache.h) */
     bool suspends;              /* has waited before: it will need a fiber */
     bool results_known;         /* one has ended */
     size_t result_bytes;        /* of the largest result lately; 0: small (account.c) */

@@ -6,6 +6,7 @@
 #define CAIRN_OBJECT_WORKER_H
 
 #include "base/random.h"
+#include "object/cache.h"
 #include "object/clock.h"
 #include "object/node.h"
 #include "object/ready.h"
@@ -88,6 +89,8 @@ struct cairn_worker {
     uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */
 
     struct worker_counts counts;
+    struct cache cache;
+    uint64_t generations;       /* of objects: given out */
     struct cairn_purse purse;   /* of node->calls */
     uint64_t instances_charged; /* to it */
     struct outgoing *outgoing;  /* by worker */

@@ -47,6 +47,8 @@ static const struct row rows[] = {
     {"abi 3 behind abi 1", HEAD "abi 3\n", CAIRN_EVERSION, "ABI 3"},
     {"abi 2 behind abi 1", HEAD "abi 2\n", CAIRN_EMODULE, "another ABI"},
     {"abi 1 behind abi 2", "abi 2\nabi 1\nmodule m\ntype T\n", CAIRN_EMODULE, "another ABI"},
+    {"all attributes", HEAD "method T f public read-only deterministic transaction uncached\n", CAIRN_OK, NULL},
+    {"an attribute twice", HEAD "method T f public uncached uncached\n", CAIRN_EMODULE, "line 4"},
     {"an ordered map", "abi 2\nmodule m\ntype T\nfield T 0 a ordered\n", CAIRN_OK, NULL},
     {"an ordered map with abi 1", HEAD "field T 0 a ordered\n", CAIRN_EMODULE, "guest ABI 2"},
     {"an ordered map before abi 1", "field T 0 a ordered\nmodule m\ntype T\nabi 1\n", CAIRN_EMODULE, "guest ABI 2"},

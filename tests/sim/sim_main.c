@@ -605,16 +605,17 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
 {
     static const char *const engines[] = {"memory", "hybridlog", "lsm", "appendlog"};
     struct world *w = cairn_alloc_zeroed(1, sizeof *w);
-    struct simnode_options options = {.workers = 2,
-                                      .shards = 4,
-                                      .engine = engines[seed % 4],
-                                      .engine_memory_bytes = 4 * (256 << 10),
-                                      .snapshot_every_ns = seed % 4 && !streams ? 300000000 : 0,
-                                      .archive = seed % 4 && seed / 4 % 2 && !streams,
-                                      .streams = streams,
-                                      .log_segment_bytes = 64 << 10,
-                                      .log_bytes_max = 1 << 20,
-                                      .limits = {.write_set_bytes = 16 << 10, .value_bytes = 8 << 10}};
+    struct simnode_options options = {
+        .workers = 2,
+        .shards = 4,
+        .engine = engines[seed % 4],
+        .engine_memory_bytes = 4 * (256 << 10),
+        .snapshot_every_ns = seed % 4 && !streams ? 300000000 : 0,
+        .archive = seed % 4 && seed / 4 % 2 && !streams,
+        .streams = streams,
+        .log_segment_bytes = 64 << 10,
+        .log_bytes_max = 1 << 20,
+        .limits = {.write_set_bytes = 16 << 10, .value_bytes = 8 << 10, .cache_bytes = seed % 3 ? 1 << 20 : 0}};
 
     seed_now = seed;
     cairn_random_init(&w->random, seed * 2 + 1);
