@@ -10,6 +10,9 @@
 #include "object/worker.h"
 #include "shard/joint.h"
 
+/* Of larger transactions the worker does not keep the memory. */
+enum { KEPT_SEGMENTS_MAX = 64 };
+
 /* --- the object as the transaction sees it --- */
 
 static bool view_get(struct cairn_view *view, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
@@ -57,7 +60,10 @@ void branch_free(struct cairn_worker *worker, struct branch *branch)
 {
     struct party *party = branch->party;
 
-    segment_end(worker, branch->segment);
+    if (branch->segment && atomic_load_explicit(&party->transaction->locked, memory_order_relaxed) > KEPT_SEGMENTS_MAX)
+        segment_free(worker, branch->segment);
+    else
+        segment_end(worker, branch->segment);
     if (branch->type)
         type_unref(branch->type);
     cairn_list_remove(&branch->link);
@@ -92,11 +98,34 @@ static void take_writes(struct overlay *to, const struct overlay *from)
             overlay_put(to, from->writes[i].key, from->writes[i].value);
 }
 
+/* Before the segment's writes become the transaction's: they are within its bounds, whatever they replace. */
+static enum cairn_code check_bytes(const struct invocation *inv, const struct branch *branch, struct cairn_err *err)
+{
+    const struct cairn_limits *limits = &inv->worker->node->limits;
+    const struct overlay *more = &inv->segment->overlay, *own = branch->segment ? &branch->segment->overlay : NULL;
+    int64_t bytes = atomic_load_explicit(&inv->transaction->bytes, memory_order_relaxed);
+
+    if (bytes + (int64_t)more->bytes > (int64_t)limits->transaction_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT, "the transaction writes more than %u bytes", limits->transaction_bytes);
+    /* What was replaced by something longer keeps its memory to the end. */
+    if (own && own->arena.bytes + more->bytes > 4 * (uint64_t)limits->write_set_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT, "the transaction writes to one object too often: more than %llu bytes",
+                          4ull * limits->write_set_bytes);
+    return CAIRN_OK;
+}
+
+static void count_bytes(struct branch *branch, size_t before)
+{
+    atomic_fetch_add_explicit(&branch->party->transaction->bytes,
+                              (int64_t)branch->segment->overlay.bytes - (int64_t)before, memory_order_relaxed);
+}
+
 enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
 {
     struct branch *branch = inv->branch;
     struct segment *segment = inv->segment, *own = branch->segment;
-    const struct cairn_limits *limits = &inv->worker->node->limits;
+    size_t before = own ? own->overlay.bytes : 0;
+    enum cairn_code code;
 
     dependency_join(&inv->depends, branch->object->last);
     if (segment->overlay.code != CAIRN_OK) {
@@ -105,22 +134,24 @@ enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
     }
     if (!segment->overlay.count && !segment->header_dirty && !segment->deleted)
         return CAIRN_OK;
+    code = check_bytes(inv, branch, err);
+    if (code != CAIRN_OK)
+        return code;
     branch->party->dirty = true;
     if (!branch->type)
         branch->type = type_ref(inv->type);
     if (!own) { /* it is over the engine, as the branch's own has to be */
         branch->segment = segment;
+        count_bytes(branch, 0);
         return CAIRN_OK;
     }
-    if (own->overlay.bytes + segment->overlay.bytes > limits->write_set_bytes)
-        return cairn_fail(err, CAIRN_ELIMIT, "the transaction writes more than %u bytes to one object",
-                          limits->write_set_bytes);
     if (segment->header_dirty && own->header.incarnation && segment->header.incarnation != own->header.incarnation)
         overlay_reset(&own->overlay, own->overlay.engine); /* deleted: all that was written were its fields */
     own->deleted |= segment->deleted;
     if (segment->header_dirty)
         take_header(own, segment);
     take_writes(&own->overlay, &segment->overlay);
+    count_bytes(branch, before);
     return CAIRN_OK;
 }
 

@@ -1,5 +1,7 @@
 #include "object/segment.h"
 
+#include <stdlib.h>
+
 #include "object/branch.h"
 #include "object/invocation.h"
 #include "object/table.h"
@@ -66,6 +68,13 @@ struct segment *segment_end(struct cairn_worker *worker, struct segment *segment
     segment->next_free = worker->free_segments;
     worker->free_segments = segment;
     return NULL;
+}
+
+void segment_free(struct cairn_worker *worker, struct segment *segment)
+{
+    drop_calls(worker, segment);
+    overlay_done(&segment->overlay);
+    free(segment);
 }
 
 /* Forgets what the segment did. */

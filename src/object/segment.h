@@ -34,6 +34,7 @@ struct segment *segment_begin(struct cairn_worker *worker, struct invocation *in
 struct segment *segment_begin_on(struct cairn_worker *worker, struct object *object, struct cairn_view *view,
                                  const struct header *header);
 struct segment *segment_end(struct cairn_worker *worker, struct segment *segment); /* drops it; returns NULL */
+void segment_free(struct cairn_worker *worker, struct segment *segment);           /* the same, and its memory */
 /* Forgets what the segment did. */
 void segment_restart(struct cairn_worker *worker, struct invocation *inv);
 /* Deletes the object.  The segment's own writes to it go too: all of them are fields of it. */

@@ -34,6 +34,7 @@ static struct transaction *make(struct cairn_worker *worker, struct invocation *
     atomic_init(&transaction->refs, 1);
     atomic_init(&transaction->state, TRANSACTION_RUNS);
     atomic_init(&transaction->locked, 0);
+    atomic_init(&transaction->bytes, 0);
     transaction->home = worker->index;
     transaction->root = root;
     cairn_list_init(&transaction->link);

@@ -36,6 +36,7 @@ struct transaction {
     atomic_uint refs;
     _Atomic int state;       /* enum transaction_state; leaves RUNS once */
     _Atomic uint32_t locked; /* objects */
+    _Atomic int64_t bytes;   /* that its branches have written, as they stand */
     /* Who is older wins.  A transaction that runs again is as old as it was. */
     uint64_t age, number; /* since when, and of two that came at once which */
     uint32_t home, attempt;

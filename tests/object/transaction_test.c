@@ -144,12 +144,15 @@ static void bounds_are_told(void **state)
 
     (void)state;
     options.limits.transaction_objects = 50;
-    options.limits.transaction_bytes = 2000;
+    options.limits.transaction_bytes = 6000;
+    options.limits.write_set_bytes = 16000;
     open_node(&sim, 40, &options);
     expect("nil", "a", "many", "10");
     expect("!limit: the transaction has come to more than 50 objects", "a", "many", "60");
-    expect("!limit: the transaction writes...", "a", "many", "40");
     expect("10", "a", "get");
+    expect("!swollen...", "a", "swell_all", "2000", "1", "b", "c", "d", "e");
+    expect("10", "a", "swell_all", "300", "10", "b", "c", "d");  /* what is replaced does not count... */
+    expect("!swollen...", "a", "swell_all", "1000", "100", "b"); /* ...but it may not be replaced for ever */
     expect("!cpu_limit...", "a", "each", "spin", "b");
     expect("10", "a", "get");
     expect("1", "b", "add", "1"); /* no lock has stayed */

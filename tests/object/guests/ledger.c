@@ -304,3 +304,25 @@ CAIRN_METHOD(Cell, mix, CAIRN_PUBLIC, CAIRN_TRANSACTION)
     }
     cairn_result_packed(cairn_packed(&p));
 }
+
+/* A field that is longer each time. */
+CAIRN_METHOD(Cell, swell, CAIRN_PUBLIC)
+{
+    uint32_t bytes = (uint32_t)cairn_arg_int(0);
+    uint8_t *filler = cairn_alloc(bytes);
+
+    memset(filler, 'y', bytes);
+    cairn_map_set(Cell_marks, cairn_str("swollen"), cairn_bytes(filler, bytes));
+}
+
+/* swell_all(BYTES, TIMES, ID ...): each of them, so often, 64 bytes more each time. */
+CAIRN_METHOD(Cell, swell_all, CAIRN_PUBLIC, CAIRN_TRANSACTION)
+{
+    for (int64_t i = 0; i < cairn_arg_int(1); i++)
+        for (uint32_t k = 2; k < cairn_arg_count(); k++)
+            if (!cairn_wait(call(k, "swell", cairn_arg_int(0) + 64 * i)).ok) {
+                cairn_fail("swollen", "that was too much");
+                return;
+            }
+    cairn_result_int(cairn_arg_int(1));
+}
