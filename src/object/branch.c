@@ -19,8 +19,7 @@ static bool view_get(struct cairn_view *view, struct cairn_bytes key, uint64_t h
 {
     struct overlay *overlay = &cairn_container(view, struct branch, view)->segment->overlay;
 
-    (void)hash;
-    if (overlay_get(overlay, key, ret_value))
+    if (overlay_get_hashed(overlay, key, hash, ret_value))
         return true;
     if (overlay->code != CAIRN_OK) {
         view->failed = true;

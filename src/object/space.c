@@ -43,7 +43,7 @@ static struct space_table *table_grow(struct space_table *from)
 
 void spaces_init(struct spaces *spaces)
 {
-    *spaces = (struct spaces){0};
+    *spaces = (struct spaces){.first = NULL};
     pthread_mutex_init(&spaces->lock, NULL);
     atomic_init(&spaces->table, table_make(NULL, TABLE_SLOTS));
     spaces->first = spaces_intern(spaces, cairn_str(SPACE_DEFAULT));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "object/layout.h"
+#include "object/lock.h"
 #include "object/table.h"
 #include "object/worker.h"
 
@@ -92,6 +93,7 @@ void object_drop(struct cairn_worker *worker, struct object *object)
     worker->object_count--;
     if (object->header.containers != object->containers_inline)
         free(object->header.containers);
+    free(object->lock); /* of one that a stop has cut off */
     free(object);
 }
 

@@ -3,7 +3,7 @@
  *   sim [--seed N] [--seeds COUNT] [--ops N] [--log wal|streams] [--break sync] [--verbose]
  *
  * Clients call counters (plain and with idempotency keys), registers of existence (create, delete,
- * list), ordered maps and ReTwis users over a node of two workers on the simulated disk.  Power goes off at
+ * list), ordered maps, ReTwis users and accounts over a node of two workers on the simulated disk.  Power goes off at
  * random calls of the disk, dropping, keeping or tearing what was not synced; now and then a call
  * of the disk fails.  After every restart the clients go on; what they saw is checked:
  *
@@ -15,6 +15,8 @@
  *   order       ordered maps have the keys and values that were acknowledged, in order, with ranks that fit
  *   posts       an acknowledged post stands once in every follower's timeline; any post at most
  *               once; each follower sees an author's posts in the author's order
+ *   accounts    money is moved between them by transactions, and their sum, which others read as transactions, is the
+ *               same at every moment
  *
  * --log streams gives each shard a log of its own, with positions of its own, on a server that the node is told by what
  * is durable (support/simstreams.h); the seeds and the checks are the same, but there are no versions and no moves.
@@ -34,6 +36,8 @@ enum {
     COUNTERS = 8,
     KEYED = 6,
     LIVES = 20,
+    ACCOUNTS = 6,
+    DEPOSIT = 1000,
     USERS = 8,
     POSTS_PER_ROUND = 90, /* of all authors: a timeline keeps 100 */
     CRASHES_LEAST = 20,
@@ -76,7 +80,7 @@ struct post {
     bool acknowledged;
 };
 
-enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST, SORTED };
+enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST, SORTED, MOVE, TOTAL };
 
 struct client {
     struct simcall call;
@@ -132,6 +136,25 @@ static const char *user(int round, int n)
 
     snprintf(name, sizeof names[0], "u%d-%d", round, n);
     return name;
+}
+
+/* With a log for each shard they are in one. */
+static const char *account(const struct world *w, uint64_t n)
+{
+    static char names[4][32];
+    static int at;
+    char *name = names[at++ % 4];
+
+    snprintf(name, sizeof names[0], "%sa%d", w->sim.options.streams ? "{bank}" : "", (int)(n % ACCOUNTS));
+    return name;
+}
+
+/* Of all accounts. */
+static void ask_total(const struct world *w, struct simcall *call)
+{
+    simcall_init(call, CAIRN_OP_INVOKE, "Account", account(w, 0), "total", NULL);
+    for (uint64_t i = 1; i < ACCOUNTS; i++)
+        simcall_arg(call, account(w, i));
 }
 
 /* --- one operation ------------------------------------------------------------------------------ */
@@ -235,6 +258,16 @@ static void begin(struct world *w, struct client *c)
         snprintf(c->key, sizeof c->key, "%zu", w->post_count++);
         simcall_init(&c->call, CAIRN_OP_INVOKE, "User", user(w->round, c->target), "post", c->key, NULL);
         break;
+    case 8:
+        c->doing = below(w, 4) ? MOVE : TOTAL;
+        if (c->doing == TOTAL) {
+            ask_total(w, &c->call);
+        } else {
+            uint64_t from = below(w, ACCOUNTS);
+            simcall_init(&c->call, CAIRN_OP_INVOKE, "Account", account(w, from), "move",
+                         account(w, from + 1 + below(w, ACCOUNTS - 1)), below(w, 2) ? "1" : "400", NULL);
+        }
+        break;
     }
     simcall_submit(&w->sim, &c->call, (uint32_t)below(w, w->sim.options.workers));
 }
@@ -282,6 +315,15 @@ static void finish(struct world *w, struct client *c, bool lost)
     case POST:
         w->posts[atoi(c->key)].acknowledged = done && !is_error(&c->call);
         w->user_busy[c->target] = false;
+        break;
+    case TOTAL:
+        if (done && !is_error(&c->call) && integer(&c->call) != ACCOUNTS * DEPOSIT)
+            broken("all accounts have %lld", (long long)integer(&c->call));
+        /* fall through */
+    case MOVE:
+        if (done && is_error(&c->call) && !error_is(&c->call, "conflict") && !error_is(&c->call, "insufficient") &&
+            !error_is(&c->call, "refused") && !error_is(&c->call, "not_read"))
+            broken("a transaction gave %s", simvalue_text(cairn_buf_bytes(&c->call.reply)));
         break;
     case IDLE:
         break;
@@ -354,6 +396,17 @@ static void check_keyed(struct world *w)
             broken("counter %s is %lld after %lld keys", id, (long long)integer(&call), (long long)w->keys_used[i]);
         simcall_done(&call);
     }
+}
+
+static void check_accounts(struct world *w)
+{
+    struct simcall call;
+
+    ask_total(w, &call);
+    run(w, &call);
+    if (integer(&call) != ACCOUNTS * DEPOSIT)
+        broken("all accounts have %lld, not %d", (long long)integer(&call), ACCOUNTS * DEPOSIT);
+    simcall_done(&call);
 }
 
 static void check_lives(struct world *w)
@@ -624,6 +677,16 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
     simnode_deploy(&w->sim, "probe");
     simnode_deploy(&w->sim, "retwis");
     simnode_deploy(&w->sim, "sorted");
+    simnode_deploy(&w->sim, "bank");
+    for (uint64_t i = 0; i < ACCOUNTS; i++) {
+        struct simcall call;
+
+        simcall_init(&call, CAIRN_OP_INVOKE, "Account", account(w, i), "deposit", "1000", NULL);
+        run(w, &call);
+        if (integer(&call) != DEPOSIT)
+            broken("a deposit gave %lld", (long long)integer(&call));
+        simcall_done(&call);
+    }
     if (lying && !streams)
         lying_sync(w->sim.disk);
     w->sim.streams.lying = lying;
@@ -639,6 +702,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
             check_lives(w);
             check_sorted(w);
             check_keyed(w);
+            check_accounts(w);
             start_round(w);
         }
     }
@@ -647,6 +711,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
     check_lives(w);
     check_sorted(w);
     check_keyed(w);
+    check_accounts(w);
     for (int i = 0; i < COUNTERS; i++) {
         check_counter(i, &w->counters[i]);
         free(w->counters[i].seen);
