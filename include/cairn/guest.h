@@ -133,6 +133,7 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_DETERMINISTIC " deterministic" /* depends on arguments and fields only: no time, no random numbers */
 #define CAIRN_UNCACHED      " uncached"      /* its results are never kept */
 #define CAIRN_TRANSACTION   " transaction"   /* it and all that it calls happen at once, when it ends, or not at all */
+#define CAIRN_DURABLE       " durable"       /* goes on where it was after a crash or stop; with none of the others */
 
 struct cairn_value_field {
     uint32_t number;

@@ -70,6 +70,7 @@ enum cairn_code cairn_admin_open(const struct cairn_node_options *node, const st
         .housekeepers = housekeepers,
         .housekeeper_count = sizeof housekeepers / sizeof *housekeepers,
         .open = admin_open,
+        .type_version = modules_type_version,
         .close = admin_close,
         .context = (void *)(uintptr_t)options,
     };

@@ -13,6 +13,7 @@
 #include "fn/check.h"
 #include "object/clock.h"
 #include "object/directory.h"
+#include "object/durable.h"
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/table.h"
@@ -197,6 +198,9 @@ static void take_catalog(struct cairn_worker *worker, struct message *message)
         /* From here on none can appear. */
         uint32_t number = objects_in_use(worker, deploy->change.numbers, deploy->change.going_count);
 
+        if (!number)
+            number = durable_in_use(worker, deploy->change.numbers, deploy->change.going_count);
+
         if (number)
             atomic_store(&deploy->used, number);
         message->receive = look_for_objects;
@@ -311,12 +315,14 @@ static enum cairn_code refuse_used(struct deploy *deploy, uint32_t number)
             type = deploy->change.going[i]->name;
     if (deploy->inv->operation == &undeploy_operation)
         return cairn_fail(&deploy->err, CAIRN_ECONFLICT,
-                          "objects of the module's types exist, of %.*s for example; delete them first", (int)type.size,
-                          (const char *)type.data);
-    return cairn_fail(&deploy->err, CAIRN_ECONFLICT,
-                      "objects of type %.*s exist, and this version of the module has no such type: delete them first, "
-                      "or keep them without methods (`--drop %.*s`)",
-                      (int)type.size, (const char *)type.data, (int)type.size, (const char *)type.data);
+                          "objects of the module's types exist, of %.*s for example, or durable invocations of it are "
+                          "open; delete the objects, and let the invocations end, first",
+                          (int)type.size, (const char *)type.data);
+    return cairn_fail(
+        &deploy->err, CAIRN_ECONFLICT,
+        "objects of type %.*s exist, or durable invocations of it are open, and this version of the module has no such "
+        "type: delete the objects and let the invocations end, or keep them without methods (`--drop %.*s`)",
+        (int)type.size, (const char *)type.data, (int)type.size, (const char *)type.data);
 }
 
 static void catalog_taken(struct cairn_worker *worker, struct message *message)

@@ -7,6 +7,7 @@
 #include "admin/catalog.h"
 #include "admin/page.h"
 #include "history/history.h"
+#include "object/durable.h"
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/layout.h"
@@ -140,7 +141,7 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
         cairn_value_add_list(to, 3);
         cairn_value_add_bytes(to, cairn_str(m->name));
         cairn_value_add_bytes(to, cairn_str(m->is_public ? "public" : "internal"));
-        cairn_value_add_list(to, (uint64_t)m->read_only + m->deterministic + m->transaction + m->uncached);
+        cairn_value_add_list(to, (uint64_t)m->read_only + m->deterministic + m->transaction + m->uncached + m->durable);
         if (m->read_only)
             cairn_value_add_bytes(to, cairn_str("read-only"));
         if (m->deterministic)
@@ -149,6 +150,8 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
             cairn_value_add_bytes(to, cairn_str("transaction"));
         if (m->uncached)
             cairn_value_add_bytes(to, cairn_str("uncached"));
+        if (m->durable)
+            cairn_value_add_bytes(to, cairn_str("durable"));
     }
     cairn_value_add_int(to, type->dropped != NULL);
 }
@@ -331,17 +334,24 @@ static void sweep_file(void *context, const char *name)
         sweeping->disk->ops->remove(sweeping->disk, path, NULL); /* if it stays, it stays */
 }
 
-static void sweep(const struct catalog *catalog, struct cairn_disk *disk)
+static void keep_file(void *context, const uint8_t hash[CAIRN_SHA256_BYTES])
+{
+    struct sweeping *sweeping = context;
+    char path[CAIRN_PATH_BYTES];
+
+    module_path(hash, path);
+    names_add(&sweeping->wanted, cairn_hash(cairn_str(path)), 0);
+}
+
+static void sweep(struct cairn_node *node, const struct catalog *catalog, struct cairn_disk *disk)
 {
     struct sweeping sweeping = {.disk = disk};
 
     for (uint32_t i = 0; i < catalog->module_count; i++)
-        for (uint32_t k = 0; k < catalog->modules[i]->version_count; k++) {
-            char path[CAIRN_PATH_BYTES];
-            module_path(catalog->modules[i]->versions[k].hash, path);
-            names_add(&sweeping.wanted, cairn_hash(cairn_str(path)), 0);
-        }
-    disk->ops->list(disk, modules_dir, sweep_file, &sweeping, NULL);
+        for (uint32_t k = 0; k < catalog->modules[i]->version_count; k++)
+            keep_file(&sweeping, catalog->modules[i]->versions[k].hash);
+    if (durable_visit_modules(node, keep_file, &sweeping, NULL) == CAIRN_OK)
+        disk->ops->list(disk, modules_dir, sweep_file, &sweeping, NULL);
     names_done(&sweeping.wanted);
 }
 
@@ -394,7 +404,7 @@ enum cairn_code modules_open(struct cairn_node *node, struct cairn_err *err)
         code = bind_all(catalog, err);
     if (code == CAIRN_OK) {
         if (!cairn_store_versions(node->options.store, NULL, 0)) /* they may need what is not in use now */
-            sweep(catalog, disk);
+            sweep(node, catalog, disk);
         for (uint32_t i = 0; i < node->options.workers; i++) {
             for (uint32_t k = 0; k < catalog->type_count; k++)
                 types_set(&node->workers[i], catalog->types[k]);
@@ -402,5 +412,37 @@ enum cairn_code modules_open(struct cairn_node *node, struct cairn_err *err)
         }
     }
     catalog_unref(catalog);
+    return code;
+}
+
+enum cairn_code modules_type_version(struct cairn_node *node, const struct space *space, struct cairn_bytes type,
+                                     const uint8_t hash[CAIRN_SHA256_BYTES], uint32_t version,
+                                     struct type_entry **ret_entry, struct cairn_err *err)
+{
+    const struct catalog *catalog = deploy_committed(&node->workers[0]);
+    const struct type_entry *current = catalog_type(catalog, space, type);
+    struct module_version wanted = {.number = version};
+    struct cairn_module *module;
+    enum cairn_code code;
+
+    if (!current)
+        return cairn_fail(err, CAIRN_ECORRUPT, "there is no type %.*s, of which a durable invocation is open",
+                          (int)type.size, (const char *)type.data);
+    memcpy(wanted.hash, hash, sizeof wanted.hash);
+    code = catalog_compile(node->options.fn, cairn_store_disk(node->options.store), current->module_name, &wanted,
+                           &module, err);
+    if (code != CAIRN_OK)
+        return code;
+    code = cairn_fail(err, CAIRN_ECORRUPT,
+                      "version %u of module '%.*s' has no type %.*s, of which a durable invocation is open", version,
+                      (int)current->module_name.size, (const char *)current->module_name.data, (int)type.size,
+                      (const char *)type.data);
+    for (size_t i = 0; i < module->type_count && code != CAIRN_OK; i++)
+        if (cairn_bytes_equal(cairn_str(module->types[i].name), type)) {
+            code = CAIRN_OK;
+            *ret_entry =
+                type_entry_make(current, current->fields, current->field_count, module, &module->types[i], version);
+        }
+    cairn_module_unref(module);
     return code;
 }

@@ -340,9 +340,10 @@ static void print_members(const struct cairn_types *types)
             cairn_buf_printf(&text, "  %s.%s()", type->name, m->name);
             cairn_table_cell(&table, cairn_buf_bytes(&text));
             text.size = 0;
-            cairn_buf_printf(&text, "%s%s%s%s%s", m->is_public ? "public" : "internal",
+            cairn_buf_printf(&text, "%s%s%s%s%s%s", m->is_public ? "public" : "internal",
                              m->read_only ? ", read-only" : "", m->deterministic ? ", deterministic" : "",
-                             m->transaction ? ", transaction" : "", m->uncached ? ", uncached" : "");
+                             m->transaction ? ", transaction" : "", m->uncached ? ", uncached" : "",
+                             m->durable ? ", durable" : "");
             cairn_table_cell(&table, cairn_buf_bytes(&text));
         }
     }

@@ -89,7 +89,7 @@ struct cairn_field_decl {
 
 struct cairn_method_decl {
     char *name;
-    bool is_public, read_only, deterministic, uncached, transaction;
+    bool is_public, read_only, deterministic, uncached, transaction, durable;
     struct cairn_method_private *private_; /* fn's: export, what was learned */
 };
 
@@ -217,8 +217,11 @@ struct cairn_host_ops {
     /* Queues a call that leaves when the segment commits; *ret_call counts 0, 1, 2 ... per run. */
     enum cairn_code (*call)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                             struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err);
-    /* True if `call` (UINT32_MAX: all so far) has its result; an unknown call is CAIRN_ETRAP. */
+    /* True if `call` (UINT32_MAX: all so far) has its result; an unknown call is CAIRN_ETRAP.  The run waits for it,
+     * and may ask any number of times. */
     enum cairn_code (*ready)(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err);
+    /* The same, asked by the guest, which goes on in any case. */
+    enum cairn_code (*poll)(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err);
     /* A plain run is about to wait, and would be started over as a fiber: runs the calls that it has issued, on this
      * stack, if none of them needs to wait.  What it starts with cairn_run_start stays plain (NO_FIBER if it cannot),
      * and is asked for no more of the same.  After anything but DONE the run is started over.  NULL: NEVER. */
@@ -260,12 +263,13 @@ enum cairn_code cairn_fn_worker_create(struct cairn_fn *fn, const struct cairn_h
 struct cairn_fn_worker *cairn_fn_worker_destroy(struct cairn_fn_worker *worker); /* all runs are over */
 
 /* Runs the method's first segment (or slice of it).  `cpu_ns_max` is the CPU time the whole run
- * may use (CAIRN_ECPU beyond).  *ret_run is set if the state is WAITS or SLICE, else NULL.
+ * may use (CAIRN_ECPU beyond).  `host` has the run's host calls; NULL: the worker's.  *ret_run is set if the state is
+ * WAITS or SLICE, else NULL.
  * *ret_meter is always set. */
 enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cairn_module *module,
-                                     const struct cairn_method_decl *method, void *context, uint64_t cpu_ns_max,
-                                     struct cairn_run **ret_run, struct cairn_run_meter *ret_meter,
-                                     struct cairn_err *err);
+                                     const struct cairn_method_decl *method, const struct cairn_host_ops *host,
+                                     void *context, uint64_t cpu_ns_max, struct cairn_run **ret_run,
+                                     struct cairn_run_meter *ret_meter, struct cairn_err *err);
 /* Continues; when the state is DONE or FAILED the run has been freed. */
 enum cairn_run_state cairn_run_resume(struct cairn_run *run, struct cairn_run_meter *ret_meter, struct cairn_err *err);
 /* Gives a waiting or set-aside run up: frees it and its fiber. */

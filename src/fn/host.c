@@ -342,7 +342,7 @@ HOST_CALL(ready)
     ENTER();
     bool ready = false;
 
-    CHECK(run->host->ready(run->context, u32(v), &ready, run->err));
+    CHECK(run->host->poll(run->context, u32(v), &ready, run->err));
     v[0].i32 = ready;
     return NULL;
 }

@@ -407,9 +407,9 @@ static enum cairn_run_state start_fiber(const struct cairn_run *from, struct fn_
 /* --- the room's door --- */
 
 enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cairn_module *module,
-                                     const struct cairn_method_decl *method, void *context, uint64_t cpu_ns_max,
-                                     struct cairn_run **ret_run, struct cairn_run_meter *ret_meter,
-                                     struct cairn_err *err)
+                                     const struct cairn_method_decl *method, const struct cairn_host_ops *host,
+                                     void *context, uint64_t cpu_ns_max, struct cairn_run **ret_run,
+                                     struct cairn_run_meter *ret_meter, struct cairn_err *err)
 {
     struct cairn_run run;
     enum cairn_run_state state;
@@ -418,7 +418,7 @@ enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cair
     cairn_fn_worker_busy(worker, true); /* without a ticker an endless loop would be one */
     run = (struct cairn_run){
         .worker = worker,
-        .host = &worker->host,
+        .host = host ? host : &worker->host,
         .context = context,
         .err = err,
         .method = method->private_,
@@ -427,7 +427,7 @@ enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cair
     if (!skips_plain(run.method)) {
         if (run_plain(&run, fn_module(module), &state, ret_meter))
             return state;
-        worker->host.restart(context);
+        run.host->restart(context);
     }
     if (worker->plain_level > 0) { /* no fiber may be started from the stack of a plain run */
         tell_meter(&run, 0, ret_meter);

@@ -204,13 +204,14 @@ static bool read_attributes(const struct line *line, struct cairn_method_decl *m
                      : is(line->words[i], "deterministic") ? &method->deterministic
                      : is(line->words[i], "transaction")   ? &method->transaction
                      : is(line->words[i], "uncached")      ? &method->uncached
+                     : is(line->words[i], "durable")       ? &method->durable
                                                            : NULL;
 
         if (!flag || *flag)
             return false;
         *flag = true;
     }
-    return true;
+    return !method->durable || (!method->read_only && !method->deterministic && !method->transaction);
 }
 
 static enum cairn_code take_method(struct parser *p, const struct line *line)
@@ -222,14 +223,14 @@ static enum cairn_code take_method(struct parser *p, const struct line *line)
         !read_attributes(line, &method))
         return refuse(p, line,
                       "'method TYPE NAME public|internal [read-only] [deterministic] [transaction] "
-                      "[uncached]' expected");
+                      "[uncached] [durable]' expected, durable with none of the first three");
     type = cairn_types_type(p->types, line->words[1]);
     if (!type)
         return refuse(p, line, "no such type is declared");
     other = cairn_types_method(type, line->words[2]);
     if (other && other->is_public == method.is_public && other->read_only == method.read_only &&
         other->deterministic == method.deterministic && other->transaction == method.transaction &&
-        other->uncached == method.uncached)
+        other->uncached == method.uncached && other->durable == method.durable)
         return CAIRN_OK;
     if (other)
         return refuse(p, line, "the type has a method of that name");

@@ -99,6 +99,12 @@ void account_received(struct cairn_worker *worker, struct invocation *inv, size_
     cairn_purse_add(&worker->purse, more);
 }
 
+void account_kept(struct cairn_worker *worker, struct job *job, size_t bytes)
+{
+    job_add(job, (int64_t)bytes);
+    cairn_purse_add(&worker->purse, (int64_t)bytes);
+}
+
 void account_dropped(struct cairn_worker *worker, struct job *job, size_t bytes)
 {
     job_add(job, -(int64_t)bytes);

@@ -21,6 +21,8 @@ void account_instances(struct cairn_worker *worker);
 void account_result(struct cairn_worker *worker, struct invocation *inv);
 /* The result has become the caller's, who keeps `kept` bytes of it. */
 void account_received(struct cairn_worker *worker, struct invocation *inv, size_t kept);
+/* A result of that many bytes is the job's, without a call that brought it. */
+void account_kept(struct cairn_worker *worker, struct job *job, size_t bytes);
 /* The caller gives up results of that many bytes. */
 void account_dropped(struct cairn_worker *worker, struct job *job, size_t bytes);
 /* What is charged for an invocation is released. */

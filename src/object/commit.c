@@ -140,7 +140,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     enum cairn_code code;
 
     dependency_join(&inv->depends, object->last);
-    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->keyed &&
+    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->keyed && !inv->durable &&
         segment->overlay.code == CAIRN_OK)
         return CAIRN_OK; /* as most that read: nobody has anything to add */
     if (__builtin_expect(object->shard->frozen, 0))

@@ -49,6 +49,7 @@ size_t commit_note(const struct invocation *inv, uint8_t to[COMMIT_NOTE_BYTES_MA
 
 extern const struct participant directory_participant; /* commit.c */
 extern const struct participant header_participant;    /* header.c */
+extern const struct participant durable_participant;   /* durable_commit.c; before once's, which takes its number */
 extern const struct participant once_participant;      /* once.c */
 extern const struct participant purge_participant;     /* purge.c */
 

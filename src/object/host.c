@@ -470,33 +470,12 @@ static enum cairn_code host_delete_self(void *run, struct cairn_err *err)
 
 /* --- calls ----------------------------------------------------------------------------------- */
 
-static struct call *call_add(struct invocation *inv)
-{
-    if (inv->call_count == inv->call_room) {
-        inv->call_room = inv->call_room ? inv->call_room * 2 : 8;
-        inv->calls = cairn_realloc(inv->calls, inv->call_room * sizeof *inv->calls);
-    }
-    inv->calls[inv->call_count] = (struct call){.state = CALL_OUT};
-    return &inv->calls[inv->call_count++];
-}
-
 static uint8_t *copy(uint8_t *at, struct cairn_bytes from, struct cairn_bytes *ret_to)
 {
     if (from.size)
         memcpy(at, from.data, from.size);
     *ret_to = cairn_bytes(from.data ? at : NULL, from.size);
     return at + from.size;
-}
-
-static struct job *job_of(struct invocation *inv)
-{
-    if (!inv->job) {
-        inv->job = cairn_alloc(sizeof *inv->job);
-        atomic_init(&inv->job->refs, 1);
-        atomic_init(&inv->job->calls, 0);
-        atomic_init(&inv->job->bytes, 0);
-    }
-    return inv->job;
 }
 
 static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct cairn_bytes id,
@@ -527,7 +506,7 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
 
     payload =
         type_name.size + id.size + method_name.size + args.size + inv->type->name.size + object_id(inv->object).size;
-    job = job_of(inv);
+    job = invocation_job(inv);
     code = account_call(worker, job, sizeof *callee + payload, err);
     if (code != CAIRN_OK)
         return code;
@@ -559,8 +538,7 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
     cairn_list_push_back(&inv->segment->calls, &callee->link);
     inv->segment->call_count++;
-    *ret_call = inv->call_count;
-    call_add(inv);
+    *ret_call = invocation_add_call(inv);
     return CAIRN_OK;
 }
 
@@ -656,6 +634,7 @@ const struct cairn_host_ops object_host_ops = {
     .delete_self = host_delete_self,
     .call = host_call,
     .ready = host_ready,
+    .poll = host_ready,
     .run_calls = direct_run_calls,
     .call_result = host_call_result,
     .now_ms = host_now_ms,

@@ -6,6 +6,7 @@
 #include "object/account.h"
 #include "object/hold.h"
 #include "object/clock.h"
+#include "object/durable.h"
 #include "object/invocation.h"
 #include "object/operation.h"
 #include "object/table.h"
@@ -24,10 +25,11 @@ static const struct {
     [INV_MAILBOX] = {"mailbox", TO(INV_RUNNING) | TO(INV_ADMISSION)},
     [INV_ROOM] = {"room", TO(INV_RUNNING)},
     [INV_RUNNING] = {"running", TO(INV_ASIDE) | TO(INV_WAITING) | TO(INV_RETURNING) | TO(INV_OVER) | TO(INV_ROOM) |
-                                    TO(INV_DUPLICATE) | TO(INV_MAILBOX)},
+                                    TO(INV_DUPLICATE) | TO(INV_MAILBOX) | TO(INV_ASLEEP)},
     [INV_ASIDE] = {"aside", TO(INV_RUNNING)},
     [INV_WAITING] = {"waiting", TO(INV_MAILBOX)},
-    [INV_RETURNING] = {"returning", TO(INV_OVER) | TO(INV_ROOM) | TO(INV_MAILBOX)},
+    [INV_RETURNING] = {"returning", TO(INV_OVER) | TO(INV_ROOM) | TO(INV_MAILBOX) | TO(INV_ASLEEP)},
+    [INV_ASLEEP] = {"asleep", TO(INV_MAILBOX)},
     [INV_DUPLICATE] = {"duplicate", TO(INV_OVER)},
     [INV_OVER] = {"over", TO(INV_HELD)},
     [INV_HELD] = {"held", 0},
@@ -68,6 +70,27 @@ struct invocation *invocation_new(struct cairn_worker *worker, const struct oper
     return inv;
 }
 
+uint32_t invocation_add_call(struct invocation *inv)
+{
+    if (inv->call_count == inv->call_room) {
+        inv->call_room = inv->call_room ? inv->call_room * 2 : 8;
+        inv->calls = cairn_realloc(inv->calls, inv->call_room * sizeof *inv->calls);
+    }
+    inv->calls[inv->call_count] = (struct call){.state = CALL_OUT};
+    return inv->call_count++;
+}
+
+struct job *invocation_job(struct invocation *inv)
+{
+    if (!inv->job) {
+        inv->job = cairn_alloc(sizeof *inv->job);
+        atomic_init(&inv->job->refs, 1);
+        atomic_init(&inv->job->calls, 0);
+        atomic_init(&inv->job->bytes, 0);
+    }
+    return inv->job;
+}
+
 void invocation_forget_calls(struct cairn_worker *worker, struct invocation *inv)
 {
     size_t bytes = 0;
@@ -92,6 +115,8 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
 
     account_release(worker, inv);
     invocation_forget_calls(worker, inv);
+    if (inv->durable)
+        inv->durable->drop(worker, inv);
     if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
         free(inv->job);
     if (inv->own)

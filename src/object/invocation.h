@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "object/called.h"
 #include "object/clock.h"
 #include "object/dependency.h"
 #include "object/message.h"
@@ -36,6 +37,7 @@ enum invocation_state {
     INV_ASIDE,     /* its slice is over */
     INV_WAITING,   /* for results */
     INV_RETURNING, /* over but for calls still out */
+    INV_ASLEEP,    /* durable: its journal is all that is left of its run, which begins again later */
     INV_DUPLICATE, /* waits for the first invocation with its key */
     INV_OVER,
     INV_HELD, /* until what it depends on is met */
@@ -99,8 +101,10 @@ struct invocation {
     int64_t now_ms;            /* of the segment; 0: not asked for yet (invocation_now_ms) */
     struct dependency depends; /* before the outcome may leave */
 
-    void *own;  /* the operation's; NULL: nothing */
-    bool keyed; /* `own` is a struct once: it has an idempotency key (once.h) */
+    void *own;               /* the operation's; NULL: nothing */
+    bool keyed;              /* `own` is a struct once: it has an idempotency key (once.h) */
+    struct durable *durable; /* durable.h; NULL: its method is not */
+    struct called called;    /* by a durable invocation: the call (called.h) */
 
     struct call *calls;
     uint32_t call_count, call_room, calls_out;
@@ -131,6 +135,9 @@ static inline int64_t invocation_now_ms(struct invocation *inv)
         inv->now_ms = worker_now_ms(inv->worker);
     return inv->now_ms;
 }
+/* The next call's number. */
+uint32_t invocation_add_call(struct invocation *inv);
+struct job *invocation_job(struct invocation *inv); /* made if there is none yet */
 /* All calls made so far, and their results. */
 void invocation_forget_calls(struct cairn_worker *worker, struct invocation *inv);
 void set_error(struct invocation *inv, enum cairn_code code, const char *text);

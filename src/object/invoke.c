@@ -17,6 +17,7 @@
 #include "object/cache.h"
 #include "object/clock.h"
 #include "object/commit.h"
+#include "object/durable.h"
 #include "object/hold.h"
 #include "object/mailbox.h"
 #include "object/method_log.h"
@@ -41,9 +42,14 @@ static void receive_result(struct cairn_worker *worker, struct message *message)
     struct call *call;
 
     if (!caller) {
-        worker_hold(worker, inv);
+        if (inv->request)
+            worker_hold(worker, inv);
+        else /* recovered: whoever asked is gone */
+            invocation_free(worker, inv);
         return;
     }
+    if (caller->durable)
+        durable_outcome(caller, inv->caller_call, inv);
     call = &caller->calls[inv->caller_call];
     call->state = CALL_DONE;
     call->size = (uint32_t)inv->result.size;
@@ -183,7 +189,7 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
     enum cairn_code code;
 
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (once_unused(inv) && !once_recorded(inv))
+        if (!durable_recorded(inv) && (!inv->keyed || (once_unused(inv) && !once_recorded(inv))))
             break;
         if (!inv->segment)
             inv->segment = segment_begin(worker, inv);
@@ -195,6 +201,10 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
             break;
         set_error(inv, code, err.text);
         inv->refused = true;
+        if (durable_goes_on(inv)) {
+            durable_put_off(worker, inv);
+            return;
+        }
     }
     over(worker, inv);
 }
@@ -203,7 +213,9 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
  * return, gets one. */
 static void returned(struct cairn_worker *worker, struct invocation *inv)
 {
-    if (inv->keyed && !inv->transaction)
+    if (durable_goes_on(inv))
+        durable_put_off(worker, inv);
+    else if ((inv->keyed && !inv->transaction) || durable_recorded(inv))
         record_outcome(worker, inv);
     else
         over(worker, inv);
@@ -234,6 +246,8 @@ static void fail_run(struct cairn_worker *worker, struct invocation *inv)
         fiber_gone(worker, inv);
     }
     if (inv->segment) {
+        if (inv->durable)
+            durable_forget_calls(inv);
         segment_restart(worker, inv);
         end_segment(worker, inv);
     }
@@ -318,7 +332,7 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
     if (was_blind(worker, inv))
         return;
     if (inv->failed) {
-        inv->refused = hands_on_refusal(inv);
+        inv->refused = !durable_recorded(inv) && hands_on_refusal(inv);
         dependency_join(&inv->depends, inv->object->last); /* an error tells what was read */
         fail_run(worker, inv);
         return;
@@ -410,7 +424,10 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
     switch (state) {
     case CAIRN_RUN_DONE:
         fiber_gone(worker, inv);
-        run_done(worker, inv);
+        if (inv->durable && !durable_ended(inv, err))
+            run_failed(worker, inv, err);
+        else
+            run_done(worker, inv);
         return;
     case CAIRN_RUN_FAILED:
         fiber_gone(worker, inv);
@@ -514,8 +531,9 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
         if (state == CAIRN_RUN_DONE || state == CAIRN_RUN_FAILED)
             inv->run = NULL;
     } else {
-        state = cairn_run_start(worker->fn, inv->type->module, inv->method->decl, inv, worker->node->limits.cpu_ns,
-                                &inv->run, &inv->meter, &err);
+        state = cairn_run_start(worker->fn, inv->type->module, inv->method->decl,
+                                inv->durable ? worker->durable_host : NULL, inv, worker->node->limits.cpu_ns, &inv->run,
+                                &inv->meter, &err);
     }
     settle(worker, inv, state, &err);
 }
@@ -673,11 +691,20 @@ static void submit(struct cairn_worker *worker, struct invocation *inv)
     submit_to_object(worker, inv);
 }
 
+static void enter(struct invocation *inv)
+{
+    if (inv->method->decl->durable)
+        durable_make(inv);
+    if (inv->called.number && !inv->read_only)
+        once_make_called(inv);
+}
+
 const struct operation operation_invoke = {
     .name = "invoke",
     .aim = AIM_METHOD,
     .submit = submit,
     .receive = receive_invocation,
+    .enter = enter,
     .leave = once_leave,
     .drop = once_drop,
     .answer = receive_result,

@@ -14,6 +14,10 @@
  *   07                                           the shard's own numbers (struct shard_meta)
  *   18 be64 number                               the size of an outcome that is kept apart (outcome.h)
  *   19 be64 number                               the outcome
+ *   20 be64 number                               a durable invocation's head (durable.h)
+ *   21 varint page                               a page of the tree of open durable invocations: be64 number
+ *   22 be32 shard, be64 number, be32 call        the outcome of a durable invocation's call (called.h)
+ *   23 varint page                               a page of the tree of these
  *   10 sized space, name                         system shard: a module
  *   11 sized space, name                         system shard: a type
  *   12                                           system shard: the next type's number
@@ -42,6 +46,10 @@ enum {
     KEY_SPACE = 0x13,
     KEY_OUTCOME_SIZE = 0x18,
     KEY_OUTCOME = 0x19,
+    KEY_DURABLE = 0x20,
+    KEY_DURABLE_OPEN = 0x21,
+    KEY_CALLED = 0x22,
+    KEY_CALLED_LIST = 0x23,
 };
 
 enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 /* ordered or not */ };

@@ -125,6 +125,9 @@ static bool may_call(struct cairn_worker *worker, struct invocation *inv, struct
         invocation_refuse(worker, inv, CAIRN_ENOTDETERM,
                           "%s.%s is not deterministic, and a deterministic method called it", type->decl->name,
                           method->decl->name);
+    else if (inv->transaction && method->decl->durable)
+        invocation_refuse(worker, inv, CAIRN_ELIMIT, "%s.%s is durable, and a transaction cannot call it",
+                          type->decl->name, method->decl->name);
     else
         return true;
     return false;
@@ -154,6 +157,8 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
     if (inv->keyed && inv->read_only) /* it may run again: there is nothing that a key would have to prevent */
         once_drop(inv);
     inv->number = ++worker->invocation_count;
+    if ((method && method->decl->durable) || inv->called.number)
+        inv->operation->enter(inv);
     if (__builtin_expect(inv->transaction != NULL, 0)) {
         lock_arrive(worker, inv);
         return;
@@ -192,6 +197,13 @@ void admission_next(struct cairn_worker *worker)
         inv->object->before_mailbox--;
         enter_mailbox(worker, inv);
     }
+}
+
+void mailbox_enter(struct invocation *inv)
+{
+    if (inv->request)
+        inv->object->outside_waiting++;
+    enter_mailbox(inv->worker, inv);
 }
 
 void receive_invocation(struct cairn_worker *worker, struct message *message)

@@ -12,6 +12,8 @@ struct object;
 void invocation_arrive(struct cairn_worker *worker, struct invocation *inv);
 /* The same, as a message. */
 void receive_invocation(struct cairn_worker *worker, struct message *message);
+/* At the back of its mailbox: it begins, or begins again, without having been sent here. */
+void mailbox_enter(struct invocation *inv);
 /* Puts the object on the list of those to run, if its mailbox's head may start. */
 void object_make_ready(struct cairn_worker *worker, struct object *object);
 struct invocation *mailbox_take(struct cairn_worker *worker, struct object *object); /* NULL: none may start */

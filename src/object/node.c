@@ -1,7 +1,10 @@
 /* node.c - opening and closing a node, and what any thread may ask of it. */
 #include <stdlib.h>
 
+#include "object/called.h"
+#include "object/durable.h"
 #include "object/host.h"
+#include "object/mailbox.h"
 #include "object/invocation.h"
 #include "object/once.h"
 #include "object/segment.h"
@@ -30,6 +33,7 @@ static void limits_default(struct cairn_limits *limits)
         .transaction_ns = 5000000000,
         .transaction_attempts = 16,
         .transaction_retry_ns = 1000000000,
+        .journal_bytes = 16 << 20,
     };
 
 #define DEFAULT(member) limits->member = limits->member ? limits->member : defaults.member
@@ -50,6 +54,7 @@ static void limits_default(struct cairn_limits *limits)
     DEFAULT(transaction_ns);
     DEFAULT(transaction_attempts);
     DEFAULT(transaction_retry_ns);
+    DEFAULT(journal_bytes);
 #undef DEFAULT
 }
 
@@ -78,6 +83,9 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     cairn_list_init(&worker->parties);
     cairn_list_init(&worker->prepares);
     cairn_list_init(&worker->lock_waiters);
+    worker->durable_host = &durable_host_ops;
+    durable_init(worker, mailbox_enter);
+    called_open(worker);
     worker->lines = cairn_alloc_zeroed(LOG_LINES_MAX, sizeof *worker->lines);
     worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);
     for (uint32_t i = 0; i <= node->shard_count; i++) {
@@ -133,6 +141,8 @@ static void worker_done(struct cairn_worker *worker)
     cache_done(&worker->cache);
     free(worker->table);
     free(worker->outgoing);
+    durable_close(worker);
+    called_close(worker);
     types_leave(worker);
     while (worker->free_invocations) {
         struct invocation *inv = worker->free_invocations;
@@ -189,6 +199,11 @@ static enum cairn_code recover_keys(struct cairn_node *node, struct cairn_err *e
             if (code != CAIRN_OK)
                 return code;
         }
+    for (uint32_t w = 0; w < node->options.workers; w++) {
+        enum cairn_code code = durable_open(&node->workers[w], err);
+        if (code != CAIRN_OK)
+            return code;
+    }
     return CAIRN_OK;
 }
 

@@ -42,6 +42,7 @@ struct cairn_limits {
     uint64_t cache_bytes;          /* of results that are kept, divided evenly among the workers; 0: none */
     uint64_t outcome_bytes;        /* of large outcomes of keys, divided evenly among the shards: 256 MiB */
     uint64_t memory_bytes;         /* requests, calls and their results: 1 GiB (docs/design/0019-bounds-in-bytes.md) */
+    uint32_t journal_bytes;        /* of a durable invocation: 16 MiB */
     uint64_t job_bytes;            /* of it, calls and results of one job: 64 MiB */
     uint32_t transaction_objects;  /* that one locks: 10,000 */
     uint32_t transaction_bytes;    /* of its record: 8 MiB */

@@ -4,6 +4,7 @@
 
 #include "object/account.h"
 #include "object/commit.h"
+#include "object/durable.h"
 #include "object/layout.h"
 #include "object/table.h"
 #include "object/worker.h"
@@ -14,6 +15,7 @@ enum {
     ONCE_RUNNING = 1,
     ONCE_OVER = 2,
     ONCE_OVER_SOME = 3, /* over, with an error, and what it had committed before stays */
+    ONCE_DURABLE = 4,   /* running, and goes on after a restart; for an outcome be64 number of the durable invocation */
 };
 
 enum { EVICT_PER_KEY = 4 };
@@ -27,9 +29,14 @@ struct record {
 
 static size_t once_key(uint8_t *to, const struct invocation *inv)
 {
-    struct cairn_bytes key = once_of(inv)->key;
+    struct once *once = once_of(inv);
+    struct cairn_bytes key = once->key;
     size_t n = 1;
 
+    if (once->called.number) {
+        memcpy(to, once->called_key, CALLED_KEY_BYTES);
+        return CALLED_KEY_BYTES;
+    }
     to[0] = KEY_ONCE;
     n += cairn_put_varint(to + n, inv->object->type);
     n += cairn_put_varint(to + n, inv->id.size);
@@ -137,6 +144,17 @@ void once_make(struct invocation *inv, struct cairn_bytes key)
     inv->keyed = true;
 }
 
+void once_make_called(struct invocation *inv)
+{
+    struct once *once;
+
+    once_make(inv, (struct cairn_bytes){0});
+    once = inv->own;
+    once->called = inv->called;
+    called_key(once->called_key, &once->called);
+    once->key = cairn_bytes(once->called_key, CALLED_KEY_BYTES);
+}
+
 void once_drop(struct invocation *inv)
 {
     free(inv->own);
@@ -167,6 +185,19 @@ bool once_recorded(const struct invocation *inv)
     return once_of(inv)->recorded;
 }
 
+/* The durable invocation that has the key is not under way yet, or no longer: it is now. */
+static enum once_answer join_durable(struct cairn_worker *worker, struct invocation *inv, struct cairn_bytes number)
+{
+    struct once *first = NULL;
+
+    if (number.size == 8)
+        first = durable_of_key(worker, inv->object->shard, cairn_get_be64(number.data));
+    if (!first)
+        return failed(inv, CAIRN_ECORRUPT, "the durable invocation that has this key cannot be read");
+    cairn_list_push_back(&first->duplicates, &inv->link);
+    return ONCE_WAIT;
+}
+
 enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
 {
     struct once *once = once_of(inv);
@@ -179,11 +210,11 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
     enum cairn_code code;
     size_t size;
 
-    (void)worker;
     once->args_hash = cairn_hash(inv->args);
     for (struct cairn_link *l = object->keyed.next; l != &object->keyed; l = l->next) {
         struct once *first = cairn_container(l, struct once, keyed);
-        if (!cairn_bytes_equal(first->key, once->key) || !cairn_bytes_equal(first->inv->method_name, inv->method_name))
+        if (!cairn_bytes_equal(first->key, once->key) || !first->called.number != !once->called.number ||
+            !cairn_bytes_equal(first->inv->method_name, inv->method_name))
             continue;
         if (first->args_hash != once->args_hash)
             return reused(inv);
@@ -196,6 +227,8 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
         decode(value, &record) && record.state != ONCE_RUNNING) {
         if (record.args_hash != once->args_hash)
             return reused(inv);
+        if (record.state == ONCE_DURABLE)
+            return join_durable(worker, inv, record.outcome);
         return again(inv, &record);
     }
     code = cairn_engine_take_failure(shard->engine, &err);
@@ -203,6 +236,33 @@ enum once_answer once_begin(struct cairn_worker *worker, struct invocation *inv)
         return failed(inv, code, err.text);
     cairn_list_push_back(&object->keyed, &once->keyed);
     return ONCE_RUN;
+}
+
+static bool is_running(const struct record *record)
+{
+    return record->state == ONCE_RUNNING || record->state == ONCE_DURABLE;
+}
+
+enum cairn_code once_again(struct invocation *inv, struct cairn_err *err)
+{
+    struct once *once = once_of(inv);
+    struct shard *shard = inv->object->shard;
+    uint8_t key[ONCE_KEY_ROOM];
+    struct cairn_bytes k = cairn_bytes(key, once_key(key, inv)), value;
+    struct record record;
+
+    if (!shard->engine->ops->get(shard->engine, k, cairn_hash(k), &value)) {
+        enum cairn_code code = cairn_engine_take_failure(shard->engine, err);
+
+        return code != CAIRN_OK ? code : cairn_fail(err, CAIRN_ECORRUPT, "the key of a durable invocation is gone");
+    }
+    if (!decode(value, &record) || record.state != ONCE_DURABLE)
+        return cairn_fail(err, CAIRN_ECORRUPT, "the key of a durable invocation says that it is over");
+    once->args_hash = record.args_hash;
+    once->number = record.number;
+    once->recorded = true;
+    cairn_list_push_back(&inv->object->keyed, &once->keyed);
+    return CAIRN_OK;
 }
 
 /* Forgets the oldest keys that are over the age or the number allowed; what cannot be read now is for another time. */
@@ -223,7 +283,7 @@ static void evict(struct invocation *inv, struct overlay *overlay)
                 bool old = record.wall_ms + limits->key_ms < (uint64_t)invocation_now_ms(inv);
                 bool many = shard->meta.once_end - shard->meta.once_first > limits->keys_per_shard;
                 bool its_own = record.number == shard->meta.once_first; /* else it was given up and used again since */
-                if (its_own && (record.state == ONCE_RUNNING || (!old && !many)))
+                if (its_own && (is_running(&record) || (!old && !many)))
                     return;
                 if (its_own) {
                     overlay_remove(overlay, key);
@@ -262,31 +322,37 @@ static void write_state(struct invocation *inv, struct overlay *overlay, bool ov
 {
     struct once *once = once_of(inv);
     struct shard *shard = inv->object->shard;
-    uint8_t key[ONCE_KEY_ROOM], age[9];
+    uint8_t key[ONCE_KEY_ROOM], age[9], number[8];
     struct cairn_bytes k = cairn_bytes(key, once_key(key, inv));
     struct record record = {
         .state = ONCE_RUNNING, .args_hash = once->args_hash, .wall_ms = (uint64_t)invocation_now_ms(inv)};
     struct cairn_buf value = {0};
     bool first = !once->recorded;
 
-    if (over) {
+    if (!over && inv->durable) {
+        record.state = ONCE_DURABLE;
+        cairn_put_be64(number, inv->durable->number);
+        record.outcome = cairn_bytes(number, sizeof number);
+    } else if (over) {
         record.state = inv->failed && inv->effects != CAIRN_EFFECTS_NONE ? ONCE_OVER_SOME : ONCE_OVER;
         record.outcome = cairn_buf_bytes(&inv->result);
-        if (record.outcome.size > OUTCOME_INLINE_BYTES_MAX)
+        if (record.outcome.size > OUTCOME_INLINE_BYTES_MAX && !once->called.number)
             put_apart(inv, overlay, &record);
     }
-    if (first)
+    if (first && !once->called.number)
         once->number = shard->meta.once_end++;
     record.number = once->number;
     encode(&value, &record);
     overlay_put(overlay, k, cairn_buf_bytes(&value));
     cairn_buf_done(&value);
-    if (first) {
+    if (first && once->called.number) { /* neither age nor number bounds it */
+        called_add(overlay, &once->called);
+    } else if (first) {
         overlay_put(overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, once->number)), k);
         evict(inv, overlay);
-        once->recorded = true;
     }
-    if (first || record.apart)
+    once->recorded = true;
+    if ((first && !once->called.number) || record.apart)
         shard_meta_store(shard, overlay);
 }
 
@@ -308,9 +374,11 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
     if (commit->over && once_unused(inv)) {
         if (once->recorded)
             overlay_remove(commit->overlay, cairn_bytes(key, once_key(key, inv)));
+        if (once->recorded && once->called.number)
+            called_remove(commit->overlay, &once->called);
     } else if (commit->over) {
         write_state(inv, commit->overlay, true);
-    } else if (!once->recorded && (!cairn_list_empty(&inv->segment->calls) || inv->calls_out)) {
+    } else if (!once->recorded && (!cairn_list_empty(&inv->segment->calls) || inv->calls_out || inv->durable)) {
         write_state(inv, commit->overlay, false);
         commit->keep_bytes = ONCE_CLAIM_BYTES;
     }
@@ -357,40 +425,80 @@ void once_over(struct cairn_worker *worker, struct invocation *inv)
     }
 }
 
+/* If the invocation with that key was running, and does not go on by itself, it has an outcome now. */
+static void interrupt(struct overlay *overlay, struct cairn_bytes key)
+{
+    struct cairn_buf outcome = {0}, encoded = {0};
+    struct cairn_bytes value;
+    struct record record;
+
+    if (!overlay_get(overlay, key, &value) || !decode(value, &record) || record.state != ONCE_RUNNING)
+        return;
+    cairn_value_add_error(&outcome, cairn_str(cairn_code_name(CAIRN_EINTERRUPTED)),
+                          cairn_str("the node stopped while this invocation was under way; "
+                                    "what it had committed stays, the rest was not done"));
+    record.state = ONCE_OVER_SOME;
+    record.outcome = cairn_buf_bytes(&outcome);
+    encode(&encoded, &record);
+    overlay_put(overlay, key, cairn_buf_bytes(&encoded));
+    cairn_buf_done(&encoded);
+    cairn_buf_done(&outcome);
+}
+
+static enum cairn_code commit_interrupted(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
+                                          uint32_t least, struct cairn_err *err)
+{
+    struct dependency record;
+    enum cairn_code code;
+
+    if (overlay->count < least && overlay->code == CAIRN_OK)
+        return CAIRN_OK;
+    code = shard_commit_own(worker, shard, overlay, "interrupted", &record, err);
+    overlay_reset(overlay, shard->engine);
+    return code;
+}
+
+enum { INTERRUPTED_PER_RECORD = 256 };
+
+static void keep_key(void *context, struct cairn_bytes key)
+{
+    cairn_buf_add(context, key.data, key.size);
+}
+
+static enum cairn_code recover_called(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
+                                      struct cairn_err *err)
+{
+    struct cairn_buf keys = {0};
+    enum cairn_code code = CAIRN_OK;
+
+    called_visit(overlay, keep_key, &keys);
+    for (size_t at = 0; at < keys.size && code == CAIRN_OK; at += CALLED_KEY_BYTES) {
+        interrupt(overlay, cairn_bytes(keys.data + at, CALLED_KEY_BYTES));
+        code = commit_interrupted(worker, shard, overlay, INTERRUPTED_PER_RECORD, err);
+    }
+    cairn_buf_done(&keys);
+    return code;
+}
+
 enum cairn_code once_recover(struct cairn_worker *worker, struct shard *shard, struct cairn_err *err)
 {
     struct overlay overlay = {0};
     enum cairn_code code = CAIRN_OK;
-    struct dependency record_written;
 
     overlay_reset(&overlay, shard->engine);
     for (uint64_t n = shard->meta.once_first; n < shard->meta.once_end && code == CAIRN_OK; n++) {
         uint8_t age[9];
-        struct cairn_bytes key, value;
-        struct record record;
-        struct cairn_buf outcome = {0}, encoded = {0};
+        struct cairn_bytes key;
 
         if (!overlay_get(&overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, n)), &key))
             continue;
-        key = cairn_arena_copy(&overlay.arena, key);
-        if (!overlay_get(&overlay, key, &value) || !decode(value, &record) || record.state != ONCE_RUNNING)
-            continue;
-        cairn_value_add_error(&outcome, cairn_str(cairn_code_name(CAIRN_EINTERRUPTED)),
-                              cairn_str("the node stopped while this invocation was under way; "
-                                        "what it had committed stays, the rest was not done"));
-        record.state = ONCE_OVER_SOME;
-        record.outcome = cairn_buf_bytes(&outcome);
-        encode(&encoded, &record);
-        overlay_put(&overlay, key, cairn_buf_bytes(&encoded));
-        cairn_buf_done(&encoded);
-        cairn_buf_done(&outcome);
-        if (overlay.count >= 256) {
-            code = shard_commit_own(worker, shard, &overlay, "interrupted", &record_written, err);
-            overlay_reset(&overlay, shard->engine);
-        }
+        interrupt(&overlay, cairn_arena_copy(&overlay.arena, key));
+        code = commit_interrupted(worker, shard, &overlay, INTERRUPTED_PER_RECORD, err);
     }
-    if (code == CAIRN_OK && (overlay.count || overlay.code != CAIRN_OK))
-        code = shard_commit_own(worker, shard, &overlay, "interrupted", &record_written, err);
+    if (code == CAIRN_OK)
+        code = recover_called(worker, shard, &overlay, err);
+    if (code == CAIRN_OK)
+        code = commit_interrupted(worker, shard, &overlay, 1, err);
     overlay_done(&overlay);
     return code;
 }

@@ -9,6 +9,7 @@
 #ifndef CAIRN_OBJECT_ONCE_H
 #define CAIRN_OBJECT_ONCE_H
 
+#include "object/called.h"
 #include "object/invocation.h"
 #include "object/shard.h"
 
@@ -24,6 +25,9 @@ struct once {
     uint64_t number; /* of its 05 key, once it is recorded */
     bool recorded;
     uint64_t room; /* bytes of the log that are claimed for its outcome */
+    struct called
+        called; /* number 0: the key is a client's; else it is implicit (called.h), and this is its state's key: */
+    uint8_t called_key[CALLED_KEY_BYTES];
 };
 
 /* NULL: it has no key. */
@@ -34,6 +38,11 @@ static inline struct once *once_of(const struct invocation *inv)
 
 /* It gets the key, which its request has. */
 void once_make(struct invocation *inv, struct cairn_bytes key);
+/* It gets the implicit key of the durable invocation's call that it is. */
+void once_make_called(struct invocation *inv);
+/* It is recovered, and had got its key before: it is as if it were under way.  CAIRN_ECORRUPT: the key tells
+ * otherwise. */
+enum cairn_code once_again(struct invocation *inv, struct cairn_err *err);
 /* As operation->leave and operation->drop. */
 void once_leave(struct cairn_worker *worker, struct invocation *inv);
 void once_drop(struct invocation *inv);

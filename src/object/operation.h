@@ -14,6 +14,7 @@
 #include "object/object.h"
 
 struct invocation;
+struct type_entry;
 
 struct operation {
     const char *name;
@@ -27,6 +28,8 @@ struct operation {
     void (*submit)(struct cairn_worker *worker, struct invocation *inv);
     /* As a message, at the worker that it was sent to. */
     void (*receive)(struct cairn_worker *worker, struct message *message);
+    /* It has come to its object, and is durable, or a durable invocation's call; AIM_METHOD alone. */
+    void (*enter)(struct invocation *inv);
     /* Its one segment at its object; cannot wait.  NULL: it has none, or a guest runs it. */
     void (*run)(struct invocation *inv);
     /* inv->own is not NULL, and it is over where it ran; or it is dropped where it is.  Gives inv->own up. */
@@ -61,6 +64,10 @@ struct node_hooks {
     uint32_t housekeeper_count;
     /* The node is open but for its store, which is not started: its workers get their types. */
     enum cairn_code (*open)(struct cairn_node *node, void *context, struct cairn_err *err);
+    /* The type as that version of its module declares it, with one reference; blocks.  While the node is opened. */
+    enum cairn_code (*type_version)(struct cairn_node *node, const struct space *space, struct cairn_bytes type,
+                                    const uint8_t hash[CAIRN_SHA256_BYTES], uint32_t version,
+                                    struct type_entry **ret_entry, struct cairn_err *err);
     /* Worker threads have stopped and nothing is in flight any more.  open may have failed, or not been called. */
     void (*close)(struct cairn_node *node);
     void *context; /* of open; not used after it */

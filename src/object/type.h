@@ -102,6 +102,8 @@ static inline struct type *type_ref(struct type *type)
     return type;
 }
 void type_unref(struct type *type);
+/* One that is in no worker's table; with one reference. */
+struct type *type_of_entry(const struct cairn_worker *worker, struct type_entry *entry);
 
 /* The worker's type of that name is as the entry says, or is gone. */
 void types_set(struct cairn_worker *worker, struct type_entry *entry);

@@ -72,7 +72,7 @@ const char *type_suggest_method(struct type *type, struct cairn_bytes name, char
     return cairn_suggest_text(&suggest, to);
 }
 
-static struct type *type_make(const struct cairn_worker *worker, struct type_entry *entry)
+struct type *type_of_entry(const struct cairn_worker *worker, struct type_entry *entry)
 {
     struct type *type = cairn_alloc_zeroed(1, sizeof *type + entry->decl->method_count * sizeof type->methods[0]);
 
@@ -139,7 +139,7 @@ void types_set(struct cairn_worker *worker, struct type_entry *entry)
         return;
     if (worker->type_count == worker->types_size)
         table_grow(worker);
-    type = type_make(worker, entry);
+    type = type_of_entry(worker, entry);
     at = &worker->types[(uint32_t)type->hash & (worker->types_size - 1)];
     type->next = *at;
     *at = type;

@@ -1,6 +1,8 @@
 /* worker.c - a worker's loop: what there is to run, and housekeeping. */
 #include "object/worker.h"
 
+#include "object/called.h"
+#include "object/durable.h"
 #include "object/fibers.h"
 #include "object/hold.h"
 #include "object/invocation.h"
@@ -45,8 +47,8 @@ static const struct housekeeper checkpoint_housekeeper = {
 
 /* Those that may give fibers back stand before the one that deals them out. */
 static const struct housekeeper *const housekeepers[] = {
-    &checkpoint_housekeeper, &room_housekeeper,         &purge_housekeeper,
-    &objects_housekeeper,    &transactions_housekeeper, &fibers_housekeeper,
+    &checkpoint_housekeeper, &room_housekeeper,    &purge_housekeeper,        &durable_housekeeper,
+    &called_housekeeper,     &objects_housekeeper, &transactions_housekeeper, &fibers_housekeeper,
 };
 
 enum { HOUSEKEEPERS = sizeof housekeepers / sizeof *housekeepers };

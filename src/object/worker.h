@@ -90,11 +90,14 @@ struct cairn_worker {
 
     struct worker_counts counts;
     struct cache cache;
-    uint64_t generations;       /* of objects: given out */
-    struct cairn_purse purse;   /* of node->calls */
-    uint64_t instances_charged; /* to it */
-    struct outgoing *outgoing;  /* by worker */
-    bool sends;                 /* something is outgoing */
+    uint64_t generations;                      /* of objects: given out */
+    struct cairn_purse purse;                  /* of node->calls */
+    uint64_t instances_charged;                /* to it */
+    struct outgoing *outgoing;                 /* by worker */
+    bool sends;                                /* something is outgoing */
+    const struct cairn_host_ops *durable_host; /* of durable invocations */
+    struct durables *durables;                 /* durable.c's */
+    struct calleds *calleds;                   /* called.c's */
 
     /* Crossing threads, so on a line of their own: a stack of messages, pushed by any, taken whole by the owner. */
     _Atomic(struct message *) inbox __attribute__((aligned(CAIRN_LINE_BYTES)));

@@ -6,6 +6,7 @@
 
 #include "base/value.h"
 #include "object/directory.h"
+#include "object/durable.h"
 #include "object/ordered.h"
 #include "object/outcome.h"
 
@@ -344,6 +345,12 @@ static enum cairn_code do_shard(struct cairn_export *export, struct cairn_err *e
     code = cairn_moment_shard(export->options.moment, export->shard, &export->view, err);
     if (code != CAIRN_OK)
         return code;
+    overlay_reset(&export->overlay, export->view);
+    if (durable_any(&export->overlay))
+        return cairn_fail(
+            err, CAIRN_ECONFLICT,
+            "durable invocations are open, which an export does not carry: let the node run until they are "
+            "over, and export again");
     export->key = export->key_end = 0;
     code = get(export, cairn_bytes(&key, 1), &value, &there, err);
     if (code == CAIRN_OK && there) {

@@ -506,6 +506,7 @@ const struct cairn_host_ops fn_host_ops = {
     .delete_self = op_delete_self,
     .call = op_call,
     .ready = op_ready,
+    .poll = op_ready,
     .call_result = op_call_result,
     .now_ms = op_now,
     .random = op_random,
@@ -603,7 +604,7 @@ enum cairn_run_state fn_lab_start_slice(struct fn_lab *lab, struct cairn_module 
     fn_host_keep_signals();
     fn_host_begin(lab->host);
     lab->err = (struct cairn_err){0};
-    lab->state = cairn_run_start(lab->worker, module, fn_lab_method(module, method), lab->host, lab->cpu_ns_max,
+    lab->state = cairn_run_start(lab->worker, module, fn_lab_method(module, method), NULL, lab->host, lab->cpu_ns_max,
                                  &lab->run, &lab->meter, &lab->err);
     assert_int_equal(lab->run != NULL, lab->state == CAIRN_RUN_WAITS || lab->state == CAIRN_RUN_SLICE);
     assert_true(lab->state != CAIRN_RUN_FAILED || lab->err.code != CAIRN_OK);

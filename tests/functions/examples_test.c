@@ -1,5 +1,5 @@
 /* Catches examples that do not do what their comments and the guide say: followers who miss a post, timelines that
- * are out of order or too long, blocked users who still get posts, money that appears or vanishes. */
+ * are out of order or too long, blocked users who still get posts, money that appears or vanishes, half a trip. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -245,16 +245,44 @@ static void leaders_keeps_ranks(void **state)
     simnode_done(&sim);
 }
 
+static void a_trip_is_all_or_nothing(void **state)
+{
+    struct simcall call;
+    struct cairn_err err;
+
+    (void)state;
+    open_with("trip", 9);
+    simnode_expect(&sim, "nil", "Flight", "LH1", "offer", "2", NULL);
+    simnode_expect(&sim, "nil", "Hotel", "Ritz", "offer", "1", NULL);
+    simnode_expect(&sim, "\"booked\"", "Trip", "t1", "book", "LH1", "Ritz", NULL);
+    simnode_expect(&sim, "!booked_before...", "Trip", "t1", "book", "LH1", "Ritz", NULL);
+    simnode_expect(&sim, "\"sold_out\"", "Trip", "t2", "book", "LH1", "Ritz", NULL);
+    simnode_expect(&sim, "1", "Flight", "LH1", "left", NULL); /* given back */
+    simnode_expect(&sim, "\"failed\"", "Trip", "t2", "state", NULL);
+    simnode_expect(&sim, "nil", "Hotel", "Ritz", "offer", "1", NULL);
+    simcall_init(&call, CAIRN_OP_INVOKE, "Trip", "t3", "book", "LH1", "Ritz", NULL);
+    simcall_key(&call, "k");
+    simcall_submit(&sim, &call, 0);
+    for (int i = 0; i < 60; i++)
+        simnode_step(&sim);
+    simnode_crash(&sim, CAIRN_SIM_KEEP);
+    if (simnode_open(&sim, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+    simcall_run(&sim, &call);
+    assert_string_equal(simvalue_text(cairn_buf_bytes(&call.reply)), "\"booked\"");
+    simnode_expect(&sim, "0", "Flight", "LH1", "left", NULL);
+    simnode_expect(&sim, "0", "Hotel", "Ritz", "left", NULL);
+    simcall_done(&call);
+    simnode_done(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(followers_get_posts),
-        cmocka_unit_test(timelines_keep_a_hundred),
-        cmocka_unit_test(many_followers_get_posts),
-        cmocka_unit_test(blocked_users_get_nothing),
-        cmocka_unit_test(money_stays),
-        cmocka_unit_test(registers_and_counters),
-        cmocka_unit_test(leaders_keeps_ranks),
+        cmocka_unit_test(a_trip_is_all_or_nothing),  cmocka_unit_test(followers_get_posts),
+        cmocka_unit_test(timelines_keep_a_hundred),  cmocka_unit_test(many_followers_get_posts),
+        cmocka_unit_test(blocked_users_get_nothing), cmocka_unit_test(money_stays),
+        cmocka_unit_test(registers_and_counters),    cmocka_unit_test(leaders_keeps_ranks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,143 @@
+/* durable_commit.c - a durable invocation's part of a segment's record: its head and its journal, or their removal. */
+#include "object/commit.h"
+#include "object/durable_head.h"
+#include "object/durable_internal.h"
+#include "object/layout.h"
+#include "object/once.h"
+#include "object/purge.h"
+#include "object/table.h"
+#include "object/worker.h"
+
+enum { CHUNKS_AT_ONCE = 16 }; /* removed in the last record; more are purged behind it */
+
+static void put_head(struct commit *commit)
+{
+    const struct invocation *inv = commit->inv;
+    const struct once *once = once_of(inv);
+    struct durable_head head = {
+        .module = cairn_bytes(inv->type->module->hash, CAIRN_SHA256_BYTES),
+        .version = inv->type->version,
+        .space = inv->type->space->name,
+        .type = inv->type->name,
+        .id = object_id(inv->object),
+        .method = cairn_str(inv->method->decl->name),
+        .args = inv->args,
+        .caller_type = inv->caller_type,
+        .caller_id = inv->caller_id,
+        .depth = inv->depth,
+        .began_ms = (uint64_t)invocation_now_ms(commit->inv),
+    };
+    uint8_t key[9], entry[8];
+    struct cairn_buf value = {0};
+    struct tree tree = durable_tree(commit->overlay);
+
+    if (once && once->called.number) {
+        head.key_kind = DURABLE_KEY_CALL;
+        head.called = once->called;
+    } else if (once) {
+        head.key_kind = DURABLE_KEY_CLIENT;
+        head.key = once->key;
+    }
+    durable_head_encode(&value, &head);
+    overlay_put(commit->overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE, inv->durable->number)),
+                cairn_buf_bytes(&value));
+    cairn_buf_done(&value);
+    cairn_put_be64(entry, inv->durable->number);
+    tree_add(&tree, cairn_bytes(entry, sizeof entry));
+}
+
+static uint64_t chunk_count(const struct durable *d)
+{
+    return (d->tail.size + CHUNK_BYTES - 1) / CHUNK_BYTES;
+}
+
+static void put_tail(struct commit *commit)
+{
+    const struct durable *d = commit->inv->durable;
+    uint8_t key[FIELD_KEY_FIXED_MAX];
+
+    for (uint64_t n = 0; n < chunk_count(d); n++) {
+        size_t at = (size_t)n * CHUNK_BYTES, left = d->tail.size - at;
+
+        overlay_put(commit->overlay, cairn_bytes(key, durable_chunk_key(key, d->number, d->chunks + n)),
+                    cairn_bytes(d->tail.data + at, left < CHUNK_BYTES ? left : CHUNK_BYTES));
+    }
+}
+
+static void remove_all(struct commit *commit)
+{
+    const struct durable *d = commit->inv->durable;
+    struct tree tree = durable_tree(commit->overlay);
+    uint8_t key[FIELD_KEY_FIXED_MAX], entry[8];
+
+    overlay_remove(commit->overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE, d->number)));
+    cairn_put_be64(entry, d->number);
+    tree_remove(&tree, cairn_bytes(entry, sizeof entry));
+    if (d->chunks > CHUNKS_AT_ONCE) {
+        struct container journal = {.count = d->chunks};
+        struct header header = {.incarnation = d->number, .containers = &journal, .count = 1};
+        uint32_t no_values = 0;
+
+        purge_queue(commit->inv->object->shard, commit->overlay, &header, &no_values, 0);
+        return;
+    }
+    for (uint64_t n = 0; n < d->chunks; n++)
+        overlay_remove(commit->overlay, cairn_bytes(key, durable_chunk_key(key, d->number, n)));
+}
+
+static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
+{
+    struct durable *d = commit->inv->durable;
+
+    (void)err;
+    if (!d)
+        return CAIRN_OK;
+    if (commit->over) {
+        if (d->recorded)
+            remove_all(commit);
+        return CAIRN_OK;
+    }
+    if (!d->number)
+        d->number = shard_incarnation(commit->inv->object->shard);
+    if (!d->recorded)
+        put_head(commit);
+    put_tail(commit);
+    return CAIRN_OK;
+}
+
+static void tell_callees(struct commit *commit)
+{
+    struct invocation *inv = commit->inv;
+    struct durable *d = inv->durable;
+
+    for (uint32_t i = 0; i < d->drop_count; i++) {
+        struct called called = {.number = d->number, .shard = inv->object->shard->index, .call = d->drops[i].call};
+
+        called_done(inv->worker, &called, d->drops[i].shard, commit->record);
+    }
+    d->drop_count = 0;
+}
+
+static void committed(struct commit *commit)
+{
+    struct invocation *inv = commit->inv;
+    struct durable *d = inv->durable;
+
+    if (!d)
+        return;
+    tell_callees(commit);
+    if (commit->over) {
+        if (d->recorded)
+            durable_version_leave(inv->worker, inv->type);
+        d->recorded = false;
+    } else {
+        if (!d->recorded)
+            durable_version_take(inv->worker, inv->type);
+        d->recorded = true;
+        d->chunks += chunk_count(d);
+        d->bytes += d->tail.size;
+    }
+    durable_tail_free(inv);
+}
+
+const struct participant durable_participant = {.prepare = prepare, .committed = committed};

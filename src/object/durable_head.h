@@ -1,0 +1,27 @@
+/* durable_head.h - what a shard has of an open durable invocation beside its journal (docs/formats/journal.md).
+ * Threads: any.  Layer: object (private). */
+#ifndef CAIRN_OBJECT_DURABLE_HEAD_H
+#define CAIRN_OBJECT_DURABLE_HEAD_H
+
+#include "fn/fn.h"
+#include "object/called.h"
+
+enum durable_key { DURABLE_KEY_NONE = 0, DURABLE_KEY_CLIENT = 1, DURABLE_KEY_CALL = 2 };
+
+struct durable_head {
+    struct cairn_bytes module; /* hash of the .wasm, CAIRN_SHA256_BYTES */
+    uint32_t version;
+    struct cairn_bytes space, type, id, method, args; /* borrowed */
+    struct cairn_bytes caller_type, caller_id;        /* data NULL: a client called */
+    uint32_t depth;
+    uint64_t began_ms;
+    enum durable_key key_kind;
+    struct cairn_bytes key; /* the client's */
+    struct called called;   /* of the durable invocation that called */
+};
+
+void durable_head_encode(struct cairn_buf *to, const struct durable_head *head);
+/* False: these bytes are no head. */
+bool durable_head_decode(struct cairn_bytes bytes, struct durable_head *ret_head);
+
+#endif

@@ -1,0 +1,184 @@
+/* durable_run.c - a run of a durable method and its journal: along it, at its end, and behind it. */
+#include <stdlib.h>
+
+#include "object/account.h"
+#include "object/durable_internal.h"
+#include "object/journal.h"
+#include "object/segment.h"
+#include "object/worker.h"
+
+enum { CHARGE_BYTES = 4 << 10 }; /* a journal's memory is charged in such steps, but for the first */
+
+/* --- the journal ----------------------------------------------------------------------------------- */
+
+static enum cairn_code diverged(struct invocation *inv, const char *journaled, const char *did, struct cairn_err *err)
+{
+    return cairn_fail(err, CAIRN_EDIVERGED,
+                      "run again after a restart, %s.%s did something else than before: its journal has %s as host "
+                      "call %llu, the method did %s",
+                      inv->type->decl->name, inv->method->decl->name, journaled,
+                      (unsigned long long)inv->durable->entry + 1, did);
+}
+
+static void set_result(struct invocation *inv, uint32_t call, struct cairn_bytes value)
+{
+    struct call *c = &inv->calls[call];
+
+    c->state = CALL_DONE;
+    c->size = (uint32_t)value.size;
+    if (value.size <= sizeof c->small) {
+        memcpy(c->small, value.data, value.size);
+        return;
+    }
+    c->large = cairn_alloc(value.size);
+    memcpy(c->large, value.data, value.size);
+    account_kept(inv->worker, invocation_job(inv), value.size);
+}
+
+/* Takes the outcomes that come next.  False: the journal is damaged. */
+bool durable_take_outcomes(struct invocation *inv)
+{
+    struct durable *d = inv->durable;
+
+    while (d->at < d->journal.size && d->journal.data[d->at] == JOURNAL_OUTCOME) {
+        struct cairn_reader r = cairn_reader(cairn_bytes(d->journal.data + d->at, d->journal.size - d->at));
+        struct journal_entry entry;
+
+        if (!journal_read(&r, &entry) || entry.call >= inv->call_count || inv->calls[entry.call].state == CALL_DONE)
+            return false;
+        set_result(inv, entry.call, entry.result);
+        d->at = (size_t)(r.at - d->journal.data);
+    }
+    return true;
+}
+
+enum cairn_code durable_damaged(struct invocation *inv, struct cairn_err *err)
+{
+    return cairn_fail(err, CAIRN_ECORRUPT, "the journal of invocation %llx cannot be read behind host call %llu",
+                      (unsigned long long)inv->durable->number, (unsigned long long)inv->durable->entry);
+}
+
+/* *ret_known: the journal has this host call, with that result; else it is to be done. */
+enum cairn_code durable_look(struct invocation *inv, enum journal_op op, uint32_t args, bool *ret_known,
+                             struct cairn_bytes *ret_result, struct cairn_err *err)
+{
+    struct durable *d = inv->durable;
+    struct journal_entry entry;
+    struct cairn_reader r;
+
+    *ret_known = d->replays;
+    if (!d->replays)
+        return CAIRN_OK;
+    if (!durable_take_outcomes(inv))
+        return durable_damaged(inv, err);
+    if (d->at == d->journal.size)
+        return diverged(inv, "a wait", journal_op_name(op), err);
+    r = cairn_reader(cairn_bytes(d->journal.data + d->at, d->journal.size - d->at));
+    if (!journal_read(&r, &entry))
+        return durable_damaged(inv, err);
+    if (entry.op != op)
+        return diverged(inv, journal_op_name(entry.op), journal_op_name(op), err);
+    if (entry.args != args)
+        return diverged(inv, journal_op_name(op), "the same with other arguments", err);
+    d->at = (size_t)(r.at - d->journal.data);
+    d->entry++;
+    *ret_result = entry.result;
+    return CAIRN_OK;
+}
+
+/* It has been done: there is to be room for its entry with that much of a result. */
+enum cairn_code durable_note(struct invocation *inv, enum journal_op op, uint32_t args, size_t size, uint8_t **ret_to,
+                             struct cairn_err *err)
+{
+    struct durable *d = inv->durable;
+    const struct cairn_limits *limits = &inv->worker->node->limits;
+    size_t after = d->tail.size + size + 16;
+    enum cairn_code code;
+
+    if (d->bytes + after > limits->journal_bytes || after > limits->write_set_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT,
+                          "the journal of the durable invocation has more than %u bytes (of one segment: %u); read "
+                          "less, or in methods that are called",
+                          limits->journal_bytes, limits->write_set_bytes);
+    if (after > d->charged + CHARGE_BYTES) {
+        code = account_call(inv->worker, invocation_job(inv), after - d->charged, err);
+        if (code != CAIRN_OK)
+            return code;
+        d->charged = after;
+    }
+    *ret_to = journal_add(&d->tail, op, args, size);
+    d->entry++;
+    return CAIRN_OK;
+}
+
+bool durable_ended(struct invocation *inv, struct cairn_err *err)
+{
+    struct durable *d = inv->durable;
+
+    if (!d->replays)
+        return true;
+    if (!durable_take_outcomes(inv)) {
+        durable_damaged(inv, err);
+        return false;
+    }
+    if (d->at < d->journal.size) {
+        diverged(inv, journal_op_name((enum journal_op)(d->journal.data[d->at] % JOURNAL_OP_COUNT)), "return", err);
+        return false;
+    }
+    d->replays = false;
+    return true;
+}
+
+/* A run's first segment has sent none: what it has queued, and what the journal had outcomes of, is made again. */
+void durable_forget_calls(struct invocation *inv)
+{
+    if (inv->calls_out)
+        return;
+    invocation_forget_calls(inv->worker, inv);
+    inv->call_count = inv->segment->call_count; /* the queued, which the segment takes back */
+    for (uint32_t i = 0; i < inv->call_count; i++)
+        inv->calls[i] = (struct call){.state = CALL_OUT};
+}
+
+static bool has_ended(const struct invocation *inv, uint32_t call)
+{
+    if (call != UINT32_MAX)
+        return inv->calls[call].state == CALL_DONE;
+    for (uint32_t i = 0; i < inv->call_count; i++)
+        if (inv->calls[i].state != CALL_DONE)
+            return false;
+    return true;
+}
+
+/* Of a wait.  Along the journal it returns at once, but at the end. */
+enum cairn_code durable_waits(struct invocation *inv, uint32_t call, bool *ret_ready, struct cairn_err *err)
+{
+    struct durable *d = inv->durable;
+
+    if (!d->replays)
+        return CAIRN_OK;
+    if (!durable_take_outcomes(inv))
+        return durable_damaged(inv, err);
+    *ret_ready = has_ended(inv, call);
+    if (*ret_ready)
+        return CAIRN_OK;
+    if (d->at < d->journal.size)
+        return diverged(inv, journal_op_name((enum journal_op)(d->journal.data[d->at] % JOURNAL_OP_COUNT)), "a wait",
+                        err);
+    d->replays = false;
+    return CAIRN_OK;
+}
+
+void durable_outcome(struct invocation *inv, uint32_t call, const struct invocation *callee)
+{
+    struct durable *d = inv->durable;
+
+    journal_add_outcome(&d->tail, call, callee->shard, cairn_buf_bytes(&callee->result));
+    if (callee->read_only) /* it had no key */
+        return;
+    if (d->drop_count == d->drop_room) {
+        d->drop_room = d->drop_room ? 2 * d->drop_room : 4;
+        d->drops = cairn_realloc(d->drops, d->drop_room * sizeof *d->drops);
+    }
+    d->drops[d->drop_count++] = (struct durable_drop){.call = call, .shard = callee->shard};
+}
