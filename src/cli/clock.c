@@ -1,9 +1,12 @@
 /* cairn clock: the node's time beside the wall clock. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/client.h"
+#include "cli/clock.h"
 #include "cli/commands.h"
+#include "cli/moment.h"
 #include "cli/print.h"
 
 struct options {
@@ -40,6 +43,36 @@ static void print_clock(struct cairn_bytes encoded)
         printf("The node's time is %.3f s %s; it runs at most 10 %% %s until it is there.\n",
                (double)(behind > 0 ? behind : -behind) / 1e3, behind > 0 ? "behind" : "ahead",
                behind > 0 ? "faster" : "slower");
+}
+
+int cairn_clock_check_moment(const char *text)
+{
+    enum { OFF_MS_MAX = 5000 };
+    struct cairn_ask ask = {.method = "GET"};
+    struct cairn_answer answer;
+    char moment[CAIRN_MOMENT_TEXT_BYTES];
+    int status = CAIRN_EXIT_OK;
+
+    if (!text[strspn(text, "0123456789")])
+        return CAIRN_EXIT_OK;
+    cairn_buf_str(&ask.target, "/v1/clock");
+    if (cairn_ask(&ask, &answer, &status)) {
+        struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer.value));
+        int64_t now, wall;
+
+        cairn_value_read(&r);
+        now = cairn_value_read(&r).integer;
+        wall = cairn_value_read(&r).integer;
+        if (!r.bad && llabs(now - wall) > OFF_MS_MAX)
+            status = cairn_complain(
+                CAIRN_EXIT_USAGE,
+                "'%s' could mean two moments: the node's time is %s, %.1f s %s its wall clock (cairn clock); give the "
+                "node's time in milliseconds since 1970 (now %" PRId64 ")",
+                text, cairn_moment_text((uint64_t)now, moment), (double)llabs(now - wall) / 1e3,
+                now < wall ? "behind" : "ahead of", now);
+    }
+    cairn_answer_done(&answer);
+    return status;
 }
 
 static int ask(const struct cairn_command *command, const char *method, const char *target, int argc, char **argv)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/clock.h"
 #include "cli/commands.h"
 #include "cli/moment.h"
 #include "cli/print.h"
@@ -155,6 +156,7 @@ static int ask_object(struct cairn_ask *ask, const char *name, const struct opti
     char complaint[CAIRN_MOMENT_COMPLAINT_BYTES], moment[CAIRN_MOMENT_TEXT_BYTES];
     struct cairn_bytes type, id;
     uint64_t ms = 0;
+    int status;
 
     if (!cairn_object_name(name, &type, &id))
         return CAIRN_EXIT_USAGE;
@@ -162,6 +164,11 @@ static int ask_object(struct cairn_ask *ask, const char *name, const struct opti
         return cairn_complain(CAIRN_EXIT_USAGE, "give either a version or a moment");
     if (options->at && !cairn_moment_parse(options->at, &ms, complaint))
         return cairn_complain(CAIRN_EXIT_USAGE, "%s", complaint);
+    if (options->at && tells) {
+        status = cairn_clock_check_moment(options->at);
+        if (status != CAIRN_EXIT_OK)
+            return status;
+    }
     if (options->at && !options->json && tells)
         cairn_complain(0, "--at %s is %s", options->at, cairn_moment_text(ms, moment));
     cairn_ask_page(ask, "objects");

@@ -124,6 +124,33 @@ def test_there_and_back(folder):
         check("nothing to accept" in said, said)
 
 
+def test_moments(folder):
+    """While the node's time is not the wall clock's, a date and time of day could be of either."""
+    with begin(folder) as (clock, node):
+        with node.redis() as redis:
+            redis.ok("FCALL", "Probe.add", 1, "a")
+        show = ("objects", "show", "Probe/a", "--at")
+        written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))
+        check("two moments" not in cairn(node, *show, written, status=1), "the times agree")
+        for days in (2, -2):
+            clock.set(days * 86400000)
+            wait_for(lambda: state(node)["jump_ms"] != 0, "the jump is seen")
+            said = cairn(node, *show, written, status=2)
+            check("could mean two moments" in said and ("behind" if days > 0 else "ahead of") in said, said)
+            check("two moments" not in cairn(node, *show, str(now(node)), status=1), "milliseconds are the node's")
+            clock.set(0)
+            wait_for(lambda: state(node)["jump_ms"] == 0, "it is over")
+        clock.set(3600000)
+        wait_for(lambda: state(node)["jump_ms"] != 0, "the jump is seen")
+        cairn(node, "clock", "accept")
+        check("two moments" not in cairn(node, *show, written, status=1), "forward it follows at once")
+        clock.set(0)
+        wait_for(lambda: state(node)["jump_ms"] != 0, "set back")
+        cairn(node, "clock", "accept")
+        said = cairn(node, *show, written, status=2)
+        check("could mean two moments" in said and "ahead of" in said, f"time runs slower until they agree: {said}")
+
+
 def test_keys(folder):
     """A day has passed for the wall clock alone: the key counts."""
     with begin(folder) as (clock, node):
@@ -167,4 +194,4 @@ def test_steps(folder):
 
 
 if __name__ == "__main__":
-    main([test_there_and_back, test_keys, test_steps])
+    main([test_there_and_back, test_moments, test_keys, test_steps])
