@@ -32,6 +32,7 @@ enum cairn_code {
     CAIRN_EUNAVAILABLE, /* "unavailable": outcome unknown; node stopping, or its log failed */
     CAIRN_EFULL,        /* "disk_full": refused before running; heals when there is room */
     CAIRN_EOVERLOAD,    /* "overloaded": refused before running; try again */
+    CAIRN_EQUOTA,       /* "quota": a limit of the namespace is reached; refused before running; try again */
     CAIRN_ECORRUPT,     /* "corrupt": stored bytes fail their check */
     CAIRN_EIO,          /* "io": the operating system failed a call */
     CAIRN_EACCES,       /* "permission" */

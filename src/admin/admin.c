@@ -9,21 +9,14 @@
 #include "admin/show.h"
 
 static const struct operation *const operations[CAIRN_OP_COUNT] = {
-    [CAIRN_OP_LIST] = &list_operation,
-    [CAIRN_OP_SHOW] = &show_operation,
-    [CAIRN_OP_DELETE] = &delete_operation,
-    [CAIRN_OP_DEPLOY] = &deploy_operation,
-    [CAIRN_OP_UNDEPLOY] = &undeploy_operation,
-    [CAIRN_OP_MODULES] = &modules_operation,
-    [CAIRN_OP_TYPES] = &types_operation,
-    [CAIRN_OP_LOGS] = &logs_operation,
-    [CAIRN_OP_SNAPSHOT] = &snapshot_operation,
-    [CAIRN_OP_VERSIONS] = &versions_operation,
-    [CAIRN_OP_FORGET] = &forget_operation,
-    [CAIRN_OP_RESTORE] = &restore_operation,
-    [CAIRN_OP_ROLLBACK] = &rollback_operation,
-    [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
-    [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
+    [CAIRN_OP_LIST] = &list_operation,           [CAIRN_OP_SHOW] = &show_operation,
+    [CAIRN_OP_DELETE] = &delete_operation,       [CAIRN_OP_DEPLOY] = &deploy_operation,
+    [CAIRN_OP_UNDEPLOY] = &undeploy_operation,   [CAIRN_OP_MODULES] = &modules_operation,
+    [CAIRN_OP_TYPES] = &types_operation,         [CAIRN_OP_LOGS] = &logs_operation,
+    [CAIRN_OP_SNAPSHOT] = &snapshot_operation,   [CAIRN_OP_VERSIONS] = &versions_operation,
+    [CAIRN_OP_FORGET] = &forget_operation,       [CAIRN_OP_RESTORE] = &restore_operation,
+    [CAIRN_OP_ROLLBACK] = &rollback_operation,   [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
+    [CAIRN_OP_SPACE_SET] = &space_set_operation, [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
     [CAIRN_OP_SPACES] = &spaces_operation,
 };
 

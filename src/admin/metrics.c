@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "admin/admin.h"
+#include "object/quota.h"
 #include "object/worker.h"
 
 struct series {
@@ -143,6 +144,57 @@ static void print_node(struct cairn_node *node, struct cairn_buf *to)
     cairn_buf_printf(to, "cairn_requests_admitted %llu\n", (unsigned long long)cairn_node_admitted(node));
 }
 
+static const struct {
+    const char *name, *kind, *help;
+} of_spaces[] = {
+    {"cairn_namespace_invocations_total", "counter", "Invocations of the namespace's methods that have ended."},
+    {"cairn_namespace_cpu_seconds_total", "counter", "CPU time of these."},
+    {"cairn_namespace_refused_total", "counter", "Requests and connections refused for a limit of the namespace."},
+    {"cairn_namespace_connections", "gauge", "Connections whose latest request was to the namespace."},
+    {"cairn_namespace_memory_bytes", "gauge", "Calls and results under way, where they have a limit."},
+};
+
+enum { SPACE_SERIES = sizeof of_spaces / sizeof *of_spaces };
+
+static void print_space(const struct cairn_node *node, struct cairn_buf *to, const struct space *space, uint32_t which)
+{
+    struct space_usage usage;
+    double value;
+
+    quota_usage(space, node->options.workers, &usage);
+    if (!usage.invocations && !usage.refused && !usage.connections)
+        return; /* idle ones are many */
+    value = which == 0   ? (double)usage.invocations
+            : which == 1 ? 1e-9 * (double)usage.cpu_ns
+            : which == 2 ? (double)usage.refused
+            : which == 3 ? (double)usage.connections
+                         : (double)usage.job_bytes;
+    cairn_buf_printf(to, "%s{namespace=\"%s\"} %.17g\n", of_spaces[which].name, (const char *)space->name.data, value);
+}
+
+/* As cairn_admin_metrics; place->method is the space that is next. */
+static bool print_spaces(struct cairn_node *node, struct cairn_metrics_place *place, size_t end, struct cairn_buf *to)
+{
+    for (uint32_t which; (which = place->series - METHOD_SERIES - 1) < SPACE_SERIES; place->series++) {
+        const struct space *space = place->method;
+
+        if (!space) {
+            cairn_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", of_spaces[which].name, of_spaces[which].help,
+                             of_spaces[which].name, of_spaces[which].kind);
+            space = node->spaces.first;
+        }
+        for (place->method = NULL; space; space = space_next(space)) {
+            if (to->size >= end) {
+                place->method = space;
+                return true;
+            }
+            if (space_is_open(space))
+                print_space(node, to, space, which);
+        }
+    }
+    return false;
+}
+
 /* Any thread: of the node's state only atomics are read, and series of methods, which stay until the node closes. */
 bool cairn_admin_metrics(struct cairn_node *node, struct cairn_metrics_place *place, size_t bytes, struct cairn_buf *to)
 {
@@ -167,6 +219,8 @@ bool cairn_admin_metrics(struct cairn_node *node, struct cairn_metrics_place *pl
                 print_sum(&node->stats, to, m, s);
         }
     }
+    if (print_spaces(node, place, end, to))
+        return true;
     print_node(node, to);
     return false;
 }

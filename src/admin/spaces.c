@@ -11,6 +11,7 @@
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/layout.h"
+#include "object/quota.h"
 
 static struct admin_spaces *spaces_of(struct cairn_worker *worker)
 {
@@ -73,16 +74,25 @@ struct space *spaces_load(struct cairn_node *node, struct cairn_bytes name)
 
     if (!space->recorded)
         enter(&node->admin->spaces, space);
-    space_set_open(space, true);
+    space_gate(space, SPACE_GONE, false);
     return space;
+}
+
+static void set_recorded(struct space *space, const uint64_t limits[SPACE_LIMITS])
+{
+    for (int i = 0; i < SPACE_LIMITS; i++)
+        atomic_store_explicit(&space->recorded_limits[i], limits[i], memory_order_relaxed);
 }
 
 bool spaces_load_value(struct space *space, struct cairn_bytes value)
 {
-    struct cairn_reader r = cairn_reader(value);
+    uint64_t limits[SPACE_LIMITS];
 
-    space->created_ms = cairn_read_varint(&r);
-    return !r.bad;
+    if (!quota_read(value, &space->created_ms, limits))
+        return false;
+    set_recorded(space, limits);
+    quota_apply(space);
+    return true;
 }
 
 void spaces_close(struct cairn_node *node)
@@ -93,12 +103,34 @@ void spaces_close(struct cairn_node *node)
 
 /* --- answers --- */
 
+static void add_meter(struct cairn_worker *worker, const struct space *space, struct cairn_buf *to)
+{
+    struct space_usage usage;
+
+    quota_usage(space, worker->node->options.workers, &usage);
+    cairn_value_add_list(to, 5);
+    cairn_value_add_int(to, (int64_t)usage.invocations);
+    cairn_value_add_int(to, (int64_t)(usage.cpu_ns / 1000));
+    cairn_value_add_int(to, (int64_t)usage.refused);
+    cairn_value_add_int(to, (int64_t)usage.connections);
+    cairn_value_add_int(to, usage.job_bytes);
+}
+
+static uint64_t recorded(const struct space *space, int limit)
+{
+    return stat_get(&space->recorded_limits[limit]);
+}
+
 static void add_item(struct cairn_worker *worker, const struct space *space, struct cairn_buf *to)
 {
-    cairn_value_add_list(to, 3);
+    cairn_value_add_list(to, 5);
     cairn_value_add_bytes(to, space->name);
     cairn_value_add_int(to, (int64_t)space->created_ms);
     cairn_value_add_int(to, catalog_module_count(deploy_committed(worker), space));
+    cairn_value_add_list(to, SPACE_LIMITS);
+    for (int i = 0; i < SPACE_LIMITS; i++)
+        cairn_value_add_int(to, (int64_t)recorded(space, i));
+    add_meter(worker, space, to);
 }
 
 static void answer_missing(struct cairn_worker *worker, struct invocation *inv)
@@ -121,25 +153,28 @@ static void answer_refused(struct cairn_worker *worker, struct invocation *inv, 
 
 /* --- making and removing --- */
 
-static enum cairn_code record(struct cairn_worker *worker, const struct space *space, bool removes,
+/* `limits` NULL: the namespace goes. */
+static enum cairn_code record(struct cairn_worker *worker, const struct space *space, const uint64_t *limits,
                               struct cairn_err *err)
 {
     struct shard *system = &worker->shards[worker->node->shard_count];
-    uint8_t value[CAIRN_VARINT_BYTES_MAX];
+    struct cairn_buf key = {0}, value = {0};
     struct overlay overlay = {0};
-    struct cairn_buf key = {0};
     enum cairn_code code;
 
     overlay_reset(&overlay, system->engine);
     cairn_buf_u8(&key, KEY_SPACE);
     cairn_buf_add(&key, space->name.data, space->name.size);
-    if (removes)
+    if (limits) {
+        quota_write(&value, space->created_ms, limits);
+        overlay_put(&overlay, cairn_buf_bytes(&key), cairn_buf_bytes(&value));
+    } else {
         overlay_remove(&overlay, cairn_buf_bytes(&key));
-    else
-        overlay_put(&overlay, cairn_buf_bytes(&key), cairn_bytes(value, cairn_put_varint(value, space->created_ms)));
-    code = shard_commit_own(worker, system, &overlay, removes ? "namespace removed" : "namespace created",
+    }
+    code = shard_commit_own(worker, system, &overlay, limits ? "namespace" : "namespace removed",
                             &spaces_of(worker)->record, err);
     cairn_buf_done(&key);
+    cairn_buf_done(&value);
     overlay_done(&overlay);
     return code == CAIRN_EFULL ? cairn_while(err, "recording the namespace; make room on the disk and try again")
                                : code;
@@ -167,28 +202,77 @@ static enum cairn_code check_create(struct cairn_worker *worker, struct cairn_by
     return CAIRN_OK;
 }
 
+/* The request's limits over those of before; checked. */
+static void read_limits(const struct cairn_request *request, uint64_t limits[SPACE_LIMITS])
+{
+    struct cairn_reader r = cairn_reader(request->body);
+
+    while (cairn_reader_left(&r)) {
+        uint8_t limit = cairn_read_u8(&r);
+
+        limits[limit] = cairn_read_varint(&r);
+    }
+}
+
+static void answer_item(struct cairn_worker *worker, struct invocation *inv, const struct space *space)
+{
+    add_item(worker, space, &inv->result);
+    inv->depends = spaces_of(worker)->record;
+    inv->effects = CAIRN_EFFECTS_SOME;
+    invocation_end(worker, inv);
+}
+
 static void receive_create(struct cairn_worker *worker, struct message *message)
 {
     struct invocation *inv = (struct invocation *)message;
     struct cairn_bytes name = inv->request->name;
     struct cairn_err err;
     enum cairn_code code = check_create(worker, name, &err);
-    struct space *space;
+    uint64_t limits[SPACE_LIMITS] = {0};
+    struct space *space = NULL;
 
     if (code == CAIRN_OK) {
         space = spaces_intern(&worker->node->spaces, name);
         space->created_ms = (uint64_t)worker_now_ms(worker);
-        code = record(worker, space, false, &err);
+        read_limits(inv->request, limits);
+        code = record(worker, space, limits, &err);
     }
     if (code != CAIRN_OK) {
         answer_refused(worker, inv, code, &err);
         return;
     }
     enter(spaces_of(worker), space);
-    add_item(worker, space, &inv->result);
-    inv->depends = spaces_of(worker)->record;
-    inv->effects = CAIRN_EFFECTS_SOME;
-    invocation_end(worker, inv);
+    set_recorded(space, limits);
+    answer_item(worker, inv, space);
+}
+
+static void receive_set(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    struct space *space = find(spaces_of(worker), inv->request->name);
+    uint64_t limits[SPACE_LIMITS];
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (!space) {
+        answer_missing(worker, inv);
+        return;
+    }
+    for (int i = 0; i < SPACE_LIMITS; i++)
+        limits[i] = recorded(space, i);
+    read_limits(inv->request, limits);
+    code =
+        space == worker->node->spaces.first && limits[SPACE_CONNECTIONS]
+            ? cairn_fail(&err, CAIRN_EINVAL,
+                         "all connections begin in the namespace %s: `cairn serve --connections` limits their number",
+                         SPACE_DEFAULT)
+            : record(worker, space, limits, &err);
+    if (code != CAIRN_OK) {
+        answer_refused(worker, inv, code, &err);
+        return;
+    }
+    set_recorded(space, limits);
+    answer_item(worker, inv, space);
 }
 
 static enum cairn_code check_remove(struct cairn_worker *worker, const struct space *space, struct cairn_err *err)
@@ -224,7 +308,7 @@ static void receive_remove(struct cairn_worker *worker, struct message *message)
     }
     code = check_remove(worker, space, &err);
     if (code == CAIRN_OK)
-        code = record(worker, space, true, &err);
+        code = record(worker, space, NULL, &err);
     if (code != CAIRN_OK) {
         answer_refused(worker, inv, code, &err);
         return;
@@ -239,11 +323,15 @@ static void receive_remove(struct cairn_worker *worker, struct message *message)
 /* The record may be acknowledged: from here on all see it. */
 static void told(struct cairn_worker *worker, const struct invocation *inv)
 {
+    struct space *space;
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&inv->result));
 
-    if (cairn_value_read(&r).kind != CAIRN_VALUE_ERROR)
-        space_set_open(spaces_find(&worker->node->spaces, inv->request->name),
-                       inv->operation == &space_create_operation);
+    if (cairn_value_read(&r).kind != CAIRN_VALUE_ERROR) {
+        space = spaces_find(&worker->node->spaces, inv->request->name);
+        quota_apply(space);
+        if (inv->operation != &space_set_operation)
+            space_gate(space, SPACE_GONE, inv->operation == &space_remove_operation);
+    }
     events_reply(worker, inv);
 }
 
@@ -315,13 +403,38 @@ static enum cairn_code check_name(const struct cairn_request *request, struct ca
                       SPACE_NAME_BYTES_MAX);
 }
 
+static enum cairn_code check_limits(const struct cairn_request *request, struct cairn_err *err)
+{
+    struct cairn_reader r = cairn_reader(request->body);
+    enum cairn_code code = check_name(request, err);
+
+    while (code == CAIRN_OK && cairn_reader_left(&r)) {
+        uint8_t limit = cairn_read_u8(&r);
+        uint64_t value = cairn_read_varint(&r);
+
+        if (r.bad || limit >= SPACE_LIMITS)
+            code = cairn_fail(err, CAIRN_EINVAL, "the limits of the namespace cannot be read");
+        else if (value > quota_most((enum space_limit)limit))
+            code = cairn_fail(err, CAIRN_EINVAL, "%s: at most %llu", quota_name((enum space_limit)limit),
+                              (unsigned long long)quota_most((enum space_limit)limit));
+    }
+    return code;
+}
+
 static enum cairn_code check_list(const struct cairn_request *request, struct cairn_err *err)
 {
     return request->name.size ? check_name(request, err) : CAIRN_OK;
 }
 
+const struct operation space_set_operation = {.name = "namespace_set",
+                                              .check = check_limits,
+                                              .submit = submit_to_first,
+                                              .receive = receive_set,
+                                              .answer = hold_answer,
+                                              .told = told};
+
 const struct operation space_create_operation = {.name = "namespace_create",
-                                                 .check = check_name,
+                                                 .check = check_limits,
                                                  .submit = submit_to_first,
                                                  .receive = receive_create,
                                                  .answer = hold_answer,

@@ -27,7 +27,7 @@ struct admin_spaces {
     struct dependency record; /* the last one */
 };
 
-extern const struct operation space_create_operation, space_remove_operation, spaces_operation;
+extern const struct operation space_create_operation, space_set_operation, space_remove_operation, spaces_operation;
 
 /* A namespace that the system shard has, or that has something in it; before there are worker threads. */
 struct space *spaces_load(struct cairn_node *node, struct cairn_bytes name);

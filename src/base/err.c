@@ -26,6 +26,7 @@ static const char *const names[CAIRN_CODE_COUNT] = {
     [CAIRN_EUNAVAILABLE] = "unavailable",
     [CAIRN_EFULL] = "disk_full",
     [CAIRN_EOVERLOAD] = "overloaded",
+    [CAIRN_EQUOTA] = "quota",
     [CAIRN_ECORRUPT] = "corrupt",
     [CAIRN_EIO] = "io",
     [CAIRN_EACCES] = "permission",

@@ -22,6 +22,7 @@ extern const struct cairn_command cairn_command_namespaces;
 extern const struct cairn_command cairn_command_namespaces_ls;
 extern const struct cairn_command cairn_command_namespaces_create;
 extern const struct cairn_command cairn_command_namespaces_show;
+extern const struct cairn_command cairn_command_namespaces_set;
 extern const struct cairn_command cairn_command_namespaces_rm;
 extern const struct cairn_command cairn_command_snapshot;
 extern const struct cairn_command cairn_command_versions;

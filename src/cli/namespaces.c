@@ -1,4 +1,5 @@
-/* cairn namespaces: makes, lists, shows and removes namespaces. */
+/* cairn namespaces: makes, lists, shows, limits and removes namespaces. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +9,31 @@
 #include "cli/print.h"
 
 struct options {
+    const char *requests, *connections, *memory;
     bool json, drop;
 };
 
 static const struct cairn_flag json_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
+
+static const struct cairn_flag limit_flags[] = {
+    {.name = "requests",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "N/s",
+     .help = "requests a second, and as many at once after a second without any",
+     .offset = offsetof(struct options, requests)},
+    {.name = "connections",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "N",
+     .help = "connections whose latest request was to it",
+     .offset = offsetof(struct options, connections)},
+    {.name = "memory",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "SIZE",
+     .help = "calls and results under way, as in 64MiB",
+     .offset = offsetof(struct options, memory)},
+    CAIRN_FLAG_JSON(struct options),
+    {0},
+};
 
 static const struct cairn_flag rm_flags[] = {
     {.name = "drop",
@@ -30,24 +52,95 @@ static void name_page(struct cairn_ask *ask, const char *name)
         cairn_ask_path(ask, cairn_str(name));
 }
 
+/* "1000", "1000/s", "64MiB", "none". */
+static bool read_amount(const char *text, const char *unit, uint64_t *ret)
+{
+    static const char *const sizes[] = {"", "KiB", "MiB", "GiB", "TiB"};
+    unsigned long long n;
+    char *end;
+
+    *ret = 0;
+    if (strcmp(text, "none") == 0)
+        return true;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    n = strtoull(text, &end, 10);
+    for (unsigned i = 0; i < (unit ? 1 : sizeof sizes / sizeof sizes[0]); i++)
+        if (strcmp(end, sizes[i]) == 0 || (unit && strcmp(end, unit) == 0)) {
+            *ret = (uint64_t)n << 10 * i;
+            return errno == 0 && *ret >> 10 * i == n && n < UINT64_C(1000000000000000);
+        }
+    return false;
+}
+
+static bool add_limit(struct cairn_ask *ask, const char *name, const char *text, const char *unit)
+{
+    uint64_t amount;
+    char number[24];
+
+    if (!text)
+        return true;
+    if (!read_amount(text, unit, &amount)) {
+        cairn_complain(0, "--%s takes a number%s%s, or none, not '%s'", name,
+                       unit && *unit ? " and "
+                       : unit        ? ""
+                                     : " with KiB, MiB, GiB or TiB",
+                       unit ? unit : "", text);
+        return false;
+    }
+    snprintf(number, sizeof number, "%" PRIu64, amount);
+    cairn_ask_query(ask, name, cairn_str(number));
+    return true;
+}
+
+static bool add_limits(struct cairn_ask *ask, const struct options *options)
+{
+    return add_limit(ask, "requests", options->requests, "/s") &&
+           add_limit(ask, "connections", options->connections, "") && add_limit(ask, "memory", options->memory, NULL);
+}
+
 /* --- ls and show --- */
 
-/* [name, created ms, modules] */
+enum { LIMITS = 3 }; /* requests, connections, memory */
+
+/* [name, created ms, modules, limits, [invocations, CPU us, refused, connections, memory]] */
 struct item {
     struct cairn_bytes name;
-    int64_t created_ms, modules;
+    int64_t created_ms, modules, limits[LIMITS];
+    int64_t invocations, cpu_us, refused, connections, memory;
 };
+
+/* The next list, of which `count` integers are known. */
+static void read_ints(struct cairn_reader *r, int64_t *to, uint64_t count)
+{
+    uint64_t there = cairn_value_read(r).count;
+
+    for (uint64_t i = 0; i < there && !r->bad; i++) {
+        int64_t value = cairn_value_read(r).integer;
+
+        if (i < count)
+            to[i] = value;
+    }
+}
 
 static struct item read_item(struct cairn_reader *r)
 {
-    struct item item;
-    uint64_t members = cairn_value_read(r).count;
+    struct item item = {0};
+    int64_t usage[5] = {0};
+
+    cairn_value_read(r);
 
     item.name = cairn_value_read(r).bytes;
     item.created_ms = cairn_value_read(r).integer;
     item.modules = cairn_value_read(r).integer;
-    for (uint64_t i = 3; i < members && !r->bad; i++)
-        cairn_value_whole(r);
+    read_ints(r, item.limits, LIMITS);
+    read_ints(r, usage, 5);
+    item.invocations = usage[0];
+    item.cpu_us = usage[1];
+    item.refused = usage[2];
+    item.connections = usage[3];
+    item.memory = usage[4];
     return item;
 }
 
@@ -109,6 +202,13 @@ const struct cairn_command cairn_command_namespaces_ls = {
     .run = run_ls,
 };
 
+static void print_limit(const char *name, int64_t limit, const char *unit)
+{
+    if (limit)
+        printf(" of %" PRId64 "%s (--%s)", limit, unit, name);
+    putchar('\n');
+}
+
 static void print_item(struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
@@ -116,8 +216,17 @@ static void print_item(struct cairn_bytes encoded)
     struct cairn_buf text = {0};
 
     add_created(&text, item.created_ms);
-    printf("%.*s\n  created  %.*s\n  modules  %" PRId64 "\n", (int)item.name.size, (const char *)item.name.data,
+    printf("%.*s\n  created      %.*s\n  modules      %" PRId64 "\n", (int)item.name.size, (const char *)item.name.data,
            (int)text.size, (const char *)text.data, item.modules);
+    printf("  invocations  %" PRId64 ", %.3f s of CPU, since the node's start", item.invocations,
+           (double)item.cpu_us / 1e6);
+    if (item.limits[0])
+        printf("; at most %" PRId64 " requests/s (--requests)", item.limits[0]);
+    printf("\n  connections  %" PRId64, item.connections);
+    print_limit("connections", item.limits[1], "");
+    printf("  memory       %" PRId64 " bytes of calls and results under way", item.memory);
+    print_limit("memory", item.limits[2], "");
+    printf("  refused      %" PRId64 " requests and connections, since the node's start\n", item.refused);
     cairn_buf_done(&text);
 }
 
@@ -161,6 +270,10 @@ static int run_create(int argc, char **argv)
         return status;
     ask.json = options.json;
     name_page(&ask, argv[0]);
+    if (!add_limits(&ask, &options)) {
+        cairn_buf_done(&ask.target);
+        return CAIRN_EXIT_USAGE;
+    }
     if (cairn_ask(&ask, &answer, &status))
         printf("%s created; --namespace %s or CAIRN_NAMESPACE=%s uses it\n", argv[0], argv[0], argv[0]);
     cairn_answer_done(&answer);
@@ -171,11 +284,45 @@ const struct cairn_command cairn_command_namespaces_create = {
     .name = "namespaces create",
     .arguments = "NAMESPACE",
     .summary = "Makes a namespace, which sees nothing of the others",
-    .more = "A name has 1 to 64 lower-case letters, digits, - and _, and begins with a letter.",
-    .flags = json_flags,
+    .more = "A name has 1 to 64 lower-case letters, digits, - and _, and begins with a letter.\n"
+            "A request beyond a limit is refused before anything runs ('quota'), and told when to come\n"
+            "again.  Without a limit it has what the node has.",
+    .flags = limit_flags,
     .arguments_min = 1,
     .arguments_max = 1,
     .run = run_create,
+};
+
+static int run_set(int argc, char **argv)
+{
+    struct options options = {0};
+    struct cairn_ask ask = {.method = "POST"};
+    struct cairn_answer answer;
+    int status = CAIRN_EXIT_OK, left;
+
+    if (!cairn_flags_parse(&cairn_command_namespaces_set, argc, argv, &options, &left, &status))
+        return status;
+    ask.json = options.json;
+    name_page(&ask, argv[0]);
+    if (!add_limits(&ask, &options)) {
+        cairn_buf_done(&ask.target);
+        return CAIRN_EXIT_USAGE;
+    }
+    if (cairn_ask(&ask, &answer, &status))
+        print_item(cairn_buf_bytes(&answer.value));
+    cairn_answer_done(&answer);
+    return status;
+}
+
+const struct cairn_command cairn_command_namespaces_set = {
+    .name = "namespaces set",
+    .arguments = "NAMESPACE",
+    .summary = "Changes the limits of a namespace",
+    .more = "Limits that are not named stay as they are; 'none' takes one away.",
+    .flags = limit_flags,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_set,
 };
 
 /* One that is a list: of the namespace's pages below /v1. */
@@ -285,16 +432,13 @@ const struct cairn_command cairn_command_namespaces_rm = {
 };
 
 static const struct cairn_command *const subcommands[] = {
-    &cairn_command_namespaces_ls,
-    &cairn_command_namespaces_create,
-    &cairn_command_namespaces_show,
-    &cairn_command_namespaces_rm,
-    NULL,
+    &cairn_command_namespaces_ls,  &cairn_command_namespaces_create, &cairn_command_namespaces_show,
+    &cairn_command_namespaces_set, &cairn_command_namespaces_rm,     NULL,
 };
 
 const struct cairn_command cairn_command_namespaces = {
     .name = "namespaces",
-    .arguments = "[ls]|create|show|rm ...",
-    .summary = "Lists, makes, shows and removes namespaces",
+    .arguments = "[ls]|create|show|set|rm ...",
+    .summary = "Lists, makes, shows, limits and removes namespaces",
     .subcommands = subcommands,
 };

@@ -8,7 +8,10 @@
  * largest possible before it has given any. */
 #include "object/account.h"
 
+#include <stdlib.h>
+
 #include "object/invocation.h"
+#include "object/quota.h"
 #include "object/type.h"
 #include "object/worker.h"
 
@@ -29,6 +32,8 @@ static uint64_t job_bytes(const struct job *job)
 static void job_add(struct job *job, int64_t bytes)
 {
     atomic_fetch_add_explicit(&job->bytes, bytes, memory_order_relaxed);
+    if (job->space)
+        quota_job_add(job->space, bytes);
 }
 
 enum cairn_code account_call(struct cairn_worker *worker, struct job *job, size_t bytes, struct cairn_err *err)
@@ -39,6 +44,11 @@ enum cairn_code account_call(struct cairn_worker *worker, struct job *job, size_
         return cairn_fail(err, CAIRN_ELIMIT,
                           "the calls and results of one request have more than %llu KiB; issue fewer calls at a time",
                           (unsigned long long)(most >> 10));
+    if (job->space && !quota_job_may_add(job->space, bytes))
+        return cairn_fail(err, CAIRN_ELIMIT,
+                          "the calls and results of the namespace %.*s have as many bytes as they may have; issue "
+                          "fewer calls at a time",
+                          (int)job->space->name.size, (const char *)job->space->name.data);
     job_add(job, (int64_t)bytes);
     cairn_purse_add(&worker->purse, (int64_t)bytes);
     return CAIRN_OK;
@@ -109,6 +119,13 @@ void account_dropped(struct cairn_worker *worker, struct job *job, size_t bytes)
 {
     job_add(job, -(int64_t)bytes);
     cairn_purse_add(&worker->purse, -(int64_t)bytes);
+}
+
+void account_job_ended(struct job *job)
+{
+    if (job->space)
+        quota_job_add(job->space, -atomic_load_explicit(&job->bytes, memory_order_relaxed));
+    free(job);
 }
 
 void account_release(struct cairn_worker *worker, struct invocation *inv)

@@ -25,6 +25,8 @@ void account_received(struct cairn_worker *worker, struct invocation *inv, size_
 void account_kept(struct cairn_worker *worker, struct job *job, size_t bytes);
 /* The caller gives up results of that many bytes. */
 void account_dropped(struct cairn_worker *worker, struct job *job, size_t bytes);
+/* Nothing of the job is left; frees it. */
+void account_job_ended(struct job *job);
 /* What is charged for an invocation is released. */
 void account_release(struct cairn_worker *worker, struct invocation *inv);
 /* The same when its result is about to become its client's, whose session counts it from here on. */

@@ -87,6 +87,8 @@ struct job *invocation_job(struct invocation *inv)
         atomic_init(&inv->job->refs, 1);
         atomic_init(&inv->job->calls, 0);
         atomic_init(&inv->job->bytes, 0);
+        inv->job->space =
+            atomic_load_explicit(&inv->space->limits[SPACE_MEMORY], memory_order_relaxed) ? inv->space : NULL;
     }
     return inv->job;
 }
@@ -118,7 +120,7 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
     if (inv->durable)
         inv->durable->drop(worker, inv);
     if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
-        free(inv->job);
+        account_job_ended(inv->job);
     if (inv->own)
         inv->operation->drop(inv);
     if (inv->transaction)
@@ -185,12 +187,16 @@ void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum
 static void count_outcome(struct cairn_worker *worker, struct invocation *inv)
 {
     struct method_stats *stats;
+    struct space_meter *meter;
 
     if (!inv->method)
         return;
     if (!inv->method->stats)
         inv->method->stats = stats_of(&worker->node->stats, worker->index, inv->type->space, inv->type->name,
                                       cairn_str(inv->method->decl->name));
+    meter = &inv->type->space->meters[worker->index];
+    stat_add(&meter->invocations, 1);
+    stat_add(&meter->cpu_ns, inv->meter.cpu_ns);
     stats = inv->method->stats;
     stat_add(&stats->invocations, 1);
     if (inv->failed)

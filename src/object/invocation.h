@@ -47,6 +47,7 @@ enum invocation_state {
 struct job {
     atomic_uint refs;
     atomic_uint calls;
+    struct space *space;   /* has a limit on their bytes; NULL: none */
     _Atomic int64_t bytes; /* calls under way, with their arguments, and results that are kept (account.c) */
 };
 

@@ -230,7 +230,7 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     node->slots = cairn_store_slots(options->store);
     atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
     stats_init(&node->stats, options->workers);
-    spaces_init(&node->spaces);
+    spaces_init(&node->spaces, options->workers);
     node->hooks = *hooks;
     for (int op = 0; op < CAIRN_OP_COUNT; op++)
         node->operations[op] = hooks->operations[op];

@@ -135,11 +135,15 @@ enum cairn_op {
     CAIRN_OP_RESTORE,
     /* name, number of one of its versions (0: the one before the current), drop: as DEPLOY of that version's file. */
     CAIRN_OP_ROLLBACK,
-    /* name: [name, created ms, modules]; `conflict` if there is one of that name. */
+    /* name, body (limits): as SPACES with that name; `conflict` if there is one of that name.  Limits are pairs of u8
+     * enum space_limit and varint; 0: none. */
     CAIRN_OP_SPACE_CREATE,
+    /* name, body: the same, with other limits; those that are not named stay. */
+    CAIRN_OP_SPACE_SET,
     /* name: nil.  `conflict` if it has modules. */
     CAIRN_OP_SPACE_REMOVE,
-    /* cursor: [list of [name, created ms or 0, modules], next cursor or nil], by name: a page.  With a name that one
+    /* cursor: [list of [name, created ms or 0, modules, list of limits by enum space_limit, [requests run, CPU us,
+     * refused, connections, bytes of jobs]], next cursor or nil], by name: a page.  With a name that one
      * alone, and no list. */
     CAIRN_OP_SPACES,
 };
@@ -171,6 +175,7 @@ struct cairn_request {
     uint32_t limit;
     uint64_t number;            /* of a version; 0: none */
     uint64_t at_ms;             /* a moment; 0: none */
+    uint32_t retry_ms;          /* set before reply; of `quota`: when to ask again */
     enum cairn_effects effects; /* set before reply; of an error: what the request has changed all the same */
     /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
     void (*reply)(struct cairn_request *request, struct cairn_bytes value);

@@ -41,13 +41,13 @@ static struct space_table *table_grow(struct space_table *from)
     return to;
 }
 
-void spaces_init(struct spaces *spaces)
+void spaces_init(struct spaces *spaces, uint32_t workers)
 {
-    *spaces = (struct spaces){.first = NULL};
+    *spaces = (struct spaces){.workers = workers};
     pthread_mutex_init(&spaces->lock, NULL);
     atomic_init(&spaces->table, table_make(NULL, TABLE_SLOTS));
     spaces->first = spaces_intern(spaces, cairn_str(SPACE_DEFAULT));
-    space_set_open(spaces->first, true);
+    space_gate(spaces->first, SPACE_GONE, false);
 }
 
 void spaces_done(struct spaces *spaces)
@@ -77,13 +77,18 @@ struct space *spaces_find(struct spaces *spaces, struct cairn_bytes name)
     }
 }
 
-static struct space *space_make(struct cairn_bytes name)
+/* One block: the space, its meters, its name. */
+static struct space *space_make(struct cairn_bytes name, uint32_t workers)
 {
-    struct space *space = cairn_alloc_zeroed(1, sizeof *space + name.size + 1);
+    size_t meters = workers * sizeof(struct space_meter);
+    struct space *space = cairn_alloc_zeroed(1, sizeof *space + meters + name.size + 1);
+    uint8_t *text = (uint8_t *)(space + 1) + meters;
 
-    space->name = cairn_bytes(space + 1, name.size);
+    space->meters = (struct space_meter *)(space + 1);
+    space->name = cairn_bytes(text, name.size);
     if (name.size)
-        memcpy(space + 1, name.data, name.size);
+        memcpy(text, name.data, name.size);
+    atomic_init(&space->gate, SPACE_GONE);
     space->hash = cairn_hash(name);
     space->shift = space_shift(name);
     return space;
@@ -97,13 +102,16 @@ struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name)
     pthread_mutex_lock(&spaces->lock);
     space = spaces_find(spaces, name);
     if (!space) {
-        space = space_make(name);
+        space = space_make(name, spaces->workers);
         table = atomic_load_explicit(&spaces->table, memory_order_relaxed);
         if (2 * ++spaces->count > table->mask + 1) {
             table = table_grow(table);
             atomic_store_explicit(&spaces->table, table, memory_order_release);
         }
         table_put(table, space);
+        if (spaces->last)
+            atomic_store_explicit(&spaces->last->next, space, memory_order_release);
+        spaces->last = space;
     }
     pthread_mutex_unlock(&spaces->lock);
     return space;

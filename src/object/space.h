@@ -23,6 +23,18 @@
 
 enum { SPACE_NAME_BYTES_MAX = 64 };
 
+/* What a namespace may use at most (quota.h). */
+enum space_limit { SPACE_REQUESTS, SPACE_CONNECTIONS, SPACE_MEMORY, SPACE_LIMITS };
+
+/* Why a request may not simply pass. */
+enum { SPACE_GONE = 1, SPACE_LIMITED = 2 };
+
+/* What a worker has done for a namespace.  One writer: that worker. */
+struct space_meter {
+    _Atomic uint64_t invocations, cpu_ns;
+    uint64_t unused[6]; /* a line of its own */
+};
+
 struct space {
     struct cairn_bytes name; /* ends with a 0 byte, which its size does not count */
     uint64_t hash;           /* the name's, and the seed for what is in it */
@@ -31,19 +43,25 @@ struct space {
     uint64_t created_ms;     /* worker 0's; 0: not known */
 
     /* crossing threads; relaxed: what a request finds in the namespace is another's to say */
-    atomic_bool open; /* requests may name it */
+    atomic_uint gate;                               /* SPACE_GONE, SPACE_LIMITED; 0: all may pass */
+    _Atomic uint64_t recorded_limits[SPACE_LIMITS]; /* worker 0 writes them; 0: none */
+    _Atomic uint64_t limits[SPACE_LIMITS];          /* those in force: what is recorded may be acknowledged */
+    _Atomic uint64_t bucket_full_ns, refused, connections;
+    _Atomic int64_t job_bytes;
+    struct space_meter *meters;   /* by worker */
+    _Atomic(struct space *) next; /* of all, in the order in which they were made; release and acquire */
 };
 
 /* Zero-initialized but for its lock; see spaces_init. */
 struct spaces {
     _Atomic(struct space_table *) table; /* release by who makes a space, acquire by who finds one */
-    struct space *first;                 /* `default` */
+    struct space *first, *last;          /* first: `default`; last: under the lock */
     pthread_mutex_t lock;                /* of making; guards `count` */
-    uint32_t count;
+    uint32_t count, workers;
 };
 
 /* Makes `default`. */
-void spaces_init(struct spaces *spaces);
+void spaces_init(struct spaces *spaces, uint32_t workers);
 void spaces_done(struct spaces *spaces);
 /* NULL: there has been none of that name. */
 struct space *spaces_find(struct spaces *spaces, struct cairn_bytes name);
@@ -56,6 +74,12 @@ static inline uint32_t space_shift(struct cairn_bytes name)
     return (uint32_t)(cairn_hash(name) % CAIRN_SLOTS);
 }
 
+/* The one that was made after it; NULL: none yet. */
+static inline struct space *space_next(const struct space *space)
+{
+    return atomic_load_explicit(&((struct space *)(uintptr_t)space)->next, memory_order_acquire);
+}
+
 /* 1 to 64 of a-z, 0-9, - and _, of which the first is a letter. */
 bool space_name_valid(struct cairn_bytes name);
 /* CAIRN_ENOTFOUND: there is no namespace of that name, and how to make one. */
@@ -63,12 +87,21 @@ enum cairn_code space_missing(struct cairn_bytes name, struct cairn_err *err);
 
 static inline bool space_is_open(const struct space *space)
 {
-    return atomic_load_explicit(&((struct space *)(uintptr_t)space)->open, memory_order_relaxed);
+    return !(atomic_load_explicit(&((struct space *)(uintptr_t)space)->gate, memory_order_relaxed) & SPACE_GONE);
 }
 
-static inline void space_set_open(struct space *space, bool open)
+/* A request has to ask quota_admit. */
+static inline bool space_is_gated(const struct space *space)
 {
-    atomic_store_explicit(&space->open, open, memory_order_relaxed);
+    return atomic_load_explicit(&((struct space *)(uintptr_t)space)->gate, memory_order_relaxed);
+}
+
+static inline void space_gate(struct space *space, unsigned why, bool closed)
+{
+    if (closed)
+        atomic_fetch_or_explicit(&space->gate, why, memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(&space->gate, ~why, memory_order_relaxed);
 }
 
 /* Of a name of something in the namespace. */

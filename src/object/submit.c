@@ -4,6 +4,7 @@
 #include "object/invocation.h"
 #include "object/mailbox.h"
 #include "object/operation.h"
+#include "object/quota.h"
 #include "object/worker.h"
 
 static enum cairn_code check_request(struct cairn_worker *worker, const struct operation *operation,
@@ -18,8 +19,12 @@ static enum cairn_code check_request(struct cairn_worker *worker, const struct o
         return cairn_fail(err, CAIRN_EUNAVAILABLE, "the node is stopping");
     if (stat_get(&worker->admitted) > limits->requests)
         return cairn_fail(err, CAIRN_EOVERLOAD, "%u requests are under way; try again later", limits->requests);
-    if (!space_is_open(inv->space))
-        return space_missing(inv->space->name, err);
+    if (space_is_gated(inv->space) && !request->goes_on) {
+        enum cairn_code code = quota_admit(inv->space, inv->started_ns, &inv->request->retry_ms, err);
+
+        if (code != CAIRN_OK)
+            return code;
+    }
     /* Of an invocation's names it is said only when they are not found. */
     if ((operation->aim == AIM_TYPE || operation->aim == AIM_OBJECT) && !cairn_name_valid(request->type))
         return cairn_fail(err, CAIRN_EINVAL,

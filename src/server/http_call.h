@@ -24,8 +24,8 @@ static inline bool cairn_http_is(struct cairn_bytes bytes, const char *text)
 
 /* --- http_spaces.c --- */
 
-/* /v1/ns/NAME/...: the call becomes that of /v1/... in the namespace, with its request in *inside.  False: there is no
- * such namespace, and it is answered. */
+/* /v1/ns/NAME/...: the call becomes that of /v1/... in the namespace, with its request in *inside.  False: it is
+ * answered, as there is no such namespace, or it has as many connections as it may have. */
 bool cairn_http_enter_space(struct cairn_http_call *call, struct cairn_http_request *inside);
 
 /* --- http_submit.c --- */
@@ -42,6 +42,8 @@ void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op o
 void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op op);
 /* Of what the path's third segment names. */
 void cairn_http_submit_named(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
+/* A namespace with the limits that the query has: requests=N, connections=N, memory=BYTES; 0: none. */
+void cairn_http_submit_space(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
 /* PUT: the object is to be as it was. */
 void cairn_http_submit_restore(const struct cairn_http_call *call);
 void cairn_http_submit_number(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,

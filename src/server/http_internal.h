@@ -73,6 +73,7 @@ struct cairn_http_rendered {
     unsigned status;
     const char *type;
     const char *extra; /* header lines, or NULL */
+    uint32_t retry_ms; /* of 429: when to ask again; 0: in a second */
     bool untold;       /* to HEAD: how long the body would be is not known, as it was not made */
 };
 

@@ -2,6 +2,7 @@
  * proto/json.h tells. */
 #include <inttypes.h>
 
+#include "object/quota.h"
 #include "proto/errors.h"
 #include "proto/json.h"
 #include "server/http_internal.h"
@@ -270,12 +271,34 @@ static void render_clock(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_u8(to, '}');
 }
 
-/* [name, created ms, modules] */
+/* [requests, connections, memory] */
+static void add_limits(struct cairn_buf *to, struct cairn_reader *r)
+{
+    uint64_t count = next(r).count;
+
+    cairn_buf_u8(to, '{');
+    for (uint64_t i = 0; i < count && !r->bad; i++)
+        add_int(to, quota_name((enum space_limit)i), r);
+    cairn_buf_u8(to, '}');
+}
+
+/* [name, created ms, modules, limits, [invocations, CPU us, refused, connections, bytes of jobs]] */
 static void one_space(struct cairn_buf *to, struct cairn_reader *r)
 {
     add_text(to, "name", r);
     add_int(to, "created_ms", r);
     add_int(to, "modules", r);
+    add_key(to, "limits");
+    add_limits(to, r);
+    next(r);
+    add_key(to, "usage");
+    cairn_buf_u8(to, '{');
+    add_int(to, "invocations", r);
+    add_int(to, "cpu_us", r);
+    add_int(to, "refused", r);
+    add_int(to, "connections", r);
+    add_int(to, "memory", r);
+    cairn_buf_u8(to, '}');
 }
 
 /* --- parts --- */
@@ -342,8 +365,7 @@ static struct cairn_http_rendered render_error(struct cairn_buf *body, const str
     unsigned status = cairn_error_meaning(error.error)->http_status;
     struct cairn_http_rendered rendered = {.status = status, .type = "application/problem+json"};
 
-    if (status == 429)
-        rendered.extra = "Retry-After: 1\r\n";
+    rendered.retry_ms = request->retry_ms;
     if (status == 405)
         rendered.extra = "Allow: POST\r\n";
     if (flags & CAIRN_HTTP_AS_VALUE) {

@@ -206,11 +206,13 @@ static bool route_spaces(const struct cairn_http_call *call)
         if (reads(call))
             cairn_http_submit_named(call, CAIRN_OP_SPACES, CAIRN_HTTP_FORM_SPACE);
         else if (method == CAIRN_HTTP_PUT)
-            cairn_http_submit_named(call, CAIRN_OP_SPACE_CREATE, CAIRN_HTTP_FORM_SPACE_CREATED);
+            cairn_http_submit_space(call, CAIRN_OP_SPACE_CREATE, CAIRN_HTTP_FORM_SPACE_CREATED);
+        else if (method == CAIRN_HTTP_POST)
+            cairn_http_submit_space(call, CAIRN_OP_SPACE_SET, CAIRN_HTTP_FORM_SPACE);
         else if (method == CAIRN_HTTP_DELETE)
             cairn_http_submit_named(call, CAIRN_OP_SPACE_REMOVE, CAIRN_HTTP_FORM_UNDEPLOYED);
         else
-            wrong_method(call, "GET, HEAD, PUT, DELETE");
+            wrong_method(call, "GET, HEAD, PUT, POST, DELETE");
         return true;
     default:
         return false;

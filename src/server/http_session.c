@@ -50,7 +50,13 @@ static void write_response(struct cairn_session *session, struct cairn_buf *to, 
                            const struct cairn_http_rendered *rendered, struct cairn_bytes body)
 {
     struct cairn_http_response response = response_of(session, flags, rendered);
+    char retry[48];
 
+    if (rendered->status == 429) {
+        snprintf(retry, sizeof retry, "Retry-After: %u\r\n",
+                 rendered->retry_ms ? (rendered->retry_ms + 999) / 1000 : 1);
+        response.extra = retry;
+    }
     if (rendered->status >= 400)
         cairn_session_count_error(session);
     cairn_http_write(to, &response, body);

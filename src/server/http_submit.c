@@ -1,7 +1,7 @@
 /* Requests of HTTP become requests to the node: arguments, pages, and which past is meant. */
 #include <stdio.h>
 
-#include "object/space.h"
+#include "object/quota.h"
 #include "proto/json.h"
 #include "server/http_call.h"
 
@@ -12,8 +12,6 @@ static struct cairn_slot *take_slot(const struct cairn_http_call *call, enum cai
 
     cairn_http_parser_swap(call->http->parser, &slot->data);
     slot->request.op = op;
-    if (call->space)
-        slot->request.space = call->space;
     slot->form = (uint8_t)form;
     slot->flags = (uint8_t)call->flags;
     return slot;
@@ -319,6 +317,40 @@ void cairn_http_submit_named(const struct cairn_http_call *call, enum cairn_op o
     slot->request.name = call->request->segments[2];
     slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
     cairn_slot_submit(slot);
+}
+
+static bool read_limits(const struct cairn_http_call *call, struct cairn_slot *slot)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+
+    while (cairn_http_query_next(&query, &name, &value)) {
+        uint64_t number;
+        int limit = 0;
+
+        while (limit < SPACE_LIMITS && !cairn_http_is(name, quota_name((enum space_limit)limit)))
+            limit++;
+        if (limit == SPACE_LIMITS || !read_u64(value, &number)) {
+            cairn_http_refuse(call, 400, "bad_request",
+                              "only limits are possible here: requests=N (a second), connections=N, memory=BYTES; 0 is "
+                              "no limit");
+            return false;
+        }
+        cairn_buf_u8(&slot->more, (uint8_t)limit);
+        cairn_buf_varint(&slot->more, number);
+    }
+    slot->request.body = cairn_buf_bytes(&slot->more);
+    return true;
+}
+
+void cairn_http_submit_space(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
+{
+    struct cairn_slot *slot = take_slot(call, op, form);
+
+    slot->request.name = call->request->segments[2];
+    if (read_limits(call, slot))
+        cairn_slot_submit(slot);
+    else
+        give_up(call, slot);
 }
 
 /* drop=TYPE, as often as needed, and for a rollback version=N. */

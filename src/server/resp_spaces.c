@@ -4,10 +4,7 @@
 
 void cairn_resp_default_space(struct cairn_resp_session *resp)
 {
-    const struct cairn_backend *backend = resp->session.front->backend;
-
-    if (backend->space)
-        resp->session.space = backend->space(backend->context, cairn_str(SPACE_DEFAULT));
+    cairn_session_enter(&resp->session, resp->session.front->space, NULL);
 }
 
 bool cairn_resp_check_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
@@ -23,6 +20,7 @@ void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_re
     struct cairn_bytes name;
     struct cairn_err err;
     struct space *space;
+    uint64_t most;
 
     if (words->count > 2) {
         cairn_resp_reply_error(resp, "ERR", "write CAIRN.NAMESPACE NAME, or CAIRN.NAMESPACE alone to hear which it is");
@@ -41,6 +39,12 @@ void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_re
         cairn_resp_reply_error(resp, "NOT_FOUND", "%s", err.text);
         return;
     }
-    resp->session.space = space; /* of what comes from now on: requests under way have theirs */
+    if (!cairn_session_enter(&resp->session, space, &most)) {
+        cairn_resp_reply_error(resp, "QUOTA",
+                               "the namespace %.*s has the %llu connections that it may have (connections); close one "
+                               "of them and try again",
+                               (int)name.size, (const char *)name.data, (unsigned long long)most);
+        return;
+    }
     cairn_resp_reply_ok(resp);
 }

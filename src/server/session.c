@@ -1,7 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "object/space.h"
+#include "object/quota.h"
 #include "server/session_internal.h"
 
 enum {
@@ -37,6 +37,7 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     front->worker = backend->worker(backend->context, index);
     front->clock = clock;
     front->about = about;
+    front->space = backend->space ? backend->space(backend->context, cairn_str(SPACE_DEFAULT)) : NULL;
     front->index = index;
     if (limits)
         *l = *limits;
@@ -102,8 +103,9 @@ void cairn_session_init(struct cairn_session *session, const struct cairn_protoc
     session->ops = ops;
     session->front = front;
     session->owner = owner;
-    if (front->backend->space)
-        session->space = front->backend->space(front->backend->context, cairn_str(SPACE_DEFAULT));
+    session->space = front->space; /* all begin there, and it has no limit of connections */
+    if (session->space)
+        quota_connect(session->space, NULL);
     session->window = front->limits.under_way < WINDOW_FIRST ? front->limits.under_way : WINDOW_FIRST;
     session->id = ++front->next_id * front->backend->workers + front->index; /* unique on the node */
     session->account.limit = front->limits.session_bytes;
@@ -113,6 +115,17 @@ void cairn_session_init(struct cairn_session *session, const struct cairn_protoc
     cairn_list_push_back(&front->sessions, &session->link);
     cairn_count(&front->stats.sessions[session->ops->index], 1);
     cairn_count(&front->stats.sessions_total[session->ops->index], 1);
+}
+
+bool cairn_session_enter(struct cairn_session *session, struct space *space, uint64_t *ret_most)
+{
+    if (space == session->space)
+        return true;
+    if (!quota_connect(space, ret_most))
+        return false;
+    quota_disconnect(session->space);
+    session->space = space;
+    return true;
 }
 
 /* --- the account --- */
@@ -775,6 +788,8 @@ void cairn_session_close(struct cairn_session *session)
     session->cut = true;
     session->out.size = session->out_sent = 0;
     session->owner = NULL;
+    if (session->space)
+        quota_disconnect(session->space);
     cairn_session_forget_ref(session);
     cairn_list_remove(&session->touched);
     atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->index], 1, memory_order_relaxed);

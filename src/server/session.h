@@ -105,6 +105,7 @@ struct cairn_front {
     struct cairn_resp_limits resp_limits;
     struct cairn_http_limits http_limits;
     uint32_t index;
+    struct space *space; /* `default`; NULL: the backend has no namespaces */
 
     struct cairn_link sessions; /* all */
     struct cairn_link touched;  /* those that the owner should look at */

@@ -112,6 +112,10 @@ void cairn_front_take_posts(struct cairn_front *front);
 void cairn_session_forget_ref(struct cairn_session *session);
 void cairn_front_drop_posts(struct cairn_front *front);
 
+/* Its requests are in that namespace from now on; what is under way stays where it is.  False: that has as many
+ * connections as it may have, *ret_most. */
+bool cairn_session_enter(struct cairn_session *session, struct space *space, uint64_t *ret_most);
+
 /* Takes no more input; over when the replies are sent. */
 void cairn_session_end(struct cairn_session *session);
 void cairn_session_touch(struct cairn_session *session);

@@ -54,7 +54,7 @@ static void found_while_others_are_made(void **state)
     char name[16];
 
     (void)state;
-    spaces_init(&spaces);
+    spaces_init(&spaces, 2);
     for (int i = 0; i < READERS; i++) {
         readings[i] = (struct reading){.spaces = &spaces, .made = &made};
         assert_int_equal(pthread_create(&readings[i].thread, NULL, read_all, &readings[i]), 0);
@@ -86,7 +86,7 @@ static void hashes_are_of_the_name(void **state)
     const struct space *a, *b;
 
     (void)state;
-    spaces_init(&spaces);
+    spaces_init(&spaces, 2);
     a = spaces_intern(&spaces, cairn_str("acme"));
     b = spaces_intern(&spaces, cairn_str("blue"));
     assert_int_not_equal(space_name_hash(a, cairn_str("User")), space_name_hash(b, cairn_str("User")));

@@ -6,6 +6,7 @@ exports, metrics under a wrong label), a namespace that does not come back after
 that is removed although there is something in it, a connection that stays in a namespace that is gone, and errors that
 do not say how to go on.
 """
+import http.client
 import json
 import os
 import subprocess
@@ -191,7 +192,7 @@ def test_completion(folder):
 def test_export(folder):
     """One namespace, or all of them, each with its own."""
     with Node(folder) as node:
-        create(node, "acme", "blue", "empty")
+        create(node, "acme?requests=1000&memory=1000000", "blue", "empty")
         for n, space in enumerate(("acme", "blue")):
             with redis_in(node, space) as redis:
                 redis.ok("FUNCTION", "LOAD", guest("register"))
@@ -213,11 +214,96 @@ def test_export(folder):
         equal(cli(node, "import", "--data", data, "--shards", "3", stream)[0], 0, f"importing {stream}")
         with Node(folder, data=data, name=os.path.basename(stream)) as other:
             equal(names(other), there, f"namespaces of {stream}")
+            if "acme" in there:
+                equal(other.web().json("GET", "/v1/namespaces/acme")["limits"],
+                      {"requests": 1000, "connections": 0, "memory": 1000000}, "acme's limits")
             for space, count in counters.items():
                 with redis_in(other, space) as redis:
                     equal(redis.ok("FCALL", "Counter.get", 1, "c"), count, f"counter of {space}")
                     equal(redis.ok("FCALL", "Counter.add", 2, "c", "key", count), count, f"key of {space}")
 
 
+def add(node, space, count):
+    """What `count` calls to the counter c of the namespace were answered with, over RESP."""
+    with redis_in(node, space) as redis:
+        return [redis.call("FCALL", "Counter.add", 1, "c", 1) for _ in range(count)]
+
+
+def test_requests_limit(folder):
+    """Refused before anything ran, with the limit and when to come again; others do not feel it."""
+    with Node(folder) as node:
+        create(node, "blue")
+        status, said = cli(node, "namespaces", "create", "acme", "--requests", "5/s", "--memory", "64MiB")
+        check(status == 0, said)
+        for space in ("acme", "blue"):
+            equal(cli(node, "deploy", write(folder, "register"), space=space)[0], 0, f"deploying to {space}")
+        for again in (False, True):
+            if again:  # limits are state
+                node.kill()
+                node.start()
+            replies = add(node, "acme", 40)
+            done = [reply for reply in replies if not isinstance(reply, Error)]
+            refused = [reply for reply in replies if isinstance(reply, Error)]
+            check(refused and {reply.code for reply in refused} == {"QUOTA"}, f"replies: {replies}")
+            check(all("acme" in reply and "(requests)" in reply and "try again in 0." in reply for reply in refused),
+                  f"refusals: {refused[0]}")
+            status, head, body = raw(node, "POST", "/v1/ns/acme/objects/Counter/c/add", times=10)
+            check(status == 429 and head["Retry-After"] == "1" and b'"code":"quota"' in body and b'"effects":"none"' in body,
+                  f"over HTTP: {status} {dict(head)} {body}")
+            equal([isinstance(reply, Error) for reply in add(node, "blue", 40)], [False] * 40, "blue's")
+            equal(cli(node, "namespaces", "set", "acme", "--requests", "none")[0], 0, "without a limit")
+            total = add(node, "acme", 1)[0] - 1
+            ran = int(node.metrics()['cairn_invocations_total{namespace="acme",type="Counter",method="add"}']) - 1
+            check(ran >= len(done) and total >= ran, f"{total} of {ran} invocations took effect, of {len(done)} acknowledged")
+            equal([isinstance(reply, Error) for reply in add(node, "acme", 40)], [False] * 40, "acme's without a limit")
+            equal(cli(node, "namespaces", "set", "acme", "--requests", "5")[0], 0, "with a limit again")
+        shown = node.web().json("GET", "/v1/namespaces/acme")
+        equal(shown["limits"], {"requests": 5, "connections": 0, "memory": 64 << 20}, "limits")
+        check(shown["usage"]["refused"] > 10 and shown["usage"]["invocations"] > 40 and shown["usage"]["cpu_us"] > 0,
+              f"usage: {shown['usage']}")
+        samples = node.metrics()
+        check(samples['cairn_namespace_refused_total{namespace="acme"}'] >= shown["usage"]["refused"], "refused in metrics")
+        equal(samples['cairn_namespace_refused_total{namespace="blue"}'], 0, "blue's refused in metrics")
+        status, said = cli(node, "namespaces", "show", "acme")
+        check(status == 0 and "at most 5 requests/s" in said and "of 67108864 (--memory)" in said, said)
+
+
+def raw(node, method, path, times=1):
+    """The last of so many requests on one connection: (status, head, body)"""
+    connection = http.client.HTTPConnection("127.0.0.1", node.http, timeout=60)
+    for _ in range(times):
+        connection.request(method, path)
+        response = connection.getresponse()
+        body = response.read()
+    connection.close()
+    return response.status, response.headers, body
+
+
+def test_connections_limit(folder):
+    with Node(folder) as node:
+        create(node, "acme?connections=2")
+        node.web().fails(400, "bad_request", "POST", "/v1/namespaces/default?connections=5")
+        node.web().fails(400, "bad_request", "PUT", "/v1/namespaces/blue?instances=5")
+        node.web().fails(400, "bad_request", "PUT", "/v1/namespaces/blue?requests=10000001")
+        equal(cli(node, "namespaces", "create", "blue", "--requests", "5/h")[0], 2, "a wrong unit")
+        first, second = redis_in(node, "acme"), redis_in(node, "acme")
+        with node.redis() as third:
+            reply = third.call("CAIRN.NAMESPACE", "acme")
+            check(reply.code == "QUOTA" and "2 connections" in reply, reply)
+            equal(third.ok("CAIRN.NAMESPACE"), b"default", "where it is after that")
+            status, head, body = raw(node, "GET", "/v1/ns/acme/types")
+            check(status == 429 and "Retry-After" in head and b"2 connections" in body, f"over HTTP: {status} {body}")
+            second.ok("CAIRN.NAMESPACE", "default")  # it has left
+            third.ok("CAIRN.NAMESPACE", "acme")
+            equal(raw(node, "GET", "/v1/ns/acme/types")[0], 429, "over HTTP again")
+            first.close()
+            for _ in range(200):  # until the node has noticed
+                if raw(node, "GET", "/v1/ns/acme/types")[0] == 200:
+                    break
+            equal(raw(node, "GET", "/v1/ns/acme/types")[0], 200, "after one was closed")
+        second.close()
+
+
 if __name__ == "__main__":
-    main([test_nothing_crosses, test_log_lines, test_life, test_missing, test_completion, test_export])
+    main([test_nothing_crosses, test_log_lines, test_life, test_missing, test_completion, test_export,
+          test_requests_limit, test_connections_limit])

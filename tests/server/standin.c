@@ -429,6 +429,7 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_RESTORE:
     case CAIRN_OP_ROLLBACK:
     case CAIRN_OP_SPACE_CREATE:
+    case CAIRN_OP_SPACE_SET:
     case CAIRN_OP_SPACE_REMOVE:
     case CAIRN_OP_SPACES:
         error(to, "bad_request", "there are no versions here");

@@ -592,7 +592,7 @@ static void nonsense_is_refused(void **state)
         {"a type with a number twice", {{STREAM_TYPE, ITEM("\7default\1U\2\1m\2\1f\1\0\1g\1\0")}}},
         {"a module twice", {{STREAM_MODULE, ITEM("\7default\1m\0\0\0")}}},
         {"a module of no namespace", {{STREAM_MODULE, ITEM("\4blue\1n\0\0\0")}}},
-        {"a namespace behind a module", {{STREAM_SPACE, ITEM("\4blue\0")}}},
+        {"a namespace behind a module", {{STREAM_SPACE, ITEM("\4blue\0\0")}}},
         {"a module that lacks its file",
          {{STREAM_MODULE, ITEM("\7default\1n\1\0\1\1hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh\0\0")}}},
     };

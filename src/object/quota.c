@@ -1,0 +1,150 @@
+#include "object/quota.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+enum { MEMORY_RETRY_MS = 1000 };
+
+static const struct {
+    const char *name;
+    uint64_t most;
+} limits[SPACE_LIMITS] = {
+    [SPACE_REQUESTS] = {"requests", 10000000},
+    [SPACE_CONNECTIONS] = {"connections", 1000000},
+    [SPACE_MEMORY] = {"memory", UINT64_C(1) << 50},
+};
+
+const char *quota_name(enum space_limit limit)
+{
+    return limits[limit].name;
+}
+
+uint64_t quota_most(enum space_limit limit)
+{
+    return limits[limit].most;
+}
+
+bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, uint64_t ret_limits[SPACE_LIMITS])
+{
+    struct cairn_reader r = cairn_reader(value);
+    uint64_t count;
+
+    memset(ret_limits, 0, SPACE_LIMITS * sizeof *ret_limits);
+    *ret_created_ms = cairn_read_varint(&r);
+    count = cairn_read_varint(&r);
+    for (uint64_t i = 0; i < count && !r.bad; i++) {
+        uint64_t limit = cairn_read_varint(&r);
+
+        if (i >= SPACE_LIMITS || limit > limits[i].most)
+            return false;
+        ret_limits[i] = limit;
+    }
+    return !r.bad && !cairn_reader_left(&r);
+}
+
+void quota_write(struct cairn_buf *to, uint64_t created_ms, const uint64_t of[SPACE_LIMITS])
+{
+    cairn_buf_varint(to, created_ms);
+    cairn_buf_varint(to, SPACE_LIMITS);
+    for (int i = 0; i < SPACE_LIMITS; i++)
+        cairn_buf_varint(to, of[i]);
+}
+
+static uint64_t get(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)count, memory_order_relaxed);
+}
+
+void quota_apply(struct space *space)
+{
+    for (int i = 0; i < SPACE_LIMITS; i++)
+        atomic_store_explicit(&space->limits[i], get(&space->recorded_limits[i]), memory_order_relaxed);
+    space_gate(space, SPACE_LIMITED, get(&space->limits[SPACE_REQUESTS]) || get(&space->limits[SPACE_MEMORY]));
+}
+
+static void count_refused(struct space *space)
+{
+    atomic_fetch_add_explicit(&space->refused, 1, memory_order_relaxed);
+}
+
+/* The bucket holds one second's requests.  It is kept as the moment at which it will be full again (the generic cell
+ * rate algorithm): a request moves that by its share of a second, and is refused if it would lie more than a second
+ * away.  False: refused; *ret_wait_ns until one more fits. */
+static bool take_request(struct space *space, uint64_t rate, uint64_t now_ns, uint64_t *ret_wait_ns)
+{
+    uint64_t share = SECOND_NS / rate, full = get(&space->bucket_full_ns), next;
+
+    do {
+        next = (full > now_ns ? full : now_ns) + share;
+        if (next - now_ns > SECOND_NS) {
+            *ret_wait_ns = next - now_ns - SECOND_NS;
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&space->bucket_full_ns, &full, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_retry_ms, struct cairn_err *err)
+{
+    uint64_t rate = get(&space->limits[SPACE_REQUESTS]), memory = get(&space->limits[SPACE_MEMORY]), wait_ns;
+    int size = (int)space->name.size;
+    const char *name = (const char *)space->name.data;
+
+    if (!space_is_open(space))
+        return space_missing(space->name, err);
+    if (memory && atomic_load_explicit(&space->job_bytes, memory_order_relaxed) >= (int64_t)memory) {
+        *ret_retry_ms = MEMORY_RETRY_MS;
+        count_refused(space);
+        return cairn_fail(
+            err, CAIRN_EQUOTA,
+            "the calls and results of the namespace %.*s have the %llu bytes that they may have (memory); "
+            "try again in %.1f s",
+            size, name, (unsigned long long)memory, MEMORY_RETRY_MS / 1e3);
+    }
+    if (rate && !take_request(space, rate, now_ns, &wait_ns)) {
+        *ret_retry_ms = (uint32_t)(wait_ns / 1000000) + 1;
+        count_refused(space);
+        return cairn_fail(err, CAIRN_EQUOTA,
+                          "the namespace %.*s has had its %llu requests a second (requests); try again in %.3f s", size,
+                          name, (unsigned long long)rate, (double)*ret_retry_ms / 1e3);
+    }
+    return CAIRN_OK;
+}
+
+bool quota_connect(struct space *space, uint64_t *ret_most)
+{
+    uint64_t most = get(&space->limits[SPACE_CONNECTIONS]);
+
+    if (atomic_fetch_add_explicit(&space->connections, 1, memory_order_relaxed) < most || !most)
+        return true;
+    quota_disconnect(space);
+    count_refused(space);
+    if (ret_most)
+        *ret_most = most;
+    return false;
+}
+
+void quota_disconnect(struct space *space)
+{
+    atomic_fetch_sub_explicit(&space->connections, 1, memory_order_relaxed);
+}
+
+bool quota_job_may_add(struct space *space, uint64_t bytes)
+{
+    uint64_t memory = get(&space->limits[SPACE_MEMORY]);
+
+    return !memory || atomic_load_explicit(&space->job_bytes, memory_order_relaxed) + (int64_t)bytes <= (int64_t)memory;
+}
+
+void quota_usage(const struct space *space, uint32_t workers, struct space_usage *ret_usage)
+{
+    int64_t job_bytes = atomic_load_explicit(&((struct space *)(uintptr_t)space)->job_bytes, memory_order_relaxed);
+
+    *ret_usage = (struct space_usage){.refused = get(&space->refused),
+                                      .connections = get(&space->connections),
+                                      .job_bytes = job_bytes > 0 ? job_bytes : 0};
+    for (uint32_t i = 0; i < workers; i++) {
+        ret_usage->invocations += get(&space->meters[i].invocations);
+        ret_usage->cpu_ns += get(&space->meters[i].cpu_ns);
+    }
+}

@@ -1,0 +1,50 @@
+/* quota.h - the limits of a namespace, and what it has used of them.
+ *
+ * Only a namespace that has a limit, or is gone, has its gate closed (space.h); a request to another passes with one
+ * look. Where the gate is closed quota_admit is asked before anything runs.
+ *   requests      so many a second, and as many at once after a second without any
+ *   connections   sessions whose latest request was to the namespace
+ *   memory        calls and results of its requests that are under way, in bytes
+ * Threads: any.  Layer: object, used by server and admin. */
+#ifndef CAIRN_OBJECT_QUOTA_H
+#define CAIRN_OBJECT_QUOTA_H
+
+#include "object/space.h"
+
+/* "requests", .. */
+const char *quota_name(enum space_limit limit);
+/* Greatest value that a limit may have. */
+uint64_t quota_most(enum space_limit limit);
+/* What the value of a namespace's key has (docs/formats/state.md); false: it is damaged. */
+bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, uint64_t ret_limits[SPACE_LIMITS]);
+void quota_write(struct cairn_buf *to, uint64_t created_ms, const uint64_t limits[SPACE_LIMITS]);
+/* What is recorded takes effect. */
+void quota_apply(struct space *space);
+
+/* CAIRN_ENOTFOUND: the namespace is gone.  CAIRN_EQUOTA: a limit is reached; *ret_retry_ms: when to try again. */
+enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_retry_ms, struct cairn_err *err);
+
+struct space_usage {
+    uint64_t invocations, cpu_ns; /* of requests and calls */
+    uint64_t refused;             /* for a limit */
+    uint64_t connections;
+    int64_t job_bytes;
+};
+
+/* Since the node's start, and now. */
+void quota_usage(const struct space *space, uint32_t workers, struct space_usage *ret_usage);
+
+/* A session comes to the namespace; false: it has as many as it may, and *ret_most (may be NULL) is
+ * their number. */
+bool quota_connect(struct space *space, uint64_t *ret_most);
+void quota_disconnect(struct space *space);
+
+/* A job's bytes, if the namespace had that limit when the job began (job->space). */
+static inline void quota_job_add(struct space *space, int64_t bytes)
+{
+    atomic_fetch_add_explicit(&space->job_bytes, bytes, memory_order_relaxed);
+}
+/* False: with so many bytes more the namespace's jobs would have too much. */
+bool quota_job_may_add(struct space *space, uint64_t bytes);
+
+#endif
