@@ -46,7 +46,15 @@ static const struct series of_workers[] = {
      WORKER(transaction_retries), 1},
     {"cairn_transaction_conflicts_total", "counter", "Transactions given up after too many such attempts.",
      WORKER(transaction_conflicts), 1},
-    {"cairn_messages_total", "counter", "Messages received from other workers.", WORKER(messages), 1},
+    {"cairn_worker_messages_total", "counter", "Calls, results and the like received from other workers.",
+     WORKER(messages), 1},
+    {"cairn_messages_sent_total", "counter", "Messages that objects have sent.", WORKER(letters_sent), 1},
+    {"cairn_messages_run_total", "counter", "Attempts at messages that have ended.", WORKER(letters_run), 1},
+    {"cairn_messages_retried_total", "counter", "Of them, those that are to be tried again.", WORKER(letters_retried),
+     1},
+    {"cairn_messages_waiting", "gauge", "Messages that wait or run.", WORKER(letters_waiting), 1},
+    {"cairn_messages_dead", "gauge", "Dead letters: messages that failed for good.", WORKER(letters_dead), 1},
+    {"cairn_message_bytes", "gauge", "Bytes of messages that wait and of dead letters.", WORKER(letter_bytes), 1},
 };
 
 static void head(struct cairn_buf *to, const struct series *s)

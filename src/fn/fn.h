@@ -217,6 +217,12 @@ struct cairn_host_ops {
     /* Queues a call that leaves when the segment commits; *ret_call counts 0, 1, 2 ... per run. */
     enum cairn_code (*call)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                             struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err);
+    /* Sends a message when the segment commits, to be run by itself; not before delay_ms have passed. */
+    enum cairn_code (*send)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
+                            struct cairn_bytes args, int64_t delay_ms, struct cairn_err *err);
+    /* As fail, with the code `retry`: a message is to be tried again, after delay_ms, or when it would be if 0. */
+    enum cairn_code (*retry)(void *run, int64_t delay_ms, struct cairn_err *err);
+    uint64_t (*attempts)(void *run); /* of this message that have failed; 0: none, or it is no message */
     /* True if `call` (UINT32_MAX: all so far) has its result; an unknown call is CAIRN_ETRAP.  The run waits for it,
      * and may ask any number of times. */
     enum cairn_code (*ready)(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err);

@@ -337,6 +337,36 @@ HOST_CALL(call)
     return NULL;
 }
 
+HOST_CALL(send)
+{
+    ENTER();
+    BYTES(type, 0);
+    BYTES(id, 2);
+    BYTES(method, 4);
+    BYTES(args, 6);
+
+    if (!args_valid(args))
+        return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "malformed arguments in host call send"));
+    CHECK(run->host->send(run->context, type, id, method, args, v[8].i64, run->err));
+    return NULL;
+}
+
+HOST_CALL(retry)
+{
+    ENTER();
+
+    CHECK(run->host->retry(run->context, v[0].i64, run->err));
+    return NULL;
+}
+
+HOST_CALL(attempts)
+{
+    ENTER();
+
+    v[0].i64 = (int64_t)run->host->attempts(run->context);
+    return NULL;
+}
+
 HOST_CALL(ready)
 {
     ENTER();
@@ -444,6 +474,9 @@ static const struct import imports[] = {
     {"map_remove", "iii>i", host_map_remove},
     {"map_read", "iIiii>I", host_map_read},
     {"call", "iiiiiiii>i", host_call},
+    {"send", "iiiiiiiiI", host_send},
+    {"retry", "I", host_retry},
+    {"attempts", ">I", host_attempts},
     {"ready", "i>i", host_ready},
     {"call_result", "iii>i", host_call_result},
     {"wait", "i", host_wait},

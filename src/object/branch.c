@@ -104,7 +104,7 @@ static enum cairn_code check_bytes(const struct invocation *inv, const struct br
     const struct overlay *more = &inv->segment->overlay, *own = branch->segment ? &branch->segment->overlay : NULL;
     int64_t bytes = atomic_load_explicit(&inv->transaction->bytes, memory_order_relaxed);
 
-    if (bytes + (int64_t)more->bytes > (int64_t)limits->transaction_bytes)
+    if (bytes + (int64_t)(more->bytes + inv->segment->sends.size) > (int64_t)limits->transaction_bytes)
         return cairn_fail(err, CAIRN_ELIMIT, "the transaction writes more than %u bytes", limits->transaction_bytes);
     /* What was replaced by something longer keeps its memory to the end. */
     if (own && own->arena.bytes + more->bytes > 4 * (uint64_t)limits->write_set_bytes)
@@ -113,17 +113,22 @@ static enum cairn_code check_bytes(const struct invocation *inv, const struct br
     return CAIRN_OK;
 }
 
+static size_t bytes_of(const struct segment *segment)
+{
+    return segment ? segment->overlay.bytes + segment->sends.size : 0;
+}
+
 static void count_bytes(struct branch *branch, size_t before)
 {
-    atomic_fetch_add_explicit(&branch->party->transaction->bytes,
-                              (int64_t)branch->segment->overlay.bytes - (int64_t)before, memory_order_relaxed);
+    atomic_fetch_add_explicit(&branch->party->transaction->bytes, (int64_t)bytes_of(branch->segment) - (int64_t)before,
+                              memory_order_relaxed);
 }
 
 enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
 {
     struct branch *branch = inv->branch;
     struct segment *segment = inv->segment, *own = branch->segment;
-    size_t before = own ? own->overlay.bytes : 0;
+    size_t before = bytes_of(own);
     enum cairn_code code;
 
     dependency_join(&inv->depends, branch->object->last);
@@ -131,7 +136,7 @@ enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
         *err = segment->overlay.err;
         return segment->overlay.code;
     }
-    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted)
+    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !segment->sends.size)
         return CAIRN_OK;
     code = check_bytes(inv, branch, err);
     if (code != CAIRN_OK)
@@ -150,6 +155,8 @@ enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
     if (segment->header_dirty)
         take_header(own, segment);
     take_writes(&own->overlay, &segment->overlay);
+    cairn_buf_add(&own->sends, segment->sends.data, segment->sends.size);
+    own->send_count += segment->send_count;
     count_bytes(branch, before);
     return CAIRN_OK;
 }
@@ -182,7 +189,7 @@ static bool is_root(const struct branch *branch)
 /* Whether something of it is to be committed. */
 static bool is_dirty(const struct branch *branch)
 {
-    return branch->segment || (is_root(branch) && branch->party->transaction->root->keyed);
+    return branch->segment || (is_root(branch) && branch->party->transaction->root->own); /* its key, its message */
 }
 
 /* Readers that come wait, and those that are at it are waited for. */

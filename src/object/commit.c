@@ -140,8 +140,8 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     enum cairn_code code;
 
     dependency_join(&inv->depends, object->last);
-    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->keyed && !inv->durable &&
-        segment->overlay.code == CAIRN_OK)
+    if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->own && !inv->durable &&
+        !segment->sends.size && segment->overlay.code == CAIRN_OK)
         return CAIRN_OK; /* as most that read: nobody has anything to add */
     if (__builtin_expect(object->shard->frozen, 0))
         return cairn_fail(err, CAIRN_EOVERLOAD, "a transaction is being committed");
@@ -174,7 +174,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     inv->written_bytes += commit.overlay->bytes;
     object->last = commit.record;
     dependency_on_record(&inv->depends, commit.record, (uint64_t)invocation_now_ms(inv));
-    if (commit.own_writes || segment->header_dirty)
+    if (commit.own_writes || segment->header_dirty || segment->sends.size)
         inv->effects = CAIRN_EFFECTS_SOME;
     participants_committed(list, count, &commit);
     return CAIRN_OK;

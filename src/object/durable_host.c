@@ -535,6 +535,27 @@ static void durable_log(void *run, uint32_t level, struct cairn_bytes line)
         object_host_ops.log(run, level, line);
 }
 
+/* A run on the journal would send it once more. */
+static enum cairn_code durable_send(void *run, struct cairn_bytes type, struct cairn_bytes id,
+                                    struct cairn_bytes method, struct cairn_bytes args, int64_t delay_ms,
+                                    struct cairn_err *err)
+{
+    (void)run, (void)type, (void)id, (void)method, (void)args, (void)delay_ms;
+    return cairn_fail(err, CAIRN_ELIMIT, "a durable method cannot send messages; let it call a method that does");
+}
+
+static enum cairn_code durable_retry(void *run, int64_t delay_ms, struct cairn_err *err)
+{
+    (void)run, (void)delay_ms;
+    return cairn_fail(err, CAIRN_ELIMIT, "a durable method cannot ask to be tried again");
+}
+
+static uint64_t durable_attempts(void *run)
+{
+    (void)run;
+    return 0; /* it runs for no message */
+}
+
 const struct cairn_host_ops durable_host_ops = {
     .restart = durable_restart,
     .args = durable_args,
@@ -565,6 +586,9 @@ const struct cairn_host_ops durable_host_ops = {
     .ahead = durable_ahead,
     .delete_self = durable_delete_self,
     .call = durable_call,
+    .send = durable_send,
+    .retry = durable_retry,
+    .attempts = durable_attempts,
     .ready = durable_ready,
     .poll = durable_poll,
     .call_result = durable_call_result,

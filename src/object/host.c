@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "object/account.h"
+#include "object/delivery.h"
 #include "object/direct.h"
 #include "object/fields.h"
 #include "object/host.h"
@@ -510,7 +511,7 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     code = account_call(worker, job, sizeof *callee + payload, err);
     if (code != CAIRN_OK)
         return code;
-    callee = invocation_new(worker, inv->operation);
+    callee = invocation_new(worker, &operation_invoke);
     callee->charged_call = sizeof *callee + payload;
     if (callee->payload_room < payload) {
         callee->payload = cairn_realloc(callee->payload, payload);
@@ -540,6 +541,55 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     inv->segment->call_count++;
     *ret_call = invocation_add_call(inv);
     return CAIRN_OK;
+}
+
+static enum cairn_code host_send(void *run, struct cairn_bytes type_name, struct cairn_bytes id,
+                                 struct cairn_bytes method_name, struct cairn_bytes args, int64_t delay_ms,
+                                 struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    const struct cairn_limits *limits = &inv->worker->node->limits;
+    const struct type *type = inv->type;
+    const struct type *to = type_find(inv->worker, type->space, type_name);
+    struct posted posted = {.space = type->space->name,
+                            .type = type_name,
+                            .id = id,
+                            .method = method_name,
+                            .args = args,
+                            .from_type = type->name,
+                            .from_id = object_id(inv->object)};
+
+    if (inv->read_only)
+        return cairn_fail(err, CAIRN_ENOTREADONLY, "read-only method %s.%s tried to send a message", type->decl->name,
+                          inv->method->decl->name);
+    if (args.size > limits->value_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT, "the message's arguments have %zu bytes; at most %u are allowed",
+                          args.size, limits->value_bytes);
+    if (id.size == 0 || id.size > CAIRN_ID_BYTES_MAX || !cairn_name_valid(type_name) || !cairn_name_valid(method_name))
+        return cairn_fail(err, CAIRN_ETRAP, "a message needs a type, an id of 1 to %d bytes, and a method",
+                          CAIRN_ID_BYTES_MAX);
+    if (to && to->module && strcmp(to->module->name, type->module->name) == 0)
+        posted.flags = POSTED_INTERNAL;
+    return messages_send(inv, &posted, delay_ms, err);
+}
+
+static enum cairn_code host_retry(void *run, int64_t delay_ms, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    (void)err;
+    inv->result.size = 0;
+    cairn_value_add_error(&inv->result, cairn_str("retry"),
+                          cairn_str(delivery_ask_retry(inv, delay_ms)
+                                        ? "the method asks to be tried again"
+                                        : "the method asks to be tried again, which only a message is"));
+    inv->failed = true;
+    return CAIRN_OK;
+}
+
+static uint64_t host_attempts(void *run)
+{
+    return delivery_attempts(run);
 }
 
 static enum cairn_code host_ready(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err)
@@ -633,6 +683,9 @@ const struct cairn_host_ops object_host_ops = {
     .ahead = host_ahead,
     .delete_self = host_delete_self,
     .call = host_call,
+    .send = host_send,
+    .retry = host_retry,
+    .attempts = host_attempts,
     .ready = host_ready,
     .poll = host_ready,
     .run_calls = direct_run_calls,

@@ -115,6 +115,7 @@ struct invocation {
     bool failed;
     bool keeps_result; /* when it ends well: it is in demand (cache.h) */
     bool refused;      /* it failed because the node could not go on with it: that is no outcome of the method */
+    bool by_word;      /* it failed because the method said so */
     enum cairn_effects effects; /* of what it has committed, and of the calls that have come back to it */
 
     void (*go_on)(struct cairn_worker *worker, struct invocation *inv); /* from INV_ROOM */
@@ -139,6 +140,12 @@ static inline int64_t invocation_now_ms(struct invocation *inv)
 /* The next call's number. */
 uint32_t invocation_add_call(struct invocation *inv);
 struct job *invocation_job(struct invocation *inv); /* made if there is none yet */
+extern const struct operation operation_deliver;    /* a message's (deliver.h) */
+/* It is a client's, or a message's: no call, and no durable one that goes on. */
+static inline bool invocation_from_outside(const struct invocation *inv)
+{
+    return inv->request || inv->operation == &operation_deliver;
+}
 /* All calls made so far, and their results. */
 void invocation_forget_calls(struct cairn_worker *worker, struct invocation *inv);
 void set_error(struct invocation *inv, enum cairn_code code, const char *text);

@@ -20,6 +20,7 @@
 #include "object/durable.h"
 #include "object/hold.h"
 #include "object/mailbox.h"
+#include "object/messages.h"
 #include "object/method_log.h"
 #include "object/once.h"
 #include "object/participants.h"
@@ -95,7 +96,7 @@ static void fiber_gone(struct cairn_worker *worker, struct invocation *inv)
         return;
     inv->fiber_counted = false;
     worker->fibers--;
-    if (inv->request)
+    if (invocation_from_outside(inv))
         worker->outside_fibers--;
 }
 
@@ -162,7 +163,7 @@ static bool commit(struct cairn_worker *worker, struct invocation *inv, bool is_
     }
     *ret_code = CAIRN_EOVERLOAD;
     if (cairn_list_empty(&worker->commits) || worker->failed)
-        *ret_code = segment_commit(inv, is_over, participants, participant_count, err);
+        *ret_code = segment_commit(inv, is_over, participants, participant_count - !messages_take_part(inv), err);
     if (*ret_code != CAIRN_EOVERLOAD)
         return true;
     wait_for_room(&worker->commits, inv, again);
@@ -332,6 +333,7 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
     if (was_blind(worker, inv))
         return;
     if (inv->failed) {
+        inv->by_word = true;
         inv->refused = !durable_recorded(inv) && hands_on_refusal(inv);
         dependency_join(&inv->depends, inv->object->last); /* an error tells what was read */
         fail_run(worker, inv);
@@ -404,7 +406,8 @@ void fibers_stuck(struct cairn_worker *worker)
     struct object *object = inv->object;
 
     object_ref(worker, object);
-    set_error(inv, inv->request ? CAIRN_EOVERLOAD : CAIRN_ELIMIT, "all function instances wait for calls");
+    set_error(inv, invocation_from_outside(inv) ? CAIRN_EOVERLOAD : CAIRN_ELIMIT,
+              "all function instances wait for calls");
     inv->refused = true;
     returned(worker, inv);
     object_make_ready(worker, object);
@@ -418,7 +421,7 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
     if (inv->run && !inv->fiber_counted) {
         inv->fiber_counted = true;
         worker->fibers++;
-        if (inv->request)
+        if (invocation_from_outside(inv))
             worker->outside_fibers++;
     }
     switch (state) {

@@ -18,10 +18,21 @@
  *   21 varint page                               a page of the tree of open durable invocations: be64 number
  *   22 be32 shard, be64 number, be32 call        the outcome of a durable invocation's call (called.h)
  *   23 varint page                               a page of the tree of these
+ *   08 be64 number                               a message in the line (messages.h)
+ *   09 be64 number                               a message that is due later
+ *   0a varint page                               a page of the agenda: be48 due ms, be64 number of a 09 key
+ *   0b be64 number                               a dead letter
+ *   0c varint page                               a page of the dead letters' numbers
+ *   0d varint shard, be64 number                 a message to that shard (outbox.h)
+ *   0e varint shard                              the channel to that shard: first, end
+ *   0f varint shard                              how far the channel from that shard is used up
  *   10 sized space, name                         system shard: a module
  *   11 sized space, name                         system shard: a type
  *   12                                           system shard: the next type's number
  *   13 name                                      system shard: a namespace
+ *   18 be64 number                               the size of an outcome that is kept apart (outcome.h)
+ *   19 be64 number                               the outcome
+ *   28                                           the shard's numbers of messages (struct message_numbers)
  *
  * An incarnation is never used twice within a shard, so a field's key needs no id, and every
  * key of an object follows from its header by point reads.
@@ -40,6 +51,14 @@ enum {
     KEY_ONCE_AGE = 0x05,
     KEY_PURGE = 0x06,
     KEY_META = 0x07,
+    KEY_LINE = 0x08,
+    KEY_LATER = 0x09,
+    KEY_AGENDA = 0x0a,
+    KEY_DEAD = 0x0b,
+    KEY_DEAD_TREE = 0x0c,
+    KEY_OUTBOX = 0x0d,
+    KEY_CHANNEL = 0x0e,
+    KEY_MARK = 0x0f,
     KEY_MODULE = 0x10,
     KEY_TYPE = 0x11,
     KEY_TYPE_NEXT = 0x12,
@@ -50,6 +69,7 @@ enum {
     KEY_DURABLE_OPEN = 0x21,
     KEY_CALLED = 0x22,
     KEY_CALLED_LIST = 0x23,
+    KEY_MESSAGES = 0x28,
 };
 
 enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 /* ordered or not */ };

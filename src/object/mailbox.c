@@ -165,7 +165,7 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
     }
     if (method && __builtin_expect(method->decl->transaction, 0))
         transaction_make(worker, inv);
-    if (!inv->request) {
+    if (!invocation_from_outside(inv)) {
         enter_mailbox(worker, inv);
         return;
     }
@@ -263,7 +263,7 @@ static void back_to_admission(struct cairn_worker *worker, struct object *object
         struct invocation *inv = cairn_container(l, struct invocation, link);
 
         next = l->next;
-        if (!inv->request || inv->resumes)
+        if (!invocation_from_outside(inv) || inv->resumes)
             continue;
         cairn_list_remove(&inv->link);
         cairn_list_remove(&inv->waiter);
@@ -282,7 +282,7 @@ void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv)
     inv->needs_fiber = true;
     enter_at_head(worker, inv);
     cairn_list_push_back(&worker->fiber_waiters, &inv->waiter);
-    if (inv->request) {
+    if (invocation_from_outside(inv)) {
         inv->object->outside_waiting++;
         back_to_admission(worker, inv->object);
     }
@@ -294,7 +294,7 @@ void mailbox_leave(struct cairn_worker *worker, struct invocation *inv)
     cairn_list_remove(&inv->waiter);
     inv->needs_fiber = false;
     stat_add(&worker->counts.mailbox_waiting, (uint64_t)-1);
-    if (inv->request && !inv->resumes)
+    if (invocation_from_outside(inv) && !inv->resumes)
         inv->object->outside_waiting--;
     invocation_move(inv, INV_RUNNING);
 }

@@ -6,6 +6,7 @@
 #include "object/host.h"
 #include "object/mailbox.h"
 #include "object/invocation.h"
+#include "object/messages.h"
 #include "object/once.h"
 #include "object/segment.h"
 #include "object/transaction.h"
@@ -34,6 +35,7 @@ static void limits_default(struct cairn_limits *limits)
         .transaction_attempts = 16,
         .transaction_retry_ns = 1000000000,
         .journal_bytes = 16 << 20,
+        .message_bytes = 256 << 20,
     };
 
 #define DEFAULT(member) limits->member = limits->member ? limits->member : defaults.member
@@ -55,6 +57,7 @@ static void limits_default(struct cairn_limits *limits)
     DEFAULT(transaction_attempts);
     DEFAULT(transaction_retry_ns);
     DEFAULT(journal_bytes);
+    DEFAULT(message_bytes);
 #undef DEFAULT
 }
 
@@ -67,6 +70,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     worker->index = index;
     worker->purse.budget = &node->calls;
     worker->outgoing = cairn_alloc_zeroed(node->options.workers, sizeof *worker->outgoing);
+    worker->messages_due_ms = worker->messages_retry_ns = UINT64_MAX;
     cairn_random_init(&worker->random, node->options.seed + index);
     cache_init(&worker->cache, node->limits.cache_bytes / node->options.workers);
     cairn_list_init(&worker->idle);
@@ -100,6 +104,8 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
         shard->engine = cairn_shard_view(shard->shard);
         shard->log = cairn_shard_log(shard->shard);
         code = shard_meta_load(shard, err);
+        if (code == CAIRN_OK && i < node->shard_count)
+            code = messages_open(worker, shard, err);
         if (code != CAIRN_OK)
             return code;
     }
@@ -129,6 +135,8 @@ static void worker_done(struct cairn_worker *worker)
 {
     if (!worker->node)
         return;
+    for (uint32_t i = 0; worker->shards && i < worker->node->shard_count; i++)
+        messages_close(&worker->shards[i]);
     for (uint32_t i = 0; i < worker->table_size; i++)
         while (worker->table[i]) {
             struct object *object = worker->table[i];
@@ -156,6 +164,7 @@ static void worker_done(struct cairn_worker *worker)
         struct segment *segment = worker->free_segments;
         worker->free_segments = segment->next_free;
         overlay_done(&segment->overlay);
+        cairn_buf_done(&segment->sends);
         free(segment);
     }
     for (int i = 0; worker->lines && i < LOG_LINES_MAX; i++)

@@ -49,6 +49,7 @@ struct cairn_limits {
     uint64_t transaction_ns;       /* from its first lock to the end of its method: 5 s */
     uint32_t transaction_attempts; /* while others are in its way: 16... */
     uint64_t transaction_retry_ns; /* ...begun within: 1 s */
+    uint64_t message_bytes;        /* messages of a shard that wait, and dead letters: 256 MiB */
 };
 
 struct cairn_node_options {

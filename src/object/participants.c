@@ -1,6 +1,9 @@
 #include "object/participants.h"
 
+#include "object/messages.h"
+
 const struct participant *const participants[] = {
-    &purge_participant, &header_participant, &directory_participant, &durable_participant, &once_participant,
+    &purge_participant,   &header_participant, &directory_participant,
+    &durable_participant, &once_participant,   &messages_participant,
 };
 const size_t participant_count = sizeof participants / sizeof *participants;

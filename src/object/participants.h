@@ -5,6 +5,7 @@
 
 #include "object/commit.h"
 
+/* The last is that of messages: a segment without any may leave it out (messages_take_part). */
 extern const struct participant *const participants[];
 extern const size_t participant_count;
 

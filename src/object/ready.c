@@ -21,7 +21,7 @@ static enum ready_line line_of(const struct invocation *head)
 
     if (head->operation->heavy || (job && atomic_load_explicit(&job->calls, memory_order_relaxed) > HEAVY_CALLS))
         return READY_HEAVY;
-    return head->request && !head->resumes ? READY_OUTSIDE : READY_CALLS;
+    return invocation_from_outside(head) && !head->resumes ? READY_OUTSIDE : READY_CALLS;
 }
 
 void ready_init(struct ready *ready)

@@ -7,6 +7,8 @@
 #include "object/table.h"
 #include "object/worker.h"
 
+enum { SENDS_KEPT_BYTES = 64 << 10 };
+
 static inline struct segment *begin(struct cairn_worker *worker, struct object *object, struct cairn_view *view,
                                     const struct header *header)
 {
@@ -25,6 +27,7 @@ static inline struct segment *begin(struct cairn_worker *worker, struct object *
     segment->header.room = 0; /* borrowed until it is changed */
     segment->header_dirty = segment->deleted = false;
     segment->call_count = 0;
+    segment->sends.size = segment->send_count = 0;
     segment->need = (struct claim){0};
     return segment;
 }
@@ -65,6 +68,8 @@ struct segment *segment_end(struct cairn_worker *worker, struct segment *segment
     if (!segment)
         return NULL;
     drop_calls(worker, segment);
+    if (segment->sends.capacity > SENDS_KEPT_BYTES)
+        cairn_buf_done(&segment->sends);
     segment->next_free = worker->free_segments;
     worker->free_segments = segment;
     return NULL;
@@ -89,6 +94,7 @@ void segment_restart(struct cairn_worker *worker, struct invocation *inv)
     segment->header = *header_of(inv);
     segment->header.room = 0;
     segment->header_dirty = segment->deleted = false;
+    segment->sends.size = segment->send_count = 0;
     segment->need = (struct claim){0};
 }
 

@@ -25,6 +25,8 @@ struct segment {
     bool deleted;            /* the committed incarnation was deleted in this segment */
     struct cairn_link calls; /* invocations queued by this segment, in the order issued */
     uint32_t call_count;
+    struct cairn_buf sends; /* messages, in the order sent: each u32 size, posted.h */
+    uint32_t send_count;
     struct claim need; /* what its commit was refused and waits for, claimed by nobody; 0: nothing */
 };
 

@@ -9,6 +9,7 @@
 #include "object/overlay.h"
 
 struct cairn_worker;
+struct messages;
 
 struct shard {
     struct cairn_shard *shard;
@@ -22,8 +23,9 @@ struct shard {
         uint64_t purge_first, purge_end; /* numbers of 06 keys in use */
         struct outcomes outcomes;
     } meta;
-    bool frozen;         /* a transaction has prepared changes here that are not one object's: commits wait */
-    uint64_t purge_stop; /* the number of a 06 key of what is still being written: purging waits there */
+    bool frozen;               /* a transaction has prepared changes here that are not one object's: commits wait */
+    struct messages *messages; /* NULL: the system shard */
+    uint64_t purge_stop;       /* the number of a 06 key of what is still being written: purging waits there */
 };
 
 #define PURGE_NO_STOP UINT64_MAX

@@ -7,6 +7,7 @@
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/invoke.h"
+#include "object/messages.h"
 #include "object/purge.h"
 #include "object/table.h"
 #include "object/transaction.h"
@@ -47,8 +48,9 @@ static const struct housekeeper checkpoint_housekeeper = {
 
 /* Those that may give fibers back stand before the one that deals them out. */
 static const struct housekeeper *const housekeepers[] = {
-    &checkpoint_housekeeper, &room_housekeeper,    &purge_housekeeper,        &durable_housekeeper,
-    &called_housekeeper,     &objects_housekeeper, &transactions_housekeeper, &fibers_housekeeper,
+    &checkpoint_housekeeper,   &room_housekeeper,     &purge_housekeeper,
+    &durable_housekeeper,      &called_housekeeper,   &objects_housekeeper,
+    &transactions_housekeeper, &messages_housekeeper, &fibers_housekeeper,
 };
 
 enum { HOUSEKEEPERS = sizeof housekeepers / sizeof *housekeepers };

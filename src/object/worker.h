@@ -86,6 +86,9 @@ struct cairn_worker {
     } stuck;                              /* all fibers wait for calls and none goes on; since_ns 0: not so */
     uint64_t aside_ns;                    /* until then fresh segments run before those set aside */
     bool failed;                          /* the log has failed */
+    bool messages_look;                   /* there may be something to do for messages (messages.h) */
+    uint64_t messages_due_ms;             /* the first of the agendas; UINT64_MAX: none */
+    uint64_t messages_retry_ns;           /* what could not be done is tried again; UINT64_MAX: nothing */
     uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */
 
     struct worker_counts counts;

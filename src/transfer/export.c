@@ -7,6 +7,7 @@
 #include "base/value.h"
 #include "object/directory.h"
 #include "object/durable.h"
+#include "object/messages.h"
 #include "object/ordered.h"
 #include "object/outcome.h"
 
@@ -351,6 +352,10 @@ static enum cairn_code do_shard(struct cairn_export *export, struct cairn_err *e
             err, CAIRN_ECONFLICT,
             "durable invocations are open, which an export does not carry: let the node run until they are "
             "over, and export again");
+    if (messages_any(&export->overlay))
+        return cairn_fail(err, CAIRN_ECONFLICT,
+                          "messages wait, which an export does not carry: let the node run until they have been "
+                          "delivered, and export again");
     export->key = export->key_end = 0;
     code = get(export, cairn_bytes(&key, 1), &value, &there, err);
     if (code == CAIRN_OK && there) {

@@ -1,0 +1,50 @@
+/* delivery.h - an attempt to run a message, and what of it is in the records of its segments (deliver.h begins and ends
+ * attempts).
+ *
+ * The first segment that ends the method also takes the message out of the line; if a segment ends before the method
+ * does, the message is marked as begun.
+ * Threads: the shard's owner.  Layer: object (private). */
+#ifndef CAIRN_OBJECT_DELIVERY_H
+#define CAIRN_OBJECT_DELIVERY_H
+
+#include "object/invocation.h"
+#include "object/messages.h"
+
+struct commit;
+
+/* An attempt; its names and arguments are the invocation's. */
+struct delivery {
+    struct cairn_link running; /* in messages->running */
+    struct messages *messages;
+    struct invocation *inv;
+    struct posted posted; /* but for the names and arguments */
+    uint64_t number;      /* in the line */
+    size_t bytes;         /* of it as it is kept */
+    bool begun, used;     /* recorded: a segment of it; all of it */
+    bool over;            /* by the record that is being made */
+    bool asks_retry;
+    uint64_t retry_ms;
+};
+
+/* NULL: it runs for no message. */
+static inline struct delivery *delivery_of(const struct invocation *inv)
+{
+    return inv->operation == &operation_deliver ? inv->own : NULL;
+}
+
+/* With the names and arguments, which are borrowed from the invocation. */
+struct posted delivery_posted(const struct invocation *inv);
+/* Within the record of a segment: the message is used up, or has begun. */
+void delivery_prepare(struct messages *messages, struct commit *commit);
+void delivery_committed(struct commit *commit);
+
+/* The least number of what runs; something does. */
+uint64_t delivery_first_number(const struct messages *messages);
+/* The method asks to be tried again: false if it runs for no message. */
+bool delivery_ask_retry(struct invocation *inv, int64_t delay_ms);
+/* The number of attempts that have failed; 0 also if it runs for no message. */
+uint64_t delivery_attempts(const struct invocation *inv);
+/* The node is being closed. */
+void deliveries_close(struct messages *messages);
+
+#endif

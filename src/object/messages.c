@@ -1,0 +1,274 @@
+#include "object/messages.h"
+
+#include <stdlib.h>
+
+#include "object/agenda.h"
+#include "object/clock.h"
+#include "object/commit.h"
+#include "object/delivery.h"
+#include "object/layout.h"
+#include "object/outbox.h"
+#include "object/table.h"
+#include "object/tree.h"
+#include "object/type.h"
+#include "object/worker.h"
+
+enum {
+    SENDS_PER_SEGMENT_MAX = 4096,
+};
+
+uint64_t messages_clock_ms(const struct cairn_worker *worker)
+{
+    struct cairn_clock *clock = worker->node->options.clock;
+
+    return clock->wall_ms(clock);
+}
+
+/* --- the numbers --- */
+
+static struct message_numbers numbers_read(struct cairn_bytes value)
+{
+    struct cairn_reader r = cairn_reader(value);
+    struct message_numbers n = {.first = cairn_read_varint(&r)};
+
+    n.end = cairn_read_varint(&r);
+    n.dead_end = cairn_read_varint(&r);
+    n.waiting = cairn_read_varint(&r);
+    n.dead = cairn_read_varint(&r);
+    n.out = cairn_read_varint(&r);
+    n.bytes = cairn_read_varint(&r);
+    return n;
+}
+
+bool messages_any(struct overlay *overlay)
+{
+    uint8_t key = KEY_MESSAGES;
+    struct message_numbers numbers;
+    struct cairn_bytes value;
+
+    if (!overlay_get(overlay, cairn_bytes(&key, 1), &value))
+        return false;
+    numbers = numbers_read(value);
+    return numbers.waiting || numbers.out;
+}
+
+static enum cairn_code load(struct messages *messages, struct cairn_err *err)
+{
+    struct cairn_view *engine = messages->shard->engine;
+    struct message_numbers *n = &messages->numbers;
+    uint8_t key = KEY_MESSAGES;
+    struct cairn_bytes k = cairn_bytes(&key, 1), value;
+    struct overlay overlay = {0};
+    enum cairn_code code;
+
+    if (engine->ops->get(engine, k, cairn_hash(k), &value))
+        *n = numbers_read(value);
+    code = cairn_engine_take_failure(engine, err);
+    if (code != CAIRN_OK)
+        return code;
+    messages->cursor = n->first;
+    overlay_reset(&overlay, engine);
+    messages->due_ms = agenda_first_ms(&overlay);
+    code = overlay.code;
+    if (code != CAIRN_OK)
+        *err = overlay.err;
+    overlay_done(&overlay);
+    return code;
+}
+
+static void count(struct messages *messages, const struct message_numbers *before)
+{
+    struct worker_counts *counts = &messages->worker->counts;
+    const struct message_numbers *now = &messages->numbers;
+
+    stat_add(&counts->letters_waiting, now->waiting - before->waiting + now->out - before->out);
+    stat_add(&counts->letters_dead, now->dead - before->dead);
+    stat_add(&counts->letter_bytes, now->bytes - before->bytes);
+}
+
+enum cairn_code messages_open(struct cairn_worker *worker, struct shard *shard, struct cairn_err *err)
+{
+    struct messages *messages = cairn_alloc_zeroed(1, sizeof *messages);
+    enum cairn_code code;
+
+    messages->worker = worker;
+    messages->shard = shard;
+    cairn_list_init(&messages->running);
+    cairn_list_init(&messages->unsettled);
+    shard->messages = messages;
+    code = load(messages, err);
+    if (code == CAIRN_OK)
+        code = outbox_open(messages, err);
+    if (code == CAIRN_OK)
+        count(messages, &(struct message_numbers){0});
+    worker->messages_look = true;
+    return code;
+}
+
+void messages_close(struct shard *shard)
+{
+    if (!shard->messages)
+        return;
+    deliveries_close(shard->messages);
+    outbox_close(shard->messages);
+    free(shard->messages);
+    shard->messages = NULL;
+}
+
+void messages_begin(struct messages *messages)
+{
+    if (messages->making++ > 0)
+        return;
+    messages->before = messages->numbers;
+    messages->due_before = messages->due_ms;
+}
+
+void messages_undo(struct messages *messages)
+{
+    messages->making--;
+    messages->numbers = messages->before;
+    messages->due_ms = messages->due_before;
+}
+
+void messages_store(struct messages *messages, struct overlay *overlay)
+{
+    struct message_numbers *n = &messages->numbers;
+    uint8_t key = KEY_MESSAGES, value[7 * CAIRN_VARINT_BYTES_MAX];
+    size_t at = 0;
+
+    /* What runs is in the line until it is over. */
+    n->first = cairn_list_empty(&messages->running) ? messages->cursor : delivery_first_number(messages);
+    at += cairn_put_varint(value + at, n->first);
+    at += cairn_put_varint(value + at, n->end);
+    at += cairn_put_varint(value + at, n->dead_end);
+    at += cairn_put_varint(value + at, n->waiting);
+    at += cairn_put_varint(value + at, n->dead);
+    at += cairn_put_varint(value + at, n->out);
+    at += cairn_put_varint(value + at, n->bytes);
+    overlay_put(overlay, cairn_bytes(&key, 1), cairn_bytes(value, at));
+}
+
+void messages_recorded(struct messages *messages)
+{
+    messages->making--;
+    count(messages, &messages->before);
+    messages->before = messages->numbers;
+    messages->worker->messages_look = true;
+}
+
+void messages_retry(struct messages *messages)
+{
+    messages->retry_ns = worker_recent_ns(messages->worker) + MESSAGES_RETRY_NS;
+}
+
+bool messages_commit(struct messages *messages, struct overlay *overlay, const char *note)
+{
+    struct dependency record;
+
+    messages_store(messages, overlay);
+    if (shard_commit_own(messages->worker, messages->shard, overlay, note, &record, NULL) != CAIRN_OK) {
+        messages_undo(messages);
+        messages_retry(messages);
+        return false;
+    }
+    messages->last = record;
+    messages_recorded(messages);
+    return true;
+}
+
+/* --- line, agenda, dead letters --- */
+
+void messages_line_up(struct messages *messages, struct overlay *overlay, struct cairn_bytes encoded)
+{
+    uint8_t key[9];
+
+    overlay_put(overlay, cairn_bytes(key, key_numbered(key, KEY_LINE, messages->numbers.end++)), encoded);
+}
+
+static void agenda_put(struct messages *messages, struct overlay *overlay, uint64_t due_ms, struct cairn_bytes encoded)
+{
+    uint8_t key[9], entry[AGENDA_KEY_BYTES_MAX], number[8];
+    uint64_t n = messages->numbers.end++; /* a number of the line that stays empty there */
+    struct agenda agenda;
+
+    cairn_put_be64(number, n);
+    overlay_put(overlay, cairn_bytes(key, key_numbered(key, KEY_LATER, n)), encoded);
+    tree_add(agenda_tree(&agenda, overlay),
+             cairn_bytes(entry, agenda_key(entry, due_ms, AGENDA_MESSAGE, cairn_bytes(number, 8))));
+    if (due_ms < messages->due_ms)
+        messages->due_ms = due_ms;
+}
+
+void messages_add(struct messages *messages, struct overlay *overlay, const struct posted *posted,
+                  struct cairn_bytes encoded)
+{
+    if (posted->due_ms > messages_clock_ms(messages->worker))
+        agenda_put(messages, overlay, posted->due_ms, encoded);
+    else
+        messages_line_up(messages, overlay, encoded);
+    messages->numbers.waiting++;
+    messages->numbers.bytes += encoded.size + MESSAGE_OVERHEAD_BYTES;
+}
+
+void messages_remove(struct messages *messages, struct overlay *overlay, uint64_t number, size_t bytes)
+{
+    uint8_t key[9];
+
+    overlay_remove(overlay, cairn_bytes(key, key_numbered(key, KEY_LINE, number)));
+    messages->numbers.waiting--;
+    messages->numbers.bytes -= bytes + MESSAGE_OVERHEAD_BYTES;
+}
+
+void messages_bury(struct messages *messages, struct overlay *overlay, struct posted *posted)
+{
+    uint8_t key[9], prefix = KEY_DEAD_TREE;
+    struct tree tree = {.overlay = overlay, .prefix = cairn_bytes(&prefix, 1)};
+    struct cairn_buf encoded = {0};
+
+    posted->state = POSTED_DEAD;
+    posted_encode(posted, &encoded);
+    key_numbered(key, KEY_DEAD, messages->numbers.dead_end++);
+    overlay_put(overlay, cairn_bytes(key, 9), cairn_buf_bytes(&encoded));
+    tree_add(&tree, cairn_bytes(key + 1, 8));
+    messages->numbers.dead++;
+    messages->numbers.bytes += encoded.size + MESSAGE_OVERHEAD_BYTES;
+    cairn_buf_done(&encoded);
+}
+
+/* --- sending --- */
+
+enum cairn_code messages_room(const struct messages *messages, size_t bytes, struct cairn_err *err)
+{
+    uint64_t most = messages->worker->node->limits.message_bytes;
+
+    if (messages->numbers.bytes + bytes > most)
+        return cairn_fail(
+            err, CAIRN_ELIMIT,
+            "messages of this object's shard that wait, or are dead letters, have more than %llu KiB; send "
+            "fewer until some have run",
+            (unsigned long long)(most >> 10));
+    return CAIRN_OK;
+}
+
+enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int64_t delay_ms, struct cairn_err *err)
+{
+    struct segment *segment = inv->segment;
+    uint32_t write_set = inv->worker->node->limits.write_set_bytes;
+    uint64_t now = messages_clock_ms(inv->worker);
+    size_t at = segment->sends.size, bytes = posted->args.size + 4 * CAIRN_ID_BYTES_MAX;
+    enum cairn_code code = messages_room(inv->object->shard->messages, at + bytes, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    if (segment->overlay.bytes + at + bytes > write_set || segment->send_count >= SENDS_PER_SEGMENT_MAX)
+        return cairn_fail(err, CAIRN_ELIMIT, "the segment sends more than %d messages, or writes more than %u bytes",
+                          SENDS_PER_SEGMENT_MAX, write_set);
+    posted->sent_ms = now;
+    posted->due_ms = delay_ms > 0 ? now + (uint64_t)delay_ms : 0;
+    cairn_buf_reserve(&segment->sends, 4);
+    segment->sends.size += 4;
+    posted_encode(posted, &segment->sends);
+    cairn_put_u32(segment->sends.data + at, (uint32_t)(segment->sends.size - at - 4));
+    segment->send_count++;
+    return CAIRN_OK;
+}

@@ -1,0 +1,103 @@
+/* messages.h - messages between objects: where they wait, shard by shard ("Messages" in docs/promises.md).
+ *
+ *   send -> [outbox of the sender's shard -> channel ->] line -> delivery (deliver.h) -> gone
+ *                              due later: agenda ---^                 `-> agenda, or dead letters
+ *
+ * Why so: docs/design/0029-messages.md.  All of it is keys of the shard (layout.h); each step is one record.  In memory
+ * are only the numbers below, what is being delivered, and what is on its way to another shard: nothing of a message
+ * that waits.
+ * Threads: the shard's owner.  Layer: object, seen by admin. */
+#ifndef CAIRN_OBJECT_MESSAGES_H
+#define CAIRN_OBJECT_MESSAGES_H
+
+#include "base/list.h"
+#include "object/invocation.h"
+#include "object/operation.h"
+#include "object/overlay.h"
+#include "object/posted.h"
+#include "object/segment.h"
+#include "object/shard.h"
+
+struct channel;
+struct participant;
+
+enum {
+    MESSAGE_OVERHEAD_BYTES = 64, /* of each, beside its own bytes, in what is counted */
+    MESSAGES_RETRY_NS = 10000000,
+};
+
+struct messages {
+    struct cairn_worker *worker;
+    struct shard *shard;
+    struct message_numbers {
+        uint64_t first, end;         /* numbers of the line: none below first is in it */
+        uint64_t dead_end;           /* numbers of dead letters, given out */
+        uint64_t waiting, dead, out; /* messages in line, side lines and agenda; dead letters; in the outbox */
+        uint64_t bytes;              /* of all of these */
+    } numbers, before;               /* before: the record that is being made */
+    uint32_t making;                 /* how often it has been begun: a transaction begins it for each object */
+    uint64_t due_ms;                 /* of the agenda's first; UINT64_MAX: it is empty */
+    uint64_t due_before;
+
+    uint64_t cursor;             /* in the line: what lies below it has been looked at */
+    struct cairn_link running;   /* deliveries, their numbers ascending */
+    struct cairn_link unsettled; /* of them, those whose end could not be recorded yet: invocations */
+    uint32_t running_count;
+    size_t running_bytes;
+
+    struct dependency last;    /* on the last record of a housekeeper */
+    struct channel **channels; /* by receiving shard; NULL: none has been used */
+    uint64_t retry_ns;         /* until then nothing is tried that was refused; 0: nothing was */
+};
+
+/* Loads what there is, and makes shard->messages.  The node is being opened. */
+enum cairn_code messages_open(struct cairn_worker *worker, struct shard *shard, struct cairn_err *err);
+void messages_close(struct shard *shard);
+
+/* --- within a record that is being made: begin ... undo, or the record's end --- */
+
+/* Whether a housekeeper's record may be made now: a transaction may have prepared one. */
+static inline bool messages_may_begin(const struct messages *messages)
+{
+    return !messages->shard->frozen;
+}
+void messages_begin(struct messages *messages);
+/* All that has been begun comes to nothing. */
+void messages_undo(struct messages *messages);
+void messages_store(struct messages *messages, struct overlay *overlay);
+/* A record with messages has been written. */
+void messages_recorded(struct messages *messages);
+/* What could not be done now is tried again soon. */
+void messages_retry(struct messages *messages);
+/* Stores the numbers, and makes the overlay a record of a housekeeper's.  What has failed has been undone, and is to be
+ * tried again: messages->retry_ns is set. */
+bool messages_commit(struct messages *messages, struct overlay *overlay, const char *note);
+/* To the end of the line. */
+void messages_line_up(struct messages *messages, struct overlay *overlay, struct cairn_bytes encoded);
+/* To the end of the line, or into the agenda. */
+void messages_add(struct messages *messages, struct overlay *overlay, const struct posted *posted,
+                  struct cairn_bytes encoded);
+/* Takes the message with that number out of the line. */
+void messages_remove(struct messages *messages, struct overlay *overlay, uint64_t number, size_t bytes);
+void messages_bury(struct messages *messages, struct overlay *overlay, struct posted *posted);
+
+/* Whether the shard that the overlay is over has messages that wait, in its line or for another shard. */
+bool messages_any(struct overlay *overlay);
+/* CAIRN_ELIMIT: there are too many bytes already. */
+enum cairn_code messages_room(const struct messages *messages, size_t bytes, struct cairn_err *err);
+
+/* Sends with the invocation's segment; the sender and its right to call internal methods are the invocation's. */
+enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int64_t delay_ms, struct cairn_err *err);
+
+/* Node time, given out to nobody. */
+uint64_t messages_clock_ms(const struct cairn_worker *worker);
+
+/* Whether messages have a part in the record of the invocation's segment. */
+static inline bool messages_take_part(const struct invocation *inv)
+{
+    return inv->segment->sends.size || (inv->own && inv->operation == &operation_deliver);
+}
+extern const struct participant messages_participant;
+extern const struct housekeeper messages_housekeeper;
+
+#endif

@@ -1,0 +1,50 @@
+#include "object/posted.h"
+
+static void sized(struct cairn_buf *to, struct cairn_bytes bytes)
+{
+    cairn_buf_varint(to, bytes.size);
+    cairn_buf_add(to, bytes.data, bytes.size);
+}
+
+void posted_encode(const struct posted *posted, struct cairn_buf *to)
+{
+    cairn_buf_u8(to, posted->state);
+    cairn_buf_u8(to, posted->flags);
+    cairn_buf_varint(to, posted->sent_ms);
+    cairn_buf_varint(to, posted->due_ms);
+    cairn_buf_varint(to, posted->attempts);
+    sized(to, posted->space);
+    sized(to, posted->type);
+    sized(to, posted->id);
+    sized(to, posted->method);
+    sized(to, posted->from_type);
+    sized(to, posted->from_id);
+    sized(to, posted->code);
+    sized(to, posted->text);
+    cairn_buf_add(to, posted->args.data, posted->args.size);
+}
+
+bool posted_decode(struct cairn_bytes bytes, struct posted *ret_posted)
+{
+    struct cairn_reader r = cairn_reader(bytes);
+    struct posted p;
+
+    p.state = cairn_read_u8(&r);
+    p.flags = cairn_read_u8(&r);
+    p.sent_ms = cairn_read_varint(&r);
+    p.due_ms = cairn_read_varint(&r);
+    p.attempts = cairn_read_varint(&r);
+    p.space = cairn_read_sized(&r);
+    p.type = cairn_read_sized(&r);
+    p.id = cairn_read_sized(&r);
+    p.method = cairn_read_sized(&r);
+    p.from_type = cairn_read_sized(&r);
+    p.from_id = cairn_read_sized(&r);
+    p.code = cairn_read_sized(&r);
+    p.text = cairn_read_sized(&r);
+    p.args = cairn_read_bytes(&r, cairn_reader_left(&r));
+    if (r.bad || p.state > POSTED_DEAD || !p.type.size || !p.id.size || !p.method.size)
+        return false;
+    *ret_posted = p;
+    return true;
+}

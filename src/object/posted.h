@@ -1,0 +1,37 @@
+/* posted.h - a message between objects, as it is kept ("Messages" in docs/promises.md, docs/formats/state.md).
+ *
+ *   u8 state | u8 flags | varint sent ms | varint due ms | varint attempts | sized namespace | sized type | sized id
+ *   | sized method | sized sender's type | sized sender's id | sized error code | sized error text | packed arguments
+ *
+ * Threads: any.  Layer: object, seen by admin and transfer. */
+#ifndef CAIRN_OBJECT_POSTED_H
+#define CAIRN_OBJECT_POSTED_H
+
+#include "base/bytes.h"
+
+enum posted_state {
+    POSTED_NEW = 0,
+    POSTED_BEGUN = 1, /* a segment of it has been committed, and it is not over */
+    POSTED_DEAD = 2,
+};
+
+enum {
+    POSTED_INTERNAL = 1, /* may call internal methods: an object of the same module sent it */
+    POSTED_SOME = 2,     /* dead: what it has done in part stays */
+};
+
+struct posted {
+    uint8_t state, flags;
+    uint64_t sent_ms, due_ms; /* due 0: when it was sent */
+    uint64_t attempts;        /* that have failed */
+    struct cairn_bytes space, type, id, method;
+    struct cairn_bytes from_type, from_id; /* empty: a client sent it */
+    struct cairn_bytes code, text;         /* the last attempt's error; empty: none has failed */
+    struct cairn_bytes args;
+};
+
+void posted_encode(const struct posted *posted, struct cairn_buf *to);
+/* Borrowed from `bytes`; false: not well-formed. */
+bool posted_decode(struct cairn_bytes bytes, struct posted *ret_posted);
+
+#endif

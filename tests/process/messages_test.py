@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Messages of a real node that is killed again and again: each runs once.
+
+Catches messages that are lost or run twice when the process is killed at any instant: chains of messages go from object
+to object, over all shards, and each link adds one. What was acknowledged has been run to its end after the last start,
+and a request without an answer has either left a whole chain or nothing.
+"""
+import os
+import random
+import subprocess
+import threading
+import time
+
+from cairnproc import CAIRN, Lost, Node, check, main
+
+LINKS, OBJECTS = 20, 50
+
+
+def total(node):
+    with node.redis() as redis:
+        return sum(redis.call("FCALL", "Mail.count", 1, f"r{i}") for i in range(OBJECTS))
+
+
+def waiting(node):
+    return sum(value for name, value in node.metrics().items() if name.startswith("cairn_messages_waiting"))
+
+
+def export(node):
+    return subprocess.run([CAIRN, "export", os.devnull], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"}, check=False,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60)
+
+
+def send(node, stop, counts):
+    try:
+        with node.redis() as redis:
+            while not stop.is_set():
+                counts["sent"] += 1
+                redis.call("FCALL", "Mail.relay", 1, f"r{counts['sent'] % OBJECTS}", str(LINKS - 1), str(OBJECTS))
+                counts["acknowledged"] += 1
+    except (Lost, OSError):
+        pass
+
+
+def run(folder, kills, *flags):
+    dice = random.Random(1)
+    counts = [dict(sent=0, acknowledged=0) for _ in range(4)]
+    with Node(folder, *flags) as node:
+        node.deploy("mail")
+        for _ in range(kills):
+            stop = threading.Event()
+            threads = [threading.Thread(target=send, args=(node, stop, count)) for count in counts]
+            for thread in threads:
+                thread.start()
+            time.sleep(dice.uniform(0.05, 0.4))
+            node.kill()
+            stop.set()
+            for thread in threads:
+                thread.join()
+            node.start()
+        deadline = time.monotonic() + 60
+        while waiting(node) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        check(waiting(node) == 0, f"{waiting(node)} messages still wait")
+        links = total(node)
+    sent, acknowledged = (sum(count[name] for count in counts) for name in ("sent", "acknowledged"))
+    check(acknowledged > kills, f"only {acknowledged} requests were answered")
+    check(links % LINKS == 0, f"{links} links are no whole number of chains of {LINKS}")
+    check(acknowledged <= links // LINKS <= sent, f"{links // LINKS} chains, {acknowledged} acknowledged, {sent} sent")
+
+
+def test_kills(folder):
+    run(folder, 8)
+
+
+def test_kills_of_an_engine_on_disk(folder):
+    run(folder, 4, "--engine=hybridlog", "--engine-memory=8")
+
+
+def test_export_is_refused_while_messages_wait(folder):
+    with Node(folder) as node:
+        node.deploy("mail")
+        with node.redis() as redis:
+            redis.call("FCALL", "Mail.send_after", 1, "a", "2500", "add", "b")
+        done = export(node)
+        check(done.returncode != 0 and "messages wait" in done.stderr, f"it was exported, and said {done.stderr!r}")
+        deadline = time.monotonic() + 30
+        while waiting(node) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        done = export(node)
+        check(done.returncode == 0, f"it is refused with nothing waiting, and said {done.stderr!r}")
+
+
+if __name__ == "__main__":
+    main([test_kills, test_kills_of_an_engine_on_disk, test_export_is_refused_while_messages_wait])
