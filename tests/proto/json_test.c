@@ -312,7 +312,7 @@ static void packed_of(const struct cairn_buf *text, struct cairn_buf *json)
 static void escape_slowly(struct cairn_buf *to, const uint8_t *at, size_t size)
 {
     cairn_buf_u8(to, '"');
-    for (const uint8_t *end = at + size; at < end; at++) {
+    for (; size; at++, size--) {
         const char *names = "\"\"\\\\\nn\rr\tt", *name = names;
         char escape[8];
 
