@@ -259,14 +259,16 @@ const struct cairn_command cairn_command_namespaces_show = {
 
 /* --- create and rm --- */
 
-static int run_create(int argc, char **argv)
+/* PUT makes the namespace of the first argument, POST changes its limits; then `say` tells of it. */
+static int ask_with_limits(const struct cairn_command *command, const char *method, int argc, char **argv,
+                           void (*say)(const char *name, struct cairn_bytes item))
 {
     struct options options = {0};
-    struct cairn_ask ask = {.method = "PUT"};
+    struct cairn_ask ask = {.method = method};
     struct cairn_answer answer;
     int status = CAIRN_EXIT_OK, left;
 
-    if (!cairn_flags_parse(&cairn_command_namespaces_create, argc, argv, &options, &left, &status))
+    if (!cairn_flags_parse(command, argc, argv, &options, &left, &status))
         return status;
     ask.json = options.json;
     name_page(&ask, argv[0]);
@@ -275,9 +277,20 @@ static int run_create(int argc, char **argv)
         return CAIRN_EXIT_USAGE;
     }
     if (cairn_ask(&ask, &answer, &status))
-        printf("%s created; --namespace %s or CAIRN_NAMESPACE=%s uses it\n", argv[0], argv[0], argv[0]);
+        say(argv[0], cairn_buf_bytes(&answer.value));
     cairn_answer_done(&answer);
     return status;
+}
+
+static void say_created(const char *name, struct cairn_bytes item)
+{
+    (void)item;
+    printf("%s created; --namespace %s or CAIRN_NAMESPACE=%s uses it\n", name, name, name);
+}
+
+static int run_create(int argc, char **argv)
+{
+    return ask_with_limits(&cairn_command_namespaces_create, "PUT", argc, argv, say_created);
 }
 
 const struct cairn_command cairn_command_namespaces_create = {
@@ -293,25 +306,15 @@ const struct cairn_command cairn_command_namespaces_create = {
     .run = run_create,
 };
 
+static void say_item(const char *name, struct cairn_bytes item)
+{
+    (void)name;
+    print_item(item);
+}
+
 static int run_set(int argc, char **argv)
 {
-    struct options options = {0};
-    struct cairn_ask ask = {.method = "POST"};
-    struct cairn_answer answer;
-    int status = CAIRN_EXIT_OK, left;
-
-    if (!cairn_flags_parse(&cairn_command_namespaces_set, argc, argv, &options, &left, &status))
-        return status;
-    ask.json = options.json;
-    name_page(&ask, argv[0]);
-    if (!add_limits(&ask, &options)) {
-        cairn_buf_done(&ask.target);
-        return CAIRN_EXIT_USAGE;
-    }
-    if (cairn_ask(&ask, &answer, &status))
-        print_item(cairn_buf_bytes(&answer.value));
-    cairn_answer_done(&answer);
-    return status;
+    return ask_with_limits(&cairn_command_namespaces_set, "POST", argc, argv, say_item);
 }
 
 const struct cairn_command cairn_command_namespaces_set = {
