@@ -1,4 +1,4 @@
-/* guest_libc.h - the C library's functions that clang calls by itself, for guest.h, which includes it.
+/* guest_libc.h - functions of the C library and of compiler-rt that clang calls by itself; guest.h includes it.
  * Loads and stores of WebAssembly need no alignment. */
 #ifndef CAIRN_GUEST_LIBC_H
 #define CAIRN_GUEST_LIBC_H
@@ -75,6 +75,18 @@ CAIRN_NO_IDIOM_ size_t strlen(const char *text)
     while (text[n])
         n++;
     return n;
+}
+
+/* The low 128 bits of a product: __builtin_mul_overflow of 64-bit integers is a call of this. */
+CAIRN_NO_IDIOM_ __int128 __multi3(__int128 a, __int128 b)
+{
+    uint64_t x = (uint64_t)a, y = (uint64_t)b;
+    uint64_t low = (x & UINT32_MAX) * (y & UINT32_MAX), one = (x >> 32) * (y & UINT32_MAX) + (low >> 32);
+    uint64_t two = (x & UINT32_MAX) * (y >> 32) + (one & UINT32_MAX);
+    uint64_t high = (x >> 32) * (y >> 32) + (one >> 32) + (two >> 32);
+
+    high += x * (uint64_t)((unsigned __int128)b >> 64) + y * (uint64_t)((unsigned __int128)a >> 64);
+    return (__int128)((unsigned __int128)high << 64 | (two << 32 | (low & UINT32_MAX)));
 }
 
 #endif

@@ -68,6 +68,7 @@ static const struct {
     {"Calls.fan_out", {"50"}, "0", ""},
     {"Calls.chain", {"30"}, "30", ""},
     {"Calls.memory_functions", {0}, "0", ""},
+    {"Calls.products", {0}, "0", ""},
 };
 
 static void every_call(void **state)

@@ -341,6 +341,39 @@ CAIRN_METHOD(Calls, memory_functions, CAIRN_PUBLIC)
     cairn_result_int(wrong + (strlen("four") != 4) * 1000000);
 }
 
+/* Products that do and do not fit: clang makes calls of them, too. */
+CAIRN_METHOD(Calls, products, CAIRN_PUBLIC)
+{
+    static const struct {
+        int64_t a, b, low;
+        bool overflow;
+    } cases[] = {
+        {0, INT64_MIN, 0, false},
+        {1, INT64_MIN, INT64_MIN, false},
+        {-1, INT64_MIN, INT64_MIN, true},
+        {-1, INT64_MAX, -INT64_MAX, false},
+        {2, INT64_MAX, -2, true},
+        {INT64_MIN, INT64_MIN, 0, true},
+        {3037000499, 3037000499, 9223372030926249001, false},
+        {3037000500, 3037000500, -9223372036709301616, true},
+        {-3037000500, 3037000500, 9223372036709301616, true},
+        {4294967296, 2147483648, INT64_MIN, true},
+        {-4294967296, 2147483648, INT64_MIN, false},
+        {0x123456789abcdef, 0x40, 5247073869855161280, false},
+        {0x123456789abcdef, 0x80, -7952596333999229056, true},
+    };
+    int64_t wrong = 0;
+
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (uint32_t turn = 0; turn < 2; turn++) {
+            volatile int64_t a = turn ? cases[i].b : cases[i].a, b = turn ? cases[i].a : cases[i].b;
+            int64_t product;
+
+            wrong += __builtin_mul_overflow(a, b, &product) != cases[i].overflow || product != cases[i].low;
+        }
+    cairn_result_int(wrong);
+}
+
 /* bytes, and bytes after the wait: touches so many, waits for a call, touches more. */
 CAIRN_METHOD(Calls, hold, CAIRN_PUBLIC)
 {
