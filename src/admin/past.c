@@ -8,6 +8,7 @@
 #include "object/clock.h"
 #include "object/hold.h"
 #include "object/invocation.h"
+#include "object/kept.h"
 #include "object/layout.h"
 #include "object/mailbox.h"
 #include "object/ordered.h"
@@ -282,7 +283,9 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
     struct shard *shard = worker_shard(worker, past->inv->shard);
     struct shard_meta before = shard->meta;
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&past->part));
+    struct space *space = past->inv->space;
     struct overlay overlay = {0};
+    struct kept more = {0};
     struct dependency record;
     enum cairn_code code = cairn_shard_check_writers(shard->shard, err);
 
@@ -292,7 +295,8 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
 
         made.incarnation = past->incarnation;
         past->purge = shard->meta.purge_end;
-        purge_queue(shard, &overlay, &made, past->value_fields, past->value_count);
+        purge_queue(shard, &overlay, &made, past->value_fields, past->value_count,
+                    space->counts ? space->name : cairn_bytes(NULL, 0));
     }
     while (cairn_reader_left(&r)) {
         struct cairn_bytes key = cairn_read_sized(&r);
@@ -303,11 +307,15 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
             commit_ordered(past, &overlay, &r);
     }
     if (code == CAIRN_OK)
+        code = kept_count(space, &overlay, &more, err);
+    if (code == CAIRN_OK)
         code = shard_commit_own(worker, shard, &overlay, "restore", &record, err);
-    if (code != CAIRN_OK)
+    if (code != CAIRN_OK) {
         shard->meta = before;
-    else if (!past->queued)
+        kept_undo(space, more);
+    } else if (!past->queued) {
         shard->purge_stop = past->purge;
+    }
     past->queued |= code == CAIRN_OK;
     overlay_done(&overlay);
     return code;

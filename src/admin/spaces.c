@@ -108,12 +108,16 @@ static void add_meter(struct cairn_worker *worker, const struct space *space, st
     struct space_usage usage;
 
     quota_usage(space, worker->node->options.workers, &usage);
-    cairn_value_add_list(to, 5);
+    cairn_value_add_list(to, 9);
     cairn_value_add_int(to, (int64_t)usage.invocations);
     cairn_value_add_int(to, (int64_t)(usage.cpu_ns / 1000));
     cairn_value_add_int(to, (int64_t)usage.refused);
     cairn_value_add_int(to, (int64_t)usage.connections);
     cairn_value_add_int(to, usage.job_bytes);
+    cairn_value_add_int(to, (int64_t)usage.operations);
+    cairn_value_add_int(to, usage.kept_bytes);
+    cairn_value_add_int(to, usage.kept_objects);
+    cairn_value_add_int(to, (int64_t)usage.instances);
 }
 
 static uint64_t recorded(const struct space *space, int limit)
@@ -246,6 +250,24 @@ static void receive_create(struct cairn_worker *worker, struct message *message)
     answer_item(worker, inv, space);
 }
 
+/* What `default` cannot be limited in. */
+static enum cairn_code check_default(struct cairn_worker *worker, const struct space *space,
+                                     const uint64_t limits[SPACE_LIMITS], struct cairn_err *err)
+{
+    if (space != worker->node->spaces.first)
+        return CAIRN_OK;
+    if (limits[SPACE_CONNECTIONS])
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "all connections begin in the namespace %s: `cairn serve --connections` limits their number",
+                          SPACE_DEFAULT);
+    if (limits[SPACE_BYTES] || limits[SPACE_OBJECTS])
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "what the namespace %s keeps is not counted, and has no limit: put what is to have one into "
+                          "a namespace of its own",
+                          SPACE_DEFAULT);
+    return CAIRN_OK;
+}
+
 static void receive_set(struct cairn_worker *worker, struct message *message)
 {
     struct invocation *inv = (struct invocation *)message;
@@ -261,12 +283,9 @@ static void receive_set(struct cairn_worker *worker, struct message *message)
     for (int i = 0; i < SPACE_LIMITS; i++)
         limits[i] = recorded(space, i);
     read_limits(inv->request, limits);
-    code =
-        space == worker->node->spaces.first && limits[SPACE_CONNECTIONS]
-            ? cairn_fail(&err, CAIRN_EINVAL,
-                         "all connections begin in the namespace %s: `cairn serve --connections` limits their number",
-                         SPACE_DEFAULT)
-            : record(worker, space, limits, &err);
+    code = check_default(worker, space, limits, &err);
+    if (code == CAIRN_OK)
+        code = record(worker, space, limits, &err);
     if (code != CAIRN_OK) {
         answer_refused(worker, inv, code, &err);
         return;

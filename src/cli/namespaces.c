@@ -9,7 +9,7 @@
 #include "cli/print.h"
 
 struct options {
-    const char *requests, *connections, *memory;
+    const char *requests, *connections, *memory, *bytes, *objects, *cpu, *instances;
     bool json, drop;
 };
 
@@ -31,6 +31,26 @@ static const struct cairn_flag limit_flags[] = {
      .value = "SIZE",
      .help = "calls and results under way, as in 64MiB",
      .offset = offsetof(struct options, memory)},
+    {.name = "bytes",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "SIZE",
+     .help = "of its objects: keys and values, as in 10GiB",
+     .offset = offsetof(struct options, bytes)},
+    {.name = "objects",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "N",
+     .help = "objects that exist",
+     .offset = offsetof(struct options, objects)},
+    {.name = "cpu",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "N%",
+     .help = "processor time of its methods: 100% is one processor's",
+     .offset = offsetof(struct options, cpu)},
+    {.name = "instances",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "N",
+     .help = "function instances held by what waits for calls, or is slow",
+     .offset = offsetof(struct options, instances)},
     CAIRN_FLAG_JSON(struct options),
     {0},
 };
@@ -97,18 +117,31 @@ static bool add_limit(struct cairn_ask *ask, const char *name, const char *text,
 static bool add_limits(struct cairn_ask *ask, const struct options *options)
 {
     return add_limit(ask, "requests", options->requests, "/s") &&
-           add_limit(ask, "connections", options->connections, "") && add_limit(ask, "memory", options->memory, NULL);
+           add_limit(ask, "connections", options->connections, "") && add_limit(ask, "memory", options->memory, NULL) &&
+           add_limit(ask, "bytes", options->bytes, NULL) && add_limit(ask, "objects", options->objects, "") &&
+           add_limit(ask, "cpu", options->cpu, "%") && add_limit(ask, "instances", options->instances, "");
 }
 
 /* --- ls and show --- */
 
-enum { LIMITS = 3 }; /* requests, connections, memory */
+/* As CAIRN_OP_SPACES has them (object/object.h). */
+enum { REQUESTS, CONNECTIONS, MEMORY, BYTES, OBJECTS, CPU, INSTANCES, LIMITS };
+enum {
+    USED_INVOCATIONS,
+    USED_CPU_US,
+    USED_REFUSED,
+    USED_CONNECTIONS,
+    USED_MEMORY,
+    USED_OPERATIONS,
+    USED_BYTES,
+    USED_OBJECTS,
+    USED_INSTANCES,
+    USES
+};
 
-/* [name, created ms, modules, limits, [invocations, CPU us, refused, connections, memory]] */
 struct item {
     struct cairn_bytes name;
-    int64_t created_ms, modules, limits[LIMITS];
-    int64_t invocations, cpu_us, refused, connections, memory;
+    int64_t created_ms, modules, limits[LIMITS], used[USES];
 };
 
 /* The next list, of which `count` integers are known. */
@@ -127,20 +160,13 @@ static void read_ints(struct cairn_reader *r, int64_t *to, uint64_t count)
 static struct item read_item(struct cairn_reader *r)
 {
     struct item item = {0};
-    int64_t usage[5] = {0};
 
     cairn_value_read(r);
-
     item.name = cairn_value_read(r).bytes;
     item.created_ms = cairn_value_read(r).integer;
     item.modules = cairn_value_read(r).integer;
     read_ints(r, item.limits, LIMITS);
-    read_ints(r, usage, 5);
-    item.invocations = usage[0];
-    item.cpu_us = usage[1];
-    item.refused = usage[2];
-    item.connections = usage[3];
-    item.memory = usage[4];
+    read_ints(r, item.used, USES);
     return item;
 }
 
@@ -209,6 +235,13 @@ static void print_limit(const char *name, int64_t limit, const char *unit)
     putchar('\n');
 }
 
+static void print_rate(const char *name, int64_t limit, const char *unit)
+{
+    if (limit)
+        printf("; at most %" PRId64 "%s (--%s)", limit, unit, name);
+    putchar('\n');
+}
+
 static void print_item(struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
@@ -218,15 +251,26 @@ static void print_item(struct cairn_bytes encoded)
     add_created(&text, item.created_ms);
     printf("%.*s\n  created      %.*s\n  modules      %" PRId64 "\n", (int)item.name.size, (const char *)item.name.data,
            (int)text.size, (const char *)text.data, item.modules);
-    printf("  invocations  %" PRId64 ", %.3f s of CPU, since the node's start", item.invocations,
-           (double)item.cpu_us / 1e6);
-    if (item.limits[0])
-        printf("; at most %" PRId64 " requests/s (--requests)", item.limits[0]);
-    printf("\n  connections  %" PRId64, item.connections);
-    print_limit("connections", item.limits[1], "");
-    printf("  memory       %" PRId64 " bytes of calls and results under way", item.memory);
-    print_limit("memory", item.limits[2], "");
-    printf("  refused      %" PRId64 " requests and connections, since the node's start\n", item.refused);
+    if (cairn_bytes_equal(item.name, cairn_str("default"))) {
+        puts("  objects      not counted in this namespace, nor their bytes");
+    } else {
+        printf("  objects      %" PRId64, item.used[USED_OBJECTS]);
+        print_limit("objects", item.limits[OBJECTS], "");
+        printf("  bytes        %" PRId64 " of keys and values", item.used[USED_BYTES]);
+        print_limit("bytes", item.limits[BYTES], "");
+    }
+    printf("  connections  %" PRId64, item.used[USED_CONNECTIONS]);
+    print_limit("connections", item.limits[CONNECTIONS], "");
+    printf("  memory       %" PRId64 " bytes of calls and results under way", item.used[USED_MEMORY]);
+    print_limit("memory", item.limits[MEMORY], "");
+    printf("  instances    %" PRId64 " held", item.used[USED_INSTANCES]);
+    print_limit("instances", item.limits[INSTANCES], "");
+    printf("  since the node's start\n    invocations  %" PRId64 ", %" PRId64 " operations",
+           item.used[USED_INVOCATIONS], item.used[USED_OPERATIONS]);
+    print_rate("requests", item.limits[REQUESTS], " requests/s");
+    printf("    cpu          %.3f s", (double)item.used[USED_CPU_US] / 1e6);
+    print_rate("cpu", item.limits[CPU], "% of a processor");
+    printf("    refused      %" PRId64 " requests and connections\n", item.used[USED_REFUSED]);
     cairn_buf_done(&text);
 }
 

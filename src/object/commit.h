@@ -22,13 +22,14 @@
 struct commit {
     struct invocation *inv;
     struct overlay *overlay;
-    bool over;                /* the invocation ends with this segment */
-    bool existed, exists;     /* the object, before and after */
-    uint32_t own_writes;      /* of the overlay: the method's; participants' follow */
-    struct shard_meta before; /* the shard's numbers, for undo */
-    bool once_recorded;       /* before, for undo */
-    uint64_t keep_bytes;      /* claimed together with the record, in one record more, and kept: see once.c */
-    struct dependency record; /* on the record; set before `committed` */
+    bool over;                        /* the invocation ends with this segment */
+    bool existed, exists;             /* the object, before and after */
+    uint32_t own_writes;              /* of the overlay: the method's; participants' follow */
+    struct shard_meta before;         /* the shard's numbers, for undo */
+    bool once_recorded;               /* before, for undo */
+    int64_t kept_objects, kept_bytes; /* counted for the namespace, for undo */
+    uint64_t keep_bytes;              /* claimed together with the record, in one record more, and kept: see once.c */
+    struct dependency record;         /* on the record; set before `committed` */
 };
 
 struct participant {
@@ -49,6 +50,7 @@ size_t commit_note(const struct invocation *inv, uint8_t to[COMMIT_NOTE_BYTES_MA
 
 extern const struct participant directory_participant; /* commit.c */
 extern const struct participant header_participant;    /* header.c */
+extern const struct participant kept_participant;      /* kept.c; right behind header's */
 extern const struct participant durable_participant;   /* durable_commit.c; before once's, which takes its number */
 extern const struct participant once_participant;      /* once.c */
 extern const struct participant purge_participant;     /* purge.c */

@@ -78,7 +78,7 @@ static void remove_all(struct commit *commit)
         struct header header = {.incarnation = d->number, .containers = &journal, .count = 1};
         uint32_t no_values = 0;
 
-        purge_queue(commit->inv->object->shard, commit->overlay, &header, &no_values, 0);
+        purge_queue(commit->inv->object->shard, commit->overlay, &header, &no_values, 0, cairn_bytes(NULL, 0));
         return;
     }
     for (uint64_t n = 0; n < d->chunks; n++)

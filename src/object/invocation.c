@@ -9,6 +9,7 @@
 #include "object/durable.h"
 #include "object/invocation.h"
 #include "object/operation.h"
+#include "object/quota.h"
 #include "object/table.h"
 #include "object/transaction.h"
 #include "object/type.h"
@@ -197,6 +198,9 @@ static void count_outcome(struct cairn_worker *worker, struct invocation *inv)
     meter = &inv->type->space->meters[worker->index];
     stat_add(&meter->invocations, 1);
     stat_add(&meter->cpu_ns, inv->meter.cpu_ns);
+    stat_add(&meter->operations, inv->operations);
+    if (space_is_gated(inv->type->space))
+        quota_charge_cpu(inv->type->space, inv->meter.cpu_ns, worker_recent_ns(worker));
     stats = inv->method->stats;
     stat_add(&stats->invocations, 1);
     if (inv->failed)

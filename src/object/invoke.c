@@ -24,6 +24,7 @@
 #include "object/method_log.h"
 #include "object/once.h"
 #include "object/participants.h"
+#include "object/quota.h"
 #include "object/table.h"
 #include "object/transaction.h"
 #include "object/type.h"
@@ -96,6 +97,7 @@ static void fiber_gone(struct cairn_worker *worker, struct invocation *inv)
         return;
     inv->fiber_counted = false;
     worker->fibers--;
+    stat_add(&inv->type->space->meters[worker->index].instances, (uint64_t)-1);
     if (invocation_from_outside(inv))
         worker->outside_fibers--;
 }
@@ -315,8 +317,8 @@ static void commit_done(struct cairn_worker *worker, struct invocation *inv)
 /* Codes that say that it may go better another time. */
 static bool is_refusal(enum cairn_code code)
 {
-    return code == CAIRN_EOVERLOAD || code == CAIRN_EFULL || code == CAIRN_EUNAVAILABLE || code == CAIRN_EIO ||
-           code == CAIRN_ENOMEM;
+    return code == CAIRN_EOVERLOAD || code == CAIRN_EQUOTA || code == CAIRN_EFULL || code == CAIRN_EUNAVAILABLE ||
+           code == CAIRN_EIO || code == CAIRN_ENOMEM;
 }
 
 /* A method that hands on what refused a call of its own has come no further than that. */
@@ -421,6 +423,7 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
     if (inv->run && !inv->fiber_counted) {
         inv->fiber_counted = true;
         worker->fibers++;
+        stat_add(&inv->type->space->meters[worker->index].instances, 1);
         if (invocation_from_outside(inv))
             worker->outside_fibers++;
     }
@@ -541,27 +544,44 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     settle(worker, inv, state, &err);
 }
 
-/* It would keep more bytes where there are too many already: it ends before it has begun. */
-static void refuse_bytes(struct cairn_worker *worker, struct object *object, struct invocation *inv,
-                         enum cairn_code code, const char *text)
+/* It ends before it has begun. */
+static void refuse_to_begin(struct cairn_worker *worker, struct object *object, struct invocation *inv,
+                            enum cairn_code code, const char *text)
 {
     object_ref(worker, object);
-    stat_add(&worker->counts.refused_for_memory, 1);
     invocation_refuse(worker, inv, code, "%s", text);
     object_make_ready(worker, object);
     object_unref(worker, object);
 }
 
+/* The namespace holds as many instances as it may. */
+static bool is_beyond_quota(struct cairn_worker *worker, struct invocation *inv, struct cairn_err *err)
+{
+    uint32_t retry_ms = 0;
+
+    if (!inv->method || quota_may_begin(inv->space, worker->node->options.workers, &retry_ms, err))
+        return false;
+    if (inv->request)
+        inv->request->retry_ms = retry_ms;
+    return true;
+}
+
 void object_run(struct cairn_worker *worker, struct object *object)
 {
     struct invocation *inv = mailbox_take(worker, object);
+    struct cairn_err err;
     enum cairn_code code;
     const char *text;
 
     if (!inv)
         return;
     if (inv->segment_number == 0 && !account_may_begin(worker, inv, &code, &text)) {
-        refuse_bytes(worker, object, inv, code, text);
+        stat_add(&worker->counts.refused_for_memory, 1);
+        refuse_to_begin(worker, object, inv, code, text);
+        return;
+    }
+    if (inv->segment_number == 0 && space_is_gated(inv->space) && is_beyond_quota(worker, inv, &err)) {
+        refuse_to_begin(worker, object, inv, CAIRN_EQUOTA, err.text);
         return;
     }
     if (inv->read_only)

@@ -33,6 +33,8 @@
  *   18 be64 number                               the size of an outcome that is kept apart (outcome.h)
  *   19 be64 number                               the outcome
  *   28                                           the shard's numbers of messages (struct message_numbers)
+ *   38 name                                      what a namespace keeps (kept.h)
+ *   39 varint page                               a page of the tree of these names
  *
  * An incarnation is never used twice within a shard, so a field's key needs no id, and every
  * key of an object follows from its header by point reads.
@@ -70,6 +72,8 @@ enum {
     KEY_CALLED = 0x22,
     KEY_CALLED_LIST = 0x23,
     KEY_MESSAGES = 0x28,
+    KEY_KEPT = 0x38,
+    KEY_KEPT_NAMES = 0x39,
 };
 
 enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 /* ordered or not */ };

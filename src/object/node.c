@@ -6,6 +6,7 @@
 #include "object/host.h"
 #include "object/mailbox.h"
 #include "object/invocation.h"
+#include "object/kept.h"
 #include "object/messages.h"
 #include "object/once.h"
 #include "object/segment.h"
@@ -106,6 +107,8 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
         code = shard_meta_load(shard, err);
         if (code == CAIRN_OK && i < node->shard_count)
             code = messages_open(worker, shard, err);
+        if (code == CAIRN_OK && i < node->shard_count)
+            code = kept_open(worker, shard, err);
         if (code != CAIRN_OK)
             return code;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "object/commit.h"
+#include "object/kept.h"
 #include "object/layout.h"
 #include "object/ordered.h"
 #include "object/table.h"
@@ -11,6 +12,7 @@
 
 /* A 06 value: be64 incarnation | varint values, that many varint fields
  *           | varint containers, per container: varint field, varint first, varint count
+ *           | the name of the namespace for which it counts, if it does
  * A map's container has first 0.  A container whose keys are gone is left out. */
 enum {
     KEYS_PER_STEP = 64,
@@ -23,7 +25,14 @@ struct remains {
     uint32_t values, containers;
     uint32_t value_fields[CAIRN_FIELD_NUMBER_MAX + 1];
     struct container container[CAIRN_FIELD_NUMBER_MAX + 1];
+    uint8_t space[SPACE_NAME_BYTES_MAX];
+    size_t space_bytes;
 };
+
+static struct cairn_bytes space_of(const struct remains *remains)
+{
+    return cairn_bytes(remains->space, remains->space_bytes);
+}
 
 static void encode(struct cairn_buf *to, const struct remains *remains)
 {
@@ -40,6 +49,7 @@ static void encode(struct cairn_buf *to, const struct remains *remains)
         cairn_buf_varint(to, remains->container[i].first);
         cairn_buf_varint(to, remains->container[i].count);
     }
+    cairn_buf_add(to, remains->space, remains->space_bytes);
 }
 
 static bool decode(struct cairn_bytes bytes, struct remains *remains)
@@ -63,11 +73,16 @@ static bool decode(struct cairn_bytes bytes, struct remains *remains)
         remains->container[i].first = cairn_read_varint(&r);
         remains->container[i].count = cairn_read_varint(&r);
     }
+    remains->space_bytes = cairn_reader_left(&r);
+    if (remains->space_bytes > SPACE_NAME_BYTES_MAX)
+        return false;
+    if (remains->space_bytes)
+        memcpy(remains->space, cairn_read_bytes(&r, remains->space_bytes).data, remains->space_bytes);
     return !r.bad;
 }
 
 void purge_queue(struct shard *shard, struct overlay *overlay, const struct header *header, const uint32_t *values,
-                 uint32_t value_count)
+                 uint32_t value_count, struct cairn_bytes space)
 {
     struct remains *remains = cairn_alloc(sizeof *remains);
     struct cairn_buf bytes = {0};
@@ -78,6 +93,9 @@ void purge_queue(struct shard *shard, struct overlay *overlay, const struct head
     memcpy(remains->value_fields, values, value_count * sizeof *values);
     remains->containers = header->count;
     memcpy(remains->container, header->containers, header->count * sizeof *header->containers);
+    remains->space_bytes = space.size;
+    if (space.size)
+        memcpy(remains->space, space.data, space.size);
     encode(&bytes, remains);
     overlay_put(overlay, cairn_bytes(key, key_numbered(key, KEY_PURGE, shard->meta.purge_end++)),
                 cairn_buf_bytes(&bytes));
@@ -89,12 +107,13 @@ void purge_queue(struct shard *shard, struct overlay *overlay, const struct head
 static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
 {
     struct invocation *inv = commit->inv;
+    const struct space *space = inv->type->space;
     uint32_t fields[CAIRN_FIELD_NUMBER_MAX + 1];
 
     (void)err;
     if (inv->segment->deleted && commit->existed)
         purge_queue(inv->object->shard, commit->overlay, &inv->object->header, fields,
-                    type_value_fields(inv->type, fields));
+                    type_value_fields(inv->type, fields), space->counts ? space->name : cairn_bytes(NULL, 0));
     return CAIRN_OK;
 }
 
@@ -146,7 +165,9 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
     struct cairn_bytes item = cairn_bytes(key, key_numbered(key, KEY_PURGE, shard->meta.purge_first)), bytes;
     struct shard_meta before = shard->meta;
     uint32_t left = KEYS_PER_STEP;
+    struct space *space = NULL;
     struct dependency record;
+    struct kept less = {0};
     bool done;
 
     overlay_reset(&overlay, shard->engine);
@@ -163,6 +184,9 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
             if (last->count == 0)
                 remains->containers--;
         }
+        if (remains->space_bytes)
+            space = spaces_find(&worker->node->spaces, space_of(remains));
+        kept_count(space, &overlay, &less, NULL);
     } else {
         remains->values = remains->containers = 0;
     }
@@ -177,10 +201,12 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
         shard_meta_store(shard, &overlay);
     }
     done = shard_commit_own(worker, shard, &overlay, "purge", &record, NULL) == CAIRN_OK;
-    if (done)
+    if (done) {
         stat_add(&worker->counts.purged_keys, KEYS_PER_STEP - left);
-    else
+    } else {
         shard->meta = before; /* the log has no room now; again later */
+        kept_undo(space, less);
+    }
     overlay_done(&overlay);
     free(remains);
     return done;

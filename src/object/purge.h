@@ -10,9 +10,10 @@
 #include "object/operation.h"
 #include "object/shard.h"
 
-/* Queues the incarnation, in the overlay that deletes it.  `values` are the numbers of the type's value fields. */
+/* Queues the incarnation, in the overlay that deletes it.  `values` are the numbers of the type's value fields; `space`
+ * is the namespace for which its bytes are counted, "" if they are not (kept.h). */
 void purge_queue(struct shard *shard, struct overlay *overlay, const struct header *header, const uint32_t *values,
-                 uint32_t value_count);
+                 uint32_t value_count, struct cairn_bytes space);
 extern const struct housekeeper purge_housekeeper;
 
 #endif

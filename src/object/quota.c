@@ -2,15 +2,16 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-enum { MEMORY_RETRY_MS = 1000 };
+enum { MEMORY_RETRY_MS = 1000, INSTANCES_RETRY_MS = 100 };
 
 static const struct {
     const char *name;
     uint64_t most;
 } limits[SPACE_LIMITS] = {
-    [SPACE_REQUESTS] = {"requests", 10000000},
-    [SPACE_CONNECTIONS] = {"connections", 1000000},
-    [SPACE_MEMORY] = {"memory", UINT64_C(1) << 50},
+    [SPACE_REQUESTS] = {"requests", 10000000},        [SPACE_CONNECTIONS] = {"connections", 1000000},
+    [SPACE_MEMORY] = {"memory", UINT64_C(1) << 50},   [SPACE_BYTES] = {"bytes", UINT64_C(1) << 50},
+    [SPACE_OBJECTS] = {"objects", UINT64_C(1) << 50}, [SPACE_CPU] = {"cpu", 100000},
+    [SPACE_INSTANCES] = {"instances", 1000000},
 };
 
 const char *quota_name(enum space_limit limit)
@@ -58,7 +59,9 @@ void quota_apply(struct space *space)
 {
     for (int i = 0; i < SPACE_LIMITS; i++)
         atomic_store_explicit(&space->limits[i], get(&space->recorded_limits[i]), memory_order_relaxed);
-    space_gate(space, SPACE_LIMITED, get(&space->limits[SPACE_REQUESTS]) || get(&space->limits[SPACE_MEMORY]));
+    space_gate(space, SPACE_LIMITED,
+               get(&space->limits[SPACE_REQUESTS]) || get(&space->limits[SPACE_MEMORY]) ||
+                   get(&space->limits[SPACE_CPU]) || get(&space->limits[SPACE_INSTANCES]));
 }
 
 static void count_refused(struct space *space)
@@ -84,6 +87,26 @@ static bool take_request(struct space *space, uint64_t rate, uint64_t now_ns, ui
     return true;
 }
 
+/* Like the bucket of requests, but paid for when the time has been used: so it may be in debt. */
+static uint64_t cpu_wait_ns(const struct space *space, uint64_t now_ns)
+{
+    uint64_t paid = get(&space->cpu_paid_ns);
+
+    return get(&space->limits[SPACE_CPU]) && paid > now_ns + SECOND_NS ? paid - now_ns - SECOND_NS : 0;
+}
+
+void quota_charge_cpu(struct space *space, uint64_t cpu_ns, uint64_t now_ns)
+{
+    uint64_t percent = get(&space->limits[SPACE_CPU]), paid = get(&space->cpu_paid_ns), next;
+
+    if (!percent)
+        return;
+    do
+        next = (paid > now_ns ? paid : now_ns) + cpu_ns * 100 / percent;
+    while (!atomic_compare_exchange_weak_explicit(&space->cpu_paid_ns, &paid, next, memory_order_relaxed,
+                                                  memory_order_relaxed));
+}
+
 enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_retry_ms, struct cairn_err *err)
 {
     uint64_t rate = get(&space->limits[SPACE_REQUESTS]), memory = get(&space->limits[SPACE_MEMORY]), wait_ns;
@@ -101,6 +124,14 @@ enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_
             "try again in %.1f s",
             size, name, (unsigned long long)memory, MEMORY_RETRY_MS / 1e3);
     }
+    wait_ns = cpu_wait_ns(space, now_ns);
+    if (wait_ns) {
+        *ret_retry_ms = wait_ns / 1000000 < UINT32_MAX ? (uint32_t)(wait_ns / 1000000) + 1 : UINT32_MAX;
+        count_refused(space);
+        return cairn_fail(err, CAIRN_EQUOTA,
+                          "the namespace %.*s has used its %llu %% of a processor (cpu); try again in %.3f s", size,
+                          name, (unsigned long long)get(&space->limits[SPACE_CPU]), (double)*ret_retry_ms / 1e3);
+    }
     if (rate && !take_request(space, rate, now_ns, &wait_ns)) {
         *ret_retry_ms = (uint32_t)(wait_ns / 1000000) + 1;
         count_refused(space);
@@ -109,6 +140,76 @@ enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_
                           name, (unsigned long long)rate, (double)*ret_retry_ms / 1e3);
     }
     return CAIRN_OK;
+}
+
+bool quota_may_begin(struct space *space, uint32_t workers, uint32_t *ret_retry_ms, struct cairn_err *err)
+{
+    uint64_t most = get(&space->limits[SPACE_INSTANCES]), held = 0;
+
+    if (!most)
+        return true;
+    for (uint32_t i = 0; i < workers; i++)
+        held += get(&space->meters[i].instances);
+    if (held < most)
+        return true;
+    *ret_retry_ms = INSTANCES_RETRY_MS;
+    count_refused(space);
+    cairn_fail(err, CAIRN_EQUOTA,
+               "the namespace %.*s holds the %llu function instances that it may (instances); try again in %.1f s",
+               (int)space->name.size, (const char *)space->name.data, (unsigned long long)most,
+               INSTANCES_RETRY_MS / 1e3);
+    return false;
+}
+
+/* False: it would be more than `most`. */
+static bool take(_Atomic int64_t *count, int64_t more, uint64_t most)
+{
+    int64_t now = atomic_fetch_add_explicit(count, more, memory_order_relaxed) + more;
+
+    if (more <= 0 || !most || now <= (int64_t)most)
+        return true;
+    atomic_fetch_sub_explicit(count, more, memory_order_relaxed);
+    return false;
+}
+
+static enum cairn_code keeps_too_much(struct space *space, enum space_limit limit, int64_t has, int64_t more,
+                                      struct cairn_err *err)
+{
+    int size = (int)space->name.size;
+    const char *name = (const char *)space->name.data;
+
+    count_refused(space);
+    return cairn_fail(err, CAIRN_EQUOTA,
+                      "the namespace %.*s has %lld %s and may have %llu (%s), and this would add %lld: delete some, or "
+                      "`cairn namespaces set %.*s --%s N`",
+                      size, name, (long long)has, limit == SPACE_BYTES ? "bytes of objects" : "objects",
+                      (unsigned long long)get(&space->limits[limit]), quota_name(limit), (long long)more, size, name,
+                      quota_name(limit));
+}
+
+enum cairn_code quota_keep(struct space *space, int64_t objects, int64_t bytes, struct cairn_err *err)
+{
+    if (!take(&space->kept_objects, objects, get(&space->limits[SPACE_OBJECTS])))
+        return keeps_too_much(space, SPACE_OBJECTS, atomic_load_explicit(&space->kept_objects, memory_order_relaxed),
+                              objects, err);
+    if (take(&space->kept_bytes, bytes, get(&space->limits[SPACE_BYTES])))
+        return CAIRN_OK;
+    atomic_fetch_sub_explicit(&space->kept_objects, objects, memory_order_relaxed);
+    return keeps_too_much(space, SPACE_BYTES, atomic_load_explicit(&space->kept_bytes, memory_order_relaxed), bytes,
+                          err);
+}
+
+void quota_keep_undo(struct space *space, int64_t objects, int64_t bytes)
+{
+    atomic_fetch_sub_explicit(&space->kept_objects, objects, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&space->kept_bytes, bytes, memory_order_relaxed);
+}
+
+static int64_t get_signed(const _Atomic int64_t *count)
+{
+    int64_t value = atomic_load_explicit((_Atomic int64_t *)(uintptr_t)count, memory_order_relaxed);
+
+    return value > 0 ? value : 0;
 }
 
 bool quota_connect(struct space *space, uint64_t *ret_most)
@@ -138,13 +239,15 @@ bool quota_job_may_add(struct space *space, uint64_t bytes)
 
 void quota_usage(const struct space *space, uint32_t workers, struct space_usage *ret_usage)
 {
-    int64_t job_bytes = atomic_load_explicit(&((struct space *)(uintptr_t)space)->job_bytes, memory_order_relaxed);
-
     *ret_usage = (struct space_usage){.refused = get(&space->refused),
                                       .connections = get(&space->connections),
-                                      .job_bytes = job_bytes > 0 ? job_bytes : 0};
+                                      .job_bytes = get_signed(&space->job_bytes),
+                                      .kept_objects = get_signed(&space->kept_objects),
+                                      .kept_bytes = get_signed(&space->kept_bytes)};
     for (uint32_t i = 0; i < workers; i++) {
         ret_usage->invocations += get(&space->meters[i].invocations);
         ret_usage->cpu_ns += get(&space->meters[i].cpu_ns);
+        ret_usage->operations += get(&space->meters[i].operations);
+        ret_usage->instances += get(&space->meters[i].instances);
     }
 }

@@ -5,6 +5,10 @@
  *   requests      so many a second, and as many at once after a second without any
  *   connections   sessions whose latest request was to the namespace
  *   memory        calls and results of its requests that are under way, in bytes
+ *   bytes         of its objects: keys and values (kept.h); what would make it more is not committed
+ *   objects       that exist
+ *   cpu           processor time of its methods, in percent of one processor, and as much at once as in a second
+ *   instances     function instances that are held: by what waits for calls, or was set aside
  * Threads: any.  Layer: object, used by server and admin. */
 #ifndef CAIRN_OBJECT_QUOTA_H
 #define CAIRN_OBJECT_QUOTA_H
@@ -25,14 +29,24 @@ void quota_apply(struct space *space);
 enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_retry_ms, struct cairn_err *err);
 
 struct space_usage {
-    uint64_t invocations, cpu_ns; /* of requests and calls */
-    uint64_t refused;             /* for a limit */
+    uint64_t invocations, cpu_ns, operations; /* of requests and calls */
+    uint64_t refused;                         /* for a limit */
     uint64_t connections;
     int64_t job_bytes;
+    int64_t kept_objects, kept_bytes; /* of `default`: 0 */
+    uint64_t instances;
 };
 
 /* Since the node's start, and now. */
 void quota_usage(const struct space *space, uint32_t workers, struct space_usage *ret_usage);
+
+/* An invocation is over that has used so much processor time, and the gate is closed. */
+void quota_charge_cpu(struct space *space, uint64_t cpu_ns, uint64_t now_ns);
+/* False: the namespace holds as many instances as it may, and *err says so; asked where the gate is closed. */
+bool quota_may_begin(struct space *space, uint32_t workers, uint32_t *ret_retry_ms, struct cairn_err *err);
+/* The namespace is to keep so much more.  CAIRN_EQUOTA: it would be more than it may; less is always right. */
+enum cairn_code quota_keep(struct space *space, int64_t objects, int64_t bytes, struct cairn_err *err);
+void quota_keep_undo(struct space *space, int64_t objects, int64_t bytes);
 
 /* A session comes to the namespace; false: it has as many as it may, and *ret_most (may be NULL) is
  * their number. */

@@ -91,6 +91,7 @@ static struct space *space_make(struct cairn_bytes name, uint32_t workers)
     atomic_init(&space->gate, SPACE_GONE);
     space->hash = cairn_hash(name);
     space->shift = space_shift(name);
+    space->counts = !cairn_bytes_equal(name, cairn_str(SPACE_DEFAULT));
     return space;
 }
 

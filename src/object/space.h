@@ -24,21 +24,32 @@
 enum { SPACE_NAME_BYTES_MAX = 64 };
 
 /* What a namespace may use at most (quota.h). */
-enum space_limit { SPACE_REQUESTS, SPACE_CONNECTIONS, SPACE_MEMORY, SPACE_LIMITS };
+enum space_limit {
+    SPACE_REQUESTS,
+    SPACE_CONNECTIONS,
+    SPACE_MEMORY,
+    SPACE_BYTES,
+    SPACE_OBJECTS,
+    SPACE_CPU,
+    SPACE_INSTANCES,
+    SPACE_LIMITS
+};
 
 /* Why a request may not simply pass. */
 enum { SPACE_GONE = 1, SPACE_LIMITED = 2 };
 
 /* What a worker has done for a namespace.  One writer: that worker. */
 struct space_meter {
-    _Atomic uint64_t invocations, cpu_ns;
-    uint64_t unused[6]; /* a line of its own */
+    _Atomic uint64_t invocations, cpu_ns, operations;
+    _Atomic uint64_t instances; /* that are held now: by what waits, or was set aside */
+    uint64_t unused[4];         /* a line of its own */
 };
 
 struct space {
     struct cairn_bytes name; /* ends with a 0 byte, which its size does not count */
     uint64_t hash;           /* the name's, and the seed for what is in it */
     uint32_t shift;          /* of its ids' slots */
+    bool counts;             /* what it keeps is counted: all but `default` (kept.h) */
     bool recorded;           /* worker 0's: the system shard has it */
     uint64_t created_ms;     /* worker 0's; 0: not known */
 
@@ -47,7 +58,8 @@ struct space {
     _Atomic uint64_t recorded_limits[SPACE_LIMITS]; /* worker 0 writes them; 0: none */
     _Atomic uint64_t limits[SPACE_LIMITS];          /* those in force: what is recorded may be acknowledged */
     _Atomic uint64_t bucket_full_ns, refused, connections;
-    _Atomic int64_t job_bytes;
+    _Atomic int64_t job_bytes, kept_objects, kept_bytes;
+    _Atomic uint64_t cpu_paid_ns; /* until then the processor time that it has used is its share (quota.c) */
     struct space_meter *meters;   /* by worker */
     _Atomic(struct space *) next; /* of all, in the order in which they were made; release and acquire */
 };

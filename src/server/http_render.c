@@ -271,7 +271,7 @@ static void render_clock(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_u8(to, '}');
 }
 
-/* [requests, connections, memory] */
+/* By enum space_limit. */
 static void add_limits(struct cairn_buf *to, struct cairn_reader *r)
 {
     uint64_t count = next(r).count;
@@ -282,7 +282,7 @@ static void add_limits(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_u8(to, '}');
 }
 
-/* [name, created ms, modules, limits, [invocations, CPU us, refused, connections, bytes of jobs]] */
+/* [name, created ms, modules, limits, usage (CAIRN_OP_SPACES)] */
 static void one_space(struct cairn_buf *to, struct cairn_reader *r)
 {
     add_text(to, "name", r);
@@ -298,6 +298,10 @@ static void one_space(struct cairn_buf *to, struct cairn_reader *r)
     add_int(to, "refused", r);
     add_int(to, "connections", r);
     add_int(to, "memory", r);
+    add_int(to, "operations", r);
+    add_int(to, "bytes", r);
+    add_int(to, "objects", r);
+    add_int(to, "instances", r);
     cairn_buf_u8(to, '}');
 }
 

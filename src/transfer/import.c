@@ -7,6 +7,7 @@
 
 #include "engine/ids.h"
 #include "object/directory.h"
+#include "object/kept.h"
 #include "object/ordered.h"
 #include "object/outcome.h"
 #include "object/quota.h"
@@ -41,6 +42,7 @@ struct imported_type {
 
 struct part {
     struct overlay overlay;
+    struct cairn_bytes space; /* whose objects it has, if they count (kept.h); they are of one */
     uint64_t incarnations, keys;
     struct outcomes outcomes;
 };
@@ -90,8 +92,12 @@ static enum cairn_code commit(struct cairn_import *import, uint32_t shard, struc
 {
     struct overlay *overlay = &import->parts[shard].overlay;
     struct cairn_view *view = cairn_shard_view(cairn_store_shard(import->store, shard));
-    enum cairn_code code = overlay->code;
+    struct cairn_bytes space = import->parts[shard].space;
+    enum cairn_code code;
 
+    if (space.size)
+        kept_change(overlay, space, kept_of(overlay, 0, overlay->count));
+    code = overlay->code;
     if (code != CAIRN_OK)
         *err = overlay->err;
     else if (overlay->count)
@@ -364,7 +370,8 @@ static enum cairn_code take_object(struct cairn_import *import, struct cairn_byt
 {
     struct cairn_reader r = cairn_reader(body);
     const struct imported_type *type = type_of(import, cairn_read_varint(&r));
-    struct cairn_bytes id = cairn_bytes(r.at, cairn_reader_left(&r));
+    struct cairn_bytes id = cairn_bytes(r.at, cairn_reader_left(&r)), space;
+    enum cairn_code code;
     struct part *part;
 
     if (r.bad || !type || !id.size || id.size > CAIRN_ID_BYTES_MAX)
@@ -373,6 +380,15 @@ static enum cairn_code take_object(struct cairn_import *import, struct cairn_byt
     import->shard = place(import, type, id);
     import->extent_count = 0;
     part = &import->parts[import->shard];
+    space = cairn_buf_bytes(&type->space);
+    if (cairn_bytes_equal(space, cairn_str(SPACE_DEFAULT)))
+        space.size = 0;
+    if (!cairn_bytes_equal(space, part->space)) {
+        code = commit(import, import->shard, err);
+        if (code != CAIRN_OK)
+            return code;
+        part->space = space;
+    }
     import->incarnation =
         cairn_shard_log(cairn_store_shard(import->store, import->shard))->epoch << 40 | ++part->incarnations;
     import->header_key_size = key_header(import->header_key, type->number, id);

@@ -125,13 +125,68 @@ static void memory(void **state)
     spaces_done(&spaces);
 }
 
+/* What was used is paid for at the rate of the share; nothing more begins while more than a second's is open. */
+static void processor_time(void **state)
+{
+    static const uint64_t percents[] = {1, 50, 100, 400};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof percents / sizeof percents[0]; k++) {
+        uint64_t percent = percents[k], now = 5000 * MS, used = 0;
+        struct spaces spaces;
+        struct space *space = make(&spaces, SPACE_CPU, percent);
+        struct cairn_err err;
+        uint32_t retry_ms = 0;
+
+        assert_true(space_is_gated(space));
+        for (uint64_t end = now + 60000 * MS; now < end; now += MS)
+            if (quota_admit(space, now, &retry_ms, &err) == CAIRN_OK) {
+                quota_charge_cpu(space, 5 * MS, now);
+                used += 5;
+            }
+        /* A minute's share and a second's beforehand, and the last one that began. */
+        assert_in_range(used, 600 * percent, 610 * percent + 5);
+        quota_charge_cpu(space, 1000 * MS, now); /* one that took long */
+        assert_int_equal(quota_admit(space, now, &retry_ms, &err), CAIRN_EQUOTA);
+        assert_non_null(strstr(err.text, "(cpu)"));
+        assert_int_equal(quota_admit(space, now + (retry_ms - 2) * MS, &(uint32_t){0}, &err), CAIRN_EQUOTA);
+        assert_int_equal(quota_admit(space, now + retry_ms * MS, &(uint32_t){0}, &err), CAIRN_OK);
+        spaces_done(&spaces);
+    }
+}
+
+static void kept(void **state)
+{
+    struct cairn_err err;
+    struct spaces spaces;
+    struct space *space = make(&spaces, SPACE_BYTES, 1000);
+
+    (void)state;
+    assert_false(space_is_gated(space)); /* asked when something is committed */
+    assert_int_equal(quota_keep(space, 1, 1000, &err), CAIRN_OK);
+    assert_int_equal(quota_keep(space, 1, 1, &err), CAIRN_EQUOTA);
+    assert_non_null(strstr(err.text, "set acme --bytes"));
+    assert_int_equal(atomic_load(&space->kept_objects), 1);
+    assert_int_equal(quota_keep(space, 1, 0, &err), CAIRN_OK);
+    assert_int_equal(quota_keep(space, -1, -10, &err), CAIRN_OK);
+    assert_int_equal(quota_keep(space, 0, 11, &err), CAIRN_EQUOTA);
+    assert_int_equal(quota_keep(space, 0, 10, &err), CAIRN_OK);
+    atomic_store(&space->recorded_limits[SPACE_OBJECTS], 1);
+    quota_apply(space);
+    assert_int_equal(quota_keep(space, 1, -500, &err), CAIRN_EQUOTA);
+    assert_non_null(strstr(err.text, "(objects)"));
+    assert_int_equal(atomic_load(&space->kept_bytes), 1000);
+    assert_int_equal(quota_keep(space, 0, -1000, &err), CAIRN_OK);
+    assert_false(space->counts && spaces.first->counts);
+    spaces_done(&spaces);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_a_second),
-        cmocka_unit_test(gates),
-        cmocka_unit_test(connections),
-        cmocka_unit_test(memory),
+        cmocka_unit_test(requests_a_second), cmocka_unit_test(gates),
+        cmocka_unit_test(connections),       cmocka_unit_test(memory),
+        cmocka_unit_test(processor_time),    cmocka_unit_test(kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,8 @@ def test_export(folder):
             with redis_in(node, space) as redis:
                 redis.ok("FUNCTION", "LOAD", guest("register"))
                 redis.ok("FCALL", "Counter.add", 2, "c", "key", n + 1)
+        told = {space: kept(node, space) for space in ("acme", "blue")}
+        check(told["blue"][0] == 1 and told["blue"][1] > 0, f"what they keep: {told}")
         streams = {space: os.path.join(folder, f"{space}.stream") for space in ("all", "blue")}
         equal(cli(node, "export", streams["all"])[0], 0, "exporting all")
         equal(cli(node, "export", streams["blue"], "--namespace", "blue")[0], 0, "exporting one")
@@ -216,11 +218,22 @@ def test_export(folder):
             equal(names(other), there, f"namespaces of {stream}")
             if "acme" in there:
                 equal(other.web().json("GET", "/v1/namespaces/acme")["limits"],
-                      {"requests": 1000, "connections": 0, "memory": 1000000}, "acme's limits")
+                      limits(requests=1000, memory=1000000), "acme's limits")
+                for space in ("acme", "blue"):
+                    equal(kept(other, space), told[space], f"what {space} keeps")
             for space, count in counters.items():
                 with redis_in(other, space) as redis:
                     equal(redis.ok("FCALL", "Counter.get", 1, "c"), count, f"counter of {space}")
                     equal(redis.ok("FCALL", "Counter.add", 2, "c", "key", count), count, f"key of {space}")
+
+
+def limits(**there):
+    return {name: there.get(name, 0) for name in ("requests", "connections", "memory", "bytes", "objects", "cpu", "instances")}
+
+
+def kept(node, space):
+    usage = node.web().json("GET", f"/v1/namespaces/{space}")["usage"]
+    return usage["objects"], usage["bytes"]
 
 
 def add(node, space, count):
@@ -258,7 +271,7 @@ def test_requests_limit(folder):
             equal([isinstance(reply, Error) for reply in add(node, "acme", 40)], [False] * 40, "acme's without a limit")
             equal(cli(node, "namespaces", "set", "acme", "--requests", "5")[0], 0, "with a limit again")
         shown = node.web().json("GET", "/v1/namespaces/acme")
-        equal(shown["limits"], {"requests": 5, "connections": 0, "memory": 64 << 20}, "limits")
+        equal(shown["limits"], limits(requests=5, memory=64 << 20), "limits")
         check(shown["usage"]["refused"] > 10 and shown["usage"]["invocations"] > 40 and shown["usage"]["cpu_us"] > 0,
               f"usage: {shown['usage']}")
         samples = node.metrics()
@@ -283,7 +296,8 @@ def test_connections_limit(folder):
     with Node(folder) as node:
         create(node, "acme?connections=2")
         node.web().fails(400, "bad_request", "POST", "/v1/namespaces/default?connections=5")
-        node.web().fails(400, "bad_request", "PUT", "/v1/namespaces/blue?instances=5")
+        node.web().fails(400, "bad_request", "PUT", "/v1/namespaces/blue?instance=5")
+        node.web().fails(400, "bad_request", "POST", "/v1/namespaces/default?objects=5")
         node.web().fails(400, "bad_request", "PUT", "/v1/namespaces/blue?requests=10000001")
         equal(cli(node, "namespaces", "create", "blue", "--requests", "5/h")[0], 2, "a wrong unit")
         first, second = redis_in(node, "acme"), redis_in(node, "acme")
@@ -305,6 +319,71 @@ def test_connections_limit(folder):
         second.close()
 
 
+def test_kept_limits(folder):
+    """Bytes and objects: over every protocol, after kills, and others do not feel it."""
+    with Node(folder) as node:
+        status, said = cli(node, "namespaces", "create", "acme", "--objects", "3", "--bytes", "1KiB")
+        check(status == 0, said)
+        create(node, "blue")
+        for space in ("acme", "blue"):
+            equal(cli(node, "deploy", write(folder, "register"), space=space)[0], 0, f"deploying to {space}")
+        for space, want in (("acme", 3), ("blue", 5)):
+            with redis_in(node, space) as redis:
+                replies = [redis.call("FCALL", "Counter.add", 1, f"c{n}", 1) for n in range(5)]
+                equal([reply for reply in replies if not isinstance(reply, Error)], [1] * want, f"{space}'s")
+                for reply in replies[want:]:
+                    check(reply.code == "QUOTA" and "3 objects" in reply and "set acme --objects" in reply, reply)
+        told = kept(node, "acme")
+        check(told[0] == 3 and 0 < told[1] <= 1024, told)
+        node.kill()
+        node.start()
+        equal(kept(node, "acme"), told, "after a kill")
+        status, head, body = raw(node, "POST", "/v1/ns/acme/objects/Counter/c9/add")
+        check(status == 429 and b'"effects":"none"' in body and b"(objects)" in body, f"over HTTP: {status} {body}")
+        equal(cli(node, "namespaces", "set", "acme", "--objects", "none")[0], 0, "without a limit")
+        with redis_in(node, "acme") as redis:
+            count, reply = 3, 1
+            while reply == 1:
+                reply = redis.call("FCALL", "Counter.add", 1, f"c{count}", 1)
+                count += 1
+            check(reply.code == "QUOTA" and "(bytes)" in reply and "set acme --bytes" in reply, reply)
+            equal(redis.ok("FCALL", "Counter.add", 1, "c0", 1), 2, "what adds nothing")
+        objects, size = kept(node, "acme")
+        check(objects == count - 1 and size <= 1024, f"{objects} objects of {size} bytes")
+        sample = node.metrics()
+        equal(sample['cairn_namespace_objects{namespace="acme"}'], objects, "objects in metrics")
+        equal(sample['cairn_namespace_kept_bytes{namespace="acme"}'], size, "bytes in metrics")
+        equal(cli(node, "call", "Counter/c0", "get", space="acme"), (0, "2"), "a reader at the limit")
+        equal(cli(node, "objects", "rm", "Counter/c0", space="acme")[0], 0, "deleting at the limit")
+        with redis_in(node, "acme") as redis:
+            for _ in range(500):  # until what is left of it has been purged
+                if redis.call("FCALL", "Counter.add", 1, f"c{count}", 1) == 1:
+                    break
+            equal(redis.ok("FCALL", "Counter.get", 1, f"c{count}"), 1, "after a deletion")
+        status, said = cli(node, "namespaces", "show", "acme")
+        check(status == 0 and "of 1024 (--bytes)" in said and "operations" in said, said)
+
+
+def test_processor_limit(folder):
+    """One percent of a processor is used up by a loop; it is told when it may come again, and may then."""
+    with Node(folder, "--workers=1") as node:
+        create(node, "acme?cpu=1", "blue")
+        for space in ("acme", "blue"):
+            with redis_in(node, space) as redis:
+                redis.ok("FUNCTION", "LOAD", guest("probe"))
+        with redis_in(node, "acme") as redis, redis_in(node, "blue") as blue:
+            for _ in range(3):  # 100 ms each, the limit of an invocation: ten seconds' share
+                reply = redis.call("FCALL", "Probe.spin", 1, "a")
+                if reply.code == "QUOTA":
+                    break
+            check(reply.code == "QUOTA" and "1 % of a processor (cpu)" in reply, reply)
+            check(float(reply.split("try again in ")[1].split(" ")[0]) > 2, reply)
+            equal(redis.call("FCALL_RO", "Probe.get", 1, "a").code, "QUOTA", "any other method")
+            equal(blue.ok("FCALL", "Probe.add", 1, "a", 1), 1, "another namespace")
+            equal(cli(node, "namespaces", "set", "acme", "--cpu", "none")[0], 0, "without a limit")
+            equal(redis.ok("FCALL", "Probe.count", 1, "a"), 0, "after that")
+
+
 if __name__ == "__main__":
     main([test_nothing_crosses, test_log_lines, test_life, test_missing, test_completion, test_export,
-          test_requests_limit, test_connections_limit])
+          test_requests_limit, test_connections_limit, test_kept_limits, test_processor_limit])
