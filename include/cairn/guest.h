@@ -173,6 +173,9 @@ static inline struct cairn_bytes cairn_self_type(void);
 static inline struct cairn_bytes cairn_self_id(void);
 /* The object that called; false if it was a client. */
 static inline bool cairn_caller(struct cairn_bytes *ret_type, struct cairn_bytes *ret_id);
+/* The idempotency key that the client gave with this request, at most 256 bytes; false if it gave none, and for what
+ * calls and messages run. */
+static inline bool cairn_request_key(struct cairn_bytes *ret_key);
 
 /* What the method returns; the last one counts, nil if there is none. */
 void cairn_result_nil(void);
@@ -538,6 +541,8 @@ enum { CAIRN_READ_NEWEST_FIRST_ = 1, CAIRN_READ_BARE_ = 2, CAIRN_BATCH_MAX_ = 10
     __attribute__((unused)) static const kind_type type##_##name = {(number) + cairn_type_##type}
 
 #include "cairn/guest_impl.h"
+#include "cairn/guest_values.h"
+#include "cairn/guest_calls.h"
 #include "cairn/guest_ordered.h"
 #include "cairn/guest_messages.h"
 

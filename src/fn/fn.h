@@ -123,7 +123,13 @@ void cairn_module_unref(struct cairn_module *module); /* accepts NULL */
 
 /* --- what the guest may ask for --- */
 
-enum cairn_who { CAIRN_WHO_SELF_TYPE, CAIRN_WHO_SELF_ID, CAIRN_WHO_CALLER_TYPE, CAIRN_WHO_CALLER_ID };
+enum cairn_who {
+    CAIRN_WHO_SELF_TYPE,
+    CAIRN_WHO_SELF_ID,
+    CAIRN_WHO_CALLER_TYPE,
+    CAIRN_WHO_CALLER_ID,
+    CAIRN_WHO_REQUEST_KEY, /* the client's idempotency key */
+};
 
 /* `run` is the context given to cairn_run_start.  A code other than CAIRN_OK ends the segment
  * with that error (the guest never runs on).  Bytes returned are borrowed until the next host

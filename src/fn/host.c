@@ -40,7 +40,7 @@ HOST_CALL(who)
     struct cairn_bytes who;
     BUFFER(out, 1);
 
-    if (which > CAIRN_WHO_CALLER_ID)
+    if (which > CAIRN_WHO_REQUEST_KEY)
         return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "host call who knows no %u", which));
     who = run->host->who(run->context, (enum cairn_who)which);
     return hand_out(run, v, out, out_bytes, who, who.data != NULL);

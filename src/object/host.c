@@ -14,6 +14,7 @@
 #include "object/invocation.h"
 #include "object/layout.h"
 #include "object/method_log.h"
+#include "object/once.h"
 #include "object/segment.h"
 #include "object/table.h"
 #include "object/transaction.h"
@@ -69,6 +70,9 @@ static struct cairn_bytes host_who(void *run, enum cairn_who which)
     case CAIRN_WHO_CALLER_ID:
         inv->keeps_result = false;
         return inv->caller_id;
+    case CAIRN_WHO_REQUEST_KEY:
+        inv->keeps_result = false;
+        return once_client_key(inv);
     }
     return cairn_bytes(NULL, 0);
 }

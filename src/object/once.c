@@ -132,6 +132,15 @@ static enum once_answer reused(struct invocation *inv)
     return failed(inv, CAIRN_EKEYREUSED, "this idempotency key was used with other arguments; take a new key");
 }
 
+struct cairn_bytes once_client_key(const struct invocation *inv)
+{
+    const struct once *once = once_of(inv);
+
+    if (inv->request)
+        return inv->request->key.size > 0 ? inv->request->key : cairn_bytes(NULL, 0);
+    return once && !once->called.number ? once->key : cairn_bytes(NULL, 0); /* of a durable one that goes on */
+}
+
 void once_make(struct invocation *inv, struct cairn_bytes key)
 {
     struct once *once = cairn_alloc_zeroed(1, sizeof *once);

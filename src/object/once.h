@@ -36,6 +36,8 @@ static inline struct once *once_of(const struct invocation *inv)
     return inv->keyed ? inv->own : NULL;
 }
 
+/* The client's key, also of a read, for which nothing is kept; data NULL: there is none. */
+struct cairn_bytes once_client_key(const struct invocation *inv);
 /* It gets the key, which its request has. */
 void once_make(struct invocation *inv, struct cairn_bytes key);
 /* It gets the implicit key of the durable invocation's call that it is. */

@@ -112,7 +112,7 @@ static void told_to_the_host(void **state)
         fn_host_clear(h);
         h->no_caller = true;
         run("Calls.who", fiber);
-        assert_string_equal(fn_host_result(h), "[[\"Type\" \"id\"] nil]");
+        assert_string_equal(fn_host_result(h), "[[\"Type\" \"id\"] \"key\"]");
 
         fn_host_clear(h);
         run("Calls.delete", fiber);

@@ -224,11 +224,13 @@ static void op_args_read(void *run, uint32_t count)
 
 static struct cairn_bytes op_who(void *run, enum cairn_who which)
 {
-    static const char *const who[] = {"Type", "id", "Caller", "caller id"};
+    static const char *const who[] = {"Type", "id", "Caller", "caller id", "key"};
     struct fn_host *h = run;
 
     h->host_calls++;
-    return h->no_caller && which >= CAIRN_WHO_CALLER_TYPE ? cairn_bytes(NULL, 0) : cairn_str(who[which]);
+    if (which == CAIRN_WHO_REQUEST_KEY ? !h->no_caller : h->no_caller && which >= CAIRN_WHO_CALLER_TYPE)
+        return cairn_bytes(NULL, 0);
+    return cairn_str(who[which]);
 }
 
 static enum cairn_code op_result(void *run, struct cairn_bytes value, struct cairn_err *err)

@@ -31,11 +31,13 @@ CAIRN_METHOD(Calls, ints, CAIRN_PUBLIC)
 
 CAIRN_METHOD(Calls, who, CAIRN_PUBLIC)
 {
-    struct cairn_bytes type, id;
+    struct cairn_bytes type, id, key;
 
     cairn_pack_list(&out, 2);
     cairn_pack_object(&out, cairn_self_type(), cairn_self_id());
-    if (cairn_caller(&type, &id))
+    if (cairn_request_key(&key))
+        cairn_pack_bytes(&out, key);
+    else if (cairn_caller(&type, &id))
         cairn_pack_object(&out, type, id);
     else
         cairn_pack_nil(&out);
