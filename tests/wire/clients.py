@@ -52,14 +52,14 @@ def fetch(name, command):
     return place
 
 
-def redis_py(version):
+def from_pip(package, version):
     """What to put before PYTHONPATH."""
     if subprocess.run([sys.executable, "-m", "pip", "--version"], stdout=subprocess.DEVNULL,
                       stderr=subprocess.DEVNULL, check=False).returncode != 0:
         raise Skip("pip is not installed (Debian: python3-pip)")
-    return fetch(f"redis-py-{version}", lambda folder: [
+    return fetch(f"{package}-py-{version}", lambda folder: [
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--retries=1",
-        "--timeout=20", "--no-compile", "--target", folder, f"redis=={version}"])
+        "--timeout=20", "--no-compile", "--target", folder, f"{package}=={version}"])
 
 
 def from_npm(package, version):

@@ -11,7 +11,7 @@ from cairnproc import GUESTS, Node, main
 
 
 def redis_py(folder, version):
-    place = clients.redis_py(version)
+    place = clients.from_pip("redis", version)
     with Node(folder) as running:
         print("    " + run_client([sys.executable, os.path.join(HERE, "redis_py_client.py"), str(running.resp), GUESTS],
                                   {"PYTHONPATH": place}))
