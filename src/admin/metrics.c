@@ -54,6 +54,10 @@ static const struct series of_workers[] = {
      1},
     {"cairn_messages_waiting", "gauge", "Messages that wait or run.", WORKER(letters_waiting), 1},
     {"cairn_messages_dead", "gauge", "Dead letters: messages that failed for good.", WORKER(letters_dead), 1},
+    {"cairn_messages_unreadable_total", "counter",
+     "Messages that could not be read and became dead letters: a mistake of the node's.", WORKER(letters_spoiled), 1},
+    {"cairn_message_side_lines", "gauge", "Objects that have messages waiting apart from the others'.",
+     WORKER(side_lines), 1},
     {"cairn_message_bytes", "gauge", "Bytes of messages that wait and of dead letters.", WORKER(letter_bytes), 1},
 };
 

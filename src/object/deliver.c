@@ -8,17 +8,18 @@
 #include "object/invocation.h"
 #include "object/layout.h"
 #include "object/mailbox.h"
+#include "object/receiver.h"
+#include "object/side.h"
 #include "object/type.h"
 #include "object/worker.h"
 
 enum {
-    RUNNING_MAX = 256, /* of a shard, in mailboxes or under way */
-    RUNNING_BYTES = 4 << 20,
-    LOOKS_PER_STEP = 64, /* at numbers of the line */
+    LOOKS_PER_STEP = 64, /* at messages of the line, and as many at those of side lines */
+    SIDES_PER_STEP = 16,
+    MOVED_BYTES = 256 << 10, /* into side lines by one record, and one message more */
     ATTEMPTS_MAX = 16,
     PAUSE_MS = 1000, /* before the second attempt; it doubles */
     PAUSE_MS_MAX = 3600000,
-    NO_TYPE_PAUSE_MS = 5000,
 };
 
 /* --- the end of an attempt --- */
@@ -26,10 +27,11 @@ enum {
 static void leave_running(struct cairn_worker *worker, struct invocation *inv)
 {
     struct delivery *delivery = inv->own;
+    struct messages *messages = delivery->messages;
 
     cairn_list_remove(&delivery->running);
-    delivery->messages->running_count--;
-    delivery->messages->running_bytes -= delivery->bytes;
+    receiver_leave(messages, delivery);
+    messages->side_look |= messages->numbers.sides > 0;
     stat_add(&worker->admitted, (uint64_t)-1);
     worker->messages_look = true;
     invocation_free(worker, inv);
@@ -86,6 +88,7 @@ static void put_away(struct invocation *inv, struct overlay *overlay, bool *ret_
     posted.code = error.error;
     posted.text = error.bytes;
     posted.attempts = ++delivery->posted.attempts;
+    posted.number = delivery_number(delivery);
     *ret_dead = delivery->begun || is_final(inv, error.error) || posted.attempts >= ATTEMPTS_MAX;
     if (!*ret_dead) {
         add_again(messages, overlay, &posted, pause_ms(delivery));
@@ -108,7 +111,7 @@ static bool settle(struct cairn_worker *worker, struct invocation *inv)
         return false;
     overlay_reset(&overlay, messages->shard->engine);
     messages_begin(messages);
-    messages_remove(messages, &overlay, delivery->number, delivery->bytes);
+    messages_remove(messages, &overlay, cairn_bytes(delivery->key, delivery->key_size), delivery->kept_bytes);
     if (inv->failed)
         put_away(inv, &overlay, &dead);
     done = messages_commit(messages, &overlay, inv->failed ? "failed" : "run");
@@ -168,12 +171,23 @@ static uint8_t *copy(uint8_t *at, struct cairn_bytes from, struct cairn_bytes *r
     return at + from.size;
 }
 
-static struct invocation *begin(struct messages *messages, uint64_t number, const struct posted *posted, size_t bytes)
+/* One step of beginning: what is moved is one record, and what begins arrives when that has been made. */
+struct looking {
+    struct messages *messages;
+    struct overlay overlay;
+    struct cairn_link starting; /* invocations */
+    uint32_t looks;
+};
+
+/* Where it lies has been said already: key and number. */
+static struct delivery *begin(struct looking *looking, const struct delivery *where, const struct posted *posted,
+                              size_t bytes)
 {
+    struct messages *messages = looking->messages;
     struct cairn_worker *worker = messages->worker;
     struct invocation *inv = invocation_new(worker, &operation_deliver);
-    struct delivery *delivery = cairn_alloc_zeroed(1, sizeof *delivery);
-    uint8_t *at;
+    struct delivery *delivery = cairn_alloc(sizeof *delivery);
+    uint8_t name[POSTED_NAME_BYTES_MAX], *at;
 
     if (inv->payload_room < bytes) {
         inv->payload = cairn_realloc(inv->payload, bytes);
@@ -195,57 +209,23 @@ static struct invocation *begin(struct messages *messages, uint64_t number, cons
     inv->own = delivery;
     inv->charged_call = sizeof *inv + bytes;
     cairn_purse_add(&worker->purse, (int64_t)inv->charged_call);
-    *delivery = (struct delivery){
-        .messages = messages,
-        .inv = inv,
-        .number = number,
-        .bytes = bytes,
-        .begun = posted->state == POSTED_BEGUN,
-        .posted = {.flags = posted->flags, .sent_ms = posted->sent_ms, .attempts = posted->attempts},
-    };
-    cairn_list_push_back(&messages->running, &delivery->running);
-    messages->running_count++;
-    messages->running_bytes += bytes;
+    *delivery = *where;
+    delivery->messages = messages;
+    delivery->inv = inv;
+    delivery->bytes = delivery->kept_bytes = bytes;
+    delivery->begun = posted->state == POSTED_BEGUN;
+    delivery->posted = (struct posted){
+        .flags = posted->flags, .number = posted->number, .sent_ms = posted->sent_ms, .attempts = posted->attempts};
+    receiver_enter(messages, posted_name(posted, name), delivery);
     stat_add(&worker->admitted, 1);
-    return inv;
-}
-
-/* A crash or a stop has cut it off. */
-static void interrupted(struct messages *messages, struct invocation *inv)
-{
-    set_error(inv, CAIRN_EINTERRUPTED,
-              "the node stopped while this message was being run; what it had committed stays, the rest was not done");
-    answer(messages->worker, &inv->message);
+    cairn_list_push_back(&looking->starting, &inv->link);
+    return delivery;
 }
 
 /* Whether there is such a type, with methods. */
-static bool type_is_there(struct cairn_worker *worker, const struct invocation *inv)
+static bool type_is_there(struct cairn_worker *worker, struct cairn_bytes space, struct cairn_bytes type)
 {
-    const struct type *type = type_find(worker, inv->space, inv->type_name);
-
-    return type && !type->entry->dropped;
-}
-
-static bool is_durable(struct cairn_worker *worker, const struct invocation *inv)
-{
-    const struct method *method = type_method(type_find(worker, inv->space, inv->type_name), inv->method_name);
-
-    return method && method->decl->durable;
-}
-
-/* One that cannot begin as its type is not there: it is looked at again later.  False: not now. */
-static bool wait_for_type(struct messages *messages, uint64_t number, struct posted *posted, size_t bytes)
-{
-    struct overlay overlay = {0};
-    bool done;
-
-    overlay_reset(&overlay, messages->shard->engine);
-    messages_begin(messages);
-    messages_remove(messages, &overlay, number, bytes);
-    add_again(messages, &overlay, posted, NO_TYPE_PAUSE_MS);
-    done = messages_commit(messages, &overlay, "no type");
-    overlay_done(&overlay);
-    return done;
+    return type_has_methods(type_find(worker, spaces_intern(&worker->node->spaces, space), type));
 }
 
 static bool may_begin_more(const struct messages *messages)
@@ -256,45 +236,227 @@ static bool may_begin_more(const struct messages *messages)
            !cairn_budget_over(&node->memory, 8) && !atomic_load_explicit(&node->draining, memory_order_relaxed);
 }
 
-/* The message with the cursor's number, if there is one.  False: it can go on later. */
-static bool look(struct messages *messages)
-{
-    struct cairn_view *engine = messages->shard->engine;
-    struct cairn_worker *worker = messages->worker;
-    uint64_t number = messages->cursor;
-    uint8_t bytes[9];
-    struct cairn_bytes key = cairn_bytes(bytes, key_numbered(bytes, KEY_LINE, number)), value;
-    struct invocation *inv;
-    struct posted posted;
-    bool there;
+/* --- from the line --- */
 
-    (void)cairn_engine_take_failure(engine, NULL);
-    there = engine->ops->get(engine, key, cairn_hash(key), &value);
-    if (cairn_engine_take_failure(engine, NULL) != CAIRN_OK) {
-        messages_retry(messages);
+static void line_begin(struct looking *looking, uint64_t number, const struct posted *posted, size_t bytes)
+{
+    struct delivery where = {.number = number};
+
+    where.key_size = (uint8_t)key_numbered(where.key, KEY_LINE, number);
+    cairn_list_push_back(&looking->messages->running, &begin(looking, &where, posted, bytes)->running);
+}
+
+/* It begins, or goes to its object's side line. */
+static void line_take(struct looking *looking, uint64_t number, struct posted *posted, struct cairn_bytes value)
+{
+    struct messages *messages = looking->messages;
+    struct overlay *overlay = &looking->overlay;
+    uint8_t name_bytes[POSTED_NAME_BYTES_MAX], key[9];
+    struct cairn_bytes name = posted_name(posted, name_bytes);
+    bool there = type_is_there(messages->worker, posted->space, posted->type);
+    struct side side;
+
+    if (posted->state == POSTED_BEGUN || (there && number < messages->recovered) ||
+        (there && receiver_may_take(messages, receiver_find(messages, name), value.size) &&
+         !side_get(messages, overlay, name, &side))) {
+        line_begin(looking, number, posted, value.size);
+        return;
+    }
+    value = cairn_arena_copy(&overlay->arena, value);
+    if (!posted_decode(value, posted))
+        return;
+    messages_remove(messages, overlay, cairn_bytes(key, key_numbered(key, KEY_LINE, number)), value.size);
+    if (!posted->number)
+        posted->number = number + 1;
+    side_add(messages, overlay, posted, !there);
+}
+
+static void line_spoiled(struct looking *looking, uint64_t number, struct cairn_bytes value)
+{
+    uint8_t key[9];
+
+    value = cairn_arena_copy(&looking->overlay.arena, value);
+    messages_remove(looking->messages, &looking->overlay, cairn_bytes(key, key_numbered(key, KEY_LINE, number)),
+                    value.size);
+    messages_bury_spoiled(looking->messages, &looking->overlay, value);
+}
+
+/* The message with the cursor's number, if there is one. */
+static void line_look(struct looking *looking)
+{
+    struct messages *messages = looking->messages;
+    uint64_t number = messages->cursor++;
+    uint8_t bytes[9];
+    struct cairn_bytes value;
+    struct posted posted;
+
+    if (!overlay_get(&looking->overlay, cairn_bytes(bytes, key_numbered(bytes, KEY_LINE, number)), &value))
+        return;
+    if (posted_decode(value, &posted))
+        line_take(looking, number, &posted, value);
+    else
+        line_spoiled(looking, number, value);
+}
+
+static void look_at_line(struct looking *looking)
+{
+    struct messages *messages = looking->messages;
+
+    for (uint32_t i = 0; i < LOOKS_PER_STEP && messages->cursor < messages->numbers.end && may_begin_more(messages) &&
+                         looking->overlay.bytes < MOVED_BYTES && looking->overlay.code == CAIRN_OK;
+         i++) {
+        line_look(looking);
+        looking->looks++;
+    }
+}
+
+/* --- from side lines --- */
+
+/* Entry n, if it is there and may run.  False: it has to wait. */
+static bool side_take(struct looking *looking, const struct side *side, uint64_t n)
+{
+    struct messages *messages = looking->messages;
+    struct delivery where = {.number = n};
+    uint8_t name[POSTED_NAME_BYTES_MAX];
+    struct delivery *delivery;
+    struct receiver *receiver;
+    struct cairn_bytes value;
+    struct posted posted;
+
+    where.key_size = (uint8_t)side_key(where.key, side, n);
+    if (!overlay_get(&looking->overlay, cairn_bytes(where.key, where.key_size), &value))
+        return true;
+    if (!posted_decode(value, &posted)) {
+        value = cairn_arena_copy(&looking->overlay.arena, value);
+        messages_remove(messages, &looking->overlay, cairn_bytes(where.key, where.key_size), value.size);
+        messages_bury_spoiled(messages, &looking->overlay, value);
+        return true;
+    }
+    if (!receiver_may_take(messages, receiver_find(messages, posted_name(&posted, name)), value.size))
+        return false;
+    delivery = begin(looking, &where, &posted, value.size);
+    receiver = delivery->receiver;
+    cairn_list_push_back(&receiver->from_side, &delivery->running);
+    receiver->side = side->number;
+    receiver->side_next = n + 1;
+    return true;
+}
+
+static void serve_side(struct looking *looking, struct cairn_bytes name)
+{
+    struct messages *messages = looking->messages;
+    struct cairn_bytes space, type;
+    struct side side;
+    uint64_t next, from;
+
+    if (!side_get(messages, &looking->overlay, name, &side) || !side_type(name, &space, &type))
+        return;
+    if (!type_is_there(messages->worker, space, type)) {
+        side_park(messages, &looking->overlay, name);
+        return;
+    }
+    from = next = side_next(messages, &side, name);
+    while (next < side.end && next - from < LOOKS_PER_STEP && may_begin_more(messages) &&
+           looking->overlay.code == CAIRN_OK && side_take(looking, &side, next))
+        next++;
+    if (next > from)
+        messages->side_found = true;
+    side_trim(messages, &looking->overlay, name, &side, next);
+}
+
+static void look_at_sides(struct looking *looking)
+{
+    struct messages *messages = looking->messages;
+
+    if (messages->cursor < messages->recovered)
+        return;
+    if (messages->unpark)
+        messages->unpark = side_unpark(messages, &looking->overlay);
+    for (int i = 0; i < SIDES_PER_STEP && messages->side_look && may_begin_more(messages) &&
+                    looking->overlay.bytes < MOVED_BYTES && looking->overlay.code == CAIRN_OK;
+         i++) {
+        uint8_t bytes[POSTED_NAME_BYTES_MAX];
+        struct cairn_bytes name;
+
+        if (side_turn(messages, &looking->overlay, bytes, &name)) {
+            serve_side(looking, name);
+            continue;
+        }
+        messages->side_look = messages->side_found;
+        messages->side_found = false;
+        break;
+    }
+}
+
+/* --- a step --- */
+
+/* A crash or a stop has cut it off. */
+static void interrupted(struct messages *messages, struct invocation *inv)
+{
+    set_error(inv, CAIRN_EINTERRUPTED,
+              "the node stopped while this message was being run; what it had committed stays, the rest was not done");
+    answer(messages->worker, &inv->message);
+}
+
+static void start(struct messages *messages, struct invocation *inv)
+{
+    const struct delivery *delivery = inv->own;
+    const struct method *method;
+
+    if (delivery->begun) {
+        interrupted(messages, inv);
+        return;
+    }
+    method = type_method(type_find(messages->worker, inv->space, inv->type_name), inv->method_name);
+    if (method && method->decl->durable) {
+        set_error(inv, CAIRN_EINVAL, "a durable method cannot be run by a message");
+        answer(messages->worker, &inv->message);
+        return;
+    }
+    invocation_arrive(messages->worker, inv);
+}
+
+/* Nothing was moved: it is as if nothing had been looked at. */
+static void step_back(struct looking *looking, uint64_t cursor)
+{
+    struct messages *messages = looking->messages;
+    struct cairn_link *l;
+
+    messages->cursor = cursor;
+    messages->side_look = true;
+    while ((l = cairn_list_pop_front(&looking->starting))) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+        struct delivery *delivery = inv->own;
+
+        if (delivery->key[0] == KEY_SIDE_ENTRY && delivery->number < delivery->receiver->side_next)
+            delivery->receiver->side_next = delivery->number;
+        leave_running(messages->worker, inv);
+    }
+}
+
+/* Looks at both, and makes the record of what was moved. */
+static bool look(struct looking *looking)
+{
+    struct messages *messages = looking->messages;
+    uint64_t cursor = messages->cursor;
+    bool parked = messages->unpark;
+
+    overlay_reset(&looking->overlay, messages->shard->engine);
+    messages_begin(messages);
+    messages->line_turn = !messages->line_turn;
+    if (messages->line_turn)
+        look_at_line(looking);
+    look_at_sides(looking);
+    if (!messages->line_turn)
+        look_at_line(looking);
+    if (looking->overlay.count == 0 && looking->overlay.code == CAIRN_OK)
+        messages_undo(messages);
+    else if (!messages_commit(messages, &looking->overlay, "aside")) {
+        messages->unpark |= parked;
+        messages->parked_at.size = messages->side_at.size = 0;
+        step_back(looking, cursor);
         return false;
     }
-    messages->cursor = number + 1;
-    if (!there || !posted_decode(value, &posted))
-        return true;
-    inv = begin(messages, number, &posted, value.size);
-    if (posted.state == POSTED_BEGUN) {
-        interrupted(messages, inv);
-        return true;
-    }
-    if (!type_is_there(worker, inv)) {
-        posted = delivery_posted(inv);
-        if (!wait_for_type(messages, number, &posted, value.size))
-            messages->cursor = number;
-        leave_running(worker, inv);
-        return messages->cursor != number;
-    }
-    if (is_durable(worker, inv)) {
-        set_error(inv, CAIRN_EINVAL, "a durable method cannot be run by a message");
-        answer(worker, &inv->message);
-        return true;
-    }
-    invocation_arrive(worker, inv);
     return true;
 }
 
@@ -311,16 +473,30 @@ static bool settle_rest(struct messages *messages)
     return true;
 }
 
+static bool anything_waits(const struct messages *messages)
+{
+    return messages->cursor < messages->numbers.end || messages->side_look || messages->unpark;
+}
+
 bool deliver_step(struct messages *messages)
 {
-    int looks = 0;
+    struct looking looking = {.messages = messages};
+    struct cairn_link *l;
+    bool done;
 
     if (!settle_rest(messages))
         return false;
-    while (messages->cursor < messages->numbers.end && looks < LOOKS_PER_STEP && may_begin_more(messages)) {
-        if (!look(messages))
-            return false;
-        looks++;
+    if (!anything_waits(messages))
+        return false;
+    if (!may_begin_more(messages)) {
+        if (!messages->running_count) /* whose end would be the time to look again */
+            messages_retry(messages);
+        return false;
     }
-    return looks == LOOKS_PER_STEP;
+    cairn_list_init(&looking.starting);
+    done = look(&looking);
+    overlay_done(&looking.overlay);
+    while ((l = cairn_list_pop_front(&looking.starting)))
+        start(messages, cairn_container(l, struct invocation, link));
+    return done && anything_waits(messages) && may_begin_more(messages);
 }

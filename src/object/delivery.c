@@ -27,6 +27,11 @@ uint64_t delivery_attempts(const struct invocation *inv)
     return delivery ? delivery->posted.attempts : 0;
 }
 
+uint64_t delivery_number(const struct delivery *delivery)
+{
+    return delivery->posted.number ? delivery->posted.number : delivery->number + 1;
+}
+
 struct posted delivery_posted(const struct invocation *inv)
 {
     struct posted posted = delivery_of(inv)->posted;
@@ -46,19 +51,21 @@ struct posted delivery_posted(const struct invocation *inv)
 void delivery_prepare(struct messages *messages, struct commit *commit)
 {
     struct delivery *delivery = delivery_of(commit->inv);
-    uint8_t key[9];
+    struct cairn_bytes key = cairn_bytes(delivery->key, delivery->key_size);
 
     delivery->over = commit->over;
     if (commit->over) {
-        messages_remove(messages, commit->overlay, delivery->number, delivery->bytes);
+        messages_remove(messages, commit->overlay, key, delivery->kept_bytes);
     } else if (!delivery->begun) {
         struct cairn_buf encoded = {0};
         struct posted posted = delivery_posted(commit->inv);
 
         posted.state = POSTED_BEGUN;
         posted_encode(&posted, &encoded);
-        overlay_put(commit->overlay, cairn_bytes(key, key_numbered(key, KEY_LINE, delivery->number)),
-                    cairn_buf_bytes(&encoded));
+        overlay_put(commit->overlay, key, cairn_buf_bytes(&encoded));
+        messages->numbers.bytes += encoded.size;
+        messages->numbers.bytes -= delivery->kept_bytes;
+        delivery->begun_bytes = encoded.size;
         cairn_buf_done(&encoded);
     }
 }
@@ -67,10 +74,12 @@ void delivery_committed(struct commit *commit)
 {
     struct delivery *delivery = delivery_of(commit->inv);
 
-    if (delivery->over)
+    if (delivery->over) {
         delivery->used = true;
-    else
+    } else if (!delivery->begun) {
         delivery->begun = true;
+        delivery->kept_bytes = delivery->begun_bytes;
+    }
 }
 
 void deliveries_close(struct messages *messages)

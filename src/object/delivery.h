@@ -11,17 +11,23 @@
 #include "object/messages.h"
 
 struct commit;
+struct receiver;
+
+enum { DELIVERY_KEY_BYTES_MAX = 17 };
 
 /* An attempt; its names and arguments are the invocation's. */
 struct delivery {
-    struct cairn_link running; /* in messages->running */
+    struct cairn_link running; /* in messages->running, or in its receiver's from_side */
     struct messages *messages;
     struct invocation *inv;
-    struct posted posted; /* but for the names and arguments */
-    uint64_t number;      /* in the line */
-    size_t bytes;         /* of it as it is kept */
-    bool begun, used;     /* recorded: a segment of it; all of it */
-    bool over;            /* by the record that is being made */
+    struct receiver *receiver;
+    struct posted posted;                          /* but for the names and arguments */
+    uint64_t number;                               /* in the line, or in the side line */
+    uint8_t key[DELIVERY_KEY_BYTES_MAX], key_size; /* where it lies */
+    size_t bytes;                                  /* of it as it was when it began */
+    size_t kept_bytes, begun_bytes;                /* as it is kept; as it is once it is marked as begun */
+    bool begun, used;                              /* recorded: a segment of it; all of it */
+    bool over;                                     /* by the record that is being made */
     bool asks_retry;
     uint64_t retry_ms;
 };
@@ -32,6 +38,8 @@ static inline struct delivery *delivery_of(const struct invocation *inv)
     return inv->operation == &operation_deliver ? inv->own : NULL;
 }
 
+/* By which it is known, plus 1. */
+uint64_t delivery_number(const struct delivery *delivery);
 /* With the names and arguments, which are borrowed from the invocation. */
 struct posted delivery_posted(const struct invocation *inv);
 /* Within the record of a segment: the message is used up, or has begun. */

@@ -35,6 +35,10 @@
  *   28                                           the shard's numbers of messages (struct message_numbers)
  *   38 name                                      what a namespace keeps (kept.h)
  *   39 varint page                               a page of the tree of these names
+ *   29 sized space, sized type, id               the side line of messages to that object: number, first, end (side.h)
+ *   2a be64 number, be64 n                       entry n of that side line: a message
+ *   2b varint page                               a page of the tree of side lines: what follows their 29
+ *   2c varint page                               the same of those whose type no module has
  *
  * An incarnation is never used twice within a shard, so a field's key needs no id, and every
  * key of an object follows from its header by point reads.
@@ -74,6 +78,10 @@ enum {
     KEY_MESSAGES = 0x28,
     KEY_KEPT = 0x38,
     KEY_KEPT_NAMES = 0x39,
+    KEY_SIDE = 0x29,
+    KEY_SIDE_ENTRY = 0x2a,
+    KEY_SIDE_READY = 0x2b,
+    KEY_SIDE_PARKED = 0x2c,
 };
 
 enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 /* ordered or not */ };

@@ -8,6 +8,7 @@
 #include "object/delivery.h"
 #include "object/layout.h"
 #include "object/outbox.h"
+#include "object/receiver.h"
 #include "object/table.h"
 #include "object/tree.h"
 #include "object/type.h"
@@ -31,8 +32,9 @@ static struct message_numbers numbers_read(struct cairn_bytes value)
     struct cairn_reader r = cairn_reader(value);
     struct message_numbers n = {.first = cairn_read_varint(&r)};
 
+    n.looked = cairn_read_varint(&r);
     n.end = cairn_read_varint(&r);
-    n.dead_end = cairn_read_varint(&r);
+    n.sides = cairn_read_varint(&r);
     n.waiting = cairn_read_varint(&r);
     n.dead = cairn_read_varint(&r);
     n.out = cairn_read_varint(&r);
@@ -67,6 +69,8 @@ static enum cairn_code load(struct messages *messages, struct cairn_err *err)
     if (code != CAIRN_OK)
         return code;
     messages->cursor = n->first;
+    messages->recovered = n->looked;
+    messages->side_look = messages->unpark = n->sides > 0;
     overlay_reset(&overlay, engine);
     messages->due_ms = agenda_first_ms(&overlay);
     code = overlay.code;
@@ -83,6 +87,7 @@ static void count(struct messages *messages, const struct message_numbers *befor
 
     stat_add(&counts->letters_waiting, now->waiting - before->waiting + now->out - before->out);
     stat_add(&counts->letters_dead, now->dead - before->dead);
+    stat_add(&counts->side_lines, now->sides - before->sides);
     stat_add(&counts->letter_bytes, now->bytes - before->bytes);
 }
 
@@ -93,6 +98,7 @@ enum cairn_code messages_open(struct cairn_worker *worker, struct shard *shard, 
 
     messages->worker = worker;
     messages->shard = shard;
+    messages->receivers = cairn_alloc_zeroed(RECEIVER_BUCKETS, sizeof(struct receiver *));
     cairn_list_init(&messages->running);
     cairn_list_init(&messages->unsettled);
     shard->messages = messages;
@@ -110,6 +116,10 @@ void messages_close(struct shard *shard)
     if (!shard->messages)
         return;
     deliveries_close(shard->messages);
+    receivers_close(shard->messages);
+    free(shard->messages->receivers);
+    cairn_buf_done(&shard->messages->side_at);
+    cairn_buf_done(&shard->messages->parked_at);
     outbox_close(shard->messages);
     free(shard->messages);
     shard->messages = NULL;
@@ -119,6 +129,7 @@ void messages_begin(struct messages *messages)
 {
     if (messages->making++ > 0)
         return;
+    messages->spoiled = 0;
     messages->before = messages->numbers;
     messages->due_before = messages->due_ms;
 }
@@ -133,14 +144,16 @@ void messages_undo(struct messages *messages)
 void messages_store(struct messages *messages, struct overlay *overlay)
 {
     struct message_numbers *n = &messages->numbers;
-    uint8_t key = KEY_MESSAGES, value[7 * CAIRN_VARINT_BYTES_MAX];
+    uint8_t key = KEY_MESSAGES, value[8 * CAIRN_VARINT_BYTES_MAX];
     size_t at = 0;
 
     /* What runs is in the line until it is over. */
     n->first = cairn_list_empty(&messages->running) ? messages->cursor : delivery_first_number(messages);
+    n->looked = messages->cursor;
     at += cairn_put_varint(value + at, n->first);
+    at += cairn_put_varint(value + at, n->looked);
     at += cairn_put_varint(value + at, n->end);
-    at += cairn_put_varint(value + at, n->dead_end);
+    at += cairn_put_varint(value + at, n->sides);
     at += cairn_put_varint(value + at, n->waiting);
     at += cairn_put_varint(value + at, n->dead);
     at += cairn_put_varint(value + at, n->out);
@@ -148,10 +161,28 @@ void messages_store(struct messages *messages, struct overlay *overlay)
     overlay_put(overlay, cairn_bytes(&key, 1), cairn_bytes(value, at));
 }
 
+static void tell_spoiled(const struct messages *messages)
+{
+    stat_add(&messages->worker->counts.letters_spoiled, messages->spoiled);
+    cairn_tell(messages->worker->node->options.events,
+               &(struct cairn_event){
+                   .level = CAIRN_LEVEL_ERROR,
+                   .from = "objects",
+                   .kind = "message_unreadable",
+                   .text = "messages that are kept cannot be read: they are dead letters now and were not run; what "
+                           "wrote them is a mistake of the node's, please report it with `cairn messages ls --dead`",
+                   .fields = {{.key = "shard", .number = messages->shard->index},
+                              {.key = "messages", .number = messages->spoiled}},
+               });
+}
+
 void messages_recorded(struct messages *messages)
 {
     messages->making--;
     count(messages, &messages->before);
+    if (messages->spoiled)
+        tell_spoiled(messages);
+    messages->spoiled = 0;
     messages->before = messages->numbers;
     messages->worker->messages_look = true;
 }
@@ -178,17 +209,38 @@ bool messages_commit(struct messages *messages, struct overlay *overlay, const c
 
 /* --- line, agenda, dead letters --- */
 
-void messages_line_up(struct messages *messages, struct overlay *overlay, struct cairn_bytes encoded)
+static void line_put(struct messages *messages, struct overlay *overlay, struct cairn_bytes encoded)
 {
     uint8_t key[9];
 
     overlay_put(overlay, cairn_bytes(key, key_numbered(key, KEY_LINE, messages->numbers.end++)), encoded);
 }
 
-static void agenda_put(struct messages *messages, struct overlay *overlay, uint64_t due_ms, struct cairn_bytes encoded)
+void messages_line_up(struct messages *messages, struct overlay *overlay, struct cairn_bytes encoded, uint64_t number)
+{
+    struct cairn_buf again = {0};
+    struct posted posted;
+
+    messages->numbers.bytes -= encoded.size + MESSAGE_OVERHEAD_BYTES;
+    if (!posted_decode(encoded, &posted)) {
+        messages->numbers.waiting--;
+        messages_bury_spoiled(messages, overlay, encoded);
+        return;
+    }
+    if (!posted.number)
+        posted.number = number + 1;
+    posted_encode(&posted, &again);
+    messages->numbers.bytes += again.size + MESSAGE_OVERHEAD_BYTES;
+    line_put(messages, overlay, cairn_buf_bytes(&again));
+    cairn_buf_done(&again);
+}
+
+static void agenda_put(struct messages *messages, struct overlay *overlay, const struct posted *posted,
+                       struct cairn_bytes encoded)
 {
     uint8_t key[9], entry[AGENDA_KEY_BYTES_MAX], number[8];
-    uint64_t n = messages->numbers.end++; /* a number of the line that stays empty there */
+    /* A new one is a number of the line that stays empty there. */
+    uint64_t n = posted->number ? posted->number - 1 : messages->numbers.end++, due_ms = posted->due_ms;
     struct agenda agenda;
 
     cairn_put_be64(number, n);
@@ -203,18 +255,16 @@ void messages_add(struct messages *messages, struct overlay *overlay, const stru
                   struct cairn_bytes encoded)
 {
     if (posted->due_ms > messages_clock_ms(messages->worker))
-        agenda_put(messages, overlay, posted->due_ms, encoded);
+        agenda_put(messages, overlay, posted, encoded);
     else
-        messages_line_up(messages, overlay, encoded);
+        line_put(messages, overlay, encoded);
     messages->numbers.waiting++;
     messages->numbers.bytes += encoded.size + MESSAGE_OVERHEAD_BYTES;
 }
 
-void messages_remove(struct messages *messages, struct overlay *overlay, uint64_t number, size_t bytes)
+void messages_remove(struct messages *messages, struct overlay *overlay, struct cairn_bytes key, size_t bytes)
 {
-    uint8_t key[9];
-
-    overlay_remove(overlay, cairn_bytes(key, key_numbered(key, KEY_LINE, number)));
+    overlay_remove(overlay, key);
     messages->numbers.waiting--;
     messages->numbers.bytes -= bytes + MESSAGE_OVERHEAD_BYTES;
 }
@@ -226,13 +276,29 @@ void messages_bury(struct messages *messages, struct overlay *overlay, struct po
     struct cairn_buf encoded = {0};
 
     posted->state = POSTED_DEAD;
+    posted->due_ms = messages_clock_ms(messages->worker);
     posted_encode(posted, &encoded);
-    key_numbered(key, KEY_DEAD, messages->numbers.dead_end++);
+    key_numbered(key, KEY_DEAD, posted->number - 1);
     overlay_put(overlay, cairn_bytes(key, 9), cairn_buf_bytes(&encoded));
     tree_add(&tree, cairn_bytes(key + 1, 8));
     messages->numbers.dead++;
     messages->numbers.bytes += encoded.size + MESSAGE_OVERHEAD_BYTES;
     cairn_buf_done(&encoded);
+}
+
+/* --- what cannot be read --- */
+
+void messages_bury_spoiled(struct messages *messages, struct overlay *overlay, struct cairn_bytes bytes)
+{
+    struct posted posted = {.flags = POSTED_SPOILED,
+                            .number = ++messages->numbers.end,
+                            .sent_ms = messages_clock_ms(messages->worker),
+                            .code = cairn_str(cairn_code_name(CAIRN_ECORRUPT)),
+                            .text = cairn_str("what is kept of this message cannot be read: it was not run"),
+                            .args = bytes};
+
+    messages->spoiled++;
+    messages_bury(messages, overlay, &posted);
 }
 
 /* --- sending --- */

@@ -20,6 +20,7 @@
 
 struct channel;
 struct participant;
+struct receiver;
 
 enum {
     MESSAGE_OVERHEAD_BYTES = 64, /* of each, beside its own bytes, in what is counted */
@@ -31,19 +32,29 @@ struct messages {
     struct shard *shard;
     struct message_numbers {
         uint64_t first, end;         /* numbers of the line: none below first is in it */
-        uint64_t dead_end;           /* numbers of dead letters, given out */
+        uint64_t looked;             /* the cursor: what is in the line below it runs */
+        uint64_t sides;              /* side lines (side.h) */
         uint64_t waiting, dead, out; /* messages in line, side lines and agenda; dead letters; in the outbox */
         uint64_t bytes;              /* of all of these */
     } numbers, before;               /* before: the record that is being made */
     uint32_t making;                 /* how often it has been begun: a transaction begins it for each object */
+    uint32_t spoiled;                /* of this record */
     uint64_t due_ms;                 /* of the agenda's first; UINT64_MAX: it is empty */
     uint64_t due_before;
 
     uint64_t cursor;             /* in the line: what lies below it has been looked at */
-    struct cairn_link running;   /* deliveries, their numbers ascending */
-    struct cairn_link unsettled; /* of them, those whose end could not be recorded yet: invocations */
-    uint32_t running_count;
+    uint64_t recovered;          /* what lies below it ran when the node stopped: it is older than all in side lines */
+    struct cairn_link running;   /* deliveries from the line, their numbers ascending */
+    struct cairn_link unsettled; /* deliveries whose end could not be recorded yet: invocations */
+    uint32_t running_count;      /* from side lines, too */
     size_t running_bytes;
+    struct receiver **receivers; /* what runs, by objects (receiver.h) */
+
+    bool side_look;                      /* a side line may have something that could run */
+    bool side_found;                     /* so it was in this round */
+    bool line_turn;                      /* the line is first, else side lines are */
+    bool unpark;                         /* there are new types, which parked side lines may wait for */
+    struct cairn_buf side_at, parked_at; /* names: where the round is, and where unparking is */
 
     struct dependency last;    /* on the last record of a housekeeper */
     struct channel **channels; /* by receiving shard; NULL: none has been used */
@@ -72,14 +83,18 @@ void messages_retry(struct messages *messages);
 /* Stores the numbers, and makes the overlay a record of a housekeeper's.  What has failed has been undone, and is to be
  * tried again: messages->retry_ns is set. */
 bool messages_commit(struct messages *messages, struct overlay *overlay, const char *note);
-/* To the end of the line. */
-void messages_line_up(struct messages *messages, struct overlay *overlay, struct cairn_bytes encoded);
+/* What was due later goes to the end of the line; it was kept under that number. */
+void messages_line_up(struct messages *messages, struct overlay *overlay, struct cairn_bytes encoded, uint64_t number);
 /* To the end of the line, or into the agenda. */
 void messages_add(struct messages *messages, struct overlay *overlay, const struct posted *posted,
                   struct cairn_bytes encoded);
-/* Takes the message with that number out of the line. */
-void messages_remove(struct messages *messages, struct overlay *overlay, uint64_t number, size_t bytes);
+/* Takes the message out from where it lies. */
+void messages_remove(struct messages *messages, struct overlay *overlay, struct cairn_bytes key, size_t bytes);
+/* It has a number. */
 void messages_bury(struct messages *messages, struct overlay *overlay, struct posted *posted);
+/* What was to be a message, and cannot be read, is a dead letter of its own; the operator is told once the record is
+ * there. */
+void messages_bury_spoiled(struct messages *messages, struct overlay *overlay, struct cairn_bytes bytes);
 
 /* Whether the shard that the overlay is over has messages that wait, in its line or for another shard. */
 bool messages_any(struct overlay *overlay);

@@ -39,7 +39,7 @@ static bool take_due(struct messages *messages, uint64_t now_ms)
             continue;
         value = cairn_arena_copy(&overlay.arena, value);
         overlay_remove(&overlay, cairn_bytes(key, 9));
-        messages_line_up(messages, &overlay, value);
+        messages_line_up(messages, &overlay, value, cairn_get_be64(key + 1));
     }
     messages->due_ms = agenda_first_ms(&overlay);
     done = messages_commit(messages, &overlay, "due");
@@ -63,10 +63,27 @@ static bool step_shard(struct messages *messages, uint64_t now_ms)
     return more;
 }
 
+/* Messages may have waited for them. */
+static void types_are_new(struct cairn_worker *worker)
+{
+    worker->messages_types = worker->types_changed;
+    for (uint32_t i = worker->index; i < worker->node->shard_count; i += worker->node->options.workers) {
+        struct messages *messages = worker->shards[i].messages;
+
+        if (!messages->numbers.sides)
+            continue;
+        messages->unpark = true;
+        messages->parked_at.size = 0;
+        worker->messages_look = true;
+    }
+}
+
 static bool step(struct cairn_worker *worker)
 {
     uint64_t now_ms, due_ms = UINT64_MAX, retry_ns = UINT64_MAX;
 
+    if (worker->messages_types != worker->types_changed)
+        types_are_new(worker);
     if (!worker->messages_look && worker->messages_due_ms == UINT64_MAX && worker->messages_retry_ns == UINT64_MAX)
         return false;
     now_ms = messages_clock_ms(worker);

@@ -200,6 +200,8 @@ static void add_items(struct messages *messages, struct overlay *overlay, const 
 
         if (batch->first + i >= mark && posted_decode(encoded, &posted))
             messages_add(messages, overlay, &posted, encoded);
+        else if (batch->first + i >= mark)
+            messages_bury_spoiled(messages, overlay, encoded);
         at += 4 + encoded.size;
     }
 }

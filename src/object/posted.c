@@ -10,6 +10,7 @@ void posted_encode(const struct posted *posted, struct cairn_buf *to)
 {
     cairn_buf_u8(to, posted->state);
     cairn_buf_u8(to, posted->flags);
+    cairn_buf_varint(to, posted->number);
     cairn_buf_varint(to, posted->sent_ms);
     cairn_buf_varint(to, posted->due_ms);
     cairn_buf_varint(to, posted->attempts);
@@ -31,6 +32,7 @@ bool posted_decode(struct cairn_bytes bytes, struct posted *ret_posted)
 
     p.state = cairn_read_u8(&r);
     p.flags = cairn_read_u8(&r);
+    p.number = cairn_read_varint(&r);
     p.sent_ms = cairn_read_varint(&r);
     p.due_ms = cairn_read_varint(&r);
     p.attempts = cairn_read_varint(&r);
@@ -43,8 +45,28 @@ bool posted_decode(struct cairn_bytes bytes, struct posted *ret_posted)
     p.code = cairn_read_sized(&r);
     p.text = cairn_read_sized(&r);
     p.args = cairn_read_bytes(&r, cairn_reader_left(&r));
-    if (r.bad || p.state > POSTED_DEAD || !p.type.size || !p.id.size || !p.method.size)
+    if (r.bad || p.state > POSTED_DEAD || p.space.size > CAIRN_NAME_BYTES_MAX || p.type.size > CAIRN_NAME_BYTES_MAX ||
+        p.id.size > CAIRN_ID_BYTES_MAX || !p.type.size != !p.id.size || !p.type.size != !p.method.size ||
+        (!p.type.size && p.state != POSTED_DEAD))
         return false;
     *ret_posted = p;
     return true;
+}
+
+static size_t name_part(uint8_t *to, struct cairn_bytes bytes)
+{
+    size_t n = cairn_put_varint(to, bytes.size);
+
+    if (bytes.size)
+        memcpy(to + n, bytes.data, bytes.size);
+    return n + bytes.size;
+}
+
+struct cairn_bytes posted_name(const struct posted *posted, uint8_t to[POSTED_NAME_BYTES_MAX])
+{
+    size_t n = name_part(to, posted->space);
+
+    n += name_part(to + n, posted->type);
+    memcpy(to + n, posted->id.data, posted->id.size);
+    return cairn_bytes(to, n + posted->id.size);
 }

@@ -89,6 +89,11 @@ struct type {
 };
 
 struct type *type_find(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name);
+/* NULL has none, and neither has a type of which only objects are left. */
+static inline bool type_has_methods(const struct type *type)
+{
+    return type && !type->entry->dropped;
+}
 struct method *type_method(struct type *type, struct cairn_bytes name);
 /* " (did you mean 'NAME'?)", or "": for names that were not found. */
 const char *type_suggest(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name,

@@ -135,6 +135,7 @@ void types_set(struct cairn_worker *worker, struct type_entry *entry)
     struct type **at;
 
     types_remove(worker, entry);
+    worker->types_changed++;
     if (!entry->decl)
         return;
     if (worker->type_count == worker->types_size)

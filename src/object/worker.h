@@ -44,6 +44,7 @@ struct cairn_worker {
 
     struct type **types; /* chained, a power of two */
     uint32_t types_size, type_count;
+    uint64_t types_changed; /* how often it was given a type, or another version of one */
     struct ready ready;
     struct cairn_link aside;
     struct message *turns, *turns_last; /* pages, or parts of them: one is made in a turn (worker_await_turn) */
@@ -87,6 +88,7 @@ struct cairn_worker {
     uint64_t aside_ns;                    /* until then fresh segments run before those set aside */
     bool failed;                          /* the log has failed */
     bool messages_look;                   /* there may be something to do for messages (messages.h) */
+    uint64_t messages_types;              /* types_changed as messages have seen it */
     uint64_t messages_due_ms;             /* the first of the agendas; UINT64_MAX: none */
     uint64_t messages_retry_ns;           /* what could not be done is tried again; UINT64_MAX: nothing */
     uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */

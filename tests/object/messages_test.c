@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/admin.h"
+#include "support/metric.h"
 #include "support/simnode.h"
 
 #define expect(want, ...) simnode_expect(&sim, want, "Mail", __VA_ARGS__, NULL)
@@ -35,24 +35,6 @@ static void open_node(struct simnode *sim, uint64_t seed, uint32_t workers)
     struct simnode_options options = {.workers = workers, .shards = 4};
 
     open_with(sim, seed, &options);
-}
-
-/* The sum of a metric over workers. */
-static uint64_t metric(struct simnode *sim, const char *name)
-{
-    struct cairn_metrics_place place = {0};
-    struct cairn_buf page = {0};
-    uint64_t sum = 0;
-    char start[128];
-
-    snprintf(start, sizeof start, "\n%s{worker=", name);
-    while (cairn_admin_metrics(sim->node, &place, CAIRN_PAGE_BYTES, &page))
-        ;
-    cairn_buf_u8(&page, 0);
-    for (const char *at = (const char *)page.data; (at = strstr(at, start)); at++)
-        sum += strtoull(strchr(at, '}') + 1, NULL, 10);
-    cairn_buf_done(&page);
-    return sum;
 }
 
 static void let_pass(struct simnode *sim, uint64_t ms)
@@ -83,9 +65,9 @@ static void they_arrive_in_order(void **state)
         simnode_settle(&sim);
         expect("[\"e:last\"]", "d", "got");
         expect("0", "e", "count");
-        assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
-        assert_int_equal(metric(&sim, "cairn_message_bytes"), 0);
-        assert_int_equal(metric(&sim, "cairn_messages_dead"), 0);
+        assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 0);
+        assert_int_equal(sim_metric(&sim, "cairn_message_bytes"), 0);
+        assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 0);
         simnode_done(&sim);
     }
 }
@@ -136,8 +118,8 @@ static void each_runs_once_over_crashes(void **state)
             reopen(&sim);
         }
         simnode_settle(&sim);
-        assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
-        assert_int_equal(metric(&sim, "cairn_message_bytes"), 0);
+        assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 0);
+        assert_int_equal(sim_metric(&sim, "cairn_message_bytes"), 0);
         assert_int_equal(sum(&sim, OBJECTS), CHAINS * (LINKS + 1));
         simnode_done(&sim);
     }
@@ -154,27 +136,27 @@ static void what_failed_is_tried_again(void **state)
     expect("nil", "a", "send_after", "0", "retry_until", "c", "2", "50");
     simnode_settle(&sim);
     expect("0", "b", "count");
-    assert_int_equal(metric(&sim, "cairn_messages_waiting"), 2);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 2);
     let_pass(&sim, 60);
     let_pass(&sim, 60);
     expect("1", "c", "count");
     expect("0", "b", "count");
     let_pass(&sim, 8000); /* 1 s, 2 s, 4 s */
     expect("1", "b", "count");
-    assert_int_equal(metric(&sim, "cairn_messages_dead"), 0);
-    assert_int_equal(metric(&sim, "cairn_messages_retried_total"), 5);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 0);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_retried_total"), 5);
     expect("!retry...", "c", "retry_until", "1"); /* a client is told */
     /* One that never goes well: 16 attempts, over crashes, and then it is a dead letter. */
     expect("nil", "a", "send_after", "0", "trap_until", "d", "99");
-    for (hours = 0; hours < 12 && !metric(&sim, "cairn_messages_dead"); hours++) {
-        assert_int_equal(metric(&sim, "cairn_messages_waiting"), 1);
+    for (hours = 0; hours < 12 && !sim_metric(&sim, "cairn_messages_dead"); hours++) {
+        assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 1);
         simnode_crash(&sim, CAIRN_SIM_KEEP);
         reopen(&sim);
         let_pass(&sim, 3600000);
     }
     assert_in_range(hours, 4, 8); /* 1 s + 2 s + ... + 2,048 s + 3 hours */
-    assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
-    assert_int_equal(metric(&sim, "cairn_messages_dead"), 1);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 0);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 1);
     simnode_done(&sim);
 }
 
@@ -186,23 +168,23 @@ static void what_is_final_is_a_dead_letter(void **state)
     open_node(&sim, 6, 2);
     expect("nil", "a", "send_after", "0", "refuse", "b");
     simnode_settle(&sim);
-    assert_int_equal(metric(&sim, "cairn_messages_dead"), 1);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 1);
     expect("0", "b", "count");
     expect("nil", "a", "send_after", "0", "no_such_method", "b");
     simnode_settle(&sim);
-    assert_int_equal(metric(&sim, "cairn_messages_dead"), 2);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 2);
     /* It had effects: it is not run again. */
     expect("nil", "a", "send_after", "0", "call_then_trap", "b", "c");
     let_pass(&sim, 10000);
-    assert_int_equal(metric(&sim, "cairn_messages_dead"), 3);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 3);
     expect("1", "b", "count");
     expect("1", "c", "count");
     /* These end well. */
     expect("nil", "a", "send_after", "0", "call_and_wait", "b", "c");
     expect("nil", "a", "send_after", "0", "call_and_leave", "b", "c");
     let_pass(&sim, 10000);
-    assert_int_equal(metric(&sim, "cairn_messages_dead"), 3);
-    assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 3);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 0);
     expect("3", "b", "count");
     expect("3", "c", "count");
     simnode_done(&sim);
@@ -226,9 +208,9 @@ static void what_was_cut_off_is_a_dead_letter(void **state)
         simnode_crash(&sim, CAIRN_SIM_KEEP);
         reopen(&sim);
         simnode_settle(&sim);
-        assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
-        count += metric(&sim, "cairn_messages_dead") == dead;
-        dead = metric(&sim, "cairn_messages_dead");
+        assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 0);
+        count += sim_metric(&sim, "cairn_messages_dead") == dead;
+        dead = sim_metric(&sim, "cairn_messages_dead");
         snprintf(want, sizeof want, "%d", (int)count);
         expect(want, "b", "count");
     }
@@ -265,12 +247,12 @@ static void those_without_a_type_wait(void **state)
     open_node(&sim, 9, 2);
     expect("nil", "a", "send_abroad", "Probe", "p", "add");
     let_pass(&sim, 30000);
-    assert_int_equal(metric(&sim, "cairn_messages_waiting"), 1);
-    assert_int_equal(metric(&sim, "cairn_messages_dead"), 0);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 1);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 0);
     simnode_deploy(&sim, "probe");
     let_pass(&sim, 10000);
     simnode_expect(&sim, "1", "Probe", "p", "count", NULL);
-    assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 0);
     simnode_done(&sim);
 }
 
@@ -288,7 +270,7 @@ static void senders_are_bounded(void **state)
     expect("50", "a", "count");
     /* A receiver that has too many takes no more in; then the sender's shard is full, too, and in the end all of it is
      * run. */
-    for (int i = 0; i < 400 && metric(&sim, "cairn_message_bytes") < 150000; i++) {
+    for (int i = 0; i < 400 && sim_metric(&sim, "cairn_message_bytes") < 150000; i++) {
         struct simcall call;
 
         simcall_init(&call, CAIRN_OP_INVOKE, "Mail", i % 2 ? "a" : "c", "flood", "20", "b", "1000", NULL);
@@ -296,7 +278,7 @@ static void senders_are_bounded(void **state)
         simcall_done(&call);
     }
     simnode_settle(&sim);
-    assert_int_equal(metric(&sim, "cairn_message_bytes"), 0);
+    assert_int_equal(sim_metric(&sim, "cairn_message_bytes"), 0);
     simnode_done(&sim);
 }
 
@@ -327,9 +309,9 @@ static void transactions_send(void **state)
         expect("26", "z", "count");
         expect("7", "b", "count");
         expect("6", "d", "count");
-        assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
-        assert_int_equal(metric(&sim, "cairn_messages_dead"), 0);
-        assert_int_equal(metric(&sim, "cairn_message_bytes"), 0);
+        assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 0);
+        assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 0);
+        assert_int_equal(sim_metric(&sim, "cairn_message_bytes"), 0);
         simnode_done(&sim);
     }
 }

@@ -84,6 +84,23 @@ CAIRN_METHOD(Mail, flood, CAIRN_PUBLIC)
         cairn_send("Mail", cairn_arg(1), "take", &args);
 }
 
+/* type, id, from, to: sends `take` with each number from .. to; and then the last to each further id once. */
+CAIRN_METHOD(Mail, send_numbers, CAIRN_PUBLIC)
+{
+    for (int64_t n = cairn_arg_int(2); n <= cairn_arg_int(3); n++) {
+        struct cairn_args args = {0};
+
+        cairn_args_add_int(&args, n);
+        cairn_send(cairn_text("%b", cairn_arg(0)), cairn_arg(1), "take", &args);
+    }
+    for (uint32_t i = 4; i < cairn_arg_count(); i++) {
+        struct cairn_args args = {0};
+
+        cairn_args_add_int(&args, 1);
+        cairn_send(cairn_text("%b", cairn_arg(0)), cairn_arg(i), "take", &args);
+    }
+}
+
 /* Sends, and then fails: nothing must leave. */
 CAIRN_METHOD(Mail, send_then_fail, CAIRN_PUBLIC)
 {
