@@ -17,7 +17,7 @@ static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_FORGET] = &forget_operation,       [CAIRN_OP_RESTORE] = &restore_operation,
     [CAIRN_OP_ROLLBACK] = &rollback_operation,   [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
     [CAIRN_OP_SPACE_SET] = &space_set_operation, [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
-    [CAIRN_OP_SPACES] = &spaces_operation,
+    [CAIRN_OP_SPACES] = &spaces_operation,       [CAIRN_OP_TRACES] = &traces_operation,
 };
 
 static const struct housekeeper *const housekeepers[] = {&snapshots_housekeeper, &restores_housekeeper};

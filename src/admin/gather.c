@@ -1,4 +1,4 @@
-/* gather.c - a page of what lies on all workers: ids of a type, log lines.
+/* gather.c - a page of what lies on all workers: ids of a type, log lines, spans of traced jobs.
  *
  * Each worker gives a part: what it has from the cursor on, ascending, no more than a page holds and than it can read
  * in PAGE_NS.  A part that stops before its end is `cut`.  The parts are merged where the request came in, up to the
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "admin/page.h"
+#include "admin/ring.h"
 #include "object/account.h"
 #include "object/directory.h"
 #include "object/hold.h"
@@ -141,69 +142,65 @@ static void list_part(struct cairn_worker *worker, struct part *part)
     free(sources);
 }
 
-/* --- log lines --------------------------------------------------------------------------------------- */
+/* --- log lines, spans ---------------------------------------------------------------------------------- */
 
-/* A line's place among those of all workers: be64 ms, be64 worker, be64 number.  A cursor is the place from which a
- * page goes on, and be64 lines that are still wanted. */
-enum { LINE_KEY_BYTES = 24, LINES_CURSOR_BYTES = LINE_KEY_BYTES + 8 };
-
-static struct cairn_bytes line_key(uint8_t to[LINE_KEY_BYTES], const struct cairn_worker *worker, uint64_t number)
+static const struct ring *ring_of(const struct invocation *inv)
 {
-    cairn_put_be64(to, (uint64_t)worker->lines[number % LOG_LINES_MAX].ms);
+    return inv->operation == &traces_operation ? &spans_ring : &lines_ring;
+}
+
+/* An entry's place among those of all workers: be64 ms, be64 worker, be64 number.  A cursor is the place from which a
+ * page goes on, and be64 entries that are still wanted. */
+enum { PLACE_BYTES = 24, RING_CURSOR_BYTES = PLACE_BYTES + 8 };
+
+static struct cairn_bytes place_of(uint8_t to[PLACE_BYTES], const struct ring *ring, const struct cairn_worker *worker,
+                                   uint64_t number)
+{
+    cairn_put_be64(to, (uint64_t)ring->ms(worker, number));
     cairn_put_be64(to + 8, worker->index);
     cairn_put_be64(to + 16, number);
-    return cairn_bytes(to, LINE_KEY_BYTES);
+    return cairn_bytes(to, PLACE_BYTES);
 }
 
-static void add_line(struct cairn_buf *to, const struct log_line *line)
+/* Where the newest `most` of those that are asked for begin. */
+static uint64_t newest_from(const struct ring *ring, const struct cairn_worker *worker, const struct invocation *inv,
+                            uint64_t most)
 {
-    cairn_value_add_list(to, 6);
-    cairn_value_add_int(to, line->ms);
-    cairn_value_add_int(to, line->level);
-    for (int t = 0; t < 4; t++)
-        cairn_value_add_bytes(to, cairn_str(line->text[t]));
-}
-
-static bool is_of(const struct cairn_worker *worker, uint64_t number, const struct space *space)
-{
-    return worker->lines[number % LOG_LINES_MAX].space == space;
-}
-
-/* Where the newest `most` lines of the namespace begin. */
-static uint64_t newest_from(const struct cairn_worker *worker, const struct space *space, uint64_t most)
-{
-    uint64_t end = worker->line_count, first = end < LOG_LINES_MAX ? 0 : end - LOG_LINES_MAX, n = end;
+    uint64_t first = ring->first(worker), n = ring->end(worker);
 
     for (uint64_t found = 0; n > first && found < most; n--)
-        found += is_of(worker, n - 1, space);
+        found += ring->is_of(worker, n - 1, inv);
     return n;
 }
 
-/* Without a cursor only the places of the newest lines: from them follows where the first page begins. */
-static void logs_part(struct cairn_worker *worker, struct part *part)
+/* Without a cursor only the places of the newest: from them follows where the first page begins. */
+static void ring_part(struct cairn_worker *worker, struct part *part)
 {
-    struct cairn_bytes cursor = part->gather->inv->request->cursor;
-    const struct space *space = part->gather->inv->space;
-    uint64_t from = newest_from(worker, space, cursor.size ? UINT64_MAX : part->gather->limit);
+    const struct invocation *inv = part->gather->inv;
+    const struct ring *ring = ring_of(inv);
+    struct cairn_bytes cursor = inv->request->cursor;
+    uint64_t end = ring->end(worker);
     struct cairn_buf item = {0};
     struct page page;
 
     page_begin(&page, worker);
-    for (uint64_t n = from; n < worker->line_count && !part->cut; n++) {
-        uint8_t key[LINE_KEY_BYTES];
-        struct cairn_bytes place = line_key(key, worker, n);
+    for (uint64_t n = newest_from(ring, worker, inv, cursor.size ? UINT64_MAX : part->gather->limit);
+         n < end && !part->cut; n++) {
+        uint8_t key[PLACE_BYTES];
+        struct cairn_bytes place;
 
         item.size = 0;
-        if (!is_of(worker, n, space))
+        if (!ring->is_of(worker, n, inv))
             continue;
-        if (cursor.size && cairn_bytes_compare(place, cairn_bytes(cursor.data, LINE_KEY_BYTES)) < 0)
+        place = place_of(key, ring, worker, n);
+        if (cursor.size && cairn_bytes_compare(place, cairn_bytes(cursor.data, PLACE_BYTES)) < 0)
             continue;
         if (cursor.size && (part->count > part->gather->limit || page_full(&page, part->count, part->items.size))) {
             part->cut = true;
             break;
         }
         if (cursor.size)
-            add_line(&item, &worker->lines[n % LOG_LINES_MAX]);
+            ring->add(&item, worker, n);
         part_add(part, place, cairn_buf_bytes(&item));
     }
     cairn_buf_done(&item);
@@ -304,50 +301,50 @@ static void answer_list(const struct gather *gather, struct merge *merge, struct
     cairn_buf_done(&ids);
 }
 
-/* Where the newest `limit` lines begin, and how many they are. */
-static void answer_first_line(const struct gather *gather, struct merge *merge, struct cairn_buf *to)
+/* Where the newest `limit` entries begin, and how many they are. */
+static void answer_first_place(const struct gather *gather, struct merge *merge, struct cairn_buf *to)
 {
-    uint8_t cursor[LINES_CURSOR_BYTES];
-    uint64_t lines = 0, skipped;
+    uint8_t cursor[RING_CURSOR_BYTES];
+    uint64_t entries = 0, skipped;
 
     for (uint32_t i = 0; i < merge->count; i++)
-        lines += gather->parts[i].count;
-    skipped = lines > gather->limit ? lines - gather->limit : 0;
-    for (uint64_t i = 0; i <= skipped && lines; i++)
+        entries += gather->parts[i].count;
+    skipped = entries > gather->limit ? entries - gather->limit : 0;
+    for (uint64_t i = 0; i <= skipped && entries; i++)
         merge_next(merge);
     add_page(to, 0, &(struct cairn_buf){0});
-    if (!lines) {
+    if (!entries) {
         cairn_value_add_nil(to);
         return;
     }
-    memcpy(cursor, merge->key.data, LINE_KEY_BYTES);
-    cairn_put_be64(cursor + LINE_KEY_BYTES, lines - skipped);
+    memcpy(cursor, merge->key.data, PLACE_BYTES);
+    cairn_put_be64(cursor + PLACE_BYTES, entries - skipped);
     cairn_value_add_bytes(to, cairn_bytes(cursor, sizeof cursor));
 }
 
-static void answer_lines(const struct gather *gather, struct merge *merge, struct cairn_buf *to)
+static void answer_ring(const struct gather *gather, struct merge *merge, struct cairn_buf *to)
 {
     const uint8_t *from = gather->inv->request->cursor.data;
-    uint64_t left = cairn_get_be64(from + LINE_KEY_BYTES), count = 0;
-    uint8_t cursor[LINES_CURSOR_BYTES];
-    struct cairn_buf lines = {0};
+    uint64_t left = cairn_get_be64(from + PLACE_BYTES), count = 0;
+    uint8_t cursor[RING_CURSOR_BYTES];
+    struct cairn_buf entries = {0};
 
     memcpy(cursor, from, sizeof cursor);
-    while (count < left && count < gather->limit && lines.size < CAIRN_PAGE_BYTES && merge_next(merge)) {
-        cairn_buf_add(&lines, merge->content.data, merge->content.size);
-        memcpy(cursor, merge->key.data, LINE_KEY_BYTES);
+    while (count < left && count < gather->limit && entries.size < CAIRN_PAGE_BYTES && merge_next(merge)) {
+        cairn_buf_add(&entries, merge->content.data, merge->content.size);
+        memcpy(cursor, merge->key.data, PLACE_BYTES);
         count++;
     }
-    add_page(to, count, &lines);
+    add_page(to, count, &entries);
     if (count < left && merge_has_more(merge)) {
         if (count)
             cairn_put_be64(cursor + 16, cairn_get_be64(cursor + 16) + 1);
-        cairn_put_be64(cursor + LINE_KEY_BYTES, left - count);
+        cairn_put_be64(cursor + PLACE_BYTES, left - count);
         cairn_value_add_bytes(to, cairn_bytes(cursor, sizeof cursor));
     } else {
         cairn_value_add_nil(to);
     }
-    cairn_buf_done(&lines);
+    cairn_buf_done(&entries);
 }
 
 /* --- there and back ------------------------------------------------------------------------------------ */
@@ -380,9 +377,9 @@ static void answer(struct gather *gather, uint32_t workers)
     if (inv->operation == &list_operation)
         answer_list(gather, &merge, &inv->result);
     else if (!inv->request->cursor.size)
-        answer_first_line(gather, &merge, &inv->result);
+        answer_first_place(gather, &merge, &inv->result);
     else
-        answer_lines(gather, &merge, &inv->result);
+        answer_ring(gather, &merge, &inv->result);
     merge_end(&merge);
 }
 
@@ -416,7 +413,7 @@ static void make_part(struct cairn_worker *worker, struct message *message)
     if (part->gather->inv->operation == &list_operation)
         list_part(worker, part);
     else
-        logs_part(worker, part);
+        ring_part(worker, part);
     part->charged = part->items.capacity;
     cairn_purse_add(&worker->purse, (int64_t)part->charged);
     message->receive = receive_part;
@@ -444,9 +441,11 @@ static bool answered_at_once(struct cairn_worker *worker, struct invocation *inv
         invocation_refuse(worker, inv, CAIRN_ENOTYPE, "there is no type %.*s%s; see `cairn types`",
                           (int)request->type.size, (const char *)request->type.data,
                           type_suggest(worker, inv->space, request->type, nearest));
-    } else if (inv->operation == &logs_operation && request->cursor.size &&
-               request->cursor.size != LINES_CURSOR_BYTES) {
-        invocation_refuse(worker, inv, CAIRN_EINVAL, "that cursor is of no page of log lines");
+    } else if (inv->operation == &traces_operation && !worker->node->tracing) {
+        invocation_refuse(worker, inv, CAIRN_EINVAL,
+                          "this node keeps no traces: start it with --trace memory, or with where they are to go");
+    } else if (inv->operation != &list_operation && request->cursor.size && request->cursor.size != RING_CURSOR_BYTES) {
+        invocation_refuse(worker, inv, CAIRN_EINVAL, "that cursor is of no page of this list");
     } else if (request->peek) {
         cairn_value_add_nil(&inv->result);
         invocation_end(worker, inv);
@@ -483,3 +482,5 @@ const struct operation list_operation = {
     .name = "list", .aim = AIM_TYPE, .submit = gather_start, .answer = hold_answer};
 
 const struct operation logs_operation = {.name = "logs", .submit = gather_start, .answer = hold_answer};
+
+const struct operation traces_operation = {.name = "traces", .submit = gather_start, .answer = hold_answer};

@@ -3,6 +3,7 @@
 
 #include "admin/admin.h"
 #include "object/quota.h"
+#include "object/tracing.h"
 #include "object/worker.h"
 
 struct series {
@@ -132,6 +133,20 @@ static const struct series latency = {"cairn_request_seconds", "histogram",
                                       "From a request's arrival to the end of its invocation, the sync not included.",
                                       0, 1};
 
+static void print_tracing(const struct tracing *tracing, struct cairn_buf *to)
+{
+    static const struct series recorded = {"cairn_trace_spans_total", "counter",
+                                           "Spans of traced jobs that have been recorded.", 0, 1};
+    static const struct series dropped = {"cairn_trace_spans_dropped_total", "counter",
+                                          "Spans that were not, as there were too many under way, or of their job.", 0,
+                                          1};
+
+    head(to, &recorded);
+    cairn_buf_printf(to, "%s %llu\n", recorded.name, (unsigned long long)tracing->recorded);
+    head(to, &dropped);
+    cairn_buf_printf(to, "%s %llu\n", dropped.name, (unsigned long long)tracing->dropped);
+}
+
 static void print_node(struct cairn_node *node, struct cairn_buf *to)
 {
     static const struct series memory = {"cairn_client_memory_bytes", "gauge",
@@ -154,6 +169,8 @@ static void print_node(struct cairn_node *node, struct cairn_buf *to)
     cairn_buf_printf(to, "cairn_client_memory_limit_bytes %llu\n", (unsigned long long)node->memory.limit);
     head(to, &admitted);
     cairn_buf_printf(to, "cairn_requests_admitted %llu\n", (unsigned long long)cairn_node_admitted(node));
+    if (node->tracing)
+        print_tracing(node->tracing, to);
 }
 
 static const struct {

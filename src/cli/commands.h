@@ -32,6 +32,7 @@ extern const struct cairn_command cairn_command_restore;
 extern const struct cairn_command cairn_command_export;
 extern const struct cairn_command cairn_command_import;
 extern const struct cairn_command cairn_command_logs;
+extern const struct cairn_command cairn_command_trace;
 extern const struct cairn_command cairn_command_clock;
 extern const struct cairn_command cairn_command_clock_show;
 extern const struct cairn_command cairn_command_clock_accept;

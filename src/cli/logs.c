@@ -26,7 +26,7 @@ static const struct cairn_flag flags[] = {
     {0},
 };
 
-/* [ms, level, type, id, method, line] each */
+/* [ms, level, type, id, method, line, job] each */
 static void print_lines(struct cairn_bytes encoded)
 {
     static const char *const levels[] = {"debug", "info", "warning", "error"};
@@ -48,6 +48,8 @@ static void print_lines(struct cairn_bytes encoded)
         cairn_buf_u8(&text, ' ');
         cairn_inline_text(&text, cairn_value_read(&r).bytes);
         cairn_buf_str(&text, "  ");
+        cairn_inline_text(&text, cairn_value_read(&r).bytes);
+        cairn_buf_str(&text, "  job=");
         cairn_inline_text(&text, cairn_value_read(&r).bytes);
         cairn_buf_u8(&text, '\n');
         fwrite(text.data, 1, text.size, stdout);

@@ -14,7 +14,7 @@
 #include "server/version.h"
 
 struct options {
-    const char *data, *http, *resp, *sync, *engine, *blob, *log_file, *log_format, *log_level;
+    const char *data, *http, *resp, *sync, *engine, *blob, *log_file, *log_format, *log_level, *trace, *trace_sample;
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, log_mib;
@@ -68,6 +68,8 @@ static const struct cairn_flag flags[] = {
     TEXT("log-file", log_file, "PATH",
          "where the node's own log goes (standard error); SIGHUP opens it\nagain, for programs that rotate logs"),
     TEXT("log-format", log_format, "FORMAT", "of a line: 'text' (default) or 'json'"),
+    TEXT("trace", trace, "WHERE", "trace jobs: 'memory' keeps the last ones for 'cairn trace' (off)"),
+    TEXT("trace-sample", trace_sample, "RATIO", "of the jobs whose clients do not say so, 0 to 1 (1)"),
     TEXT("log-level", log_level, "LEVEL", "the least that is told: 'debug', 'info' (default), 'warning', 'error'"),
     NUMBER("memory", node_memory_mib, "MIB", 64, 1 << 20,
            "for requests, replies and calls under way (1024); see also --engine-memory"),
@@ -98,6 +100,7 @@ static bool check_needs(const struct options *o, int *ret_status)
     } table[] = {
         {"accept-loss", "--recover", o->accept_loss, o->recover},
         {"archive-every", "--blob", o->archive_seconds, o->blob},
+        {"trace-sample", "--trace", o->trace_sample, o->trace},
         {"keep", "--snapshot-every, --snapshot-log or --blob", o->keep,
          o->snapshot_seconds || o->snapshot_log_mib || o->blob},
         {"engine-memory", "an engine on disk", o->engine_mib, !o->engine || strcmp(o->engine, "memory") != 0},
@@ -155,6 +158,28 @@ static bool parse_log(const struct options *o, struct cairn_journal_options *ret
         return false;
     }
     ret_options->least = (enum cairn_level)level;
+    return true;
+}
+
+/* False: *ret_status is the exit status. */
+static bool parse_trace(const struct options *o, struct cairn_trace_options *ret_options, int *ret_status)
+{
+    char *end;
+
+    ret_options->on = o->trace != NULL;
+    ret_options->ratio = 1;
+    if (o->trace && strcmp(o->trace, "memory") != 0) {
+        *ret_status = cairn_complain(CAIRN_EXIT_USAGE, "--trace takes 'memory', not '%s'", o->trace);
+        return false;
+    }
+    if (o->trace_sample) {
+        ret_options->ratio = strtod(o->trace_sample, &end);
+        if (!*o->trace_sample || *end || !(ret_options->ratio >= 0 && ret_options->ratio <= 1)) {
+            *ret_status = cairn_complain(CAIRN_EXIT_USAGE, "--trace-sample takes a number from 0 to 1, not '%s'",
+                                         o->trace_sample);
+            return false;
+        }
+    }
     return true;
 }
 
@@ -258,7 +283,7 @@ static void tell_started(struct cairn_journal *journal, const struct options *o,
 }
 
 static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t interval_ms,
-                 struct cairn_journal *journal)
+                 const struct cairn_trace_options *trace, struct cairn_journal *journal)
 {
     struct progress progress = {.journal = journal, .started_ns = now_ns(), .told_ns = now_ns()};
     struct cairn_server *server = NULL;
@@ -316,6 +341,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .log_bytes_max = o->log_mib << 20,
         .wake = cairn_server_wake,
         .events = cairn_journal_events(journal),
+        .trace = *trace,
         .on_recovery = on_recovery,
         .context = &progress,
     };
@@ -372,6 +398,7 @@ static int run(int argc, char **argv)
     };
     enum cairn_sync_mode sync;
     struct cairn_journal_options journal_options = {.clock = cairn_clock_system()};
+    struct cairn_trace_options trace = {0};
     struct cairn_journal *journal;
     struct cairn_err err;
     uint32_t interval_ms;
@@ -384,14 +411,14 @@ static int run(int argc, char **argv)
     if (!parse_sync(options.sync, &sync, &interval_ms))
         return cairn_complain(CAIRN_EXIT_USAGE, "--sync takes 'always', 'none' or 'interval:MS' (1 to 60000), not '%s'",
                               options.sync);
-    if (!parse_log(&options, &journal_options, &status))
+    if (!parse_log(&options, &journal_options, &status) || !parse_trace(&options, &trace, &status))
         return status;
     cairn_ignore_signals();
     setvbuf(stdout, NULL, _IOLBF, 0);
     cairn_raise_file_limit();
     if (cairn_journal_open(&journal_options, &journal, &err) != CAIRN_OK)
         return cairn_complain(CAIRN_EXIT_FAILED, "%s", err.text);
-    status = serve(&options, sync, interval_ms, journal);
+    status = serve(&options, sync, interval_ms, &trace, journal);
     cairn_journal_close(journal);
     return status;
 }

@@ -125,7 +125,7 @@ void account_job_ended(struct job *job)
 {
     if (job->space)
         quota_job_add(job->space, -atomic_load_explicit(&job->bytes, memory_order_relaxed));
-    free(job);
+    job_free(job);
 }
 
 void account_release(struct cairn_worker *worker, struct invocation *inv)

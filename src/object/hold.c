@@ -2,6 +2,7 @@
 
 #include "object/account.h"
 #include "object/invocation.h"
+#include "object/span.h"
 #include "object/worker.h"
 
 /* How few requests are few enough to wait for each in person. */
@@ -18,7 +19,13 @@ static void reply(struct cairn_worker *worker, struct invocation *inv)
     if (inv->operation->told)
         inv->operation->told(worker, inv);
     account_replied(worker, inv);
+    if (__builtin_expect(inv->job && inv->job->cost, 0))
+        job_tell_cost(inv);
+    if (__builtin_expect(inv->span != NULL, 0))
+        span_moves(inv, INV_OVER); /* it was held perhaps */
     request->reply(request, cairn_buf_bytes(&inv->result));
+    if (__builtin_expect(inv->span != NULL, 0))
+        span_end(worker, inv);
     invocation_free(worker, inv);
 }
 

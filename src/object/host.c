@@ -16,6 +16,7 @@
 #include "object/method_log.h"
 #include "object/once.h"
 #include "object/segment.h"
+#include "object/span.h"
 #include "object/table.h"
 #include "object/transaction.h"
 #include "object/type.h"
@@ -36,6 +37,8 @@ static void host_restart(void *run)
     if (inv->call_count) /* those that it has run itself (direct.c) count for nothing: they are made again */
         atomic_fetch_sub_explicit(&inv->job->calls, inv->call_count, memory_order_relaxed);
     invocation_forget_calls(inv->worker, inv);
+    if (inv->span)
+        span_forget_calls(inv);
     inv->result.size = 0;
     inv->failed = false;
     inv->args_read = 0;
@@ -537,6 +540,8 @@ static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct
     callee->must_deterministic = inv->method->decl->deterministic || inv->must_deterministic;
     callee->may_internal = type && type->module && strcmp(type->module->name, inv->type->module->name) == 0;
     callee->job = job;
+    if (__builtin_expect(inv->span != NULL, 0))
+        span_begin_call(inv, callee);
     callee->transaction = inv->transaction;
     if (__builtin_expect(inv->transaction != NULL, 0))
         transaction_ref(inv->transaction);

@@ -10,6 +10,7 @@
 #include "object/invocation.h"
 #include "object/operation.h"
 #include "object/quota.h"
+#include "object/span.h"
 #include "object/table.h"
 #include "object/transaction.h"
 #include "object/type.h"
@@ -40,6 +41,8 @@ void invocation_move(struct invocation *inv, enum invocation_state to)
 {
     assert(states[inv->state].next & TO(to));
     inv->state = to;
+    if (__builtin_expect(inv->span != NULL, 0))
+        span_moves(inv, to);
 }
 
 /* --- making and freeing ---------------------------------------------------------------------- */
@@ -81,19 +84,6 @@ uint32_t invocation_add_call(struct invocation *inv)
     return inv->call_count++;
 }
 
-struct job *invocation_job(struct invocation *inv)
-{
-    if (!inv->job) {
-        inv->job = cairn_alloc(sizeof *inv->job);
-        atomic_init(&inv->job->refs, 1);
-        atomic_init(&inv->job->calls, 0);
-        atomic_init(&inv->job->bytes, 0);
-        inv->job->space =
-            atomic_load_explicit(&inv->space->limits[SPACE_MEMORY], memory_order_relaxed) ? inv->space : NULL;
-    }
-    return inv->job;
-}
-
 void invocation_forget_calls(struct cairn_worker *worker, struct invocation *inv)
 {
     size_t bytes = 0;
@@ -118,6 +108,8 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
 
     account_release(worker, inv);
     invocation_forget_calls(worker, inv);
+    if (__builtin_expect(inv->span != NULL, 0))
+        span_drop(inv);
     if (inv->durable)
         inv->durable->drop(worker, inv);
     if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
@@ -212,6 +204,8 @@ static void count_outcome(struct cairn_worker *worker, struct invocation *inv)
     stat_add(&stats->written_bytes, inv->written_bytes);
     stat_add(&stats->operations, inv->operations);
     stat_add(&stats->calls, inv->call_count);
+    if (__builtin_expect(inv->job && inv->job->cost, 0))
+        job_count(inv);
 }
 
 /* Until its last run has ended, or a little later. */

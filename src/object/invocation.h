@@ -4,12 +4,11 @@
 #ifndef CAIRN_OBJECT_INVOCATION_H
 #define CAIRN_OBJECT_INVOCATION_H
 
-#include <stdatomic.h>
-
 #include "base/list.h"
 #include "object/called.h"
 #include "object/clock.h"
 #include "object/dependency.h"
+#include "object/job.h"
 #include "object/message.h"
 #include "object/object.h"
 
@@ -18,6 +17,7 @@ struct method;
 struct object;
 struct operation;
 struct segment;
+struct span;
 struct transaction;
 struct type;
 
@@ -44,13 +44,6 @@ enum invocation_state {
     INV_STATE_COUNT
 };
 
-struct job {
-    atomic_uint refs;
-    atomic_uint calls;
-    struct space *space;   /* has a limit on their bytes; NULL: none */
-    _Atomic int64_t bytes; /* calls under way, with their arguments, and results that are kept (account.c) */
-};
-
 /* A call that an invocation has issued. */
 struct call {
     enum { CALL_OUT, CALL_DONE } state;
@@ -74,6 +67,7 @@ struct invocation {
     struct invocation *caller;     /* on the origin worker */
     uint32_t caller_call;
     struct job *job;
+    struct span *span; /* NULL: its job is not traced */
     uint32_t depth;
     bool must_read_only, must_deterministic;
     bool may_internal; /* the caller's module is the callee's: types never change theirs */
@@ -139,8 +133,7 @@ static inline int64_t invocation_now_ms(struct invocation *inv)
 }
 /* The next call's number. */
 uint32_t invocation_add_call(struct invocation *inv);
-struct job *invocation_job(struct invocation *inv); /* made if there is none yet */
-extern const struct operation operation_deliver;    /* a message's (deliver.h) */
+extern const struct operation operation_deliver; /* a message's (deliver.h) */
 /* It is a client's, or a message's: no call, and no durable one that goes on. */
 static inline bool invocation_from_outside(const struct invocation *inv)
 {

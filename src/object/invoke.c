@@ -25,6 +25,7 @@
 #include "object/once.h"
 #include "object/participants.h"
 #include "object/quota.h"
+#include "object/span.h"
 #include "object/table.h"
 #include "object/transaction.h"
 #include "object/type.h"
@@ -46,8 +47,11 @@ static void receive_result(struct cairn_worker *worker, struct message *message)
     if (!caller) {
         if (inv->request)
             worker_hold(worker, inv);
-        else /* recovered: whoever asked is gone */
+        else { /* recovered: whoever asked is gone */
+            if (inv->span)
+                span_end(worker, inv);
             invocation_free(worker, inv);
+        }
         return;
     }
     if (caller->durable)
@@ -66,6 +70,8 @@ static void receive_result(struct cairn_worker *worker, struct message *message)
     dependency_join(&caller->depends, inv->depends);
     effects_raise(&caller->effects, inv->effects);
     caller->calls_out--;
+    if (__builtin_expect(inv->span != NULL, 0))
+        span_return(caller, inv);
     invocation_free(worker, inv);
     if (caller->state == INV_WAITING && awaited_here(caller)) {
         worker->fibers_waiting--;

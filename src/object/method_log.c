@@ -26,6 +26,7 @@ void method_log_add(struct invocation *inv, uint32_t level, struct cairn_bytes l
         l->ms = before->ms; /* they ascend: pages go by them */
     l->level = level > 3 ? 3 : level;
     l->space = inv->type->space;
+    l->job = invocation_job(inv)->id;
     l->text[0] = cairn_bytes_dup(inv->type->name);
     l->text[1] = cairn_bytes_dup(object_id(inv->object));
     l->text[2] = cairn_bytes_dup(inv->method_name);

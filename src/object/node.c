@@ -12,6 +12,7 @@
 #include "object/segment.h"
 #include "object/transaction.h"
 #include "object/table.h"
+#include "object/tracing.h"
 #include "object/type.h"
 #include "object/worker.h"
 
@@ -73,6 +74,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     worker->outgoing = cairn_alloc_zeroed(node->options.workers, sizeof *worker->outgoing);
     worker->messages_due_ms = worker->messages_retry_ns = UINT64_MAX;
     cairn_random_init(&worker->random, node->options.seed + index);
+    cairn_random_init(&worker->job_ids, ~node->options.seed + index);
     cache_init(&worker->cache, node->limits.cache_bytes / node->options.workers);
     cairn_list_init(&worker->idle);
     ready_init(&worker->ready);
@@ -197,6 +199,7 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
         worker_done(&node->workers[i]);
     stats_done(&node->stats);
     spaces_done(&node->spaces);
+    tracing_close(node->tracing);
     cairn_free_pages(node->workers, node->options.workers * sizeof *node->workers);
     free(node->acknowledged);
     free(node);
@@ -243,6 +246,7 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
     stats_init(&node->stats, options->workers);
     spaces_init(&node->spaces, options->workers);
+    node->tracing = tracing_open(&options->trace, options->clock, options->workers);
     node->hooks = *hooks;
     for (int op = 0; op < CAIRN_OP_COUNT; op++)
         node->operations[op] = hooks->operations[op];

@@ -13,6 +13,7 @@
 #include "object/stats.h"
 
 struct admin;
+struct tracing;
 
 struct cairn_node {
     struct cairn_node_options options;
@@ -27,6 +28,7 @@ struct cairn_node {
     struct admin *admin; /* who stands above has it; NULL: nothing does, or it is not open yet */
     struct stats stats;
     struct spaces spaces;
+    struct tracing *tracing;           /* NULL: jobs are not traced */
     struct cairn_budget memory, calls; /* calls: the part that calls and results have */
 
     /* crossing threads; relaxed unless said */

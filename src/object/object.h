@@ -19,6 +19,7 @@
 #include "base/budget.h"
 #include "base/event.h"
 #include "base/list.h"
+#include "base/traceparent.h"
 #include "base/value.h"
 #include "fn/fn.h"
 #include "shard/shard.h"
@@ -52,6 +53,16 @@ struct cairn_limits {
     uint64_t message_bytes;        /* messages of a shard that wait, and dead letters: 256 MiB */
 };
 
+/* Which jobs are traced: their spans are kept (tracing.h), and handed on. */
+struct cairn_trace_options {
+    bool on;
+    double ratio; /* of the jobs of which no client says whether they are: 0 .. 1 */
+    /* Takes a copy of the spans of a job that is over, u32 size and encoded span each (span.h).  Any worker's thread;
+     * must not block.  NULL: they are kept, no more. */
+    void (*take)(void *context, struct cairn_bytes spans);
+    void *context;
+};
+
 struct cairn_node_options {
     struct cairn_store *store; /* opened, not started; borrowed until the node is closed */
     struct cairn_fn *fn;       /* borrowed */
@@ -64,6 +75,7 @@ struct cairn_node_options {
     void (*wake)(void *context, uint32_t index);
     void *context;
     const struct cairn_events *events; /* deploys, versions, restores; NULL: nobody is told */
+    struct cairn_trace_options trace;
 };
 
 /* Has what stands above it open (operation.h; copied), which gives it its types, starts the store, and ends
@@ -122,7 +134,7 @@ enum cairn_op {
      * 1 if the module no longer has it: objects of it can only be listed, shown, deleted and restored],
      * next cursor or nil]: a page; the types of a module follow each other, and those that no module has come last. */
     CAIRN_OP_TYPES,
-    /* limit, cursor: [list of [ms, level, type, id, method, line], next cursor or nil]: the newest `limit`, oldest
+    /* limit, cursor: [list of [ms, level, type, id, method, line, job], next cursor or nil]: the newest `limit`, oldest
      * first, in pages.  The first is empty, and tells where the next begins. */
     CAIRN_OP_LOGS,
     /* Takes a version of the node: its number.  `bad_request` with an engine that keeps none. */
@@ -147,9 +159,12 @@ enum cairn_op {
      * refused, connections, bytes of jobs, operations, bytes kept, objects, instances held]], next cursor or nil], by
      * name: a page.  With a name that one alone, and no list. */
     CAIRN_OP_SPACES,
+    /* limit, cursor: [list of spans (span.h), next cursor or nil]: the first of each of the newest jobs that were
+     * traced, oldest first, in pages as those of LOGS; with parent.job all that there is of that job. */
+    CAIRN_OP_TRACES,
 };
 
-enum { CAIRN_OP_COUNT = CAIRN_OP_SPACES + 1 };
+enum { CAIRN_OP_COUNT = CAIRN_OP_TRACES + 1 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
 
@@ -158,6 +173,11 @@ enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
  * pages the state may change: what was there all the time is in one of them, except for entries of a map from which
  * others are removed meanwhile, as the last takes the place of each that goes. */
 enum { CAIRN_PAGE_ENTRIES = 250, CAIRN_PAGE_BYTES = 32 << 10 };
+
+/* Of all invocations of a job. */
+struct cairn_job_cost {
+    uint64_t invocations, cpu_ns, memory_bytes /* of the largest instance */, operations, read_bytes, written_bytes;
+};
 
 /* The caller's memory until reply has been called (exactly once per submit). */
 struct cairn_request {
@@ -178,6 +198,11 @@ struct cairn_request {
     uint64_t at_ms;             /* a moment; 0: none */
     uint32_t retry_ms;          /* set before reply; of `quota`: when to ask again */
     enum cairn_effects effects; /* set before reply; of an error: what the request has changed all the same */
+    /* Of CAIRN_OP_INVOKE: the span that caused it, if the client says so.  With wants_job parent.job is set in any case
+     * when the reply comes: the job's id. */
+    struct cairn_traceparent parent;
+    bool wants_job, wants_cost; /* the second needs the first */
+    struct cairn_job_cost cost; /* set before reply, if it is wanted */
     /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
     void (*reply)(struct cairn_request *request, struct cairn_bytes value);
     void *owner;                   /* the caller's */

@@ -69,6 +69,8 @@ void cairn_worker_submit(struct cairn_worker *worker, struct cairn_request *requ
     inv->origin = worker->index;
     inv->worker = worker;
     inv->started_ns = worker_recent_ns(worker);
+    if (__builtin_expect(request->wants_job || worker->node->tracing, 0))
+        job_submitted(worker, inv);
     code = check_request(worker, operation, inv, &err);
     if (code != CAIRN_OK) {
         set_error(inv, code, err.text);

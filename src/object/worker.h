@@ -22,6 +22,7 @@ struct log_line {
     int64_t ms;
     uint32_t level;
     const struct space *space;
+    struct cairn_job_id job;
     char *text[4]; /* type, id, method, line */
 };
 
@@ -34,8 +35,9 @@ struct cairn_worker {
     struct cairn_node *node;
     uint32_t index;
     struct cairn_fn_worker *fn;
-    struct shard *shards; /* by shard index; only its own are filled in */
-    struct cairn_random random;
+    struct shard *shards;        /* by shard index; only its own are filled in */
+    struct cairn_random random;  /* the guests' */
+    struct cairn_random job_ids; /* and spans' */
 
     struct object **table; /* chained, a power of two */
     uint32_t table_size, object_count;

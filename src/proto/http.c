@@ -10,10 +10,16 @@
 enum { FIELD_BYTES_MAX = 20, BUFFER_KEEPS_BYTES = 2 << 10 };
 
 static const char *const header_names[CAIRN_HTTP_HEADER_COUNT] = {
-    [CAIRN_HTTP_HOST] = "host",     [CAIRN_HTTP_CONTENT_TYPE] = "content-type",
-    [CAIRN_HTTP_ACCEPT] = "accept", [CAIRN_HTTP_IDEMPOTENCY_KEY] = "idempotency-key",
-    [CAIRN_HTTP_ORIGIN] = "origin", [CAIRN_HTTP_AUTHORIZATION] = "authorization",
-    [CAIRN_HTTP_EXPECT] = "expect", [CAIRN_HTTP_TRANSFER_ENCODING] = "transfer-encoding",
+    [CAIRN_HTTP_HOST] = "host",
+    [CAIRN_HTTP_CONTENT_TYPE] = "content-type",
+    [CAIRN_HTTP_ACCEPT] = "accept",
+    [CAIRN_HTTP_IDEMPOTENCY_KEY] = "idempotency-key",
+    [CAIRN_HTTP_ORIGIN] = "origin",
+    [CAIRN_HTTP_AUTHORIZATION] = "authorization",
+    [CAIRN_HTTP_EXPECT] = "expect",
+    [CAIRN_HTTP_TRANSFER_ENCODING] = "transfer-encoding",
+    [CAIRN_HTTP_TRACEPARENT] = "traceparent",
+    [CAIRN_HTTP_CAIRN_COST] = "cairn-cost",
 };
 
 struct span {
@@ -137,7 +143,9 @@ static int on_header_field_complete(llhttp_t *llhttp)
     if (parser->header >= 0) {
         struct span *span = &parser->headers[parser->header];
 
-        if (span->there && parser->header != CAIRN_HTTP_ACCEPT && parser->header != CAIRN_HTTP_TRANSFER_ENCODING)
+        /* (Two of traceparent are none: as one list they are not well-formed.) */
+        if (span->there && parser->header != CAIRN_HTTP_ACCEPT && parser->header != CAIRN_HTTP_TRANSFER_ENCODING &&
+            parser->header != CAIRN_HTTP_TRACEPARENT)
             return refuse(parser, 400, "the header %s is there twice", header_names[parser->header]);
         /* A repeated list goes on; its parts must lie together. */
         if (span->there) {

@@ -360,6 +360,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .wake = o->wake,
         .context = o->wake_context,
         .events = o->events,
+        .trace = o->trace,
     };
     admin_options = (struct cairn_admin_options){
         .snapshot_every_ns = o->snapshot_every_ns || !o->blob ? o->snapshot_every_ns : SNAPSHOT_EVERY_NS,

@@ -38,6 +38,7 @@ struct cairn_house_options {
     void (*wake)(void *context, uint32_t index);
     void *wake_context;
     const struct cairn_events *events; /* for the operator; NULL: nothing is told */
+    struct cairn_trace_options trace;
     /* For people, while it opens; may be NULL. */
     void (*on_recovery)(void *context, const char *stage, uint64_t done, uint64_t total);
     void *context;

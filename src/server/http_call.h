@@ -38,6 +38,9 @@ void cairn_http_submit_invoke(const struct cairn_http_call *call);
  * operation has these. */
 void cairn_http_submit_page(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
                             uint32_t first, uint32_t most);
+/* The spans of the job, or, with none, the first of each job; limit as above. */
+void cairn_http_submit_traces(const struct cairn_http_call *call, struct cairn_job_id job, uint32_t first,
+                              uint32_t most);
 void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
 void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op op);
 /* Of what the path's third segment names. */

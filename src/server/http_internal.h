@@ -38,6 +38,7 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_SPACES,
     CAIRN_HTTP_FORM_SPACE,
     CAIRN_HTTP_FORM_SPACE_CREATED,
+    CAIRN_HTTP_FORM_TRACES,
     CAIRN_HTTP_FORM_METRICS, /* [byte string that is the body, cursor] */
 };
 
@@ -87,7 +88,8 @@ const char *cairn_http_part_type(enum cairn_http_form form, unsigned flags);
 struct cairn_bytes cairn_http_render_part(struct cairn_buf *body, enum cairn_http_form form, unsigned flags, bool begun,
                                           struct cairn_bytes value);
 /* application/problem+json */
+/* With `request` its effects, and its job if it has one; NULL: nothing was asked of the node. */
 void cairn_http_render_problem(struct cairn_buf *body, unsigned status, struct cairn_bytes code,
-                               struct cairn_bytes message, enum cairn_effects effects);
+                               struct cairn_bytes message, const struct cairn_request *request);
 
 #endif

@@ -3,20 +3,29 @@
 #include <inttypes.h>
 
 #include "object/quota.h"
+#include "object/span.h"
 #include "proto/errors.h"
 #include "proto/json.h"
 #include "server/http_internal.h"
 
 void cairn_http_render_problem(struct cairn_buf *body, unsigned status, struct cairn_bytes code,
-                               struct cairn_bytes message, enum cairn_effects effects)
+                               struct cairn_bytes message, const struct cairn_request *request)
 {
+    enum cairn_effects effects = request ? request->effects : CAIRN_EFFECTS_NONE;
+    char job[CAIRN_JOB_ID_DIGITS + 1];
+
     cairn_buf_printf(
         body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"code\":", cairn_http_reason(status), status);
     cairn_json_text(body, code);
     cairn_buf_str(body, ",\"detail\":");
     cairn_json_text(body, message);
-    cairn_buf_printf(body, ",\"effects\":\"%s\",\"retry\":\"%s\"}\n", cairn_effects_name(effects),
+    cairn_buf_printf(body, ",\"effects\":\"%s\",\"retry\":\"%s\"", cairn_effects_name(effects),
                      cairn_retry_name(cairn_error_retry(cairn_error_meaning(code), effects)));
+    if (request && cairn_job_id_is(request->parent.job)) {
+        cairn_job_id_write(request->parent.job, job);
+        cairn_buf_printf(body, ",\"job\":\"%s\"", job);
+    }
+    cairn_buf_str(body, "}\n");
 }
 
 /* --- writing members --- */
@@ -243,7 +252,7 @@ static void one_type(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_printf(to, ",\"dropped\":%s", next(r).integer ? "true" : "false");
 }
 
-/* [ms, level, type, id, method, line] */
+/* [ms, level, type, id, method, line, job] */
 static void one_log_line(struct cairn_buf *to, struct cairn_reader *r)
 {
     static const char *const levels[] = {"debug", "info", "warning", "error"};
@@ -257,6 +266,64 @@ static void one_log_line(struct cairn_buf *to, struct cairn_reader *r)
     add_text(to, "id", r);
     add_text(to, "method", r);
     add_text(to, "line", r);
+    add_text(to, "job", r);
+}
+
+static void add_span_id(struct cairn_buf *to, const char *key, struct cairn_reader *r)
+{
+    uint64_t id = (uint64_t)next(r).integer;
+    char text[CAIRN_SPAN_ID_DIGITS + 1];
+
+    add_key(to, key);
+    cairn_span_id_write(id, text);
+    cairn_buf_printf(to, id ? "\"%s\"" : "null", text);
+}
+
+/* See object/span.h. */
+static void one_span(struct cairn_buf *to, struct cairn_reader *r)
+{
+    struct cairn_bytes job = next(r).bytes, error;
+    char text[CAIRN_JOB_ID_DIGITS + 1];
+    uint64_t count;
+
+    cairn_job_id_write(job.size == CAIRN_JOB_ID_BYTES ? cairn_job_id_get(job.data) : (struct cairn_job_id){0}, text);
+    cairn_buf_printf(to, "\"job\":\"%s\"", text);
+    add_span_id(to, "span", r);
+    add_span_id(to, "parent", r);
+    add_key(to, "kind");
+    cairn_buf_printf(to, "\"%s\"", span_kind_name((uint64_t)next(r).integer));
+    add_text(to, "type", r);
+    add_text(to, "id", r);
+    add_text(to, "method", r);
+    add_int(to, "begin_ns", r);
+    add_int(to, "end_ns", r);
+    error = next(r).bytes;
+    add_key(to, "error");
+    if (error.size)
+        cairn_json_bytes(to, error);
+    else
+        cairn_buf_str(to, "null");
+    add_text(to, "detail", r);
+    next(r);
+    add_key(to, "cost");
+    cairn_buf_u8(to, '{');
+    add_int(to, "cpu_ns", r);
+    add_int(to, "memory", r);
+    add_int(to, "operations", r);
+    add_int(to, "read", r);
+    add_int(to, "written", r);
+    add_int(to, "calls", r);
+    cairn_buf_u8(to, '}');
+    count = next(r).count / 2;
+    add_key(to, "phases");
+    cairn_buf_u8(to, '[');
+    for (uint64_t i = 0; i < count && !r->bad; i++) {
+        cairn_buf_printf(to, "%s{\"phase\":\"%s\"", i ? "," : "", span_phase_name((uint64_t)next(r).integer));
+        add_int(to, "at_ns", r);
+        cairn_buf_u8(to, '}');
+    }
+    cairn_buf_u8(to, ']');
+    add_int(to, "dropped", r);
 }
 
 /* [node's ms, wall ms, ms behind, ms of a jump] */
@@ -314,6 +381,7 @@ static void (*item_of(enum cairn_http_form form))(struct cairn_buf *to, struct c
            : form == CAIRN_HTTP_FORM_TYPES  ? one_type
            : form == CAIRN_HTTP_FORM_LOGS   ? one_log_line
            : form == CAIRN_HTTP_FORM_SPACES ? one_space
+           : form == CAIRN_HTTP_FORM_TRACES ? one_span
                                             : NULL;
 }
 
@@ -376,7 +444,7 @@ static struct cairn_http_rendered render_error(struct cairn_buf *body, const str
         cairn_buf_add(body, value.data, value.size);
         rendered.type = CAIRN_VALUE_TYPE;
     } else {
-        cairn_http_render_problem(body, status, error.error, error.bytes, request->effects);
+        cairn_http_render_problem(body, status, error.error, error.bytes, request);
     }
     return rendered;
 }
@@ -392,7 +460,7 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
 
     if (!cairn_value_valid(value)) {
         cairn_http_render_problem(body, 500, cairn_str("corrupt"), cairn_str("the result is not a valid value"),
-                                  request->effects);
+                                  request);
         return (struct cairn_http_rendered){.status = 500, .type = "application/problem+json"};
     }
     if (head.kind == CAIRN_VALUE_ERROR)
@@ -457,6 +525,7 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_MODULES:
     case CAIRN_HTTP_FORM_TYPES:
     case CAIRN_HTTP_FORM_LOGS:
+    case CAIRN_HTTP_FORM_TRACES:
     case CAIRN_HTTP_FORM_METRICS:
         break;
     }

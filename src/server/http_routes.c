@@ -12,6 +12,7 @@ enum {
     SHOW_MAX = 10000,
     LOGS_DEFAULT = 100,
     LOGS_MAX = 100000,
+    TRACES_DEFAULT = 20,
     /* JSON takes up to six bytes for one ("\u0041"), and the node refuses what is too large for it. */
     ARGS_BYTES_MAX = 8 << 20,
 };
@@ -219,6 +220,23 @@ static bool route_spaces(const struct cairn_http_call *call)
     }
 }
 
+/* /v1/traces[/JOB] */
+static bool route_traces(const struct cairn_http_call *call)
+{
+    struct cairn_job_id job = {0};
+
+    if (call->request->segment_count > 3)
+        return false;
+    if (!reads(call)) {
+        wrong_method(call, "GET, HEAD");
+    } else if (call->request->segment_count == 3 && !cairn_job_id_read(call->request->segments[2], &job)) {
+        cairn_http_refuse(call, 400, "bad_request", "a job's id has 32 hex digits");
+    } else {
+        cairn_http_submit_traces(call, job, cairn_job_id_is(job) ? LOGS_MAX : TRACES_DEFAULT, LOGS_MAX);
+    }
+    return true;
+}
+
 static bool route_v1(const struct cairn_http_call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -230,6 +248,8 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_modules(call);
     if (cairn_http_is(what, "export"))
         return route_export(call);
+    if (cairn_http_is(what, "traces"))
+        return route_traces(call);
     if (!call->space && cairn_http_is(what, "versions")) /* these are the node's */
         return route_versions(call);
     if (!call->space && cairn_http_is(what, "clock"))
@@ -353,8 +373,8 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct cairn_http_call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules", "versions",   "types", "logs",
-                                           "clock",   "export",  "namespaces", "ns"};
+    static const char *const below_v1[] = {"objects", "modules", "versions", "types",      "logs",
+                                           "traces",  "clock",   "export",   "namespaces", "ns"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,16 +47,44 @@ static struct cairn_http_response response_of(struct cairn_session *session, uns
     };
 }
 
+enum { EXTRA_BYTES = 512 };
+
+/* What a reply to a job's request tells of the job. */
+static size_t add_job(char *to, const struct cairn_request *request)
+{
+    const struct cairn_job_cost *cost = &request->cost;
+    char id[CAIRN_JOB_ID_DIGITS + 1];
+    int used;
+
+    cairn_job_id_write(request->parent.job, id);
+    used = snprintf(to, EXTRA_BYTES, "Cairn-Job: %s\r\n", id);
+    if (request->wants_cost)
+        used += snprintf(to + used, EXTRA_BYTES - (size_t)used,
+                         "Cairn-Cost: cpu-us=%" PRIu64 ", memory=%" PRIu64 ", invocations=%" PRIu64
+                         ", operations=%" PRIu64 ", read=%" PRIu64 ", written=%" PRIu64 "\r\n",
+                         cost->cpu_ns / 1000, cost->memory_bytes, cost->invocations, cost->operations, cost->read_bytes,
+                         cost->written_bytes);
+    return (size_t)used;
+}
+
+/* `request` may be NULL: it is none of a job. */
 static void write_response(struct cairn_session *session, struct cairn_buf *to, unsigned flags,
-                           const struct cairn_http_rendered *rendered, struct cairn_bytes body)
+                           const struct cairn_http_rendered *rendered, const struct cairn_request *request,
+                           struct cairn_bytes body)
 {
     struct cairn_http_response response = response_of(session, flags, rendered);
-    char retry[48];
+    char retry[48], extra[EXTRA_BYTES + 64];
 
     if (rendered->status == 429) {
         snprintf(retry, sizeof retry, "Retry-After: %u\r\n",
                  rendered->retry_ms ? (rendered->retry_ms + 999) / 1000 : 1);
         response.extra = retry;
+    }
+    if (request && cairn_job_id_is(request->parent.job)) {
+        size_t used = add_job(extra, request);
+
+        snprintf(extra + used, sizeof extra - used, "%s", response.extra ? response.extra : "");
+        response.extra = extra;
     }
     if (rendered->status >= 400)
         cairn_session_count_error(session);
@@ -67,7 +96,7 @@ void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigne
 {
     struct cairn_http_rendered rendered = {.status = status, .type = type, .extra = extra};
 
-    write_response(&http->session, cairn_session_reply_begin(&http->session), flags, &rendered, body);
+    write_response(&http->session, cairn_session_reply_begin(&http->session), flags, &rendered, NULL, body);
     cairn_session_reply_end(&http->session);
 }
 
@@ -87,7 +116,7 @@ void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigne
         cairn_http_respond(http, flags, status, CAIRN_VALUE_TYPE, extra, cairn_buf_bytes(scratch));
         return;
     }
-    cairn_http_render_problem(scratch, status, cairn_str(code), cairn_str(text), CAIRN_EFFECTS_NONE);
+    cairn_http_render_problem(scratch, status, cairn_str(code), cairn_str(text), NULL);
     cairn_http_respond(http, flags, status, "application/problem+json", extra, cairn_buf_bytes(scratch));
 }
 
@@ -95,7 +124,8 @@ void cairn_http_respond_head(struct cairn_http_session *http, unsigned flags, co
 {
     struct cairn_http_rendered rendered = {.status = 200, .type = type, .untold = true};
 
-    write_response(&http->session, cairn_session_reply_begin(&http->session), flags, &rendered, cairn_bytes(NULL, 0));
+    write_response(&http->session, cairn_session_reply_begin(&http->session), flags, &rendered, NULL,
+                   cairn_bytes(NULL, 0));
     cairn_session_reply_end(&http->session);
 }
 
@@ -156,7 +186,8 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
     }
     scratch->size = 0;
     rendered = cairn_http_render(scratch, &slot->request, (enum cairn_http_form)slot->form, slot->flags, value);
-    write_response(session, to, slot->flags, &rendered, cairn_buf_bytes(scratch));
+    write_response(session, to, slot->flags, &rendered, slot->request.wants_job ? &slot->request : NULL,
+                   cairn_buf_bytes(scratch));
     if (scratch->capacity > 1 << 20)
         cairn_buf_done(scratch);
 }

@@ -137,6 +137,10 @@ void cairn_http_submit_invoke(const struct cairn_http_call *call)
     slot->request.id = request->segments[3];
     slot->request.method = request->segments[4];
     slot->request.read_only = !post;
+    slot->request.wants_job = true;
+    slot->request.wants_cost = request->headers[CAIRN_HTTP_CAIRN_COST].data != NULL;
+    /* One that cannot be read is as none (Trace Context, 4.3). */
+    (void)cairn_traceparent_read(request->headers[CAIRN_HTTP_TRACEPARENT], &slot->request.parent);
     if (!read_key(call, slot) || (post && !read_body_args(call, slot)) || !read_query_args(call, slot)) {
         give_up(call, slot);
         return;
@@ -280,6 +284,15 @@ static bool read_page(const struct cairn_http_call *call, struct cairn_slot *slo
     return good;
 }
 
+static void submit_page(const struct cairn_http_call *call, struct cairn_slot *slot, uint32_t first, uint32_t most)
+{
+    slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
+    if (read_page(call, slot, first, most))
+        cairn_slot_submit(slot);
+    else
+        give_up(call, slot);
+}
+
 void cairn_http_submit_page(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
                             uint32_t first, uint32_t most)
 {
@@ -289,11 +302,16 @@ void cairn_http_submit_page(const struct cairn_http_call *call, enum cairn_op op
         slot->request.type = call->request->segments[2];
     if (call->request->segment_count > 3)
         slot->request.id = call->request->segments[3];
-    slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
-    if (read_page(call, slot, first, most))
-        cairn_slot_submit(slot);
-    else
-        give_up(call, slot);
+    submit_page(call, slot, first, most);
+}
+
+void cairn_http_submit_traces(const struct cairn_http_call *call, struct cairn_job_id job, uint32_t first,
+                              uint32_t most)
+{
+    struct cairn_slot *slot = take_slot(call, CAIRN_OP_TRACES, CAIRN_HTTP_FORM_TRACES);
+
+    slot->request.parent.job = job;
+    submit_page(call, slot, first, most);
 }
 
 void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)

@@ -11,6 +11,7 @@ struct cairn_resp_session {
     char *name, *library, *library_version; /* as the client says; NULL: not said */
     struct cairn_resp_multi *multi;         /* from MULTI to the end of EXEC; otherwise NULL */
     bool watch_refused;                     /* the next EXEC must not run anything */
+    struct cairn_traceparent parent;        /* of the next FCALL (resp_job.c); no job: none was asked for */
 };
 
 /* What a request's value is turned into. */
@@ -82,6 +83,9 @@ void cairn_resp_unwatch(struct cairn_resp_session *resp, const struct cairn_resp
 void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 bool cairn_resp_check_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_default_space(struct cairn_resp_session *resp);
+
+/* resp_job.c */
+void cairn_resp_job(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 
 /* resp_info.c */
 void cairn_resp_info(struct cairn_resp_session *resp, const struct cairn_resp_words *words);

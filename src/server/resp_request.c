@@ -96,6 +96,10 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
     request = &slot->request;
     request->op = CAIRN_OP_INVOKE;
     request->read_only = read_only;
+    if (cairn_job_id_is(resp->parent.job)) {
+        request->parent = resp->parent;
+        resp->parent = (struct cairn_traceparent){0};
+    }
     function = append(data, cairn_resp_words_at(words, 1));
     request->type = cairn_bytes(function.data,
                                 (size_t)((const uint8_t *)memchr(function.data, '.', function.size) - function.data));

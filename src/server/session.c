@@ -36,6 +36,7 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     front->backend = backend;
     front->worker = backend->worker(backend->context, index);
     front->clock = clock;
+    cairn_random_init(&front->job_ids, clock->entropy(clock) + index);
     front->about = about;
     front->space = backend->space ? backend->space(backend->context, cairn_str(SPACE_DEFAULT)) : NULL;
     front->index = index;

@@ -124,6 +124,7 @@ struct cairn_front {
     struct cairn_budget partial;             /* half received requests; of `memory` */
     struct cairn_purse purse, partial_purse; /* of `memory`; of `partial` */
     uint64_t next_id;
+    struct cairn_random job_ids; /* of jobs whose clients ask for one before they begin */
     struct cairn_buf scratch;
     uint64_t submitted; /* counts submissions, so that the owner sees whether there were new ones */
     char date[32];      /* HTTP's, of date_s */

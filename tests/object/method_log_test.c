@@ -26,6 +26,7 @@ static struct cairn_value add_page(char *text, size_t room, struct cairn_bytes r
             cairn_value_read(&r);
         method = cairn_value_read(&r).bytes;
         line = cairn_value_read(&r).bytes;
+        assert_int_equal(cairn_value_read(&r).bytes.size, 32); /* the job's id */
         snprintf(text + used, room - used, "%.*s: %.*s; ", (int)method.size, (const char *)method.data, (int)line.size,
                  (const char *)line.data);
     }

@@ -39,7 +39,7 @@ static const struct {
 } exchanges[] = {
     {"GET /" H "\r\n", "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
                        "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\","
-                       "\"/v1/logs\",\"/v1/clock\",\"/v1/export\",\"/v1/namespaces\","
+                       "\"/v1/logs\",\"/v1/traces\",\"/v1/traces/JOB\",\"/v1/clock\",\"/v1/export\",\"/v1/namespaces\","
                        "\"/v1/namespaces/NAME\",\"/v1/ns/NAME/...\",\"/healthz\",\"/readyz\","
                        "\"/metrics\"]}\n"},
     {"GET /healthz" H "\r\n", "200 {\"healthy\":true}\n"},
@@ -166,7 +166,7 @@ static const struct {
      "{\"name\":\"set\",\"access\":\"public\",\"flags\":[]}],\"dropped\":false}]\n"},
     {"GET /v1/logs?limit=5" H "\r\n",
      "200 [{\"ms\":1700000000123,\"level\":\"warning\",\"type\":\"Box\",\"id\":\"b1\",\"method\":\"set\","
-     "\"line\":\"a line\"}]\n"},
+     "\"line\":\"a line\",\"job\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}]\n"},
     {"PATCH /v1/modules" H "\r\n",
      "405 " PROBLEM("Method Not Allowed", "405", "bad_request", "this page takes only GET, HEAD, POST", "none", "no")},
     {"OPTIONS /v1/types" H "\r\n", "204 "},

@@ -374,13 +374,14 @@ static void run_logs(struct cairn_buf *to)
 {
     cairn_value_add_list(to, 2);
     cairn_value_add_list(to, 1);
-    cairn_value_add_list(to, 6);
+    cairn_value_add_list(to, 7);
     cairn_value_add_int(to, 1700000000123);
     cairn_value_add_int(to, 2);
     text_value(to, "Box");
     text_value(to, "b1");
     text_value(to, "set");
     text_value(to, "a line");
+    text_value(to, "4bf92f3577b34da6a3ce929d0e0e4736");
     cairn_value_add_nil(to);
 }
 
@@ -432,6 +433,7 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_SPACE_SET:
     case CAIRN_OP_SPACE_REMOVE:
     case CAIRN_OP_SPACES:
+    case CAIRN_OP_TRACES:
         error(to, "bad_request", "there are no versions here");
         break;
     }

@@ -131,6 +131,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
     struct cairn_node_options node = {.clock = clock,
                                       .workers = sim->options.workers,
                                       .limits = sim->options.limits,
+                                      .trace = sim->options.trace,
                                       .seed = cairn_random_u64(&sim->random)};
     struct cairn_admin_options admin = {.snapshot_every_ns = sim->options.snapshot_every_ns,
                                         .snapshot_log_bytes = sim->archive ? 64 << 10 : 0,
