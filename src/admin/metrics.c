@@ -59,6 +59,11 @@ static const struct series of_workers[] = {
      "Messages that could not be read and became dead letters: a mistake of the node's.", WORKER(letters_spoiled), 1},
     {"cairn_message_side_lines", "gauge", "Objects that have messages waiting apart from the others'.",
      WORKER(side_lines), 1},
+    {"cairn_timers_set_total", "counter", "Timers that objects have set.", WORKER(timers_set), 1},
+    {"cairn_timers_fired_total", "counter", "Firings of timers that have begun to run.", WORKER(timers_fired), 1},
+    {"cairn_timers_late_seconds_total", "counter", "Time between when these were due and when they began to run.",
+     WORKER(timer_late_ms), 1e-3},
+    {"cairn_timers_pending", "gauge", "Timers that objects have.", WORKER(timers_pending), 1},
     {"cairn_message_bytes", "gauge", "Bytes of messages that wait and of dead letters.", WORKER(letter_bytes), 1},
 };
 

@@ -157,6 +157,15 @@ struct cairn_taker {
     bool keys_only; /* values are not looked up: empty */
 };
 
+/* A timer as a guest asks for it. */
+struct cairn_timer_spec {
+    struct cairn_bytes name, method, args;
+    bool repeats;
+    int64_t at_ms;     /* when it does not */
+    int64_t period_ms; /* when it does; 0: as the cron line says */
+    struct cairn_bytes cron, zone;
+};
+
 struct cairn_host_ops {
     /* The run starts over: forget every effect of the segment so far (log lines may stay). */
     void (*restart)(void *run);
@@ -229,6 +238,12 @@ struct cairn_host_ops {
     /* As fail, with the code `retry`: a message is to be tried again, after delay_ms, or when it would be if 0. */
     enum cairn_code (*retry)(void *run, int64_t delay_ms, struct cairn_err *err);
     uint64_t (*attempts)(void *run); /* of this message that have failed; 0: none, or it is no message */
+    /* Sets a timer of the object's own, in place of one of that name, when the segment commits. */
+    enum cairn_code (*timer_set)(void *run, const struct cairn_timer_spec *spec, struct cairn_err *err);
+    enum cairn_code (*timer_cancel)(void *run, struct cairn_bytes name, bool *ret_found, struct cairn_err *err);
+    /* Of the firing that runs: when it was due, and how many times were missed since; 0: no timer has called. */
+    uint64_t (*timer_due)(void *run);
+    uint64_t (*timer_missed)(void *run);
     /* True if `call` (UINT32_MAX: all so far) has its result; an unknown call is CAIRN_ETRAP.  The run waits for it,
      * and may ask any number of times. */
     enum cairn_code (*ready)(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err);

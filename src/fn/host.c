@@ -308,8 +308,7 @@ HOST_CALL(map_read)
 
 /* --- calls --- */
 
-/* Packed arguments: per argument u32 size, bytes, nothing left over. */
-static bool args_valid(struct cairn_bytes args)
+bool fn_args_valid(struct cairn_bytes args)
 {
     struct cairn_reader r = cairn_reader(args);
 
@@ -330,7 +329,7 @@ HOST_CALL(call)
     BYTES(method, 4);
     BYTES(args, 6);
 
-    if (!args_valid(args))
+    if (!fn_args_valid(args))
         return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "malformed arguments in host call call"));
     CHECK(run->host->call(run->context, type, id, method, args, &number, run->err));
     v[0].i32 = (int32_t)number;
@@ -345,7 +344,7 @@ HOST_CALL(send)
     BYTES(method, 4);
     BYTES(args, 6);
 
-    if (!args_valid(args))
+    if (!fn_args_valid(args))
         return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "malformed arguments in host call send"));
     CHECK(run->host->send(run->context, type, id, method, args, v[8].i64, run->err));
     return NULL;
@@ -489,7 +488,11 @@ static const struct import *import_at(size_t i)
 {
     if (i < IMPORTS)
         return &imports[i];
-    return i - IMPORTS < fn_ordered_import_count ? &fn_ordered_imports[i - IMPORTS] : NULL;
+    i -= IMPORTS;
+    if (i < fn_ordered_import_count)
+        return &fn_ordered_imports[i];
+    i -= fn_ordered_import_count;
+    return i < fn_timer_import_count ? &fn_timer_imports[i] : NULL;
 }
 
 bool fn_host_knows(struct cairn_bytes name)

@@ -176,5 +176,11 @@ static inline wasm_trap_t *packed(struct packer *p, wasmtime_val_raw_t *v, uint6
 /* Those of ordered maps (host_ordered.c). */
 extern const struct import fn_ordered_imports[];
 extern const size_t fn_ordered_import_count;
+/* Those of timers (host_timers.c). */
+extern const struct import fn_timer_imports[];
+extern const size_t fn_timer_import_count;
+
+/* Packed arguments: per argument u32 size, bytes, nothing left over. */
+bool fn_args_valid(struct cairn_bytes args);
 
 #endif

@@ -157,6 +157,8 @@ enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
     take_writes(&own->overlay, &segment->overlay);
     cairn_buf_add(&own->sends, segment->sends.data, segment->sends.size);
     own->send_count += segment->send_count;
+    own->timers_changed += segment->timers_changed;
+    own->timers_set += segment->timers_set;
     count_bytes(branch, before);
     return CAIRN_OK;
 }

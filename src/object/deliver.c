@@ -10,6 +10,7 @@
 #include "object/mailbox.h"
 #include "object/receiver.h"
 #include "object/side.h"
+#include "object/timers.h"
 #include "object/type.h"
 #include "object/worker.h"
 
@@ -96,6 +97,7 @@ static void put_away(struct invocation *inv, struct overlay *overlay, bool *ret_
     }
     if (delivery->begun)
         posted.flags |= POSTED_SOME;
+    posted.timer = cairn_bytes(NULL, 0); /* it goes on without this one */
     messages_bury(messages, overlay, &posted);
 }
 
@@ -114,6 +116,8 @@ static bool settle(struct cairn_worker *worker, struct invocation *inv)
     messages_remove(messages, &overlay, cairn_bytes(delivery->key, delivery->key_size), delivery->kept_bytes);
     if (inv->failed)
         put_away(inv, &overlay, &dead);
+    if (delivery->posted.timer.size && !delivery->begun && (!inv->failed || dead))
+        timers_over(messages->shard, &overlay, delivery->posted.timer, messages_clock_ms(worker));
     done = messages_commit(messages, &overlay, inv->failed ? "failed" : "run");
     overlay_done(&overlay);
     if (!done) {
@@ -121,6 +125,8 @@ static bool settle(struct cairn_worker *worker, struct invocation *inv)
             delivery->posted.attempts--;
         return false;
     }
+    if (delivery->posted.timer.size)
+        timers_count(messages->shard);
     if (inv->failed && !dead)
         stat_add(&worker->counts.letters_retried, 1);
     return true;
@@ -188,6 +194,7 @@ static struct delivery *begin(struct looking *looking, const struct delivery *wh
     struct invocation *inv = invocation_new(worker, &operation_deliver);
     struct delivery *delivery = cairn_alloc(sizeof *delivery);
     uint8_t name[POSTED_NAME_BYTES_MAX], *at;
+    struct cairn_bytes timer;
 
     if (inv->payload_room < bytes) {
         inv->payload = cairn_realloc(inv->payload, bytes);
@@ -199,7 +206,8 @@ static struct delivery *begin(struct looking *looking, const struct delivery *wh
     at = copy(at, posted->method, &inv->method_name);
     at = copy(at, posted->from_type, &inv->caller_type);
     at = copy(at, posted->from_id, &inv->caller_id);
-    copy(at, posted->args, &inv->args);
+    at = copy(at, posted->args, &inv->args);
+    copy(at, posted->timer, &timer);
     inv->space = spaces_intern(&worker->node->spaces, posted->space);
     inv->origin = worker->index;
     inv->worker = worker;
@@ -214,8 +222,11 @@ static struct delivery *begin(struct looking *looking, const struct delivery *wh
     delivery->inv = inv;
     delivery->bytes = delivery->kept_bytes = bytes;
     delivery->begun = posted->state == POSTED_BEGUN;
-    delivery->posted = (struct posted){
-        .flags = posted->flags, .number = posted->number, .sent_ms = posted->sent_ms, .attempts = posted->attempts};
+    delivery->posted = (struct posted){.flags = posted->flags,
+                                       .number = posted->number,
+                                       .sent_ms = posted->sent_ms,
+                                       .attempts = posted->attempts,
+                                       .timer = timer};
     receiver_enter(messages, posted_name(posted, name), delivery);
     stat_add(&worker->admitted, 1);
     cairn_list_push_back(&looking->starting, &inv->link);

@@ -21,8 +21,8 @@ struct delivery {
     struct messages *messages;
     struct invocation *inv;
     struct receiver *receiver;
-    struct posted posted;                          /* but for the names and arguments */
-    uint64_t number;                               /* in the line, or in the side line */
+    struct posted posted; /* but for the names and arguments; its `timer` lies in inv->payload */
+    uint64_t number;      /* in the line, or in the side line */
     uint8_t key[DELIVERY_KEY_BYTES_MAX], key_size; /* where it lies */
     size_t bytes;                                  /* of it as it was when it began */
     size_t kept_bytes, begun_bytes;                /* as it is kept; as it is once it is marked as begun */
@@ -30,6 +30,8 @@ struct delivery {
     bool over;                                     /* by the record that is being made */
     bool asks_retry;
     uint64_t retry_ms;
+    /* Of a firing whose method runs: when it was due, as of when the rest was said, and how many times were missed. */
+    uint64_t timer_due_ms, timer_now_ms, timer_missed;
 };
 
 /* NULL: it runs for no message. */

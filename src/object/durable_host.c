@@ -556,6 +556,25 @@ static uint64_t durable_attempts(void *run)
     return 0; /* it runs for no message */
 }
 
+/* Nor are timers in the journal. */
+static enum cairn_code no_timers(struct cairn_err *err)
+{
+    return cairn_fail(err, CAIRN_ELIMIT,
+                      "a durable method cannot set or cancel timers; let it call a method that does");
+}
+
+static enum cairn_code durable_timer_set(void *run, const struct cairn_timer_spec *spec, struct cairn_err *err)
+{
+    (void)run, (void)spec;
+    return no_timers(err);
+}
+
+static enum cairn_code durable_timer_cancel(void *run, struct cairn_bytes name, bool *ret_found, struct cairn_err *err)
+{
+    (void)run, (void)name, (void)ret_found;
+    return no_timers(err);
+}
+
 const struct cairn_host_ops durable_host_ops = {
     .restart = durable_restart,
     .args = durable_args,
@@ -589,6 +608,10 @@ const struct cairn_host_ops durable_host_ops = {
     .send = durable_send,
     .retry = durable_retry,
     .attempts = durable_attempts,
+    .timer_set = durable_timer_set,
+    .timer_cancel = durable_timer_cancel,
+    .timer_due = durable_attempts,
+    .timer_missed = durable_attempts,
     .ready = durable_ready,
     .poll = durable_poll,
     .call_result = durable_call_result,

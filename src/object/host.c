@@ -11,6 +11,7 @@
 #include "object/fields.h"
 #include "object/host.h"
 #include "object/host_ordered.h"
+#include "object/host_timers.h"
 #include "object/invocation.h"
 #include "object/layout.h"
 #include "object/method_log.h"
@@ -695,6 +696,10 @@ const struct cairn_host_ops object_host_ops = {
     .send = host_send,
     .retry = host_retry,
     .attempts = host_attempts,
+    .timer_set = host_timer_set,
+    .timer_cancel = host_timer_cancel,
+    .timer_due = host_timer_due,
+    .timer_missed = host_timer_missed,
     .ready = host_ready,
     .poll = host_ready,
     .run_calls = direct_run_calls,

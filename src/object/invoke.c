@@ -27,6 +27,7 @@
 #include "object/quota.h"
 #include "object/span.h"
 #include "object/table.h"
+#include "object/timers.h"
 #include "object/transaction.h"
 #include "object/type.h"
 
@@ -171,7 +172,7 @@ static bool commit(struct cairn_worker *worker, struct invocation *inv, bool is_
     }
     *ret_code = CAIRN_EOVERLOAD;
     if (cairn_list_empty(&worker->commits) || worker->failed)
-        *ret_code = segment_commit(inv, is_over, participants, participant_count - !messages_take_part(inv), err);
+        *ret_code = segment_commit(inv, is_over, participants, participants_for(inv), err);
     if (*ret_code != CAIRN_EOVERLOAD)
         return true;
     wait_for_room(&worker->commits, inv, again);
@@ -542,6 +543,9 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
         state = cairn_run_resume(inv->run, &inv->meter, &err);
         if (state == CAIRN_RUN_DONE || state == CAIRN_RUN_FAILED)
             inv->run = NULL;
+    } else if (__builtin_expect(inv->operation == &operation_deliver, 0) && !timers_want(inv)) {
+        inv->args_read = UINT32_MAX;
+        state = CAIRN_RUN_DONE; /* a firing that was taken back: nothing is done */
     } else {
         state = cairn_run_start(worker->fn, inv->type->module, inv->method->decl,
                                 inv->durable ? worker->durable_host : NULL, inv, worker->node->limits.cpu_ns, &inv->run,

@@ -20,7 +20,7 @@
  *   23 varint page                               a page of the tree of these
  *   08 be64 number                               a message in the line (messages.h)
  *   09 be64 number                               a message that is due later
- *   0a varint page                               a page of the agenda: be48 due ms, be64 number of a 09 key
+ *   0a varint page                               a page of the agenda: be48 due ms, u8 kind, what (due.h)
  *   0b be64 number                               a dead letter
  *   0c varint page                               a page of the dead letters' numbers
  *   0d varint shard, be64 number                 a message to that shard (outbox.h)
@@ -39,6 +39,9 @@
  *   2a be64 number, be64 n                       entry n of that side line: a message
  *   2b varint page                               a page of the tree of side lines: what follows their 29
  *   2c varint page                               the same of those whose type no module has
+ *   30 be64 incarnation, name                    a timer (timer.h)
+ *   31 varint page                               a page of the tree of timers: be64 incarnation, name
+ *   32                                           how many timers there are
  *
  * An incarnation is never used twice within a shard, so a field's key needs no id, and every
  * key of an object follows from its header by point reads.
@@ -82,6 +85,9 @@ enum {
     KEY_SIDE_ENTRY = 0x2a,
     KEY_SIDE_READY = 0x2b,
     KEY_SIDE_PARKED = 0x2c,
+    KEY_TIMER = 0x30,
+    KEY_TIMER_NAMES = 0x31,
+    KEY_TIMERS = 0x32,
 };
 
 enum { FIELD_KEY_FIXED_MAX = 1 + 8 + 2 * CAIRN_VARINT_BYTES_MAX + 1, MAP_KEY_BYTES_MAX = 1024 /* ordered or not */ };

@@ -2,14 +2,15 @@
 
 #include <stdlib.h>
 
-#include "object/agenda.h"
 #include "object/clock.h"
 #include "object/commit.h"
 #include "object/delivery.h"
+#include "object/due.h"
 #include "object/layout.h"
 #include "object/outbox.h"
 #include "object/receiver.h"
 #include "object/table.h"
+#include "object/timers.h"
 #include "object/tree.h"
 #include "object/type.h"
 #include "object/worker.h"
@@ -72,7 +73,7 @@ static enum cairn_code load(struct messages *messages, struct cairn_err *err)
     messages->recovered = n->looked;
     messages->side_look = messages->unpark = n->sides > 0;
     overlay_reset(&overlay, engine);
-    messages->due_ms = agenda_first_ms(&overlay);
+    messages->shard->due_ms = due_first_ms(&overlay);
     code = overlay.code;
     if (code != CAIRN_OK)
         *err = overlay.err;
@@ -105,8 +106,10 @@ enum cairn_code messages_open(struct cairn_worker *worker, struct shard *shard, 
     code = load(messages, err);
     if (code == CAIRN_OK)
         code = outbox_open(messages, err);
-    if (code == CAIRN_OK)
+    if (code == CAIRN_OK) {
         count(messages, &(struct message_numbers){0});
+        timers_count(shard);
+    }
     worker->messages_look = true;
     return code;
 }
@@ -131,14 +134,12 @@ void messages_begin(struct messages *messages)
         return;
     messages->spoiled = 0;
     messages->before = messages->numbers;
-    messages->due_before = messages->due_ms;
 }
 
 void messages_undo(struct messages *messages)
 {
     messages->making--;
     messages->numbers = messages->before;
-    messages->due_ms = messages->due_before;
 }
 
 void messages_store(struct messages *messages, struct overlay *overlay)
@@ -235,27 +236,23 @@ void messages_line_up(struct messages *messages, struct overlay *overlay, struct
     cairn_buf_done(&again);
 }
 
-static void agenda_put(struct messages *messages, struct overlay *overlay, const struct posted *posted,
-                       struct cairn_bytes encoded)
+static void put_off(struct messages *messages, struct overlay *overlay, const struct posted *posted,
+                    struct cairn_bytes encoded)
 {
-    uint8_t key[9], entry[AGENDA_KEY_BYTES_MAX], number[8];
+    uint8_t key[9], number[8];
     /* A new one is a number of the line that stays empty there. */
-    uint64_t n = posted->number ? posted->number - 1 : messages->numbers.end++, due_ms = posted->due_ms;
-    struct agenda agenda;
+    uint64_t n = posted->number ? posted->number - 1 : messages->numbers.end++;
 
     cairn_put_be64(number, n);
     overlay_put(overlay, cairn_bytes(key, key_numbered(key, KEY_LATER, n)), encoded);
-    tree_add(agenda_tree(&agenda, overlay),
-             cairn_bytes(entry, agenda_key(entry, due_ms, AGENDA_MESSAGE, cairn_bytes(number, 8))));
-    if (due_ms < messages->due_ms)
-        messages->due_ms = due_ms;
+    due_add(messages->shard, overlay, posted->due_ms, DUE_MESSAGE, cairn_bytes(number, 8));
 }
 
 void messages_add(struct messages *messages, struct overlay *overlay, const struct posted *posted,
                   struct cairn_bytes encoded)
 {
     if (posted->due_ms > messages_clock_ms(messages->worker))
-        agenda_put(messages, overlay, posted, encoded);
+        put_off(messages, overlay, posted, encoded);
     else
         line_put(messages, overlay, encoded);
     messages->numbers.waiting++;

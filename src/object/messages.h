@@ -39,8 +39,6 @@ struct messages {
     } numbers, before;               /* before: the record that is being made */
     uint32_t making;                 /* how often it has been begun: a transaction begins it for each object */
     uint32_t spoiled;                /* of this record */
-    uint64_t due_ms;                 /* of the agenda's first; UINT64_MAX: it is empty */
-    uint64_t due_before;
 
     uint64_t cursor;             /* in the line: what lies below it has been looked at */
     uint64_t recovered;          /* what lies below it ran when the node stopped: it is older than all in side lines */

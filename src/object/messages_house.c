@@ -1,50 +1,52 @@
 /* messages_house.c - the housekeeper of messages: what is due goes into the line, batches leave the outbox, messages of
  * the line run. */
-#include "object/agenda.h"
 #include "object/clock.h"
 #include "object/deliver.h"
+#include "object/due.h"
 #include "object/layout.h"
 #include "object/outbox.h"
-#include "object/tree.h"
+#include "object/timers.h"
 #include "object/worker.h"
 
 enum { DUE_PER_STEP = 64 };
 
-/* What is due goes to the end of the line, in the order of its times; one record for some of it. */
+static enum due_answer take_message(struct shard *shard, struct overlay *overlay, const struct due *due)
+{
+    struct cairn_bytes value;
+    uint8_t bytes[9] = {KEY_LATER};
+
+    memcpy(bytes + 1, due->own.data, 8);
+    if (!overlay_get(overlay, cairn_bytes(bytes, 9), &value))
+        return DUE_TAKEN;
+    value = cairn_arena_copy(&overlay->arena, value);
+    overlay_remove(overlay, cairn_bytes(bytes, 9));
+    messages_line_up(shard->messages, overlay, value, cairn_get_be64(due->own.data));
+    return DUE_TAKEN;
+}
+
+static const struct due_handler message_handler = {.kind = DUE_MESSAGE, .take = take_message};
+static const struct due_handler *const due_handlers[] = {&message_handler, &timer_handler};
+
+/* What is due, in the order of its times; one record for some of it. */
 static bool take_due(struct messages *messages, uint64_t now_ms)
 {
     struct overlay overlay = {0};
-    struct agenda agenda;
-    const struct tree *tree = agenda_tree(&agenda, &overlay);
-    struct tree_cursor cursor;
-    bool done, there;
-    int taken = 0;
+    struct shard *shard = messages->shard;
+    bool more;
 
-    overlay_reset(&overlay, messages->shard->engine);
+    overlay_reset(&overlay, shard->engine);
     messages_begin(messages);
-    for (there = true; there && taken < DUE_PER_STEP; taken++) {
-        uint8_t entry[AGENDA_KEY_BYTES_MAX], key[9];
-        struct cairn_bytes value, at;
-
-        there = tree_seek(&cursor, tree, TREE_AT_OR_AFTER, cairn_bytes(NULL, 0)) &&
-                agenda_due_ms(tree_key(&cursor)) <= now_ms;
-        if (!there)
-            break;
-        at = tree_key(&cursor);
-        memcpy(entry, at.data, at.size);
-        tree_remove(tree, cairn_bytes(entry, at.size));
-        key[0] = KEY_LATER;
-        memcpy(key + 1, entry + AGENDA_DUE_BYTES + 1, 8);
-        if (!overlay_get(&overlay, cairn_bytes(key, 9), &value))
-            continue;
-        value = cairn_arena_copy(&overlay.arena, value);
-        overlay_remove(&overlay, cairn_bytes(key, 9));
-        messages_line_up(messages, &overlay, value, cairn_get_be64(key + 1));
+    due_take(shard, &overlay, now_ms, DUE_PER_STEP, due_handlers, sizeof due_handlers / sizeof *due_handlers, &more);
+    if (!overlay.count && overlay.code == CAIRN_OK) {
+        messages_undo(messages);
+    } else if (messages_commit(messages, &overlay, "due")) {
+        timers_count(shard);
+    } else {
+        shard->due_ms = now_ms;
+        more = false;
     }
-    messages->due_ms = agenda_first_ms(&overlay);
-    done = messages_commit(messages, &overlay, "due");
     overlay_done(&overlay);
-    return done && taken == DUE_PER_STEP;
+    return more;
 }
 
 static bool step_shard(struct messages *messages, uint64_t now_ms)
@@ -56,7 +58,7 @@ static bool step_shard(struct messages *messages, uint64_t now_ms)
         messages_retry(messages);
         return false;
     }
-    if (messages->due_ms <= now_ms)
+    if (messages->shard->due_ms <= now_ms)
         more |= take_due(messages, now_ms);
     more |= outbox_step(messages);
     more |= deliver_step(messages);
@@ -96,8 +98,8 @@ static bool step(struct cairn_worker *worker)
 
         if (step_shard(messages, now_ms))
             worker->messages_look = true;
-        if (messages->due_ms < due_ms)
-            due_ms = messages->due_ms;
+        if (worker->shards[i].due_ms < due_ms)
+            due_ms = worker->shards[i].due_ms;
         if (messages->retry_ns && messages->retry_ns < retry_ns)
             retry_ns = messages->retry_ns;
     }

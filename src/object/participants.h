@@ -5,8 +5,11 @@
 
 #include "object/commit.h"
 
-/* The last is that of messages: a segment without any may leave it out (messages_take_part). */
 extern const struct participant *const participants[];
 extern const size_t participant_count;
+
+/* How many of them have something to say to the invocation's segment, from the first on: the last are those of timers
+ * and messages, which most have none of. */
+size_t participants_for(const struct invocation *inv);
 
 #endif

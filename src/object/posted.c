@@ -1,5 +1,7 @@
 #include "object/posted.h"
 
+#include "object/timer.h"
+
 static void sized(struct cairn_buf *to, struct cairn_bytes bytes)
 {
     cairn_buf_varint(to, bytes.size);
@@ -22,6 +24,7 @@ void posted_encode(const struct posted *posted, struct cairn_buf *to)
     sized(to, posted->from_id);
     sized(to, posted->code);
     sized(to, posted->text);
+    sized(to, posted->timer);
     cairn_buf_add(to, posted->args.data, posted->args.size);
 }
 
@@ -44,10 +47,12 @@ bool posted_decode(struct cairn_bytes bytes, struct posted *ret_posted)
     p.from_id = cairn_read_sized(&r);
     p.code = cairn_read_sized(&r);
     p.text = cairn_read_sized(&r);
+    p.timer = cairn_read_sized(&r);
     p.args = cairn_read_bytes(&r, cairn_reader_left(&r));
     if (r.bad || p.state > POSTED_DEAD || p.space.size > CAIRN_NAME_BYTES_MAX || p.type.size > CAIRN_NAME_BYTES_MAX ||
         p.id.size > CAIRN_ID_BYTES_MAX || !p.type.size != !p.id.size || !p.type.size != !p.method.size ||
-        (!p.type.size && p.state != POSTED_DEAD))
+        (!p.type.size && p.state != POSTED_DEAD) ||
+        (p.timer.size && (p.timer.size <= 16 || p.timer.size > 16 + TIMER_NAME_BYTES_MAX)))
         return false;
     *ret_posted = p;
     return true;

@@ -2,7 +2,7 @@
  *
  *   u8 state | u8 flags | varint number + 1 | varint sent ms | varint due ms | varint attempts | sized namespace
  *   | sized type | sized id | sized method | sized sender's type | sized sender's id | sized error code
- *   | sized error text | packed arguments
+ *   | sized error text | sized firing | packed arguments
  *
  * Threads: any.  Layer: object, seen by admin and transfer. */
 #ifndef CAIRN_OBJECT_POSTED_H
@@ -30,6 +30,7 @@ struct posted {
     struct cairn_bytes space, type, id, method;
     struct cairn_bytes from_type, from_id; /* empty: a client sent it */
     struct cairn_bytes code, text;         /* the last attempt's error; empty: none has failed */
+    struct cairn_bytes timer;              /* the firing of a timer that it is (timers.h); empty: none */
     struct cairn_bytes args;
 };
 

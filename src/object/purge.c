@@ -7,6 +7,7 @@
 #include "object/layout.h"
 #include "object/ordered.h"
 #include "object/table.h"
+#include "object/timers.h"
 #include "object/type.h"
 #include "object/worker.h"
 
@@ -168,7 +169,7 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
     struct space *space = NULL;
     struct dependency record;
     struct kept less = {0};
-    bool done;
+    bool done, more = false;
 
     overlay_reset(&overlay, shard->engine);
     if (overlay_get(&overlay, item, &bytes) && decode(bytes, remains)) {
@@ -184,13 +185,16 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
             if (last->count == 0)
                 remains->containers--;
         }
+        if (left)
+            left -= timers_purge(shard, &overlay, remains->incarnation, left);
+        more = left == 0; /* there may be timers left */
         if (remains->space_bytes)
             space = spaces_find(&worker->node->spaces, space_of(remains));
         kept_count(space, &overlay, &less, NULL);
     } else {
         remains->values = remains->containers = 0;
     }
-    if (remains->values || remains->containers) {
+    if (remains->values || remains->containers || more) {
         struct cairn_buf rest = {0};
         encode(&rest, remains);
         overlay_put(&overlay, item, cairn_buf_bytes(&rest));
@@ -203,6 +207,7 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
     done = shard_commit_own(worker, shard, &overlay, "purge", &record, NULL) == CAIRN_OK;
     if (done) {
         stat_add(&worker->counts.purged_keys, KEYS_PER_STEP - left);
+        timers_count(shard);
     } else {
         shard->meta = before; /* the log has no room now; again later */
         kept_undo(space, less);

@@ -28,6 +28,7 @@ static inline struct segment *begin(struct cairn_worker *worker, struct object *
     segment->header_dirty = segment->deleted = false;
     segment->call_count = 0;
     segment->sends.size = segment->send_count = 0;
+    segment->timers_changed = segment->timers_set = 0;
     segment->need = (struct claim){0};
     return segment;
 }
@@ -95,6 +96,7 @@ void segment_restart(struct cairn_worker *worker, struct invocation *inv)
     segment->header.room = 0;
     segment->header_dirty = segment->deleted = false;
     segment->sends.size = segment->send_count = 0;
+    segment->timers_changed = segment->timers_set = 0;
     segment->need = (struct claim){0};
 }
 

@@ -27,6 +27,8 @@ struct segment {
     uint32_t call_count;
     struct cairn_buf sends; /* messages, in the order sent: each u32 size, posted.h */
     uint32_t send_count;
+    uint32_t timers_changed; /* times that it has set or cancelled one */
+    uint32_t timers_set;
     struct claim need; /* what its commit was refused and waits for, claimed by nobody; 0: nothing */
 };
 

@@ -23,6 +23,9 @@ struct shard {
         uint64_t purge_first, purge_end; /* numbers of 06 keys in use */
         struct outcomes outcomes;
     } meta;
+    uint64_t due_ms;           /* of the first in the agenda, or earlier; UINT64_MAX: none (due.h) */
+    uint64_t making;           /* an incarnation that is being restored, which no header has yet; 0: none */
+    uint64_t timer_count;      /* as it was told to the metrics */
     bool frozen;               /* a transaction has prepared changes here that are not one object's: commits wait */
     struct messages *messages; /* NULL: the system shard */
     uint64_t purge_stop;       /* the number of a 06 key of what is still being written: purging waits there */

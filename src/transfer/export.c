@@ -8,6 +8,7 @@
 #include "object/directory.h"
 #include "object/durable.h"
 #include "object/messages.h"
+#include "object/timers.h"
 #include "object/ordered.h"
 #include "object/outcome.h"
 
@@ -356,6 +357,8 @@ static enum cairn_code do_shard(struct cairn_export *export, struct cairn_err *e
         return cairn_fail(err, CAIRN_ECONFLICT,
                           "messages wait, which an export does not carry: let the node run until they have been "
                           "delivered, and export again");
+    if (timers_any(&export->overlay))
+        return cairn_fail(err, CAIRN_ECONFLICT, "objects have timers, which an export does not carry yet");
     export->key = export->key_end = 0;
     code = get(export, cairn_bytes(&key, 1), &value, &there, err);
     if (code == CAIRN_OK && there) {

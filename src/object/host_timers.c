@@ -1,0 +1,109 @@
+#include "object/host_timers.h"
+
+#include "object/delivery.h"
+#include "object/due.h"
+#include "object/fields.h"
+#include "object/timers.h"
+
+enum { ARGS_BYTES_MAX = 64 << 10, PER_SEGMENT_MAX = 1024 };
+
+static enum cairn_code check_name(struct cairn_bytes name, struct cairn_err *err)
+{
+    if (name.size == 0 || name.size > TIMER_NAME_BYTES_MAX)
+        return cairn_fail(err, CAIRN_ETRAP, "a timer's name has 1 to %d bytes, not %zu", TIMER_NAME_BYTES_MAX,
+                          name.size);
+    return CAIRN_OK;
+}
+
+/* Whether a message can run it. */
+static enum cairn_code check_method(const struct invocation *inv, struct cairn_bytes name, struct cairn_err *err)
+{
+    const struct method *method = cairn_name_valid(name) ? type_method(inv->type, name) : NULL;
+
+    if (!method)
+        return cairn_fail(err, CAIRN_ENOMETHOD, "type %s has no method '%.*s' for a timer to run",
+                          inv->type->decl->name, (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
+    if (method->decl->durable)
+        return cairn_fail(err, CAIRN_EINVAL,
+                          "a timer cannot run %s.%s, which is durable; let it run a method that calls it",
+                          inv->type->decl->name, method->decl->name);
+    return CAIRN_OK;
+}
+
+/* Before a timer is changed. */
+static enum cairn_code may_change(struct invocation *inv, size_t bytes, struct cairn_err *err)
+{
+    enum cairn_code code = writable(inv, bytes + TIMER_KEY_BYTES_MAX, err);
+
+    if (code == CAIRN_OK && inv->segment->timers_changed >= PER_SEGMENT_MAX)
+        code =
+            cairn_fail(err, CAIRN_ELIMIT, "the segment sets or cancels more than %d timers; split the work with a call",
+                       PER_SEGMENT_MAX);
+    return code;
+}
+
+enum cairn_code host_timer_set(void *run, const struct cairn_timer_spec *spec, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    struct timer timer = {.due_ms = spec->at_ms > 0 ? due_ms_most((uint64_t)spec->at_ms) : 0,
+                          .type = inv->type->number,
+                          .space = inv->type->space->name,
+                          .type_name = inv->type->name,
+                          .id = object_id(inv->object),
+                          .method = spec->method,
+                          .args = spec->args};
+    enum cairn_code code = check_name(spec->name, err);
+
+    if (code == CAIRN_OK)
+        code = check_method(inv, spec->method, err);
+    if (code == CAIRN_OK && spec->args.size > ARGS_BYTES_MAX)
+        code = cairn_fail(err, CAIRN_ELIMIT, "the timer's arguments have %zu bytes; at most %d are allowed",
+                          spec->args.size, ARGS_BYTES_MAX);
+    if (code == CAIRN_OK)
+        code = may_change(inv, spec->args.size + timer.id.size + 2 * CAIRN_NAME_BYTES_MAX, err);
+    if (code != CAIRN_OK)
+        return code;
+    timers_put(overlay_of(inv), incarnation_of(inv), spec->name, &timer);
+    inv->segment->timers_changed++;
+    inv->segment->timers_set++;
+    return CAIRN_OK;
+}
+
+enum cairn_code host_timer_cancel(void *run, struct cairn_bytes name, bool *ret_found, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    uint8_t key[TIMER_KEY_BYTES_MAX];
+    struct timer timer;
+    enum cairn_code code = check_name(name, err);
+
+    *ret_found = false;
+    if (code == CAIRN_OK && inv->read_only)
+        code = writable(inv, 0, err);
+    if (code != CAIRN_OK || !incarnation_of(inv) || !timers_get(overlay_of(inv), incarnation_of(inv), name, &timer))
+        return code;
+    code = may_change(inv, 0, err);
+    if (code != CAIRN_OK)
+        return code;
+    overlay_remove(overlay_of(inv), cairn_bytes(key, timer_key(key, incarnation_of(inv), name)));
+    inv->segment->timers_changed++;
+    *ret_found = true;
+    return CAIRN_OK;
+}
+
+uint64_t host_timer_due(void *run)
+{
+    const struct delivery *delivery = delivery_of(run);
+
+    return delivery ? delivery->timer_due_ms : 0;
+}
+
+uint64_t host_timer_missed(void *run)
+{
+    struct invocation *inv = run;
+    const struct delivery *delivery = delivery_of(inv);
+
+    if (!delivery || !delivery->timer_due_ms)
+        return 0;
+    dependency_join(&inv->depends, (struct dependency){.time_ms = delivery->timer_now_ms});
+    return delivery->timer_missed;
+}

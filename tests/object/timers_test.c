@@ -1,0 +1,324 @@
+/* Would catch: timers that are lost, or whose method takes effect twice, over crashes at any step and whichever write
+ * fails; one that runs although it was cancelled, set again, or its object was deleted, or before its time; one that is
+ * kept although its segment failed; overdue ones out of their order; a firing that is lost because messages have no
+ * room; trees that do not agree with the timers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/admin.h"
+#include "support/simnode.h"
+
+#define expect(want, ...) simnode_expect(&sim, want, "Alarm", __VA_ARGS__, NULL)
+
+static void reopen(struct simnode *sim)
+{
+    struct cairn_err err;
+
+    if (simnode_open(sim, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+}
+
+static void open_with(struct simnode *sim, uint64_t seed, const struct simnode_options *options)
+{
+    simnode_init(sim, seed, options);
+    reopen(sim);
+    simnode_deploy(sim, "alarm");
+}
+
+static void open_node(struct simnode *sim, uint64_t seed, uint32_t workers)
+{
+    struct simnode_options options = {.workers = workers, .shards = 4};
+
+    open_with(sim, seed, &options);
+}
+
+/* The sum of a metric over workers. */
+static uint64_t metric(struct simnode *sim, const char *name)
+{
+    struct cairn_metrics_place place = {0};
+    struct cairn_buf page = {0};
+    uint64_t sum = 0;
+    char start[128];
+
+    snprintf(start, sizeof start, "\n%s{worker=", name);
+    while (cairn_admin_metrics(sim->node, &place, CAIRN_PAGE_BYTES, &page))
+        ;
+    cairn_buf_u8(&page, 0);
+    for (const char *at = (const char *)page.data; (at = strstr(at, start)); at++)
+        sum += strtoull(strchr(at, '}') + 1, NULL, 10);
+    cairn_buf_done(&page);
+    return sum;
+}
+
+static void let_pass(struct simnode *sim, uint64_t ms)
+{
+    for (uint64_t step = 0; step < 20; step++) {
+        cairn_sim_clock_advance(&sim->clock, ms * 50000);
+        simnode_settle(sim);
+    }
+}
+
+/* Nothing is left of timers and messages. */
+static void all_is_over(struct simnode *sim)
+{
+    assert_int_equal(metric(sim, "cairn_timers_pending"), 0);
+    assert_int_equal(metric(sim, "cairn_messages_waiting"), 0);
+    assert_int_equal(metric(sim, "cairn_messages_dead"), 0);
+    assert_int_equal(metric(sim, "cairn_message_bytes"), 0);
+}
+
+static void they_fire_once_when_due(void **state)
+{
+    (void)state;
+    for (uint32_t workers = 1; workers <= 3; workers++) {
+        struct simnode sim;
+
+        open_node(&sim, workers, workers);
+        expect("nil", "a", "in", "x", "60000", "tick", "first");
+        expect("nil", "a", "in", "y", "30000", "tick", "second");
+        expect("nil", "b", "in", "x", "30000", "tick", "other");
+        expect("nil", "a", "at", "z", "1", "tick", "past");
+        simnode_settle(&sim);
+        expect("[\"past\"]", "a", "got");
+        assert_int_equal(metric(&sim, "cairn_timers_pending"), 3);
+        let_pass(&sim, 20000);
+        expect("1", "a", "count");
+        let_pass(&sim, 15000);
+        expect("[\"past\", \"second\"]", "a", "got");
+        expect("[\"other\"]", "b", "got");
+        let_pass(&sim, 40000);
+        expect("[\"past\", \"second\", \"first\"]", "a", "got");
+        expect("0", "a", "due");
+        expect("nil", "c", "at", "x", "12345", "due");
+        expect("nil", "a", "in", "again", "1", "again", "5");
+        expect("nil", "b", "in", "x", "1", "call_and_wait", "c");
+        expect("nil", "b", "in", "y", "1", "as_one", "c");
+        expect("nil", "b", "in", "z", "1", "looks");
+        let_pass(&sim, 1000);
+        expect("[\"12345\"]", "c", "got");
+        expect("2", "c", "count");
+        expect("13", "b", "count");
+        expect("8", "a", "count");
+        assert_int_equal(metric(&sim, "cairn_timers_set_total"), 13);
+        assert_int_equal(metric(&sim, "cairn_timers_fired_total"), 13);
+        all_is_over(&sim);
+        simnode_done(&sim);
+    }
+}
+
+static void what_was_taken_back_does_not_run(void **state)
+{
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 4, 2);
+    expect("nil", "a", "in", "x", "1000", "tick", "cancelled");
+    expect("1", "a", "cancel", "x");
+    expect("0", "a", "cancel", "x");
+    expect("0", "none", "cancel", "x");
+    expect("nil", "a", "in", "y", "1000", "tick", "replaced");
+    expect("nil", "a", "in", "y", "90000", "tick", "kept");
+    expect("nil", "a", "in", "kept", "3000", "tick", "kept too");
+    expect("!failed...", "a", "set_then_fail");
+    expect("!not_read_only...", "a", "read_sets");
+    expect("!trap...", "a", "long_name");
+    expect("!unknown_method...", "a", "in", "x", "1", "no_such_method");
+    expect("nil", "b", "in", "x", "1000", "tick");
+    expect("nil", "b", "drop");
+    expect("nil", "c", "set_then_drop");
+    expect("nil", "d", "set_then_cancel");
+    let_pass(&sim, 60000);
+    expect("[\"kept too\"]", "a", "got");
+    expect("0", "b", "count");
+    expect("0", "c", "count");
+    expect("1", "d", "count");
+    let_pass(&sim, 60000);
+    expect("[\"kept too\", \"kept\"]", "a", "got");
+    /* One that another one cancels in the moment in which both are due: both stand in the line already. */
+    expect("nil", "e", "at", "x", "1", "cancels", "y");
+    expect("nil", "e", "at", "y", "2", "tick");
+    let_pass(&sim, 1000);
+    assert_in_range(metric(&sim, "cairn_timers_pending"), 0, 0);
+    all_is_over(&sim);
+    simnode_done(&sim);
+}
+
+/* Timers of a moment: what the first does to the second, and to its object, counts. */
+static void one_that_is_due_can_be_taken_back(void **state)
+{
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 5, 1);
+    expect("nil", "e", "in", "x", "100", "cancels", "y");
+    expect("nil", "e", "in", "y", "100", "tick");
+    expect("nil", "f", "in", "x", "100", "drop");
+    expect("nil", "f", "in", "y", "100", "tick");
+    cairn_sim_clock_advance(&sim.clock, 3000000000); /* both are overdue when the node looks */
+    let_pass(&sim, 1000);
+    expect("1", "e", "count");
+    expect("0", "f", "count");
+    all_is_over(&sim);
+    simnode_done(&sim);
+}
+
+/* Those overdue fire once, in the order due, after a stop. */
+static void the_overdue_fire_in_order(void **state)
+{
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 6, 2);
+    for (int i = 0; i < 9; i++) {
+        char name[8], ms[8];
+
+        snprintf(name, sizeof name, "%d", i * 7 % 9);
+        snprintf(ms, sizeof ms, "%d", 1000 + 100 * (i * 7 % 9));
+        expect("nil", "a", "in", name, ms, "tick", name);
+    }
+    simnode_crash(&sim, CAIRN_SIM_DROP);
+    cairn_sim_clock_advance(&sim.clock, 3600000000000);
+    reopen(&sim);
+    let_pass(&sim, 1000);
+    expect("[\"0\", \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\"]", "a", "got");
+    all_is_over(&sim);
+    simnode_done(&sim);
+}
+
+static uint64_t count_all(struct simnode *sim, int objects)
+{
+    uint64_t all = 0;
+
+    for (int i = 0; i < objects; i++) {
+        struct simcall call;
+        char id[16];
+
+        snprintf(id, sizeof id, "o%d", i);
+        simcall_init(&call, CAIRN_OP_INVOKE, "Alarm", id, "count", NULL);
+        simcall_run(sim, &call);
+        all += strtoull(simvalue_text(cairn_buf_bytes(&call.reply)), NULL, 10);
+        simcall_done(&call);
+    }
+    return all;
+}
+
+/* Chains of timers and timers in heaps, cut by a crash after every few steps. */
+static void each_fires_once_over_crashes(void **state)
+{
+    enum { OBJECTS = 6, LINKS = 20, HEAP = 40 };
+    static const enum cairn_sim_crash how[] = {CAIRN_SIM_DROP, CAIRN_SIM_KEEP, CAIRN_SIM_TEAR};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct simnode_options options = {.workers = 1 + (uint32_t)seed % 3,
+                                          .shards = 4,
+                                          .streams = seed % 4 == 0,
+                                          .engine = seed % 3 == 0 ? "hybridlog" : NULL};
+        struct simnode sim;
+
+        open_with(&sim, seed, &options);
+        for (int i = 0; i < OBJECTS; i++) {
+            char id[16];
+
+            snprintf(id, sizeof id, "o%d", i);
+            expect("nil", id, "in", "again", "1", "again", "20");
+            expect("nil", id, "many", "40", "30", "tick");
+        }
+        for (int crash = 0; crash < 8; crash++) {
+            for (uint64_t steps = (seed * 29 + (uint64_t)crash * 97) % 500; steps > 0; steps--)
+                simnode_step(&sim);
+            simnode_crash(&sim, how[crash % 3]);
+            reopen(&sim);
+        }
+        let_pass(&sim, 10000);
+        all_is_over(&sim);
+        assert_int_equal(count_all(&sim, OBJECTS), OBJECTS * (LINKS + HEAP));
+        simnode_done(&sim);
+    }
+}
+
+static void failures_are_tried_again(void **state)
+{
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 7, 2);
+    expect("nil", "a", "in", "x", "10", "trap_until", "3");
+    expect("nil", "b", "in", "x", "10", "trap_until", "3");
+    expect("nil", "c", "in", "x", "10", "refuse");
+    let_pass(&sim, 500);
+    expect("0", "a", "count");
+    assert_int_equal(metric(&sim, "cairn_timers_pending"), 2);
+    assert_int_equal(metric(&sim, "cairn_messages_dead"), 1);
+    expect("1", "b", "cancel", "x"); /* between two attempts */
+    expect("nil", "a", "in", "y", "1", "tick");
+    simnode_crash(&sim, CAIRN_SIM_DROP);
+    reopen(&sim);
+    let_pass(&sim, 20000);
+    expect("2", "a", "count");
+    expect("0", "b", "count");
+    expect("0", "c", "count");
+    assert_int_equal(metric(&sim, "cairn_timers_pending"), 0);
+    assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
+    assert_int_equal(metric(&sim, "cairn_messages_dead"), 1);
+    simnode_done(&sim);
+}
+
+/* Messages have no room: timers wait for it. */
+static void messages_without_room_keep_none_away(void **state)
+{
+    struct simnode_options options = {.workers = 2, .shards = 4, .limits = {.message_bytes = 4000}};
+    struct simnode sim;
+
+    (void)state;
+    open_with(&sim, 8, &options);
+    expect("nil", "o0", "many", "200", "10", "tick");
+    let_pass(&sim, 5000);
+    assert_int_equal(count_all(&sim, 1), 200);
+    all_is_over(&sim);
+    simnode_done(&sim);
+}
+
+static void transactions_set_timers(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct simnode sim;
+
+        open_node(&sim, 20 + seed, 2);
+        expect("nil", "o0", "set_all", "o0", "o1", "o2", "o3", "o1");
+        expect("!failed...", "o0", "set_all", "o4", "o5", "o3", "fail");
+        simnode_settle(&sim); /* all shards have applied it */
+        assert_int_equal(metric(&sim, "cairn_timers_pending"), 4);
+        for (uint64_t steps = seed * 40; steps > 0; steps--)
+            simnode_step(&sim);
+        simnode_crash(&sim, CAIRN_SIM_KEEP);
+        reopen(&sim);
+        let_pass(&sim, 100000);
+        assert_int_equal(count_all(&sim, 6), 4);
+        all_is_over(&sim);
+        simnode_done(&sim);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(they_fire_once_when_due),
+        cmocka_unit_test(what_was_taken_back_does_not_run),
+        cmocka_unit_test(one_that_is_due_can_be_taken_back),
+        cmocka_unit_test(the_overdue_fire_in_order),
+        cmocka_unit_test(each_fires_once_over_crashes),
+        cmocka_unit_test(failures_are_tried_again),
+        cmocka_unit_test(messages_without_room_keep_none_away),
+        cmocka_unit_test(transactions_set_timers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Timers of a real node that is killed again and again: each fires once.
+
+Catches timers that are lost or fire twice when the process is killed at any instant: chains in which each firing sets the
+next, and heaps that are due together.  What was acknowledged has fired to its end after the last start, and a request
+without an answer has left either all of it or nothing.
+"""
+import random
+import threading
+import time
+
+from cairnproc import Lost, Node, check, main
+
+LINKS, HEAP, OBJECTS = 10, 10, 2000
+
+
+def metric(node, name):
+    return sum(value for key, value in node.metrics().items() if key.startswith(name))
+
+
+def set_timers(node, stop, ids, sent, acknowledged):
+    try:
+        with node.redis() as redis:
+            while not stop.is_set() and ids:
+                name = ids.pop()
+                sent.add(name)
+                redis.call("FCALL", "Alarm.in", 1, name, "again", "20", "again", str(LINKS))
+                redis.call("FCALL", "Alarm.many", 1, name, str(HEAP), "100", "tick")
+                acknowledged.add(name)
+    except (Lost, OSError):
+        pass
+
+
+def run(folder, kills, *flags):
+    dice = random.Random(1)
+    ids = [[f"k{t}-{i}" for i in range(OBJECTS)] for t in range(4)]
+    sent, acknowledged = set(), set()
+    with Node(folder, *flags) as node:
+        node.deploy("alarm")
+        for _ in range(kills):
+            stop = threading.Event()
+            threads = [threading.Thread(target=set_timers, args=(node, stop, own, sent, acknowledged)) for own in ids]
+            for thread in threads:
+                thread.start()
+            time.sleep(dice.uniform(0.05, 0.4))
+            node.kill()
+            stop.set()
+            for thread in threads:
+                thread.join()
+            node.start()
+        deadline = time.monotonic() + 60
+        while metric(node, "cairn_timers_pending") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        check(metric(node, "cairn_timers_pending") == 0, "timers are still pending")
+        check(metric(node, "cairn_messages_waiting") == 0, "messages still wait")
+        check(metric(node, "cairn_messages_dead") == 0, "there are dead letters")
+        check(len(acknowledged) > kills, f"only {len(acknowledged)} objects have been acknowledged")
+        with node.redis() as redis:
+            for name in sent:
+                count = redis.call("FCALL", "Alarm.count", 1, name)
+                allowed = (LINKS + HEAP,) if name in acknowledged else (0, LINKS, LINKS + HEAP)
+                check(count in allowed, f"{name} has counted {count} firings; {allowed} are right")
+
+
+def test_kills(folder):
+    run(folder, 8)
+
+
+def test_kills_of_an_engine_on_disk(folder):
+    run(folder, 4, "--engine=hybridlog", "--engine-memory=8")
+
+
+if __name__ == "__main__":
+    main([test_kills, test_kills_of_an_engine_on_disk])
