@@ -33,6 +33,7 @@ static const struct series of_workers[] = {
     {"cairn_refused_total", "counter", "Invocations refused before running.", WORKER(refused), 1},
     {"cairn_refused_for_memory_total", "counter", "Of them, for the bytes that a client, a job or all of them keep.",
      WORKER(refused_for_memory), 1},
+    {"cairn_abandoned_total", "counter", "Of them, as their client had hung up.", WORKER(abandoned), 1},
     {"cairn_held_replies", "gauge", "Replies that wait for the log.", WORKER(held), 1},
     {"cairn_mailbox_waiting", "gauge", "Invocations that wait in mailboxes.", WORKER(mailbox_waiting), 1},
     {"cairn_purged_keys_total", "counter", "Keys of deleted objects removed.", WORKER(purged_keys), 1},

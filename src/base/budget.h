@@ -59,6 +59,7 @@ struct cairn_account {
     uint64_t limit;
     _Atomic uint64_t held;    /* requests under way and replies; only the session's thread writes */
     _Atomic uint64_t results; /* on their way to the session; any thread */
+    _Atomic bool gone;        /* the client takes no reply any more; only the session's thread writes */
 };
 
 static inline bool cairn_account_full(const struct cairn_account *account)

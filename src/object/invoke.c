@@ -564,6 +564,13 @@ static void refuse_to_begin(struct cairn_worker *worker, struct object *object, 
     object_unref(worker, object);
 }
 
+/* Nobody waits for it, and nobody counts on it: it has no key, and is not durable. */
+static bool is_abandoned(const struct invocation *inv)
+{
+    return inv->request && inv->request->account && !inv->keyed && !(inv->method && inv->method->decl->durable) &&
+           atomic_load_explicit(&inv->request->account->gone, memory_order_relaxed);
+}
+
 /* The namespace holds as many instances as it may. */
 static bool is_beyond_quota(struct cairn_worker *worker, struct invocation *inv, struct cairn_err *err)
 {
@@ -588,6 +595,11 @@ void object_run(struct cairn_worker *worker, struct object *object)
     if (inv->segment_number == 0 && !account_may_begin(worker, inv, &code, &text)) {
         stat_add(&worker->counts.refused_for_memory, 1);
         refuse_to_begin(worker, object, inv, code, text);
+        return;
+    }
+    if (inv->segment_number == 0 && is_abandoned(inv)) {
+        stat_add(&worker->counts.abandoned, 1);
+        refuse_to_begin(worker, object, inv, CAIRN_EUNAVAILABLE, "the client had hung up before this began");
         return;
     }
     if (inv->segment_number == 0 && space_is_gated(inv->space) && is_beyond_quota(worker, inv, &err)) {

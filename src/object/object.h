@@ -206,7 +206,8 @@ struct cairn_request {
     /* On the submitting worker; the encoded value is borrowed for the call.  May submit again. */
     void (*reply)(struct cairn_request *request, struct cairn_bytes value);
     void *owner;                   /* the caller's */
-    struct cairn_account *account; /* of the client, at least until reply; NULL: none */
+    struct cairn_account *account; /* of the client, at least until reply; NULL: none.  Once it is marked as gone, what
+                                    * has no key, is not durable and has not begun yet does not run any more */
 
     /* object's: where it is under way */
     struct cairn_request *next;

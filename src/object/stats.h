@@ -55,7 +55,7 @@ struct stats {
 };
 
 struct worker_counts {
-    _Atomic uint64_t segments, records, slices, restarts, refused, refused_for_memory, held, mailbox_waiting,
+    _Atomic uint64_t segments, records, slices, restarts, refused, refused_for_memory, abandoned, held, mailbox_waiting,
         purged_keys, evicted_keys, dropped_outcomes, messages, transactions, transaction_retries, transaction_conflicts,
         cache_hits, cache_misses, cache_bytes, letters_sent, letters_run, letters_retried, letters_waiting,
         letters_dead, letter_bytes, timers_set, timers_fired, timers_pending, timer_late_ms, letters_spoiled,

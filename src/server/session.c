@@ -787,6 +787,7 @@ void cairn_session_close(struct cairn_session *session)
     assert(session->state != CAIRN_SESSION_CLOSED);
     session->state = CAIRN_SESSION_CLOSED;
     session->cut = true;
+    atomic_store_explicit(&session->account.gone, true, memory_order_relaxed);
     session->out.size = session->out_sent = 0;
     session->owner = NULL;
     if (session->space)
