@@ -14,11 +14,14 @@
  *   bench_inprocess ordered --data DIR --guests DIR [--objects N] [--count N]
  *       one object with a map, another with an ordered map of N entries (16-byte keys, 16-byte values) each; then,
  *       three times in turn: inserts into the one and the other, ranges of 100 entries, ranks
+ *   bench_inprocess map_set|ordered_set|range|rank --data DIR --guests DIR [--objects N] [--count N]
+ *       one of these alone, for profilers
  *   bench_inprocess timeline --data DIR --guests DIR [--objects N] [--count N] [--cache MIB]
  *       ReTwis' timeline of 10 of one of N users who have as many posts; --cache: as cairn serve's
  *   bench_inprocess transfer|move --data DIR --guests DIR --objects N --count N [--workers N]
  *       a transfer between two of N accounts drawn at random: as two calls, or as a transaction
  *
+ * --engine NAME and --engine-memory MIB are as cairn serve's; without them the state is in the memory engine.
  * Times are of the whole stretch divided by its invocations, with WINDOW requests under way per worker: replies to
  * writes wait for the log's thread to hand the records to the operating system, and one at a time would measure
  * the two threads waking each other.  CPU time is told beside it (of worker 0, and of all threads), which others on the
@@ -41,8 +44,8 @@
 enum { WINDOW = 64, WORKERS_MAX = 64, TEXT_BYTES = 64, VALUE_BYTES = 100, PLAIN_OBJECTS = 1000, BUDGET_NS = 1000000 };
 
 static struct {
-    const char *data, *guests;
-    uint64_t cache_mib;
+    const char *data, *guests, *engine;
+    uint64_t cache_mib, engine_mib;
     unsigned objects, authors, followers, fill, workers;
     uint64_t count;
 } options = {.objects = PLAIN_OBJECTS, .authors = 1, .workers = 1, .count = 200000};
@@ -234,6 +237,8 @@ static struct cost run(const struct load *load)
 static void open_node(void)
 {
     struct cairn_house_options o = {.data = options.data,
+                                    .engine = options.engine,
+                                    .engine_memory_bytes = options.engine_mib << 20,
                                     .workers = options.workers,
                                     .sync = CAIRN_SYNC_NONE,
                                     .wake = wake,
@@ -530,6 +535,17 @@ static void next_sorting(const struct load *load, uint64_t n, struct cairn_rando
     add_text(args, 16);
 }
 
+static void sorting(const char *method)
+{
+    int64_t is_ordered = strcmp(method, "map_set") != 0;
+
+    deploy("sorting");
+    cost("Sorting", is_ordered ? "ordered_set" : "map_set", next_sorting, is_ordered, options.objects);
+    printf("{");
+    tell(method, cost("Sorting", method, next_sorting, is_ordered, options.count));
+    printf("}\n");
+}
+
 static void ordered(void)
 {
     uint64_t n = options.count;
@@ -585,11 +601,12 @@ static void timeline(void)
 }
 
 static const struct option known[] = {
-    {"cache", required_argument, NULL, 'c'},   {"data", required_argument, NULL, 'd'},
-    {"guests", required_argument, NULL, 'g'},  {"objects", required_argument, NULL, 'o'},
-    {"authors", required_argument, NULL, 'a'}, {"followers", required_argument, NULL, 'f'},
-    {"fill", required_argument, NULL, 'F'},    {"workers", required_argument, NULL, 'w'},
-    {"count", required_argument, NULL, 'n'},   {0},
+    {"cache", required_argument, NULL, 'c'},         {"data", required_argument, NULL, 'd'},
+    {"guests", required_argument, NULL, 'g'},        {"objects", required_argument, NULL, 'o'},
+    {"authors", required_argument, NULL, 'a'},       {"followers", required_argument, NULL, 'f'},
+    {"fill", required_argument, NULL, 'F'},          {"workers", required_argument, NULL, 'w'},
+    {"count", required_argument, NULL, 'n'},         {"engine", required_argument, NULL, 'e'},
+    {"engine-memory", required_argument, NULL, 'm'}, {0},
 };
 
 int main(int argc, char **argv)
@@ -622,6 +639,12 @@ int main(int argc, char **argv)
         case 'w':
             options.workers = (unsigned)atoi(optarg);
             break;
+        case 'e':
+            options.engine = optarg;
+            break;
+        case 'm':
+            options.engine_mib = strtoull(optarg, NULL, 10);
+            break;
         case 'n':
             options.count = strtoull(optarg, NULL, 10);
             break;
@@ -638,6 +661,9 @@ int main(int argc, char **argv)
         post();
     else if (strcmp(part, "ordered") == 0)
         ordered();
+    else if (strcmp(part, "map_set") == 0 || strcmp(part, "ordered_set") == 0 || strcmp(part, "range") == 0 ||
+             strcmp(part, "rank") == 0)
+        sorting(part);
     else if (strcmp(part, "timeline") == 0)
         timeline();
     else if (strcmp(part, "get") == 0 || strcmp(part, "set") == 0 || strcmp(part, "relay") == 0 ||
@@ -646,7 +672,9 @@ int main(int argc, char **argv)
     else if (strcmp(part, "transfer") == 0 || strcmp(part, "move") == 0)
         transfer(part);
     else
-        die("usage", "isolated, get, set, relay, push, post, ordered, timeline, transfer or move");
+        die("usage",
+            "isolated, get, set, relay, push, post, ordered, map_set, ordered_set, range, rank, timeline, transfer "
+            "or move");
     fflush(stdout);
     _exit(0); /* the folder is thrown away: a checkpoint at the end would only cost time */
 }

@@ -131,17 +131,23 @@ static void split(struct memory *memory)
         memory->round *= 2;
 }
 
+/* The slots with the tag, a bit each.  All seven without a branch: which slot it is cannot be predicted. */
+static inline unsigned hits_in(const struct bucket *bucket, uint64_t tag)
+{
+    unsigned hits = 0;
+
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        hits |= (unsigned)((bucket->slots[i] >> 48) == tag) << i;
+    return hits;
+}
+
 static uint64_t *find(const struct memory *memory, struct cairn_bytes key, uint64_t hash)
 {
     struct bucket *bucket = bucket_at(memory, bucket_index(memory, index_bits(hash)));
     uint64_t tag = slot_tag(hash);
 
     do {
-        unsigned hits = 0;
-        /* All seven without a branch: which slot it is cannot be predicted. */
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-            hits |= (unsigned)((bucket->slots[i] >> 48) == tag) << i;
-        for (; hits; hits &= hits - 1) {
+        for (unsigned hits = hits_in(bucket, tag); hits; hits &= hits - 1) {
             uint64_t *slot = &bucket->slots[__builtin_ctz(hits)];
             const struct entry *entry = slot_entry(*slot);
             if (entry_key_bytes(entry) == key.size && memcmp(entry->data, key.data, key.size) == 0)
@@ -312,17 +318,19 @@ static void memory_remove(struct cairn_engine *engine, struct cairn_bytes key, u
 void memory_prefetch(struct cairn_view *view, uint64_t hash, int depth)
 {
     struct memory *memory = memory_of_view(view);
-    struct bucket *bucket = bucket_at(memory, bucket_index(memory, index_bits(hash)));
-    uint64_t tag = slot_tag(hash);
+    const struct bucket *bucket = bucket_at(memory, bucket_index(memory, index_bits(hash)));
+    const char *entry;
 
     if (depth == 0) {
         __builtin_prefetch(bucket);
         return;
     }
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        if (bucket->slots[i] >> 48 == tag)
-            __builtin_prefetch(slot_entry(bucket->slots[i]));
-    __builtin_prefetch(bucket->more); /* harmless when there is none */
+    /* No branch on what the bucket has: it would be predicted wrong, and the next line would wait for this one. */
+    entry = (const char *)slot_entry(
+        bucket->slots[__builtin_ctz(hits_in(bucket, slot_tag(hash)) | 1u << (BUCKET_SLOTS - 1))]);
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + 64);
+    __builtin_prefetch(bucket->more ? bucket->more : bucket);
 }
 
 static void memory_visit(struct cairn_view *view,

@@ -66,7 +66,6 @@ enum cairn_code host_ordered_remove(void *run, uint32_t field, struct cairn_byte
 {
     struct invocation *inv = run;
     struct ordered map;
-    struct cairn_bytes old;
     bool there = false;
     enum cairn_code code = map_of(inv, field, &map, &there, err);
 
@@ -74,7 +73,7 @@ enum cairn_code host_ordered_remove(void *run, uint32_t field, struct cairn_byte
         code = check_key(key, err);
     if (code != CAIRN_OK)
         return code;
-    *ret_found = there && ordered_get(&map, key, &old);
+    *ret_found = there && ordered_has(&map, key);
     if (!*ret_found && !inv->read_only)
         return CAIRN_OK; /* removing what is not there does not make the object exist */
     code = writable(inv, key.size + TREE_LEAF_BYTES, err);

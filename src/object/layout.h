@@ -5,8 +5,8 @@
  *   02 be64 incarnation, varint field, varint n  entry n of a list
  *   02 be64 incarnation, varint field, 'k', key  a map's entry: varint place, value
  *   02 be64 incarnation, varint field, 's', varint place    the map's key at that place
- *   02 be64 incarnation, varint field, 'v', key  an ordered map's value
- *   02 be64 incarnation, varint field, 'p', ..   the pages of its keys (tree.h, counted)
+ *   02 be64 incarnation, varint field, 'v', key  an ordered map's value, unless its leaf has it
+ *   02 be64 incarnation, varint field, 'p', ..   the pages of its keys (tree.h, a map)
  *   03 varint type, varint page                  a page of the type's directory of ids (tree.h)
  *   04 varint type, sized id, sized method, key  an idempotency key (once.h)
  *   05 be64 number                               the same keys in order of age: the 04 key

@@ -6,13 +6,9 @@ struct value_key {
     uint8_t bytes[FIELD_KEY_FIXED_MAX + MAP_KEY_BYTES_MAX];
 };
 
-void ordered_init(struct ordered *map, struct overlay *overlay, uint64_t incarnation, uint32_t field)
+static const struct ordered *map_of(const struct tree *tree)
 {
-    map->incarnation = incarnation;
-    map->field = field;
-    map->tree = (struct tree){.overlay = overlay,
-                              .prefix = cairn_bytes(map->prefix, key_ordered_pages(map->prefix, incarnation, field)),
-                              .counted = true};
+    return (const struct ordered *)(const void *)tree; /* its first member */
 }
 
 static struct cairn_bytes value_key(const struct ordered *map, struct cairn_bytes key, struct value_key *to)
@@ -20,34 +16,73 @@ static struct cairn_bytes value_key(const struct ordered *map, struct cairn_byte
     return cairn_bytes(to->bytes, key_ordered_value(to->bytes, map->incarnation, map->field, key));
 }
 
-bool ordered_get(const struct ordered *map, struct cairn_bytes key, struct cairn_bytes *ret_value)
+static bool take_apart(const struct tree *tree, struct cairn_bytes key, struct cairn_bytes *ret_value)
 {
     struct value_key to;
+    struct cairn_bytes k = value_key(map_of(tree), key, &to);
 
-    return overlay_get(map->tree.overlay, value_key(map, key, &to), ret_value);
+    if (!overlay_get(tree->overlay, k, ret_value))
+        return false;
+    if (ret_value->size <= TREE_VALUE_BYTES_MAX) {
+        *ret_value = cairn_arena_copy(&tree->overlay->arena, *ret_value);
+        overlay_remove(tree->overlay, k);
+    }
+    return true;
+}
+
+void ordered_init(struct ordered *map, struct overlay *overlay, uint64_t incarnation, uint32_t field)
+{
+    map->incarnation = incarnation;
+    map->field = field;
+    map->tree = (struct tree){.overlay = overlay,
+                              .prefix = cairn_bytes(map->prefix, key_ordered_pages(map->prefix, incarnation, field)),
+                              .is_map = true,
+                              .take_apart = take_apart};
+}
+
+bool ordered_has(const struct ordered *map, struct cairn_bytes key)
+{
+    return tree_has(&map->tree, key);
+}
+
+bool ordered_get(const struct ordered *map, struct cairn_bytes key, struct cairn_bytes *ret_value)
+{
+    struct overlay *overlay = map->tree.overlay;
+    struct value_key to;
+
+    return overlay_get(overlay, value_key(map, key, &to), ret_value) ||
+           (overlay->code == CAIRN_OK && tree_get(&map->tree, key, ret_value));
 }
 
 bool ordered_put(const struct ordered *map, struct cairn_bytes key, struct cairn_bytes value)
 {
+    struct overlay *overlay = map->tree.overlay;
     struct value_key to;
     struct cairn_bytes k = value_key(map, key, &to), old;
-    bool there = overlay_get(map->tree.overlay, k, &old);
+    bool apart, is_new;
 
-    if (!there)
-        tree_add(&map->tree, key);
-    overlay_put(map->tree.overlay, k, value);
-    return !there;
+    if (overlay_get(overlay, k, &old)) {
+        overlay_put(overlay, k, value);
+        return false;
+    }
+    is_new = tree_put(&map->tree, key, value, &apart);
+    if (apart)
+        overlay_put(overlay, k, value);
+    return is_new;
 }
 
 bool ordered_remove(const struct ordered *map, struct cairn_bytes key)
 {
+    struct overlay *overlay = map->tree.overlay;
     struct value_key to;
-    struct cairn_bytes k = value_key(map, key, &to), old;
+    struct cairn_bytes k, old;
+    bool apart;
 
-    if (!overlay_get(map->tree.overlay, k, &old))
+    if (!tree_take(&map->tree, key, &apart))
         return false;
-    tree_remove(&map->tree, key);
-    overlay_remove(map->tree.overlay, k);
+    k = value_key(map, key, &to);
+    if (apart && overlay_get(overlay, k, &old))
+        overlay_remove(overlay, k);
     return true;
 }
 
@@ -63,25 +98,6 @@ uint32_t ordered_remove_some(const struct ordered *map, uint32_t most)
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-/* The engine's lines for a row of values are fetched together, not one after the other. */
-static void fetch(const struct ordered *map, const struct cairn_bytes *keys, uint64_t *hashes, uint32_t count)
-{
-    struct cairn_view *engine = map->tree.overlay->engine;
-    struct value_key to;
-
-    for (uint32_t i = 0; i < count; i++) {
-        hashes[i] = cairn_hash(value_key(map, keys[i], &to));
-        engine->ops->prefetch(engine, hashes[i], 0);
-    }
-    for (uint32_t i = 0; i < count; i++)
-        engine->ops->prefetch(engine, hashes[i], 1);
-}
-
-static bool step(struct tree_cursor *cursor, bool backward)
-{
-    return backward ? tree_previous(cursor) : tree_next(cursor);
-}
-
 static bool inside(const struct cairn_range *range, struct cairn_bytes key)
 {
     int order;
@@ -96,24 +112,73 @@ static bool inside(const struct cairn_range *range, struct cairn_bytes key)
     return range->with_high ? order <= 0 : order < 0;
 }
 
-/* Up to BATCH keys of the cursor's leaf, with which the last of them is left; *ret_over: the range ends with them. */
-static uint32_t gather(struct tree_cursor *cursor, const struct cairn_range *range, uint32_t want,
-                       struct cairn_bytes *keys, bool *ret_over)
+/* Some entries of one leaf, in the order of the walk. */
+struct row {
+    const struct tree_leaf_entry *first;
+    uint32_t count;
+    bool backward;
+    bool marked;            /* what is apart precedes what is in the leaf */
+    uint64_t hashes[BATCH]; /* of those that may be apart */
+};
+
+static const struct tree_leaf_entry *entry_of(const struct row *row, uint32_t i)
 {
-    uint32_t left = tree_left_in_leaf(cursor, range->backward), count = 0;
+    return row->backward ? row->first - i : row->first + i;
+}
+
+static bool may_be_apart(const struct row *row, const struct tree_leaf_entry *entry)
+{
+    return row->marked || !entry->value.data;
+}
+
+/* Up to BATCH entries from the cursor's on; it is left at the last of them.  *ret_over: the range ends with them. */
+static struct row gather(struct tree_cursor *cursor, const struct cairn_range *range, uint32_t want, bool *ret_over)
+{
+    struct row row = {.first = tree_entry(cursor), .backward = range->backward};
+    uint32_t left = tree_left_in_leaf(cursor, range->backward);
 
     left = left < BATCH ? left : BATCH;
     left = left < want ? left : want;
-    for (*ret_over = false; count < left; count++) {
-        if (count)
-            step(cursor, range->backward);
-        keys[count] = tree_key(cursor);
-        if (!inside(range, keys[count])) {
-            *ret_over = true;
-            break;
-        }
+    *ret_over = false;
+    if (inside(range, entry_of(&row, left - 1)->key)) { /* and so are those before it */
+        row.count = left;
+    } else {
+        while (inside(range, entry_of(&row, row.count)->key))
+            row.count++;
+        *ret_over = true;
     }
-    return count;
+    if (row.count)
+        tree_skip(cursor, range->backward, row.count);
+    return row;
+}
+
+/* The engine's lines for a row of values are fetched together, not one after the other. */
+static void fetch(const struct ordered *map, struct row *row, int step)
+{
+    struct cairn_view *engine = map->tree.overlay->engine;
+    struct value_key to;
+
+    for (uint32_t i = 0; i < row->count; i++) {
+        const struct tree_leaf_entry *entry = entry_of(row, i);
+
+        if (!may_be_apart(row, entry))
+            continue;
+        if (step == 0)
+            row->hashes[i] = cairn_hash(value_key(map, entry->key, &to));
+        engine->ops->prefetch(engine, row->hashes[i], step);
+    }
+}
+
+/* False: it could not be read. */
+static bool value_of(const struct ordered *map, const struct row *row, uint32_t i, struct cairn_bytes *ret_value)
+{
+    const struct tree_leaf_entry *entry = entry_of(row, i);
+    struct value_key to;
+
+    *ret_value = entry->value;
+    return !may_be_apart(row, entry) ||
+           overlay_get_hashed(map->tree.overlay, value_key(map, entry->key, &to), row->hashes[i], ret_value) ||
+           (entry->value.data && map->tree.overlay->code == CAIRN_OK);
 }
 
 static void read_on(const struct ordered *map, struct tree_cursor *cursor, const struct cairn_range *range,
@@ -122,23 +187,29 @@ static void read_on(const struct ordered *map, struct tree_cursor *cursor, const
     bool there = true, over = false;
 
     for (uint32_t left = to->want; there && !over && left;) {
-        struct cairn_bytes keys[BATCH];
-        uint64_t hashes[BATCH];
-        uint32_t count = gather(cursor, range, left, keys, &over);
+        struct row row = gather(cursor, range, left, &over);
+        bool goes_on = !over && row.count < left;
 
-        if (!to->keys_only)
-            fetch(map, keys, hashes, count);
-        for (uint32_t i = 0; i < count; i++, left--) {
+        if (goes_on)
+            tree_prefetch(cursor, range->backward, 0);
+        if (!to->keys_only) {
+            row.marked = tree_leaf_is_marked(cursor);
+            fetch(map, &row, 0);
+            fetch(map, &row, 1);
+        }
+        if (goes_on)
+            tree_prefetch(cursor, range->backward, 1);
+        for (uint32_t i = 0; i < row.count; i++) {
             struct cairn_bytes value = {0};
-            struct value_key k;
-            if (!to->keys_only &&
-                !overlay_get_hashed(map->tree.overlay, value_key(map, keys[i], &k), hashes[i], &value))
-                return; /* it could not be read */
-            if (!to->take(to, keys[i], value))
+
+            if (!to->keys_only && !value_of(map, &row, i, &value))
+                return;
+            if (!to->take(to, entry_of(&row, i)->key, value))
                 return;
         }
+        left -= row.count;
         if (!over && left)
-            there = step(cursor, range->backward);
+            there = range->backward ? tree_previous(cursor) : tree_next(cursor);
     }
 }
 

@@ -1,5 +1,5 @@
-/* ordered.h - ordered maps: keys in a counted tree (tree.h), values under point keys of their own, so that changing a
- * value touches no page (docs/design/0027-ordered-maps.md).
+/* ordered.h - ordered maps: keys and small values in a tree (tree.h), other values and those that were changed under
+ * point keys of their own, so that changing a value touches no page (docs/design/0027-ordered-maps.md).
  *
  * All reads and writes pass the overlay; how many entries there are is in the object's header, which the caller keeps.
  * Reads may fail (overlay->code): what they told counts for nothing then.
@@ -12,7 +12,7 @@
 #include "object/tree.h"
 
 struct ordered {
-    struct tree tree; /* of `prefix`: the struct must not be copied */
+    struct tree tree; /* first; of `prefix`: the struct must not be copied */
     uint64_t incarnation;
     uint32_t field;
     uint8_t prefix[FIELD_KEY_FIXED_MAX];
@@ -21,6 +21,7 @@ struct ordered {
 void ordered_init(struct ordered *map, struct overlay *overlay, uint64_t incarnation, uint32_t field);
 
 /* The key has at most MAP_KEY_BYTES_MAX bytes. */
+bool ordered_has(const struct ordered *map, struct cairn_bytes key);
 bool ordered_get(const struct ordered *map, struct cairn_bytes key, struct cairn_bytes *ret_value);
 /* True if the key is new. */
 bool ordered_put(const struct ordered *map, struct cairn_bytes key, struct cairn_bytes value);

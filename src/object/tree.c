@@ -12,8 +12,17 @@ struct trail {
     struct page_spot spot;   /* in it */
 };
 
-/* To the leaf where the key belongs.  False: there is no root, or a page could not be read. */
-static bool follow(const struct tree *tree, struct cairn_bytes key, struct trail *trail)
+/* A key that will be read or changed on the way back. */
+static void expect(const struct tree *tree, uint64_t number)
+{
+    struct cairn_view *engine = tree->overlay->engine;
+
+    engine->ops->prefetch(engine, page_counts_hash(tree, number), 0);
+}
+
+/* To the leaf where the key belongs.  False: there is no root, or a page could not be read.  `counts`: those of the
+ * pages on the way will be asked for. */
+static bool follow(const struct tree *tree, struct cairn_bytes key, struct trail *trail, bool counts)
 {
     uint64_t number = 0;
 
@@ -25,21 +34,34 @@ static bool follow(const struct tree *tree, struct cairn_bytes key, struct trail
             assert(at == 0 || tree->overlay->code != CAIRN_OK);
             return false;
         }
-        trail->spot = page_search(trail->leaf, key);
+        trail->spot = page_search(tree, trail->leaf, key);
         trail->numbers[at] = number;
         trail->slots[at] = trail->spot.slot;
         trail->depth = at + 1;
         if (trail->spot.level == 0)
             return true;
+        if (counts && at > 0)
+            expect(tree, number);
         number = trail->spot.child;
     }
 }
 
 static void count_above(const struct tree *tree, const struct trail *trail, bool more)
 {
-    if (tree->counted)
+    if (tree->is_map)
         for (int i = trail->depth - 2; i >= 0; i--)
             page_count_change(tree, trail->numbers[i], trail->slots[i], more);
+}
+
+/* The page above the leaf, where its mark stands. */
+static uint64_t above(const struct trail *trail)
+{
+    return trail->depth > 1 ? trail->numbers[trail->depth - 2] : PAGE_NONE;
+}
+
+static uint32_t slot_above(const struct trail *trail)
+{
+    return trail->depth > 1 ? trail->slots[trail->depth - 2] : 0;
 }
 
 /* The leaf with `cut` bytes behind `at` replaced by `entry`; the level is 0. */
@@ -73,10 +95,10 @@ static void splice(const struct tree *tree, const struct trail *trail, size_t cu
 static bool load(const struct tree *tree, const struct trail *trail, struct tree_page *path)
 {
     for (int i = 0; i < trail->depth; i++) {
-        path[i] = (struct tree_page){0};
         if (!page_load(tree, trail->numbers[i], &path[i]))
             return false;
-        page_load_counts(tree, &path[i]);
+        if (i > 0 && path[i].level == 0 && tree->is_map)
+            path[i].marked = path[i - 1].entries[trail->slots[i - 1]].marked;
     }
     return tree->overlay->code == CAIRN_OK;
 }
@@ -97,7 +119,27 @@ static void insert_entry(struct tree_page *page, uint32_t at, struct tree_entry 
     memmove(page->entries + at + 1, page->entries + at, (page->count - at) * sizeof *page->entries);
     page->entries[at] = entry;
     page->count++;
-    page->bytes += entry.key.size + 4;
+    page->bytes += entry.key.size + entry.value.size + (page->level ? 6 : 2);
+}
+
+/* Values of a leaf that were changed since come back into it, if they are small. */
+static void gather(const struct tree *tree, struct tree_page *leaf)
+{
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        struct tree_entry *e = &leaf->entries[i];
+        struct cairn_bytes value;
+
+        if (!e->value.data || !tree->take_apart(tree, e->key, &value))
+            continue;
+        e->value = cairn_bytes(NULL, 0);
+        if (value.size <= TREE_VALUE_BYTES_MAX) {
+            uint8_t *to = cairn_arena_alloc(&tree->overlay->arena, TREE_VALUE_BYTES_MAX);
+            if (value.size)
+                memcpy(to, value.data, value.size);
+            e->value = cairn_bytes(to, value.size);
+        }
+    }
+    leaf->marked = false;
 }
 
 /* Moves the upper part of `page` to a new page and returns the entry for its parent. */
@@ -130,10 +172,9 @@ static void grow(const struct tree *tree, struct tree_page *root, struct tree_en
     page_store(tree, &top);
 }
 
-static void add_and_split(const struct tree *tree, const struct trail *trail, struct cairn_bytes key)
+static void add_and_split(const struct tree *tree, const struct trail *trail, struct tree_entry entry)
 {
     struct tree_page path[TREE_DEPTH_MAX];
-    struct tree_entry entry = {.key = key};
     bool adds = true; /* an entry goes into the page, not just one to a count */
 
     if (!load(tree, trail, path))
@@ -147,10 +188,14 @@ static void add_and_split(const struct tree *tree, const struct trail *trail, st
             page_store_counts(tree, page);
             continue;
         }
-        if (page->level)
+        if (page->level) {
+            page->entries[at].marked = path[i + 1].marked;
             page->entries[at++].below = keys_below(&path[i + 1]);
+        }
         insert_entry(page, at, entry);
         adds = page->bytes > (page->level ? TREE_INNER_BYTES : TREE_LEAF_BYTES) && page->count > PAGE_ENTRIES_MIN;
+        if (adds && page->marked)
+            gather(tree, page);
         if (adds)
             entry = split(tree, page, at);
         if (adds && i == 0)
@@ -193,48 +238,66 @@ static void remove_last_of_leaf(const struct tree *tree, const struct trail *tra
 
 /* --- what is offered --- */
 
+/* The key is new, and belongs where the trail leads; `there`: to a leaf. */
+static void add(const struct tree *tree, const struct trail *trail, bool there, struct cairn_bytes key,
+                struct cairn_bytes value)
+{
+    uint8_t entry[CAIRN_VARINT_BYTES_MAX + TREE_KEY_BYTES_MAX + PAGE_VALUE_MAX];
+    size_t n;
+
+    assert(key.size <= TREE_KEY_BYTES_MAX && value.size <= TREE_VALUE_BYTES_MAX &&
+           tree->prefix.size <= TREE_PREFIX_BYTES_MAX);
+    if (!there) {
+        struct tree_page root = {.entries = &(struct tree_entry){.key = key, .value = value}, .count = 1};
+        page_store(tree, &root);
+        return;
+    }
+    n = cairn_put_varint(entry, key.size);
+    if (key.size)
+        memcpy(entry + n, key.data, key.size);
+    n += key.size;
+    if (tree->is_map)
+        n += page_put_value(entry + n, value);
+    if (trail->leaf.size + n > TREE_LEAF_BYTES && trail->spot.count >= PAGE_ENTRIES_MIN) {
+        add_and_split(tree, trail, (struct tree_entry){.key = key, .value = value});
+        return;
+    }
+    splice(tree, trail, 0, entry, n, trail->spot.count + 1);
+    count_above(tree, trail, true);
+}
+
+static void take(const struct tree *tree, const struct trail *trail)
+{
+    if (trail->spot.count == 1) {
+        remove_last_of_leaf(tree, trail);
+        return;
+    }
+    splice(tree, trail, trail->spot.bytes, NULL, 0, trail->spot.count - 1);
+    count_above(tree, trail, false);
+}
+
 bool tree_add(const struct tree *tree, struct cairn_bytes key)
 {
     struct trail trail;
-    uint8_t entry[CAIRN_VARINT_BYTES_MAX + TREE_KEY_BYTES_MAX];
-    bool there = follow(tree, key, &trail);
-    size_t n;
+    bool there = follow(tree, key, &trail, false);
 
-    assert(key.size <= TREE_KEY_BYTES_MAX && tree->prefix.size <= TREE_PREFIX_BYTES_MAX);
+    assert(!tree->is_map);
     if (tree->overlay->code != CAIRN_OK)
         return true;
-    if (!there) {
-        struct tree_page root = {.entries = &(struct tree_entry){.key = key}, .count = 1};
-        page_store(tree, &root);
-        return true;
-    }
-    if (trail.spot.found)
+    if (there && trail.spot.found)
         return false;
-    n = cairn_put_varint(entry, key.size);
-    if (trail.leaf.size + n + key.size > TREE_LEAF_BYTES && trail.spot.count >= PAGE_ENTRIES_MIN) {
-        add_and_split(tree, &trail, key);
-        return true;
-    }
-    if (key.size)
-        memcpy(entry + n, key.data, key.size);
-    splice(tree, &trail, 0, entry, n + key.size, trail.spot.count + 1);
-    count_above(tree, &trail, true);
+    add(tree, &trail, there, key, cairn_bytes(NULL, 0));
     return true;
 }
 
 bool tree_remove(const struct tree *tree, struct cairn_bytes key)
 {
     struct trail trail;
-    uint8_t size[CAIRN_VARINT_BYTES_MAX];
 
-    if (!follow(tree, key, &trail) || !trail.spot.found || tree->overlay->code != CAIRN_OK)
+    assert(!tree->is_map);
+    if (!follow(tree, key, &trail, false) || !trail.spot.found || tree->overlay->code != CAIRN_OK)
         return false;
-    if (trail.spot.count == 1) {
-        remove_last_of_leaf(tree, &trail);
-        return true;
-    }
-    splice(tree, &trail, cairn_put_varint(size, key.size) + key.size, NULL, 0, trail.spot.count - 1);
-    count_above(tree, &trail, false);
+    take(tree, &trail);
     return true;
 }
 
@@ -242,7 +305,7 @@ bool tree_has(const struct tree *tree, struct cairn_bytes key)
 {
     struct trail trail;
 
-    return follow(tree, key, &trail) && trail.spot.found;
+    return follow(tree, key, &trail, false) && trail.spot.found;
 }
 
 bool tree_empty(const struct tree *tree)
@@ -253,13 +316,62 @@ bool tree_empty(const struct tree *tree)
     return !overlay_get(tree->overlay, page_key(key, tree, 0), &bytes);
 }
 
+/* --- maps --- */
+
+bool tree_put(const struct tree *tree, struct cairn_bytes key, struct cairn_bytes value, bool *ret_apart)
+{
+    struct trail trail;
+    bool there = follow(tree, key, &trail, true);
+
+    assert(tree->is_map);
+    *ret_apart = true;
+    if (tree->overlay->code != CAIRN_OK)
+        return true;
+    if (there && trail.spot.found) {
+        if (trail.spot.value.data)
+            page_mark(tree, above(&trail), slot_above(&trail));
+        return false;
+    }
+    *ret_apart = value.size > TREE_VALUE_BYTES_MAX;
+    if (*ret_apart)
+        value = cairn_bytes(NULL, 0);
+    else if (!value.data)
+        value = cairn_str("");
+    add(tree, &trail, there, key, value);
+    return true;
+}
+
+bool tree_take(const struct tree *tree, struct cairn_bytes key, bool *ret_apart)
+{
+    struct trail trail;
+
+    assert(tree->is_map);
+    if (!follow(tree, key, &trail, true) || !trail.spot.found || tree->overlay->code != CAIRN_OK)
+        return false;
+    *ret_apart = !trail.spot.value.data || page_is_marked(tree, above(&trail), slot_above(&trail));
+    if (tree->overlay->code != CAIRN_OK)
+        return false;
+    take(tree, &trail);
+    return true;
+}
+
+bool tree_get(const struct tree *tree, struct cairn_bytes key, struct cairn_bytes *ret_value)
+{
+    struct trail trail;
+
+    if (!follow(tree, key, &trail, false) || !trail.spot.found || !trail.spot.value.data)
+        return false;
+    *ret_value = trail.spot.value;
+    return true;
+}
+
 uint64_t tree_rank(const struct tree *tree, struct cairn_bytes key, bool with_it)
 {
     struct trail trail;
     uint64_t rank;
 
-    assert(tree->counted);
-    if (!follow(tree, key, &trail))
+    assert(tree->is_map);
+    if (!follow(tree, key, &trail, true))
         return 0;
     rank = trail.spot.slot + (with_it && trail.spot.found);
     for (int i = 0; i < trail.depth - 1; i++)

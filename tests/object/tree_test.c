@@ -53,6 +53,26 @@ static void end(struct lab *lab)
     lab->engine->ops->close(lab->engine);
 }
 
+static bool none_apart(const struct tree *tree, struct cairn_bytes key, struct cairn_bytes *ret_value)
+{
+    (void)tree, (void)key, (void)ret_value;
+    return false;
+}
+
+static bool add(const struct tree *tree, struct cairn_bytes key)
+{
+    bool apart;
+
+    return tree->is_map ? tree_put(tree, key, cairn_str(""), &apart) : tree_add(tree, key);
+}
+
+static bool take(const struct tree *tree, struct cairn_bytes key)
+{
+    bool apart;
+
+    return tree->is_map ? tree_take(tree, key, &apart) : tree_remove(tree, key);
+}
+
 /* --- a model: which of the keys 0 .. KEYS - 1 are in it --- */
 
 enum { KEYS = 1500 };
@@ -175,7 +195,7 @@ static void check_places(struct lab *lab, struct cairn_random *random, const str
     assert_int_equal(lab->overlay.code, CAIRN_OK);
 }
 
-static void run_model(uint64_t seed, bool equal_sizes, bool counted)
+static void run_model(uint64_t seed, bool equal_sizes, bool is_map)
 {
     struct cairn_random random;
     struct key *keys;
@@ -185,30 +205,31 @@ static void run_model(uint64_t seed, bool equal_sizes, bool counted)
     cairn_random_init(&random, seed);
     keys = make_keys(&random, equal_sizes);
     begin(&lab);
-    lab.tree.counted = counted;
+    lab.tree.is_map = is_map;
+    lab.tree.take_apart = none_apart;
     for (int phase = 0; phase < 6; phase++) {
         /* It grows, shrinks, grows again, and becomes empty. */
         uint64_t adds_of_8 = (uint64_t[]){7, 1, 6, 4, 2, 0}[phase];
         for (int i = 0; i < 2500; i++) {
             /* In runs, as ids that come in order, and anywhere. */
             int at = (int)(phase % 2 ? (uint64_t)i % KEYS : cairn_random_below(&random, KEYS));
-            bool add = cairn_random_below(&random, 8) < adds_of_8;
+            bool adds = cairn_random_below(&random, 8) < adds_of_8;
 
-            if (add)
-                assert_int_equal(tree_add(&lab.tree, bytes_of(&keys[at])), !in[at]);
+            if (adds)
+                assert_int_equal(add(&lab.tree, bytes_of(&keys[at])), !in[at]);
             else
-                assert_int_equal(tree_remove(&lab.tree, bytes_of(&keys[at])), in[at]);
-            in[at] = add;
+                assert_int_equal(take(&lab.tree, bytes_of(&keys[at])), in[at]);
+            in[at] = adds;
             if (cairn_random_below(&random, 20) == 0)
                 commit(&lab);
         }
         check_walks(&lab, keys, in);
         check_seeks(&lab, &random, keys, in);
-        if (counted)
+        if (is_map)
             check_places(&lab, &random, keys, in);
     }
     for (int i = 0; i < KEYS; i++)
-        assert_int_equal(tree_remove(&lab.tree, bytes_of(&keys[i])), in[i]);
+        assert_int_equal(take(&lab.tree, bytes_of(&keys[i])), in[i]);
     assert_true(tree_empty(&lab.tree));
     commit(&lab);
     assert_int_equal(keys_in_engine(&lab), 0);
@@ -220,8 +241,8 @@ static void test_model(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++)
-        for (int counted = 0; counted < 2; counted++)
-            run_model(seed, seed % 2, counted);
+        for (int is_map = 0; is_map < 2; is_map++)
+            run_model(seed, seed % 2, is_map);
 }
 
 /* Two trees in one engine, one prefix the other's neighbour. */
@@ -246,8 +267,50 @@ static void test_prefixes(void **state)
     end(&lab);
 }
 
+/* Folders of the format before this one have inner pages without offsets of their entries, and are read. */
+static void test_pages_without_offsets(void **state)
+{
+    struct tree_cursor cursor;
+    struct lab lab;
+    uint64_t seen = 0, stripped = 0;
+
+    (void)state;
+    begin(&lab);
+    for (uint32_t i = 0; i < 3000; i++)
+        assert_true(tree_add(&lab.tree, cairn_bytes((uint8_t[]){(uint8_t)(i >> 8), (uint8_t)i}, 2)));
+    commit(&lab);
+    for (uint64_t number = 0; number < 100; number++) {
+        uint8_t key[16] = {'t'}, copy[4096] = {0};
+        struct cairn_bytes k = cairn_bytes(key, 1 + cairn_put_varint(key + 1, number)), page;
+        struct cairn_reader r;
+        uint64_t count;
+        size_t head;
+
+        if (!overlay_get(&lab.overlay, k, &page) || !(page.data[0] & 0x80))
+            continue;
+        r = cairn_reader(page);
+        copy[0] = cairn_read_u8(&r) & 0x7f;
+        count = cairn_read_varint(&r);
+        head = 1 + cairn_put_varint(copy + 1, count);
+        cairn_read_bytes(&r, 2 * (size_t)count);
+        memcpy(copy + head, r.at, cairn_reader_left(&r));
+        overlay_put(&lab.overlay, k, cairn_bytes(copy, head + cairn_reader_left(&r)));
+        stripped++;
+    }
+    commit(&lab);
+    assert_true(stripped > 0);
+    for (bool there = tree_seek(&cursor, &lab.tree, TREE_AT_OR_AFTER, cairn_bytes(NULL, 0)); there;
+         there = tree_next(&cursor), seen++)
+        assert_true(
+            cairn_bytes_equal(tree_key(&cursor), cairn_bytes((uint8_t[]){(uint8_t)(seen >> 8), (uint8_t)seen}, 2)));
+    assert_int_equal(seen, 3000);
+    for (uint32_t i = 0; i < 3001; i++)
+        assert_int_equal(tree_has(&lab.tree, cairn_bytes((uint8_t[]){(uint8_t)(i >> 8), (uint8_t)i}, 2)), i < 3000);
+    end(&lab);
+}
+
 /* What one addition logs: a leaf, seldom more, and a few small counts. */
-static uint64_t written_bytes(uint64_t keys, bool counted)
+static uint64_t written_bytes(uint64_t keys, bool is_map)
 {
     struct cairn_random random;
     struct lab lab;
@@ -255,12 +318,13 @@ static uint64_t written_bytes(uint64_t keys, bool counted)
 
     cairn_random_init(&random, 3);
     begin(&lab);
-    lab.tree.counted = counted;
+    lab.tree.is_map = is_map;
+    lab.tree.take_apart = none_apart;
     for (uint64_t i = 0; i < keys; i++) {
         uint8_t key[32];
         for (size_t n = 0; n < sizeof key; n += 8)
             cairn_put_u64(key + n, cairn_random_u64(&random));
-        assert_true(tree_add(&lab.tree, cairn_bytes(key, sizeof key)));
+        assert_true(add(&lab.tree, cairn_bytes(key, sizeof key)));
         bytes += lab.overlay.bytes;
         commit(&lab);
     }
@@ -302,18 +366,19 @@ static void test_failing_reads(void **state)
 
     (void)state;
     begin(&lab);
-    lab.tree.counted = true;
+    lab.tree.is_map = true;
+    lab.tree.take_apart = none_apart;
     for (int i = 0; i < 3000; i++) {
         uint8_t key[4] = {(uint8_t)i, (uint8_t)(i >> 8)};
 
-        assert_true(tree_add(&lab.tree, cairn_bytes(key, sizeof key)));
+        assert_true(add(&lab.tree, cairn_bytes(key, sizeof key)));
     }
     commit(&lab);
     for (int n = 0;; n++) {
         struct cairn_view_ops ops = *lab.engine->view.ops;
         struct failing failing = {.view = lab.engine->view, .below = lab.engine, .reads_left = n};
         struct overlay overlay = {0};
-        struct tree tree = {.overlay = &overlay, .prefix = cairn_str("t"), .counted = true};
+        struct tree tree = {.overlay = &overlay, .prefix = cairn_str("t"), .is_map = true, .take_apart = none_apart};
         struct tree_cursor cursor;
         uint64_t seen = 0;
         bool failed;
@@ -329,12 +394,12 @@ static void test_failing_reads(void **state)
         failures += failed;
         overlay_reset(&overlay, &failing.view);
         failing.reads_left = n;
-        tree_remove(&tree, cairn_bytes((uint8_t[]){9, 0, 0, 0}, 4));
-        tree_add(&tree, cairn_str("another"));
+        take(&tree, cairn_bytes((uint8_t[]){9, 0, 0, 0}, 4));
+        add(&tree, cairn_str("another"));
         for (int i = 0; i < 40; i++) /* pages split */
-            tree_add(&tree, cairn_bytes((uint8_t[]){9, 0, (uint8_t)i, 1, 1}, 5));
+            add(&tree, cairn_bytes((uint8_t[]){9, 0, (uint8_t)i, 1, 1}, 5));
         for (int i = 0; i < 3000; i++) /* and go */
-            tree_remove(&tree, cairn_bytes((uint8_t[]){(uint8_t)i, (uint8_t)(i >> 8), 0, 0}, 4));
+            take(&tree, cairn_bytes((uint8_t[]){(uint8_t)i, (uint8_t)(i >> 8), 0, 0}, 4));
         assert_true(overlay.code != CAIRN_OK || overlay.count > 0);
         failing.reads_left = n;
         overlay_reset(&overlay, &failing.view);
@@ -356,6 +421,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_pages_without_offsets),
         cmocka_unit_test(test_written_bytes),
         cmocka_unit_test(test_failing_reads),
     };
