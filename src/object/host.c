@@ -5,7 +5,7 @@
  * `writable`, which holds the limits. */
 #include <stdlib.h>
 
-#include "object/account.h"
+#include "object/call.h"
 #include "object/delivery.h"
 #include "object/direct.h"
 #include "object/fields.h"
@@ -19,13 +19,11 @@
 #include "object/segment.h"
 #include "object/span.h"
 #include "object/table.h"
-#include "object/transaction.h"
 #include "object/type.h"
 #include "object/worker.h"
 
 enum {
     LIST_DROP_MAX = 4096,
-    CALLS_PER_SEGMENT_MAX = 4096,
 };
 
 /* --- lifecycle, arguments, result ----------------------------------------------------------- */
@@ -479,77 +477,27 @@ static enum cairn_code host_delete_self(void *run, struct cairn_err *err)
 
 /* --- calls ----------------------------------------------------------------------------------- */
 
-static uint8_t *copy(uint8_t *at, struct cairn_bytes from, struct cairn_bytes *ret_to)
-{
-    if (from.size)
-        memcpy(at, from.data, from.size);
-    *ret_to = cairn_bytes(from.data ? at : NULL, from.size);
-    return at + from.size;
-}
-
 static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct cairn_bytes id,
                                  struct cairn_bytes method_name, struct cairn_bytes args, uint32_t *ret_call,
                                  struct cairn_err *err)
 {
     struct invocation *inv = run, *callee;
-    struct cairn_worker *worker = inv->worker;
-    const struct cairn_limits *limits = &worker->node->limits;
     struct type *type =
-        cairn_bytes_equal(type_name, inv->type->name) ? inv->type : type_find(worker, inv->type->space, type_name);
+        cairn_bytes_equal(type_name, inv->type->name) ? inv->type : type_find(inv->worker, inv->type->space, type_name);
+    struct call_aim aim = {&operation_invoke,     type_name, id, method_name, args, inv->type->name,
+                           object_id(inv->object)};
     enum cairn_code code;
-    struct job *job;
-    size_t payload;
-    uint8_t *at;
 
-    if (inv->segment->call_count >= CALLS_PER_SEGMENT_MAX)
-        return cairn_fail(err, CAIRN_ELIMIT, "more than %d calls in one segment; wait for some before issuing more",
-                          CALLS_PER_SEGMENT_MAX);
-    if (inv->call_count >= limits->job_calls)
-        return cairn_fail(err, CAIRN_ELIMIT, "more than %u calls in one job", limits->job_calls);
-    if (args.size > limits->value_bytes)
-        return cairn_fail(err, CAIRN_ELIMIT, "the call's arguments have %zu bytes; at most %u are allowed", args.size,
-                          limits->value_bytes);
     if (id.size == 0 || id.size > CAIRN_ID_BYTES_MAX || !cairn_name_valid(type_name) || !cairn_name_valid(method_name))
         return cairn_fail(err, CAIRN_ETRAP, "a call needs a type, an id of 1 to %d bytes, and a method",
                           CAIRN_ID_BYTES_MAX);
-
-    payload =
-        type_name.size + id.size + method_name.size + args.size + inv->type->name.size + object_id(inv->object).size;
-    job = invocation_job(inv);
-    code = account_call(worker, job, sizeof *callee + payload, err);
+    code = call_make(inv, &aim, &callee, err);
     if (code != CAIRN_OK)
         return code;
-    callee = invocation_new(worker, &operation_invoke);
-    callee->charged_call = sizeof *callee + payload;
-    if (callee->payload_room < payload) {
-        callee->payload = cairn_realloc(callee->payload, payload);
-        callee->payload_room = payload;
-    }
-    at = callee->payload;
-    at = copy(at, id, &callee->id);
-    at = copy(at, args, &callee->args);
-    at = copy(at, object_id(inv->object), &callee->caller_id);
-    at = copy(at, inv->type->name, &callee->caller_type);
-    at = copy(at, type_name, &callee->type_name);
-    copy(at, method_name, &callee->method_name);
-    callee->space = inv->type->space;
-    callee->origin = worker->index;
-    callee->caller = inv;
-    callee->caller_call = inv->call_count;
-    callee->depth = inv->depth + 1;
     callee->must_read_only = inv->method->decl->read_only || inv->must_read_only;
     callee->must_deterministic = inv->method->decl->deterministic || inv->must_deterministic;
     callee->may_internal = type && type->module && strcmp(type->module->name, inv->type->module->name) == 0;
-    callee->job = job;
-    if (__builtin_expect(inv->span != NULL, 0))
-        span_begin_call(inv, callee);
-    callee->transaction = inv->transaction;
-    if (__builtin_expect(inv->transaction != NULL, 0))
-        transaction_ref(inv->transaction);
-    atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
-    cairn_list_push_back(&inv->segment->calls, &callee->link);
-    inv->segment->call_count++;
-    *ret_call = invocation_add_call(inv);
+    *ret_call = callee->caller_call;
     return CAIRN_OK;
 }
 

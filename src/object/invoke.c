@@ -40,7 +40,7 @@ static bool awaited_here(const struct invocation *inv)
 
 static void returned(struct cairn_worker *worker, struct invocation *inv);
 
-static void receive_result(struct cairn_worker *worker, struct message *message)
+void receive_result(struct cairn_worker *worker, struct message *message)
 {
     struct invocation *inv = (struct invocation *)message, *caller = inv->caller;
     struct call *call;
@@ -75,7 +75,7 @@ static void receive_result(struct cairn_worker *worker, struct message *message)
         span_return(caller, inv);
     invocation_free(worker, inv);
     if (caller->state == INV_WAITING && awaited_here(caller)) {
-        worker->fibers_waiting--;
+        worker->fibers_waiting -= caller->run != NULL;
         worker->resumed_count++;
         mailbox_resume(worker, caller);
     } else if (caller->state == INV_RETURNING && caller->calls_out == 0) {
@@ -385,7 +385,7 @@ static void commit_waits(struct cairn_worker *worker, struct invocation *inv)
         mailbox_resume(worker, inv);
     } else {
         invocation_move(inv, INV_WAITING);
-        worker->fibers_waiting++;
+        worker->fibers_waiting += inv->run != NULL;
     }
     leave_object(worker, inv);
 }
@@ -534,8 +534,9 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     stat_add(&worker->counts.segments, 1);
     cairn_err_clear(&err);
     if (inv->operation->run) {
+        inv->resumes = false;
         inv->operation->run(inv);
-        settle(worker, inv, CAIRN_RUN_DONE, &err);
+        settle(worker, inv, inv->segment->call_count ? CAIRN_RUN_WAITS : CAIRN_RUN_DONE, &err);
         return;
     }
     if (inv->resumes) {

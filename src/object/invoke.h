@@ -10,6 +10,8 @@ struct object;
 /* Runs one segment of the object's head. */
 void object_run(struct cairn_worker *worker, struct object *object);
 void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv);
+/* As a message: a call's result is back with its caller, or a request's. */
+void receive_result(struct cairn_worker *worker, struct message *message);
 /* Tries again with those that wait for room in the log. */
 extern const struct housekeeper room_housekeeper;
 /* All fibers are held by invocations that themselves wait for calls, and nothing moves: the first that

@@ -163,7 +163,7 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
         lock_arrive(worker, inv);
         return;
     }
-    if (method && __builtin_expect(method->decl->transaction, 0))
+    if (__builtin_expect(method ? method->decl->transaction : inv->operation->is_transaction, 0))
         transaction_make(worker, inv);
     if (!invocation_from_outside(inv)) {
         enter_mailbox(worker, inv);

@@ -8,6 +8,7 @@
 #include "object/invocation.h"
 #include "object/kept.h"
 #include "object/messages.h"
+#include "object/multi.h"
 #include "object/once.h"
 #include "object/segment.h"
 #include "object/transaction.h"
@@ -251,6 +252,8 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     for (int op = 0; op < CAIRN_OP_COUNT; op++)
         node->operations[op] = hooks->operations[op];
     node->operations[CAIRN_OP_INVOKE] = &operation_invoke;
+    node->operations[CAIRN_OP_WATCH] = &watch_operation;
+    node->operations[CAIRN_OP_MULTI] = &multi_operation;
     node->workers = cairn_alloc_pages(options->workers * sizeof *node->workers); /* zeroed, and whole lines */
     for (uint32_t i = 0; i < options->workers && code == CAIRN_OK; i++)
         code = worker_init(&node->workers[i], node, i, err);

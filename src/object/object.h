@@ -46,7 +46,7 @@ struct cairn_limits {
     uint32_t journal_bytes;        /* of a durable invocation: 16 MiB */
     uint64_t job_bytes;            /* of it, calls and results of one job: 64 MiB */
     uint32_t transaction_objects;  /* that one locks: 10,000 */
-    uint32_t transaction_bytes;    /* of its record: 8 MiB */
+    uint32_t transaction_bytes;    /* of its record, and of the results of a client's calls: 8 MiB each */
     uint64_t transaction_ns;       /* from its first lock to the end of its method: 5 s */
     uint32_t transaction_attempts; /* while others are in its way: 16... */
     uint64_t transaction_retry_ns; /* ...begun within: 1 s */
@@ -162,9 +162,14 @@ enum cairn_op {
     /* limit, cursor: [list of spans (span.h), next cursor or nil]: the first of each of the newest jobs that were
      * traced, oldest first, in pages as those of LOGS; with parent.job all that there is of that job. */
     CAIRN_OP_TRACES,
+    /* watches: for each of these objects, bytes that stand for its newest change, as long as the node runs. */
+    CAIRN_OP_WATCH,
+    /* calls, watches: the list of what the calls have returned; nil: an object of `watches` has changed.  One
+     * transaction: each call begins when the one before is over, and if one fails nothing has happened. */
+    CAIRN_OP_MULTI,
 };
 
-enum { CAIRN_OP_COUNT = CAIRN_OP_TRACES + 1 };
+enum { CAIRN_OP_COUNT = CAIRN_OP_MULTI + 1 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
 
@@ -177,6 +182,16 @@ enum { CAIRN_PAGE_ENTRIES = 250, CAIRN_PAGE_BYTES = 32 << 10 };
 /* Of all invocations of a job. */
 struct cairn_job_cost {
     uint64_t invocations, cpu_ns, memory_bytes /* of the largest instance */, operations, read_bytes, written_bytes;
+};
+
+/* Of CAIRN_OP_MULTI; the second of CAIRN_OP_WATCH, too. */
+struct cairn_multi_call {
+    struct cairn_bytes type, id, method, args; /* as of a request */
+    bool read_only;
+};
+struct cairn_multi_watch {
+    struct cairn_bytes type, id;
+    struct cairn_bytes change; /* CAIRN_OP_WATCH's answer: nothing has changed since */
 };
 
 /* The caller's memory until reply has been called (exactly once per submit). */
@@ -193,6 +208,9 @@ struct cairn_request {
     bool has_to, reverse;
     struct cairn_bytes name, body, prefix, cursor;
     struct cairn_bytes drop; /* types, with commas between */
+    const struct cairn_multi_call *calls;
+    const struct cairn_multi_watch *watches;
+    uint32_t call_count, watch_count;
     uint32_t limit;
     uint64_t number;            /* of a version; 0: none */
     uint64_t at_ms;             /* a moment; 0: none */

@@ -1,8 +1,8 @@
 /* operation.h - what can be asked of a node, and what it does when nothing is asked: two tables.
  *
- * An operation is an entry {how its requests arrive, run, answer}.  The core has one, the call of a method
- * (operation_invoke); the others, and the housekeepers that go with them, are handed to it by what stands above it (the
- * room admin), as the node is opened.  The core calls up through these tables alone.
+ * An operation is an entry {how its requests arrive, run, answer}.  The core has the call of a method
+ * (operation_invoke) and those of multi.h; the others, and the housekeepers that go with them, are handed to it by what
+ * stands above it (the room admin), as the node is opened.  The core calls up through these tables alone.
  *
  *   submit -> (receive, at the object's owner or where `submit` sent it) -> [run] -> leave -> answer -> [told]
  *
@@ -28,9 +28,11 @@ struct operation {
     void (*submit)(struct cairn_worker *worker, struct invocation *inv);
     /* As a message, at the worker that it was sent to. */
     void (*receive)(struct cairn_worker *worker, struct message *message);
-    /* It has come to its object, and is durable, or a durable invocation's call; AIM_METHOD alone. */
+    bool is_transaction; /* each is a transaction's root */
+    /* It has come to its object, and is durable, or a durable invocation's call, or a transaction. */
     void (*enter)(struct invocation *inv);
-    /* Its one segment at its object; cannot wait.  NULL: it has none, or a guest runs it. */
+    /* A segment at its object: the only one, unless it has made calls (call.h), and another follows when those of
+     * inv->awaiting are back.  NULL: it has none, or a guest runs it. */
     void (*run)(struct invocation *inv);
     /* inv->own is not NULL, and it is over where it ran; or it is dropped where it is.  Gives inv->own up. */
     void (*leave)(struct cairn_worker *worker, struct invocation *inv);

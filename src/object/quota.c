@@ -87,6 +87,18 @@ static bool take_request(struct space *space, uint64_t rate, uint64_t now_ns, ui
     return true;
 }
 
+void quota_charge_requests(struct space *space, uint64_t now_ns, uint32_t more)
+{
+    uint64_t rate = get(&space->limits[SPACE_REQUESTS]), full = get(&space->bucket_full_ns), next;
+
+    if (!rate)
+        return;
+    do
+        next = (full > now_ns ? full : now_ns) + more * (SECOND_NS / rate);
+    while (!atomic_compare_exchange_weak_explicit(&space->bucket_full_ns, &full, next, memory_order_relaxed,
+                                                  memory_order_relaxed));
+}
+
 /* Like the bucket of requests, but paid for when the time has been used: so it may be in debt. */
 static uint64_t cpu_wait_ns(const struct space *space, uint64_t now_ns)
 {

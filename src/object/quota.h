@@ -28,6 +28,9 @@ void quota_apply(struct space *space);
 /* CAIRN_ENOTFOUND: the namespace is gone.  CAIRN_EQUOTA: a limit is reached; *ret_retry_ms: when to try again. */
 enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_retry_ms, struct cairn_err *err);
 
+/* A request that was admitted asks for as much as so many more: those that follow wait until that is made up for. */
+void quota_charge_requests(struct space *space, uint64_t now_ns, uint32_t more);
+
 struct space_usage {
     uint64_t invocations, cpu_ns, operations; /* of requests and calls */
     uint64_t refused;                         /* for a limit */

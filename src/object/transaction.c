@@ -56,6 +56,8 @@ void transaction_make(struct cairn_worker *worker, struct invocation *root)
 {
     struct transaction *transaction = make(worker, root);
 
+    if (root->operation->is_transaction)
+        root->operation->enter(root);
     transaction->age = root->request ? root->started_ns : worker_recent_ns(worker);
     transaction->number = ++worker->transaction_count * worker->node->options.workers + worker->index;
 }
@@ -403,7 +405,9 @@ bool transaction_ends(struct cairn_worker *worker, struct invocation *inv,
 
     look_at_calls(inv);
     if (transaction->root != inv) {
-        if (inv->failed && inv->method && inv->method->decl->transaction)
+        /* A root that is no method comes to nothing by each call that fails, and says which. */
+        if (inv->failed && inv->method && inv->method->decl->transaction &&
+            !(inv->caller == transaction->root && transaction->ends_itself))
             transaction_doom(worker, transaction, cairn_buf_bytes(&inv->result));
         return false;
     }

@@ -49,7 +49,8 @@ struct transaction {
     struct message decision; /* to home, from the last party that has prepared, or has failed to */
     enum cairn_code code;    /* of preparing */
     struct cairn_err err;
-    bool decided; /* its record is in the log */
+    bool decided;     /* its record is in the log */
+    bool ends_itself; /* the root fails with the first call of its own that does */
     struct dependency record;
     uint64_t wall_ms;
     struct party parties[]; /* by worker */

@@ -36,9 +36,8 @@ struct cairn_protocol {
     void (*write)(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,
                   struct cairn_buf *to);
     /* Goes on with a command of several steps (cairn_session_work_begin): called when none of the session's requests
-     * is under way.  Returns when it has submitted one, when the output is full (and the session is not closed), after
-     * at most CAIRN_SESSION_STEPS steps with cairn_session_work_later, or at the end with cairn_session_work_end.
-     * NULL: there are none. */
+     * is under way.  Returns when it has submitted one, when it waits for the output to be sent, or at the end with
+     * cairn_session_work_end.  NULL: there are none. */
     void (*step)(struct cairn_session *session);
     size_t (*partial_bytes)(const struct cairn_session *session); /* besides session->in */
     void (*timed_out)(struct cairn_session *session);

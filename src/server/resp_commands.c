@@ -83,7 +83,7 @@ static void run_reset(struct cairn_resp_session *resp, const struct cairn_resp_w
 {
     (void)words;
     cairn_resp_multi_drop(resp);
-    resp->watch_refused = false;
+    cairn_resp_watches_drop(resp);
     resp->version = 2;
     cairn_resp_default_space(resp);
     set_text(&resp->name, cairn_bytes(NULL, 0));
@@ -430,7 +430,7 @@ static const struct cairn_resp_command *find(struct cairn_bytes name)
 
 static bool is_call(const struct cairn_resp_command *command)
 {
-    return strncmp(command->name, "fcall", 5) == 0;
+    return command->in_multi == CAIRN_RESP_QUEUED || command->in_multi == CAIRN_RESP_QUEUED_READ;
 }
 
 static const char *group_of(const struct cairn_resp_command *command)
@@ -548,30 +548,32 @@ static void run_fcall_ro(struct cairn_resp_session *resp, const struct cairn_res
 }
 
 static const struct cairn_resp_command commands[] = {
-    {"auth", -2, "Refused: this node has no credentials", run_auth, NULL, false},
+    {"auth", -2, "Refused: this node has no credentials", run_auth, NULL, CAIRN_RESP_REFUSED},
     {"cairn.job", -1, "Tells the id of the job that the next FCALL begins: CAIRN.JOB [TRACEPARENT]", cairn_resp_job,
-     NULL, false},
+     NULL, CAIRN_RESP_REFUSED},
     {"cairn.namespace", -1, "Chooses the namespace of this connection, or tells which it is", cairn_resp_namespace,
-     cairn_resp_check_namespace, false},
-    {"client", -2, "Names this connection and tells about it", cairn_resp_client, NULL, false},
-    {"command", -1, "Tells which commands there are", run_command, NULL, false},
-    {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config, NULL, false},
-    {"discard", 1, "Drops the commands that are queued since MULTI", cairn_resp_discard, NULL, true},
-    {"echo", 2, "Gives its argument back", run_echo, NULL, false},
-    {"exec", 1, "Runs the commands that are queued since MULTI", cairn_resp_exec, NULL, true},
+     NULL, CAIRN_RESP_REFUSED},
+    {"client", -2, "Names this connection and tells about it", cairn_resp_client, NULL, CAIRN_RESP_REFUSED},
+    {"command", -1, "Tells which commands there are", run_command, NULL, CAIRN_RESP_REFUSED},
+    {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config, NULL, CAIRN_RESP_REFUSED},
+    {"discard", 1, "Drops the calls that are queued since MULTI", cairn_resp_discard, NULL, CAIRN_RESP_AT_ONCE},
+    {"echo", 2, "Gives its argument back", run_echo, NULL, CAIRN_RESP_REFUSED},
+    {"exec", 1, "Has the calls that are queued since MULTI happen together, or not at all", cairn_resp_exec, NULL,
+     CAIRN_RESP_AT_ONCE},
     {"fcall", -3, "Calls a method: FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...]", run_fcall,
-     cairn_resp_check_fcall, false},
-    {"fcall_ro", -3, "Calls a read-only method", run_fcall_ro, cairn_resp_check_fcall, false},
-    {"function", -2, "Deploys, lists and removes modules: LOAD, LIST, DELETE", run_function, NULL, false},
-    {"hello", -1, "Chooses the version of the protocol", run_hello, NULL, false},
-    {"info", -1, "Tells about the node", cairn_resp_info, NULL, false},
-    {"multi", 1, "Queues the commands that follow, until EXEC", cairn_resp_multi, NULL, true},
-    {"ping", -1, "Answers", run_ping, NULL, false},
-    {"quit", -1, "Ends the connection", run_quit, NULL, true},
-    {"reset", 1, "Puts the connection back to its beginning", run_reset, NULL, true},
-    {"select", 2, "Chooses a database: there is only 0", run_select, NULL, false},
-    {"unwatch", 1, "Forgets a WATCH that was refused", cairn_resp_unwatch, NULL, false},
-    {"watch", -2, "Refused: there are no keys to watch", cairn_resp_watch, NULL, true},
+     cairn_resp_check_fcall, CAIRN_RESP_QUEUED},
+    {"fcall_ro", -3, "Calls a read-only method", run_fcall_ro, cairn_resp_check_fcall, CAIRN_RESP_QUEUED_READ},
+    {"function", -2, "Deploys, lists and removes modules: LOAD, LIST, DELETE", run_function, NULL, CAIRN_RESP_REFUSED},
+    {"hello", -1, "Chooses the version of the protocol", run_hello, NULL, CAIRN_RESP_REFUSED},
+    {"info", -1, "Tells about the node", cairn_resp_info, NULL, CAIRN_RESP_REFUSED},
+    {"multi", 1, "Queues the calls that follow, until EXEC", cairn_resp_multi, NULL, CAIRN_RESP_AT_ONCE},
+    {"ping", -1, "Answers", run_ping, NULL, CAIRN_RESP_REFUSED},
+    {"quit", -1, "Ends the connection", run_quit, NULL, CAIRN_RESP_AT_ONCE},
+    {"reset", 1, "Puts the connection back to its beginning", run_reset, NULL, CAIRN_RESP_AT_ONCE},
+    {"select", 2, "Chooses a database: there is only 0", run_select, NULL, CAIRN_RESP_REFUSED},
+    {"unwatch", 1, "Forgets what is watched", cairn_resp_unwatch, NULL, CAIRN_RESP_REFUSED},
+    {"watch", -2, "EXEC does nothing if an object has changed since: WATCH TYPE/ID [TYPE/ID ...]", cairn_resp_watch,
+     NULL, CAIRN_RESP_REFUSED},
 };
 
 static size_t count_commands(void)

@@ -10,8 +10,19 @@ struct cairn_resp_session {
     int version;                            /* 2 or 3 */
     char *name, *library, *library_version; /* as the client says; NULL: not said */
     struct cairn_resp_multi *multi;         /* from MULTI to the end of EXEC; otherwise NULL */
-    bool watch_refused;                     /* the next EXEC must not run anything */
     struct cairn_traceparent parent;        /* of the next FCALL (resp_job.c); no job: none was asked for */
+    size_t multi_bytes;                     /* of its calls */
+    struct cairn_resp_watches {
+        struct cairn_resp_watch *first;
+        uint32_t count;
+        size_t bytes;
+        enum cairn_resp_watches_state {
+            CAIRN_RESP_WATCHES_NONE,
+            CAIRN_RESP_WATCHES_TO_ASK,
+            CAIRN_RESP_WATCHES_ASKED,
+        } state;      /* of a WATCH that is under way */
+        bool refused; /* the next EXEC must not run anything */
+    } watches;
 };
 
 /* What a request's value is turned into. */
@@ -20,6 +31,8 @@ enum cairn_resp_form {
     CAIRN_RESP_FORM_OK,        /* anything but an error is OK */
     CAIRN_RESP_FORM_DEPLOYED,  /* a deploy's list: the module's name */
     CAIRN_RESP_FORM_CLIENTS,   /* no request: parts of CLIENT LIST */
+    CAIRN_RESP_FORM_WATCHED,   /* OK, and what is watched is kept */
+    CAIRN_RESP_FORM_EXEC,      /* a list, or EXEC's other replies */
     CAIRN_RESP_FORM_FUNCTIONS, /* pages of types: what FUNCTION LIST tells; slot->data is the pattern */
 };
 
@@ -42,7 +55,12 @@ struct cairn_resp_command {
     void (*run)(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
     /* False: refused and answered before anything runs; NULL: nothing to check besides the arity. */
     bool (*check)(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
-    bool at_once; /* runs between MULTI and EXEC too, instead of being queued */
+    enum {
+        CAIRN_RESP_REFUSED,
+        CAIRN_RESP_AT_ONCE,
+        CAIRN_RESP_QUEUED,
+        CAIRN_RESP_QUEUED_READ, /* FCALL_RO */
+    } in_multi;                 /* between MULTI and EXEC */
 };
 
 /* True if the word is `text`, in any case. */
@@ -57,6 +75,10 @@ void cairn_resp_reply_ok(struct cairn_resp_session *resp);
 
 bool cairn_resp_check_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only);
+/* Of words that have been checked: what they ask for, packed into `to`, which has cairn_resp_fcall_bytes. */
+size_t cairn_resp_fcall_bytes(const struct cairn_resp_words *words);
+void cairn_resp_pack_fcall(const struct cairn_resp_words *words, uint8_t *to, struct cairn_multi_call *ret_call,
+                           struct cairn_bytes *ret_key);
 /* Everything else. */
 void cairn_resp_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 /* NULL if there is no such command or it cannot be run with these words, which has been answered. */
@@ -70,18 +92,30 @@ void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page
 
 /* resp_multi.c */
 void cairn_resp_multi_take(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
-void cairn_resp_multi_step(struct cairn_session *session);
+void cairn_resp_multi_step(struct cairn_resp_session *resp);
 void cairn_resp_multi_drop(struct cairn_resp_session *resp);
 uint32_t cairn_resp_multi_count(const struct cairn_resp_session *resp);
+/* False: it is written as any value. */
+bool cairn_resp_write_exec(const struct cairn_slot *slot, const struct cairn_value *head, struct cairn_buf *to);
 void cairn_resp_multi(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_exec(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_discard(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+
+/* resp_watch.c */
 void cairn_resp_watch(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_unwatch(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_watch_step(struct cairn_resp_session *resp);
+void cairn_resp_watched(struct cairn_resp_session *resp, struct cairn_bytes value); /* the node's answer */
+void cairn_resp_watches_drop(struct cairn_resp_session *resp);
+/* As a request has them: their memory, and the request with them. */
+size_t cairn_resp_watches_bytes(const struct cairn_resp_session *resp);
+void cairn_resp_watches_add(const struct cairn_resp_session *resp, struct cairn_multi_watch *to,
+                            struct cairn_request *request);
+/* What is queued and watched counts as input. */
+void cairn_resp_count_aside(struct cairn_resp_session *resp);
 
 /* resp_spaces.c */
 void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
-bool cairn_resp_check_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_default_space(struct cairn_resp_session *resp);
 
 /* resp_job.c */

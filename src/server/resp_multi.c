@@ -1,47 +1,50 @@
-/* Transactions of Redis: MULTI queues commands, EXEC runs them one after the other.
+/* Transactions of Redis: MULTI queues calls, EXEC has them happen together or not at all (CAIRN_OP_MULTI).
  *
- *            MULTI              EXEC                  the last reply
- *   (none) --------> QUEUEING --------> RUNNING ---------------------> (none)
+ *            MULTI              EXEC              its reply
+ *   (none) --------> QUEUEING --------> ASKED ---------------> (none)
  *                       |
  *                       +-- DISCARD, RESET, an EXEC that is refused --> (none)
  *
- * Nothing isolates the commands of one EXEC from other clients' yet.  cairn_resp_multi_step is the place where they
- * run. */
+ * EXEC waits for what came before it on its connection, and what comes behind it waits for EXEC. */
 #include <stdlib.h>
 
 #include "server/resp_internal.h"
 
-/* A command that is queued: its words lie behind their spans. */
+/* A call that is queued. */
 struct queued {
     struct queued *next;
-    const struct cairn_resp_command *command;
-    size_t bytes; /* of this allocation */
-    uint32_t count;
-    struct cairn_resp_span spans[];
+    struct cairn_multi_call call; /* of `text` */
+    size_t bytes;                 /* of this allocation */
+    uint8_t text[];
 };
 
 struct cairn_resp_multi {
     struct queued *first, **last;
     uint32_t count;
-    size_t bytes;
     bool refuses; /* a command could not be queued: EXEC will run none */
+    bool asked;
 };
-
-static void drop_first(struct cairn_resp_multi *multi)
-{
-    struct queued *queued = multi->first;
-
-    multi->first = queued->next;
-    multi->bytes -= queued->bytes;
-    free(queued);
-}
 
 static void drop_all(struct cairn_resp_session *resp)
 {
-    while (resp->multi->first)
-        drop_first(resp->multi);
-    resp->multi->last = &resp->multi->first;
-    cairn_session_set_aside(&resp->session, 0);
+    struct cairn_resp_multi *multi = resp->multi;
+    struct queued *queued;
+
+    while ((queued = multi->first)) {
+        multi->first = queued->next;
+        free(queued);
+    }
+    multi->last = &multi->first;
+    multi->count = 0;
+    resp->multi_bytes = 0;
+    cairn_resp_count_aside(resp);
+}
+
+/* EXEC will run nothing. */
+static void refuse(struct cairn_resp_session *resp)
+{
+    resp->multi->refuses = true;
+    drop_all(resp);
 }
 
 void cairn_resp_multi_drop(struct cairn_resp_session *resp)
@@ -60,47 +63,35 @@ uint32_t cairn_resp_multi_count(const struct cairn_resp_session *resp)
 
 /* --- queueing --- */
 
-static void enqueue(struct cairn_resp_session *resp, const struct cairn_resp_command *command,
-                    const struct cairn_resp_words *words)
+/* What MULTI is for; otherwise it is refused. */
+static bool may_queue(struct cairn_resp_session *resp, const struct cairn_resp_command *command,
+                      const struct cairn_resp_words *words)
 {
-    struct cairn_resp_multi *multi = resp->multi;
-    size_t bytes = sizeof(struct queued) + words->count * sizeof words->spans[0], at = 0;
-    struct queued *queued;
-    uint8_t *text;
-
-    for (uint32_t i = 0; i < words->count; i++)
-        bytes += words->spans[i].size;
-    queued = cairn_alloc(bytes);
-    queued->next = NULL;
-    queued->command = command;
-    queued->bytes = bytes;
-    queued->count = words->count;
-    text = (uint8_t *)(queued->spans + words->count);
-    for (uint32_t i = 0; i < words->count; i++) {
-        struct cairn_bytes word = cairn_resp_words_at(words, i);
-
-        queued->spans[i] = (struct cairn_resp_span){(uint32_t)at, (uint32_t)word.size};
-        if (word.size)
-            memcpy(text + at, word.data, word.size);
-        at += word.size;
+    if (command->in_multi == CAIRN_RESP_REFUSED) {
+        cairn_resp_reply_error(resp, "ERR",
+                               "'%s' cannot be queued: MULTI is a transaction of FCALL and FCALL_RO; send the command "
+                               "before MULTI or after EXEC",
+                               command->name);
+        return false;
     }
-    *multi->last = queued;
-    multi->last = &queued->next;
-    multi->count++;
-    multi->bytes += bytes;
-    cairn_session_set_aside(&resp->session, multi->bytes);
+    if (command->check && !command->check(resp, words))
+        return false;
+    if (cairn_resp_words_at(words, 2).data[0] == '2') {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "a call in a transaction has no idempotency key: it happens with the others or not at "
+                               "all; write FCALL TYPE.METHOD 1 ID [ARG ...]");
+        return false;
+    }
+    return true;
 }
 
-/* Room for one more command; otherwise it is refused. */
-static bool has_room(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+/* Room for one more call of so many bytes; otherwise it is refused. */
+static bool has_room(struct cairn_resp_session *resp, size_t bytes)
 {
     const struct cairn_front_limits *limits = &resp->session.front->limits;
     const struct cairn_resp_multi *multi = resp->multi;
-    size_t bytes = multi->bytes + sizeof(struct queued);
 
-    for (uint32_t i = 0; i < words->count; i++)
-        bytes += words->spans[i].size + sizeof words->spans[0];
-    if (multi->count < limits->transaction_commands && bytes <= limits->transaction_bytes)
+    if (multi->count < limits->transaction_commands && resp->multi_bytes + bytes <= limits->transaction_bytes)
         return true;
     cairn_resp_reply_error(resp, "LIMIT",
                            "a transaction has at most %u commands of together %u bytes: send smaller transactions, or "
@@ -109,52 +100,100 @@ static bool has_room(struct cairn_resp_session *resp, const struct cairn_resp_wo
     return false;
 }
 
+static void enqueue(struct cairn_resp_session *resp, const struct cairn_resp_command *command,
+                    const struct cairn_resp_words *words, size_t bytes)
+{
+    struct cairn_resp_multi *multi = resp->multi;
+    struct queued *queued = cairn_alloc(bytes);
+    struct cairn_bytes key;
+
+    *queued = (struct queued){.bytes = bytes};
+    cairn_resp_pack_fcall(words, queued->text, &queued->call, &key);
+    queued->call.read_only = command->in_multi == CAIRN_RESP_QUEUED_READ;
+    *multi->last = queued;
+    multi->last = &queued->next;
+    multi->count++;
+    resp->multi_bytes += bytes;
+    cairn_resp_count_aside(resp);
+}
+
 void cairn_resp_multi_take(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     const struct cairn_resp_command *command = cairn_resp_find(resp, words);
+    size_t bytes;
 
-    if (command && command->at_once) {
+    if (command && command->in_multi == CAIRN_RESP_AT_ONCE) {
         command->run(resp, words);
         return;
     }
-    if (!command || (command->check && !command->check(resp, words)) || !has_room(resp, words)) {
-        resp->multi->refuses = true;
-        drop_all(resp); /* none of them will run */
+    bytes = sizeof(struct queued) + cairn_resp_fcall_bytes(words);
+    if (!command || !may_queue(resp, command, words) || !has_room(resp, bytes)) {
+        refuse(resp);
         return;
     }
     if (!resp->multi->refuses)
-        enqueue(resp, command, words);
+        enqueue(resp, command, words, bytes);
     cairn_resp_simple(cairn_session_reply_begin(&resp->session), "QUEUED");
     cairn_session_reply_end(&resp->session);
 }
 
-/* --- running --- */
+/* --- EXEC --- */
 
-/* EXEC runs its commands here, each when the one before has its reply.  The array's head stands in the output, so that
- * their replies are its elements.  All of them run, even if the client is gone. */
-void cairn_resp_multi_step(struct cairn_session *session)
+static void submit(struct cairn_resp_session *resp)
 {
-    struct cairn_resp_session *resp = cairn_container(session, struct cairn_resp_session, session);
+    const struct cairn_resp_multi *multi = resp->multi;
+    struct cairn_slot *slot = cairn_slot_take(&resp->session);
+    struct cairn_request *request = &slot->request;
+    struct cairn_multi_call *call;
+
+    request->op = CAIRN_OP_MULTI;
+    request->call_count = multi->count;
+    call = (void *)cairn_buf_reserve(&slot->more, multi->count * sizeof *call + cairn_resp_watches_bytes(resp) + 1);
+    request->calls = call;
+    for (const struct queued *queued = multi->first; queued; queued = queued->next)
+        *call++ = queued->call;
+    cairn_resp_watches_add(resp, (struct cairn_multi_watch *)call, request);
+    slot->form = CAIRN_RESP_FORM_EXEC;
+    slot->flags = (uint8_t)resp->version;
+    cairn_slot_submit(slot);
+}
+
+/* Nothing of what the session has asked for is under way. */
+void cairn_resp_multi_step(struct cairn_resp_session *resp)
+{
     struct cairn_resp_multi *multi = resp->multi;
 
-    for (int steps = 0; multi->first && session->under_way == 0; steps++) {
-        struct queued *queued = multi->first;
-        struct cairn_resp_words words = {queued->spans, (uint8_t *)(queued->spans + queued->count), queued->count};
-
-        if (cairn_session_output_full(session))
-            return; /* goes on when the client has taken some */
-        if (steps == CAIRN_SESSION_STEPS) {
-            cairn_session_work_later(session);
+    if (!multi->asked) {
+        multi->asked = true;
+        submit(resp);
+        if (resp->session.under_way > 0)
             return;
-        }
-        queued->command->run(resp, &words);
-        drop_first(multi);
     }
-    cairn_session_set_aside(session, multi->bytes);
-    if (multi->first || session->under_way > 0)
-        return;
     cairn_resp_multi_drop(resp);
-    cairn_session_work_end(session);
+    cairn_resp_watches_drop(resp);
+    cairn_session_work_end(&resp->session);
+}
+
+bool cairn_resp_write_exec(const struct cairn_slot *slot, const struct cairn_value *head, struct cairn_buf *to)
+{
+    struct cairn_buf text = {0};
+
+    if (head->kind == CAIRN_VALUE_NIL) { /* the reply is an array otherwise */
+        cairn_buf_str(to, slot->flags >= 3 ? "_\r\n" : "*-1\r\n");
+        return true;
+    }
+    if (head->kind != CAIRN_VALUE_ERROR || slot->request.effects != CAIRN_EFFECTS_NONE)
+        return false;
+    for (size_t i = 0; i < head->error.size; i++) {
+        uint8_t c = head->error.data[i];
+
+        cairn_buf_u8(&text, c >= 'a' && c <= 'z' ? (uint8_t)(c - 'a' + 'A') : c);
+    }
+    cairn_buf_u8(&text, ' ');
+    cairn_buf_add(&text, head->bytes.data, head->bytes.size);
+    cairn_resp_error_value(to, cairn_str("EXECABORT"), cairn_buf_bytes(&text));
+    cairn_buf_done(&text);
+    return true;
 }
 
 /* --- the commands --- */
@@ -178,14 +217,18 @@ void cairn_resp_exec(struct cairn_resp_session *resp, const struct cairn_resp_wo
         cairn_resp_reply_error(resp, "ERR", "EXEC without MULTI");
         return;
     }
-    if (resp->multi->refuses || resp->watch_refused) {
+    if (resp->multi->refuses || resp->watches.refused) {
         cairn_resp_multi_drop(resp);
-        resp->watch_refused = false;
+        cairn_resp_watches_drop(resp);
         cairn_resp_reply_error(resp, "EXECABORT", "Transaction discarded because of previous errors.");
         return;
     }
-    cairn_resp_array(cairn_session_reply_begin(&resp->session), resp->multi->count);
-    cairn_session_reply_end(&resp->session);
+    if (resp->multi->count == 0 && resp->watches.count == 0) {
+        cairn_resp_multi_drop(resp);
+        cairn_resp_array(cairn_session_reply_begin(&resp->session), 0);
+        cairn_session_reply_end(&resp->session);
+        return;
+    }
     cairn_session_work_begin(&resp->session);
 }
 
@@ -197,29 +240,6 @@ void cairn_resp_discard(struct cairn_resp_session *resp, const struct cairn_resp
         return;
     }
     cairn_resp_multi_drop(resp);
-    resp->watch_refused = false;
-    cairn_resp_reply_ok(resp);
-}
-
-/* A client that watches wants EXEC to run nothing if a key has changed: since that is not noticed, it must not run. */
-void cairn_resp_watch(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
-{
-    (void)words;
-    if (resp->multi) {
-        resp->multi->refuses = true;
-        drop_all(resp);
-        cairn_resp_reply_error(resp, "ERR", "WATCH inside MULTI is not allowed");
-        return;
-    }
-    resp->watch_refused = true;
-    cairn_resp_reply_error(resp, "ERR",
-                           "WATCH is not supported by cairn, and the next EXEC will run nothing: there are no keys to "
-                           "watch; let one method read, check and change the object");
-}
-
-void cairn_resp_unwatch(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
-{
-    (void)words;
-    resp->watch_refused = false;
+    cairn_resp_watches_drop(resp);
     cairn_resp_reply_ok(resp);
 }

@@ -71,14 +71,52 @@ bool cairn_resp_check_fcall(struct cairn_resp_session *resp, const struct cairn_
     return true;
 }
 
+size_t cairn_resp_fcall_bytes(const struct cairn_resp_words *words)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 1; i < words->count; i++)
+        bytes += 4 + cairn_resp_words_at(words, i).size;
+    return bytes;
+}
+
+static uint8_t *put(uint8_t *at, struct cairn_bytes bytes, struct cairn_bytes *ret_copy)
+{
+    if (bytes.size)
+        memcpy(at, bytes.data, bytes.size);
+    *ret_copy = cairn_bytes(at, bytes.size);
+    return at + bytes.size;
+}
+
+void cairn_resp_pack_fcall(const struct cairn_resp_words *words, uint8_t *to, struct cairn_multi_call *ret_call,
+                           struct cairn_bytes *ret_key)
+{
+    uint32_t first = 3 + (uint32_t)(cairn_resp_words_at(words, 2).data[0] - '0'); /* the first argument's word */
+    struct cairn_bytes function, word;
+    uint8_t *at = put(to, cairn_resp_words_at(words, 1), &function), *args;
+    const uint8_t *dot = memchr(function.data, '.', function.size);
+
+    ret_call->type = cairn_bytes(function.data, (size_t)(dot - function.data));
+    ret_call->method = cairn_bytes(dot + 1, function.size - ret_call->type.size - 1);
+    at = put(at, cairn_resp_words_at(words, 3), &ret_call->id);
+    *ret_key = cairn_bytes(NULL, 0);
+    if (first == 5)
+        at = put(at, cairn_resp_words_at(words, 4), ret_key);
+    args = at;
+    for (uint32_t i = first; i < words->count; i++) {
+        word = cairn_resp_words_at(words, i);
+        cairn_put_u32(at, (uint32_t)word.size);
+        at = put(at + 4, word, &word);
+    }
+    ret_call->args = cairn_bytes(args, (size_t)(at - args));
+}
+
 void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only)
 {
-    struct cairn_bytes function, word;
+    struct cairn_multi_call call;
     struct cairn_slot *slot;
     struct cairn_request *request;
-    struct cairn_buf *data;
-    size_t bytes = 0;
-    uint32_t first;
+    size_t bytes;
 
     if (words->count < 3) {
         cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for '%s' command",
@@ -87,34 +125,20 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
     }
     if (!cairn_resp_check_fcall(resp, words))
         return;
-    first = 3 + (uint32_t)(cairn_resp_words_at(words, 2).data[0] - '0'); /* the first argument's word */
-    for (uint32_t i = 1; i < words->count; i++)
-        bytes += 4 + cairn_resp_words_at(words, i).size;
+    bytes = cairn_resp_fcall_bytes(words);
     slot = cairn_slot_take(&resp->session);
-    data = &slot->data;
-    cairn_buf_reserve(data, bytes); /* so that what points into it stays */
     request = &slot->request;
+    cairn_resp_pack_fcall(words, cairn_buf_reserve(&slot->data, bytes), &call, &request->key);
     request->op = CAIRN_OP_INVOKE;
     request->read_only = read_only;
     if (cairn_job_id_is(resp->parent.job)) {
         request->parent = resp->parent;
         resp->parent = (struct cairn_traceparent){0};
     }
-    function = append(data, cairn_resp_words_at(words, 1));
-    request->type = cairn_bytes(function.data,
-                                (size_t)((const uint8_t *)memchr(function.data, '.', function.size) - function.data));
-    request->method = cairn_bytes(function.data + request->type.size + 1, function.size - request->type.size - 1);
-    request->id = append(data, cairn_resp_words_at(words, 3));
-    if (first == 5)
-        request->key = append(data, cairn_resp_words_at(words, 4));
-    request->args = cairn_bytes(data->data + data->size, 0);
-    for (uint32_t i = first; i < words->count; i++) {
-        word = cairn_resp_words_at(words, i);
-        cairn_put_u32(data->data + data->size, (uint32_t)word.size);
-        data->size += 4;
-        append(data, word);
-    }
-    request->args.size = (size_t)(data->data + data->size - request->args.data);
+    request->type = call.type;
+    request->method = call.method;
+    request->id = call.id;
+    request->args = call.args;
     slot->form = CAIRN_RESP_FORM_VALUE;
     slot->flags = (uint8_t)resp->version; /* HELLO may come before the reply */
     cairn_slot_submit(slot);

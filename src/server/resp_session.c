@@ -41,14 +41,20 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
         if (cairn_value_valid(value) && write_effects(to, &slot->request, head))
             return;
     }
-    if (slot->form == CAIRN_RESP_FORM_VALUE || head.kind == CAIRN_VALUE_ERROR) {
+    if (slot->form == CAIRN_RESP_FORM_EXEC && cairn_resp_write_exec(slot, &head, to))
+        return;
+    if (slot->form == CAIRN_RESP_FORM_WATCHED)
+        cairn_resp_watched(resp_of(session), value);
+    if (slot->form == CAIRN_RESP_FORM_VALUE || slot->form == CAIRN_RESP_FORM_EXEC || head.kind == CAIRN_VALUE_ERROR) {
         if (!cairn_resp_value(to, slot->flags, value))
             cairn_resp_error(to, "CORRUPT", "the result is not a valid value");
         return;
     }
     switch ((enum cairn_resp_form)slot->form) {
     case CAIRN_RESP_FORM_VALUE:
+    case CAIRN_RESP_FORM_EXEC: /* above */
     case CAIRN_RESP_FORM_OK:
+    case CAIRN_RESP_FORM_WATCHED:
         cairn_resp_simple(to, "OK");
         break;
     case CAIRN_RESP_FORM_DEPLOYED:
@@ -134,12 +140,23 @@ static void free_session(struct cairn_session *session)
     struct cairn_resp_session *resp = resp_of(session);
 
     cairn_resp_multi_drop(resp);
+    cairn_resp_watches_drop(resp);
     cairn_session_done(session);
     cairn_resp_parser_done(&resp->parser);
     free(resp->name);
     free(resp->library);
     free(resp->library_version);
     free(resp);
+}
+
+static void step(struct cairn_session *session)
+{
+    struct cairn_resp_session *resp = resp_of(session);
+
+    if (resp->watches.state != CAIRN_RESP_WATCHES_NONE)
+        cairn_resp_watch_step(resp);
+    else
+        cairn_resp_multi_step(resp);
 }
 
 static void turn_away(struct cairn_buf *to)
@@ -157,7 +174,7 @@ const struct cairn_protocol cairn_resp_protocol = {
     .open = cairn_resp_session_open,
     .turn_away = turn_away,
     .parse = parse,
-    .step = cairn_resp_multi_step,
+    .step = step,
     .write = write_reply,
     .partial_bytes = partial_bytes,
     .timed_out = timed_out,

@@ -7,13 +7,6 @@ void cairn_resp_default_space(struct cairn_resp_session *resp)
     cairn_session_enter(&resp->session, resp->session.front->space, NULL);
 }
 
-bool cairn_resp_check_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
-{
-    (void)words;
-    cairn_resp_reply_error(resp, "BAD_REQUEST", "a transaction stays in one namespace: choose it before MULTI");
-    return false;
-}
-
 void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     const struct cairn_backend *backend = resp->session.front->backend;
@@ -30,6 +23,10 @@ void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_re
         name = resp->session.space ? resp->session.space->name : cairn_str(SPACE_DEFAULT);
         cairn_resp_bulk(cairn_session_reply_begin(&resp->session), name);
         cairn_session_reply_end(&resp->session);
+        return;
+    }
+    if (resp->watches.count) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST", "objects of this namespace are watched: UNWATCH first");
         return;
     }
     name = cairn_resp_words_at(words, 1);

@@ -98,7 +98,6 @@ void cairn_session_reply_end(struct cairn_session *session);
 
 /* A command of several steps: until it ends no other is parsed, and it runs to its end even if the client is gone.
  * begin, within `parse`, takes the first steps. */
-enum { CAIRN_SESSION_STEPS = 256 };
 void cairn_session_work_begin(struct cairn_session *session);
 void cairn_session_work_later(struct cairn_session *session);
 void cairn_session_work_end(struct cairn_session *session);

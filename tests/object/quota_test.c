@@ -59,6 +59,13 @@ static void requests_a_second(void **state)
         for (at_once = 0; quota_admit(space, now, &retry_ms, &err) == CAIRN_OK;)
             at_once++;
         assert_in_range(at_once, rate, rate + rate / 500);
+        /* One that asks for much has those that follow wait as long as if it had been many. */
+        now += 3600000 * MS;
+        assert_int_equal(quota_admit(space, now, &retry_ms, &err), CAIRN_OK);
+        quota_charge_requests(space, now, (uint32_t)(3 * rate));
+        assert_int_equal(quota_admit(space, now, &retry_ms, &err), CAIRN_EQUOTA);
+        assert_in_range(retry_ms, 1990, 2000 + 2000 / rate + 2);
+        assert_int_equal(quota_admit(space, now + retry_ms * MS, &retry_ms, &err), CAIRN_OK);
         spaces_done(&spaces);
     }
 }

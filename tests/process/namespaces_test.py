@@ -173,7 +173,7 @@ def test_missing(folder):
             redis.ok("CAIRN.NAMESPACE", "acme")
             equal(redis.ok("CAIRN.NAMESPACE"), b"acme", "where it is now")
             redis.ok("MULTI")
-            equal(redis.call("CAIRN.NAMESPACE", "default").code, "BAD_REQUEST", "within a transaction")
+            equal(redis.call("CAIRN.NAMESPACE", "default").code, "ERR", "within a transaction")
             equal(redis.call("EXEC").code, "EXECABORT", "its end")
             equal(redis.call("RESET"), "RESET", "RESET")
             equal(redis.ok("CAIRN.NAMESPACE"), b"default", "after RESET")

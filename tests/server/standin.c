@@ -385,6 +385,111 @@ static void run_logs(struct cairn_buf *to)
     cairn_value_add_nil(to);
 }
 
+/* The objects as they were, in case that a call fails. */
+static struct cairn_buf *copy_values(const struct standin *standin)
+{
+    struct cairn_buf *values = cairn_alloc_zeroed(standin->object_count + 1, sizeof *values);
+
+    for (size_t i = 0; i < standin->object_count; i++)
+        cairn_buf_add(&values[i], standin->objects[i].value.data, standin->objects[i].value.size);
+    return values;
+}
+
+static void take_back(struct standin *standin, const struct cairn_buf *values, size_t count)
+{
+    for (size_t i = 0; i < standin->object_count; i++) {
+        standin->objects[i].value.size = 0;
+        if (i < count)
+            cairn_buf_add(&standin->objects[i].value, values[i].data, values[i].size);
+    }
+}
+
+static void run_watch(struct standin *standin, const struct cairn_request *request, struct cairn_buf *to)
+{
+    cairn_value_add_list(to, request->watch_count);
+    for (uint32_t i = 0; i < request->watch_count; i++) {
+        const struct cairn_multi_watch *watch = &request->watches[i];
+        struct object *object = find(standin, watch->type, watch->id, false);
+        struct cairn_buf text = {0};
+
+        if (is(watch->type, "Nothing")) {
+            to->size = 0;
+            error(to, "unknown_type", "there is no type 'Nothing'");
+            return;
+        }
+        cairn_buf_str(&text, "is ");
+        if (object)
+            cairn_buf_add(&text, object->value.data, object->value.size);
+        cairn_value_add_bytes(to, cairn_buf_bytes(&text));
+        cairn_buf_done(&text);
+    }
+}
+
+static bool has_changed(struct standin *standin, const struct cairn_request *request)
+{
+    struct cairn_buf now = {0};
+    bool changed = false;
+    struct cairn_reader r;
+
+    run_watch(standin, request, &now);
+    r = cairn_reader(cairn_buf_bytes(&now));
+    cairn_value_read(&r);
+    for (uint32_t i = 0; i < request->watch_count; i++)
+        changed |= !cairn_bytes_equal(cairn_value_read(&r).bytes, request->watches[i].change);
+    cairn_buf_done(&now);
+    return changed;
+}
+
+static void run_multi(struct standin *standin, struct cairn_request *request, struct cairn_buf *to)
+{
+    size_t count = standin->object_count;
+    struct cairn_buf *before;
+
+    if (has_changed(standin, request)) {
+        cairn_value_add_nil(to);
+        return;
+    }
+    before = copy_values(standin);
+    cairn_value_add_list(to, request->call_count);
+    for (uint32_t i = 0; i < request->call_count; i++) {
+        const struct cairn_multi_call *call = &request->calls[i];
+        struct cairn_request one = {.op = CAIRN_OP_INVOKE,
+                                    .type = call->type,
+                                    .id = call->id,
+                                    .method = call->method,
+                                    .args = call->args,
+                                    .read_only = call->read_only};
+        size_t at = to->size;
+
+        run_method(standin, &one, to);
+        if (to->data[at] != (uint8_t)CAIRN_VALUE_ERROR)
+            continue;
+        take_back(standin, before, count);
+        memmove(to->data, to->data + at, to->size - at);
+        to->size -= at;
+        request->effects = one.effects;
+        break;
+    }
+    for (size_t i = 0; i < count; i++)
+        cairn_buf_done(&before[i]);
+    free(before);
+}
+
+/* A request that waits, for that method. */
+static bool has_call(const struct cairn_request *request, const char *method, struct cairn_bytes *ret_args)
+{
+    if (request->op == CAIRN_OP_INVOKE && is(request->method, method)) {
+        *ret_args = request->args;
+        return true;
+    }
+    for (uint32_t i = 0; request->op == CAIRN_OP_MULTI && i < request->call_count; i++)
+        if (is(request->calls[i].method, method)) {
+            *ret_args = request->calls[i].args;
+            return true;
+        }
+    return false;
+}
+
 static void answer(struct cairn_worker *worker, struct cairn_request *request)
 {
     struct cairn_buf *to = &worker->value;
@@ -423,6 +528,12 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
         break;
     case CAIRN_OP_LOGS:
         run_logs(to);
+        break;
+    case CAIRN_OP_WATCH:
+        run_watch(worker->standin, request, to);
+        break;
+    case CAIRN_OP_MULTI:
+        run_multi(worker->standin, request, to);
         break;
     case CAIRN_OP_SNAPSHOT:
     case CAIRN_OP_VERSIONS:
@@ -475,6 +586,7 @@ static void submit(struct cairn_worker *worker, struct cairn_request *request)
 static bool run(struct cairn_worker *worker, uint64_t budget_ns)
 {
     struct cairn_request *request, **at;
+    struct cairn_bytes packed;
     bool more = false;
 
     (void)budget_ns;
@@ -496,13 +608,13 @@ static bool run(struct cairn_worker *worker, uint64_t budget_ns)
         worker->first = request->next;
         if (!worker->first)
             worker->last = &worker->first;
-        if (request->op == CAIRN_OP_INVOKE && is(request->method, "late")) {
-            struct cairn_reader args = cairn_reader(request->args);
+        if (has_call(request, "late", &packed)) {
+            struct cairn_reader args = cairn_reader(packed);
 
             request->started_ns = number(next_arg(&args)) + 1;
             request->next = worker->late;
             worker->late = request;
-        } else if (request->op == CAIRN_OP_INVOKE && is(request->method, "never")) {
+        } else if (has_call(request, "never", &packed)) {
             request->next = worker->never;
             worker->never = request;
         } else {

@@ -63,8 +63,13 @@ async function main() {
     const refused = await bad.then(() => null, e => e);
     assert.ok(refused && refused.message.includes('EXECABORT'), String(refused));
     assert.strictEqual(await r.fcall('Counter.get', 1, 'iobad'), 0);
-    await fails(r.watch('a'), 'no keys to watch');
+    await fails(r.watch('a'), 'WATCH TYPE/ID');
     await r.unwatch();
+    await r.watch('Counter/iomulti');
+    await r.fcall('Counter.add', 1, 'iomulti', 1);
+    assert.strictEqual(await r.multi().fcall('Counter.add', 1, 'iomulti', 1).exec(), null);
+    await r.watch('Counter/iomulti');
+    assert.deepStrictEqual(await r.multi().fcall('Counter.add', 1, 'iomulti', 1).exec(), [[null, 5]]);
 
     const info = await r.info();
     assert.ok(/\r\nredis_mode:standalone\r\n/.test(info) && info.includes(`tcp_port:${port}`));

@@ -57,8 +57,12 @@ async function through(protocol) {
     assert.deepStrictEqual((await add(add(add(r.multi()))).exec()).map(Number), [1, 2, 3]);
     await fails(add(r.multi()).set('a', 'b').exec(), 'unknown command');
     assert.strictEqual(await read('Counter.get', `${name}multi`), 3);
-    await fails(r.watch('a'), 'no keys to watch');
+    await fails(r.watch('a'), 'WATCH TYPE/ID');
     await r.unwatch();
+    await r.watch(`Counter/${name}multi`);
+    await add(r);
+    const changed = await add(r.multi()).exec().then(() => null, e => e);
+    assert.ok(String(changed).includes('watched keys has been changed'), String(changed));
 
     const info = await r.info();
     assert.ok(/\r\nredis_mode:standalone\r\n/.test(info) && info.includes(`tcp_port:${port}`));

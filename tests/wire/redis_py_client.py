@@ -91,16 +91,30 @@ def through(protocol):
     pipe.fcall("Counter.add", 1, f"multi{protocol}", 1)
     pipe.fcall("Counter.fly", 1, "x")
     pipe.fcall("Counter.add", 1, f"multi{protocol}", 1)
-    replies = pipe.execute(raise_on_error=False)
-    assert replies[0] == 201 and isinstance(replies[1], redis.ResponseError) and replies[2] == 202, replies
+    raises(redis.exceptions.ExecAbortError, "UNKNOWN_METHOD call 2 of 3, Counter.fly of x", pipe.execute)
+    pipe.reset()
+    assert r.fcall_ro("Counter.get", 1, f"multi{protocol}") == 200
     pipe.fcall("Counter.add", 1, f"multi{protocol}", 1)
     pipe.set("a", "b")
     raises(redis.ResponseError, "unknown command", pipe.execute)
     pipe.reset()
-    raises(redis.ResponseError, "no keys to watch", lambda: pipe.watch("x"))
+    watched = f"Counter/multi{protocol}"
+    pipe.watch(watched)
+    r.fcall("Counter.add", 1, f"multi{protocol}", 1)
+    pipe.multi()
+    pipe.fcall("Counter.add", 1, f"multi{protocol}", 1)
+    raises(redis.exceptions.WatchError, "Watched variable changed", pipe.execute)
     pipe.reset()
-    raises(redis.ResponseError, "no keys to watch", lambda: r.transaction(lambda p: p.multi(), "x"))
-    assert r.fcall_ro("Counter.get", 1, f"multi{protocol}") == 202
+
+    def double(p):
+        now = p.fcall_ro("Counter.get", 1, f"multi{protocol}")
+        p.multi()
+        p.fcall("Counter.add", 1, f"multi{protocol}", now)
+
+    assert r.transaction(double, watched) == [402]
+    raises(redis.ResponseError, "WATCH TYPE/ID", lambda: pipe.watch("x"))
+    pipe.reset()
+    assert r.fcall_ro("Counter.get", 1, f"multi{protocol}") == 402
 
     info = r.info()
     assert info["redis_mode"] == "standalone" and info["tcp_port"] == port and info["cairn_version"], info
