@@ -161,9 +161,9 @@ struct cairn_taker {
 struct cairn_timer_spec {
     struct cairn_bytes name, method, args;
     bool repeats;
-    int64_t at_ms;     /* when it does not */
-    int64_t period_ms; /* when it does; 0: as the cron line says */
-    struct cairn_bytes cron, zone;
+    int64_t at_ms;                 /* when it does not */
+    int64_t period_ms;             /* when it does and has no cron line */
+    struct cairn_bytes cron, zone; /* zone empty: UTC */
 };
 
 struct cairn_host_ops {

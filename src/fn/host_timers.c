@@ -20,6 +20,28 @@ HOST_CALL(timer_set)
     return NULL;
 }
 
+HOST_CALL(timer_every)
+{
+    ENTER();
+    BYTES(name, 0);
+    BYTES(cron, 3);
+    BYTES(zone, 5);
+    BYTES(method, 7);
+    BYTES(args, 9);
+    struct cairn_timer_spec spec = {.name = name,
+                                    .method = method,
+                                    .args = args,
+                                    .repeats = true,
+                                    .period_ms = v[2].i64,
+                                    .cron = cron,
+                                    .zone = zone};
+
+    if (!fn_args_valid(args))
+        return bad_args(run, import->name);
+    CHECK(run->host->timer_set(run->context, &spec, run->err));
+    return NULL;
+}
+
 HOST_CALL(timer_cancel)
 {
     ENTER();
@@ -39,9 +61,17 @@ HOST_CALL(timer_due)
     return NULL;
 }
 
+HOST_CALL(timer_missed)
+{
+    ENTER();
+
+    v[0].i64 = (int64_t)run->host->timer_missed(run->context);
+    return NULL;
+}
+
 const struct import fn_timer_imports[] = {
-    {"timer_set", "iiIiiii", host_timer_set},
-    {"timer_cancel", "ii>i", host_timer_cancel},
-    {"timer_due", ">I", host_timer_due},
+    {"timer_set", "iiIiiii", host_timer_set},    {"timer_every", "iiIiiiiiiii", host_timer_every},
+    {"timer_cancel", "ii>i", host_timer_cancel}, {"timer_due", ">I", host_timer_due},
+    {"timer_missed", ">I", host_timer_missed},
 };
 const size_t fn_timer_import_count = sizeof fn_timer_imports / sizeof *fn_timer_imports;

@@ -1,5 +1,7 @@
 #include "object/host_timers.h"
 
+#include "base/cron.h"
+#include "io/zones.h"
 #include "object/delivery.h"
 #include "object/due.h"
 #include "object/fields.h"
@@ -42,6 +44,45 @@ static enum cairn_code may_change(struct invocation *inv, size_t bytes, struct c
     return code;
 }
 
+/* Fills in when one that repeats is due. */
+static enum cairn_code repeat(struct invocation *inv, const struct cairn_timer_spec *spec, struct timer *timer,
+                              struct cairn_err *err)
+{
+    const struct cairn_zones *zones = inv->worker->node->options.zones;
+    const struct cairn_zone *zone;
+    struct cairn_cron cron;
+    uint64_t now = (uint64_t)invocation_now_ms(inv);
+    enum cairn_code code;
+
+    if (inv->method->decl->deterministic || inv->must_deterministic)
+        return cairn_fail(err, CAIRN_ENOTDETERM,
+                          "deterministic method %s.%s set a timer that repeats, which needs `now`",
+                          inv->type->decl->name, inv->method->decl->name);
+    if (!spec->cron.size) {
+        if (spec->period_ms <= 0)
+            return cairn_fail(err, CAIRN_EINVAL, "a timer's period is at least 1 ms, not %lld",
+                              (long long)spec->period_ms);
+        timer->kind = TIMER_PERIOD;
+        timer->period_ms = due_ms_most((uint64_t)spec->period_ms);
+        timer->due_ms = due_ms_most(now + timer->period_ms);
+        return CAIRN_OK;
+    }
+    code = cairn_cron_parse(spec->cron, &cron, err);
+    if (code != CAIRN_OK)
+        return code;
+    timer->zone = spec->zone.size ? spec->zone : cairn_str("UTC");
+    if (!cairn_zones_find(zones, timer->zone, &zone))
+        return cairn_fail(
+            err, CAIRN_EINVAL,
+            "this machine knows no time zone '%.*s'; names are as `Europe/Berlin`, from its package tzdata",
+            (int)(spec->zone.size < 64 ? spec->zone.size : 64), (const char *)spec->zone.data);
+    timer->kind = TIMER_CRON;
+    timer->cron = spec->cron;
+    timer->due_ms = now;
+    timer->due_ms = due_ms_most(timer_next_ms(timer, zones, now));
+    return CAIRN_OK;
+}
+
 enum cairn_code host_timer_set(void *run, const struct cairn_timer_spec *spec, struct cairn_err *err)
 {
     struct invocation *inv = run;
@@ -59,8 +100,10 @@ enum cairn_code host_timer_set(void *run, const struct cairn_timer_spec *spec, s
     if (code == CAIRN_OK && spec->args.size > ARGS_BYTES_MAX)
         code = cairn_fail(err, CAIRN_ELIMIT, "the timer's arguments have %zu bytes; at most %d are allowed",
                           spec->args.size, ARGS_BYTES_MAX);
+    if (code == CAIRN_OK && spec->repeats)
+        code = repeat(inv, spec, &timer, err);
     if (code == CAIRN_OK)
-        code = may_change(inv, spec->args.size + timer.id.size + 2 * CAIRN_NAME_BYTES_MAX, err);
+        code = may_change(inv, spec->args.size + spec->cron.size + timer.id.size + 3 * CAIRN_NAME_BYTES_MAX, err);
     if (code != CAIRN_OK)
         return code;
     timers_put(overlay_of(inv), incarnation_of(inv), spec->name, &timer);

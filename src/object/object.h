@@ -26,6 +26,7 @@
 
 struct cairn_node;
 struct cairn_worker;
+struct cairn_zones;
 struct node_hooks;
 struct space;
 
@@ -67,7 +68,8 @@ struct cairn_node_options {
     struct cairn_store *store; /* opened, not started; borrowed until the node is closed */
     struct cairn_fn *fn;       /* borrowed */
     struct cairn_clock *clock;
-    struct cairn_tasks *tasks; /* for compiling and for module files */
+    const struct cairn_zones *zones; /* for timers; NULL: UTC alone */
+    struct cairn_tasks *tasks;       /* for compiling and for module files */
     uint32_t workers;
     struct cairn_limits limits;
     uint64_t seed; /* of the guests' random */

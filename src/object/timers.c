@@ -140,7 +140,7 @@ void timers_over(struct shard *shard, struct overlay *overlay, struct cairn_byte
     }
     after = timer;
     after.state = TIMER_PENDING;
-    after.due_ms = due_ms_most(timer_next_ms(&timer, now_ms));
+    after.due_ms = due_ms_most(timer_next_ms(&timer, shard->messages->worker->node->options.zones, now_ms));
     timers_put(overlay, incarnation, name, &after);
     timers_index(shard, overlay, incarnation, name, &timer, &after);
 }

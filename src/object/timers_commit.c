@@ -38,7 +38,7 @@ bool timers_want(struct invocation *inv)
         return false;
     delivery->timer_due_ms = timer.due_ms;
     delivery->timer_now_ms = (uint64_t)invocation_now_ms(inv);
-    delivery->timer_missed = timer_missed(&timer, delivery->timer_now_ms);
+    delivery->timer_missed = timer_missed(&timer, inv->worker->node->options.zones, delivery->timer_now_ms);
     if (delivery->posted.attempts == 0) {
         stat_add(&inv->worker->counts.timers_fired, 1);
         stat_add(&inv->worker->counts.timer_late_ms, delivery->timer_now_ms - timer.due_ms);

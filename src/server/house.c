@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "admin/admin.h"
+#include "io/zones.h"
 #include "server/exports.h"
 
 /* Merges of large runs take long: others must not wait for them. */
@@ -14,9 +15,12 @@ enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
 #define SNAPSHOT_EVERY_NS  UINT64_C(3600000000000)
 #define SNAPSHOT_LOG_BYTES (UINT64_C(1) << 30)
 
+enum { YEAR_S = 366 * 86400 };
+
 struct cairn_house {
     struct cairn_house_options options;
     struct cairn_timekeeper *keeper;
+    struct cairn_zones *zones;
     struct cairn_clock *clock; /* the keeper's: its wall clock is the node's time */
     struct cairn_disk *disk;
     /* A node must find its own tasks done when it closes, the store still needs some then: two queues. */
@@ -349,10 +353,13 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         return code;
     cairn_timekeeper_start(house->keeper, cairn_store_wall_ms(house->store));
     house->exports = cairn_exports_create(house->store, house->clock);
+    /* What is known of local time in the last year is for timers that a long stop has made late. */
+    house->zones = cairn_zones_load(CAIRN_ZONES_FOLDER, (int64_t)(house->clock->wall_ms(house->clock) / 1000) - YEAR_S);
     node_options = (struct cairn_node_options){
         .store = house->store,
         .fn = house->fn,
         .clock = house->clock,
+        .zones = house->zones,
         .tasks = house->node_tasks,
         .workers = o->workers,
         .limits = o->limits,
@@ -562,6 +569,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
         cairn_fn_destroy(house->fn);
     if (house->disk)
         cairn_disk_close(house->disk);
+    cairn_zones_free(house->zones);
     cairn_timekeeper_destroy(house->keeper);
     pthread_mutex_destroy(&house->lock);
     free(house);

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "admin/admin.h"
+#include "io/zones.h"
 #include "support/simnode.h"
 
 #define expect(want, ...) simnode_expect(&sim, want, "Alarm", __VA_ARGS__, NULL)
@@ -307,6 +309,183 @@ static void transactions_set_timers(void **state)
     }
 }
 
+static void the_wall_is(struct simnode *sim, const char *text)
+{
+    struct tm tm = {0};
+
+    assert_non_null(strptime(text, "%Y-%m-%d %H:%M:%S", &tm));
+    sim->clock.wall_offset_ms = (uint64_t)timegm(&tm) * 1000 - sim->clock.now_ns / 1000000;
+}
+
+static void open_at(struct simnode *sim, uint64_t seed, const struct cairn_zones *zones, const char *wall)
+{
+    struct simnode_options options = {.workers = 2, .shards = 4, .zones = zones};
+
+    simnode_init(sim, seed, &options);
+    the_wall_is(sim, wall);
+    reopen(sim);
+    simnode_deploy(sim, "alarm");
+}
+
+/* The node is gone, and time goes on. */
+static void stop_for(struct simnode *sim, uint64_t ms)
+{
+    simnode_crash(sim, CAIRN_SIM_DROP);
+    cairn_sim_clock_advance(&sim->clock, ms * 1000000);
+    reopen(sim);
+}
+
+/* What a method says. */
+static const char *ask(struct simnode *sim, const char *id, const char *method)
+{
+    static char text[1024];
+    struct simcall call;
+
+    simcall_init(&call, CAIRN_OP_INVOKE, "Alarm", id, method, NULL);
+    simcall_run(sim, &call);
+    snprintf(text, sizeof text, "%s", simvalue_text(cairn_buf_bytes(&call.reply)));
+    simcall_done(&call);
+    return text;
+}
+
+static long long number_of(struct simnode *sim, const char *id, const char *method)
+{
+    return strtoll(ask(sim, id, method), NULL, 10);
+}
+
+/* So many milliseconds of the node's time, which is slower or faster than the simulated one whenever somebody sets the
+ * wall clock. */
+static void node_passes(struct simnode *sim, long long ms)
+{
+    long long end = number_of(sim, "now", "now") + ms, left = ms;
+
+    for (; left > 0; left = end - number_of(sim, "now", "now")) {
+        long long step = left > ms / 20 ? ms / 20 : left;
+
+        cairn_sim_clock_advance(&sim->clock, (uint64_t)(step > 0 ? step : 1) * 1000000);
+        simnode_settle(sim);
+    }
+}
+
+static void periods_repeat_and_skip_what_they_missed(void **state)
+{
+    long long due[4] = {0}, missed[4] = {0}, begin;
+    struct simnode sim;
+    const char *at;
+
+    (void)state;
+    open_at(&sim, 31, NULL, "2026-01-01 00:00:00");
+    expect("!bad_request...", "a", "every", "x", "0", "tick");
+    expect("!bad_request...", "a", "every", "x", "-5", "tick");
+    expect("!not_deterministic...", "a", "fixed_every");
+    begin = number_of(&sim, "a", "now");
+    expect("nil", "a", "every", "x", "60000", "tell");
+    node_passes(&sim, 60500);
+    assert_int_equal(number_of(&sim, "a", "count"), 1);
+    node_passes(&sim, 60000);
+    assert_int_equal(number_of(&sim, "a", "count"), 2);
+    stop_for(&sim, 600000);
+    node_passes(&sim, 100);
+    assert_int_equal(number_of(&sim, "a", "count"), 3); /* once for ten, and in step afterwards */
+    node_passes(&sim, 60000);
+    assert_int_equal(number_of(&sim, "a", "count"), 4);
+    expect("1", "a", "cancel", "x");
+    node_passes(&sim, 200000);
+    at = ask(&sim, "a", "got");
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(sscanf(strchr(at, '"') + 1, "%lld+%lld", &due[i], &missed[i]), 2);
+        at = strchr(strchr(at, '"') + 1, '"') + 1;
+    }
+    assert_null(strchr(at, '+'));
+    assert_in_range(due[0] - begin, 60000, 60200);
+    assert_int_equal(due[1] - due[0], 60000);
+    assert_int_equal(due[2] - due[1], 60000);
+    assert_int_equal(missed[0] + missed[1] + missed[3], 0);
+    assert_in_range(missed[2], 8, 10);
+    assert_int_equal(due[3] - due[2], 60000 * (missed[2] + 1));
+    /* A method may cancel its own timer, and set it again. */
+    expect("nil", "b", "every", "every", "10", "tick_until", "7");
+    node_passes(&sim, 2000);
+    assert_int_equal(number_of(&sim, "b", "count"), 7);
+    /* One that fails for good goes on. */
+    expect("nil", "c", "every", "x", "5000", "refuse");
+    node_passes(&sim, 21000);
+    assert_in_range(metric(&sim, "cairn_messages_dead"), 3, 5);
+    assert_int_equal(metric(&sim, "cairn_timers_pending"), 1);
+    expect("1", "c", "cancel", "x");
+    /* Nor does one that is tried again pile up. */
+    expect("nil", "d", "every", "x", "10", "trap_until", "3");
+    node_passes(&sim, 3000);
+    assert_int_equal(number_of(&sim, "d", "count"), 0);
+    assert_int_equal(metric(&sim, "cairn_messages_waiting"), 1);
+    expect("1", "d", "cancel", "x");
+    node_passes(&sim, 20000);
+    assert_int_equal(metric(&sim, "cairn_timers_pending"), 0);
+    assert_int_equal(metric(&sim, "cairn_messages_waiting"), 0);
+    simnode_done(&sim);
+}
+
+/* In the night in which summer time begins, in a month asleep, at a month's end. */
+static void cron_lines_follow_local_time(void **state)
+{
+    struct cairn_zones *zones = cairn_zones_load(CAIRN_ZONES_FOLDER, 1735689600);
+    struct simnode sim;
+
+    (void)state;
+    open_at(&sim, 32, zones, "2026-03-28 12:00:00");
+    expect("!bad_request...", "a", "cron", "x", "* * * *", "UTC", "tell");
+    expect("!bad_request...", "a", "cron", "x", "* * * * *", "Europe/Nowhere", "tell");
+    expect("!bad_request...", "a", "cron", "x", "0 0 30 2 *", "UTC", "tell");
+    expect("nil", "a", "cron", "x", "30 2 * * *", "Europe/Berlin", "tell");
+    expect("nil", "b", "cron", "x", "0 0 31 * *", "", "tell");
+    node_passes(&sim, 50 * 3600000);
+    /* 02:30 is left out on the 29th: due at 03:00 of summer time, 01:00 UTC; and the next day at 00:30 UTC. */
+    expect("[\"1774746000000+0\", \"1774830600000+0\"]", "a", "got");
+    expect("1", "a", "cancel", "x");
+    stop_for(&sim, 29ull * 86400000);
+    node_passes(&sim, 1000);
+    expect("[\"1774915200000+0\"]", "b", "got"); /* 31 March */
+    expect("nil", "b", "cron", "x", "*/30 * * * *", "Asia/Kolkata", "tick");
+    stop_for(&sim, 30ull * 86400000);
+    node_passes(&sim, 100);
+    assert_int_equal(number_of(&sim, "b", "count"), 2); /* once for the month */
+    simnode_done(&sim);
+    cairn_zones_free(zones);
+}
+
+/* The wall clock is set back and forward by an hour: no timer is lost, doubled or early; the node's time does not
+ * jump. */
+static void a_clock_that_is_set_moves_no_timer(void **state)
+{
+    static const int64_t hours[] = {-1, 1};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct simnode sim;
+
+        open_at(&sim, 40 + i, NULL, "2026-01-01 00:00:00");
+        expect("nil", "a", "in", "x", "1800000", "tick");
+        expect("nil", "a", "every", "y", "600000", "tell");
+        node_passes(&sim, 300000);
+        sim.clock.wall_offset_ms += (uint64_t)(hours[i] * 3600000);
+        node_passes(&sim, 100000);
+        assert_int_equal(number_of(&sim, "a", "count"), 0);
+        node_passes(&sim, 400000); /* 800 s */
+        assert_int_equal(number_of(&sim, "a", "count"), 1);
+        node_passes(&sim, 1200000); /* 2,000 s: three of y, one of x */
+        assert_int_equal(number_of(&sim, "a", "count"), 4);
+        /* Accepted: forward at once, and back by and by. */
+        assert_true(cairn_timekeeper_accept(sim.keeper));
+        node_passes(&sim, 60000);
+        assert_int_equal(number_of(&sim, "a", "count"), i ? 5 : 4);
+        stop_for(&sim, 1000);
+        node_passes(&sim, 1000);
+        assert_int_equal(number_of(&sim, "a", "count"), i ? 5 : 4);
+        assert_int_equal(metric(&sim, "cairn_timers_pending"), 1);
+        simnode_done(&sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +497,9 @@ int main(void)
         cmocka_unit_test(failures_are_tried_again),
         cmocka_unit_test(messages_without_room_keep_none_away),
         cmocka_unit_test(transactions_set_timers),
+        cmocka_unit_test(periods_repeat_and_skip_what_they_missed),
+        cmocka_unit_test(cron_lines_follow_local_time),
+        cmocka_unit_test(a_clock_that_is_set_moves_no_timer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,7 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
         .context = sim,
     };
     struct cairn_node_options node = {.clock = clock,
+                                      .zones = sim->options.zones,
                                       .workers = sim->options.workers,
                                       .limits = sim->options.limits,
                                       .trace = sim->options.trace,

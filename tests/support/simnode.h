@@ -23,6 +23,7 @@ struct simnode_options {
     enum cairn_sync_mode sync;
     uint64_t log_segment_bytes, log_bytes_max;
     uint32_t fibers_per_worker;
+    const struct cairn_zones *zones; /* NULL: UTC alone */
     struct cairn_trace_options trace;
 };
 

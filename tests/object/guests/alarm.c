@@ -63,6 +63,43 @@ CAIRN_METHOD(Alarm, cancel, CAIRN_PUBLIC)
     cairn_result_int(cairn_timer_cancel(cairn_text("%b", cairn_arg(0))));
 }
 
+/* name, period, method, arguments ... */
+CAIRN_METHOD(Alarm, every, CAIRN_PUBLIC)
+{
+    struct cairn_args args = args_of(3);
+
+    cairn_timer_every(cairn_text("%b", cairn_arg(0)), cairn_arg_int(1), cairn_text("%b", cairn_arg(2)), &args);
+}
+
+/* name, line, zone, method, arguments ... */
+CAIRN_METHOD(Alarm, cron, CAIRN_PUBLIC)
+{
+    struct cairn_args args = args_of(4);
+
+    cairn_timer_cron(cairn_text("%b", cairn_arg(0)), cairn_text("%b", cairn_arg(1)), cairn_text("%b", cairn_arg(2)),
+                     cairn_text("%b", cairn_arg(3)), &args);
+}
+
+CAIRN_METHOD(Alarm, fixed_every, CAIRN_PUBLIC, CAIRN_DETERMINISTIC)
+{
+    cairn_timer_every("x", 1000, "tick", NULL);
+}
+
+/* Ends after n. */
+CAIRN_METHOD(Alarm, tick_until, CAIRN_PUBLIC)
+{
+    add(1);
+    if (cairn_get_int(Alarm_count, 0) >= cairn_arg_int(0))
+        cairn_timer_cancel("every");
+}
+
+/* When it was due, and what was missed. */
+CAIRN_METHOD(Alarm, tell, CAIRN_PUBLIC)
+{
+    add(1);
+    cairn_list_push(Alarm_got, cairn_str(cairn_text("%lld+%llu", cairn_timer_due(), cairn_timer_missed())));
+}
+
 /* n, ms, method: timers t0 .. */
 CAIRN_METHOD(Alarm, many, CAIRN_PUBLIC)
 {
