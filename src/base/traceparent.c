@@ -105,3 +105,25 @@ struct cairn_job_id cairn_job_id_get(const uint8_t from[CAIRN_JOB_ID_BYTES])
 {
     return (struct cairn_job_id){cairn_get_be64(from), cairn_get_be64(from + 8)};
 }
+
+void cairn_traceparent_add(struct cairn_buf *to, const struct cairn_traceparent *parent)
+{
+    uint8_t bytes[CAIRN_JOB_ID_BYTES + 8];
+
+    cairn_job_id_put(parent->job, bytes);
+    cairn_put_be64(bytes + CAIRN_JOB_ID_BYTES, parent->span);
+    cairn_buf_add(to, bytes, sizeof bytes);
+}
+
+struct cairn_traceparent cairn_traceparent_take(struct cairn_reader *r)
+{
+    struct cairn_bytes bytes = cairn_read_bytes(r, CAIRN_JOB_ID_BYTES + 8);
+    struct cairn_traceparent parent = {0};
+
+    if (r->bad)
+        return parent;
+    parent.job = cairn_job_id_get(bytes.data);
+    parent.span = cairn_get_be64(bytes.data + CAIRN_JOB_ID_BYTES);
+    parent.sampled = parent.span != 0;
+    return parent;
+}

@@ -48,4 +48,8 @@ void cairn_span_id_write(uint64_t id, char to[CAIRN_SPAN_ID_DIGITS + 1]);
 void cairn_job_id_put(struct cairn_job_id id, uint8_t to[CAIRN_JOB_ID_BYTES]);
 struct cairn_job_id cairn_job_id_get(const uint8_t from[CAIRN_JOB_ID_BYTES]);
 
+/* Job and span in records: 24 bytes, be64 each; whether it is sampled shows in the span alone, which is 0 unless. */
+void cairn_traceparent_add(struct cairn_buf *to, const struct cairn_traceparent *parent);
+struct cairn_traceparent cairn_traceparent_take(struct cairn_reader *r);
+
 #endif

@@ -68,7 +68,9 @@ static const struct cairn_flag flags[] = {
     TEXT("log-file", log_file, "PATH",
          "where the node's own log goes (standard error); SIGHUP opens it\nagain, for programs that rotate logs"),
     TEXT("log-format", log_format, "FORMAT", "of a line: 'text' (default) or 'json'"),
-    TEXT("trace", trace, "WHERE", "trace jobs: 'memory' keeps the last ones for 'cairn trace' (off)"),
+    TEXT("trace", trace, "WHERE",
+         "trace jobs, keep the last ones for 'cairn trace', and send them\n"
+         "to 'otlp://HOST:PORT', 'file:PATH', or, with 'memory', nowhere (off)"),
     TEXT("trace-sample", trace_sample, "RATIO", "of the jobs whose clients do not say so, 0 to 1 (1)"),
     TEXT("log-level", log_level, "LEVEL", "the least that is told: 'debug', 'info' (default), 'warning', 'error'"),
     NUMBER("memory", node_memory_mib, "MIB", 64, 1 << 20,
@@ -168,10 +170,6 @@ static bool parse_trace(const struct options *o, struct cairn_trace_options *ret
 
     ret_options->on = o->trace != NULL;
     ret_options->ratio = 1;
-    if (o->trace && strcmp(o->trace, "memory") != 0) {
-        *ret_status = cairn_complain(CAIRN_EXIT_USAGE, "--trace takes 'memory', not '%s'", o->trace);
-        return false;
-    }
     if (o->trace_sample) {
         ret_options->ratio = strtod(o->trace_sample, &end);
         if (!*o->trace_sample || *end || !(ret_options->ratio >= 0 && ret_options->ratio <= 1)) {
@@ -283,7 +281,8 @@ static void tell_started(struct cairn_journal *journal, const struct options *o,
 }
 
 static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t interval_ms,
-                 const struct cairn_trace_options *trace, struct cairn_journal *journal)
+                 const struct cairn_trace_options *trace, struct cairn_exporter *exporter,
+                 struct cairn_journal *journal)
 {
     struct progress progress = {.journal = journal, .started_ns = now_ns(), .told_ns = now_ns()};
     struct cairn_server *server = NULL;
@@ -305,6 +304,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .sync = o->sync,
         .data = o->data,
         .journal = journal,
+        .exporter = exporter,
         .signals = true,
         .on_stopping = on_stopping,
     };
@@ -399,6 +399,7 @@ static int run(int argc, char **argv)
     enum cairn_sync_mode sync;
     struct cairn_journal_options journal_options = {.clock = cairn_clock_system()};
     struct cairn_trace_options trace = {0};
+    struct cairn_exporter *exporter = NULL;
     struct cairn_journal *journal;
     struct cairn_err err;
     uint32_t interval_ms;
@@ -418,7 +419,18 @@ static int run(int argc, char **argv)
     cairn_raise_file_limit();
     if (cairn_journal_open(&journal_options, &journal, &err) != CAIRN_OK)
         return cairn_complain(CAIRN_EXIT_FAILED, "%s", err.text);
-    status = serve(&options, sync, interval_ms, &trace, journal);
+    if (options.trace && strcmp(options.trace, "memory") != 0) {
+        if (cairn_exporter_open(options.trace, cairn_clock_system(), cairn_journal_events(journal), &exporter, &err) !=
+            CAIRN_OK) {
+            cairn_journal_close(journal);
+            return cairn_complain(err.code == CAIRN_EINVAL ? CAIRN_EXIT_USAGE : CAIRN_EXIT_FAILED, "--trace: %s",
+                                  err.text);
+        }
+        trace.take = cairn_exporter_give;
+        trace.context = exporter;
+    }
+    status = serve(&options, sync, interval_ms, &trace, exporter, journal);
+    cairn_exporter_close(exporter);
     cairn_journal_close(journal);
     return status;
 }

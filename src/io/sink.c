@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PIECE_BYTES = 4096 }; /* PIPE_BUF: what a pipe takes whole once poll says that it is writable */
@@ -18,7 +19,7 @@ static enum cairn_code open_file(const char *path, int *ret_fd, struct cairn_err
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 
     if (fd < 0)
-        return cairn_fail_errno(err, errno, "opening the log file '%s'", path);
+        return cairn_fail_errno(err, errno, "opening '%s'", path);
     *ret_fd = fd;
     return CAIRN_OK;
 }
@@ -77,6 +78,21 @@ size_t cairn_sink_write(struct cairn_sink *sink, struct cairn_bytes bytes, int w
         }
     }
     return done;
+}
+
+enum cairn_code cairn_sink_write_whole(struct cairn_sink *sink, struct cairn_bytes bytes, int wait_ms,
+                                       struct cairn_err *err)
+{
+    struct stat before;
+    bool is_file = fstat(sink->fd, &before) == 0 && S_ISREG(before.st_mode);
+    int error;
+
+    if (cairn_sink_write(sink, bytes, wait_ms, &error) == bytes.size)
+        return CAIRN_OK;
+    if (is_file && ftruncate(sink->fd, before.st_size) != 0)
+        return cairn_fail_errno(err, errno, "taking back what was written in part to '%s'",
+                                sink->path ? sink->path : "standard error");
+    return cairn_fail_errno(err, error ? error : ETIMEDOUT, "writing '%s'", sink->path ? sink->path : "standard error");
 }
 
 struct cairn_sink *cairn_sink_close(struct cairn_sink *sink)

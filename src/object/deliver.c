@@ -10,6 +10,7 @@
 #include "object/mailbox.h"
 #include "object/receiver.h"
 #include "object/side.h"
+#include "object/span.h"
 #include "object/timers.h"
 #include "object/type.h"
 #include "object/worker.h"
@@ -139,6 +140,8 @@ static void answer(struct cairn_worker *worker, struct message *message)
     struct messages *messages = delivery->messages;
 
     stat_add(&worker->counts.letters_run, 1);
+    if (inv->span)
+        span_end(worker, inv);
     if (!delivery->used && !worker->failed && !settle(worker, inv)) {
         cairn_list_push_back(&messages->unsettled, &inv->link);
         worker->messages_look = true;
@@ -226,7 +229,10 @@ static struct delivery *begin(struct looking *looking, const struct delivery *wh
                                        .number = posted->number,
                                        .sent_ms = posted->sent_ms,
                                        .attempts = posted->attempts,
-                                       .timer = timer};
+                                       .timer = timer,
+                                       .parent = posted->parent};
+    if (__builtin_expect(worker->node->tracing != NULL, 0))
+        job_delivered(inv, &posted->parent);
     receiver_enter(messages, posted_name(posted, name), delivery);
     stat_add(&worker->admitted, 1);
     cairn_list_push_back(&looking->starting, &inv->link);

@@ -247,6 +247,7 @@ static enum cairn_code start(struct cairn_worker *worker, struct shard *shard, u
     object_ref(worker, inv->object);
     inv->number = ++worker->invocation_count;
     inv->effects = CAIRN_EFFECTS_SOME;
+    job_resumed(inv, &head.parent);
     durable_make(inv);
     inv->durable->number = number;
     inv->durable->recorded = inv->durable->recovered = true;

@@ -5,6 +5,7 @@
 #include "object/layout.h"
 #include "object/once.h"
 #include "object/purge.h"
+#include "object/span.h"
 #include "object/table.h"
 #include "object/worker.h"
 
@@ -26,6 +27,7 @@ static void put_head(struct commit *commit)
         .caller_id = inv->caller_id,
         .depth = inv->depth,
         .began_ms = (uint64_t)invocation_now_ms(commit->inv),
+        .parent = {.job = invocation_job(commit->inv)->id, .span = span_id(inv)},
     };
     uint8_t key[9], entry[8];
     struct cairn_buf value = {0};

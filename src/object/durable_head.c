@@ -1,6 +1,6 @@
 #include "object/durable_head.h"
 
-enum { FORMAT = 1, HAS_CALLER = 1 };
+enum { FORMAT = 2, HAS_CALLER = 1 };
 
 static void add_sized(struct cairn_buf *to, struct cairn_bytes bytes)
 {
@@ -15,6 +15,7 @@ void durable_head_encode(struct cairn_buf *to, const struct durable_head *head)
     cairn_buf_varint(to, head->version);
     cairn_buf_varint(to, head->depth);
     cairn_buf_varint(to, head->began_ms);
+    cairn_traceparent_add(to, &head->parent);
     add_sized(to, head->space);
     add_sized(to, head->type);
     add_sized(to, head->id);
@@ -46,6 +47,7 @@ bool durable_head_decode(struct cairn_bytes bytes, struct durable_head *head)
     head->version = (uint32_t)cairn_read_varint(&r);
     head->depth = (uint32_t)cairn_read_varint(&r);
     head->began_ms = cairn_read_varint(&r);
+    head->parent = cairn_traceparent_take(&r);
     head->space = cairn_read_sized(&r);
     head->type = cairn_read_sized(&r);
     head->id = cairn_read_sized(&r);

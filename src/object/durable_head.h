@@ -3,6 +3,7 @@
 #ifndef CAIRN_OBJECT_DURABLE_HEAD_H
 #define CAIRN_OBJECT_DURABLE_HEAD_H
 
+#include "base/traceparent.h"
 #include "fn/fn.h"
 #include "object/called.h"
 
@@ -15,6 +16,7 @@ struct durable_head {
     struct cairn_bytes caller_type, caller_id;        /* data NULL: a client called */
     uint32_t depth;
     uint64_t began_ms;
+    struct cairn_traceparent parent; /* the job, and the span of this invocation or 0 */
     enum durable_key key_kind;
     struct cairn_bytes key; /* the client's */
     struct called called;   /* of the durable invocation that called */

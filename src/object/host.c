@@ -515,7 +515,8 @@ static enum cairn_code host_send(void *run, struct cairn_bytes type_name, struct
                             .method = method_name,
                             .args = args,
                             .from_type = type->name,
-                            .from_id = object_id(inv->object)};
+                            .from_id = object_id(inv->object),
+                            .parent = {.job = invocation_job(inv)->id, .span = span_id(inv)}};
 
     if (inv->read_only)
         return cairn_fail(err, CAIRN_ENOTREADONLY, "read-only method %s.%s tried to send a message", type->decl->name,

@@ -16,7 +16,11 @@ struct job_cost {
 /* What the client, or the sender of the message, says. */
 static struct cairn_job_id given_id(const struct invocation *inv)
 {
-    return inv->request ? inv->request->parent.job : (struct cairn_job_id){0};
+    const struct delivery *delivery = delivery_of(inv);
+
+    if (inv->request)
+        return inv->request->parent.job;
+    return delivery ? delivery->posted.parent.job : (struct cairn_job_id){0};
 }
 
 struct job *invocation_job(struct invocation *inv)
@@ -58,6 +62,23 @@ void job_submitted(struct cairn_worker *worker, struct invocation *inv)
         invocation_job(inv); /* while there is the request to tell its id */
         span_begin(inv, SPAN_REQUEST, request->parent.span);
     }
+}
+
+void job_delivered(struct invocation *inv, const struct cairn_traceparent *parent)
+{
+    struct cairn_job_id id = invocation_job(inv)->id;
+
+    if (cairn_job_id_is(parent->job) ? parent->span != 0 : tracing_samples(inv->worker->node->tracing, id))
+        span_begin(inv, SPAN_MESSAGE, parent->span);
+}
+
+void job_resumed(struct invocation *inv, const struct cairn_traceparent *parent)
+{
+    if (!cairn_job_id_is(parent->job))
+        return;
+    invocation_job(inv)->id = parent->job;
+    if (inv->worker->node->tracing && parent->span)
+        span_begin(inv, SPAN_RESUMED, parent->span);
 }
 
 static void add(atomic_uint_least64_t *sum, uint64_t more)

@@ -31,6 +31,10 @@ void job_free(struct job *job);
 
 /* A request whose client is to be told its job's id or cost, or a node that traces: before anything is done with it. */
 void job_submitted(struct cairn_worker *worker, struct invocation *inv);
+/* A message begins to run; the node traces.  `parent` has no job: it begins one of its own. */
+void job_delivered(struct invocation *inv, const struct cairn_traceparent *parent);
+/* A durable invocation begins again behind a restart. */
+void job_resumed(struct invocation *inv, const struct cairn_traceparent *parent);
 /* An invocation of a job whose cost is asked for has ended. */
 void job_count(struct invocation *inv);
 /* Its reply leaves: request->cost is set, if it is asked for. */

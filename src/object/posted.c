@@ -10,8 +10,10 @@ static void sized(struct cairn_buf *to, struct cairn_bytes bytes)
 
 void posted_encode(const struct posted *posted, struct cairn_buf *to)
 {
+    bool has_job = cairn_job_id_is(posted->parent.job);
+
     cairn_buf_u8(to, posted->state);
-    cairn_buf_u8(to, posted->flags);
+    cairn_buf_u8(to, (uint8_t)((posted->flags & ~POSTED_JOB) | (has_job ? POSTED_JOB : 0)));
     cairn_buf_varint(to, posted->number);
     cairn_buf_varint(to, posted->sent_ms);
     cairn_buf_varint(to, posted->due_ms);
@@ -25,6 +27,8 @@ void posted_encode(const struct posted *posted, struct cairn_buf *to)
     sized(to, posted->code);
     sized(to, posted->text);
     sized(to, posted->timer);
+    if (has_job)
+        cairn_traceparent_add(to, &posted->parent);
     cairn_buf_add(to, posted->args.data, posted->args.size);
 }
 
@@ -48,6 +52,7 @@ bool posted_decode(struct cairn_bytes bytes, struct posted *ret_posted)
     p.code = cairn_read_sized(&r);
     p.text = cairn_read_sized(&r);
     p.timer = cairn_read_sized(&r);
+    p.parent = p.flags & POSTED_JOB ? cairn_traceparent_take(&r) : (struct cairn_traceparent){0};
     p.args = cairn_read_bytes(&r, cairn_reader_left(&r));
     if (r.bad || p.state > POSTED_DEAD || p.space.size > CAIRN_NAME_BYTES_MAX || p.type.size > CAIRN_NAME_BYTES_MAX ||
         p.id.size > CAIRN_ID_BYTES_MAX || !p.type.size != !p.id.size || !p.type.size != !p.method.size ||

@@ -2,12 +2,14 @@
  *
  *   u8 state | u8 flags | varint number + 1 | varint sent ms | varint due ms | varint attempts | sized namespace
  *   | sized type | sized id | sized method | sized sender's type | sized sender's id | sized error code
- *   | sized error text | sized firing | packed arguments
+ *   | sized error text | sized firing | with POSTED_JOB: job and span (traceparent.h)
+ *   | packed arguments
  *
  * Threads: any.  Layer: object, seen by admin and transfer. */
 #ifndef CAIRN_OBJECT_POSTED_H
 #define CAIRN_OBJECT_POSTED_H
 
+#include "base/traceparent.h"
 #include "fn/fn.h"
 
 enum posted_state {
@@ -20,6 +22,7 @@ enum {
     POSTED_INTERNAL = 1, /* may call internal methods: an object of the same module sent it */
     POSTED_SOME = 2,     /* dead: what it has done in part stays */
     POSTED_SPOILED = 4,  /* dead: what is kept of it cannot be read, and is its arguments; it has no names */
+    POSTED_JOB = 64,     /* set by posted_encode, if there is a job */
 };
 
 struct posted {
@@ -31,6 +34,7 @@ struct posted {
     struct cairn_bytes from_type, from_id; /* empty: a client sent it */
     struct cairn_bytes code, text;         /* the last attempt's error; empty: none has failed */
     struct cairn_bytes timer;              /* the firing of a timer that it is (timers.h); empty: none */
+    struct cairn_traceparent parent;       /* of the sender; its span is 0 unless the job is traced */
     struct cairn_bytes args;
 };
 

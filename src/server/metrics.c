@@ -78,6 +78,19 @@ static void add_journal(struct cairn_journal *journal, struct cairn_buf *to)
         "Of them lost, as the log's file or pipe was too slow or could not be written.", counts.dropped);
 }
 
+static void add_exporter(struct cairn_exporter *exporter, struct cairn_buf *to)
+{
+    struct cairn_exporter_counts counts;
+
+    cairn_exporter_counts(exporter, &counts);
+    head(to, "cairn_trace_exported_total", "counter", "Spans that were given to --trace, and what came of it.");
+    cairn_buf_printf(to,
+                     "cairn_trace_exported_total{result=\"exported\"} %" PRIu64
+                     "\ncairn_trace_exported_total{result=\"failed\"} %" PRIu64
+                     "\ncairn_trace_exported_total{result=\"dropped\"} %" PRIu64 "\n",
+                     counts.exported, counts.failed, counts.dropped);
+}
+
 void cairn_server_metrics(struct cairn_server *server, struct cairn_bytes cursor, struct cairn_buf *to,
                           struct cairn_buf *next)
 {
@@ -113,6 +126,8 @@ void cairn_server_metrics(struct cairn_server *server, struct cairn_bytes cursor
     add_checks(server, to);
     if (server->options.journal)
         add_journal(server->options.journal, to);
+    if (server->options.exporter)
+        add_exporter(server->options.exporter, to);
     cairn_process_read(&process);
     head(to, "process_cpu_seconds_total", "counter", "CPU time of the process, user and system.");
     cairn_buf_printf(to, "process_cpu_seconds_total %.6f\n", process.user_seconds + process.system_seconds);

@@ -96,6 +96,8 @@ static void on_hangup(void *context, int number)
     (void)number;
     if (server->options.journal)
         cairn_journal_reopen(server->options.journal);
+    if (server->options.exporter)
+        cairn_exporter_reopen(server->options.exporter);
 }
 
 static void on_signal(void *context, int number)

@@ -18,6 +18,7 @@
 
 #include "server/backend.h"
 #include "io/loop.h"
+#include "server/exporter.h"
 #include "server/journal.h"
 #include "server/session.h"
 
@@ -37,9 +38,10 @@ struct cairn_server_options {
     uint32_t resp_idle_ms;    /* 0: for ever, as Redis's default */
     uint32_t stop_ms;         /* for admitted requests at a stop: 10 s */
     struct cairn_front_limits limits;
-    struct cairn_clock *clock;     /* must be set */
-    const char *sync, *data;       /* for people: INFO */
-    struct cairn_journal *journal; /* what the server tells; SIGHUP has it open its file again.  NULL: none */
+    struct cairn_clock *clock;       /* must be set */
+    const char *sync, *data;         /* for people: INFO */
+    struct cairn_journal *journal;   /* what the server tells; SIGHUP has it open its file again.  NULL: none */
+    struct cairn_exporter *exporter; /* the same of SIGHUP; NULL: none */
     /* SIGTERM, SIGINT, SIGQUIT, SIGPWR and SIGXCPU stop, and a second one ends the process at once; SIGHUP is for the
      * journal. */
     bool signals;
