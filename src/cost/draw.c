@@ -9,13 +9,15 @@ enum {
     MARGIN = 60,
     PLOT_WIDTH = 560,
     PLOT_HEIGHT = 300,
-    PLOT_STEP = PLOT_HEIGHT + 90,
+    PLOT_SPACE = 90, /* below it and above the next */
+    LEGEND_STEP = 18,
     CELL_WIDTH = 80,
     CELL_HEIGHT = 22,
-    LABEL_WIDTH = 120,
+    LETTER_WIDTH = 7, /* about */
 };
 
 static const char *const line_colors[CAIRN_KEEPER_STORAGES] = {"#b2182b", "#2166ac"};
+static const char *const machine_colors[] = {"#7f7f00", "#1b9e50", "#5ab4d6", "#8c6bb1", "#d98c3a"};
 
 /* Of a plot: both axes count in powers of ten. */
 struct axes {
@@ -144,20 +146,21 @@ static void draw_plot(const struct cairn_keeper_plan *plan, uint32_t read, doubl
         line(to, MARGIN + PLOT_WIDTH + 20, legend, MARGIN + PLOT_WIDTH + 44, legend, style);
         snprintf(text, sizeof text, "functions, %s: %.3g", cairn_keeper_storage_name(plan->storages[i]), cost);
         label(to, MARGIN + PLOT_WIDTH + 50, legend + 4, "start", text);
-        legend += 18;
+        legend += LEGEND_STEP;
     }
     for (uint32_t c = 0; c < plan->count_count; c++) {
         for (uint32_t m = 0; m < plan->machine_count; m++) {
             double most = machines_a_million(plan, c, m, left), least = machines_a_million(plan, c, m, right);
 
-            snprintf(style, sizeof style, "stroke=\"hsl(%u,45%%,%u%%)\"%s", 90 + 50 * (m % 5), 35 + 15 * (m % 3),
+            snprintf(style, sizeof style, "stroke=\"%s\"%s",
+                     machine_colors[m % (sizeof machine_colors / sizeof machine_colors[0])],
                      c ? " stroke-dasharray=\"6 3\"" : "");
             if (least > 0)
                 line(to, at_x(&axes, left), at_y(&axes, most), at_x(&axes, right), at_y(&axes, least), style);
             line(to, MARGIN + PLOT_WIDTH + 20, legend, MARGIN + PLOT_WIDTH + 44, legend, style);
             snprintf(text, sizeof text, "%" PRIu64 " x %s", plan->counts[c], plan->machines[m]->name);
             label(to, MARGIN + PLOT_WIDTH + 50, legend + 4, "start", text);
-            legend += 18;
+            legend += LEGEND_STEP;
         }
     }
 }
@@ -185,9 +188,29 @@ static void draw_cell(double x, double y, double ratio, struct cairn_buf *to)
         cairn_buf_str(to, "-</text>\n"); /* functions are free */
 }
 
+/* In front of a row of a map: "9 x t3.large". */
+static double label_width(const struct cairn_keeper_plan *plan)
+{
+    size_t letters = 12;
+
+    for (uint32_t i = 0; i < plan->machine_count; i++)
+        if (strlen(plan->machines[i]->name) + 7 > letters)
+            letters = strlen(plan->machines[i]->name) + 7;
+    return (double)LETTER_WIDTH * (double)letters;
+}
+
+/* From a plot to what comes below it: the legend may be higher than the plot. */
+static double plot_step(const struct cairn_keeper_plan *plan)
+{
+    uint32_t lines = plan->storage_count + plan->count_count * plan->machine_count;
+
+    return PLOT_SPACE + fmax(PLOT_HEIGHT, (double)LEGEND_STEP * lines);
+}
+
 static double draw_map(const struct cairn_keeper_plan *plan, uint32_t read, uint32_t storage, double y,
                        struct cairn_buf *to)
 {
+    double left = MARGIN + label_width(plan);
     char text[96];
 
     snprintf(text, sizeof text, "machines : functions, %" PRIu64 " %% reads, %s", plan->reads[read],
@@ -196,7 +219,7 @@ static double draw_map(const struct cairn_keeper_plan *plan, uint32_t read, uint
     y += 8;
     for (uint32_t i = 0; i < plan->rate_count; i++) {
         snprintf(text, sizeof text, "%" PRIu64, plan->rates[i]);
-        label(to, MARGIN + LABEL_WIDTH + CELL_WIDTH * (i + 1.0) - 6, y + 14, "end", text);
+        label(to, left + CELL_WIDTH * (i + 1.0) - 6, y + 14, "end", text);
     }
     y += 20;
     for (uint32_t c = 0; c < plan->count_count; c++) {
@@ -204,8 +227,7 @@ static double draw_map(const struct cairn_keeper_plan *plan, uint32_t read, uint
             snprintf(text, sizeof text, "%" PRIu64 " x %s", plan->counts[c], plan->machines[m]->name);
             label(to, MARGIN, y + CELL_HEIGHT - 7, "start", text);
             for (uint32_t i = 0; i < plan->rate_count; i++)
-                draw_cell(MARGIN + LABEL_WIDTH + CELL_WIDTH * (double)i, y,
-                          cairn_keeper_plan_ratio(plan, read, storage, c, m, i), to);
+                draw_cell(left + CELL_WIDTH * (double)i, y, cairn_keeper_plan_ratio(plan, read, storage, c, m, i), to);
             y += CELL_HEIGHT;
         }
     }
@@ -216,7 +238,7 @@ void cairn_keeper_draw(const struct cairn_keeper_plan *plan, struct cairn_buf *t
 {
     double maps = plan->read_count * plan->storage_count,
            map_height = 62 + (double)CELL_HEIGHT * plan->count_count * plan->machine_count,
-           height = 70.0 + (double)PLOT_STEP * plan->read_count + maps * map_height, y = 70;
+           height = 70 + plot_step(plan) * plan->read_count + maps * map_height, y = 70;
 
     cairn_buf_printf(
         to,
@@ -229,7 +251,7 @@ void cairn_keeper_draw(const struct cairn_keeper_plan *plan, struct cairn_buf *t
     cairn_buf_str(to, ", ");
     add_text(to, plan->prices->date);
     cairn_buf_str(to, "</text>\n");
-    for (uint32_t i = 0; i < plan->read_count; i++, y += PLOT_STEP)
+    for (uint32_t i = 0; i < plan->read_count; i++, y += plot_step(plan))
         draw_plot(plan, i, y, to);
     for (uint32_t i = 0; i < plan->read_count; i++)
         for (uint32_t j = 0; j < plan->storage_count; j++)

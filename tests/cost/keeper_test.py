@@ -173,12 +173,31 @@ def test_drawing(folder):
     equal(sum(one.tag.endswith("}rect") for one in drawn), 1 + 120)
     # Of each of two plots: 2 lines of functions and 6 of machines, and the same again in the legend.
     equal(sum("stroke-width" in one.attrib for one in lines), 2 * 2 * 2)
-    equal(sum(one.get("stroke", "").startswith("hsl") for one in lines), 2 * 2 * 6)
+    equal(sum("stroke-width" not in one.attrib and one.get("stroke") != "#ddd" for one in lines), 2 * 2 * 6)
     root = drawn[0]
     for one in lines:
         check(all(0 <= float(one.get(key)) <= float(root.get("width" if key[0] == "x" else "height"))
                   for key in ("x1", "y1", "x2", "y2")), f"a line leaves the picture: {one.attrib}")
     run("--draw", os.path.join(folder, "none", "x.svg"), status=1)
+
+
+def test_many_machines(folder):
+    """Nothing is drawn over something else, nor outside, when a list has as many machines as it may."""
+    path, picture = os.path.join(folder, "many.prices"), os.path.join(folder, "many.svg")
+    with open(os.path.join(HERE, "..", "..", "share", "prices", "aws-us-east-1.prices"), encoding="ascii") as file:
+        lines = [line for line in file if not line.startswith("machine")]
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(lines + [f"machine a-rather-long-name-of-one-{n:x} {n}\n" for n in range(16)])
+    run("--prices", path, "--draw", picture)
+    drawn = list(xml.etree.ElementTree.parse(picture).iter())
+    texts = [one for one in drawn if one.tag.endswith("}text")]
+    places = [(one.get("x"), one.get("y")) for one in texts]
+    equal(len(set(places)), len(places), "texts in one place")
+    check(all(float(one.get("y")) < float(drawn[0].get("height")) for one in texts), "a text is below the picture")
+    labels = [one for one in texts if one.text.startswith("9 x a-rather") and float(one.get("x")) < 100]
+    cells = [float(one.get("x")) for one in drawn if one.tag.endswith("}rect") and one.get("x")]
+    equal(len(labels), 4 * 16)
+    check(60 + 6 * len(labels[0].text) < min(cells), "labels reach into the cells")
 
 
 def test_refused():
@@ -192,4 +211,5 @@ def test_refused():
     run("--leader-ms", "nan", status=2)
 
 
-main([test_tables, test_items, test_json, test_flags, test_own_prices, test_free, test_drawing, test_refused])
+main([test_tables, test_items, test_json, test_flags, test_own_prices, test_free, test_drawing,
+      test_many_machines, test_refused])
