@@ -17,13 +17,14 @@ import time
 import traceback
 
 from suite import (base, before, engines, figures, growth, inprocess, nodes, paper, platforms, recovery, report, retwis,
-                   single)
+                   single, transfer)
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
     "paper": paper.run,          # aggregated against disaggregated
     "platforms": platforms.run,  # workerd's Durable Objects, Restate
     "inprocess": inprocess.run,  # what an invocation costs
+    "transfer": transfer.run,    # transactions: two calls, Redis functions, PostgreSQL
     "objects": growth.objects,
     "followers": growth.followers,
     "workers": growth.workers,

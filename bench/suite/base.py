@@ -228,7 +228,7 @@ class Redis:
         with open(path, "rb") as code:
             done = subprocess.run(["redis-cli", "-p", str(self.port), "-x", "FUNCTION", "LOAD", "REPLACE"], stdin=code,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        if b"retwis" not in done.stdout:
+        if done.stdout.strip().decode() != file.split("_", 1)[0].split(".", 1)[0]:
             raise Broken(f"loading {path} into Redis: {done.stdout.decode()}")
         return self
 
