@@ -546,6 +546,7 @@ enum { CAIRN_READ_NEWEST_FIRST_ = 1, CAIRN_READ_BARE_ = 2, CAIRN_BATCH_MAX_ = 10
 #include "cairn/guest_ordered.h"
 #include "cairn/guest_messages.h"
 #include "cairn/guest_timers.h"
+#include "cairn/guest_durable.h"
 
 #ifdef __cplusplus
 }

@@ -18,7 +18,7 @@ struct options {
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, log_mib;
-    uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, cache_mib;
+    uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, cache_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
 };
 
@@ -81,6 +81,7 @@ static const struct cairn_flag flags[] = {
     NUMBER("limit-outcomes", outcomes_mib, "MIB", 1, 1 << 20,
            "outcomes above 256 bytes that are kept for idempotency keys (256)"),
     NUMBER("limit-messages", messages_mib, "MIB", 1, 1 << 20, "messages of each shard that wait (256)"),
+    NUMBER("limit-journal", journal_mib, "MIB", 1, 4095, "the journal of a durable invocation (16)"),
     NUMBER("limit-cpu", cpu_ms, "MS", 1, 3600000, "CPU time of an invocation (100)"),
     NUMBER("limit-memory", memory_mib, "MIB", 1, 4096, "memory of an invocation (16)"),
     NUMBER("limit-depth", depth, "N", 1, 10000, "nested calls (64)"),
@@ -329,6 +330,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
                    .memory_bytes = o->node_memory_mib << 20,
                    .job_bytes = o->job_mib << 20,
                    .message_bytes = o->messages_mib << 20,
+                   .journal_bytes = (uint32_t)(o->journal_mib << 20),
                    .depth = (uint32_t)o->depth,
                    .job_calls = (uint32_t)o->calls,
                    .value_bytes = (uint32_t)o->value_kib << 10,

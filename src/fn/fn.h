@@ -232,6 +232,8 @@ struct cairn_host_ops {
     /* Queues a call that leaves when the segment commits; *ret_call counts 0, 1, 2 ... per run. */
     enum cairn_code (*call)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                             struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err);
+    /* A call that nobody is asked for: it has its result, nil, when that much time has passed. */
+    enum cairn_code (*sleep)(void *run, int64_t ms, uint32_t *ret_call, struct cairn_err *err);
     /* Sends a message when the segment commits, to be run by itself; not before delay_ms have passed. */
     enum cairn_code (*send)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                             struct cairn_bytes args, int64_t delay_ms, struct cairn_err *err);

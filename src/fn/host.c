@@ -336,6 +336,16 @@ HOST_CALL(call)
     return NULL;
 }
 
+HOST_CALL(sleep)
+{
+    ENTER();
+    uint32_t number = 0;
+
+    CHECK(run->host->sleep(run->context, v[0].i64, &number, run->err));
+    v[0].i32 = (int32_t)number;
+    return NULL;
+}
+
 HOST_CALL(send)
 {
     ENTER();
@@ -473,6 +483,7 @@ static const struct import imports[] = {
     {"map_remove", "iii>i", host_map_remove},
     {"map_read", "iIiii>I", host_map_read},
     {"call", "iiiiiiii>i", host_call},
+    {"sleep", "I>i", host_sleep},
     {"send", "iiiiiiiiI", host_send},
     {"retry", "I", host_retry},
     {"attempts", ">I", host_attempts},

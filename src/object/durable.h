@@ -22,6 +22,7 @@
 #include "object/operation.h"
 
 struct once;
+struct open;
 struct overlay;
 struct shard;
 struct type_entry;
@@ -30,27 +31,46 @@ struct durable_drop {
     uint32_t call, shard; /* where the called object lies */
 };
 
+enum { DURABLE_SECRET_BYTES = 16, DURABLE_WAITS_MAX = 1000 };
+
+/* A sleep, or a promise.  It has the number of a call, and its outcome is one's. */
+struct durable_wait {
+    uint32_t call;
+    bool is_promise;
+    bool over;       /* its outcome is there, and the next record says so */
+    bool fresh;      /* it is in no record yet */
+    uint64_t due_ms; /* when the sleep or the promise's time is over; UINT64_MAX: never */
+    uint8_t secret[DURABLE_SECRET_BYTES];
+};
+
 struct durable {
     uint64_t number;            /* of the shard's, never used again; 0: none yet */
     bool recorded;              /* it is open in the shard */
     bool recovered;             /* from there: no client or caller waits for it */
+    bool counted;               /* among the recovered that are under way */
+    struct open *open;          /* while it is recorded */
     uint64_t chunks, bytes;     /* of the journal in the shard */
     struct cairn_buf tail;      /* of the journal, in no record yet */
+    size_t kept;                /* bytes of the tail that were there as the run began: outcomes */
     size_t charged;             /* of it, to the job */
     struct durable_drop *drops; /* outcomes in the tail: forgotten by callees once it is in a record */
     uint32_t drop_count, drop_room;
 
+    bool sent; /* this run has committed a segment */
     /* While a run goes along the journal. */
     bool replays;
     struct cairn_buf journal;
-    size_t at;         /* in it */
-    uint64_t entry;    /* number of host calls before */
-    uint8_t *resolved; /* by call: 1 if the journal has its outcome */
-    uint32_t resolved_count;
+    size_t at;      /* in it */
+    uint64_t entry; /* number of host calls before */
+    uint8_t *known; /* by call: enum durable_known */
+    uint32_t known_count;
+
+    struct durable_wait *waits; /* by call, ascending; at most DURABLE_WAITS_MAX */
+    uint32_t wait_count, wait_room;
+    bool told_waits, tells_waits; /* the shard has what it waits for; the record that is being made says so */
 
     struct invocation *inv;
     void (*drop)(struct cairn_worker *worker, struct invocation *inv); /* as it is freed */
-    struct cairn_link live;                                            /* in the worker's list of recovered ones */
     size_t recovered_bytes;                                            /* of the journal, as it was then */
     struct cairn_link parked;                                          /* in the worker's list while it is put off */
     uint64_t wake_ns;
@@ -70,8 +90,17 @@ void durable_tail_free(struct invocation *inv);
 
 /* The run's segment is given up: if it is the run's first, all calls are forgotten. */
 void durable_forget_calls(struct invocation *inv);
-/* A call's outcome has come in. */
-void durable_outcome(struct invocation *inv, uint32_t call, const struct invocation *callee);
+/* A call's outcome has come in.  False: it is in the journal alone, from where the run takes it, now or when it begins
+ * again. */
+bool durable_outcome(struct invocation *inv, uint32_t call, const struct invocation *callee);
+/* The same, and all that it needed is done: a run that had been given up begins again, if it waited for that call. */
+void durable_received(struct cairn_worker *worker, struct invocation *inv, uint32_t call);
+/* Sleeps, or promises, that it waits for are not over. */
+bool durable_waits_open(const struct invocation *inv);
+/* What it waits for, of which not all is there, may take long: its run is given up. */
+bool durable_rests(const struct invocation *inv);
+/* Its run has been given up.  It may be gone. */
+void durable_rest(struct cairn_worker *worker, struct invocation *inv);
 /* The method has returned: false if the journal goes on. */
 bool durable_ended(struct invocation *inv, struct cairn_err *err);
 /* It was refused and is open: it is not over, but runs again later. */

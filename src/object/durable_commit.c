@@ -87,23 +87,49 @@ static void remove_all(struct commit *commit)
         overlay_remove(commit->overlay, cairn_bytes(key, durable_chunk_key(key, d->number, n)));
 }
 
+/* What it waits for, if there is nothing but that. */
+static void put_sleeper(struct commit *commit)
+{
+    struct invocation *inv = commit->inv;
+    struct durable *d = inv->durable;
+    const struct durable_wait *wait = durable_wait_find(d, inv->awaiting);
+    struct durable_sleeper sleeper = {.since_ms = (uint64_t)invocation_now_ms(inv), .wake_ms = durable_wake_ms(inv)};
+
+    if (!wait) {
+        sleeper.what = DURABLE_FOR_ALL;
+        for (uint32_t i = 0; i < d->wait_count; i++)
+            sleeper.count += !d->waits[i].over;
+    } else {
+        sleeper.what = wait->is_promise ? DURABLE_FOR_PROMISE : DURABLE_FOR_SLEEP;
+        sleeper.call = wait->call;
+        memcpy(sleeper.secret, wait->secret, sizeof sleeper.secret);
+    }
+    durable_sleeper_put(commit->overlay, d->number, &sleeper);
+}
+
 static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
 {
-    struct durable *d = commit->inv->durable;
+    struct invocation *inv = commit->inv;
+    struct durable *d = inv->durable;
 
     (void)err;
     if (!d)
         return CAIRN_OK;
+    d->tells_waits = !commit->over && inv->run && !inv->calls_out && !inv->segment->call_count && durable_rests(inv);
+    if (d->told_waits && !d->tells_waits)
+        durable_sleeper_remove(commit->overlay, d->number);
     if (commit->over) {
         if (d->recorded)
             remove_all(commit);
         return CAIRN_OK;
     }
     if (!d->number)
-        d->number = shard_incarnation(commit->inv->object->shard);
+        d->number = shard_incarnation(inv->object->shard);
     if (!d->recorded)
         put_head(commit);
     put_tail(commit);
+    if (d->tells_waits)
+        put_sleeper(commit);
     return CAIRN_OK;
 }
 
@@ -120,6 +146,28 @@ static void tell_callees(struct commit *commit)
     d->drop_count = 0;
 }
 
+static void begin_record(struct invocation *inv)
+{
+    struct durable *d = inv->durable;
+
+    durable_version_take(inv->worker, inv->type);
+    d->recorded = true;
+    d->open = opens_add(&inv->worker->durables->opens, inv->object->shard->index, d->number);
+    d->open->live = d;
+}
+
+static void end_record(struct invocation *inv)
+{
+    struct durable *d = inv->durable;
+
+    if (!d->recorded)
+        return;
+    durable_version_leave(inv->worker, inv->type);
+    d->recorded = false;
+    opens_remove(&inv->worker->durables->opens, d->open);
+    d->open = NULL;
+}
+
 static void committed(struct commit *commit)
 {
     struct invocation *inv = commit->inv;
@@ -128,14 +176,13 @@ static void committed(struct commit *commit)
     if (!d)
         return;
     tell_callees(commit);
+    d->told_waits = d->tells_waits;
     if (commit->over) {
-        if (d->recorded)
-            durable_version_leave(inv->worker, inv->type);
-        d->recorded = false;
+        end_record(inv);
     } else {
         if (!d->recorded)
-            durable_version_take(inv->worker, inv->type);
-        d->recorded = true;
+            begin_record(inv);
+        d->sent = true;
         d->chunks += chunk_count(d);
         d->bytes += d->tail.size;
     }

@@ -72,14 +72,10 @@ static bool found_in(struct cairn_bytes result, struct cairn_bytes *ret_value)
 static void durable_restart(void *run)
 {
     struct invocation *inv = run;
-    struct durable *d = inv->durable;
 
     durable_forget_calls(inv);
     object_host_ops.restart(run);
-    d->tail.size = 0; /* only the first segment of a run starts over */
-    d->at = 0;
-    d->entry = 0;
-    d->replays = d->journal.size > 0;
+    durable_rewind(inv); /* only the first segment of a run starts over */
 }
 
 static struct cairn_bytes durable_args(void *run)
@@ -449,7 +445,7 @@ static enum cairn_code durable_call(void *run, struct cairn_bytes type, struct c
     struct durable *d = inv->durable;
     struct invocation *callee;
 
-    if (known && inv->call_count < d->resolved_count && d->resolved[inv->call_count]) {
+    if (known && inv->call_count < d->known_count && d->known[inv->call_count] != DURABLE_NEW) {
         *ret_call = invocation_add_call(inv); /* its outcome comes behind it */
         return CAIRN_OK;
     }
@@ -535,13 +531,13 @@ static void durable_log(void *run, uint32_t level, struct cairn_bytes line)
         object_host_ops.log(run, level, line);
 }
 
-/* A run on the journal would send it once more. */
+/* A message stands in the record that has its place in the journal: it is sent, or is not there either. */
 static enum cairn_code durable_send(void *run, struct cairn_bytes type, struct cairn_bytes id,
                                     struct cairn_bytes method, struct cairn_bytes args, int64_t delay_ms,
                                     struct cairn_err *err)
 {
-    (void)run, (void)type, (void)id, (void)method, (void)args, (void)delay_ms;
-    return cairn_fail(err, CAIRN_ELIMIT, "a durable method cannot send messages; let it call a method that does");
+    BEGIN(JOURNAL_SEND, hash_of(hash_of(0, (uint64_t)delay_ms, type, id), 0, method, args));
+    WRITE(object_host_ops.send(run, type, id, method, args, delay_ms, err));
 }
 
 static enum cairn_code durable_retry(void *run, int64_t delay_ms, struct cairn_err *err)
@@ -605,6 +601,7 @@ const struct cairn_host_ops durable_host_ops = {
     .ahead = durable_ahead,
     .delete_self = durable_delete_self,
     .call = durable_call,
+    .sleep = durable_sleep,
     .send = durable_send,
     .retry = durable_retry,
     .attempts = durable_attempts,

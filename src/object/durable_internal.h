@@ -4,11 +4,37 @@
 
 #include "object/durable.h"
 #include "object/journal.h"
+#include "object/opens.h"
 #include "object/shard.h"
 #include "object/tree.h"
 #include "object/type.h"
 
 enum { CHUNK_BYTES = 256 << 10 }; /* of a journal, in one entry */
+
+/* What is known of a call before the run has made it again. */
+enum durable_known {
+    DURABLE_NEW,   /* nothing: it leaves again, under the key that it had */
+    DURABLE_THERE, /* the journal has its outcome */
+    DURABLE_OUT,   /* it is under way */
+};
+
+/* A version of a type that open invocations have. */
+struct durable_version {
+    struct type *type;
+    uint32_t count;
+};
+
+struct durables {
+    void (*enter)(struct invocation *inv); /* the mailbox of its object */
+    struct opens opens;
+    struct durable_version *versions;
+    uint32_t version_count, version_room;
+    struct cairn_link parked; /* put off */
+    uint32_t recovered_count; /* under way */
+    uint64_t recovered_bytes;
+    uint32_t shard; /* where the next to start is looked for; shard_count: all have been started */
+    uint64_t after; /* number of the last in that shard */
+};
 
 struct tree durable_tree(struct overlay *overlay);
 /* --- a run: durable_run.c --- */
@@ -25,13 +51,60 @@ enum cairn_code durable_damaged(struct invocation *inv, struct cairn_err *err);
 /* Along the journal a wait is over at once, but at its end, from where on the run is live. */
 enum cairn_code durable_waits(struct invocation *inv, uint32_t call, bool *ret_ready, struct cairn_err *err);
 
-/* --- in the shard: durable_keys.c, durable.c --- */
+/* It begins again, along the journal that it has. */
+void durable_rewind(struct invocation *inv);
+/* An outcome that came from nowhere else: of a sleep, of a promise. */
+void durable_settle_wait(struct invocation *inv, uint32_t call, struct cairn_bytes value);
+
+/* --- sleeps and promises: durable_wait.c --- */
+
+struct durable_wait *durable_wait_find(const struct durable *d, uint32_t call);
+/* The outcome of that call is there; `recorded`: in the shard. */
+void durable_wait_over(struct durable *d, uint32_t call, bool recorded);
+/* What is over by the segment's time. */
+void durable_settle_due(struct invocation *inv);
+/* When what it waits for may be there; UINT64_MAX: when somebody says so. */
+uint64_t durable_wake_ms(const struct invocation *inv);
+enum cairn_code durable_sleep(void *run, int64_t ms, uint32_t *ret_call, struct cairn_err *err);
+
+/* --- from the shard, and out of memory: durable_resume.c --- */
+
+/* Reads the journal; `tell`: those of whose outcomes it has are told to forget them, as they may not have been. */
+enum cairn_code durable_load_journal(struct invocation *inv, bool tell, struct cairn_err *err);
+/* The invocation with that number, which is under way from here on, if it was not; NULL: it is not, or cannot be. */
+struct invocation *durable_load(struct cairn_worker *worker, struct shard *shard, uint64_t number);
+/* One that sleeps begins again: now, or soon. */
+void durable_wake(struct cairn_worker *worker, struct open *open);
+/* Starts what was open when the node was opened, and what has slept enough.  True: there is more. */
+bool durable_start_some(struct cairn_worker *worker);
+/* It is under way no longer, but for its place in the mailbox, or in the shard alone. */
+void durable_uncount(struct cairn_worker *worker, struct durable *d);
+
+/* --- in the shard: durable_keys.c, durable_versions.c --- */
+
+/* What one that sleeps waits for (docs/formats/journal.md). */
+struct durable_sleeper {
+    uint64_t since_ms, wake_ms; /* wake UINT64_MAX: until it is woken */
+    enum durable_waits_for { DURABLE_FOR_SLEEP = 1, DURABLE_FOR_PROMISE = 2, DURABLE_FOR_ALL = 3 } what;
+    uint32_t count;                       /* FOR_ALL: sleeps and promises */
+    uint32_t call;                        /* FOR_PROMISE */
+    uint8_t secret[DURABLE_SECRET_BYTES]; /* FOR_PROMISE */
+};
+
+void durable_sleeper_put(struct overlay *overlay, uint64_t number, const struct durable_sleeper *sleeper);
+void durable_sleeper_remove(struct overlay *overlay, uint64_t number);
+/* False: it does not sleep, or that cannot be read. */
+bool durable_sleeper_get(struct cairn_view *engine, uint64_t number, struct durable_sleeper *ret_sleeper);
 
 /* The number behind `after` in the shard's tree; 0: there is none. */
 uint64_t durable_next(struct overlay *overlay, uint64_t after);
 bool durable_head_get(struct cairn_view *engine, uint64_t number, struct cairn_bytes *ret_head);
 /* The journal's entry n. */
 size_t durable_chunk_key(uint8_t *to, uint64_t number, uint64_t n);
+/* The version of the type that open invocations began with; NULL: none did. */
+struct type *durable_version(const struct cairn_worker *worker, const struct space *space, struct cairn_bytes name,
+                             const uint8_t *hash);
+void durable_versions_drop(struct durables *ds);
 /* One more, or one less, open invocation has that version of a type: it is kept meanwhile. */
 void durable_version_take(struct cairn_worker *worker, struct type *type);
 void durable_version_leave(struct cairn_worker *worker, const struct type *type);

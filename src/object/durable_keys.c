@@ -47,3 +47,54 @@ bool durable_is_open(struct shard *shard, uint64_t number)
 
     return durable_head_get(shard->engine, number, &head);
 }
+
+/* --- what one that sleeps waits for --------------------------------------------------------------------- */
+
+void durable_sleeper_put(struct overlay *overlay, uint64_t number, const struct durable_sleeper *sleeper)
+{
+    uint8_t key[9];
+    struct cairn_buf value = {0};
+
+    cairn_buf_u8(&value, (uint8_t)sleeper->what);
+    cairn_buf_varint(&value, sleeper->since_ms);
+    cairn_buf_varint(&value, sleeper->wake_ms == UINT64_MAX ? 0 : sleeper->wake_ms);
+    cairn_buf_varint(&value, sleeper->what == DURABLE_FOR_ALL ? sleeper->count : sleeper->call);
+    if (sleeper->what == DURABLE_FOR_PROMISE)
+        cairn_buf_add(&value, sleeper->secret, sizeof sleeper->secret);
+    overlay_put(overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE_SLEEPER, number)), cairn_buf_bytes(&value));
+    cairn_buf_done(&value);
+}
+
+void durable_sleeper_remove(struct overlay *overlay, uint64_t number)
+{
+    uint8_t key[9];
+
+    overlay_remove(overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE_SLEEPER, number)));
+}
+
+bool durable_sleeper_get(struct cairn_view *engine, uint64_t number, struct durable_sleeper *ret_sleeper)
+{
+    uint8_t bytes[9];
+    struct cairn_bytes key = cairn_bytes(bytes, key_numbered(bytes, KEY_DURABLE_SLEEPER, number)), value, secret;
+    struct cairn_reader r;
+    uint64_t n;
+
+    if (!engine->ops->get(engine, key, cairn_hash(key), &value))
+        return false;
+    r = cairn_reader(value);
+    *ret_sleeper = (struct durable_sleeper){.what = (enum durable_waits_for)cairn_read_u8(&r)};
+    ret_sleeper->since_ms = cairn_read_varint(&r);
+    n = cairn_read_varint(&r);
+    ret_sleeper->wake_ms = n ? n : UINT64_MAX;
+    n = cairn_read_varint(&r);
+    if (ret_sleeper->what == DURABLE_FOR_ALL)
+        ret_sleeper->count = (uint32_t)n;
+    else
+        ret_sleeper->call = (uint32_t)n;
+    if (ret_sleeper->what == DURABLE_FOR_PROMISE) {
+        secret = cairn_read_bytes(&r, sizeof ret_sleeper->secret);
+        if (!r.bad)
+            memcpy(ret_sleeper->secret, secret.data, secret.size);
+    }
+    return !r.bad;
+}

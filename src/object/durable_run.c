@@ -47,6 +47,7 @@ bool durable_take_outcomes(struct invocation *inv)
         if (!journal_read(&r, &entry) || entry.call >= inv->call_count || inv->calls[entry.call].state == CALL_DONE)
             return false;
         set_result(inv, entry.call, entry.result);
+        durable_wait_over(d, entry.call, d->at < d->bytes);
         d->at = (size_t)(r.at - d->journal.data);
     }
     return true;
@@ -129,13 +130,27 @@ bool durable_ended(struct invocation *inv, struct cairn_err *err)
     return true;
 }
 
-/* A run's first segment has sent none: what it has queued, and what the journal had outcomes of, is made again. */
+void durable_rewind(struct invocation *inv)
+{
+    struct durable *d = inv->durable;
+
+    invocation_forget_calls(inv->worker, inv);
+    d->tail.size = d->kept;
+    d->wait_count = 0;
+    d->sent = false;
+    d->at = 0;
+    d->entry = 0;
+    d->replays = d->journal.size > 0;
+}
+
+/* What has been sent stays, and comes back; what a run's first segment has queued, and what the journal had outcomes
+ * of, is made again.  The segment takes the queued back. */
 void durable_forget_calls(struct invocation *inv)
 {
-    if (inv->calls_out)
+    if (inv->durable->sent)
         return;
     invocation_forget_calls(inv->worker, inv);
-    inv->call_count = inv->segment->call_count; /* the queued, which the segment takes back */
+    inv->call_count = inv->segment->call_count;
     for (uint32_t i = 0; i < inv->call_count; i++)
         inv->calls[i] = (struct call){.state = CALL_OUT};
 }
@@ -150,35 +165,65 @@ static bool has_ended(const struct invocation *inv, uint32_t call)
     return true;
 }
 
-/* Of a wait.  Along the journal it returns at once, but at the end. */
+/* Behind the journal: what has come to its end meanwhile is there. */
+static enum cairn_code look_live(struct invocation *inv, uint32_t call, bool *ret_ready)
+{
+    if (!inv->durable->wait_count)
+        return CAIRN_OK;
+    durable_settle_due(inv);
+    *ret_ready = has_ended(inv, call);
+    return CAIRN_OK;
+}
+
+/* Of a wait.  Along the journal it returns at once, but at the end.  Behind the last outcome of the journal the run is
+ * live: the segment that had been waiting for it may have done nothing since. */
 enum cairn_code durable_waits(struct invocation *inv, uint32_t call, bool *ret_ready, struct cairn_err *err)
 {
     struct durable *d = inv->durable;
 
     if (!d->replays)
-        return CAIRN_OK;
+        return look_live(inv, call, ret_ready);
     if (!durable_take_outcomes(inv))
         return durable_damaged(inv, err);
     *ret_ready = has_ended(inv, call);
-    if (*ret_ready)
-        return CAIRN_OK;
-    if (d->at < d->journal.size)
+    if (d->at < d->journal.size && !*ret_ready)
         return diverged(inv, journal_op_name((enum journal_op)(d->journal.data[d->at] % JOURNAL_OP_COUNT)), "a wait",
                         err);
+    if (d->at < d->journal.size)
+        return CAIRN_OK;
     d->replays = false;
-    return CAIRN_OK;
+    return *ret_ready ? CAIRN_OK : look_live(inv, call, ret_ready);
 }
 
-void durable_outcome(struct invocation *inv, uint32_t call, const struct invocation *callee)
+void durable_settle_wait(struct invocation *inv, uint32_t call, struct cairn_bytes value)
+{
+    journal_add_outcome(&inv->durable->tail, call, JOURNAL_NO_SHARD, value);
+    set_result(inv, call, value);
+    durable_wait_over(inv->durable, call, false);
+}
+
+bool durable_outcome(struct invocation *inv, uint32_t call, const struct invocation *callee)
 {
     struct durable *d = inv->durable;
+    size_t at = d->tail.size;
 
     journal_add_outcome(&d->tail, call, callee->shard, cairn_buf_bytes(&callee->result));
-    if (callee->read_only) /* it had no key */
-        return;
-    if (d->drop_count == d->drop_room) {
-        d->drop_room = d->drop_room ? 2 * d->drop_room : 4;
-        d->drops = cairn_realloc(d->drops, d->drop_room * sizeof *d->drops);
+    if (!callee->read_only) { /* it had a key */
+        if (d->drop_count == d->drop_room) {
+            d->drop_room = d->drop_room ? 2 * d->drop_room : 4;
+            d->drops = cairn_realloc(d->drops, d->drop_room * sizeof *d->drops);
+        }
+        d->drops[d->drop_count++] = (struct durable_drop){.call = call, .shard = callee->shard};
     }
-    d->drops[d->drop_count++] = (struct durable_drop){.call = call, .shard = callee->shard};
+    if (inv->state == INV_ASLEEP) {
+        inv->calls[call].state = CALL_DONE;
+        return false;
+    }
+    if (!d->replays)
+        return call < inv->call_count; /* else it has failed before it came to that call again */
+    cairn_buf_add(&d->journal, d->tail.data + at, d->tail.size - at);
+    d->kept = d->tail.size;
+    if (call < d->known_count)
+        d->known[call] = DURABLE_THERE;
+    return false;
 }

@@ -532,6 +532,16 @@ static enum cairn_code host_send(void *run, struct cairn_bytes type_name, struct
     return messages_send(inv, &posted, delay_ms, err);
 }
 
+/* Only those can that go on from a journal. */
+static enum cairn_code host_sleep(void *run, int64_t ms, uint32_t *ret_call, struct cairn_err *err)
+{
+    const struct invocation *inv = run;
+
+    (void)ms, (void)ret_call;
+    return cairn_fail(err, CAIRN_ELIMIT, "%s.%s tried to sleep%s: only durable methods can", inv->type->decl->name,
+                      inv->method->decl->name, inv->transaction ? " in a transaction" : "");
+}
+
 static enum cairn_code host_retry(void *run, int64_t delay_ms, struct cairn_err *err)
 {
     struct invocation *inv = run;
@@ -643,6 +653,7 @@ const struct cairn_host_ops object_host_ops = {
     .delete_self = host_delete_self,
     .call = host_call,
     .send = host_send,
+    .sleep = host_sleep,
     .retry = host_retry,
     .attempts = host_attempts,
     .timer_set = host_timer_set,

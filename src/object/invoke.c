@@ -35,15 +35,32 @@
 
 static bool awaited_here(const struct invocation *inv)
 {
-    return inv->awaiting == UINT32_MAX ? inv->calls_out == 0 : inv->calls[inv->awaiting].state == CALL_DONE;
+    return inv->awaiting == UINT32_MAX ? inv->calls_out == 0 && !(inv->durable && durable_waits_open(inv))
+                                       : inv->calls[inv->awaiting].state == CALL_DONE;
 }
 
 static void returned(struct cairn_worker *worker, struct invocation *inv);
 
+static void keep_result(struct cairn_worker *worker, struct call *call, struct invocation *callee)
+{
+    size_t size = callee->result.size;
+
+    call->state = CALL_DONE;
+    call->size = (uint32_t)size;
+    if (size <= sizeof call->small) {
+        memcpy(call->small, callee->result.data, size);
+        account_received(worker, callee, 0);
+    } else {
+        call->large = cairn_alloc(size);
+        memcpy(call->large, callee->result.data, size);
+        account_received(worker, callee, size);
+    }
+}
+
 void receive_result(struct cairn_worker *worker, struct message *message)
 {
     struct invocation *inv = (struct invocation *)message, *caller = inv->caller;
-    struct call *call;
+    uint32_t number = inv->caller_call;
 
     if (!caller) {
         if (inv->request)
@@ -55,19 +72,10 @@ void receive_result(struct cairn_worker *worker, struct message *message)
         }
         return;
     }
-    if (caller->durable)
-        durable_outcome(caller, inv->caller_call, inv);
-    call = &caller->calls[inv->caller_call];
-    call->state = CALL_DONE;
-    call->size = (uint32_t)inv->result.size;
-    if (inv->result.size <= sizeof call->small) {
-        memcpy(call->small, inv->result.data, inv->result.size);
+    if (!caller->durable || durable_outcome(caller, number, inv))
+        keep_result(worker, &caller->calls[number], inv);
+    else
         account_received(worker, inv, 0);
-    } else {
-        call->large = cairn_alloc(inv->result.size);
-        memcpy(call->large, inv->result.data, inv->result.size);
-        account_received(worker, inv, inv->result.size);
-    }
     dependency_join(&caller->depends, inv->depends);
     effects_raise(&caller->effects, inv->effects);
     caller->calls_out--;
@@ -80,6 +88,8 @@ void receive_result(struct cairn_worker *worker, struct message *message)
         mailbox_resume(worker, caller);
     } else if (caller->state == INV_RETURNING && caller->calls_out == 0) {
         returned(worker, caller);
+    } else if (caller->durable) {
+        durable_received(worker, caller, number);
     }
 }
 
@@ -367,6 +377,15 @@ static void run_failed(struct cairn_worker *worker, struct invocation *inv, cons
     fail_run(worker, inv);
 }
 
+/* What it waits for may take long, and its journal is enough to go on: it gives its fiber back. */
+static void rest(struct cairn_worker *worker, struct invocation *inv)
+{
+    cairn_run_cancel(inv->run);
+    fiber_gone(worker, inv);
+    leave_object(worker, inv);
+    durable_rest(worker, inv);
+}
+
 static void commit_waits(struct cairn_worker *worker, struct invocation *inv)
 {
     struct cairn_err err;
@@ -383,6 +402,9 @@ static void commit_waits(struct cairn_worker *worker, struct invocation *inv)
     end_segment(worker, inv);
     if (awaited_here(inv)) {
         mailbox_resume(worker, inv);
+    } else if (inv->durable && durable_rests(inv)) {
+        rest(worker, inv);
+        return;
     } else {
         invocation_move(inv, INV_WAITING);
         worker->fibers_waiting += inv->run != NULL;

@@ -27,6 +27,9 @@ static const char *const names[JOURNAL_OP_COUNT] = {
     [JOURNAL_ORDERED_RANK] = "ordered_rank",
     [JOURNAL_ORDERED_READ] = "ordered_read",
     [JOURNAL_ORDERED_READ_AT] = "ordered_read_at",
+    [JOURNAL_SEND] = "send",
+    [JOURNAL_SLEEP] = "sleep",
+    [JOURNAL_PROMISE] = "promise",
 };
 
 const char *journal_op_name(enum journal_op op)

@@ -37,13 +37,18 @@ enum journal_op {
     JOURNAL_ORDERED_RANK = 23,
     JOURNAL_ORDERED_READ = 24,
     JOURNAL_ORDERED_READ_AT = 25,
+    JOURNAL_SEND = 26,
+    JOURNAL_SLEEP = 27,
+    JOURNAL_PROMISE = 28,
     JOURNAL_OP_COUNT
 };
+
+#define JOURNAL_NO_SHARD UINT32_MAX
 
 struct journal_entry {
     enum journal_op op;
     uint32_t args;             /* a host call: the hash of its arguments */
-    uint32_t call, shard;      /* an outcome: of which call, and where the called object lies */
+    uint32_t call, shard;      /* an outcome: of which call, and where the called object lies; NO_SHARD: it was none */
     struct cairn_bytes result; /* borrowed; an outcome: the encoded value */
 };
 

@@ -389,7 +389,7 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
         write_state(inv, commit->overlay, true);
     } else if (!once->recorded && (!cairn_list_empty(&inv->segment->calls) || inv->calls_out || inv->durable)) {
         write_state(inv, commit->overlay, false);
-        commit->keep_bytes = ONCE_CLAIM_BYTES;
+        commit->keep_bytes = inv->durable ? 0 : ONCE_CLAIM_BYTES; /* one that is durable can wait for room */
     }
     return CAIRN_OK;
 }

@@ -9,103 +9,7 @@
 #include <stdlib.h>
 
 #include "object/layout.h"
-#include "support/simnode.h"
-
-static void reopen(struct simnode *sim)
-{
-    struct cairn_err err;
-
-    if (simnode_open(sim, &err) != CAIRN_OK)
-        fail_msg("%s", err.text);
-}
-
-static void open_node(struct simnode *sim, uint64_t seed, const struct simnode_options *options)
-{
-    simnode_init(sim, seed, options);
-    reopen(sim);
-    simnode_deploy(sim, "flow");
-}
-
-struct look {
-    uint8_t kind;
-    uint64_t count;
-    struct cairn_buf key; /* of the last */
-    uint32_t shard;
-};
-
-static void look_at(void *context, struct cairn_bytes key, struct cairn_bytes value)
-{
-    struct look *look = context;
-
-    (void)value;
-    if (key.data[0] != look->kind)
-        return;
-    look->count++;
-    look->key.size = 0;
-    cairn_buf_add(&look->key, key.data, key.size);
-}
-
-/* Keys of that kind in all shards. */
-static void look_for(struct simnode *sim, struct look *look)
-{
-    for (uint32_t i = 0; i < cairn_store_shards(sim->store); i++) {
-        struct cairn_view *view = cairn_shard_view(cairn_store_shard(sim->store, i));
-        uint64_t before = look->count;
-
-        view->ops->visit(view, look_at, look);
-        if (look->count > before)
-            look->shard = i;
-    }
-}
-
-static uint64_t keys_with(struct simnode *sim, uint8_t kind)
-{
-    struct look look = {.kind = kind};
-
-    look_for(sim, &look);
-    cairn_buf_done(&look.key);
-    return look.count;
-}
-
-static uint64_t keys_of(struct simnode *sim)
-{
-    uint64_t keys = 0;
-
-    for (uint32_t i = 0; i < cairn_store_shards(sim->store); i++) {
-        struct cairn_engine_stats stats;
-        cairn_shard_engine_stats(cairn_store_shard(sim->store, i), &stats);
-        keys += stats.keys;
-    }
-    return keys;
-}
-
-/* Lets time go on until what is to be forgotten has been. */
-static void rest(struct simnode *sim)
-{
-    simnode_settle(sim);
-    for (int i = 0; i < 20000; i++)
-        simnode_step(sim);
-    simnode_settle(sim);
-}
-
-static const char *ask(struct simnode *sim, const char *type, const char *id, const char *method)
-{
-    static struct cairn_buf kept;
-    struct simcall call;
-
-    simcall_init(&call, CAIRN_OP_INVOKE, type, id, method, NULL);
-    simcall_run(sim, &call);
-    kept.size = 0;
-    cairn_buf_str(&kept, simvalue_text(cairn_buf_bytes(&call.reply)));
-    cairn_buf_u8(&kept, 0);
-    simcall_done(&call);
-    return (const char *)kept.data;
-}
-
-static int64_t tally(struct simnode *sim, const char *id)
-{
-    return strtoll(ask(sim, "Tally", id, "count"), NULL, 10);
-}
+#include "support/flows.h"
 
 static void works_without_a_crash(void **state)
 {
@@ -113,7 +17,7 @@ static void works_without_a_crash(void **state)
     uint64_t keys;
 
     (void)state;
-    open_node(&sim, 1, NULL);
+    flows_open(&sim, 1, NULL);
     simnode_expect(&sim, "[1, 1, 2]", "Flow", "a", "steps", "add", "x", "y", "x", NULL);
     simnode_expect(&sim, "[3, 2, 1]", "Flow", "a", "fan", "x", "y", "z", NULL);
     simnode_expect(&sim, "2", "Flow", "a", "leave", "x", "y", NULL);
@@ -121,29 +25,22 @@ static void works_without_a_crash(void **state)
     simnode_expect(&sim, "[!refused: on purpose]", "Flow", "b", "steps", "refuse", "y", NULL);
     simnode_done(&sim);
 
-    open_node(&sim, 2, NULL);
+    flows_open(&sim, 2, NULL);
     simnode_expect(&sim, "[1, 1]", "Flow", "a", "steps", "add", "x", "y", NULL);
-    rest(&sim);
-    keys = keys_of(&sim);
+    assert_true(flows_rest(&sim));
+    keys = flows_keys(&sim);
     simnode_expect(&sim, "!failed: on purpose", "Flow", "a", "fail", "x", NULL);
     simnode_expect(&sim, "[3, 2]", "Flow", "a", "steps", "add", "x", "y", NULL);
-    rest(&sim);
-    assert_int_equal(keys_of(&sim), keys); /* journals and kept outcomes are gone */
+    assert_true(flows_rest(&sim));
+    assert_int_equal(flows_keys(&sim), keys); /* journals and kept outcomes are gone */
     simnode_expect(&sim, "1", "Flow", "a", "touch", NULL);
-    assert_int_equal(keys_of(&sim), keys); /* one segment: nothing of a journal */
+    assert_int_equal(flows_keys(&sim), keys); /* one segment: nothing of a journal */
     simnode_done(&sim);
 }
 
 /* --- crashes ---------------------------------------------------------------------------------------------- */
 
-struct workload {
-    const char *method, *args[5];
-    const char *flows[2], *tallies[5]; /* which begin and end once, which count once */
-    int each;                          /* or so often */
-    const char *want;                  /* of the keyed request, asked for again; NULL: not compared */
-};
-
-static const struct workload workloads[] = {
+static const struct flows_work works[] = {
     {"steps", {"add", "x", "y", "z"}, {"a"}, {"x", "y", "z"}, 1, "[1, 1, 1]"},
     {"fan", {"x", "y", "z"}, {"a"}, {"x", "y", "z"}, 1, "[1, 1, 1]"},
     {"leave", {"x", "y"}, {"a"}, {"x", "y"}, 1, "2"},
@@ -151,66 +48,11 @@ static const struct workload workloads[] = {
     {"all", {"x"}, {"a"}, {"x"}, 4, NULL},
 };
 
-/* Crashes at step `at`, and again `again` steps after the next opening; false: it was over before. */
-static bool crash_at(const struct workload *w, const struct simnode_options *options, uint64_t seed, int at, bool keyed,
-                     bool move_on)
-{
-    static const enum cairn_sim_crash how[] = {CAIRN_SIM_DROP, CAIRN_SIM_KEEP, CAIRN_SIM_TEAR};
-    struct simnode sim;
-    struct simcall call;
-    int64_t count;
-    bool over;
-
-    open_node(&sim, seed, options);
-    simcall_init(&call, CAIRN_OP_INVOKE, "Flow", "a", w->method, NULL);
-    for (int i = 0; i < 5 && w->args[i]; i++)
-        simcall_arg(&call, w->args[i]);
-    if (keyed)
-        simcall_key(&call, "once");
-    simcall_submit(&sim, &call, 0);
-    for (int i = 0; i < at && !call.replied; i++)
-        simnode_step(&sim);
-    over = call.replied;
-    simnode_crash(&sim, how[(unsigned)at % 3]);
-    reopen(&sim);
-    if (move_on) { /* cut off again on its way */
-        for (int i = 0; i < at; i++)
-            simnode_step(&sim);
-        simnode_crash(&sim, how[(unsigned)(at / 3) % 3]);
-        reopen(&sim);
-    }
-    if (keyed) { /* whoever asks again gets the one outcome, while it goes on or after */
-        simcall_run(&sim, &call);
-        if (w->want)
-            assert_string_equal(simvalue_text(cairn_buf_bytes(&call.reply)), w->want);
-    }
-    rest(&sim);
-    count = tally(&sim, w->tallies[0]);
-    if (count != 0 || over || keyed)
-        assert_int_equal(count, w->each);
-    for (int i = 0; i < 5 && w->tallies[i]; i++)
-        assert_int_equal(tally(&sim, w->tallies[i]), count);
-    for (int i = 0; i < 2 && w->flows[i]; i++)
-        assert_string_equal(ask(&sim, "Flow", w->flows[i], "counts"), count ? "[1, 1]" : "[0, 0]");
-    /* Nothing is kept any longer, whatever was not told before a crash. */
-    assert_int_equal(keys_with(&sim, KEY_DURABLE), 0);
-    assert_int_equal(keys_with(&sim, KEY_CALLED), 0);
-    simcall_done(&call);
-    simnode_done(&sim);
-    return !over;
-}
-
-static void every_crash(const struct simnode_options *options, int stride)
-{
-    for (size_t w = 0; w < sizeof workloads / sizeof *workloads; w++)
-        for (int at = 0; crash_at(&workloads[w], options, 100 + (uint64_t)at, at, at % 2, at % 4 >= 2); at += stride)
-            ;
-}
-
 static void happens_once_whenever_it_is_cut_off(void **state)
 {
     (void)state;
-    every_crash(NULL, 13);
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        flows_cut_off(&works[i], NULL, 5);
 }
 
 static void happens_once_with_a_log_for_each_shard(void **state)
@@ -218,7 +60,8 @@ static void happens_once_with_a_log_for_each_shard(void **state)
     const struct simnode_options options = {.streams = true};
 
     (void)state;
-    every_crash(&options, 43);
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        flows_cut_off(&works[i], &options, 37);
 }
 
 /* For many steps: in simulation each of them costs a time slice. */
@@ -235,17 +78,17 @@ static void begin_steps(struct simnode *sim, struct simcall *call, int count)
     }
     simcall_key(call, "once");
     simcall_submit(sim, call, 0);
-    while (keys_with(sim, KEY_DURABLE) == 0 && !call->replied)
+    while (flows_keys_with(sim, KEY_DURABLE) == 0 && !call->replied)
         simnode_step(sim);
     assert_false(call->replied);
 }
 
 static void until_over(struct simnode *sim)
 {
-    for (int i = 0; i < 1000 && keys_with(sim, KEY_DURABLE); i++)
+    for (int i = 0; i < 1000 && flows_keys_with(sim, KEY_DURABLE); i++)
         for (int k = 0; k < 1000; k++)
             simnode_step(sim);
-    assert_int_equal(keys_with(sim, KEY_DURABLE), 0);
+    assert_int_equal(flows_keys_with(sim, KEY_DURABLE), 0);
 }
 
 static void a_plain_callee_that_was_cut_off_is_interrupted(void **state)
@@ -258,23 +101,23 @@ static void a_plain_callee_that_was_cut_off_is_interrupted(void **state)
         struct simcall call;
         const char *text;
 
-        open_node(&sim, 300 + (uint64_t)at, NULL);
+        flows_open(&sim, 300 + (uint64_t)at, NULL);
         simcall_init(&call, CAIRN_OP_INVOKE, "Flow", "a", "steps", "both", "x", NULL);
         simcall_key(&call, "once");
         simcall_submit(&sim, &call, 0);
         for (int i = 0; i < at; i++)
             simnode_step(&sim);
         simnode_crash(&sim, CAIRN_SIM_KEEP);
-        reopen(&sim);
+        flows_reopen(&sim);
         simcall_run(&sim, &call);
         text = simvalue_text(cairn_buf_bytes(&call.reply));
         seen = strncmp(text, "[!interrupted", 13) == 0;
         if (!seen)
             assert_string_equal(text, "[1]");
-        assert_int_equal(tally(&sim, "x"), 1);
+        assert_int_equal(flows_tally(&sim, "x"), 1);
         if (seen) { /* it has been journaled: it stays */
             simnode_crash(&sim, CAIRN_SIM_KEEP);
-            reopen(&sim);
+            flows_reopen(&sim);
             simcall_run(&sim, &call);
             assert_true(strncmp(simvalue_text(cairn_buf_bytes(&call.reply)), "[!interrupted", 13) == 0);
         }
@@ -291,7 +134,7 @@ static void goes_on_with_the_version_that_it_began_with(void **state)
     struct cairn_buf wasm = {0};
 
     (void)state;
-    open_node(&sim, 3, &slow);
+    flows_open(&sim, 3, &slow);
     begin_steps(&sim, &call, 200);
     simcall_init(&deploy, CAIRN_OP_DEPLOY, NULL, NULL, NULL, NULL);
     simnode_wasm("flow_second", &wasm);
@@ -300,15 +143,15 @@ static void goes_on_with_the_version_that_it_began_with(void **state)
     assert_int_not_equal(deploy.reply.data[0], CAIRN_VALUE_ERROR);
     assert_false(call.replied);
     simnode_crash(&sim, CAIRN_SIM_KEEP);
-    reopen(&sim);
+    flows_reopen(&sim);
     until_over(&sim);
     simcall_run(&sim, &call);
     assert_true(strncmp(simvalue_text(cairn_buf_bytes(&call.reply)), "[1, 1, 1", 8) == 0);
-    assert_string_equal(ask(&sim, "Flow", "a", "counts"), "[1, 1]");
+    assert_string_equal(flows_ask(&sim, "Flow", "a", "counts"), "[1, 1]");
     for (int i = 0; i < 200; i += 20) {
         char id[16];
         snprintf(id, sizeof id, "t%d", i);
-        assert_int_equal(tally(&sim, id), 1);
+        assert_int_equal(flows_tally(&sim, id), 1);
     }
     cairn_buf_done(&wasm);
     simcall_done(&deploy);
@@ -319,7 +162,7 @@ static void goes_on_with_the_version_that_it_began_with(void **state)
 /* Writes another byte where the journal's first entry begins: what the method does is not what is there. */
 static void change_journal(struct simnode *sim, uint8_t op)
 {
-    struct look look = {.kind = KEY_DURABLE};
+    struct flows_look look = {.kind = KEY_DURABLE};
     struct cairn_shard *shard;
     struct cairn_view *view;
     uint8_t key[FIELD_KEY_FIXED_MAX], changed[4096];
@@ -328,7 +171,7 @@ static void change_journal(struct simnode *sim, uint8_t op)
     struct cairn_err err;
     uint64_t end;
 
-    look_for(sim, &look);
+    flows_look_for(sim, &look);
     assert_int_equal(look.count, 1);
     shard = cairn_store_shard(sim->store, look.shard);
     view = cairn_shard_view(shard);
@@ -350,21 +193,21 @@ static void diverges_when_it_does_something_else(void **state)
     struct simcall call;
 
     (void)state;
-    open_node(&sim, 4, &slow);
+    flows_open(&sim, 4, &slow);
     begin_steps(&sim, &call, 200);
     change_journal(&sim, 17);
     for (int i = 0; i < 500; i++)
         simnode_step(&sim);
     assert_false(call.replied);
     simnode_crash(&sim, CAIRN_SIM_KEEP);
-    reopen(&sim);
+    flows_reopen(&sim);
     simcall_run(&sim, &call);
     assert_string_equal(
         simvalue_text(cairn_buf_bytes(&call.reply)),
         "!diverged: run again after a restart, Flow.steps did something else than before: its journal has "
         "now as host call 1, the method did value_get");
-    rest(&sim);
-    assert_int_equal(keys_with(&sim, KEY_DURABLE), 0);
+    assert_true(flows_rest(&sim));
+    assert_int_equal(flows_keys_with(&sim, KEY_DURABLE), 0);
     simcall_run(&sim, &call); /* that is its outcome, which stays */
     assert_true(strncmp(simvalue_text(cairn_buf_bytes(&call.reply)), "!diverged", 9) == 0);
     simcall_done(&call);
@@ -377,10 +220,10 @@ static void a_journal_is_bounded(void **state)
     struct simnode sim;
 
     (void)state;
-    open_node(&sim, 5, &small);
+    flows_open(&sim, 5, &small);
     simnode_expect(&sim, "nil", "Flow", "a", "bulk", "900000", NULL); /* more than one entry has room for */
     simnode_expect(&sim, "!limit...", "Flow", "a", "bulk", "1100000", NULL);
-    assert_int_equal(tally(&sim, "bulk"), 1);
+    assert_int_equal(flows_tally(&sim, "bulk"), 1);
     simnode_done(&sim);
 }
 
@@ -392,24 +235,24 @@ static void a_long_journal_goes_on_and_goes_away(void **state)
     uint64_t fields;
 
     (void)state;
-    open_node(&sim, 6, &slow);
+    flows_open(&sim, 6, &slow);
     begin_steps(&sim, &call, 200);
     for (int i = 0; i < 2; i++) {
         for (int k = 0; k < 1500 && !call.replied; k++)
             simnode_step(&sim);
         assert_false(call.replied);
         simnode_crash(&sim, CAIRN_SIM_KEEP);
-        reopen(&sim);
+        flows_reopen(&sim);
     }
     until_over(&sim);
-    rest(&sim);
-    assert_string_equal(ask(&sim, "Flow", "a", "counts"), "[1, 1]");
+    assert_true(flows_rest(&sim));
+    assert_string_equal(flows_ask(&sim, "Flow", "a", "counts"), "[1, 1]");
     for (int i = 0; i < 200; i += 20) {
         char id[16];
         snprintf(id, sizeof id, "t%d", i);
-        assert_int_equal(tally(&sim, id), 1);
+        assert_int_equal(flows_tally(&sim, id), 1);
     }
-    fields = keys_with(&sim, KEY_FIELD);
+    fields = flows_keys_with(&sim, KEY_FIELD);
     assert_int_equal(fields, 200 + 2); /* the tallies' and the flow's */
     simcall_done(&call);
     simnode_done(&sim);
@@ -440,7 +283,7 @@ static void waits_for_a_full_disk(void **state)
     struct simcall call;
 
     (void)state;
-    open_node(&sim, 7, &small);
+    flows_open(&sim, 7, &small);
     begin_steps(&sim, &call, 1500);
     cairn_sim_disk_set_room(sim.disk, 0);
     fill_disk(&sim, "60000");
@@ -454,8 +297,8 @@ static void waits_for_a_full_disk(void **state)
         simnode_step(&sim);
     assert_true(call.replied);
     assert_int_equal(call.reply.data[0], CAIRN_VALUE_LIST); /* of some calls it may be said that the disk was full */
-    assert_string_equal(ask(&sim, "Flow", "a", "counts"), "[1, 1]");
-    assert_int_equal(tally(&sim, "t1499"), 1);
+    assert_string_equal(flows_ask(&sim, "Flow", "a", "counts"), "[1, 1]");
+    assert_int_equal(flows_tally(&sim, "t1499"), 1);
     simcall_done(&call);
     simnode_done(&sim);
 }
@@ -466,7 +309,7 @@ static void its_module_stays(void **state)
     struct simcall call, undeploy;
 
     (void)state;
-    open_node(&sim, 8, &slow);
+    flows_open(&sim, 8, &slow);
     begin_steps(&sim, &call, 200);
     simcall_init(&undeploy, CAIRN_OP_UNDEPLOY, NULL, NULL, NULL, NULL);
     undeploy.request.name = cairn_str("flow");

@@ -192,6 +192,75 @@ CAIRN_METHOD(Flow, all, CAIRN_PUBLIC, CAIRN_DURABLE)
     cairn_result_packed(cairn_packed(&pack));
 }
 
+/* id, ms: calls, sleeps and calls; whether that much time has passed for it. */
+CAIRN_METHOD(Flow, doze, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    int64_t from = cairn_now(), ms = cairn_arg_int(1);
+
+    begin();
+    cairn_wait(cairn_call("Tally", cairn_arg(0), "add", NULL));
+    cairn_sleep(ms);
+    cairn_wait(cairn_call("Tally", cairn_arg(0), "add", NULL));
+    end();
+    cairn_result_int(cairn_now() - from >= ms && cairn_now() - from < 2 * ms);
+}
+
+/* id, ms: sleeps and calls under way together; which were over in the end, and which after the first wait. */
+CAIRN_METHOD(Flow, mixed, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    uint32_t longer = cairn_sleep_start(2 * cairn_arg_int(1)), call, shorter;
+    int64_t over = 0;
+
+    begin();
+    call = cairn_call("Tally", cairn_arg(0), "add", NULL);
+    shorter = cairn_sleep_start(cairn_arg_int(1));
+    cairn_wait(shorter);
+    over = cairn_ready(shorter) + 2 * cairn_ready(longer) + 4 * cairn_ready(call);
+    cairn_wait_all();
+    over = 10 * over + cairn_ready(shorter) + 2 * cairn_ready(longer) + 4 * cairn_ready(call);
+    cairn_wait(cairn_sleep_start(0));
+    end();
+    cairn_result_int(over);
+}
+
+/* id: sends to it, sleeps, and sends again. */
+CAIRN_METHOD(Flow, tell, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    begin();
+    cairn_send("Tally", cairn_arg(0), "add", NULL);
+    cairn_sleep(50);
+    cairn_send("Tally", cairn_arg(0), "add", NULL);
+    cairn_send_after(20, "Tally", cairn_arg(0), "add", NULL);
+    cairn_wait(cairn_call("Tally", cairn_arg(1), "add", NULL));
+    end();
+}
+
+/* ms: a plain method that sleeps. */
+CAIRN_METHOD(Flow, plain_doze, CAIRN_PUBLIC)
+{
+    cairn_sleep(cairn_arg_int(0));
+}
+
+/* ms: begins, sleeps, ends. */
+CAIRN_METHOD(Flow, nap, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    begin();
+    cairn_sleep(cairn_arg_int(0));
+    end();
+}
+
+/* id of a Flow, ms, id: calls one that sleeps, and has a count. */
+CAIRN_METHOD(Flow, nurse, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    struct cairn_args args = {0};
+
+    begin();
+    cairn_args_add(&args, cairn_arg(1));
+    cairn_wait(cairn_call("Flow", cairn_arg(0), "nap", &args));
+    cairn_wait(cairn_call("Tally", cairn_arg(2), "add", NULL));
+    end();
+}
+
 /* id, bytes: an error behind a committed segment. */
 CAIRN_METHOD(Flow, fail, CAIRN_PUBLIC, CAIRN_DURABLE)
 {

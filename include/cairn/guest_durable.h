@@ -1,0 +1,32 @@
+/* guest_durable.h - what durable methods can wait for beside calls: a part of guest.h, which includes it.
+ *
+ * A durable method may sleep for as long as it likes: nothing of it is in memory meanwhile, and a stop or a crash
+ * does not shorten or lengthen it.  In other methods, and so in all of a transaction, it fails with `limit`. */
+#ifndef CAIRN_GUEST_DURABLE_H
+#define CAIRN_GUEST_DURABLE_H
+
+/* Ends the segment, and goes on when so many milliseconds have passed. */
+void cairn_sleep(int64_t ms);
+/* The same as a number to wait for (cairn_wait), beside calls and other sleeps; cairn_ready tells if it is over. */
+static inline uint32_t cairn_sleep_start(int64_t ms);
+
+/* --- what stands behind it --- */
+
+CAIRN_IMPORT_(sleep) uint32_t cairn_host_sleep(int64_t ms);
+
+static inline uint32_t cairn_sleep_start(int64_t ms)
+{
+    return cairn_host_sleep(ms);
+}
+
+CAIRN_SHARED_ void cairn_sleep(int64_t ms)
+{
+    struct cairn_outcome o = cairn_wait(cairn_sleep_start(ms));
+
+    if (o.ok)
+        return;
+    cairn_host_fail(o.code.data, o.code.size, o.message.data, o.message.size);
+    cairn_exit();
+}
+
+#endif

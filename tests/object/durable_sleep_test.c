@@ -1,0 +1,128 @@
+/* Would catch: a sleep that ends too early, or too late for a stop or a crash; one that holds an instance, or keeps its
+ * object from others; one that a restart starts although it is not due; a message of a durable method that is sent
+ * twice or not at all; a sleep outside of durable methods. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "object/layout.h"
+#include "object/worker.h"
+#include "support/flows.h"
+
+static void sleeps(void **state)
+{
+    struct simnode sim;
+    uint64_t keys;
+
+    (void)state;
+    flows_open(&sim, 1, NULL);
+    simnode_expect(&sim, "1", "Flow", "a", "doze", "x", "400", NULL);
+    assert_true(flows_rest(&sim));
+    keys = flows_keys(&sim);
+    simnode_expect(&sim, "1", "Flow", "a", "doze", "x", "400", NULL);
+    simnode_expect(&sim, "57", "Flow", "a", "mixed", "x", "300", NULL);
+    simnode_expect(&sim, "nil", "Flow", "a", "nurse", "a", "100", "x", NULL);
+    simnode_expect(&sim, "!limit: Flow.plain_doze tried to sleep: only durable methods can", "Flow", "a", "plain_doze",
+                   "1", NULL);
+    assert_true(flows_rest(&sim));
+    assert_int_equal(flows_keys(&sim), keys);
+    simnode_done(&sim);
+}
+
+static const struct flows_work works[] = {
+    {"doze", {"x", "30"}, {"a"}, {"x"}, 2, NULL},
+    {"mixed", {"x", "20"}, {"a"}, {"x"}, 1, NULL},
+    {"nurse", {"b", "20", "x"}, {"a", "b"}, {"x"}, 1, "nil"},
+    {"tell", {"x", "y"}, {"a"}, {"y"}, 1, "nil"},
+};
+
+static void happens_once_whenever_it_is_cut_off(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        flows_cut_off(&works[i], NULL, 13);
+}
+
+static void happens_once_with_a_log_for_each_shard(void **state)
+{
+    const struct simnode_options options = {.streams = true};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+        flows_cut_off(&works[i], &options, 61);
+}
+
+static uint64_t in_memory(struct simnode *sim)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < sim->options.workers; i++) {
+        const struct cairn_worker *worker = cairn_node_worker(sim->node, i);
+
+        for (struct cairn_link *l = worker->live.next; l != &worker->live; l = l->next)
+            count++;
+        count += worker->fibers;
+    }
+    return count;
+}
+
+static uint64_t segments(struct simnode *sim)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < sim->options.workers; i++)
+        count += stat_get(&cairn_node_worker(sim->node, i)->counts.segments);
+    return count;
+}
+
+enum { SLEEPERS = 300 };
+
+/* Those that sleep when the node opens are in no mailbox, and in no instance; others run at their objects. */
+static void costs_its_journal(void **state)
+{
+    static struct simcall calls[SLEEPERS];
+    struct simnode sim;
+    char id[16];
+
+    (void)state;
+    flows_open(&sim, 2, NULL);
+    for (int i = 0; i < SLEEPERS; i++) {
+        snprintf(id, sizeof id, "n%d", i);
+        simcall_init(&calls[i], CAIRN_OP_INVOKE, "Flow", id, "nap", "100000", NULL);
+        simcall_submit(&sim, &calls[i], (uint32_t)i % sim.options.workers);
+    }
+    simnode_settle(&sim);
+    simnode_expect(&sim, "1", "Flow", "n7", "touch", NULL);
+    for (uint32_t i = 0; i < sim.options.workers; i++)
+        assert_int_equal(cairn_node_worker(sim.node, i)->fibers, 0);
+    simnode_crash(&sim, CAIRN_SIM_DROP);
+    flows_reopen(&sim);
+    simnode_settle(&sim);
+    assert_int_equal(flows_keys_with(&sim, KEY_DURABLE), SLEEPERS);
+    assert_int_equal(in_memory(&sim), 0);
+    assert_int_equal(segments(&sim), 0);
+    cairn_sim_clock_advance(&sim.clock, 100000000000); /* all at once */
+    assert_true(flows_rest(&sim));
+    for (int i = 0; i < SLEEPERS; i++) {
+        snprintf(id, sizeof id, "n%d", i);
+        assert_string_equal(flows_ask(&sim, "Flow", id, "counts"), i == 7 ? "[2, 1]" : "[1, 1]");
+        simcall_done(&calls[i]);
+    }
+    simnode_done(&sim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sleeps),
+        cmocka_unit_test(costs_its_journal),
+        cmocka_unit_test(happens_once_whenever_it_is_cut_off),
+        cmocka_unit_test(happens_once_with_a_log_for_each_shard),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
