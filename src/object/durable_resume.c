@@ -162,6 +162,7 @@ static enum cairn_code start(struct cairn_worker *worker, struct shard *shard, u
     inv->number = ++worker->invocation_count;
     inv->effects = CAIRN_EFFECTS_SOME;
     job_resumed(inv, &head.parent);
+    inv->segment_number = 1; /* it has begun: nothing refuses it any more */
     inv->depends = inv->object->last;
     durable_make(inv);
     inv->durable->number = number;
