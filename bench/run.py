@@ -16,8 +16,8 @@ import sys
 import time
 import traceback
 
-from suite import (base, before, engines, figures, growth, inprocess, nodes, paper, platforms, recovery, report, retwis,
-                   single, transfer)
+from suite import (base, before, engines, figures, growth, inprocess, nodes, ordered, paper, platforms, recovery, report,
+                   retwis, single, transfer)
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -25,6 +25,8 @@ CASES = {
     "platforms": platforms.run,  # workerd's Durable Objects, Restate
     "inprocess": inprocess.run,  # what an invocation costs
     "transfer": transfer.run,    # transactions: two calls, Redis functions, PostgreSQL
+    "ordered": ordered.ordered,  # an ordered map beside a map, in process
+    "leaders": ordered.leaders,  # a leaderboard, beside Redis' sorted sets
     "objects": growth.objects,
     "followers": growth.followers,
     "workers": growth.workers,

@@ -25,9 +25,9 @@ USERS, FOLLOWERS, CLIENTS, TEXT = 200, 10, 32, "x" * 64
 EDGES = 12000  # a round; 200 users have 37,800 edges that are not in the graph
 
 
-def redis_benchmark(server, arguments, requests, pipeline=1, seconds=120, keys=USERS):
+def redis_benchmark(server, arguments, requests, pipeline=1, seconds=120, clients=CLIENTS, keys=USERS):
     """Its own figures: {'rps': .., 'p50_latency_ms': ..}."""
-    command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-c", str(CLIENTS), "-n", str(requests),
+    command = ["redis-benchmark", "-h", "127.0.0.1", "-p", str(server.port), "-c", str(clients), "-n", str(requests),
                "-P", str(pipeline), "-r", str(keys), "-e", "--csv", *arguments]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
