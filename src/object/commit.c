@@ -11,7 +11,7 @@
 void participants_undo(const struct participant *const *list, size_t count, struct commit *commit)
 {
     while (count-- > 0)
-        if (list[count]->undo)
+        if (list[count]->undo && !(list[count]->concern & commit->spares))
             list[count]->undo(commit);
     overlay_truncate(commit->overlay, commit->own_writes);
 }
@@ -22,9 +22,16 @@ enum cairn_code participants_prepare(const struct participant *const *list, size
     struct overlay *overlay = commit->overlay;
 
     commit->own_writes = overlay->count;
+    if (overlay->code != CAIRN_OK) {
+        *err = overlay->err;
+        return overlay->code;
+    }
     for (size_t i = 0; i < count; i++) {
-        enum cairn_code code = list[i]->prepare(commit, err);
+        enum cairn_code code;
 
+        if (list[i]->concern & commit->spares)
+            continue;
+        code = list[i]->prepare(commit, err);
         if (code == CAIRN_OK && overlay->code != CAIRN_OK) { /* what was to be changed could not be read */
             code = overlay->code;
             *err = overlay->err;
@@ -40,7 +47,7 @@ enum cairn_code participants_prepare(const struct participant *const *list, size
 void participants_committed(const struct participant *const *list, size_t count, struct commit *commit)
 {
     for (size_t i = 0; i < count; i++)
-        if (list[i]->committed)
+        if (list[i]->committed && !(list[i]->concern & commit->spares))
             list[i]->committed(commit);
 }
 
@@ -64,7 +71,8 @@ static void directory_committed(struct commit *commit)
         commit->inv->object->shard->directory = commit->record;
 }
 
-const struct participant directory_participant = {.prepare = directory_prepare, .committed = directory_committed};
+const struct participant directory_participant = {
+    .concern = CONCERNS_OBJECT, .prepare = directory_prepare, .committed = directory_committed};
 
 /* --- room ---------------------------------------------------------------------------------- */
 
@@ -130,7 +138,7 @@ static enum cairn_code append(struct commit *commit, struct claim held, struct c
 }
 
 enum cairn_code segment_commit(struct invocation *inv, bool over, const struct participant *const *list, size_t count,
-                               struct cairn_err *err)
+                               uint32_t spares, struct cairn_err *err)
 {
     struct segment *segment = inv->segment;
     struct object *object = inv->object;
@@ -145,6 +153,8 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
         return CAIRN_OK; /* as most that read: nobody has anything to add */
     if (__builtin_expect(object->shard->frozen, 0))
         return cairn_fail(err, CAIRN_EOVERLOAD, "a transaction is being committed");
+    if (spares == CONCERNS_ALL) /* as of most that write */
+        count = 0;
     commit = (struct commit){
         .inv = inv,
         .overlay = &segment->overlay,
@@ -152,6 +162,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
         .existed = object->header.incarnation != 0,
         .exists = segment->header_dirty ? segment->header.incarnation != 0 : object->header.incarnation != 0,
         .before = object->shard->meta,
+        .spares = spares,
     };
     if (held.records) { /* it was refused before: participants are asked once there is as much as was missing */
         code = log->ops->claim(log, held.bytes, held.records, err);

@@ -9,6 +9,7 @@
  *
  * prepare may only add keys that the overlay does not have yet, apart from keys of participants before it, and may
  * change state outside of the overlay only where undo restores it.
+ * Most segments concern few participants, and the walk passes over those that have nothing to say to one.
  * Room is claimed when the record's size is known, so that nothing is claimed while a method runs.  A commit that is
  * refused with CAIRN_EOVERLOAD has left nothing but the segment's own writes, and is run again once there is room.
  * Threads: the shard's owner.  Layer: object (private). */
@@ -28,11 +29,23 @@ struct commit {
     struct shard_meta before;         /* the shard's numbers, for undo */
     bool once_recorded;               /* before, for undo */
     int64_t kept_objects, kept_bytes; /* counted for the namespace, for undo */
+    uint32_t spares;                  /* concerns that it has nothing of; 0: all participants are asked */
     uint64_t keep_bytes;              /* claimed together with the record, in one record more, and kept: see once.c */
     struct dependency record;         /* on the record; set before `committed` */
 };
 
+/* What a participant is there for. */
+enum commit_concern {
+    CONCERNS_OBJECT = 1,   /* its header, and whether it exists */
+    CONCERNS_KEPT = 2,     /* what the namespace's objects take is counted */
+    CONCERNS_DURABLE = 4,  /* a durable invocation */
+    CONCERNS_KEY = 8,      /* an idempotency key */
+    CONCERNS_LETTERS = 16, /* messages and timers */
+    CONCERNS_ALL = 31,
+};
+
 struct participant {
+    uint32_t concern; /* one of these */
     enum cairn_code (*prepare)(struct commit *commit, struct cairn_err *err);
     void (*committed)(struct commit *commit); /* may be NULL */
     void (*undo)(struct commit *commit);      /* of what prepare did outside of the overlay; may be NULL */
@@ -59,6 +72,6 @@ extern const struct participant purge_participant;     /* purge.c */
  * sets inv->depends and object->last.  `over`: the invocation ends with it.  Nothing to write: CAIRN_OK.
  * CAIRN_EOVERLOAD: to be called again once there is room. */
 enum cairn_code segment_commit(struct invocation *inv, bool over, const struct participant *const *list, size_t count,
-                               struct cairn_err *err);
+                               uint32_t spares, struct cairn_err *err);
 
 #endif

@@ -189,4 +189,5 @@ static void committed(struct commit *commit)
     durable_tail_free(inv);
 }
 
-const struct participant durable_participant = {.prepare = prepare, .committed = committed};
+const struct participant durable_participant = {
+    .concern = CONCERNS_DURABLE, .prepare = prepare, .committed = committed};

@@ -118,7 +118,8 @@ static void header_committed(struct commit *commit)
         object_store_header(commit->inv->object, &commit->inv->segment->header);
 }
 
-const struct participant header_participant = {.prepare = header_prepare, .committed = header_committed};
+const struct participant header_participant = {
+    .concern = CONCERNS_OBJECT, .prepare = header_prepare, .committed = header_committed};
 
 void object_load(struct object *object)
 {

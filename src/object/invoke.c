@@ -182,7 +182,7 @@ static bool commit(struct cairn_worker *worker, struct invocation *inv, bool is_
     }
     *ret_code = CAIRN_EOVERLOAD;
     if (cairn_list_empty(&worker->commits) || worker->failed)
-        *ret_code = segment_commit(inv, is_over, participants, participants_for(inv), err);
+        *ret_code = segment_commit(inv, is_over, participants, participant_count, participants_spared(inv), err);
     if (*ret_code != CAIRN_EOVERLOAD)
         return true;
     wait_for_room(&worker->commits, inv, again);

@@ -150,7 +150,7 @@ static void undo(struct commit *commit)
     commit->kept_objects = commit->kept_bytes = 0;
 }
 
-const struct participant kept_participant = {.prepare = prepare, .undo = undo};
+const struct participant kept_participant = {.concern = CONCERNS_KEPT, .prepare = prepare, .undo = undo};
 
 /* --- opening ------------------------------------------------------------------------------------- */
 

@@ -84,4 +84,5 @@ static void committed(struct commit *commit)
         delivery_committed(commit);
 }
 
-const struct participant messages_participant = {.prepare = prepare, .committed = committed, .undo = undo};
+const struct participant messages_participant = {
+    .concern = CONCERNS_LETTERS, .prepare = prepare, .committed = committed, .undo = undo};

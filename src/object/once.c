@@ -412,7 +412,8 @@ static void undo(struct commit *commit)
     commit->keep_bytes = 0;
 }
 
-const struct participant once_participant = {.prepare = prepare, .committed = committed, .undo = undo};
+const struct participant once_participant = {
+    .concern = CONCERNS_KEY, .prepare = prepare, .committed = committed, .undo = undo};
 
 void once_over(struct cairn_worker *worker, struct invocation *inv)
 {

@@ -8,8 +8,7 @@
 extern const struct participant *const participants[];
 extern const size_t participant_count;
 
-/* How many of them have something to say to the invocation's segment, from the first on: the last are those of timers
- * and messages, which most have none of. */
-size_t participants_for(const struct invocation *inv);
+/* Concerns that the invocation's segment has nothing of. */
+uint32_t participants_spared(const struct invocation *inv);
 
 #endif

@@ -123,7 +123,7 @@ static void undo(struct commit *commit)
     commit->inv->object->shard->meta.purge_end = commit->before.purge_end;
 }
 
-const struct participant purge_participant = {.prepare = prepare, .undo = undo};
+const struct participant purge_participant = {.concern = CONCERNS_OBJECT, .prepare = prepare, .undo = undo};
 
 /* Lists have entries first .. first + count; maps have places 0 .. count, and `place` keys that lead
  * to the entries; ordered maps have a tree.  No kind has keys of another one's form, so all are tried.  The entries of

@@ -93,4 +93,4 @@ static void committed(struct commit *commit)
     inv->worker->messages_look = true;
 }
 
-const struct participant timers_participant = {.prepare = prepare, .committed = committed};
+const struct participant timers_participant = {.concern = CONCERNS_LETTERS, .prepare = prepare, .committed = committed};

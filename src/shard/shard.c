@@ -93,7 +93,7 @@ enum cairn_code cairn_shard_commit(struct cairn_shard *shard, uint64_t wall_ms, 
         code = shard->log->ops->append(shard->log, shard->parts, parts, &position, &end, err);
     if (code != CAIRN_OK)
         return code;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && count > 1; i++) /* one alone is about to be asked for */
         engine->view.ops->prefetch(&engine->view, writes[i].hash, 1);
     for (size_t i = 0; i < parts; i++)
         body += shard->parts[i].size;

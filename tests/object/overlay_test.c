@@ -140,29 +140,30 @@ static enum cairn_code prepare(struct commit *commit, int number, struct cairn_e
     return failing == number ? cairn_fail(err, CAIRN_ELIMIT, "no") : CAIRN_OK;
 }
 
-#define PARTICIPANT(number)                                                               \
-    static enum cairn_code prepare_##number(struct commit *commit, struct cairn_err *err) \
-    {                                                                                     \
-        note("p" #number " ");                                                            \
-        return prepare(commit, number, err);                                              \
-    }                                                                                     \
-    static void committed_##number(struct commit *commit)                                 \
-    {                                                                                     \
-        (void)commit;                                                                     \
-        note("c" #number " ");                                                            \
-    }                                                                                     \
-    static void undo_##number(struct commit *commit)                                      \
-    {                                                                                     \
-        (void)commit;                                                                     \
-        note("u" #number " ");                                                            \
-    }                                                                                     \
-    static const struct participant participant_##number = {prepare_##number, committed_##number, undo_##number}
+#define PARTICIPANT(number)                                                                                     \
+    static enum cairn_code prepare_##number(struct commit *commit, struct cairn_err *err)                       \
+    {                                                                                                           \
+        note("p" #number " ");                                                                                  \
+        return prepare(commit, number, err);                                                                    \
+    }                                                                                                           \
+    static void committed_##number(struct commit *commit)                                                       \
+    {                                                                                                           \
+        (void)commit;                                                                                           \
+        note("c" #number " ");                                                                                  \
+    }                                                                                                           \
+    static void undo_##number(struct commit *commit)                                                            \
+    {                                                                                                           \
+        (void)commit;                                                                                           \
+        note("u" #number " ");                                                                                  \
+    }                                                                                                           \
+    static const struct participant participant_##number = {1u << number, prepare_##number, committed_##number, \
+                                                            undo_##number}
 
 PARTICIPANT(1);
 PARTICIPANT(2);
 PARTICIPANT(3);
 
-static const struct participant bare = {prepare_2, NULL, NULL};
+static const struct participant bare = {1u << 2, prepare_2, NULL, NULL};
 
 static void participants_are_asked_in_order(void **state)
 {
@@ -210,6 +211,15 @@ static void participants_are_asked_in_order(void **state)
     assert_int_equal(participants_prepare(with_bare, 3, &commit, &err), CAIRN_OK); /* and again */
     participants_committed(with_bare, 3, &commit);
     assert_string_equal(trace, "p1 p2 p3 u3 u1 p1 p2 p3 c1 c3 ");
+    /* Those of which it has nothing are passed over, also on the way back. */
+    commit.spares = 1u << 1 | 1u << 2;
+    trace[0] = 0;
+    overlay_reset(&overlay, &engine->view);
+    assert_int_equal(participants_prepare(list, 3, &commit, &err), CAIRN_OK);
+    participants_undo(list, 3, &commit);
+    assert_int_equal(participants_prepare(list, 3, &commit, &err), CAIRN_OK);
+    participants_committed(list, 3, &commit);
+    assert_string_equal(trace, "p3 u3 p3 c3 ");
 }
 
 int main(void)
