@@ -4,6 +4,7 @@
 
 #include "object/delivery.h"
 #include "object/invocation.h"
+#include "object/operation.h"
 #include "object/span.h"
 #include "object/tracing.h"
 #include "object/worker.h"
@@ -52,7 +53,7 @@ void job_submitted(struct cairn_worker *worker, struct invocation *inv)
     struct cairn_request *request = inv->request;
     bool decided = request->parent.span != 0; /* by the client, whose span it is */
 
-    if (inv->operation->aim != AIM_METHOD)
+    if (inv->operation->aim != AIM_METHOD && !inv->operation->is_transaction)
         return;
     if (!cairn_job_id_is(request->parent.job))
         request->parent.job = cairn_job_id_make(&worker->job_ids);

@@ -92,10 +92,14 @@ static void make(struct cairn_worker *worker, struct invocation *inv, enum span_
 
 void span_begin(struct invocation *inv, enum span_kind kind, uint64_t parent)
 {
-    if (inv->request)
-        make(inv->worker, inv, kind, parent, inv->request->type, inv->request->id, inv->request->method);
-    else
+    const struct cairn_request *request = inv->request;
+
+    if (!request)
         make(inv->worker, inv, kind, parent, inv->type_name, inv->id, inv->method_name);
+    else if (request->call_count) /* it is at the object of its first call */
+        make(inv->worker, inv, kind, parent, request->calls[0].type, request->calls[0].id, cairn_str("EXEC"));
+    else
+        make(inv->worker, inv, kind, parent, request->type, request->id, request->method);
 }
 
 void span_begin_call(const struct invocation *caller, struct invocation *callee)

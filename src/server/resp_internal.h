@@ -10,7 +10,7 @@ struct cairn_resp_session {
     int version;                            /* 2 or 3 */
     char *name, *library, *library_version; /* as the client says; NULL: not said */
     struct cairn_resp_multi *multi;         /* from MULTI to the end of EXEC; otherwise NULL */
-    struct cairn_traceparent parent;        /* of the next FCALL (resp_job.c); no job: none was asked for */
+    struct cairn_traceparent parent;        /* of the next FCALL or EXEC (resp_job.c); no job: none was asked for */
     size_t multi_bytes;                     /* of its calls */
     struct cairn_resp_watches {
         struct cairn_resp_watch *first;
@@ -119,6 +119,13 @@ void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_re
 void cairn_resp_default_space(struct cairn_resp_session *resp);
 
 /* resp_job.c */
+static inline void cairn_resp_take_job(struct cairn_resp_session *resp, struct cairn_request *request)
+{
+    if (cairn_job_id_is(resp->parent.job)) {
+        request->parent = resp->parent;
+        resp->parent = (struct cairn_traceparent){0};
+    }
+}
 void cairn_resp_job(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 
 /* resp_info.c */

@@ -1,4 +1,4 @@
-/* CAIRN.JOB: the id of the job that the connection's next FCALL begins. */
+/* CAIRN.JOB: the id of the job that the connection's next FCALL or EXEC begins. */
 #include "server/resp_internal.h"
 
 void cairn_resp_job(struct cairn_resp_session *resp, const struct cairn_resp_words *words)

@@ -147,6 +147,7 @@ static void submit(struct cairn_resp_session *resp)
     struct cairn_multi_call *call;
 
     request->op = CAIRN_OP_MULTI;
+    cairn_resp_take_job(resp, request);
     request->call_count = multi->count;
     call = (void *)cairn_buf_reserve(&slot->more, multi->count * sizeof *call + cairn_resp_watches_bytes(resp) + 1);
     request->calls = call;

@@ -131,10 +131,7 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
     cairn_resp_pack_fcall(words, cairn_buf_reserve(&slot->data, bytes), &call, &request->key);
     request->op = CAIRN_OP_INVOKE;
     request->read_only = read_only;
-    if (cairn_job_id_is(resp->parent.job)) {
-        request->parent = resp->parent;
-        resp->parent = (struct cairn_traceparent){0};
-    }
+    cairn_resp_take_job(resp, request);
     request->type = call.type;
     request->method = call.method;
     request->id = call.id;

@@ -123,6 +123,15 @@ def test_traces(folder):
             redis.fcall("User.timeline", "bob", 10)
             redis.fcall("User.timeline", "bob", 10)
         equal(len(web.json("GET", f"/v1/traces/{job}")), 1, "spans of the job of one FCALL")
+        with node.redis() as redis:
+            job = redis.ok("CAIRN.JOB").decode()
+            redis.ok("MULTI")
+            redis.ok("FCALL", "User.create", 1, "x", "X")
+            redis.ok("FCALL", "User.create", 1, "y", "Y")
+            redis.ok("EXEC")
+            redis.fcall("User.timeline", "bob", 10)
+        equal(tree(web.json("GET", f"/v1/traces/{job}")), {
+            "User/x.EXEC": ["User/x.create", "User/y.create"], "User/x.create": [], "User/y.create": []}, "an EXEC")
         # In pages: more spans than a page has.
         for name in range(300):
             post(node, f"/v1/objects/User/f{name}/follow", '["star"]')
