@@ -128,6 +128,13 @@ void cairn_buf_printf(struct cairn_buf *buf, const char *format, ...)
     va_end(again);
 }
 
+void cairn_buf_trim(struct cairn_buf *buf, size_t keep)
+{
+    buf->size = 0;
+    if (buf->capacity > keep)
+        cairn_buf_done(buf);
+}
+
 void cairn_buf_consume(struct cairn_buf *buf, size_t size)
 {
     if (size >= buf->size) {

@@ -65,6 +65,8 @@ void cairn_buf_done(struct cairn_buf *buf);
 uint8_t *cairn_buf_reserve(struct cairn_buf *buf, size_t more);
 void cairn_buf_add(struct cairn_buf *buf, const void *data, size_t size);
 void cairn_buf_printf(struct cairn_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Empties it, and gives its memory back if that is more than `keep` bytes. */
+void cairn_buf_trim(struct cairn_buf *buf, size_t keep);
 /* Drops the first `size` bytes. */
 void cairn_buf_consume(struct cairn_buf *buf, size_t size);
 

@@ -5,13 +5,8 @@
 #include "server/session_internal.h"
 
 enum {
-    WINDOW_FIRST = 64,      /* commands under way until the size of the replies is known */
-    REPLY_LARGE = 16 << 10, /* replies beyond this make the window smaller ... */
-    WINDOW_BYTES = 4 << 20, /* ... so that about this much can be under way */
-    FREE_SLOTS_MAX = 4096,
-    SLOT_KEEPS_BYTES = 2 << 10, /* buffers beyond this are not kept */
+    WINDOW_FIRST = 64, /* commands under way until the size of the replies is known */
     SESSION_KEEPS_BYTES = 16 << 10,
-    PART_ROOM_BYTES = CAIRN_PAGE_BYTES, /* the next part of a reply is asked for when less than this waits to be sent */
     OVERFLOW_FACTOR = 4,
     SENT_BYTES = 64 << 10,         /* that are sent are not kept long */
     SESSION_FREE_BYTES = 16 << 10, /* a session may keep them while memory is short */
@@ -78,7 +73,6 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
 void cairn_front_done(struct cairn_front *front)
 {
     struct cairn_link *link, *next;
-    struct cairn_slot *slot;
 
     for (link = front->sessions.next; link != &front->sessions; link = next) {
         struct cairn_session *session = cairn_container(link, struct cairn_session, link);
@@ -87,13 +81,7 @@ void cairn_front_done(struct cairn_front *front)
         assert(session->state == CAIRN_SESSION_CLOSED);
         session->ops->free(session); /* its replies will never come */
     }
-    while ((slot = front->free_slots)) {
-        front->free_slots = slot->next;
-        cairn_buf_done(&slot->data);
-        cairn_buf_done(&slot->more);
-        cairn_buf_done(&slot->reply);
-        free(slot);
-    }
+    cairn_slots_done(front);
     cairn_front_drop_posts(front);
     cairn_buf_done(&front->scratch);
 }
@@ -131,8 +119,7 @@ bool cairn_session_enter(struct cairn_session *session, struct space *space, uin
 
 /* --- the account --- */
 
-/* Requests, replies and output. */
-static void keep(struct cairn_session *session, int64_t more)
+void cairn_session_keep(struct cairn_session *session, int64_t more)
 {
     uint64_t held = atomic_load_explicit(&session->account.held, memory_order_relaxed);
 
@@ -147,7 +134,7 @@ static uint64_t kept(const struct cairn_session *session)
 
 static void count_output(struct cairn_session *session, size_t unsent)
 {
-    keep(session, (int64_t)unsent - (int64_t)session->out_counted);
+    cairn_session_keep(session, (int64_t)unsent - (int64_t)session->out_counted);
     session->out_counted = unsent;
 }
 
@@ -159,15 +146,9 @@ static void count_partial(struct cairn_session *session, size_t bytes)
 
 void cairn_session_done(struct cairn_session *session)
 {
-    struct cairn_front *front = session->front;
-    struct cairn_slot *slot;
-
     count_partial(session, 0);
     count_output(session, 0);
-    while ((slot = session->first)) {
-        session->first = slot->next;
-        cairn_slot_give_back(front, slot);
-    }
+    cairn_slots_drop(session);
     cairn_list_remove(&session->link);
     cairn_list_remove(&session->touched);
     cairn_list_remove(&session->later);
@@ -176,77 +157,13 @@ void cairn_session_done(struct cairn_session *session)
     free(session->peer);
 }
 
-/* --- slots --- */
-
-struct cairn_slot *cairn_slot_take(struct cairn_session *session)
-{
-    struct cairn_front *front = session->front;
-    struct cairn_slot *slot = front->free_slots;
-
-    if (slot) {
-        front->free_slots = slot->next;
-        front->free_slot_count--;
-        memset(&slot->request, 0, sizeof slot->request);
-        slot->next = NULL;
-        slot->done = slot->encoded = slot->waits = slot->alone = slot->metrics = slot->begun = false;
-        slot->form = slot->flags = 0;
-    } else {
-        slot = cairn_alloc_zeroed(1, sizeof *slot);
-    }
-    slot->session = session;
-    slot->request.owner = slot;
-    slot->request.space = session->space;
-    return slot;
-}
-
-static void trim_buf(struct cairn_buf *buf, size_t keep)
-{
-    buf->size = 0;
-    if (buf->capacity > keep)
-        cairn_buf_done(buf);
-}
-
-void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot)
-{
-    if (slot->charged)
-        keep(slot->session, -(int64_t)slot->charged);
-    slot->charged = 0;
-    if (front->free_slot_count >= FREE_SLOTS_MAX) {
-        cairn_buf_done(&slot->data);
-        cairn_buf_done(&slot->more);
-        cairn_buf_done(&slot->reply);
-        free(slot);
-        return;
-    }
-    trim_buf(&slot->data, SLOT_KEEPS_BYTES);
-    trim_buf(&slot->more, SLOT_KEEPS_BYTES);
-    trim_buf(&slot->reply, SLOT_KEEPS_BYTES);
-    slot->session = NULL;
-    slot->next = front->free_slots;
-    front->free_slots = slot;
-    front->free_slot_count++;
-}
-
-static void queue(struct cairn_slot *slot)
-{
-    struct cairn_session *session = slot->session;
-
-    if (session->first)
-        session->last->next = slot;
-    else
-        session->first = slot;
-    session->last = slot;
-    session->queued++;
-}
-
 void cairn_session_touch(struct cairn_session *session)
 {
     if (cairn_list_empty(&session->touched) && session->state != CAIRN_SESSION_CLOSED)
         cairn_list_push_back(&session->front->touched, &session->touched);
 }
 
-/* The output has grown. */
-static void output_grew(struct cairn_session *session)
+void cairn_session_output_grew(struct cairn_session *session)
 {
     struct cairn_front *front = session->front;
     size_t unsent = session->out.size - session->out_sent;
@@ -285,108 +202,9 @@ bool cairn_front_short(const struct cairn_front *front)
     return cairn_budget_over(front->memory, SHORT_EIGHTHS);
 }
 
-static bool has_room_for_part(const struct cairn_session *session)
+void cairn_session_go_on(struct cairn_session *session)
 {
-    return session->out.size - session->out_sent < PART_ROOM_BYTES;
-}
-
-void cairn_slot_go_on(struct cairn_slot *slot, struct cairn_bytes cursor)
-{
-    assert(cursor.size <= sizeof slot->cursor);
-    memmove(slot->cursor, cursor.data, cursor.size);
-    slot->request.cursor = cairn_bytes(slot->cursor, cursor.size);
-    slot->waits = true;
-}
-
-void cairn_slot_go_on_alone(struct cairn_slot *slot)
-{
-    slot->waits = slot->alone = true;
-}
-
-/* The reply of the slot at the head is written: it leaves.  False: only a part is, and the slot stays. */
-static bool leave(struct cairn_session *session)
-{
-    struct cairn_slot *slot = session->first;
-
-    if (slot->waits && !session->cut) {
-        size_t charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
-
-        slot->done = slot->encoded = false;
-        slot->reply.size = 0;
-        keep(session, (int64_t)charged - (int64_t)slot->charged);
-        slot->charged = charged;
-        if (has_room_for_part(session))
-            cairn_session_work_later(session);
-        return false;
-    }
-    session->first = slot->next;
-    session->queued--;
-    cairn_slot_give_back(session->front, slot);
-    if (session->first && session->first->waits)
-        cairn_session_work_later(session);
-    return true;
-}
-
-/* Moves the replies at the head of the queue to the output until it is full; the rest follow when some is sent. */
-static void move_done(struct cairn_session *session)
-{
-    struct cairn_slot *slot;
-
-    while ((slot = session->first) && slot->done && !cairn_session_output_full(session)) {
-        session->replies_bytes -= slot->reply.size;
-        if (session->cut)
-            ; /* nobody takes it */
-        else if (slot->encoded)
-            session->ops->write(session, slot, cairn_buf_bytes(&slot->reply), &session->out);
-        else
-            cairn_buf_add(&session->out, slot->reply.data, slot->reply.size);
-        if (!leave(session))
-            return;
-    }
-}
-
-/* Asks for the next part of the reply at the head, if that waits and there is room. */
-static void ask_next_part(struct cairn_session *session)
-{
-    struct cairn_front *front = session->front;
-    struct cairn_slot *slot = session->first;
-
-    if (!slot || !slot->waits || session->cut || !has_room_for_part(session))
-        return;
-    slot->waits = false;
-    if (slot->alone) {
-        session->ops->write(session, slot, cairn_bytes(NULL, 0), &session->out);
-        if (leave(session) && session->first)
-            move_done(session);
-        output_grew(session);
-        return;
-    }
-    slot->request.goes_on = true;
-    session->under_way++;
-    front->submitted++;
-    if (slot->metrics)
-        front->about->metrics(front->about->context, front, &slot->request);
-    else
-        front->backend->submit(front->worker, &slot->request);
-}
-
-static void size_window(struct cairn_session *session, size_t reply_bytes)
-{
-    if (reply_bytes > REPLY_LARGE) {
-        size_t window = WINDOW_BYTES / reply_bytes + 1;
-
-        if (window < session->window)
-            session->window = (uint32_t)window;
-    } else if (session->window < session->front->limits.under_way) {
-        session->window++;
-    }
-}
-
-/* Goes on with a reply in parts and a command of several steps, and frees a closed session that has nothing left to
- * do. */
-static void go_on(struct cairn_session *session)
-{
-    ask_next_part(session);
+    cairn_slots_ask_next(session);
     if (session->under_way > 0 || session->stepping)
         return;
     if (session->working) {
@@ -401,7 +219,7 @@ static void go_on(struct cairn_session *session)
 void cairn_session_work_begin(struct cairn_session *session)
 {
     session->working = true;
-    go_on(session);
+    cairn_session_go_on(session);
 }
 
 void cairn_session_work_later(struct cairn_session *session)
@@ -417,121 +235,12 @@ void cairn_session_work_end(struct cairn_session *session)
     cairn_session_touch(session); /* what it has not read or parsed meanwhile */
 }
 
-/* The reply is there, and earlier ones, or room in the output, are missing. */
-static void reply_waits(struct cairn_session *session, struct cairn_slot *slot)
-{
-    if (session->cut)
-        cairn_buf_done(&slot->reply);
-    session->replies_bytes += slot->reply.size;
-    slot->charged += slot->reply.size;
-    keep(session, (int64_t)slot->reply.size);
-}
-
-static void on_reply(struct cairn_request *request, struct cairn_bytes value)
-{
-    struct cairn_slot *slot = request->owner;
-    struct cairn_session *session = slot->session;
-    size_t before;
-
-    session->under_way--;
-    slot->done = true;
-    if (session->state == CAIRN_SESSION_CLOSED) {
-        move_done(session);
-        go_on(session);
-        return;
-    }
-    if (slot == session->first && !cairn_session_output_full(session)) {
-        before = session->out.size;
-        session->ops->write(session, slot, value, &session->out);
-        size_window(session, session->out.size - before);
-        if (session->cut)
-            session->out.size = session->out_sent = 0;
-        if (leave(session) && session->first)
-            move_done(session);
-        output_grew(session);
-    } else {
-        slot->encoded = true;
-        cairn_buf_add(&slot->reply, value.data, value.size);
-        size_window(session, value.size);
-        reply_waits(session, slot);
-    }
-    if (session->working)
-        go_on(session);
-}
-
-static struct cairn_front *enter(struct cairn_slot *slot)
-{
-    struct cairn_session *session = slot->session;
-
-    slot->request.reply = on_reply;
-    slot->request.account = &session->account;
-    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
-    keep(session, (int64_t)slot->charged);
-    queue(slot);
-    session->under_way++;
-    session->front->submitted++;
-    return session->front;
-}
-
-void cairn_slot_submit(struct cairn_slot *slot)
-{
-    struct cairn_front *front = enter(slot);
-
-    front->backend->submit(front->worker, &slot->request);
-}
-
-void cairn_slot_ask_metrics(struct cairn_slot *slot)
-{
-    struct cairn_front *front = enter(slot);
-
-    slot->metrics = true;
-    front->about->metrics(front->about->context, front, &slot->request);
-}
-
-void cairn_slot_ask_export(struct cairn_slot *slot)
-{
-    struct cairn_front *front = enter(slot);
-
-    front->about->export_page(front->about->context, front, &slot->request);
-}
-
-void cairn_slot_begin_alone(struct cairn_slot *slot)
-{
-    cairn_slot_go_on_alone(slot);
-    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
-    keep(slot->session, (int64_t)slot->charged);
-    queue(slot);
-    if (slot->session->first == slot)
-        cairn_session_work_later(slot->session);
-}
-
-struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)
-{
-    struct cairn_slot *slot;
-
-    if (!session->first)
-        return &session->out;
-    slot = cairn_slot_take(session);
-    slot->done = true;
-    queue(slot);
-    return &slot->reply;
-}
-
-void cairn_session_reply_end(struct cairn_session *session)
-{
-    if (session->cut)
-        session->out.size = session->out_sent = 0;
-    if (session->first)
-        reply_waits(session, session->last); /* the one that begin has taken */
-    output_grew(session);
-}
-
 void cairn_session_push(struct cairn_session *session, struct cairn_bytes bytes)
 {
     if (session->cut)
         return;
     cairn_buf_add(&session->out, bytes.data, bytes.size);
-    output_grew(session);
+    cairn_session_output_grew(session);
     if (!session->cut &&
         session->out.size - session->out_sent > (size_t)OVERFLOW_FACTOR * session->front->limits.output_bytes)
         cairn_session_give_up(session); /* nothing holds back what is pushed but this */
@@ -618,7 +327,7 @@ static void go_on_later(struct cairn_front *front)
     while ((link = cairn_list_pop_front(&front->later)))
         cairn_list_push_back(&put_off, link);
     while ((link = cairn_list_pop_front(&put_off)))
-        go_on(cairn_container(link, struct cairn_session, later)); /* may free it */
+        cairn_session_go_on(cairn_container(link, struct cairn_session, later)); /* may free it */
 }
 
 struct cairn_session *cairn_front_next(struct cairn_front *front)
@@ -690,17 +399,16 @@ void cairn_session_sent(struct cairn_session *session, size_t bytes)
     cairn_count(&front->stats.bytes_out, bytes);
     if (session->out_sent == session->out.size) {
         session->out_sent = 0;
-        trim_buf(&session->out, SESSION_KEEPS_BYTES);
+        cairn_buf_trim(&session->out, SESSION_KEEPS_BYTES);
     } else if (session->out_sent >= SENT_BYTES && session->out_sent >= session->out.size / 2) {
         forget_sent(session); /* a client may never take the last byte before there is more */
     }
     if (session->first && session->first->done && !cairn_session_output_full(session)) {
-        move_done(session);
+        cairn_slots_move(session);
         cairn_session_touch(session);
     }
     count_output(session, session->out.capacity);
-    if ((session->working && !cairn_session_output_full(session)) ||
-        (session->first && session->first->waits && has_room_for_part(session)))
+    if ((session->working && !cairn_session_output_full(session)) || cairn_slots_want_part(session))
         cairn_session_work_later(session);
     else if (session->stalled && !cairn_session_full(session))
         cairn_session_touch(session);
@@ -797,9 +505,7 @@ void cairn_session_close(struct cairn_session *session)
     atomic_fetch_sub_explicit(&front->stats.sessions[session->ops->index], 1, memory_order_relaxed);
     cairn_buf_done(&session->out); /* requests under way may keep the rest for long */
     count_output(session, 0);
-    for (struct cairn_slot *slot = session->first; slot; slot = slot->next)
-        slot->done |= slot->waits; /* nobody takes the rest */
-    move_done(session);
+    cairn_slots_close(session);
     if (session->under_way > 0)
         return;
     if (session->working)

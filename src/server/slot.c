@@ -1,0 +1,310 @@
+/* slot.c - a command's way: it waits for its reply, and its reply for earlier ones and for room in the output. */
+#include "server/slot.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "server/session_internal.h"
+
+enum {
+    REPLY_LARGE = 16 << 10, /* replies beyond this make the window smaller ... */
+    WINDOW_BYTES = 4 << 20, /* ... so that about this much can be under way */
+    FREE_SLOTS_MAX = 4096,
+    SLOT_KEEPS_BYTES = 2 << 10,         /* buffers beyond this are not kept */
+    PART_ROOM_BYTES = CAIRN_PAGE_BYTES, /* the next part of a reply is asked for when less than this waits to be sent */
+};
+
+struct cairn_slot *cairn_slot_take(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+    struct cairn_slot *slot = front->free_slots;
+
+    if (slot) {
+        front->free_slots = slot->next;
+        front->free_slot_count--;
+        memset(&slot->request, 0, sizeof slot->request);
+        slot->next = NULL;
+        slot->done = slot->encoded = slot->waits = slot->alone = slot->metrics = slot->begun = false;
+        slot->form = slot->flags = 0;
+    } else {
+        slot = cairn_alloc_zeroed(1, sizeof *slot);
+    }
+    slot->session = session;
+    slot->request.owner = slot;
+    slot->request.space = session->space;
+    return slot;
+}
+
+static void free_slot(struct cairn_slot *slot)
+{
+    cairn_buf_done(&slot->data);
+    cairn_buf_done(&slot->more);
+    cairn_buf_done(&slot->reply);
+    free(slot);
+}
+
+void cairn_slots_done(struct cairn_front *front)
+{
+    struct cairn_slot *slot;
+
+    while ((slot = front->free_slots)) {
+        front->free_slots = slot->next;
+        free_slot(slot);
+    }
+}
+
+void cairn_slots_drop(struct cairn_session *session)
+{
+    struct cairn_slot *slot;
+
+    while ((slot = session->first)) {
+        session->first = slot->next;
+        cairn_slot_give_back(session->front, slot);
+    }
+}
+
+void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot)
+{
+    if (slot->charged)
+        cairn_session_keep(slot->session, -(int64_t)slot->charged);
+    slot->charged = 0;
+    if (front->free_slot_count >= FREE_SLOTS_MAX) {
+        free_slot(slot);
+        return;
+    }
+    cairn_buf_trim(&slot->data, SLOT_KEEPS_BYTES);
+    cairn_buf_trim(&slot->more, SLOT_KEEPS_BYTES);
+    cairn_buf_trim(&slot->reply, SLOT_KEEPS_BYTES);
+    slot->session = NULL;
+    slot->next = front->free_slots;
+    front->free_slots = slot;
+    front->free_slot_count++;
+}
+
+static void queue(struct cairn_slot *slot)
+{
+    struct cairn_session *session = slot->session;
+
+    if (session->first)
+        session->last->next = slot;
+    else
+        session->first = slot;
+    session->last = slot;
+    session->queued++;
+}
+
+static bool has_room_for_part(const struct cairn_session *session)
+{
+    return session->out.size - session->out_sent < PART_ROOM_BYTES;
+}
+
+void cairn_slot_go_on(struct cairn_slot *slot, struct cairn_bytes cursor)
+{
+    assert(cursor.size <= sizeof slot->cursor);
+    memmove(slot->cursor, cursor.data, cursor.size);
+    slot->request.cursor = cairn_bytes(slot->cursor, cursor.size);
+    slot->waits = true;
+}
+
+void cairn_slot_go_on_alone(struct cairn_slot *slot)
+{
+    slot->waits = slot->alone = true;
+}
+
+/* The reply of the slot at the head is written: it leaves.  False: only a part is, and the slot stays. */
+static bool leave(struct cairn_session *session)
+{
+    struct cairn_slot *slot = session->first;
+
+    if (slot->waits && !session->cut) {
+        size_t charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+
+        slot->done = slot->encoded = false;
+        slot->reply.size = 0;
+        cairn_session_keep(session, (int64_t)charged - (int64_t)slot->charged);
+        slot->charged = charged;
+        if (has_room_for_part(session))
+            cairn_session_work_later(session);
+        return false;
+    }
+    session->first = slot->next;
+    session->queued--;
+    cairn_slot_give_back(session->front, slot);
+    if (session->first && session->first->waits)
+        cairn_session_work_later(session);
+    return true;
+}
+
+void cairn_slots_move(struct cairn_session *session)
+{
+    struct cairn_slot *slot;
+
+    while ((slot = session->first) && slot->done && !cairn_session_output_full(session)) {
+        session->replies_bytes -= slot->reply.size;
+        if (session->cut)
+            ; /* there is no client to take it */
+        else if (slot->encoded)
+            session->ops->write(session, slot, cairn_buf_bytes(&slot->reply), &session->out);
+        else
+            cairn_buf_add(&session->out, slot->reply.data, slot->reply.size);
+        if (!leave(session))
+            return;
+    }
+}
+
+bool cairn_slots_want_part(const struct cairn_session *session)
+{
+    return session->first && session->first->waits && has_room_for_part(session);
+}
+
+void cairn_slots_close(struct cairn_session *session)
+{
+    for (struct cairn_slot *slot = session->first; slot; slot = slot->next)
+        slot->done |= slot->waits; /* the rest of its reply is for no client */
+    cairn_slots_move(session);
+}
+
+void cairn_slots_ask_next(struct cairn_session *session)
+{
+    struct cairn_front *front = session->front;
+    struct cairn_slot *slot = session->first;
+
+    if (session->cut || !cairn_slots_want_part(session))
+        return;
+    slot->waits = false;
+    if (slot->alone) {
+        session->ops->write(session, slot, cairn_bytes(NULL, 0), &session->out);
+        if (leave(session) && session->first)
+            cairn_slots_move(session);
+        cairn_session_output_grew(session);
+        return;
+    }
+    slot->request.goes_on = true;
+    session->under_way++;
+    front->submitted++;
+    if (slot->metrics)
+        front->about->metrics(front->about->context, front, &slot->request);
+    else
+        front->backend->submit(front->worker, &slot->request);
+}
+
+static void size_window(struct cairn_session *session, size_t reply_bytes)
+{
+    if (reply_bytes > REPLY_LARGE) {
+        size_t window = WINDOW_BYTES / reply_bytes + 1;
+
+        if (window < session->window)
+            session->window = (uint32_t)window;
+    } else if (session->window < session->front->limits.under_way) {
+        session->window++;
+    }
+}
+
+/* The reply is there, and earlier ones, or room in the output, are missing. */
+static void reply_waits(struct cairn_session *session, struct cairn_slot *slot)
+{
+    if (session->cut)
+        cairn_buf_done(&slot->reply);
+    session->replies_bytes += slot->reply.size;
+    slot->charged += slot->reply.size;
+    cairn_session_keep(session, (int64_t)slot->reply.size);
+}
+
+static void on_reply(struct cairn_request *request, struct cairn_bytes value)
+{
+    struct cairn_slot *slot = request->owner;
+    struct cairn_session *session = slot->session;
+    size_t before;
+
+    session->under_way--;
+    slot->done = true;
+    if (session->state == CAIRN_SESSION_CLOSED) {
+        cairn_slots_move(session);
+        cairn_session_go_on(session);
+        return;
+    }
+    if (slot == session->first && !cairn_session_output_full(session)) {
+        before = session->out.size;
+        session->ops->write(session, slot, value, &session->out);
+        size_window(session, session->out.size - before);
+        if (session->cut)
+            session->out.size = session->out_sent = 0;
+        if (leave(session) && session->first)
+            cairn_slots_move(session);
+        cairn_session_output_grew(session);
+    } else {
+        slot->encoded = true;
+        cairn_buf_add(&slot->reply, value.data, value.size);
+        size_window(session, value.size);
+        reply_waits(session, slot);
+    }
+    if (session->working)
+        cairn_session_go_on(session);
+}
+
+static struct cairn_front *enter(struct cairn_slot *slot)
+{
+    struct cairn_session *session = slot->session;
+
+    slot->request.reply = on_reply;
+    slot->request.account = &session->account;
+    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+    cairn_session_keep(session, (int64_t)slot->charged);
+    queue(slot);
+    session->under_way++;
+    session->front->submitted++;
+    return session->front;
+}
+
+void cairn_slot_submit(struct cairn_slot *slot)
+{
+    struct cairn_front *front = enter(slot);
+
+    front->backend->submit(front->worker, &slot->request);
+}
+
+void cairn_slot_ask_metrics(struct cairn_slot *slot)
+{
+    struct cairn_front *front = enter(slot);
+
+    slot->metrics = true;
+    front->about->metrics(front->about->context, front, &slot->request);
+}
+
+void cairn_slot_ask_export(struct cairn_slot *slot)
+{
+    struct cairn_front *front = enter(slot);
+
+    front->about->export_page(front->about->context, front, &slot->request);
+}
+
+void cairn_slot_begin_alone(struct cairn_slot *slot)
+{
+    cairn_slot_go_on_alone(slot);
+    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+    cairn_session_keep(slot->session, (int64_t)slot->charged);
+    queue(slot);
+    if (slot->session->first == slot)
+        cairn_session_work_later(slot->session);
+}
+
+struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)
+{
+    struct cairn_slot *slot;
+
+    if (!session->first)
+        return &session->out;
+    slot = cairn_slot_take(session);
+    slot->done = true;
+    queue(slot);
+    return &slot->reply;
+}
+
+void cairn_session_reply_end(struct cairn_session *session)
+{
+    if (session->cut)
+        session->out.size = session->out_sent = 0;
+    if (session->first)
+        reply_waits(session, session->last); /* the one that begin has taken */
+    cairn_session_output_grew(session);
+}
