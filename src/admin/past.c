@@ -15,6 +15,7 @@
 #include "object/purge.h"
 #include "object/segment.h"
 #include "object/table.h"
+#include "object/timers.h"
 #include "object/type.h"
 
 enum {
@@ -30,7 +31,7 @@ struct place {
     uint32_t container; /* of the header's */
     uint64_t entry;     /* of that */
     bool over;
-    struct cairn_buf after; /* of an ordered map: the last key that was read */
+    struct cairn_buf after; /* of an ordered map: the last key that was read; then of timers: the last name */
 };
 
 struct past {
@@ -102,7 +103,10 @@ static bool wants_fields(void *context, struct cairn_bytes key)
 {
     const struct past *past = context;
 
-    return key.size > 9 && key.data[0] == KEY_FIELD && cairn_get_be64(key.data + 1) == past->header.incarnation;
+    if (key.data[0] == KEY_TIMER_NAMES)
+        return true;
+    return key.size > 9 && (key.data[0] == KEY_FIELD || key.data[0] == KEY_TIMER) &&
+           cairn_get_be64(key.data + 1) == past->header.incarnation;
 }
 
 static enum cairn_code read_header(struct past *past, struct cairn_err *err)
@@ -220,6 +224,22 @@ static uint32_t add_ordered(struct past *past, const struct container *c, uint32
     return reader.count;
 }
 
+/* The next timer.  False: there is none. */
+static bool add_timer(struct past *past)
+{
+    uint64_t incarnation = past->header.incarnation;
+    uint8_t bytes[TIMER_NAME_BYTES_MAX], key[TIMER_KEY_BYTES_MAX];
+    struct cairn_buf *after = &past->place.after;
+    struct cairn_bytes name, ignored;
+
+    if (!timers_next(&past->reading, incarnation, cairn_buf_bytes(after), bytes, &name))
+        return false;
+    after->size = 0;
+    cairn_buf_add(after, name.data, name.size);
+    add(past, cairn_bytes(key, timer_key(key, incarnation, name)), &ignored);
+    return true;
+}
+
 static void receive_part(struct cairn_worker *worker, struct message *message);
 
 static void read_part(struct cairn_task *task)
@@ -247,9 +267,10 @@ static void read_part(struct cairn_task *task)
             } else {
                 place->container++;
                 place->entry = 0;
+                place->after.size = 0;
             }
         } else {
-            place->over = true;
+            place->over = !add_timer(past);
         }
     }
     past->code = cairn_engine_take_failure(cairn_past_view(past->shard), &past->err);
@@ -277,6 +298,20 @@ static void commit_ordered(const struct past *past, struct overlay *overlay, str
     ordered_put(&map, key, value);
 }
 
+/* One that had fired is due again: what its method did is not done any more. */
+static void commit_timer(const struct past *past, struct shard *shard, struct overlay *overlay, struct cairn_bytes key,
+                         struct cairn_bytes value)
+{
+    struct cairn_bytes name = cairn_bytes(key.data + 9, key.size - 9);
+    struct timer timer;
+
+    if (!timer_decode(value, &timer))
+        return;
+    timer.state = TIMER_PENDING;
+    timers_put(overlay, past->incarnation, name, &timer);
+    timers_index(shard, overlay, past->incarnation, name, NULL, &timer);
+}
+
 /* With the first part its place in the queue. */
 static enum cairn_code commit_part(struct cairn_worker *worker, struct past *past, struct cairn_err *err)
 {
@@ -301,7 +336,9 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
     while (cairn_reader_left(&r)) {
         struct cairn_bytes key = cairn_read_sized(&r);
 
-        if (key.size)
+        if (key.size && key.data[0] == KEY_TIMER)
+            commit_timer(past, shard, &overlay, key, cairn_read_sized(&r));
+        else if (key.size)
             overlay_put(&overlay, key, cairn_read_sized(&r));
         else
             commit_ordered(past, &overlay, &r);
@@ -315,6 +352,10 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
         kept_undo(space, more);
     } else if (!past->queued) {
         shard->purge_stop = past->purge;
+        if (code == CAIRN_OK) {
+            timers_count(shard);
+            worker->messages_look = true; /* they may be due */
+        }
     }
     past->queued |= code == CAIRN_OK;
     overlay_done(&overlay);
@@ -390,7 +431,8 @@ static void receive_opened(struct cairn_worker *worker, struct message *message)
         end(worker, past, CAIRN_ECONFLICT, "another object of this shard is being restored; try again");
     } else {
         *restoring(worker, past) = past;
-        past->incarnation = shard_incarnation(worker_shard(worker, past->inv->shard));
+        past->incarnation = worker_shard(worker, past->inv->shard)->making =
+            shard_incarnation(worker_shard(worker, past->inv->shard));
         send(past, read_part);
     }
 }
@@ -506,6 +548,7 @@ void past_leave(struct cairn_worker *worker, struct invocation *inv)
     if (*restoring(worker, past) == past) {
         *restoring(worker, past) = NULL;
         worker_shard(worker, inv->shard)->purge_stop = PURGE_NO_STOP;
+        worker_shard(worker, inv->shard)->making = 0;
     }
     past_drop(inv);
 }

@@ -100,29 +100,41 @@ void timers_count(struct shard *shard)
     shard->timer_count = count;
 }
 
-uint32_t timers_purge(struct shard *shard, struct overlay *overlay, uint64_t incarnation, uint32_t most)
+bool timers_next(struct overlay *overlay, uint64_t incarnation, struct cairn_bytes after,
+                 uint8_t to[TIMER_NAME_BYTES_MAX], struct cairn_bytes *ret_name)
 {
     struct tree names = names_tree(overlay);
-    uint8_t bytes[8], key[TIMER_KEY_BYTES_MAX];
+    uint8_t key[TIMER_KEY_BYTES_MAX];
+    struct cairn_bytes at = cairn_bytes(key + 1, timer_key(key, incarnation, after) - 1), found;
     struct tree_cursor cursor;
+
+    if (!tree_seek(&cursor, &names, TREE_AFTER, at))
+        return false;
+    found = tree_key(&cursor);
+    if (memcmp(found.data, key + 1, 8) != 0)
+        return false;
+    memcpy(to, found.data + 8, found.size - 8);
+    *ret_name = cairn_bytes(to, found.size - 8);
+    return true;
+}
+
+uint32_t timers_purge(struct shard *shard, struct overlay *overlay, uint64_t incarnation, uint32_t most)
+{
+    uint8_t bytes[TIMER_NAME_BYTES_MAX], key[TIMER_KEY_BYTES_MAX];
+    struct cairn_bytes name;
     uint32_t removed = 0;
 
-    cairn_put_be64(bytes, incarnation);
-    while (removed < most && tree_seek(&cursor, &names, TREE_AFTER, cairn_bytes(bytes, 8)) &&
-           memcmp(tree_key(&cursor).data, bytes, 8) == 0) {
-        struct cairn_bytes found = tree_key(&cursor), name = cairn_bytes(key + 9, found.size - 8);
+    for (; removed < most && timers_next(overlay, incarnation, cairn_bytes(bytes, 0), bytes, &name); removed++) {
         struct timer timer;
-        bool there;
+        bool there = timers_get(overlay, incarnation, name, &timer);
 
-        memcpy(key + 9, found.data + 8, name.size);
-        timer_key(key, incarnation, name);
-        there = timers_get(overlay, incarnation, name, &timer);
         timers_index(shard, overlay, incarnation, name, there ? &timer : NULL, NULL);
-        overlay_remove(overlay, cairn_bytes(key, 9 + name.size));
-        removed++;
+        overlay_remove(overlay, cairn_bytes(key, timer_key(key, incarnation, name)));
     }
     return removed;
 }
+
+/* --- the end of a firing --- */
 
 void timers_over(struct shard *shard, struct overlay *overlay, struct cairn_bytes firing, uint64_t now_ms)
 {

@@ -29,6 +29,10 @@ size_t timer_key(uint8_t to[TIMER_KEY_BYTES_MAX], uint64_t incarnation, struct c
 bool timers_get(struct overlay *overlay, uint64_t incarnation, struct cairn_bytes name, struct timer *ret_timer);
 void timers_put(struct overlay *overlay, uint64_t incarnation, struct cairn_bytes name, const struct timer *timer);
 
+/* The name of the incarnation's timer behind that name (empty: the first), in `to`.  False: there is none. */
+bool timers_next(struct overlay *overlay, uint64_t incarnation, struct cairn_bytes after,
+                 uint8_t to[TIMER_NAME_BYTES_MAX], struct cairn_bytes *ret_name);
+
 /* Within a record that has the timer's key already: the trees are as it says.  NULL: it was, or is, not there. */
 void timers_index(struct shard *shard, struct overlay *overlay, uint64_t incarnation, struct cairn_bytes name,
                   const struct timer *before, const struct timer *after);
