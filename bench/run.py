@@ -17,7 +17,7 @@ import time
 import traceback
 
 from suite import (base, before, engines, figures, growth, inprocess, nodes, ordered, paper, platforms, recovery, report,
-                   retwis, single, transfer)
+                   retwis, single, timers, transfer)
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -33,6 +33,7 @@ CASES = {
     "single": single.run,        # one client, one post at a time
     "engines": engines.run,      # the state engines as a library, beside RocksDB, LevelDB, LMDB
     "nodes": nodes.run,          # the node on its engines on disk, beside the one in memory
+    "timers": timers.run,        # a million, and ten thousand due a second
     "idle": recovery.idle,
     "restart": recovery.restart,
     "stall": recovery.stall,

@@ -1,7 +1,8 @@
 /* leaders.c - a leaderboard: who has how many points, the best ten, a player's place and neighbours.
  *
  * A Board holds up to millions of players.  `points` says how many each has; `ranking` is ordered by points, the most
- * first, and for equal points by name, so a player's place is a rank and the best ten are the first ten keys. */
+ * first, and for equal points by name, so a player's place is a rank and the best ten are the first ten keys.  Days
+ * has a board for each day, which a timer begins. */
 #include <cairn/guest.h>
 
 CAIRN_MODULE(leaders);
@@ -140,4 +141,56 @@ CAIRN_METHOD(Board, neighbours, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINIST
     place = cairn_ordered_rank(Board_ranking, ranking_key(points, cairn_arg(0)));
     first = place > around ? place - around : 0;
     result_places(first, (uint32_t)(place - first + around + 1));
+}
+
+/* --- by day ----------------------------------------------------------------------------------------- */
+
+/* A game has a board for each day: Days/chess plays on Board/chess:1, Board/chess:2, and so on.  A timer begins the new
+ * day; if the node was stopped at midnight it does so late, and counts the days that it missed. */
+CAIRN_TYPE(Days);
+CAIRN_VALUE(Days, day); /* 0, or missing: it was not opened */
+
+static struct cairn_bytes board_of(int64_t day)
+{
+    return cairn_str(cairn_text("%b:%lld", cairn_self_id(), day));
+}
+
+/* open [ZONE]: days begin at midnight of that time zone, UTC if there is none. */
+CAIRN_METHOD(Days, open, CAIRN_PUBLIC)
+{
+    cairn_timer_cron("midnight", "0 0 * * *", cairn_arg_count() ? cairn_text("%b", cairn_arg(0)) : NULL, "begin_day",
+                     NULL);
+    if (cairn_get_int(Days_day, 0) == 0)
+        cairn_set_int(Days_day, 1);
+}
+
+CAIRN_METHOD(Days, begin_day, CAIRN_INTERNAL)
+{
+    cairn_set_int(Days_day, cairn_get_int(Days_day, 0) + 1 + (int64_t)cairn_timer_missed());
+}
+
+/* The id of today's board. */
+CAIRN_METHOD(Days, today, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
+{
+    cairn_result_bytes(board_of(cairn_get_int(Days_day, 0)));
+}
+
+/* add PLAYER POINTS: on today's board; the player's place there. */
+CAIRN_METHOD(Days, add, CAIRN_PUBLIC)
+{
+    int64_t day = cairn_get_int(Days_day, 0);
+    struct cairn_args args = {0};
+    struct cairn_outcome place;
+
+    if (day == 0) {
+        cairn_fail("not_open", "open it first: its days have not begun");
+        return;
+    }
+    cairn_args_add(&args, cairn_arg(0));
+    cairn_args_add(&args, cairn_arg(1));
+    place = cairn_wait(cairn_call("Board", board_of(day), "add", &args));
+    if (place.ok)
+        cairn_result_packed(place.value);
+    else
+        cairn_fail(cairn_text("%b", place.code), cairn_text("%b", place.message));
 }

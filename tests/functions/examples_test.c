@@ -276,6 +276,39 @@ static void a_trip_is_all_or_nothing(void **state)
     simnode_done(&sim);
 }
 
+#define DAYS(want, ...) simnode_expect(&sim, want, "Days", "g", __VA_ARGS__, NULL)
+
+/* Board by day: midnight begins a new one, and days on which the node was stopped count. */
+static void leaders_begins_days(void **state)
+{
+    struct cairn_err err;
+
+    (void)state;
+    open_with("leaders", 10);
+    DAYS("!not_open...", "add", "ann", "1");
+    DAYS("!bad_request...", "open", "Europe/Nowhere");
+    DAYS("nil", "open");
+    DAYS("\"g:1\"", "today");
+    DAYS("1", "add", "ann", "10");
+    DAYS("1", "add", "bob", "20");
+    DAYS("!bad_argument...", "add", "", "1");
+    cairn_sim_clock_advance(&sim.clock, 24ull * 3600 * 1000000000);
+    simnode_settle(&sim);
+    DAYS("\"g:2\"", "today");
+    DAYS("1", "add", "ann", "5");
+    simnode_expect(&sim, "[[\"bob\", 20], [\"ann\", 10]]", "Board", "g:1", "top", NULL);
+    simnode_expect(&sim, "[[\"ann\", 5]]", "Board", "g:2", "top", NULL);
+    DAYS("nil", "open"); /* again: nothing else than before */
+    DAYS("\"g:2\"", "today");
+    simnode_crash(&sim, CAIRN_SIM_DROP);
+    cairn_sim_clock_advance(&sim.clock, 72ull * 3600 * 1000000000);
+    if (simnode_open(&sim, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+    simnode_settle(&sim);
+    DAYS("\"g:5\"", "today");
+    simnode_done(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +316,7 @@ int main(void)
         cmocka_unit_test(timelines_keep_a_hundred),  cmocka_unit_test(many_followers_get_posts),
         cmocka_unit_test(blocked_users_get_nothing), cmocka_unit_test(money_stays),
         cmocka_unit_test(registers_and_counters),    cmocka_unit_test(leaders_keeps_ranks),
+        cmocka_unit_test(leaders_begins_days),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
