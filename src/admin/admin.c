@@ -7,6 +7,7 @@
 #include "admin/gather.h"
 #include "admin/modules.h"
 #include "admin/show.h"
+#include "admin/timers.h"
 
 static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_LIST] = &list_operation,           [CAIRN_OP_SHOW] = &show_operation,
@@ -18,6 +19,7 @@ static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_ROLLBACK] = &rollback_operation,   [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
     [CAIRN_OP_SPACE_SET] = &space_set_operation, [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
     [CAIRN_OP_SPACES] = &spaces_operation,       [CAIRN_OP_TRACES] = &traces_operation,
+    [CAIRN_OP_TIMERS] = &timers_operation,
 };
 
 static const struct housekeeper *const housekeepers[] = {&snapshots_housekeeper, &restores_housekeeper};

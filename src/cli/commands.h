@@ -31,6 +31,8 @@ extern const struct cairn_command cairn_command_versions_rm;
 extern const struct cairn_command cairn_command_restore;
 extern const struct cairn_command cairn_command_export;
 extern const struct cairn_command cairn_command_import;
+extern const struct cairn_command cairn_command_timers;
+extern const struct cairn_command cairn_command_timers_ls;
 extern const struct cairn_command cairn_command_logs;
 extern const struct cairn_command cairn_command_trace;
 extern const struct cairn_command cairn_command_clock;

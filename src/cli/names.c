@@ -213,6 +213,8 @@ int cairn_print_names(int argc, char **argv)
     if (typed[0] == '-')
         return CAIRN_EXIT_OK;
     argument_name(command, arguments, name);
+    if (strcmp(name, "[TYPE[/ID]]") == 0)
+        snprintf(name, sizeof name, strchr(typed, '/') ? "TYPE/ID" : "TYPE");
     if (strcmp(name, "TYPE/ID") == 0 && strchr(typed, '/'))
         print_objects(typed);
     else if (strcmp(name, "TYPE/ID") == 0)

@@ -164,6 +164,10 @@ enum cairn_op {
     /* limit, cursor: [list of spans (span.h), next cursor or nil]: the first of each of the newest jobs that were
      * traced, oldest first, in pages as those of LOGS; with parent.job all that there is of that job. */
     CAIRN_OP_TRACES,
+    /* [type, id], limit, cursor: [list of [type, id, name, pending|fired, due ms (fired: when it was), once|every|cron,
+     * period ms, cron line, time zone, method, bytes of its packed arguments], next cursor or nil]: a page of timers.
+     * */
+    CAIRN_OP_TIMERS,
     /* watches: for each of these objects, bytes that stand for its newest change, as long as the node runs. */
     CAIRN_OP_WATCH,
     /* calls, watches: the list of what the calls have returned; nil: an object of `watches` has changed.  One

@@ -100,22 +100,42 @@ void timers_count(struct shard *shard)
     shard->timer_count = count;
 }
 
+bool timers_after(struct overlay *overlay, struct cairn_bytes after, uint8_t to[TIMER_PLACE_BYTES_MAX],
+                  struct cairn_bytes *ret_at)
+{
+    struct tree names = names_tree(overlay);
+    struct tree_cursor cursor;
+    struct cairn_bytes found;
+
+    if (!tree_seek(&cursor, &names, TREE_AFTER, after))
+        return false;
+    found = tree_key(&cursor);
+    memcpy(to, found.data, found.size);
+    *ret_at = cairn_bytes(to, found.size);
+    return true;
+}
+
 bool timers_next(struct overlay *overlay, uint64_t incarnation, struct cairn_bytes after,
                  uint8_t to[TIMER_NAME_BYTES_MAX], struct cairn_bytes *ret_name)
 {
-    struct tree names = names_tree(overlay);
-    uint8_t key[TIMER_KEY_BYTES_MAX];
+    uint8_t key[TIMER_KEY_BYTES_MAX], place[TIMER_PLACE_BYTES_MAX];
     struct cairn_bytes at = cairn_bytes(key + 1, timer_key(key, incarnation, after) - 1), found;
-    struct tree_cursor cursor;
 
-    if (!tree_seek(&cursor, &names, TREE_AFTER, at))
+    if (!timers_after(overlay, at, place, &found) || memcmp(place, key + 1, 8) != 0)
         return false;
-    found = tree_key(&cursor);
-    if (memcmp(found.data, key + 1, 8) != 0)
-        return false;
-    memcpy(to, found.data + 8, found.size - 8);
+    memcpy(to, place + 8, found.size - 8);
     *ret_name = cairn_bytes(to, found.size - 8);
     return true;
+}
+
+bool timers_current(struct overlay *overlay, const struct timer *timer, uint64_t incarnation)
+{
+    uint8_t key[1 + CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX];
+    struct cairn_bytes value;
+
+    return timer->id.size <= CAIRN_ID_BYTES_MAX &&
+           overlay_get(overlay, cairn_bytes(key, key_header(key, timer->type, timer->id)), &value) && value.size >= 8 &&
+           cairn_get_u64(value.data) == incarnation;
 }
 
 uint32_t timers_purge(struct shard *shard, struct overlay *overlay, uint64_t incarnation, uint32_t most)

@@ -20,6 +20,7 @@ struct participant;
 
 enum {
     TIMER_KEY_BYTES_MAX = 1 + 8 + TIMER_NAME_BYTES_MAX,
+    TIMER_PLACE_BYTES_MAX = 8 + TIMER_NAME_BYTES_MAX, /* among all of a shard: be64 incarnation, name */
     TIMER_FIRING_BYTES_MAX =
         8 + 8 + TIMER_NAME_BYTES_MAX, /* as messages have it: be64 number, be64 incarnation, name */
 };
@@ -29,6 +30,11 @@ size_t timer_key(uint8_t to[TIMER_KEY_BYTES_MAX], uint64_t incarnation, struct c
 bool timers_get(struct overlay *overlay, uint64_t incarnation, struct cairn_bytes name, struct timer *ret_timer);
 void timers_put(struct overlay *overlay, uint64_t incarnation, struct cairn_bytes name, const struct timer *timer);
 
+/* The place of the shard's timer behind that place (empty: the first), in `to`, which `after` may lie in. */
+bool timers_after(struct overlay *overlay, struct cairn_bytes after, uint8_t to[TIMER_PLACE_BYTES_MAX],
+                  struct cairn_bytes *ret_at);
+/* Whether its object has that incarnation: else it was deleted, and is being purged, or is being restored. */
+bool timers_current(struct overlay *overlay, const struct timer *timer, uint64_t incarnation);
 /* The name of the incarnation's timer behind that name (empty: the first), in `to`.  False: there is none. */
 bool timers_next(struct overlay *overlay, uint64_t incarnation, struct cairn_bytes after,
                  uint8_t to[TIMER_NAME_BYTES_MAX], struct cairn_bytes *ret_name);

@@ -4,17 +4,6 @@
 #include "object/messages.h"
 #include "object/timers.h"
 
-/* Whether an object has that incarnation. */
-static bool is_current(struct overlay *overlay, const struct timer *timer, uint64_t incarnation)
-{
-    uint8_t key[1 + CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX];
-    struct cairn_bytes value;
-
-    return timer->id.size <= CAIRN_ID_BYTES_MAX &&
-           overlay_get(overlay, cairn_bytes(key, key_header(key, timer->type, timer->id)), &value) && value.size >= 8 &&
-           cairn_get_u64(value.data) == incarnation;
-}
-
 static enum due_answer fire(struct shard *shard, struct overlay *overlay, const struct due *due)
 {
     struct messages *messages = shard->messages;
@@ -27,7 +16,7 @@ static enum due_answer fire(struct shard *shard, struct overlay *overlay, const 
 
     if (!timers_get(overlay, incarnation, name, &timer) || timer.state != TIMER_PENDING || timer.due_ms != due->due_ms)
         return DUE_TAKEN;
-    if (!is_current(overlay, &timer, incarnation)) /* being restored, or deleted: then purging takes the rest */
+    if (!timers_current(overlay, &timer, incarnation)) /* being restored, or deleted: then purging takes the rest */
         return incarnation == shard->making ? DUE_SKIP : DUE_TAKEN;
     if (messages_room(messages, timer.args.size + timer.id.size * 2 + sizeof firing, NULL) != CAIRN_OK)
         return DUE_STOP;

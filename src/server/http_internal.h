@@ -39,6 +39,7 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_SPACE,
     CAIRN_HTTP_FORM_SPACE_CREATED,
     CAIRN_HTTP_FORM_TRACES,
+    CAIRN_HTTP_FORM_TIMERS,
     CAIRN_HTTP_FORM_METRICS, /* [byte string that is the body, cursor] */
 };
 

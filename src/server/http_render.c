@@ -326,6 +326,22 @@ static void one_span(struct cairn_buf *to, struct cairn_reader *r)
     add_int(to, "dropped", r);
 }
 
+/* As CAIRN_OP_TIMERS has it. */
+static void one_timer(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_text(to, "type", r);
+    add_text(to, "id", r);
+    add_text(to, "name", r);
+    add_text(to, "state", r);
+    add_int(to, "due_ms", r);
+    add_text(to, "kind", r);
+    add_int(to, "period_ms", r);
+    add_text(to, "cron", r);
+    add_text(to, "zone", r);
+    add_text(to, "method", r);
+    add_int(to, "args_bytes", r);
+}
+
 /* [node's ms, wall ms, ms behind, ms of a jump] */
 static void render_clock(struct cairn_buf *to, struct cairn_reader *r)
 {
@@ -382,6 +398,7 @@ static void (*item_of(enum cairn_http_form form))(struct cairn_buf *to, struct c
            : form == CAIRN_HTTP_FORM_LOGS   ? one_log_line
            : form == CAIRN_HTTP_FORM_SPACES ? one_space
            : form == CAIRN_HTTP_FORM_TRACES ? one_span
+           : form == CAIRN_HTTP_FORM_TIMERS ? one_timer
                                             : NULL;
 }
 
@@ -526,6 +543,7 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_TYPES:
     case CAIRN_HTTP_FORM_LOGS:
     case CAIRN_HTTP_FORM_TRACES:
+    case CAIRN_HTTP_FORM_TIMERS:
     case CAIRN_HTTP_FORM_METRICS:
         break;
     }

@@ -237,6 +237,18 @@ static bool route_traces(const struct cairn_http_call *call)
     return true;
 }
 
+/* /v1/timers[/TYPE[/ID]] */
+static bool route_timers(const struct cairn_http_call *call)
+{
+    if (call->request->segment_count > 4)
+        return false;
+    if (reads(call))
+        cairn_http_submit_page(call, CAIRN_OP_TIMERS, CAIRN_HTTP_FORM_TIMERS, LOGS_MAX, LOGS_MAX);
+    else
+        wrong_method(call, "GET, HEAD");
+    return true;
+}
+
 static bool route_v1(const struct cairn_http_call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -248,6 +260,8 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_modules(call);
     if (cairn_http_is(what, "export"))
         return route_export(call);
+    if (cairn_http_is(what, "timers"))
+        return route_timers(call);
     if (cairn_http_is(what, "traces"))
         return route_traces(call);
     if (!call->space && cairn_http_is(what, "versions")) /* these are the node's */
@@ -373,8 +387,8 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct cairn_http_call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules", "versions", "types",      "logs",
-                                           "traces",  "clock",   "export",   "namespaces", "ns"};
+    static const char *const below_v1[] = {"objects", "modules", "versions",   "types", "logs",  "traces",
+                                           "clock",   "export",  "namespaces", "ns",    "timers"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");

@@ -245,6 +245,38 @@ static void each_fires_once_over_crashes(void **state)
     }
 }
 
+/* Call n to the disk fails, for every n until none does: the node stops, and each timer has fired once in the end. */
+static void each_fires_once_whichever_call_fails(void **state)
+{
+    enum { TIMERS = 12, LINKS = 5 };
+    bool fired = true;
+    int64_t n;
+
+    (void)state;
+    for (n = 0; fired; n++) {
+        struct simnode_options options = {.workers = 1, .shards = 2};
+        struct simnode sim;
+
+        open_with(&sim, 70, &options);
+        expect("nil", "o0", "in", "again", "200", "again", "5");
+        expect("nil", "o1", "many", "12", "300", "tick");
+        cairn_sim_disk_fail_call(sim.disk, n, CAIRN_EIO);
+        for (int steps = 0; steps < 1500 && !sim.log_failed; steps++) {
+            cairn_sim_clock_advance(&sim.clock, 400000);
+            simnode_step(&sim);
+        }
+        fired = cairn_sim_disk_fired(sim.disk);
+        simnode_crash(&sim, n % 2 ? CAIRN_SIM_DROP : CAIRN_SIM_KEEP);
+        cairn_sim_disk_fail_call(sim.disk, -1, CAIRN_OK);
+        reopen(&sim);
+        let_pass(&sim, 20000);
+        assert_int_equal(count_all(&sim, 2), TIMERS + LINKS);
+        all_is_over(&sim);
+        simnode_done(&sim);
+    }
+    assert_true(n > 10);
+}
+
 static void failures_are_tried_again(void **state)
 {
     struct simnode sim;
@@ -543,6 +575,83 @@ static void restoring_an_object_takes_its_timers_back(void **state)
     }
 }
 
+/* All pages of a list, one timer per line; how many there are. */
+static uint64_t list(struct simnode *sim, const char *type, const char *id, uint32_t limit, struct cairn_buf *to)
+{
+    struct cairn_buf cursor = {0};
+    uint64_t count = 0;
+
+    to->size = 0;
+    do {
+        struct simcall call;
+        struct cairn_reader r;
+        struct cairn_value next;
+
+        simcall_init(&call, CAIRN_OP_TIMERS, type, id, NULL, NULL);
+        call.request.cursor = cairn_buf_bytes(&cursor);
+        call.request.limit = limit;
+        simcall_run(sim, &call);
+        r = cairn_reader(cairn_buf_bytes(&call.reply));
+        assert_int_equal(cairn_value_read(&r).count, 2);
+        for (uint64_t left = cairn_value_read(&r).count; left > 0; left--, count++) {
+            const uint8_t *from = r.at;
+
+            for (uint64_t values = 1; values > 0 && !r.bad; values--)
+                values += cairn_value_read(&r).count;
+            cairn_buf_str(to, simvalue_text(cairn_bytes(from, (size_t)(r.at - from))));
+            cairn_buf_u8(to, '\n');
+        }
+        next = cairn_value_read(&r);
+        assert_false(r.bad);
+        cursor.size = 0;
+        cairn_buf_add(&cursor, next.bytes.data, next.bytes.size);
+        simcall_done(&call);
+    } while (cursor.size);
+    cairn_buf_u8(to, 0);
+    cairn_buf_done(&cursor);
+    return count;
+}
+
+#define has(text, part)                                                 \
+    do {                                                                \
+        if (!strstr((const char *)(text), part))                        \
+            fail_msg("'%s' is not in: %s", part, (const char *)(text)); \
+    } while (0)
+
+static void they_are_listed(void **state)
+{
+    struct cairn_buf items = {0};
+    struct simnode sim;
+
+    (void)state;
+    open_at(&sim, 60, NULL, "2026-01-01 00:00:00");
+    assert_int_equal(list(&sim, NULL, NULL, 0, &items), 0);
+    expect("nil", "a", "at", "once", "99000000000000", "tick", "argument");
+    expect("nil", "a", "every", "often", "86400000", "tick");
+    expect("nil", "b", "cron", "daily", "0 0 * * *", "", "tell");
+    expect("nil", "c", "many", "700", "86400000", "tick");
+    expect("nil", "d", "in", "gone", "86400000", "tick");
+    expect("nil", "d", "drop");
+    assert_int_equal(list(&sim, NULL, NULL, 0, &items), 703);
+    assert_int_equal(list(&sim, "Alarm", NULL, 0, &items), 703);
+    assert_int_equal(list(&sim, "Alarm", NULL, 650, &items), 650);
+    assert_int_equal(list(&sim, "Other", NULL, 0, &items), 0);
+    assert_int_equal(list(&sim, "Alarm", "c", 0, &items), 700);
+    has(items.data, "\"c\", \"t699\", \"pending\"");
+    assert_int_equal(list(&sim, "Alarm", "nobody", 0, &items), 0);
+    assert_int_equal(list(&sim, "Alarm", "a", 0, &items), 2);
+    has(items.data, "[\"Alarm\", \"a\", \"once\", \"pending\", 99000000000000, \"once\", 0, \"\", \"\", \"tick\", 12]");
+    has(items.data, "\"every\", 86400000, \"\", \"\", \"tick\", 0]");
+    assert_int_equal(list(&sim, "Alarm", "b", 0, &items), 1);
+    has(items.data, "\"cron\", 0, \"0 0 * * *\", \"UTC\", \"tell\", 0]");
+    expect("nil", "b", "at", "daily", "1", "trap_until", "9");
+    simnode_settle(&sim);
+    assert_int_equal(list(&sim, "Alarm", "b", 0, &items), 1);
+    has(items.data, "\"daily\", \"fired\", 1, \"once\"");
+    cairn_buf_done(&items);
+    simnode_done(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -551,6 +660,7 @@ int main(void)
         cmocka_unit_test(one_that_is_due_can_be_taken_back),
         cmocka_unit_test(the_overdue_fire_in_order),
         cmocka_unit_test(each_fires_once_over_crashes),
+        cmocka_unit_test(each_fires_once_whichever_call_fails),
         cmocka_unit_test(failures_are_tried_again),
         cmocka_unit_test(messages_without_room_keep_none_away),
         cmocka_unit_test(transactions_set_timers),
@@ -558,6 +668,7 @@ int main(void)
         cmocka_unit_test(cron_lines_follow_local_time),
         cmocka_unit_test(a_clock_that_is_set_moves_no_timer),
         cmocka_unit_test(restoring_an_object_takes_its_timers_back),
+        cmocka_unit_test(they_are_listed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

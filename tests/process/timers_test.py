@@ -5,11 +5,14 @@ Catches timers that are lost or fire twice when the process is killed at any ins
 next, and heaps that are due together.  What was acknowledged has fired to its end after the last start, and a request
 without an answer has left either all of it or nothing.
 """
+import json
+import os
 import random
+import subprocess
 import threading
 import time
 
-from cairnproc import Lost, Node, check, main
+from cairnproc import CAIRN, Lost, Node, check, main
 
 LINKS, HEAP, OBJECTS = 10, 10, 2000
 
@@ -70,5 +73,34 @@ def test_kills_of_an_engine_on_disk(folder):
     run(folder, 4, "--engine=hybridlog", "--engine-memory=8")
 
 
+def cairn(node, *words):
+    done = subprocess.run([CAIRN, *words], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"}, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    check(done.returncode == 0, f"cairn {' '.join(words)} said {done.stderr!r}")
+    return done.stdout
+
+
+def test_lists(folder):
+    """Catches timers that are not listed, or of another object or namespace; and lines of cron whose zone is not read."""
+    with Node(folder) as node:
+        node.deploy("alarm")
+        with node.redis() as redis:
+            redis.ok("FCALL", "Alarm.at", 1, "a b", "once", 4000000000000, "tick", "x")
+            redis.ok("FCALL", "Alarm.every", 1, "a b", "often", 3600000, "tick")
+            redis.ok("FCALL", "Alarm.cron", 1, "c", "daily", "30 2 * * *", "Europe/Berlin", "tick")
+            redis.ok("FCALL", "Alarm.many", 1, "m", 900, 3600000, "tick")
+        rows = [line.split() for line in cairn(node, "timers", "ls", "Alarm/c").splitlines()]
+        check(len(rows) == 2 and rows[1][:4] == ["Alarm/c", "daily", "tick", "pending"], f"listed are {rows}")
+        check(rows[1][-6:] == ["30", "2", "*", "*", "*", "Europe/Berlin"], f"listed are {rows}")
+        check(len(cairn(node, "timers", "ls").splitlines()) == 904, "not all are listed")
+        check(len(cairn(node, "timers", "ls", "Alarm", "--limit", "7").splitlines()) == 8, "more than 7 are listed")
+        items = json.loads(cairn(node, "timers", "ls", "Alarm/a b", "--json"))
+        check(sorted((i["name"], i["kind"], i["due_ms"] == 4000000000000, i["period_ms"]) for i in items)
+              == [("often", "every", False, 3600000), ("once", "once", True, 0)], f"listed are {items}")
+        node.kill()
+        node.start()
+        check(len(cairn(node, "timers", "ls", "--json").split('"name"')) == 904, "not all are listed after a kill")
+
+
 if __name__ == "__main__":
-    main([test_kills, test_kills_of_an_engine_on_disk])
+    main([test_kills, test_kills_of_an_engine_on_disk, test_lists])

@@ -545,6 +545,7 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_SPACE_REMOVE:
     case CAIRN_OP_SPACES:
     case CAIRN_OP_TRACES:
+    case CAIRN_OP_TIMERS:
         error(to, "bad_request", "there are no versions here");
         break;
     }
