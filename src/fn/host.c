@@ -516,12 +516,15 @@ bool fn_host_knows(struct cairn_bytes name)
     return false;
 }
 
+enum { IMPORT_VALUES_MAX = 16 }; /* parameters of a host call */
+
 static wasm_functype_t *function_type(const char *text)
 {
-    wasm_valtype_t *types[2][10];
+    wasm_valtype_t *types[2][IMPORT_VALUES_MAX];
     size_t counts[2] = {0}, side = 0;
     wasm_valtype_vec_t params, results;
 
+    assert(strlen(text) <= IMPORT_VALUES_MAX);
     for (; *text; text++)
         if (*text == '>')
             side = 1;
