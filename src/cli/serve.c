@@ -20,6 +20,7 @@ struct options {
         stop_seconds, log_mib;
     uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, cache_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
+    uint64_t transaction_kib, transaction_objects, transaction_ms, transaction_attempts;
 };
 
 #define SWITCH(flag, member, text)                                                                        \
@@ -88,6 +89,11 @@ static const struct cairn_flag flags[] = {
     NUMBER("limit-calls", calls, "N", 1, UINT32_MAX, "calls that one request may cause (100,000)"),
     NUMBER("limit-value", value_kib, "KIB", 1, 32 << 10, "arguments, and result, of a call (1024)"),
     NUMBER("limit-write-set", write_set_kib, "KIB", 1, 15 << 10, "writes between two calls (8192)"),
+    NUMBER("limit-transaction", transaction_kib, "KIB", 1, 15 << 10, "writes of a transaction (8192)"),
+    NUMBER("limit-transaction-objects", transaction_objects, "N", 1, 1000000, "objects of a transaction (10,000)"),
+    NUMBER("limit-transaction-time", transaction_ms, "MS", 1, 3600000, "from its first lock to its end (5000)"),
+    NUMBER("limit-transaction-attempts", transaction_attempts, "N", 1, 1000000,
+           "while others are in its way, within a second (16)"),
     NUMBER("limit-module", module_mib, "MIB", 1, 512, "size of a .wasm file (32)"),
     NUMBER("compile-cpu", compile_cpu, "SECONDS", 1, 3600, "CPU time for compiling a module (60)"),
     NUMBER("compile-memory", compile_mib, "MIB", 256, 1 << 20, "memory for compiling a module (2048)"),
@@ -334,7 +340,11 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
                    .depth = (uint32_t)o->depth,
                    .job_calls = (uint32_t)o->calls,
                    .value_bytes = (uint32_t)o->value_kib << 10,
-                   .write_set_bytes = (uint32_t)o->write_set_kib << 10},
+                   .write_set_bytes = (uint32_t)o->write_set_kib << 10,
+                   .transaction_bytes = (uint32_t)o->transaction_kib << 10,
+                   .transaction_objects = (uint32_t)o->transaction_objects,
+                   .transaction_attempts = (uint32_t)o->transaction_attempts,
+                   .transaction_ns = o->transaction_ms * 1000000},
         .memory_bytes_max = o->memory_mib << 20,
         .module_bytes_max = o->module_mib << 20,
         .compiler = "/proc/self/exe",

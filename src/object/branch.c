@@ -38,6 +38,17 @@ static void view_prefetch(struct cairn_view *view, uint64_t hash, int depth)
 
 static const struct cairn_view_ops view_ops = {.get = view_get, .prefetch = view_prefetch};
 
+/* What it has written counts as what requests make the node keep, to its end. */
+static void charge(struct cairn_worker *worker, struct branch *branch)
+{
+    size_t bytes = sizeof *branch;
+
+    if (branch->segment)
+        bytes += sizeof *branch->segment + branch->segment->overlay.arena.bytes + branch->segment->sends.capacity;
+    cairn_purse_add(&worker->purse, (int64_t)bytes - (int64_t)branch->charged);
+    branch->charged = bytes;
+}
+
 struct branch *branch_make(struct cairn_worker *worker, struct party *party, struct object *object)
 {
     struct branch *branch = cairn_alloc_zeroed(1, sizeof *branch);
@@ -52,6 +63,7 @@ struct branch *branch_make(struct cairn_worker *worker, struct party *party, str
     object_ref(worker, object);
     cairn_list_push_back(&party->branches, &branch->link);
     cairn_list_init(&branch->held);
+    charge(worker, branch);
     return branch;
 }
 
@@ -59,6 +71,7 @@ void branch_free(struct cairn_worker *worker, struct branch *branch)
 {
     struct party *party = branch->party;
 
+    cairn_purse_add(&worker->purse, -(int64_t)branch->charged);
     if (branch->segment && atomic_load_explicit(&party->transaction->locked, memory_order_relaxed) > KEPT_SEGMENTS_MAX)
         segment_free(worker, branch->segment);
     else
@@ -147,6 +160,7 @@ enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
     if (!own) { /* it is over the engine, as the branch's own has to be */
         branch->segment = segment;
         count_bytes(branch, 0);
+        charge(inv->worker, branch);
         return CAIRN_OK;
     }
     if (segment->header_dirty && own->header.incarnation && segment->header.incarnation != own->header.incarnation)
@@ -160,6 +174,7 @@ enum cairn_code branch_take(struct invocation *inv, struct cairn_err *err)
     own->timers_changed += segment->timers_changed;
     own->timers_set += segment->timers_set;
     count_bytes(branch, before);
+    charge(inv->worker, branch);
     return CAIRN_OK;
 }
 

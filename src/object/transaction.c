@@ -70,7 +70,8 @@ void transaction_doom(struct cairn_worker *worker, struct transaction *transacti
 
     if (!atomic_compare_exchange_strong(&transaction->state, &runs, TRANSACTION_DOOMED))
         return;
-    cairn_buf_add(&transaction->error, error.data, error.size);
+    if (error.size)
+        cairn_buf_add(&transaction->error, error.data, error.size);
     for (uint32_t i = 0; i < worker->node->options.workers; i++) {
         transaction_ref(transaction);
         worker_send(worker, i, &transaction->parties[i].doom);
@@ -474,9 +475,20 @@ static bool step(struct cairn_worker *worker)
 
 static uint64_t next_ns(struct cairn_worker *worker)
 {
+    uint64_t now;
+
     if (!cairn_list_empty(&worker->prepares))
         return RETRY_NS;
-    return cairn_list_empty(&worker->transactions) ? UINT64_MAX : worker->node->limits.transaction_ns;
+    if (cairn_list_empty(&worker->transactions))
+        return UINT64_MAX;
+    now = worker_recent_ns(worker);
+    for (struct cairn_link *l = worker->transactions.next; l != &worker->transactions; l = l->next) {
+        const struct transaction *transaction = cairn_container(l, struct transaction, link);
+
+        if (now < transaction->deadline_ns)
+            return transaction->deadline_ns - now;
+    }
+    return UINT64_MAX; /* they have been told, or are being decided */
 }
 
 const struct housekeeper transactions_housekeeper = {.name = "transactions", .step = step, .next_ns = next_ns};

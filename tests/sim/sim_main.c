@@ -15,8 +15,10 @@
  *   order       ordered maps have the keys and values that were acknowledged, in order, with ranks that fit
  *   posts       an acknowledged post stands once in every follower's timeline; any post at most
  *               once; each follower sees an author's posts in the author's order
- *   accounts    money is moved between them by transactions, and their sum, which others read as transactions, is the
- *               same at every moment
+ *   accounts    money is moved between them by transactions, methods or calls that a client puts together, and their
+ *               sum, which others read as transactions, is the same at every moment
+ *   jobs        what goes on without its client comes to its end, and happens once: messages, timers, durable methods,
+ *               whose module has another version now and then
  *
  * --log streams gives each shard a log of its own, with positions of its own, on a server that the node is told by what
  * is durable (support/simstreams.h); the seeds and the checks are the same, but there are no versions and no moves.
@@ -28,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/simjobs.h"
 #include "support/simnode.h"
 #include "support/simordered.h"
 
@@ -80,7 +83,7 @@ struct post {
     bool acknowledged;
 };
 
-enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST, SORTED, MOVE, TOTAL };
+enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST, SORTED, MOVE, TOTAL, JOB };
 
 struct client {
     struct simcall call;
@@ -89,6 +92,9 @@ struct client {
     uint64_t asked;
     char key[32];
     struct simordered_call sorted;
+    size_t job;
+    struct cairn_multi_call calls[2];
+    char ids[2][32];
     bool out;   /* a request is under way */
     bool again; /* a keyed call whose outcome is not known: the same key once more */
 };
@@ -103,6 +109,7 @@ struct world {
     enum life lives[LIVES];
     bool life_busy[LIVES], user_busy[USERS];
     struct simordered sorted;
+    struct simjobs jobs;
     int round, round_posts;
     struct post *posts;
     size_t post_count, post_room;
@@ -155,6 +162,23 @@ static void ask_total(const struct world *w, struct simcall *call)
     simcall_init(call, CAIRN_OP_INVOKE, "Account", account(w, 0), "total", NULL);
     for (uint64_t i = 1; i < ACCOUNTS; i++)
         simcall_arg(call, account(w, i));
+}
+
+/* Both calls happen, or none does; an argument as it is packed. */
+static void ask_both(struct world *w, struct client *c, uint64_t from, uint64_t to)
+{
+    static const uint8_t one[] = {1, 0, 0, 0, '1'};
+
+    simcall_init(&c->call, CAIRN_OP_MULTI, NULL, NULL, NULL, NULL);
+    snprintf(c->ids[0], sizeof c->ids[0], "%s", account(w, from));
+    snprintf(c->ids[1], sizeof c->ids[1], "%s", account(w, to));
+    for (int i = 0; i < 2; i++)
+        c->calls[i] = (struct cairn_multi_call){.type = cairn_str("Account"),
+                                                .id = cairn_str(c->ids[i]),
+                                                .method = cairn_str(i ? "deposit" : "withdraw"),
+                                                .args = cairn_bytes(one, sizeof one)};
+    c->call.request.calls = c->calls;
+    c->call.request.call_count = 2;
 }
 
 /* --- one operation ------------------------------------------------------------------------------ */
@@ -263,10 +287,23 @@ static void begin(struct world *w, struct client *c)
         if (c->doing == TOTAL) {
             ask_total(w, &c->call);
         } else {
-            uint64_t from = below(w, ACCOUNTS);
-            simcall_init(&c->call, CAIRN_OP_INVOKE, "Account", account(w, from), "move",
-                         account(w, from + 1 + below(w, ACCOUNTS - 1)), below(w, 2) ? "1" : "400", NULL);
+            uint64_t from = below(w, ACCOUNTS), to = from + 1 + below(w, ACCOUNTS - 1);
+
+            if (below(w, 3) == 0)
+                ask_both(w, c, from, to);
+            else
+                simcall_init(&c->call, CAIRN_OP_INVOKE, "Account", account(w, from), "move", account(w, to),
+                             below(w, 2) ? "1" : "400", NULL);
         }
+        break;
+    case 9:
+        if (below(w, 3)) { /* each is looked at for long */
+            c->doing = IDLE;
+            c->out = false;
+            return;
+        }
+        c->doing = JOB;
+        c->job = simjobs_begin(&w->jobs, &w->random, &c->call);
         break;
     }
     simcall_submit(&w->sim, &c->call, (uint32_t)below(w, w->sim.options.workers));
@@ -310,6 +347,14 @@ static void finish(struct world *w, struct client *c, bool lost)
         char wrong[200];
         if (!simordered_finish(&w->sorted, &c->sorted, done, unknown, done ? integer(&c->call) : 0, wrong))
             broken("%s", wrong);
+        break;
+    }
+    case JOB: {
+        bool whole = lost || !strchr(simvalue_text(cairn_buf_bytes(&c->call.reply)), '!');
+
+        if (done && is_error(&c->call) && !error_is(&c->call, "conflict") && !error_is(&c->call, "refused"))
+            broken("a job gave %s", simvalue_text(cairn_buf_bytes(&c->call.reply)));
+        simjobs_finish(&w->jobs, c->job, done && !is_error(&c->call), unknown, whole);
         break;
     }
     case POST:
@@ -442,6 +487,14 @@ static void check_sorted(struct world *w)
     char wrong[200];
 
     if (!simordered_check(&w->sorted, run_for, w, wrong))
+        broken("%s", wrong);
+}
+
+static void check_jobs(struct world *w, bool all)
+{
+    char wrong[200];
+
+    if (!simjobs_check(&w->jobs, &w->sim, all, run_for, w, wrong))
         broken("%s", wrong);
 }
 
@@ -678,6 +731,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
     simnode_deploy(&w->sim, "retwis");
     simnode_deploy(&w->sim, "sorted");
     simnode_deploy(&w->sim, "bank");
+    simnode_deploy(&w->sim, "jobs");
     for (uint64_t i = 0; i < ACCOUNTS; i++) {
         struct simcall call;
 
@@ -703,6 +757,9 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
             check_sorted(w);
             check_keyed(w);
             check_accounts(w);
+            check_jobs(w, false);
+            if (below(w, 3) == 0) /* what is under way goes on with the version that it began with */
+                simnode_deploy(&w->sim, below(w, 2) ? "jobs" : "jobs_second");
             start_round(w);
         }
     }
@@ -712,6 +769,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
     check_sorted(w);
     check_keyed(w);
     check_accounts(w);
+    check_jobs(w, true);
     for (int i = 0; i < COUNTERS; i++) {
         check_counter(i, &w->counters[i]);
         free(w->counters[i].seen);
@@ -724,6 +782,7 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
     for (int i = 0; i < CLIENTS; i++)
         simcall_done(&w->clients[i].call);
     free(w->posts);
+    simjobs_done(&w->jobs);
     simnode_done(&w->sim);
     free(w);
 }

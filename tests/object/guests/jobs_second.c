@@ -1,0 +1,3 @@
+/* jobs, whose durable method does something else. */
+#define JOBS_SECOND
+#include "jobs.c"

@@ -1,0 +1,201 @@
+/* Would catch: one that has heard of a transaction and still reads what was before it; others that commit to a shard of
+ * which a transaction is about to change what is not one object's, so that one change is lost; a transaction that is
+ * sent away again and again by those that came after it.
+ *
+ * Between preparing and applying a transaction's workers are apart: all of it happens in that window. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/simnode.h"
+
+#define expect(want, ...) simnode_expect(&sim, want, "Cell", __VA_ARGS__, NULL)
+
+static void open_node(struct simnode *sim, uint64_t seed, const struct simnode_options *options)
+{
+    struct cairn_err err;
+
+    simnode_init(sim, seed, options);
+    if (simnode_open(sim, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+    simnode_deploy(sim, "ledger");
+}
+
+/* Readers come to every worker the moment the transaction is answered, before its other workers have moved. */
+static void who_has_heard_of_it_reads_it(void **state)
+{
+    struct simnode_options options = {.workers = 3, .shards = 8, .sync = CAIRN_SYNC_NONE};
+    struct simnode sim;
+    int read = 0;
+
+    (void)state;
+    open_node(&sim, 900, &options);
+    for (int round = 1; round <= 150; round++) {
+        static const char *const cells[] = {"b", "c", "d", "e", "f", "g"};
+        struct simcall give, gets[18];
+        char want[16];
+
+        simcall_init(&give, CAIRN_OP_INVOKE, "Cell", "a", "give_all", "1", "b", "c", "d", "e", "f", "g", NULL);
+        simcall_submit(&sim, &give, (uint32_t)round % 3);
+        while (!give.replied)
+            simnode_step(&sim);
+        for (int i = 0; i < 18; i++) {
+            simcall_init(&gets[i], CAIRN_OP_INVOKE, "Cell", cells[i % 6], "get", NULL);
+            simcall_submit(&sim, &gets[i], (uint32_t)i / 6);
+        }
+        simnode_settle(&sim);
+        snprintf(want, sizeof want, "%d", round);
+        for (int i = 0; i < 18; i++) {
+            const char *text = simvalue_text(cairn_buf_bytes(&gets[i].reply));
+
+            if (strcmp(text, want) != 0)
+                fail_msg("round %d: %s was read of %s", round, text, cells[i % 6]);
+            read++;
+            simcall_done(&gets[i]);
+        }
+        simcall_done(&give);
+    }
+    assert_int_equal(read, 150 * 18);
+    simnode_done(&sim);
+}
+
+static uint32_t listed(struct simnode *sim)
+{
+    struct cairn_buf cursor = {0};
+    uint32_t count = 0;
+    bool more = true;
+
+    while (more) {
+        struct simcall call;
+        struct cairn_reader r;
+        struct cairn_value next;
+        uint64_t ids;
+
+        simcall_init(&call, CAIRN_OP_LIST, "Cell", NULL, NULL, NULL);
+        call.request.limit = 250;
+        call.request.cursor = cairn_buf_bytes(&cursor);
+        simcall_run(sim, &call);
+        r = cairn_reader(cairn_buf_bytes(&call.reply));
+        cairn_value_read(&r);
+        ids = cairn_value_read(&r).count;
+        count += (uint32_t)ids;
+        for (; ids > 0; ids--)
+            cairn_value_read(&r);
+        next = cairn_value_read(&r);
+        more = next.kind == CAIRN_VALUE_BYTES;
+        cursor.size = 0;
+        if (more)
+            cairn_buf_add(&cursor, next.bytes.data, next.bytes.size);
+        simcall_done(&call);
+    }
+    cairn_buf_done(&cursor);
+    return count;
+}
+
+/* Plain methods make objects while transactions do: the directory of each shard has all of them. */
+static void others_commit_beside_it(void **state)
+{
+    enum { ROUNDS = 25, MANY = 12, PLAIN = 30 };
+    struct simnode_options options = {.workers = 3, .shards = 4, .sync = CAIRN_SYNC_NONE};
+    struct simnode sim;
+    struct cairn_err err;
+    char id[24];
+
+    (void)state;
+    open_node(&sim, 910, &options);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct simcall many[2], plain[PLAIN];
+
+        for (int i = 0; i < 2; i++) {
+            snprintf(id, sizeof id, "m%d.%d", round, i);
+            simcall_init(&many[i], CAIRN_OP_INVOKE, "Cell", id, "many", "12", NULL);
+            simcall_submit(&sim, &many[i], (uint32_t)(round + i) % 3);
+        }
+        for (int i = 0; i < PLAIN; i++) {
+            for (uint64_t k = cairn_random_below(&sim.random, 12); k > 0; k--)
+                simnode_step(&sim);
+            snprintf(id, sizeof id, "p%d.%d", round, i);
+            simcall_init(&plain[i], CAIRN_OP_INVOKE, "Cell", id, "add", "1", NULL);
+            simcall_submit(&sim, &plain[i], (uint32_t)i % 3);
+        }
+        simnode_settle(&sim);
+        for (int i = 0; i < 2; i++) {
+            assert_string_equal(simvalue_text(cairn_buf_bytes(&many[i].reply)), "nil");
+            simcall_done(&many[i]);
+        }
+        for (int i = 0; i < PLAIN; i++) {
+            assert_string_equal(simvalue_text(cairn_buf_bytes(&plain[i].reply)), "1");
+            simcall_done(&plain[i]);
+        }
+        assert_int_equal(listed(&sim), (round + 1) * (2 * (MANY + 1) + PLAIN));
+    }
+    assert_int_equal(simnode_close(&sim, &err), CAIRN_OK);
+    assert_int_equal(simnode_open(&sim, &err), CAIRN_OK);
+    assert_int_equal(listed(&sim), ROUNDS * (2 * (MANY + 1) + PLAIN));
+    simnode_done(&sim);
+}
+
+/* One over all cells, among others that never stop coming: those that came after it cannot send it away, however often
+ * it has to begin again. */
+static void the_oldest_gets_on(void **state)
+{
+    enum { SMALL = 12 };
+    (void)state;
+    for (uint64_t seed = 0; seed < 3; seed++) {
+        struct simnode_options options = {.workers = 3, .shards = 8, .sync = CAIRN_SYNC_NONE};
+        struct simcall all, small[SMALL];
+        struct simnode sim;
+        char from[8], to[8];
+
+        options.limits.transaction_attempts = SMALL + 2;
+        options.limits.transaction_retry_ns = UINT64_C(3600000000000);
+        open_node(&sim, 920 + seed, &options);
+        for (int round = 0; round < 12; round++) {
+            bool begun = false;
+
+            for (uint64_t step = 0; step < 400000 && !(begun && all.replied); step++) {
+                int i = (int)(step % SMALL);
+
+                if (step < SMALL || small[i].replied) {
+                    if (step >= SMALL)
+                        simcall_done(&small[i]);
+                    snprintf(from, sizeof from, "c%d", (int)cairn_random_below(&sim.random, 6));
+                    snprintf(to, sizeof to, "c%d", (int)cairn_random_below(&sim.random, 6));
+                    simcall_init(&small[i], CAIRN_OP_INVOKE, "Cell", from, "give", "1", to, NULL);
+                    simcall_submit(&sim, &small[i], (uint32_t)i % 3);
+                }
+                if (step == 200) {
+                    simcall_init(&all, CAIRN_OP_INVOKE, "Cell", "a", "give", "1", "c5", "c4", "c3", "c2", "c1", "c0",
+                                 NULL);
+                    simcall_submit(&sim, &all, 0);
+                    begun = true;
+                }
+                simnode_step(&sim);
+            }
+            if (!all.replied || all.reply.data[0] == (uint8_t)CAIRN_VALUE_ERROR)
+                fail_msg("seed %d, round %d: %s", (int)seed, round,
+                         all.replied ? simvalue_text(cairn_buf_bytes(&all.reply)) : "no answer");
+            simcall_done(&all);
+            simnode_settle(&sim);
+            for (int i = 0; i < SMALL; i++)
+                simcall_done(&small[i]);
+        }
+        expect("0", "c0", "sum", "c1", "c2", "c3", "c4", "c5", "a");
+        simnode_done(&sim);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_has_heard_of_it_reads_it),
+        cmocka_unit_test(others_commit_beside_it),
+        cmocka_unit_test(the_oldest_gets_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
