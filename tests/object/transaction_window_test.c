@@ -1,6 +1,6 @@
-/* Would catch: one that has heard of a transaction and still reads what was before it; others that commit to a shard of
- * which a transaction is about to change what is not one object's, so that one change is lost; a transaction that is
- * sent away again and again by those that came after it.
+/* Would catch: one that has heard of a transaction and still reads what was before it; an object that changes while it
+ * is being read; others that commit to a shard of which a transaction is about to change what is not one object's, so
+ * that one change is lost; a transaction that is sent away again and again by those that came after it.
  *
  * Between preparing and applying a transaction's workers are apart: all of it happens in that window. */
 #include <setjmp.h>
@@ -61,6 +61,38 @@ static void who_has_heard_of_it_reads_it(void **state)
         simcall_done(&give);
     }
     assert_int_equal(read, 150 * 18);
+    simnode_done(&sim);
+}
+
+/* A reader that was set aside goes on with the state that it began with. */
+static void what_is_being_read_stays(void **state)
+{
+    struct simnode_options options = {.workers = 2, .shards = 4, .sync = CAIRN_SYNC_NONE};
+    struct simnode sim;
+    int beside = 0;
+
+    (void)state;
+    options.limits.cpu_ns = UINT64_C(60000000000);
+    open_node(&sim, 905, &options);
+    for (int round = 0; round < 24;
+         round++) { /* the reader comes when the transaction has been there, or a little later */
+        struct simcall twice, give;
+
+        simcall_init(&give, CAIRN_OP_INVOKE, "Cell", "a", "give", "1", "b", "c", "d", "e", "f", "c", "d", "e", NULL);
+        simcall_submit(&sim, &give, 0);
+        for (int i = 0; i < 20 + 6 * round; i++)
+            simnode_step(&sim);
+        simcall_init(&twice, CAIRN_OP_INVOKE, "Cell", "b", "twice", "1000000", NULL);
+        simcall_submit(&sim, &twice, 0);
+        beside += !give.replied;
+        for (int i = 0; i < 20000000 && !(twice.replied && give.replied); i++)
+            simnode_step(&sim);
+        assert_true(twice.reply.size && twice.reply.data[0] == (uint8_t)CAIRN_VALUE_INT);
+        assert_true(give.reply.size && give.reply.data[0] != (uint8_t)CAIRN_VALUE_ERROR);
+        simcall_done(&twice);
+        simcall_done(&give);
+    }
+    assert_true(beside > 0);
     simnode_done(&sim);
 }
 
@@ -194,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_has_heard_of_it_reads_it),
+        cmocka_unit_test(what_is_being_read_stays),
         cmocka_unit_test(others_commit_beside_it),
         cmocka_unit_test(the_oldest_gets_on),
     };

@@ -210,6 +210,19 @@ CAIRN_METHOD(Cell, many, CAIRN_PUBLIC, CAIRN_TRANSACTION)
     }
 }
 
+/* Looks at its number, takes long, and looks again: the number if it is the same. */
+CAIRN_METHOD(Cell, twice, CAIRN_PUBLIC, CAIRN_READ_ONLY)
+{
+    int64_t number = cairn_get_int(Cell_number, 0);
+
+    for (volatile int64_t i = 0; i < cairn_arg_int(0); i++)
+        ;
+    if (cairn_get_int(Cell_number, 0) == number)
+        cairn_result_int(number);
+    else
+        cairn_fail("changed", "while it was being read");
+}
+
 /* Never ends by itself. */
 CAIRN_METHOD(Cell, spin, CAIRN_PUBLIC)
 {
