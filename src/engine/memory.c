@@ -319,17 +319,18 @@ void memory_prefetch(struct cairn_view *view, uint64_t hash, int depth)
 {
     struct memory *memory = memory_of_view(view);
     const struct bucket *bucket = bucket_at(memory, bucket_index(memory, index_bits(hash)));
-    const char *entry;
+    const void *entry;
+    uint64_t slot;
 
     if (depth == 0) {
         __builtin_prefetch(bucket);
         return;
     }
     /* No branch on what the bucket has: it would be predicted wrong, and the next line would wait for this one. */
-    entry = (const char *)slot_entry(
-        bucket->slots[__builtin_ctz(hits_in(bucket, slot_tag(hash)) | 1u << (BUCKET_SLOTS - 1))]);
+    slot = bucket->slots[__builtin_ctz(hits_in(bucket, slot_tag(hash)) | 1u << (BUCKET_SLOTS - 1))];
+    entry = slot ? (const void *)slot_entry(slot) : bucket;
     __builtin_prefetch(entry);
-    __builtin_prefetch(entry + 64);
+    __builtin_prefetch((const char *)entry + 64);
     __builtin_prefetch(bucket->more ? bucket->more : bucket);
 }
 
