@@ -5,20 +5,34 @@
 #include "admin/admin_internal.h"
 #include "admin/catalog.h"
 #include "admin/gather.h"
+#include "admin/letters.h"
 #include "admin/modules.h"
 #include "admin/show.h"
 #include "admin/timers.h"
 
 static const struct operation *const operations[CAIRN_OP_COUNT] = {
-    [CAIRN_OP_LIST] = &list_operation,           [CAIRN_OP_SHOW] = &show_operation,
-    [CAIRN_OP_DELETE] = &delete_operation,       [CAIRN_OP_DEPLOY] = &deploy_operation,
-    [CAIRN_OP_UNDEPLOY] = &undeploy_operation,   [CAIRN_OP_MODULES] = &modules_operation,
-    [CAIRN_OP_TYPES] = &types_operation,         [CAIRN_OP_LOGS] = &logs_operation,
-    [CAIRN_OP_SNAPSHOT] = &snapshot_operation,   [CAIRN_OP_VERSIONS] = &versions_operation,
-    [CAIRN_OP_FORGET] = &forget_operation,       [CAIRN_OP_RESTORE] = &restore_operation,
-    [CAIRN_OP_ROLLBACK] = &rollback_operation,   [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
-    [CAIRN_OP_SPACE_SET] = &space_set_operation, [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
-    [CAIRN_OP_SPACES] = &spaces_operation,       [CAIRN_OP_TRACES] = &traces_operation,
+    [CAIRN_OP_LIST] = &list_operation,
+    [CAIRN_OP_SHOW] = &show_operation,
+    [CAIRN_OP_DELETE] = &delete_operation,
+    [CAIRN_OP_DEPLOY] = &deploy_operation,
+    [CAIRN_OP_UNDEPLOY] = &undeploy_operation,
+    [CAIRN_OP_MODULES] = &modules_operation,
+    [CAIRN_OP_TYPES] = &types_operation,
+    [CAIRN_OP_LOGS] = &logs_operation,
+    [CAIRN_OP_SNAPSHOT] = &snapshot_operation,
+    [CAIRN_OP_VERSIONS] = &versions_operation,
+    [CAIRN_OP_FORGET] = &forget_operation,
+    [CAIRN_OP_RESTORE] = &restore_operation,
+    [CAIRN_OP_ROLLBACK] = &rollback_operation,
+    [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
+    [CAIRN_OP_SPACE_SET] = &space_set_operation,
+    [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
+    [CAIRN_OP_MESSAGES] = &messages_operation,
+    [CAIRN_OP_MESSAGE] = &message_operation,
+    [CAIRN_OP_MESSAGE_RETRY] = &message_retry_operation,
+    [CAIRN_OP_MESSAGE_DROP] = &message_drop_operation,
+    [CAIRN_OP_SPACES] = &spaces_operation,
+    [CAIRN_OP_TRACES] = &traces_operation,
     [CAIRN_OP_TIMERS] = &timers_operation,
 };
 

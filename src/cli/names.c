@@ -225,6 +225,8 @@ int cairn_print_names(int argc, char **argv)
         print_types("", cairn_bytes(object, (size_t)(strchr(object, '/') - object)));
     else if (strcmp(name, "NAME") == 0)
         print_first("modules");
+    else if (strcmp(name, "NUMBER") == 0 || strcmp(name, "[NUMBER") == 0)
+        print_first("messages?dead=1");
     else if (strcmp(name, "NAMESPACE") == 0)
         print_spaces();
     return CAIRN_EXIT_OK;

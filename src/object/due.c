@@ -4,7 +4,7 @@
 
 #include "object/layout.h"
 
-enum { KEY_BYTES_MAX = DUE_MS_BYTES + 1 + DUE_OWN_BYTES_MAX, AGAIN_MS = 10 };
+enum { AGAIN_MS = 10 };
 
 static const uint8_t prefix = KEY_AGENDA;
 
@@ -13,7 +13,7 @@ static struct tree tree_over(struct overlay *overlay)
     return (struct tree){.overlay = overlay, .prefix = cairn_bytes(&prefix, 1)};
 }
 
-static size_t entry_key(uint8_t to[KEY_BYTES_MAX], uint64_t due_ms, enum due_kind kind, struct cairn_bytes own)
+static size_t entry_key(uint8_t to[DUE_KEY_BYTES_MAX], uint64_t due_ms, enum due_kind kind, struct cairn_bytes own)
 {
     uint8_t due[8];
 
@@ -37,7 +37,7 @@ static uint64_t ms_of(struct cairn_bytes key)
 void due_add(struct shard *shard, struct overlay *overlay, uint64_t due_ms, enum due_kind kind, struct cairn_bytes own)
 {
     struct tree tree = tree_over(overlay);
-    uint8_t key[KEY_BYTES_MAX];
+    uint8_t key[DUE_KEY_BYTES_MAX];
 
     tree_add(&tree, cairn_bytes(key, entry_key(key, due_ms, kind, own)));
     if (due_ms < shard->due_ms)
@@ -47,9 +47,26 @@ void due_add(struct shard *shard, struct overlay *overlay, uint64_t due_ms, enum
 void due_remove(struct overlay *overlay, uint64_t due_ms, enum due_kind kind, struct cairn_bytes own)
 {
     struct tree tree = tree_over(overlay);
-    uint8_t key[KEY_BYTES_MAX];
+    uint8_t key[DUE_KEY_BYTES_MAX];
 
     tree_remove(&tree, cairn_bytes(key, entry_key(key, due_ms, kind, own)));
+}
+
+bool due_after(struct overlay *overlay, struct cairn_bytes entry, uint8_t to[DUE_KEY_BYTES_MAX],
+               struct cairn_bytes *ret_entry)
+{
+    struct tree tree = tree_over(overlay);
+    struct tree_cursor cursor;
+    struct cairn_bytes key;
+
+    if (!tree_seek(&cursor, &tree, TREE_AFTER, entry))
+        return false;
+    key = tree_key(&cursor);
+    if (key.size > DUE_KEY_BYTES_MAX)
+        return false;
+    memcpy(to, key.data, key.size);
+    *ret_entry = cairn_bytes(to, key.size);
+    return true;
 }
 
 uint64_t due_first_ms(struct overlay *overlay)
@@ -78,7 +95,7 @@ void due_take(struct shard *shard, struct overlay *overlay, uint64_t now_ms, uin
 {
     struct tree tree = tree_over(overlay);
     enum due_answer answer = DUE_TAKEN;
-    uint8_t key[KEY_BYTES_MAX], skipped[KEY_BYTES_MAX];
+    uint8_t key[DUE_KEY_BYTES_MAX], skipped[DUE_KEY_BYTES_MAX];
     struct tree_cursor cursor;
     struct cairn_bytes at = {0};
     bool put_off = false;

@@ -46,6 +46,11 @@ static inline uint64_t due_ms_most(uint64_t due_ms)
 void due_add(struct shard *shard, struct overlay *overlay, uint64_t due_ms, enum due_kind kind, struct cairn_bytes own);
 void due_remove(struct overlay *overlay, uint64_t due_ms, enum due_kind kind, struct cairn_bytes own);
 
+enum { DUE_KEY_BYTES_MAX = DUE_MS_BYTES + 1 + DUE_OWN_BYTES_MAX };
+/* The first entry behind that one; kind is the byte behind the time.  False: there is none. */
+bool due_after(struct overlay *overlay, struct cairn_bytes entry, uint8_t to[DUE_KEY_BYTES_MAX],
+               struct cairn_bytes *ret_entry);
+
 /* When the first is due; UINT64_MAX: there is none.  shard->due_ms is this, or earlier. */
 uint64_t due_first_ms(struct overlay *overlay);
 

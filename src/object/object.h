@@ -173,9 +173,21 @@ enum cairn_op {
     /* calls, watches: the list of what the calls have returned; nil: an object of `watches` has changed.  One
      * transaction: each call begins when the one before is over, and if one fails nothing has happened. */
     CAIRN_OP_MULTI,
+    /* [dead, type, id, limit, cursor]: [list of [number "SHARD-N" (leaving: empty), waits|runs|later|no
+     * type|leaves|dead, type, id, method, sender's type, its id, sent ms, due ms (0: at once; dead: when it was given
+     * up), attempts that have failed, the last one's error code, its text, some|none: effects of a dead letter, bytes
+     * of its packed arguments, list of the first of them], next cursor or nil]: a page of the messages that wait, or of
+     * dead letters. */
+    CAIRN_OP_MESSAGES,
+    /* name: that one, as an item of the list.  `not_found` for one that waits behind others for its object. */
+    CAIRN_OP_MESSAGE,
+    /* name, or [type, id] for all: so many dead letters are messages again; the first attempt is theirs. */
+    CAIRN_OP_MESSAGE_RETRY,
+    /* The same: so many dead letters are no more. */
+    CAIRN_OP_MESSAGE_DROP,
 };
 
-enum { CAIRN_OP_COUNT = CAIRN_OP_MULTI + 1 };
+enum { CAIRN_OP_COUNT = CAIRN_OP_MESSAGE_DROP + 1 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
 
@@ -212,6 +224,7 @@ struct cairn_request {
     bool peek;                   /* of what is answered with a page: nil instead of it, if it would be */
     struct cairn_bytes from, to; /* keys of an ordered map */
     bool has_to, reverse;
+    bool dead; /* letters */
     struct cairn_bytes name, body, prefix, cursor;
     struct cairn_bytes drop; /* types, with commas between */
     const struct cairn_multi_call *calls;

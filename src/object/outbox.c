@@ -36,15 +36,13 @@ static struct cairn_bytes key_of_shard(uint8_t *to, uint8_t kind, uint32_t shard
     return cairn_bytes(to, 1 + cairn_put_varint(to + 1, shard));
 }
 
-static struct cairn_bytes outbox_key(uint8_t *to, uint32_t shard, uint64_t number)
+struct cairn_bytes outbox_key(uint8_t to[OUTBOX_KEY_BYTES_MAX], uint32_t shard, uint64_t number)
 {
     size_t n = key_of_shard(to, KEY_OUTBOX, shard).size;
 
     cairn_put_be64(to + n, number);
     return cairn_bytes(to, n + 8);
 }
-
-enum { SHARD_KEY_BYTES_MAX = 1 + CAIRN_VARINT_BYTES_MAX + 8 };
 
 static struct channel *channel_of(struct messages *messages, uint32_t to)
 {
@@ -60,7 +58,7 @@ enum cairn_code outbox_open(struct messages *messages, struct cairn_err *err)
     struct cairn_view *engine = messages->shard->engine;
 
     for (uint32_t to = 0; to < messages->worker->node->shard_count; to++) {
-        uint8_t bytes[SHARD_KEY_BYTES_MAX];
+        uint8_t bytes[OUTBOX_KEY_BYTES_MAX];
         struct cairn_bytes key = key_of_shard(bytes, KEY_CHANNEL, to), value;
         struct cairn_reader r;
         struct channel *channel;
@@ -97,11 +95,22 @@ void outbox_close(struct messages *messages)
     messages->channels = NULL;
 }
 
+bool outbox_extent(const struct messages *messages, uint32_t shard, uint64_t *ret_first, uint64_t *ret_end)
+{
+    const struct channel *channel = messages->channels ? messages->channels[shard] : NULL;
+
+    if (!channel || channel->first == channel->committed_end)
+        return false;
+    *ret_first = channel->first;
+    *ret_end = channel->committed_end;
+    return true;
+}
+
 /* --- sending --- */
 
 static void channel_store(struct overlay *overlay, uint32_t to, const struct channel *channel)
 {
-    uint8_t key[SHARD_KEY_BYTES_MAX], value[2 * CAIRN_VARINT_BYTES_MAX];
+    uint8_t key[OUTBOX_KEY_BYTES_MAX], value[2 * CAIRN_VARINT_BYTES_MAX];
     size_t n = cairn_put_varint(value, channel->first);
 
     n += cairn_put_varint(value + n, channel->end);
@@ -111,7 +120,7 @@ static void channel_store(struct overlay *overlay, uint32_t to, const struct cha
 void outbox_add(struct messages *messages, struct overlay *overlay, uint32_t to, struct cairn_bytes encoded)
 {
     struct channel *channel = channel_of(messages, to);
-    uint8_t key[SHARD_KEY_BYTES_MAX];
+    uint8_t key[OUTBOX_KEY_BYTES_MAX];
 
     overlay_put(overlay, outbox_key(key, to, channel->end++), encoded);
     channel_store(overlay, to, channel);
@@ -144,7 +153,7 @@ static bool fill(struct messages *messages, const struct channel *channel, struc
     (void)cairn_engine_take_failure(engine, NULL);
     while (batch->first + batch->count < channel->committed_end && batch->count < BATCH_MESSAGES &&
            batch->items.size < BATCH_BYTES) {
-        uint8_t bytes[SHARD_KEY_BYTES_MAX], size[4];
+        uint8_t bytes[OUTBOX_KEY_BYTES_MAX], size[4];
         struct cairn_bytes key = outbox_key(bytes, batch->to, batch->first + batch->count), value;
 
         if (!engine->ops->get(engine, key, cairn_hash(key), &value))
@@ -180,7 +189,7 @@ static void send_batch(struct messages *messages, uint32_t to, struct channel *c
 
 static uint64_t mark_of(struct overlay *overlay, uint32_t from)
 {
-    uint8_t key[SHARD_KEY_BYTES_MAX];
+    uint8_t key[OUTBOX_KEY_BYTES_MAX];
     struct cairn_bytes value;
     struct cairn_reader r;
 
@@ -212,7 +221,7 @@ static bool take_in(struct cairn_worker *worker, struct batch *batch)
     struct shard *shard = worker_shard(worker, batch->to);
     struct messages *messages = shard->messages;
     struct overlay overlay = {0};
-    uint8_t key[SHARD_KEY_BYTES_MAX], value[CAIRN_VARINT_BYTES_MAX];
+    uint8_t key[OUTBOX_KEY_BYTES_MAX], value[CAIRN_VARINT_BYTES_MAX];
     uint64_t mark, end = batch->first + batch->count;
     bool done = true;
 
@@ -280,7 +289,7 @@ static bool remove_batch(struct messages *messages, struct channel *channel)
     overlay_reset(&overlay, messages->shard->engine);
     messages_begin(messages);
     for (uint64_t i = 0; i < batch->count; i++) {
-        uint8_t key[SHARD_KEY_BYTES_MAX];
+        uint8_t key[OUTBOX_KEY_BYTES_MAX];
 
         overlay_remove(&overlay, outbox_key(key, batch->to, batch->first + i));
     }

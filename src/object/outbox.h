@@ -13,6 +13,11 @@
 enum cairn_code outbox_open(struct messages *messages, struct cairn_err *err);
 void outbox_close(struct messages *messages);
 
+enum { OUTBOX_KEY_BYTES_MAX = 1 + CAIRN_VARINT_BYTES_MAX + 8 };
+/* Where a message to that shard lies; and the numbers of those that do.  False: there are none. */
+struct cairn_bytes outbox_key(uint8_t to[OUTBOX_KEY_BYTES_MAX], uint32_t shard, uint64_t number);
+bool outbox_extent(const struct messages *messages, uint32_t shard, uint64_t *ret_first, uint64_t *ret_end);
+
 /* Within a record of the sending shard. */
 void outbox_add(struct messages *messages, struct overlay *overlay, uint32_t to, struct cairn_bytes encoded);
 void outbox_undo(struct messages *messages, uint32_t to);

@@ -133,20 +133,28 @@ static struct cairn_bytes keep(struct cairn_buf *at, struct cairn_bytes name)
     return cairn_buf_bytes(at);
 }
 
+bool side_after(struct overlay *overlay, bool parked, struct cairn_bytes name, uint8_t to[POSTED_NAME_BYTES_MAX],
+                struct cairn_bytes *ret_name)
+{
+    struct tree tree = tree_of(overlay, parked ? &parked_prefix : &ready_prefix);
+    struct tree_cursor cursor;
+
+    if (!tree_seek(&cursor, &tree, TREE_AFTER, name))
+        return false;
+    name = tree_key(&cursor);
+    memcpy(to, name.data, name.size);
+    *ret_name = cairn_bytes(to, name.size);
+    return true;
+}
+
 bool side_turn(struct messages *messages, struct overlay *overlay, uint8_t to[POSTED_NAME_BYTES_MAX],
                struct cairn_bytes *ret_name)
 {
-    struct tree tree = tree_of(overlay, &ready_prefix);
-    struct tree_cursor cursor;
-    struct cairn_bytes key;
-
-    if (!tree_seek(&cursor, &tree, TREE_AFTER, cairn_buf_bytes(&messages->side_at))) {
+    if (!side_after(overlay, false, cairn_buf_bytes(&messages->side_at), to, ret_name)) {
         messages->side_at.size = 0;
         return false;
     }
-    key = keep(&messages->side_at, tree_key(&cursor));
-    memcpy(to, key.data, key.size);
-    *ret_name = cairn_bytes(to, key.size);
+    keep(&messages->side_at, *ret_name);
     return true;
 }
 

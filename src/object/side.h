@@ -41,6 +41,9 @@ void side_park(struct messages *messages, struct overlay *overlay, struct cairn_
 /* Some of those whose type is there now are served again.  True: there may be more. */
 bool side_unpark(struct messages *messages, struct overlay *overlay);
 
+/* The first behind that name, of those that are served, or are parked.  False: there is none. */
+bool side_after(struct overlay *overlay, bool parked, struct cairn_bytes name, uint8_t to[POSTED_NAME_BYTES_MAX],
+                struct cairn_bytes *ret_name);
 /* False: the name is none. */
 bool side_type(struct cairn_bytes name, struct cairn_bytes *ret_space, struct cairn_bytes *ret_type);
 

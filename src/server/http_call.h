@@ -28,8 +28,20 @@ static inline bool cairn_http_is(struct cairn_bytes bytes, const char *text)
  * answered, as there is no such namespace, or it has as many connections as it may have. */
 bool cairn_http_enter_space(struct cairn_http_call *call, struct cairn_http_request *inside);
 
+/* --- http_messages.c --- */
+
+/* With type=TYPE and id=ID, and of a list dead=1 and limit=N. */
+void cairn_http_submit_messages(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
+
 /* --- http_submit.c --- */
 
+/* For a request to the node, whose views live on in it; given back if there is none in the end. */
+struct cairn_slot *cairn_http_take_slot(const struct cairn_http_call *call, enum cairn_op op,
+                                        enum cairn_http_form form);
+void cairn_http_give_up(const struct cairn_http_call *call, struct cairn_slot *slot);
+/* NAME, NAME=1 or NAME=true; 0 and false; what is neither is refused. */
+bool cairn_http_query_switch(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
+                             bool *ret_on);
 /* A number from 1 to `most`; what is not one is refused. */
 bool cairn_http_query_number(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
                              uint32_t most, uint32_t *ret);

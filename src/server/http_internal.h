@@ -4,6 +4,7 @@
  *   http_session.c   bytes <-> requests and responses
  *   http_routes.c    which request asks for what
  *   http_spaces.c    namespaces
+ *   http_messages.c  messages between objects
  *   http_submit.c    requests to the node
  *   http_pages.c     pages of the node itself
  *   http_render.c    values -> bodies */
@@ -40,6 +41,10 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_SPACE_CREATED,
     CAIRN_HTTP_FORM_TRACES,
     CAIRN_HTTP_FORM_TIMERS,
+    CAIRN_HTTP_FORM_MESSAGES,
+    CAIRN_HTTP_FORM_MESSAGE,
+    CAIRN_HTTP_FORM_RETRIED,
+    CAIRN_HTTP_FORM_DROPPED,
     CAIRN_HTTP_FORM_METRICS, /* [byte string that is the body, cursor] */
 };
 

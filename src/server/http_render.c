@@ -388,18 +388,40 @@ static void one_space(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_u8(to, '}');
 }
 
+/* As CAIRN_OP_MESSAGES has it. */
+static void one_message(struct cairn_buf *to, struct cairn_reader *r)
+{
+    static const char *const ints[] = {"sent_ms", "due_ms", "attempts"};
+
+    add_text(to, "number", r);
+    add_text(to, "state", r);
+    add_text(to, "type", r);
+    add_text(to, "id", r);
+    add_text(to, "method", r);
+    add_text(to, "from_type", r);
+    add_text(to, "from_id", r);
+    for (int i = 0; i < 3; i++)
+        add_int(to, ints[i], r);
+    add_text(to, "error", r);
+    add_text(to, "message", r);
+    add_text(to, "effects", r);
+    add_int(to, "args_bytes", r);
+    add_values(to, "args", r);
+}
+
 /* --- parts --- */
 
 /* What each item of a part is written by; NULL: it has no items. */
 static void (*item_of(enum cairn_http_form form))(struct cairn_buf *to, struct cairn_reader *r)
 {
-    return form == CAIRN_HTTP_FORM_MODULES  ? one_module
-           : form == CAIRN_HTTP_FORM_TYPES  ? one_type
-           : form == CAIRN_HTTP_FORM_LOGS   ? one_log_line
-           : form == CAIRN_HTTP_FORM_SPACES ? one_space
-           : form == CAIRN_HTTP_FORM_TRACES ? one_span
-           : form == CAIRN_HTTP_FORM_TIMERS ? one_timer
-                                            : NULL;
+    return form == CAIRN_HTTP_FORM_MODULES    ? one_module
+           : form == CAIRN_HTTP_FORM_TYPES    ? one_type
+           : form == CAIRN_HTTP_FORM_LOGS     ? one_log_line
+           : form == CAIRN_HTTP_FORM_SPACES   ? one_space
+           : form == CAIRN_HTTP_FORM_MESSAGES ? one_message
+           : form == CAIRN_HTTP_FORM_TRACES   ? one_span
+           : form == CAIRN_HTTP_FORM_TIMERS   ? one_timer
+                                              : NULL;
 }
 
 bool cairn_http_form_has_parts(enum cairn_http_form form)
@@ -538,7 +560,20 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
         cairn_buf_u8(body, '}');
         rendered.status = form == CAIRN_HTTP_FORM_SPACE ? 200 : 201;
         break;
+    case CAIRN_HTTP_FORM_MESSAGE:
+        next(&at_head);
+        cairn_buf_u8(body, '{');
+        one_message(body, &at_head);
+        cairn_buf_u8(body, '}');
+        break;
+    case CAIRN_HTTP_FORM_RETRIED:
+        cairn_buf_printf(body, "{\"retried\":%" PRId64 "}", head.integer);
+        break;
+    case CAIRN_HTTP_FORM_DROPPED:
+        cairn_buf_printf(body, "{\"dropped\":%" PRId64 "}", head.integer);
+        break;
     case CAIRN_HTTP_FORM_SPACES: /* cairn_http_render_part */
+    case CAIRN_HTTP_FORM_MESSAGES:
     case CAIRN_HTTP_FORM_MODULES:
     case CAIRN_HTTP_FORM_TYPES:
     case CAIRN_HTTP_FORM_LOGS:

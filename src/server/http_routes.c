@@ -249,6 +249,48 @@ static bool route_timers(const struct cairn_http_call *call)
     return true;
 }
 
+/* /v1/messages[/NUMBER[/retry]], /v1/messages/retry */
+static bool route_messages(const struct cairn_http_call *call)
+{
+    enum cairn_http_method method = call->request->method;
+    const struct cairn_bytes *segments = call->request->segments;
+
+    switch (call->request->segment_count) {
+    case 2:
+        if (reads(call))
+            cairn_http_submit_messages(call, CAIRN_OP_MESSAGES, CAIRN_HTTP_FORM_MESSAGES);
+        else if (method == CAIRN_HTTP_DELETE)
+            cairn_http_submit_messages(call, CAIRN_OP_MESSAGE_DROP, CAIRN_HTTP_FORM_DROPPED);
+        else
+            wrong_method(call, "GET, HEAD, DELETE");
+        return true;
+    case 3:
+        if (cairn_http_is(segments[2], "retry")) {
+            if (method == CAIRN_HTTP_POST)
+                cairn_http_submit_messages(call, CAIRN_OP_MESSAGE_RETRY, CAIRN_HTTP_FORM_RETRIED);
+            else
+                wrong_method(call, "POST");
+        } else if (reads(call)) {
+            cairn_http_submit_named(call, CAIRN_OP_MESSAGE, CAIRN_HTTP_FORM_MESSAGE);
+        } else if (method == CAIRN_HTTP_DELETE) {
+            cairn_http_submit_named(call, CAIRN_OP_MESSAGE_DROP, CAIRN_HTTP_FORM_DROPPED);
+        } else {
+            wrong_method(call, "GET, HEAD, DELETE");
+        }
+        return true;
+    case 4:
+        if (!cairn_http_is(segments[3], "retry"))
+            return false;
+        if (method == CAIRN_HTTP_POST)
+            cairn_http_submit_named(call, CAIRN_OP_MESSAGE_RETRY, CAIRN_HTTP_FORM_RETRIED);
+        else
+            wrong_method(call, "POST");
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool route_v1(const struct cairn_http_call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -264,6 +306,8 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_timers(call);
     if (cairn_http_is(what, "traces"))
         return route_traces(call);
+    if (cairn_http_is(what, "messages"))
+        return route_messages(call);
     if (!call->space && cairn_http_is(what, "versions")) /* these are the node's */
         return route_versions(call);
     if (!call->space && cairn_http_is(what, "clock"))
@@ -387,8 +431,8 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct cairn_http_call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules", "versions",   "types", "logs",  "traces",
-                                           "clock",   "export",  "namespaces", "ns",    "timers"};
+    static const char *const below_v1[] = {"objects", "modules", "versions",   "types", "logs",   "traces",
+                                           "clock",   "export",  "namespaces", "ns",    "timers", "messages"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");

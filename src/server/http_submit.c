@@ -6,7 +6,7 @@
 #include "server/http_call.h"
 
 /* The slot takes the parser's buffer, so that the request's views live on. */
-static struct cairn_slot *take_slot(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
+struct cairn_slot *cairn_http_take_slot(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
 {
     struct cairn_slot *slot = cairn_slot_take(&call->http->session);
 
@@ -17,7 +17,7 @@ static struct cairn_slot *take_slot(const struct cairn_http_call *call, enum cai
     return slot;
 }
 
-static void give_up(const struct cairn_http_call *call, struct cairn_slot *slot)
+void cairn_http_give_up(const struct cairn_http_call *call, struct cairn_slot *slot)
 {
     cairn_slot_give_back(call->http->session.front, slot);
 }
@@ -130,7 +130,7 @@ static bool read_query_args(const struct cairn_http_call *call, struct cairn_slo
 void cairn_http_submit_invoke(const struct cairn_http_call *call)
 {
     const struct cairn_http_request *request = call->request;
-    struct cairn_slot *slot = take_slot(call, CAIRN_OP_INVOKE, CAIRN_HTTP_FORM_VALUE);
+    struct cairn_slot *slot = cairn_http_take_slot(call, CAIRN_OP_INVOKE, CAIRN_HTTP_FORM_VALUE);
     bool post = request->method == CAIRN_HTTP_POST;
 
     slot->request.type = request->segments[2];
@@ -142,7 +142,7 @@ void cairn_http_submit_invoke(const struct cairn_http_call *call)
     /* One that cannot be read is as none (Trace Context, 4.3). */
     (void)cairn_traceparent_read(request->headers[CAIRN_HTTP_TRACEPARENT], &slot->request.parent);
     if (!read_key(call, slot) || (post && !read_body_args(call, slot)) || !read_query_args(call, slot)) {
-        give_up(call, slot);
+        cairn_http_give_up(call, slot);
         return;
     }
     slot->request.args = cairn_buf_bytes(&slot->more);
@@ -197,8 +197,8 @@ static bool query_past(const struct cairn_http_call *call, struct cairn_slot *sl
 }
 
 /* reverse, reverse=1 or reverse=true; 0 and false. */
-static bool query_switch(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
-                         bool *ret_on)
+bool cairn_http_query_switch(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
+                             bool *ret_on)
 {
     *ret_on = !text.size || cairn_http_is(text, "1") || cairn_http_is(text, "true");
     if (*ret_on || cairn_http_is(text, "0") || cairn_http_is(text, "false"))
@@ -267,7 +267,7 @@ static bool read_page(const struct cairn_http_call *call, struct cairn_slot *slo
         } else if (object && (cairn_http_is(name, "at") || cairn_http_is(name, "version"))) {
             good = query_past(call, slot, name, value);
         } else if (object && cairn_http_is(name, "reverse")) {
-            good = query_switch(call, name, value, &slot->request.reverse);
+            good = cairn_http_query_switch(call, name, value, &slot->request.reverse);
         } else if (!to || !keep(slot, to, to == &kept[KEPT_CURSOR], value)) {
             cairn_http_refuse(call, 400, "bad_request",
                               "the parameter '%.*s' does not exist here or has a broken value",
@@ -290,13 +290,13 @@ static void submit_page(const struct cairn_http_call *call, struct cairn_slot *s
     if (read_page(call, slot, first, most))
         cairn_slot_submit(slot);
     else
-        give_up(call, slot);
+        cairn_http_give_up(call, slot);
 }
 
 void cairn_http_submit_page(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
                             uint32_t first, uint32_t most)
 {
-    struct cairn_slot *slot = take_slot(call, op, form);
+    struct cairn_slot *slot = cairn_http_take_slot(call, op, form);
 
     if (call->request->segment_count > 2 && op != CAIRN_OP_LOGS)
         slot->request.type = call->request->segments[2];
@@ -308,7 +308,7 @@ void cairn_http_submit_page(const struct cairn_http_call *call, enum cairn_op op
 void cairn_http_submit_traces(const struct cairn_http_call *call, struct cairn_job_id job, uint32_t first,
                               uint32_t most)
 {
-    struct cairn_slot *slot = take_slot(call, CAIRN_OP_TRACES, CAIRN_HTTP_FORM_TRACES);
+    struct cairn_slot *slot = cairn_http_take_slot(call, CAIRN_OP_TRACES, CAIRN_HTTP_FORM_TRACES);
 
     slot->request.parent.job = job;
     submit_page(call, slot, first, most);
@@ -316,7 +316,7 @@ void cairn_http_submit_traces(const struct cairn_http_call *call, struct cairn_j
 
 void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
 {
-    struct cairn_slot *slot = take_slot(call, op, form);
+    struct cairn_slot *slot = cairn_http_take_slot(call, op, form);
 
     if (op == CAIRN_OP_DELETE) {
         slot->request.type = call->request->segments[2];
@@ -330,7 +330,7 @@ void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op o
 
 void cairn_http_submit_named(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
 {
-    struct cairn_slot *slot = take_slot(call, op, form);
+    struct cairn_slot *slot = cairn_http_take_slot(call, op, form);
 
     slot->request.name = call->request->segments[2];
     slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
@@ -362,13 +362,13 @@ static bool read_limits(const struct cairn_http_call *call, struct cairn_slot *s
 
 void cairn_http_submit_space(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
 {
-    struct cairn_slot *slot = take_slot(call, op, form);
+    struct cairn_slot *slot = cairn_http_take_slot(call, op, form);
 
     slot->request.name = call->request->segments[2];
     if (read_limits(call, slot))
         cairn_slot_submit(slot);
     else
-        give_up(call, slot);
+        cairn_http_give_up(call, slot);
 }
 
 /* drop=TYPE, as often as needed, and for a rollback version=N. */
@@ -397,7 +397,7 @@ static bool read_deploy(const struct cairn_http_call *call, struct cairn_slot *s
 
 void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op op)
 {
-    struct cairn_slot *slot = take_slot(call, op, CAIRN_HTTP_FORM_DEPLOYED);
+    struct cairn_slot *slot = cairn_http_take_slot(call, op, CAIRN_HTTP_FORM_DEPLOYED);
 
     if (call->request->segment_count > 2)
         slot->request.name = call->request->segments[2];
@@ -405,13 +405,13 @@ void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op 
     if (read_deploy(call, slot))
         cairn_slot_submit(slot);
     else
-        give_up(call, slot);
+        cairn_http_give_up(call, slot);
 }
 
 /* PUT: the object is to be as it was. */
 void cairn_http_submit_restore(const struct cairn_http_call *call)
 {
-    struct cairn_slot *slot = take_slot(call, CAIRN_OP_RESTORE, CAIRN_HTTP_FORM_RESTORED);
+    struct cairn_slot *slot = cairn_http_take_slot(call, CAIRN_OP_RESTORE, CAIRN_HTTP_FORM_RESTORED);
     struct cairn_bytes query = call->request->query, name, value;
     bool good = true;
 
@@ -430,13 +430,13 @@ void cairn_http_submit_restore(const struct cairn_http_call *call)
     if (good)
         cairn_slot_submit(slot);
     else
-        give_up(call, slot);
+        cairn_http_give_up(call, slot);
 }
 
 void cairn_http_submit_number(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
                               uint64_t number)
 {
-    struct cairn_slot *slot = take_slot(call, op, form);
+    struct cairn_slot *slot = cairn_http_take_slot(call, op, form);
 
     slot->request.number = number;
     cairn_slot_submit(slot);
@@ -460,7 +460,7 @@ void cairn_http_submit_export(const struct cairn_http_call *call)
                           "/v1/export/ID/PAGE");
         return;
     }
-    slot = take_slot(call, CAIRN_OP_LOGS, CAIRN_HTTP_FORM_VALUE); /* an operation that only reads */
+    slot = cairn_http_take_slot(call, CAIRN_OP_LOGS, CAIRN_HTTP_FORM_VALUE); /* an operation that only reads */
     slot->request.at_ms = id;
     slot->request.limit = (uint32_t)page;
     slot->request.number = version;

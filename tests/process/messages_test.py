@@ -3,8 +3,10 @@
 
 Catches messages that are lost or run twice when the process is killed at any instant: chains of messages go from object
 to object, over all shards, and each link adds one. What was acknowledged has been run to its end after the last start,
-and a request without an answer has either left a whole chain or nothing.
+and a request without an answer has either left a whole chain or nothing. And dead letters that are not told, or that are
+tried again or dropped other than once.
 """
+import json
 import os
 import random
 import subprocess
@@ -90,5 +92,59 @@ def test_export_is_refused_while_messages_wait(folder):
         check(done.returncode == 0, f"it is refused with nothing waiting, and said {done.stderr!r}")
 
 
+def cairn(node, *words):
+    done = subprocess.run([CAIRN, *words], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"}, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def until_none_waits(node):
+    deadline = time.monotonic() + 30
+    while waiting(node) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def test_dead_letters(folder):
+    """From the command line, with kills before, between and after."""
+    with Node(folder) as node:
+        node.deploy("mail")
+        with node.redis() as redis:
+            redis.call("FCALL", "Mail.send_many", 1, "a", "30", "b", "refuse_at_zero")
+        until_none_waits(node)
+        node.kill()
+        node.start()
+        code, text = cairn(node, "messages", "ls", "--dead", "Mail/b", "--json")
+        letters = json.loads(text)
+        check(code == 0 and len(letters) == 30, f"{len(letters)} dead letters are listed")
+        for one in letters:
+            told = [one[name] for name in ("error", "effects", "attempts", "from_type", "from_id", "state")]
+            check(told == ["refused", "none", 1, "Mail", "a", "dead"], f"not what was to be told: {one}")
+        check(len({one["number"] for one in letters}) == 30, "numbers are not different")
+        code, text = cairn(node, "messages", "show", letters[3]["number"])
+        check(code == 0 and "nothing was added yet" in text and "Mail/a" in text, f"show said {text!r}")
+        code, text = cairn(node, "messages", "drop", letters[0]["number"], letters[1]["number"])
+        check(code == 0, f"drop said {text!r}")
+        code, text = cairn(node, "messages", "drop", letters[0]["number"])
+        check(code == 1 and "no message" in text, f"a second drop said {text!r}")
+        with node.redis() as redis:
+            redis.call("FCALL", "Mail.add", 1, "b", "1")
+        code, text = cairn(node, "messages", "retry", letters[2]["number"])
+        check(code == 0, f"retry said {text!r}")
+        node.kill()
+        node.start()
+        code, text = cairn(node, "messages", "retry", "--all")
+        check(code == 0 and "27 dead letters" in text, f"retry --all said {text!r}")
+        node.kill()
+        node.start()
+        until_none_waits(node)
+        with node.redis() as redis:
+            check(redis.call("FCALL", "Mail.count", 1, "b") == 29, "not each ran once")
+        code, text = cairn(node, "messages", "ls", "--dead", "--json")
+        check(json.loads(text) == [], f"left: {text}")
+        code, text = cairn(node, "messages", "ls")
+        check(code == 0 and text.split()[:2] == ["NUMBER", "STATE"], f"ls said {text!r}")
+
+
 if __name__ == "__main__":
-    main([test_kills, test_kills_of_an_engine_on_disk, test_export_is_refused_while_messages_wait])
+    main([test_kills, test_kills_of_an_engine_on_disk, test_export_is_refused_while_messages_wait,
+          test_dead_letters])

@@ -546,6 +546,10 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_SPACES:
     case CAIRN_OP_TRACES:
     case CAIRN_OP_TIMERS:
+    case CAIRN_OP_MESSAGES:
+    case CAIRN_OP_MESSAGE:
+    case CAIRN_OP_MESSAGE_RETRY:
+    case CAIRN_OP_MESSAGE_DROP:
         error(to, "bad_request", "there are no versions here");
         break;
     }

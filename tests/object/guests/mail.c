@@ -161,6 +161,27 @@ CAIRN_METHOD(Mail, refuse, CAIRN_PUBLIC)
     cairn_fail("refused", "on purpose");
 }
 
+/* Goes well once something was added. */
+CAIRN_METHOD(Mail, refuse_at_zero, CAIRN_PUBLIC)
+{
+    if (!cairn_get_int(Mail_count, 0)) {
+        cairn_fail("refused", "nothing was added yet");
+        return;
+    }
+    add(1);
+}
+
+/* n, id, method: n messages to it. */
+CAIRN_METHOD(Mail, send_many, CAIRN_PUBLIC)
+{
+    for (int64_t i = cairn_arg_int(0); i > 0; i--) {
+        struct cairn_args args = {0};
+
+        cairn_args_add_int(&args, i);
+        cairn_send("Mail", cairn_arg(1), cairn_text("%b", cairn_arg(2)), &args);
+    }
+}
+
 /* id: has an effect there first. */
 CAIRN_METHOD(Mail, call_then_trap, CAIRN_PUBLIC)
 {

@@ -1,0 +1,67 @@
+/* Requests about messages between objects, in the namespace of the call. */
+#include "server/http_call.h"
+
+enum { MESSAGES_MAX = 100000 };
+
+struct word {
+    const char *name;
+    size_t at, size;
+};
+
+enum { WORD_TYPE, WORD_ID, WORDS };
+
+static bool keep_word(struct cairn_slot *slot, struct word *words, struct cairn_bytes name, struct cairn_bytes value,
+                      bool *ret_good)
+{
+    for (int i = 0; i < WORDS; i++) {
+        if (!cairn_http_is(name, words[i].name))
+            continue;
+        words[i].at = slot->more.size;
+        *ret_good = cairn_http_decode(&slot->more, value, true);
+        words[i].size = slot->more.size - words[i].at;
+        return true;
+    }
+    return false;
+}
+
+/* type=TYPE, id=ID, and of a list dead=1 and limit=N. */
+static bool read_query(const struct cairn_http_call *call, struct cairn_slot *slot)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+    struct word words[WORDS] = {[WORD_TYPE] = {.name = "type"}, [WORD_ID] = {.name = "id"}};
+    bool list = slot->request.op == CAIRN_OP_MESSAGES;
+
+    while (cairn_http_query_next(&query, &name, &value)) {
+        bool good = true;
+
+        if (list && cairn_http_is(name, "limit")) {
+            if (!cairn_http_query_number(call, name, value, MESSAGES_MAX, &slot->request.limit))
+                return false;
+        } else if (list && cairn_http_is(name, "dead")) {
+            if (!cairn_http_query_switch(call, name, value, &slot->request.dead))
+                return false;
+        } else if (!keep_word(slot, words, name, value, &good) || !good) {
+            cairn_http_refuse(call, 400, "bad_request", "only type=TYPE and id=ID are possible here%s",
+                              list ? ", and dead=1 and limit=N" : "");
+            return false;
+        }
+    }
+    if (words[WORD_ID].size && !words[WORD_TYPE].size) {
+        cairn_http_refuse(call, 400, "bad_request", "an id needs its type: type=TYPE&id=ID");
+        return false;
+    }
+    slot->request.type = cairn_bytes(slot->more.data + words[WORD_TYPE].at, words[WORD_TYPE].size);
+    slot->request.id = cairn_bytes(slot->more.data + words[WORD_ID].at, words[WORD_ID].size);
+    return true;
+}
+
+void cairn_http_submit_messages(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form)
+{
+    struct cairn_slot *slot = cairn_http_take_slot(call, op, form);
+
+    slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
+    if (read_query(call, slot))
+        cairn_slot_submit(slot);
+    else
+        cairn_http_give_up(call, slot);
+}
