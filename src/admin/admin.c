@@ -9,6 +9,7 @@
 #include "admin/modules.h"
 #include "admin/show.h"
 #include "admin/timers.h"
+#include "object/send.h"
 
 static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_LIST] = &list_operation,
@@ -27,6 +28,7 @@ static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
     [CAIRN_OP_SPACE_SET] = &space_set_operation,
     [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
+    [CAIRN_OP_SEND] = &send_operation,
     [CAIRN_OP_MESSAGES] = &messages_operation,
     [CAIRN_OP_MESSAGE] = &message_operation,
     [CAIRN_OP_MESSAGE_RETRY] = &message_retry_operation,

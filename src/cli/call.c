@@ -11,7 +11,8 @@ enum { STDIN_BYTES_MAX = 64 << 20 };
 
 struct options {
     const char *key;
-    bool json, read_only, raw;
+    uint64_t delay;
+    bool json, read_only, raw, send;
 };
 
 static const struct cairn_flag flags[] = {
@@ -26,6 +27,17 @@ static const struct cairn_flag flags[] = {
      .kind = CAIRN_FLAG_SWITCH,
      .help = "only if the method is read-only",
      .offset = offsetof(struct options, read_only)},
+    {.name = "send",
+     .kind = CAIRN_FLAG_SWITCH,
+     .help = "as a message: do not wait for the method;\nthe message's number is printed",
+     .offset = offsetof(struct options, send)},
+    {.name = "delay",
+     .kind = CAIRN_FLAG_NUMBER,
+     .value = "MS",
+     .help = "of a message: run it after so many milliseconds",
+     .min = 1,
+     .max = UINT64_MAX,
+     .offset = offsetof(struct options, delay)},
     {.name = "json",
      .kind = CAIRN_FLAG_SWITCH,
      .help = "print the result as JSON",
@@ -117,6 +129,10 @@ static int run(int argc, char **argv)
         return CAIRN_EXIT_USAGE;
     if (options.key && (!*options.key || !key_is_plain(options.key)))
         return cairn_complain(CAIRN_EXIT_USAGE, "a key is made of printable ASCII characters");
+    if (options.send && options.read_only)
+        return cairn_complain(CAIRN_EXIT_USAGE, "a message is not read-only: nobody waits for its result");
+    if (options.delay && !options.send)
+        return cairn_complain(CAIRN_EXIT_USAGE, "--delay is for messages: add --send");
     if (!encode_args(left - 2, argv + 2, &args)) {
         cairn_buf_done(&args);
         return cairn_complain(CAIRN_EXIT_USAGE, "the standard input is longer than an argument may be");
@@ -125,6 +141,14 @@ static int run(int argc, char **argv)
     cairn_ask_path(&ask, type);
     cairn_ask_path(&ask, id);
     cairn_ask_path(&ask, cairn_str(argv[1]));
+    if (options.send)
+        cairn_ask_query(&ask, "send", cairn_str("1"));
+    if (options.delay) {
+        char delay[24];
+
+        snprintf(delay, sizeof delay, "%llu", (unsigned long long)options.delay);
+        cairn_ask_query(&ask, "delay", cairn_str(delay));
+    }
     ask.key = options.key;
     ask.json = options.json;
     if (options.read_only) {

@@ -86,8 +86,7 @@ static bool fibers_share_used(const struct cairn_worker *worker)
     return left == 0 || worker->outside_fibers >= (worker->fibers + left + 1) / 2;
 }
 
-/* Is there such a type and method, and may it be called like this?  False: it was refused. */
-static bool may_call(struct cairn_worker *worker, struct invocation *inv, struct type *type, struct method *method)
+bool mailbox_may_call(struct cairn_worker *worker, struct invocation *inv, struct type *type, struct method *method)
 {
     char nearest[CAIRN_SUGGEST_TEXT_BYTES];
 
@@ -146,7 +145,7 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
         invocation_refuse(worker, inv, CAIRN_EUNAVAILABLE, "the log has failed: %s", worker->node->failure.text);
         return;
     }
-    if (!may_call(worker, inv, type, method))
+    if (!mailbox_may_call(worker, inv, type, method))
         return;
     object = object_get(worker, worker_shard(worker, inv->shard), type->number, inv->id);
     object_ref(worker, object);

@@ -6,12 +6,16 @@
 #include "object/message.h"
 
 struct invocation;
+struct method;
 struct object;
+struct type;
 
 /* An invocation has come to the worker that owns its object. */
 void invocation_arrive(struct cairn_worker *worker, struct invocation *inv);
 /* The same, as a message. */
 void receive_invocation(struct cairn_worker *worker, struct message *message);
+/* Is there such a type and method, and may it be called like this?  False: it was refused. */
+bool mailbox_may_call(struct cairn_worker *worker, struct invocation *inv, struct type *type, struct method *method);
 /* At the back of its mailbox: it begins, or begins again, without having been sent here. */
 void mailbox_enter(struct invocation *inv);
 /* Puts the object on the list of those to run, if its mailbox's head may start. */

@@ -185,9 +185,11 @@ enum cairn_op {
     CAIRN_OP_MESSAGE_RETRY,
     /* The same: so many dead letters are no more. */
     CAIRN_OP_MESSAGE_DROP,
+    /* type, id, method, args[, key, delay_ms]: sends that as a message: its number.  Answered when it is durable. */
+    CAIRN_OP_SEND,
 };
 
-enum { CAIRN_OP_COUNT = CAIRN_OP_MESSAGE_DROP + 1 };
+enum { CAIRN_OP_COUNT = CAIRN_OP_SEND + 1 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
 
@@ -224,7 +226,8 @@ struct cairn_request {
     bool peek;                   /* of what is answered with a page: nil instead of it, if it would be */
     struct cairn_bytes from, to; /* keys of an ordered map */
     bool has_to, reverse;
-    bool dead; /* letters */
+    bool dead;         /* letters */
+    uint64_t delay_ms; /* of SEND: not before so long */
     struct cairn_bytes name, body, prefix, cursor;
     struct cairn_bytes drop; /* types, with commas between */
     const struct cairn_multi_call *calls;

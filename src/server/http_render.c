@@ -566,6 +566,12 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
         one_message(body, &at_head);
         cairn_buf_u8(body, '}');
         break;
+    case CAIRN_HTTP_FORM_SENT:
+        cairn_buf_str(body, "{\"message\":");
+        cairn_json_bytes(body, head.bytes);
+        cairn_buf_u8(body, '}');
+        rendered.status = 202;
+        break;
     case CAIRN_HTTP_FORM_RETRIED:
         cairn_buf_printf(body, "{\"retried\":%" PRId64 "}", head.integer);
         break;

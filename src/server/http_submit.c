@@ -103,6 +103,43 @@ static bool read_body_args(const struct cairn_http_call *call, struct cairn_slot
     return false;
 }
 
+static bool read_u64(struct cairn_bytes text, uint64_t *ret)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        n = n * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    *ret = n;
+    return text.size > 0 && text.size <= 18;
+}
+
+/* ?send and ?delay=MS: the request is to be a message.  False: refused. */
+static bool read_send(const struct cairn_http_call *call, struct cairn_slot *slot, struct cairn_bytes name,
+                      struct cairn_bytes value)
+{
+    bool sends = true;
+
+    if (cairn_http_is(name, "send")) {
+        if (!cairn_http_query_switch(call, name, value, &sends))
+            return false;
+    } else if (!read_u64(value, &slot->request.delay_ms)) {
+        cairn_http_refuse(call, 400, "bad_request", "delay is a number of milliseconds");
+        return false;
+    }
+    if (sends && call->request->method != CAIRN_HTTP_POST) {
+        cairn_http_refuse(call, 400, "bad_request", "only POST sends a message");
+        return false;
+    }
+    if (sends) {
+        slot->request.op = CAIRN_OP_SEND;
+        slot->form = CAIRN_HTTP_FORM_SENT;
+    }
+    return true;
+}
+
 /* ?arg=..&arg=.. */
 static bool read_query_args(const struct cairn_http_call *call, struct cairn_slot *slot)
 {
@@ -111,8 +148,14 @@ static bool read_query_args(const struct cairn_http_call *call, struct cairn_slo
     while (cairn_http_query_next(&query, &name, &value)) {
         size_t at = slot->more.size;
 
+        if (cairn_http_is(name, "send") || cairn_http_is(name, "delay")) {
+            if (!read_send(call, slot, name, value))
+                return false;
+            continue;
+        }
         if (!cairn_http_is(name, "arg")) {
-            cairn_http_refuse(call, 400, "bad_request", "there is no parameter '%.*s': arguments are given as arg=",
+            cairn_http_refuse(call, 400, "bad_request",
+                              "there is no parameter '%.*s': arguments are given as arg=, and send makes it a message",
                               (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
             return false;
         }
@@ -168,19 +211,6 @@ bool cairn_http_query_number(const struct cairn_http_call *call, struct cairn_by
     }
     *ret = (uint32_t)n;
     return true;
-}
-
-static bool read_u64(struct cairn_bytes text, uint64_t *ret)
-{
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        n = n * 10 + (uint64_t)(text.data[i] - '0');
-    }
-    *ret = n;
-    return text.size > 0 && text.size <= 18;
 }
 
 /* version=N or at=MS: which past is meant. */

@@ -553,6 +553,8 @@ static const struct cairn_resp_command commands[] = {
      cairn_resp_job, NULL, CAIRN_RESP_REFUSED},
     {"cairn.namespace", -1, "Chooses the namespace of this connection, or tells which it is", cairn_resp_namespace,
      NULL, CAIRN_RESP_REFUSED},
+    {"cairn.send", -4, "Sends a message: CAIRN.SEND TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...]", cairn_resp_send,
+     cairn_resp_check_fcall, CAIRN_RESP_REFUSED},
     {"client", -2, "Names this connection and tells about it", cairn_resp_client, NULL, CAIRN_RESP_REFUSED},
     {"command", -1, "Tells which commands there are", run_command, NULL, CAIRN_RESP_REFUSED},
     {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config, NULL, CAIRN_RESP_REFUSED},

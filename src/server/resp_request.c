@@ -111,7 +111,8 @@ void cairn_resp_pack_fcall(const struct cairn_resp_words *words, uint8_t *to, st
     ret_call->args = cairn_bytes(args, (size_t)(at - args));
 }
 
-void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only)
+static void submit_call(struct cairn_resp_session *resp, const struct cairn_resp_words *words, enum cairn_op op,
+                        bool read_only)
 {
     struct cairn_multi_call call;
     struct cairn_slot *slot;
@@ -120,7 +121,9 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
 
     if (words->count < 3) {
         cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for '%s' command",
-                               read_only ? "fcall_ro" : "fcall");
+                               op == CAIRN_OP_SEND ? "cairn.send"
+                               : read_only         ? "fcall_ro"
+                                                   : "fcall");
         return;
     }
     if (!cairn_resp_check_fcall(resp, words))
@@ -129,7 +132,7 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
     slot = cairn_slot_take(&resp->session);
     request = &slot->request;
     cairn_resp_pack_fcall(words, cairn_buf_reserve(&slot->data, bytes), &call, &request->key);
-    request->op = CAIRN_OP_INVOKE;
+    request->op = op;
     request->read_only = read_only;
     cairn_resp_take_job(resp, request);
     request->type = call.type;
@@ -139,6 +142,16 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
     slot->form = CAIRN_RESP_FORM_VALUE;
     slot->flags = (uint8_t)resp->version; /* HELLO may come before the reply */
     cairn_slot_submit(slot);
+}
+
+void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only)
+{
+    submit_call(resp, words, CAIRN_OP_INVOKE, read_only);
+}
+
+void cairn_resp_send(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    submit_call(resp, words, CAIRN_OP_SEND, false);
 }
 
 void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,

@@ -145,6 +145,35 @@ def test_dead_letters(folder):
         check(code == 0 and text.split()[:2] == ["NUMBER", "STATE"], f"ls said {text!r}")
 
 
+def test_sent_from_outside(folder):
+    """Over HTTP, RESP and the command line: acknowledged, then killed, then sent again with its key."""
+    with Node(folder) as node:
+        node.deploy("mail")
+        web = node.web()
+        first = web.json("POST", "/v1/objects/Mail/a/add?send", ["1"], want=202, Idempotency_Key="k1")["message"]
+        with node.redis() as redis:
+            second = redis.call("CAIRN.SEND", "Mail.add", 2, "a", "k2", "10")
+            redis.call("CAIRN.SEND", "Mail.add", 1, "a", "100")
+            redis.fails("UNKNOWN_METHOD", "CAIRN.SEND", "Mail.nothing", 1, "a")
+        code, text = cairn(node, "call", "--send", "--delay", "1500", "Mail/a", "add", "1000")
+        check(code == 0 and "-" in text, f"call --send said {text!r}")
+        web.close()
+        node.kill()
+        node.start()
+        web = node.web()
+        again = web.json("POST", "/v1/objects/Mail/a/add?send=1", ["1"], want=202, Idempotency_Key="k1")["message"]
+        check(again == first, f"{first} is {again} when it is sent again")
+        with node.redis() as redis:
+            check(redis.call("CAIRN.SEND", "Mail.add", 2, "a", "k2", "10") == second, "another message with the same key")
+        web.fails(400, "bad_request", "GET", "/v1/objects/Mail/a/add?send")
+        web.fails(404, "unknown_type", "POST", "/v1/objects/Nobody/a/add?send", "[]")
+        web.close()
+        until_none_waits(node)
+        with node.redis() as redis:
+            total_of_a = redis.call("FCALL", "Mail.count", 1, "a")
+        check(total_of_a == 1111, f"{total_of_a} and not 1111")
+
+
 if __name__ == "__main__":
     main([test_kills, test_kills_of_an_engine_on_disk, test_export_is_refused_while_messages_wait,
-          test_dead_letters])
+          test_dead_letters, test_sent_from_outside])

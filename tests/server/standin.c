@@ -550,6 +550,7 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_MESSAGE:
     case CAIRN_OP_MESSAGE_RETRY:
     case CAIRN_OP_MESSAGE_DROP:
+    case CAIRN_OP_SEND:
         error(to, "bad_request", "there are no versions here");
         break;
     }
