@@ -114,17 +114,17 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_ORDERED(type, name) CAIRN_FIELD_(struct cairn_ordered_field, type, name, ordered, __COUNTER__)
 
 /* Defines a method: CAIRN_METHOD(TYPE, NAME, CAIRN_PUBLIC or CAIRN_INTERNAL, more ...) { ... } */
-#define CAIRN_METHOD(type, name, ...)                                                          \
-    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                          \
-                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");            \
-    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", "", "", "")); \
-    static void type##_##name##_body_(void);                                                   \
-    CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_method(void);  \
-    void type##_##name##_method(void)                                                          \
-    {                                                                                          \
-        type##_##name##_body_();                                                               \
-        cairn_args_end_();                                                                     \
-    }                                                                                          \
+#define CAIRN_METHOD(type, name, ...)                                                              \
+    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                              \
+                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");                \
+    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", "", "", "", "")); \
+    static void type##_##name##_body_(void);                                                       \
+    CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_method(void);      \
+    void type##_##name##_method(void)                                                              \
+    {                                                                                              \
+        type##_##name##_body_();                                                                   \
+        cairn_args_end_();                                                                         \
+    }                                                                                              \
     static void type##_##name##_body_(void)
 
 #define CAIRN_PUBLIC        " public"        /* clients and other objects may call it */
@@ -134,6 +134,10 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_UNCACHED      " uncached"      /* its results are never kept */
 #define CAIRN_TRANSACTION   " transaction"   /* it and all that it calls happen at once, when it ends, or not at all */
 #define CAIRN_DURABLE       " durable"       /* goes on where it was after a crash or stop; with none of the others */
+
+/* Of messages that fail: how often they are run in all, and the first and the longest pause between two attempts in ms;
+ * it doubles.  Numbers, as in CAIRN_RETRIES(3, 100, 5000); without it they are 16, 1000, 3600000. */
+#define CAIRN_RETRIES(attempts, first_ms, longest_ms) " retries=" #attempts "," #first_ms "," #longest_ms
 
 struct cairn_value_field {
     uint32_t number;
@@ -530,7 +534,7 @@ enum { CAIRN_READ_NEWEST_FIRST_ = 1, CAIRN_READ_BARE_ = 2, CAIRN_BATCH_MAX_ = 10
 /* A line of the section cairn.types. */
 #define CAIRN_LINE_(text) __asm__(".section .custom_section.cairn.types,\"\",@\n\t.ascii \"" text "\\n\"\n")
 
-#define CAIRN_ATTRIBUTES_(a, b, c, d, e, ...) a b c d e
+#define CAIRN_ATTRIBUTES_(a, b, c, d, e, f, ...) a b c d e f
 
 /* Attributes are strings, and of a string only the size is a constant expression. */
 #define CAIRN_HAS_ACCESS_(a, ...) (sizeof("" a) == sizeof(CAIRN_PUBLIC) || sizeof("" a) == sizeof(CAIRN_INTERNAL))

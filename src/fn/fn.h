@@ -87,9 +87,15 @@ struct cairn_field_decl {
     uint32_t number; /* the module's own: what host calls name */
 };
 
+enum { CAIRN_RETRIES_MAX = 1000, CAIRN_RETRY_MS_MAX = 7 * 24 * 3600 * 1000 };
+
 struct cairn_method_decl {
     char *name;
     bool is_public, read_only, deterministic, uncached, transaction, durable;
+    struct cairn_retries {
+        uint32_t attempts; /* 0: it does not say */
+        uint32_t first_ms, longest_ms;
+    } retries;                             /* of messages */
     struct cairn_method_private *private_; /* fn's: export, what was learned */
 };
 

@@ -194,6 +194,29 @@ static enum cairn_code take_field(struct parser *p, const struct line *line)
     return CAIRN_OK;
 }
 
+/* "retries=ATTEMPTS,FIRST,LONGEST" */
+static bool read_retries(struct cairn_bytes word, struct cairn_retries *ret)
+{
+    static const char name[] = "retries=";
+    static const uint32_t most[3] = {CAIRN_RETRIES_MAX, CAIRN_RETRY_MS_MAX, CAIRN_RETRY_MS_MAX};
+    uint64_t numbers[3] = {0};
+    size_t at = sizeof name - 1;
+
+    if (ret->attempts || word.size < at || memcmp(word.data, name, at) != 0)
+        return false;
+    for (int i = 0; i < 3; i++) {
+        size_t from = at;
+
+        for (; at < word.size && word.data[at] >= '0' && word.data[at] <= '9' && at - from < 10; at++)
+            numbers[i] = numbers[i] * 10 + (uint64_t)(word.data[at] - '0');
+        if (at == from || numbers[i] == 0 || numbers[i] > most[i] ||
+            (i < 2 && (at == word.size || word.data[at++] != ',')))
+            return false;
+    }
+    *ret = (struct cairn_retries){(uint32_t)numbers[0], (uint32_t)numbers[1], (uint32_t)numbers[2]};
+    return at == word.size && ret->first_ms <= ret->longest_ms;
+}
+
 static bool read_attributes(const struct line *line, struct cairn_method_decl *method)
 {
     method->is_public = is(line->words[3], "public");
@@ -207,6 +230,8 @@ static bool read_attributes(const struct line *line, struct cairn_method_decl *m
                      : is(line->words[i], "durable")       ? &method->durable
                                                            : NULL;
 
+        if (!flag && read_retries(line->words[i], &method->retries))
+            continue;
         if (!flag || *flag)
             return false;
         *flag = true;
@@ -223,14 +248,16 @@ static enum cairn_code take_method(struct parser *p, const struct line *line)
         !read_attributes(line, &method))
         return refuse(p, line,
                       "'method TYPE NAME public|internal [read-only] [deterministic] [transaction] "
-                      "[uncached] [durable]' expected, durable with none of the first three");
+                      "[uncached] [durable] [retries=ATTEMPTS,FIRST_MS,LONGEST_MS]' expected, durable with none of the "
+                      "first three, at most 1000 attempts and pauses of 7 days");
     type = cairn_types_type(p->types, line->words[1]);
     if (!type)
         return refuse(p, line, "no such type is declared");
     other = cairn_types_method(type, line->words[2]);
     if (other && other->is_public == method.is_public && other->read_only == method.read_only &&
         other->deterministic == method.deterministic && other->transaction == method.transaction &&
-        other->uncached == method.uncached && other->durable == method.durable)
+        other->uncached == method.uncached && other->durable == method.durable &&
+        memcmp(&other->retries, &method.retries, sizeof method.retries) == 0)
         return CAIRN_OK;
     if (other)
         return refuse(p, line, "the type has a method of that name");

@@ -39,15 +39,25 @@ static void leave_running(struct cairn_worker *worker, struct invocation *inv)
     invocation_free(worker, inv);
 }
 
-static uint64_t pause_ms(const struct delivery *delivery)
+/* As the method says now, whatever version it ran on. */
+static struct cairn_retries retries_of(const struct invocation *inv)
 {
-    uint64_t pause = PAUSE_MS;
+    static const struct cairn_retries common = {ATTEMPTS_MAX, PAUSE_MS, PAUSE_MS_MAX};
+    struct type *type = type_find(inv->worker, inv->space, inv->type_name);
+    const struct method *method = type ? type_method(type, inv->method_name) : NULL;
+
+    return method && method->decl->retries.attempts ? method->decl->retries : common;
+}
+
+static uint64_t pause_ms(const struct delivery *delivery, const struct cairn_retries *retries)
+{
+    uint64_t pause = retries->first_ms;
 
     if (delivery->asks_retry && delivery->retry_ms)
         return delivery->retry_ms;
-    for (uint64_t i = 1; i < delivery->posted.attempts && pause < PAUSE_MS_MAX; i++)
+    for (uint64_t i = 1; i < delivery->posted.attempts && pause < retries->longest_ms; i++)
         pause *= 2;
-    return pause < PAUSE_MS_MAX ? pause : PAUSE_MS_MAX;
+    return pause < retries->longest_ms ? pause : retries->longest_ms;
 }
 
 /* It would be the same every time: the method has said so, or there is no such method. */
@@ -84,6 +94,7 @@ static void put_away(struct invocation *inv, struct overlay *overlay, bool *ret_
     struct delivery *delivery = inv->own;
     struct messages *messages = delivery->messages;
     struct posted posted = delivery_posted(inv);
+    struct cairn_retries retries = retries_of(inv);
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&inv->result));
     struct cairn_value error = cairn_value_read(&r);
 
@@ -91,9 +102,9 @@ static void put_away(struct invocation *inv, struct overlay *overlay, bool *ret_
     posted.text = error.bytes;
     posted.attempts = ++delivery->posted.attempts;
     posted.number = delivery_number(delivery);
-    *ret_dead = delivery->begun || is_final(inv, error.error) || posted.attempts >= ATTEMPTS_MAX;
+    *ret_dead = delivery->begun || is_final(inv, error.error) || posted.attempts >= retries.attempts;
     if (!*ret_dead) {
-        add_again(messages, overlay, &posted, pause_ms(delivery));
+        add_again(messages, overlay, &posted, pause_ms(delivery, &retries));
         return;
     }
     if (delivery->begun)

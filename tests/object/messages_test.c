@@ -160,6 +160,30 @@ static void what_failed_is_tried_again(void **state)
     simnode_done(&sim);
 }
 
+/* A poison message is a dead letter after the attempts that its method declares, and others go on meanwhile. */
+static void retries_are_the_methods_own(void **state)
+{
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 12, 2);
+    expect("nil", "a", "send_after", "0", "poison", "b");
+    expect("nil", "a", "send_after", "0", "add", "b", "5");
+    simnode_settle(&sim);
+    expect("5", "b", "count");
+    assert_int_equal(sim_metric(&sim, "cairn_messages_retried_total"), 1);
+    let_pass(&sim, 11000);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_retried_total"), 2);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 0);
+    let_pass(&sim, 12000);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 0);
+    let_pass(&sim, 5000);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 1);
+    assert_int_equal(sim_metric(&sim, "cairn_messages_waiting"), 0);
+    expect("5", "b", "count");
+    simnode_done(&sim);
+}
+
 static void what_is_final_is_a_dead_letter(void **state)
 {
     struct simnode sim;
@@ -322,6 +346,7 @@ int main(void)
         cmocka_unit_test(they_arrive_in_order),
         cmocka_unit_test(each_runs_once_over_crashes),
         cmocka_unit_test(what_failed_is_tried_again),
+        cmocka_unit_test(retries_are_the_methods_own),
         cmocka_unit_test(what_is_final_is_a_dead_letter),
         cmocka_unit_test(what_was_cut_off_is_a_dead_letter),
         cmocka_unit_test(a_delay_is_kept),

@@ -148,6 +148,13 @@ CAIRN_METHOD(Mail, trap_until, CAIRN_PUBLIC)
         __builtin_trap();
 }
 
+/* Poison: always traps, three times, after 10 s and 15 s. */
+CAIRN_METHOD(Mail, poison, CAIRN_PUBLIC, CAIRN_RETRIES(3, 10000, 15000))
+{
+    add(1);
+    __builtin_trap();
+}
+
 CAIRN_METHOD(Mail, retry_until, CAIRN_PUBLIC)
 {
     add(1);
