@@ -10,13 +10,34 @@ void cairn_sleep(int64_t ms);
 /* The same as a number to wait for (cairn_wait), beside calls and other sleeps; cairn_ready tells if it is over. */
 static inline uint32_t cairn_sleep_start(int64_t ms);
 
+/* A number to wait for, of which somebody else says the outcome, by its id: a client (`POST /v1/promises/ID`).  The id
+ * is text of 64 letters and digits that nobody can guess; hand it out in a call, a message, a field. */
+static inline uint32_t cairn_promise(struct cairn_bytes *ret_id);
+/* The same; unless somebody has said it after so many milliseconds it is the error `timed_out`. */
+uint32_t cairn_promise_within(int64_t ms, struct cairn_bytes *ret_id);
+
 /* --- what stands behind it --- */
+
+CAIRN_IMPORT_(promise) uint32_t cairn_host_promise(int64_t within_ms, void *out, uint32_t capacity);
 
 CAIRN_IMPORT_(sleep) uint32_t cairn_host_sleep(int64_t ms);
 
 static inline uint32_t cairn_sleep_start(int64_t ms)
 {
     return cairn_host_sleep(ms);
+}
+
+CAIRN_SHARED_ uint32_t cairn_promise_within(int64_t ms, struct cairn_bytes *ret_id)
+{
+    uint8_t *id = (uint8_t *)cairn_alloc(64);
+
+    *ret_id = cairn_bytes(id, 64);
+    return cairn_host_promise(ms, id, 64);
+}
+
+static inline uint32_t cairn_promise(struct cairn_bytes *ret_id)
+{
+    return cairn_promise_within(0, ret_id);
 }
 
 CAIRN_SHARED_ void cairn_sleep(int64_t ms)

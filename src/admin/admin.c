@@ -10,6 +10,7 @@
 #include "admin/show.h"
 #include "admin/timers.h"
 #include "object/send.h"
+#include "object/settle.h"
 
 static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_LIST] = &list_operation,
@@ -36,6 +37,7 @@ static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_SPACES] = &spaces_operation,
     [CAIRN_OP_TRACES] = &traces_operation,
     [CAIRN_OP_TIMERS] = &timers_operation,
+    [CAIRN_OP_SETTLE] = &settle_operation,
 };
 
 static const struct housekeeper *const housekeepers[] = {&snapshots_housekeeper, &restores_housekeeper};

@@ -172,6 +172,8 @@ struct cairn_timer_spec {
     struct cairn_bytes cron, zone; /* zone empty: UTC */
 };
 
+enum { CAIRN_PROMISE_ID_BYTES = 64 };
+
 struct cairn_host_ops {
     /* The run starts over: forget every effect of the segment so far (log lines may stay). */
     void (*restart)(void *run);
@@ -240,6 +242,9 @@ struct cairn_host_ops {
                             struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err);
     /* A call that nobody is asked for: it has its result, nil, when that much time has passed. */
     enum cairn_code (*sleep)(void *run, int64_t ms, uint32_t *ret_call, struct cairn_err *err);
+    /* The same, of which somebody else says the result, by its id; or it is an error after within_ms (0: never). */
+    enum cairn_code (*promise)(void *run, int64_t within_ms, uint8_t to[CAIRN_PROMISE_ID_BYTES], uint32_t *ret_call,
+                               struct cairn_err *err);
     /* Sends a message when the segment commits, to be run by itself; not before delay_ms have passed. */
     enum cairn_code (*send)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                             struct cairn_bytes args, int64_t delay_ms, struct cairn_err *err);

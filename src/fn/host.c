@@ -346,6 +346,21 @@ HOST_CALL(sleep)
     return NULL;
 }
 
+HOST_CALL(promise)
+{
+    ENTER();
+    uint8_t id[CAIRN_PROMISE_ID_BYTES];
+    uint32_t number = 0;
+    BUFFER(out, 1);
+
+    if (out_bytes < sizeof id)
+        return out_of_bounds(run, import->name);
+    CHECK(run->host->promise(run->context, v[0].i64, id, &number, run->err));
+    memcpy(writable(run, out, sizeof id), id, sizeof id);
+    v[0].i32 = (int32_t)number;
+    return NULL;
+}
+
 HOST_CALL(send)
 {
     ENTER();
@@ -484,6 +499,7 @@ static const struct import imports[] = {
     {"map_read", "iIiii>I", host_map_read},
     {"call", "iiiiiiii>i", host_call},
     {"sleep", "I>i", host_sleep},
+    {"promise", "Iii>i", host_promise},
     {"send", "iiiiiiiiI", host_send},
     {"retry", "I", host_retry},
     {"attempts", ">I", host_attempts},

@@ -27,6 +27,7 @@ static void drop(struct cairn_worker *worker, struct invocation *inv)
     free(d->drops);
     free(d->known);
     free(d->waits);
+    cairn_buf_done(&d->promises);
     free(d);
     inv->durable = NULL;
 }

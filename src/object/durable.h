@@ -37,7 +37,6 @@ enum { DURABLE_SECRET_BYTES = 16, DURABLE_WAITS_MAX = 1000 };
 struct durable_wait {
     uint32_t call;
     bool is_promise;
-    bool over;       /* its outcome is there, and the next record says so */
     bool fresh;      /* it is in no record yet */
     uint64_t due_ms; /* when the sleep or the promise's time is over; UINT64_MAX: never */
     uint8_t secret[DURABLE_SECRET_BYTES];
@@ -67,6 +66,7 @@ struct durable {
 
     struct durable_wait *waits; /* by call, ascending; at most DURABLE_WAITS_MAX */
     uint32_t wait_count, wait_room;
+    struct cairn_buf promises;    /* their calls, u32 each: all that it has made */
     bool told_waits, tells_waits; /* the shard has what it waits for; the record that is being made says so */
 
     struct invocation *inv;

@@ -4,6 +4,7 @@
 #include "object/durable_internal.h"
 #include "object/layout.h"
 #include "object/once.h"
+#include "object/promise.h"
 #include "object/purge.h"
 #include "object/span.h"
 #include "object/table.h"
@@ -66,6 +67,43 @@ static void put_tail(struct commit *commit)
     }
 }
 
+static struct promise_id promise_of(const struct invocation *inv, const struct durable_wait *wait)
+{
+    struct promise_id id = {.shard = inv->object->shard->index, .number = inv->durable->number, .call = wait->call};
+
+    memcpy(id.secret, wait->secret, sizeof id.secret);
+    return id;
+}
+
+static void put_promises(struct commit *commit)
+{
+    const struct durable *d = commit->inv->durable;
+
+    for (uint32_t i = 0; i < d->wait_count; i++) {
+        struct promise_id id = promise_of(commit->inv, &d->waits[i]);
+
+        if (d->waits[i].is_promise && d->waits[i].fresh)
+            promise_put(commit->overlay, &id, d->waits[i].due_ms, PROMISE_OPEN);
+    }
+}
+
+/* Of a run that ends along its journal, what comes in it later is there, too. */
+static void remove_promises(struct commit *commit)
+{
+    const struct durable *d = commit->inv->durable;
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&d->journal));
+    struct journal_entry entry;
+    uint32_t call = 0;
+
+    for (size_t at = 0; at < d->promises.size; at += 4)
+        promise_remove(commit->overlay, d->number, cairn_get_u32(d->promises.data + at));
+    while (d->replays && cairn_reader_left(&r) && journal_read(&r, &entry)) {
+        if (entry.op == JOURNAL_PROMISE)
+            promise_remove(commit->overlay, d->number, call);
+        call += journal_is_call(entry.op);
+    }
+}
+
 static void remove_all(struct commit *commit)
 {
     const struct durable *d = commit->inv->durable;
@@ -75,6 +113,7 @@ static void remove_all(struct commit *commit)
     overlay_remove(commit->overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE, d->number)));
     cairn_put_be64(entry, d->number);
     tree_remove(&tree, cairn_bytes(entry, sizeof entry));
+    remove_promises(commit);
     if (d->chunks > CHUNKS_AT_ONCE) {
         struct container journal = {.count = d->chunks};
         struct header header = {.incarnation = d->number, .containers = &journal, .count = 1};
@@ -97,8 +136,7 @@ static void put_sleeper(struct commit *commit)
 
     if (!wait) {
         sleeper.what = DURABLE_FOR_ALL;
-        for (uint32_t i = 0; i < d->wait_count; i++)
-            sleeper.count += !d->waits[i].over;
+        sleeper.count = d->wait_count;
     } else {
         sleeper.what = wait->is_promise ? DURABLE_FOR_PROMISE : DURABLE_FOR_SLEEP;
         sleeper.call = wait->call;
@@ -128,6 +166,7 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
     if (!d->recorded)
         put_head(commit);
     put_tail(commit);
+    put_promises(commit);
     if (d->tells_waits)
         put_sleeper(commit);
     return CAIRN_OK;
@@ -183,6 +222,8 @@ static void committed(struct commit *commit)
         if (!d->recorded)
             begin_record(inv);
         d->sent = true;
+        for (uint32_t i = 0; i < d->wait_count; i++)
+            d->waits[i].fresh = false;
         d->chunks += chunk_count(d);
         d->bytes += d->tail.size;
     }

@@ -602,6 +602,7 @@ const struct cairn_host_ops durable_host_ops = {
     .delete_self = durable_delete_self,
     .call = durable_call,
     .sleep = durable_sleep,
+    .promise = durable_promise,
     .send = durable_send,
     .retry = durable_retry,
     .attempts = durable_attempts,

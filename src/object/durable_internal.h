@@ -53,18 +53,22 @@ enum cairn_code durable_waits(struct invocation *inv, uint32_t call, bool *ret_r
 
 /* It begins again, along the journal that it has. */
 void durable_rewind(struct invocation *inv);
-/* An outcome that came from nowhere else: of a sleep, of a promise. */
+/* The shard's journal has got the entry, the outcome of a promise. */
+void durable_settled(struct invocation *inv, uint32_t call, struct cairn_bytes entry, struct cairn_bytes value);
+/* An outcome that the time has brought: of a sleep, of a promise. */
 void durable_settle_wait(struct invocation *inv, uint32_t call, struct cairn_bytes value);
 
 /* --- sleeps and promises: durable_wait.c --- */
 
 struct durable_wait *durable_wait_find(const struct durable *d, uint32_t call);
-/* The outcome of that call is there; `recorded`: in the shard. */
-void durable_wait_over(struct durable *d, uint32_t call, bool recorded);
+/* The outcome of that call is there. */
+void durable_wait_over(struct durable *d, uint32_t call);
 /* What is over by the segment's time. */
 void durable_settle_due(struct invocation *inv);
 /* When what it waits for may be there; UINT64_MAX: when somebody says so. */
 uint64_t durable_wake_ms(const struct invocation *inv);
+enum cairn_code durable_promise(void *run, int64_t within_ms, uint8_t to[CAIRN_PROMISE_ID_BYTES], uint32_t *ret_call,
+                                struct cairn_err *err);
 enum cairn_code durable_sleep(void *run, int64_t ms, uint32_t *ret_call, struct cairn_err *err);
 
 /* --- from the shard, and out of memory: durable_resume.c --- */

@@ -21,7 +21,7 @@ bool durable_rests(const struct invocation *inv)
     if (inv->awaiting == UINT32_MAX)
         return durable_waits_open(inv);
     wait = durable_wait_find(d, inv->awaiting);
-    return wait && !wait->over;
+    return wait != NULL;
 }
 
 /* Results that it has are in the journal; which calls are under way stays known. */

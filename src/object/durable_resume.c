@@ -35,11 +35,6 @@ static enum cairn_code read_chunks(struct durable *d, struct cairn_view *engine,
     return cairn_engine_take_failure(engine, err);
 }
 
-static bool is_call(enum journal_op op)
-{
-    return op == JOURNAL_CALL || op == JOURNAL_SLEEP || op == JOURNAL_PROMISE;
-}
-
 /* What is known of the calls.  Those that are under way are told by `out`, which has as many as the run had made. */
 static enum cairn_code read_calls(struct invocation *inv, const struct call *out, uint32_t out_count, bool tell,
                                   struct cairn_err *err)
@@ -53,7 +48,7 @@ static enum cairn_code read_calls(struct invocation *inv, const struct call *out
     for (r = cairn_reader(cairn_buf_bytes(&d->journal)); cairn_reader_left(&r);) {
         if (!journal_read(&r, &entry))
             return cairn_fail(err, CAIRN_ECORRUPT, "its journal cannot be read");
-        d->known_count += is_call(entry.op);
+        d->known_count += journal_is_call(entry.op);
         called.call = entry.call;
         if (tell && entry.op == JOURNAL_OUTCOME && entry.shard != JOURNAL_NO_SHARD)
             called_done(inv->worker, &called, entry.shard, (struct dependency){0});

@@ -47,7 +47,7 @@ bool durable_take_outcomes(struct invocation *inv)
         if (!journal_read(&r, &entry) || entry.call >= inv->call_count || inv->calls[entry.call].state == CALL_DONE)
             return false;
         set_result(inv, entry.call, entry.result);
-        durable_wait_over(d, entry.call, d->at < d->bytes);
+        durable_wait_over(d, entry.call);
         d->at = (size_t)(r.at - d->journal.data);
     }
     return true;
@@ -137,6 +137,7 @@ void durable_rewind(struct invocation *inv)
     invocation_forget_calls(inv->worker, inv);
     d->tail.size = d->kept;
     d->wait_count = 0;
+    d->promises.size = 0;
     d->sent = false;
     d->at = 0;
     d->entry = 0;
@@ -199,7 +200,23 @@ void durable_settle_wait(struct invocation *inv, uint32_t call, struct cairn_byt
 {
     journal_add_outcome(&inv->durable->tail, call, JOURNAL_NO_SHARD, value);
     set_result(inv, call, value);
-    durable_wait_over(inv->durable, call, false);
+    durable_wait_over(inv->durable, call);
+}
+
+void durable_settled(struct invocation *inv, uint32_t call, struct cairn_bytes entry, struct cairn_bytes value)
+{
+    struct durable *d = inv->durable;
+
+    d->bytes += entry.size;
+    if (inv->state != INV_ASLEEP && d->replays) {
+        cairn_buf_add(&d->journal, entry.data, entry.size);
+        if (call < d->known_count)
+            d->known[call] = DURABLE_THERE;
+        return;
+    }
+    if (inv->state != INV_ASLEEP && call < inv->call_count && inv->calls[call].state == CALL_OUT)
+        set_result(inv, call, value);
+    durable_wait_over(d, call);
 }
 
 bool durable_outcome(struct invocation *inv, uint32_t call, const struct invocation *callee)

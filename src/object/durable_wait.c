@@ -3,7 +3,9 @@
  * Each has the number of a call, and what is known of calls holds for it: its outcome stands in the journal, and is
  * waited for as one.  While nothing else is under way the run is given up (durable_rest.c). */
 #include "object/durable_internal.h"
+#include "object/promise.h"
 #include "object/segment.h"
+#include "object/table.h"
 #include "object/worker.h"
 
 struct durable_wait *durable_wait_find(const struct durable *d, uint32_t call)
@@ -21,25 +23,17 @@ struct durable_wait *durable_wait_find(const struct durable *d, uint32_t call)
     return low < d->wait_count && d->waits[low].call == call ? &d->waits[low] : NULL;
 }
 
-void durable_wait_over(struct durable *d, uint32_t call, bool recorded)
+void durable_wait_over(struct durable *d, uint32_t call)
 {
     struct durable_wait *wait = d->wait_count ? durable_wait_find(d, call) : NULL;
 
-    if (!wait)
-        return;
-    wait->over = true;
-    if (recorded || !wait->is_promise)
+    if (wait)
         memmove(wait, wait + 1, (size_t)(d->waits + --d->wait_count - wait) * sizeof *wait);
 }
 
 bool durable_waits_open(const struct invocation *inv)
 {
-    const struct durable *d = inv->durable;
-
-    for (uint32_t i = 0; i < d->wait_count; i++)
-        if (!d->waits[i].over)
-            return true;
-    return false;
+    return inv->durable->wait_count > 0;
 }
 
 static struct durable_wait *add(struct invocation *inv, uint64_t due_ms)
@@ -56,11 +50,7 @@ static struct durable_wait *add(struct invocation *inv, uint64_t due_ms)
 
 static enum cairn_code may_wait(const struct invocation *inv, struct cairn_err *err)
 {
-    uint32_t open = 0;
-
-    for (uint32_t i = 0; i < inv->durable->wait_count; i++)
-        open += !inv->durable->waits[i].over;
-    if (open >= DURABLE_WAITS_MAX)
+    if (inv->durable->wait_count >= DURABLE_WAITS_MAX)
         return cairn_fail(err, CAIRN_ELIMIT, "%s.%s has more than %d sleeps and promises open; wait for some of them",
                           inv->type->decl->name, inv->method->decl->name, DURABLE_WAITS_MAX);
     if (inv->call_count >= inv->worker->node->limits.job_calls)
@@ -97,15 +87,78 @@ enum cairn_code durable_sleep(void *run, int64_t ms, uint32_t *ret_call, struct 
     return CAIRN_OK;
 }
 
+static void new_secret(struct cairn_clock *clock, uint8_t to[DURABLE_SECRET_BYTES])
+{
+    for (int i = 0; i < DURABLE_SECRET_BYTES; i += 8)
+        cairn_put_u64(to + i, clock->entropy(clock));
+}
+
+enum cairn_code durable_promise(void *run, int64_t within_ms, uint8_t to[CAIRN_PROMISE_ID_BYTES], uint32_t *ret_call,
+                                struct cairn_err *err)
+{
+    enum { RESULT_BYTES = DURABLE_SECRET_BYTES + 8 };
+    struct invocation *inv = run;
+    struct durable *d = inv->durable;
+    const uint32_t args = (uint32_t)cairn_hash(cairn_bytes(&within_ms, sizeof within_ms));
+    struct promise_id id = {.shard = inv->object->shard->index, .call = inv->call_count};
+    struct cairn_bytes known_result;
+    struct durable_wait *wait;
+    uint64_t due_ms;
+    bool known;
+    uint8_t *noted;
+    enum cairn_code code = durable_look(inv, JOURNAL_PROMISE, args, &known, &known_result, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    if (known && known_result.size != RESULT_BYTES)
+        return durable_damaged(inv, err);
+    if (known) {
+        memcpy(id.secret, known_result.data, sizeof id.secret);
+        due_ms = cairn_get_u64(known_result.data + sizeof id.secret);
+    } else {
+        code = may_wait(inv, err);
+        if (code == CAIRN_OK && d->promises.size / 4 >= DURABLE_WAITS_MAX)
+            code = cairn_fail(err, CAIRN_ELIMIT, "%s.%s has made more than %d promises", inv->type->decl->name,
+                              inv->method->decl->name, DURABLE_WAITS_MAX);
+        if (code == CAIRN_OK)
+            code = durable_note(inv, JOURNAL_PROMISE, args, RESULT_BYTES, &noted, err);
+        if (code != CAIRN_OK)
+            return code;
+        new_secret(inv->worker->node->options.clock, id.secret);
+        due_ms = within_ms > 0 ? (uint64_t)invocation_now_ms(inv) + (uint64_t)within_ms : UINT64_MAX;
+        memcpy(noted, id.secret, sizeof id.secret);
+        cairn_put_u64(noted + sizeof id.secret, due_ms);
+    }
+    if (!d->number)
+        d->number = shard_incarnation(inv->object->shard);
+    id.number = d->number;
+    wait = add(inv, due_ms);
+    wait->is_promise = true;
+    wait->fresh = !known;
+    memcpy(wait->secret, id.secret, sizeof wait->secret);
+    cairn_buf_add(&d->promises, &id.call, sizeof id.call);
+    promise_id_text(&id, to);
+    *ret_call = invocation_add_call(inv);
+    return CAIRN_OK;
+}
+
 void durable_settle_due(struct invocation *inv)
 {
     struct durable *d = inv->durable;
     uint64_t now_ms = (uint64_t)invocation_now_ms(inv);
-    const uint8_t nil = CAIRN_VALUE_NIL;
+    struct cairn_buf value = {0};
 
-    for (uint32_t i = d->wait_count; i-- > 0;)
-        if (!d->waits[i].over && d->waits[i].due_ms <= now_ms)
-            durable_settle_wait(inv, d->waits[i].call, cairn_bytes(&nil, 1));
+    for (uint32_t i = d->wait_count; i-- > 0;) {
+        if (d->waits[i].due_ms > now_ms)
+            continue;
+        value.size = 0;
+        if (d->waits[i].is_promise)
+            cairn_value_add_error(&value, cairn_str("timed_out"), cairn_str("the promise's time is over"));
+        else
+            cairn_value_add_nil(&value);
+        durable_settle_wait(inv, d->waits[i].call, cairn_buf_bytes(&value));
+    }
+    cairn_buf_done(&value);
 }
 
 uint64_t durable_wake_ms(const struct invocation *inv)
@@ -116,12 +169,12 @@ uint64_t durable_wake_ms(const struct invocation *inv)
 
     if (inv->awaiting != UINT32_MAX) {
         wait = durable_wait_find(d, inv->awaiting);
-        return wait && !wait->over ? wait->due_ms : UINT64_MAX;
+        return wait ? wait->due_ms : UINT64_MAX;
     }
     if (inv->calls_out || (inv->segment && inv->segment->call_count)) /* those come back first */
         return UINT64_MAX;
     for (uint32_t i = 0; i < d->wait_count; i++)
-        if (!d->waits[i].over && d->waits[i].due_ms > last_ms)
+        if (d->waits[i].due_ms > last_ms)
             last_ms = d->waits[i].due_ms;
     return last_ms;
 }

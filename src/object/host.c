@@ -533,13 +533,23 @@ static enum cairn_code host_send(void *run, struct cairn_bytes type_name, struct
 }
 
 /* Only those can that go on from a journal. */
+static enum cairn_code not_durable(const struct invocation *inv, const char *what, struct cairn_err *err)
+{
+    return cairn_fail(err, CAIRN_ELIMIT, "%s.%s tried to %s%s: only durable methods can", inv->type->decl->name,
+                      inv->method->decl->name, what, inv->transaction ? " in a transaction" : "");
+}
+
 static enum cairn_code host_sleep(void *run, int64_t ms, uint32_t *ret_call, struct cairn_err *err)
 {
-    const struct invocation *inv = run;
-
     (void)ms, (void)ret_call;
-    return cairn_fail(err, CAIRN_ELIMIT, "%s.%s tried to sleep%s: only durable methods can", inv->type->decl->name,
-                      inv->method->decl->name, inv->transaction ? " in a transaction" : "");
+    return not_durable(run, "sleep", err);
+}
+
+static enum cairn_code host_promise(void *run, int64_t within_ms, uint8_t to[CAIRN_PROMISE_ID_BYTES],
+                                    uint32_t *ret_call, struct cairn_err *err)
+{
+    (void)within_ms, (void)to, (void)ret_call;
+    return not_durable(run, "make a promise", err);
 }
 
 static enum cairn_code host_retry(void *run, int64_t delay_ms, struct cairn_err *err)
@@ -654,6 +664,7 @@ const struct cairn_host_ops object_host_ops = {
     .call = host_call,
     .send = host_send,
     .sleep = host_sleep,
+    .promise = host_promise,
     .retry = host_retry,
     .attempts = host_attempts,
     .timer_set = host_timer_set,

@@ -57,6 +57,11 @@ uint8_t *journal_add(struct cairn_buf *to, enum journal_op op, uint32_t args, si
 void journal_add_outcome(struct cairn_buf *to, uint32_t call, uint32_t shard, struct cairn_bytes value);
 /* False: these bytes are no entry. */
 bool journal_read(struct cairn_reader *r, struct journal_entry *ret_entry);
+/* It takes a number of a call, the next. */
+static inline bool journal_is_call(enum journal_op op)
+{
+    return op == JOURNAL_CALL || op == JOURNAL_SLEEP || op == JOURNAL_PROMISE;
+}
 /* As the guest calls it. */
 const char *journal_op_name(enum journal_op op);
 

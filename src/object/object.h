@@ -187,9 +187,12 @@ enum cairn_op {
     CAIRN_OP_MESSAGE_DROP,
     /* type, id, method, args[, key, delay_ms]: sends that as a message: its number.  Answered when it is durable. */
     CAIRN_OP_SEND,
+    /* name: the id of a promise; body: an encoded value, an error to reject it: nil.  `not_found` if there is none,
+     * `conflict` if it is settled already, or its time is over. */
+    CAIRN_OP_SETTLE,
 };
 
-enum { CAIRN_OP_COUNT = CAIRN_OP_SEND + 1 };
+enum { CAIRN_OP_COUNT = CAIRN_OP_SETTLE + 1 };
 
 enum { CAIRN_ONCE_KEY_BYTES_MAX = 256 };
 

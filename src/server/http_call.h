@@ -63,6 +63,8 @@ void cairn_http_submit_space(const struct cairn_http_call *call, enum cairn_op o
 void cairn_http_submit_restore(const struct cairn_http_call *call);
 void cairn_http_submit_number(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form,
                               uint64_t number);
+/* POST /v1/promises/ID[/reject] */
+void cairn_http_submit_settle(const struct cairn_http_call *call);
 /* POST /v1/export[?version=N], /v1/export/ID/PAGE */
 void cairn_http_submit_export(const struct cairn_http_call *call);
 

@@ -46,6 +46,7 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_MESSAGE,
     CAIRN_HTTP_FORM_RETRIED,
     CAIRN_HTTP_FORM_DROPPED,
+    CAIRN_HTTP_FORM_SETTLED,
     CAIRN_HTTP_FORM_METRICS, /* [byte string that is the body, cursor] */
 };
 

@@ -542,6 +542,9 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_UNDEPLOYED:
         cairn_buf_str(body, "{\"deleted\":true}");
         break;
+    case CAIRN_HTTP_FORM_SETTLED:
+        cairn_buf_str(body, "{\"settled\":true}");
+        break;
     case CAIRN_HTTP_FORM_SNAPSHOT:
         cairn_buf_printf(body, "{\"version\":%" PRId64 "}", head.integer);
         rendered.status = 201;

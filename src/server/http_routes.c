@@ -179,6 +179,20 @@ static bool route_clock(const struct cairn_http_call *call)
     return true;
 }
 
+/* /v1/promises/ID[/reject] */
+static bool route_promises(const struct cairn_http_call *call)
+{
+    const struct cairn_http_request *request = call->request;
+
+    if (request->segment_count != 3 && !(request->segment_count == 4 && cairn_http_is(request->segments[3], "reject")))
+        return false;
+    if (request->method == CAIRN_HTTP_POST)
+        cairn_http_submit_settle(call);
+    else
+        wrong_method(call, "POST");
+    return true;
+}
+
 /* /v1/export[/ID/PAGE] */
 static bool route_export(const struct cairn_http_call *call)
 {
@@ -304,6 +318,8 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_export(call);
     if (cairn_http_is(what, "timers"))
         return route_timers(call);
+    if (cairn_http_is(what, "promises"))
+        return route_promises(call);
     if (cairn_http_is(what, "traces"))
         return route_traces(call);
     if (cairn_http_is(what, "messages"))
@@ -431,8 +447,9 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct cairn_http_call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules", "versions",   "types", "logs",   "traces",
-                                           "clock",   "export",  "namespaces", "ns",    "timers", "messages"};
+    static const char *const below_v1[] = {"objects", "modules",  "versions", "types",      "logs",
+                                           "traces",  "clock",    "export",   "namespaces", "ns",
+                                           "timers",  "messages", "promises"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");

@@ -192,6 +192,77 @@ void cairn_http_submit_invoke(const struct cairn_http_call *call)
     cairn_slot_submit(slot);
 }
 
+/* The body is one argument, by the same rules; an encoded value is taken as it is. */
+static bool read_settled_value(const struct cairn_http_call *call, struct cairn_buf *value)
+{
+    struct cairn_bytes type = call->request->headers[CAIRN_HTTP_CONTENT_TYPE], body = call->request->body;
+    struct cairn_buf list = {0}, packed = {0};
+    struct cairn_err err;
+    enum cairn_code code = CAIRN_OK;
+
+    if (cairn_http_type_is(type, CAIRN_VALUE_TYPE)) {
+        cairn_buf_add(value, body.data, body.size);
+        return true;
+    }
+    if (body.size == 0) {
+        cairn_value_add_nil(value);
+        return true;
+    }
+    if (cairn_http_type_is(type, "application/octet-stream") || cairn_http_type_is(type, "text/plain")) {
+        cairn_value_add_bytes(value, body);
+        return true;
+    }
+    cairn_buf_u8(&list, '[');
+    cairn_buf_add(&list, body.data, body.size);
+    cairn_buf_u8(&list, ']');
+    code = cairn_json_args(cairn_buf_bytes(&list), 1, &packed, &err);
+    if (code == CAIRN_OK && packed.size >= 4)
+        cairn_value_add_bytes(value, cairn_bytes(packed.data + 4, packed.size - 4));
+    else
+        cairn_http_refuse(
+            call, code == CAIRN_ELIMIT ? 413 : 400, "bad_request",
+            "send one JSON value (application/json), or raw bytes (text/plain, application/octet-stream)");
+    cairn_buf_done(&list);
+    cairn_buf_done(&packed);
+    return value->size > 0;
+}
+
+/* An error, of which the body is the message. */
+static void make_rejection(struct cairn_bytes code, struct cairn_buf *value)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(value));
+    struct cairn_value said = cairn_value_read(&r);
+    struct cairn_buf error = {0};
+
+    cairn_value_add_error(&error, code, said.kind == CAIRN_VALUE_BYTES ? said.bytes : cairn_str("it was rejected"));
+    cairn_buf_done(value);
+    *value = error;
+}
+
+void cairn_http_submit_settle(const struct cairn_http_call *call)
+{
+    struct cairn_slot *slot = cairn_http_take_slot(call, CAIRN_OP_SETTLE, CAIRN_HTTP_FORM_SETTLED);
+    bool rejects = call->request->segment_count == 4, good;
+    struct cairn_bytes query = call->request->query, name, value, code = cairn_str("rejected");
+
+    slot->request.name = call->request->segments[2];
+    good = read_settled_value(call, &slot->more);
+    while (good && cairn_http_query_next(&query, &name, &value)) {
+        good = rejects && cairn_http_is(name, "code") && cairn_name_valid(value);
+        code = value;
+        if (!good)
+            cairn_http_refuse(call, 400, "bad_request",
+                              "a rejection takes 'code', a name of letters, digits and _; nothing else is taken");
+    }
+    if (good && rejects)
+        make_rejection(code, &slot->more);
+    slot->request.body = cairn_buf_bytes(&slot->more);
+    if (good)
+        cairn_slot_submit(slot);
+    else
+        cairn_http_give_up(call, slot);
+}
+
 bool cairn_http_query_number(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
                              uint32_t most, uint32_t *ret)
 {

@@ -535,6 +535,9 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_MULTI:
         run_multi(worker->standin, request, to);
         break;
+    case CAIRN_OP_SETTLE:
+        cairn_value_add_nil(to);
+        break;
     case CAIRN_OP_SNAPSHOT:
     case CAIRN_OP_VERSIONS:
     case CAIRN_OP_FORGET:

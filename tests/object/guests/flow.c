@@ -241,6 +241,42 @@ CAIRN_METHOD(Flow, plain_doze, CAIRN_PUBLIC)
     cairn_sleep(cairn_arg_int(0));
 }
 
+static void vow(int64_t within, int64_t rest)
+{
+    struct cairn_pack pack = {0};
+    struct cairn_bytes id;
+    uint32_t promise;
+
+    begin();
+    promise = within ? cairn_promise_within(within, &id) : cairn_promise(&id);
+    cairn_set(Flow_word, id);
+    pack_outcome(&pack, cairn_wait(promise));
+    cairn_wait(cairn_call("Tally", cairn_arg(0), "add", NULL));
+    if (rest)
+        cairn_sleep(rest);
+    end();
+    cairn_result_packed(cairn_packed(&pack));
+}
+
+/* id, ms, ms: waits for a promise, so long at most; has a count; sleeps.  What it was told. */
+CAIRN_METHOD(Flow, vow, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    vow(cairn_arg_int(1), cairn_arg_int(2));
+}
+
+CAIRN_METHOD(Flow, word, CAIRN_PUBLIC, CAIRN_READ_ONLY)
+{
+    struct cairn_bytes word;
+
+    if (cairn_get(Flow_word, &word))
+        cairn_result_bytes(word);
+}
+
+CAIRN_METHOD(Flow, plain_vow, CAIRN_PUBLIC)
+{
+    vow(0, 0);
+}
+
 /* ms: begins, sleeps, ends. */
 CAIRN_METHOD(Flow, nap, CAIRN_PUBLIC, CAIRN_DURABLE)
 {
