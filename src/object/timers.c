@@ -10,7 +10,8 @@
 size_t timer_key(uint8_t to[TIMER_KEY_BYTES_MAX], uint64_t incarnation, struct cairn_bytes name)
 {
     key_numbered(to, KEY_TIMER, incarnation);
-    memcpy(to + 9, name.data, name.size);
+    if (name.size)
+        memcpy(to + 9, name.data, name.size);
     return 9 + name.size;
 }
 

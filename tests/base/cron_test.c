@@ -30,37 +30,22 @@ static struct cairn_cron parse(const char *line)
 
 static void lines_are_read(void **state)
 {
-    static const char *const bad[] = {
-        "",
-        "*",
-        "* * * *",
-        "* * * * * *",
-        "60 * * * *",
-        "* 24 * * *",
-        "* * 0 * *",
-        "* * 32 * *",
-        "* * * 13 *",
-        "* * * 0 *",
-        "* * * * 8",
-        "5-3 * * * *",
-        "*/0 * * * *",
-        "1,,2 * * * *",
-        "a * * * *",
-        "* * * * mo",
-        "-1 * * * *",
-        "1- * * * *",
-        "0 0 30 2 *",
-        "0 0 31 feb,4 *",
-        "*x * * * *",
-        "1/ * * * *",
-        "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000 "
-        "* * * *                                            "};
+    static const char *const bad[] = {"",           "*",           "* * * *",     "* * * * * *",  "60 * * * *",
+                                      "* 24 * * *", "* * 0 * *",   "* * 32 * *",  "* * * 13 *",   "* * * 0 *",
+                                      "* * * * 8",  "5-3 * * * *", "*/0 * * * *", "1,,2 * * * *", "a * * * *",
+                                      "* * * * mo", "-1 * * * *",  "1- * * * *",  "0 0 30 2 *",   "0 0 31 feb,4 *",
+                                      "*x * * * *", "1/ * * * *"};
+    char long_one[CAIRN_CRON_BYTES_MAX + 2];
     struct cairn_cron cron;
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (cairn_cron_parse(cairn_str(bad[i]), &cron, NULL) != CAIRN_EINVAL)
             fail_msg("'%s' was taken", bad[i]);
+    memset(long_one, ' ', sizeof long_one);
+    memcpy(long_one, "* * * * *", 9);
+    assert_int_equal(cairn_cron_parse(cairn_bytes(long_one, CAIRN_CRON_BYTES_MAX + 1), &cron, NULL), CAIRN_EINVAL);
+    assert_int_equal(cairn_cron_parse(cairn_bytes(long_one, CAIRN_CRON_BYTES_MAX), &cron, NULL), CAIRN_OK);
     cron = parse(" 0,15-17,50-59/4\t*/6 1-7,31 jan,MAR-may 1-5,sun ");
     assert_int_equal(cron.minutes, 1ull | 7ull << 15 | 1ull << 50 | 1ull << 54 | 1ull << 58);
     assert_int_equal(cron.hours, 1u | 1u << 6 | 1u << 12 | 1u << 18);
