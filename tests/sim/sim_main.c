@@ -349,14 +349,11 @@ static void finish(struct world *w, struct client *c, bool lost)
             broken("%s", wrong);
         break;
     }
-    case JOB: {
-        bool whole = lost || !strchr(simvalue_text(cairn_buf_bytes(&c->call.reply)), '!');
-
+    case JOB:
         if (done && is_error(&c->call) && !error_is(&c->call, "conflict") && !error_is(&c->call, "refused"))
             broken("a job gave %s", simvalue_text(cairn_buf_bytes(&c->call.reply)));
-        simjobs_finish(&w->jobs, c->job, done && !is_error(&c->call), unknown, whole);
+        simjobs_finish(&w->jobs, c->job, done && !is_error(&c->call), unknown);
         break;
-    }
     case POST:
         w->posts[atoi(c->key)].acknowledged = done && !is_error(&c->call);
         w->user_busy[c->target] = false;

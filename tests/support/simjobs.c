@@ -6,13 +6,12 @@
 enum kind { MESSAGE, AS_ONE, TIMER, DURABLE, KINDS };
 
 /* What of it is looked at: three numbers, each of which is 1 once it has happened, and 0 if it has not. */
-enum { EFFECTS = 3 };
+enum { EFFECTS = 3, CALL_FAILED = -100 /* jobs.c */ };
 
 struct simjob {
     enum kind kind;
     size_t number;
     bool done, refused; /* neither: it may have happened */
-    bool partial;       /* a call of it has failed */
 };
 
 static const char *const names[KINDS] = {"message", "transaction with a message", "timer", "durable method"};
@@ -50,13 +49,12 @@ size_t simjobs_begin(struct simjobs *model, struct cairn_random *random, struct 
     return model->count++;
 }
 
-void simjobs_finish(struct simjobs *model, size_t at, bool done, bool unknown, bool whole)
+void simjobs_finish(struct simjobs *model, size_t at, bool done, bool unknown)
 {
     struct simjob *job = &model->jobs[at];
 
     job->done = done;
     job->refused = !done && !unknown;
-    job->partial = !whole;
 }
 
 static int64_t count_of(const char *of, void (*ask)(void *context, struct simcall *call), void *context)
@@ -86,7 +84,7 @@ static void look(const struct simjob *job, int64_t counts[EFFECTS], void (*ask)(
 /* All of it is there, or nothing. */
 static bool is_at_its_end(const struct simjob *job, const int64_t counts[EFFECTS])
 {
-    if (job->partial)
+    if (counts[0] == CALL_FAILED) /* refused, for want of room say */
         return true;
     if (counts[0] != counts[1] || counts[1] != counts[2])
         return false;

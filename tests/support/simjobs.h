@@ -15,8 +15,8 @@ struct simjobs {
 
 /* The number of a new job, and its request. */
 size_t simjobs_begin(struct simjobs *model, struct cairn_random *random, struct simcall *call);
-/* As simordered_finish; `whole`: none of its calls has failed. */
-void simjobs_finish(struct simjobs *model, size_t job, bool done, bool unknown, bool whole);
+/* As simordered_finish. */
+void simjobs_finish(struct simjobs *model, size_t job, bool done, bool unknown);
 /* Those begun since the last check, or all; none is asked for any more.  `ask` runs a call to its answer.  Lets the
  * node work until they have come to their ends.  False: what is wrong. */
 bool simjobs_check(struct simjobs *model, struct simnode *sim, bool all,

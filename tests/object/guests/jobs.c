@@ -46,7 +46,7 @@ CAIRN_METHOD(Job, ring, CAIRN_PUBLIC)
     cairn_timer_set("ring", cairn_now() + cairn_arg_int(0), "add", NULL);
 }
 
-/* ids: each of them, one after the other. */
+/* ids: each of them, one after the other; if one of the calls has failed its own count says so. */
 CAIRN_METHOD(Job, steps, CAIRN_PUBLIC, CAIRN_DURABLE)
 {
     bool good = true;
@@ -58,5 +58,5 @@ CAIRN_METHOD(Job, steps, CAIRN_PUBLIC, CAIRN_DURABLE)
     for (uint32_t i = 0; i < cairn_arg_count(); i++)
         good &= cairn_wait(cairn_call("Job", cairn_arg(i), "add", NULL)).ok;
     if (!good)
-        cairn_result_str("!");
+        cairn_set_int(Job_count, -100);
 }
