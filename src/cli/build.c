@@ -515,6 +515,8 @@ static int run_build(int argc, char **argv)
         return status;
     if (!o.output)
         return cairn_complain(CAIRN_EXIT_USAGE, "say where the module goes: cairn build %s -o X.wasm", argv[0]);
+    if (!cairn_output_is_file(o.output, &status))
+        return status;
     for (int i = 0; i < left; i++) {
         if (access(argv[i], R_OK) != 0)
             return cairn_complain(CAIRN_EXIT_FAILED, "cannot read %s: %s", argv[i], strerror(errno));

@@ -64,6 +64,8 @@ static bool sink_open(struct sink *sink, const char *path, int *ret_exit)
                                                      "output to one");
         return false;
     }
+    if (!cairn_output_is_file(path, ret_exit))
+        return false;
     sink->path = path;
     sink->part = cairn_alloc(strlen(path) + sizeof ".part");
     sprintf(sink->part, "%s.part", path);

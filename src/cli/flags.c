@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/suggest.h"
 
@@ -18,6 +19,17 @@ int cairn_complain(int status, const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     return status;
+}
+
+bool cairn_output_is_file(const char *path, int *ret_exit)
+{
+    struct stat there;
+
+    if (stat(path, &there) != 0 || S_ISREG(there.st_mode))
+        return true;
+    *ret_exit = cairn_complain(CAIRN_EXIT_USAGE, "'%s' is %s: name a file", path,
+                               S_ISDIR(there.st_mode) ? "a folder" : "a device or a pipe");
+    return false;
 }
 
 const char *cairn_command_word(const struct cairn_command *command)

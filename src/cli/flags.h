@@ -71,6 +71,9 @@ void cairn_flags_help(const struct cairn_command *command, FILE *to);
 /* "ls" of "objects ls" */
 const char *cairn_command_word(const struct cairn_command *command);
 
+/* Whether a finished file may take that name: nothing is there, or a file.  A device or a pipe would be replaced by it,
+ * so that is complained about, and a folder too; *ret_exit is the exit status then. */
+bool cairn_output_is_file(const char *path, int *ret_exit);
 /* "cairn: ..." on stderr; returns `status`. */
 int cairn_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -37,6 +37,10 @@ source import.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); int puts(const char *); CAIRN_M
 source foreign.c 'CAIRN_MODULE(m); CAIRN_TYPE(T); __attribute__((import_module("env"), import_name("x"))) void x(void);
 CAIRN_METHOD(T, f, CAIRN_PUBLIC) { x(); }'
 
+mkfifo "$folder/pipe" # it stands for /dev/null, which the module would take the place of
+refuses 2 "is a device or a pipe" "$folder/empty.c" -o "$folder/pipe"
+[ -p "$folder/pipe" ] || fail "the pipe is gone"
+refuses 2 "is a folder" "$folder/empty.c" -o "$folder"
 refuses 1 "no type" "$folder/empty.c" -o "$folder/m.wasm"
 refuses 1 "error" "$folder/other.c" -o "$folder/m.wasm"
 refuses 1 "CAIRN_PUBLIC or CAIRN_INTERNAL" "$folder/kind.c" -o "$folder/m.wasm"

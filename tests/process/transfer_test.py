@@ -120,6 +120,10 @@ def test_file_and_pipe(folder):
         said = run("export", "--data", node.data, status=1)
         check("in use" in said and "without --data" in said, f"of a folder that a node is on it said {said!r}")
         node.stop()
+    path = os.path.join(folder, "pipe")
+    os.mkfifo(path)  # it stands for /dev/null, which the stream would take the place of
+    said = run("export", "--data", node.data, path, status=2)
+    check("is a device or a pipe" in said and os.listdir(folder).count("pipe.part") == 0, f"of a pipe it said {said!r}")
     path = os.path.join(folder, "stream")
     run("export", "--data", node.data, path)
     with open(path, "rb") as file:
