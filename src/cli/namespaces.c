@@ -9,7 +9,7 @@
 #include "cli/print.h"
 
 struct options {
-    const char *requests, *connections, *memory, *bytes, *objects, *cpu, *instances;
+    const char *requests, *connections, *memory, *bytes, *objects, *cpu, *instances, *weight;
     bool json, drop;
 };
 
@@ -51,6 +51,11 @@ static const struct cairn_flag limit_flags[] = {
      .value = "N",
      .help = "function instances held by what waits for calls, or is slow",
      .offset = offsetof(struct options, instances)},
+    {.name = "weight",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "N",
+     .help = "its share of time while others want it too: 1 to 1000, 100 if not given",
+     .offset = offsetof(struct options, weight)},
     CAIRN_FLAG_JSON(struct options),
     {0},
 };
@@ -119,13 +124,14 @@ static bool add_limits(struct cairn_ask *ask, const struct options *options)
     return add_limit(ask, "requests", options->requests, "/s") &&
            add_limit(ask, "connections", options->connections, "") && add_limit(ask, "memory", options->memory, NULL) &&
            add_limit(ask, "bytes", options->bytes, NULL) && add_limit(ask, "objects", options->objects, "") &&
-           add_limit(ask, "cpu", options->cpu, "%") && add_limit(ask, "instances", options->instances, "");
+           add_limit(ask, "cpu", options->cpu, "%") && add_limit(ask, "instances", options->instances, "") &&
+           add_limit(ask, "weight", options->weight, "");
 }
 
 /* --- ls and show --- */
 
 /* As CAIRN_OP_SPACES has them (object/object.h). */
-enum { REQUESTS, CONNECTIONS, MEMORY, BYTES, OBJECTS, CPU, INSTANCES, LIMITS };
+enum { REQUESTS, CONNECTIONS, MEMORY, BYTES, OBJECTS, CPU, INSTANCES, WEIGHT, LIMITS };
 enum {
     USED_INVOCATIONS,
     USED_CPU_US,
@@ -265,6 +271,7 @@ static void print_item(struct cairn_bytes encoded)
     print_limit("memory", item.limits[MEMORY], "");
     printf("  instances    %" PRId64 " held", item.used[USED_INSTANCES]);
     print_limit("instances", item.limits[INSTANCES], "");
+    printf("  weight       %" PRId64 "\n", item.limits[WEIGHT] ? item.limits[WEIGHT] : 100);
     printf("  since the node's start\n    invocations  %" PRId64 ", %" PRId64 " operations",
            item.used[USED_INVOCATIONS], item.used[USED_OPERATIONS]);
     print_rate("requests", item.limits[REQUESTS], " requests/s");

@@ -43,7 +43,7 @@ void fibers_retry(struct cairn_worker *worker)
     } else {
         fibers_freed(worker);
     }
-    if (!cairn_list_empty(&worker->admission))
+    if (!cairn_list_empty(&worker->lanes.admits))
         admission_next(worker);
 }
 

@@ -115,8 +115,10 @@ static void fiber_gone(struct cairn_worker *worker, struct invocation *inv)
     inv->fiber_counted = false;
     worker->fibers--;
     stat_add(&inv->type->space->meters[worker->index].instances, (uint64_t)-1);
-    if (invocation_from_outside(inv))
+    if (invocation_from_outside(inv)) {
         worker->outside_fibers--;
+        worker_lane(worker, inv->space)->outside_fibers--;
+    }
 }
 
 static void send_calls(struct cairn_worker *worker, struct invocation *inv)
@@ -453,8 +455,10 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
         inv->fiber_counted = true;
         worker->fibers++;
         stat_add(&inv->type->space->meters[worker->index].instances, 1);
-        if (invocation_from_outside(inv))
+        if (invocation_from_outside(inv)) {
             worker->outside_fibers++;
+            worker_lane(worker, inv->space)->outside_fibers++;
+        }
     }
     switch (state) {
     case CAIRN_RUN_DONE:
@@ -474,11 +478,10 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
     case CAIRN_RUN_SLICE:
         invocation_move(inv, INV_ASIDE);
         account_aside(worker, inv);
+        if (inv->method)
+            inv->method->slow = true;
         stat_add(&worker->counts.slices, 1);
-        if (cairn_fn_worker_pressed(worker->fn))
-            cairn_list_push_front(&worker->aside, &inv->link); /* it goes on until it ends, or waits */
-        else
-            cairn_list_push_back(&worker->aside, &inv->link);
+        aside_add(worker, inv, cairn_fn_worker_pressed(worker->fn)); /* then it goes on until it ends, or waits */
         return;
     case CAIRN_RUN_NO_FIBER:
         no_fiber(worker, inv);
@@ -629,6 +632,8 @@ void object_run(struct cairn_worker *worker, struct object *object)
         refuse_to_begin(worker, object, inv, CAIRN_EQUOTA, err.text);
         return;
     }
+    if (inv->method && __builtin_expect(inv->method->slow, 0) && mailbox_puts_off(worker, inv))
+        return;
     if (inv->read_only)
         object->readers++;
     else
@@ -736,16 +741,16 @@ const struct housekeeper room_housekeeper = {.name = "room in the log", .step = 
 
 void invocations_fail_all(struct cairn_worker *worker)
 {
+    struct invocation *inv;
     struct cairn_link *l;
 
-    while ((l = cairn_list_pop_front(&worker->admission))) {
-        struct invocation *inv = cairn_container(l, struct invocation, link);
+    while ((inv = admission_take(worker))) {
         inv->object->before_mailbox--;
         inv->object->outside_waiting--;
         invocation_refuse(worker, inv, CAIRN_EUNAVAILABLE, "the log has failed: %s", worker->node->failure.text);
     }
-    while ((l = cairn_list_pop_front(&worker->aside)))
-        invocation_resume_aside(worker, cairn_container(l, struct invocation, link));
+    while (aside_any(worker))
+        aside_run(worker, invocation_resume_aside);
     transactions_fail_all(worker);
     room_retry(worker);
     for (l = worker->fiber_waiters.next; l != &worker->fiber_waiters; l = l->next)

@@ -47,7 +47,7 @@ static void __attribute__((noinline)) make_ready_locked(struct cairn_worker *wor
     }
     head = cairn_list_empty(&object->ready) ? next_locked(worker, object) : NULL;
     if (head)
-        ready_add(&worker->ready, object, head);
+        ready_add(worker, object, head);
 }
 
 void object_make_ready(struct cairn_worker *worker, struct object *object)
@@ -62,7 +62,7 @@ void object_make_ready(struct cairn_worker *worker, struct object *object)
         return;
     head = cairn_container(object->mailbox.next, struct invocation, link);
     if (may_start(worker, object, head))
-        ready_add(&worker->ready, object, head);
+        ready_add(worker, object, head);
 }
 
 /* At the back. */
@@ -79,11 +79,30 @@ static void enter_mailbox(struct cairn_worker *worker, struct invocation *inv)
 /* Requests from outside may hold half of the fibers; the rest is for calls.  And while there is none at all, one that
  * came in would only begin, find none and go back, again and again: the worker would never look idle, and so never
  * notice that all fibers wait for each other. */
-static bool fibers_share_used(const struct cairn_worker *worker)
+static bool fibers_share_used(struct cairn_worker *worker, const struct invocation *inv)
 {
-    uint32_t left = cairn_fn_worker_fibers_free(worker->fn);
+    uint32_t left = cairn_fn_worker_fibers_free(worker->fn), share = (worker->fibers + left + 1) / 2;
 
-    return left == 0 || worker->outside_fibers >= (worker->fibers + left + 1) / 2;
+    if (left == 0 || worker->outside_fibers >= share)
+        return true;
+    /* Where there are others one namespace leaves a quarter of them: else those would wait until its requests end. */
+    return worker->lanes.count > 1 && worker_lane(worker, inv->space)->outside_fibers >= share - share / 4;
+}
+
+static bool holds_fiber(const struct method *method)
+{
+    return method->suspends || method->slow;
+}
+
+static void enter_admission(struct cairn_worker *worker, struct invocation *inv, struct cairn_link *before)
+{
+    struct lane *lane = worker_lane(worker, inv->space);
+
+    if (cairn_list_empty(&lane->admits))
+        cairn_list_push_back(&worker->lanes.admits, &lane->admits);
+    invocation_move(inv, INV_ADMISSION);
+    inv->object->before_mailbox++;
+    cairn_list_push_back(before ? before : &lane->admission, &inv->link); /* right before it */
 }
 
 bool mailbox_may_call(struct cairn_worker *worker, struct invocation *inv, struct type *type, struct method *method)
@@ -174,28 +193,56 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
         return;
     }
     object->outside_waiting++;
-    if (object->before_mailbox || (method && method->suspends && fibers_share_used(worker))) {
-        invocation_move(inv, INV_ADMISSION);
-        object->before_mailbox++;
-        cairn_list_push_back(&worker->admission, &inv->link);
+    if (object->before_mailbox || (method && holds_fiber(method) && fibers_share_used(worker, inv))) {
+        enter_admission(worker, inv, NULL);
         return;
     }
     enter_mailbox(worker, inv);
 }
 
 /* In order, and behind one that waited for a fiber those that only waited because it stood before them. */
-void admission_next(struct cairn_worker *worker)
+static void admit(struct cairn_worker *worker, struct lane *lane)
 {
-    for (struct cairn_link *l = worker->admission.next, *next; l != &worker->admission; l = next) {
+    struct cairn_link *l;
+
+    while ((l = lane->admission.next) != &lane->admission) {
         struct invocation *inv = cairn_container(l, struct invocation, link);
 
-        next = l->next;
-        if (inv->method && inv->method->suspends && fibers_share_used(worker))
+        if (inv->method && holds_fiber(inv->method) && fibers_share_used(worker, inv))
             return;
         cairn_list_remove(&inv->link);
         inv->object->before_mailbox--;
         enter_mailbox(worker, inv);
     }
+    cairn_list_remove(&lane->admits);
+}
+
+/* Another namespace is the first to be looked at each time. */
+void admission_next(struct cairn_worker *worker)
+{
+    struct cairn_link *admits = &worker->lanes.admits, *l = cairn_list_pop_front(admits);
+
+    if (!l)
+        return;
+    cairn_list_push_back(admits, l);
+    for (struct cairn_link *next = admits->next; (l = next) != admits;) {
+        next = l->next;
+        admit(worker, cairn_container(l, struct lane, admits));
+    }
+}
+
+struct invocation *admission_take(struct cairn_worker *worker)
+{
+    struct lane *lane;
+    struct cairn_link *l;
+
+    if (cairn_list_empty(&worker->lanes.admits))
+        return NULL;
+    lane = cairn_container(worker->lanes.admits.next, struct lane, admits);
+    l = cairn_list_pop_front(&lane->admission);
+    if (cairn_list_empty(&lane->admission))
+        cairn_list_remove(&lane->admits);
+    return cairn_container(l, struct invocation, link);
 }
 
 void mailbox_enter(struct invocation *inv)
@@ -251,9 +298,12 @@ void mailbox_resume(struct cairn_worker *worker, struct invocation *inv)
  * them, and with them all that came behind: they keep their order, also against those that wait there already. */
 static void back_to_admission(struct cairn_worker *worker, struct object *object)
 {
-    struct cairn_link *before = &worker->admission, *next;
+    struct cairn_link *before = NULL, *next, *admission;
 
-    for (struct cairn_link *l = worker->admission.next; object->before_mailbox && l != &worker->admission; l = l->next)
+    if (cairn_list_empty(&object->mailbox))
+        return;
+    admission = &worker_lane(worker, cairn_container(object->mailbox.next, struct invocation, link)->space)->admission;
+    for (struct cairn_link *l = admission->next; object->before_mailbox && l != admission; l = l->next)
         if (cairn_container(l, struct invocation, link)->object == object) {
             before = l;
             break;
@@ -268,9 +318,7 @@ static void back_to_admission(struct cairn_worker *worker, struct object *object
         cairn_list_remove(&inv->waiter);
         inv->needs_fiber = false;
         stat_add(&worker->counts.mailbox_waiting, (uint64_t)-1);
-        invocation_move(inv, INV_ADMISSION);
-        object->before_mailbox++;
-        cairn_list_push_back(before, &inv->link); /* right before it */
+        enter_admission(worker, inv, before);
     }
 }
 
@@ -285,6 +333,17 @@ void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv)
         inv->object->outside_waiting++;
         back_to_admission(worker, inv->object);
     }
+}
+
+bool mailbox_puts_off(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->segment_number || !invocation_from_outside(inv) || inv->transaction || !fibers_share_used(worker, inv))
+        return false;
+    enter_at_head(worker, inv);
+    inv->object->outside_waiting++;
+    back_to_admission(worker, inv->object);
+    object_make_ready(worker, inv->object); /* calls pass it */
+    return true;
 }
 
 void mailbox_leave(struct cairn_worker *worker, struct invocation *inv)

@@ -29,6 +29,9 @@ void mailbox_again(struct cairn_worker *worker, struct invocation *inv);
 void mailbox_await_fiber(struct cairn_worker *worker, struct invocation *inv);
 /* Before all that wait for its object. */
 void mailbox_to_head(struct invocation *inv);
+/* It was taken to run, and its method is slow: true if it goes back and waits, as its namespace's requests hold their
+ * share of the fibers. */
+bool mailbox_puts_off(struct cairn_worker *worker, struct invocation *inv);
 /* It leaves the line that it waits in, to run or to end. */
 void mailbox_leave(struct cairn_worker *worker, struct invocation *inv);
 /* A call that has come to nothing leaves the mailbox that it waits in, and is no more. */
@@ -38,5 +41,7 @@ struct invocation *mailbox_give_up(struct cairn_worker *worker); /* takes the fi
 void fibers_freed(struct cairn_worker *worker);
 /* A fiber held by a request from outside is free: who waits for one comes in. */
 void admission_next(struct cairn_worker *worker);
+/* Takes one of those that wait for admission; NULL: there is none. */
+struct invocation *admission_take(struct cairn_worker *worker);
 
 #endif

@@ -78,9 +78,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     cairn_random_init(&worker->job_ids, ~node->options.seed + index);
     cache_init(&worker->cache, node->limits.cache_bytes / node->options.workers);
     cairn_list_init(&worker->idle);
-    ready_init(&worker->ready);
-    cairn_list_init(&worker->aside);
-    cairn_list_init(&worker->admission);
+    lanes_init(&worker->lanes);
     cairn_list_init(&worker->fiber_waiters);
     cairn_list_init(&worker->commits);
     cairn_list_init(&worker->begins);
@@ -152,6 +150,7 @@ static void worker_done(struct cairn_worker *worker)
             }
             object_drop(worker, object);
         }
+    lanes_done(worker);
     cache_done(&worker->cache);
     free(worker->table);
     free(worker->outgoing);

@@ -11,7 +11,7 @@ static const struct {
     [SPACE_REQUESTS] = {"requests", 10000000},        [SPACE_CONNECTIONS] = {"connections", 1000000},
     [SPACE_MEMORY] = {"memory", UINT64_C(1) << 50},   [SPACE_BYTES] = {"bytes", UINT64_C(1) << 50},
     [SPACE_OBJECTS] = {"objects", UINT64_C(1) << 50}, [SPACE_CPU] = {"cpu", 100000},
-    [SPACE_INSTANCES] = {"instances", 1000000},
+    [SPACE_INSTANCES] = {"instances", 1000000},       [SPACE_WEIGHT] = {"weight", SPACE_WEIGHT_MAX},
 };
 
 const char *quota_name(enum space_limit limit)

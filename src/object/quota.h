@@ -9,6 +9,7 @@
  *   objects       that exist
  *   cpu           processor time of its methods, in percent of one processor, and as much at once as in a second
  *   instances     function instances that are held: by what waits for calls, or was set aside
+ * A namespace's weight, its share of its workers' time, is set with its limits, and limits nothing (lane.h).
  * Threads: any.  Layer: object, used by server and admin. */
 #ifndef CAIRN_OBJECT_QUOTA_H
 #define CAIRN_OBJECT_QUOTA_H

@@ -32,8 +32,11 @@ enum space_limit {
     SPACE_OBJECTS,
     SPACE_CPU,
     SPACE_INSTANCES,
+    SPACE_WEIGHT, /* no limit: its share of its workers' time beside others (lane.h); 0: SPACE_WEIGHT_DEFAULT */
     SPACE_LIMITS
 };
+
+enum { SPACE_WEIGHT_DEFAULT = 100, SPACE_WEIGHT_MAX = 1000 };
 
 /* Why a request may not simply pass. */
 enum { SPACE_GONE = 1, SPACE_LIMITED = 2 };
@@ -42,7 +45,8 @@ enum { SPACE_GONE = 1, SPACE_LIMITED = 2 };
 struct space_meter {
     _Atomic uint64_t invocations, cpu_ns, operations;
     _Atomic uint64_t instances; /* that are held now: by what waits, or was set aside */
-    uint64_t unused[4];         /* a line of its own */
+    struct lane *lane;          /* the worker's own (lane.h); NULL: it has run nothing of it lately */
+    uint64_t unused[3];         /* a line of its own */
 };
 
 struct space {

@@ -63,6 +63,7 @@ struct method {
     struct method_stats *stats; /* the worker's, kept across versions; NULL until it has run here */
     bool caches;                /* its results may be kept (cache.h) */
     bool suspends;              /* has waited before: it will need a fiber */
+    bool slow;                  /* has been set aside before: it may need one, and hold it long */
     bool results_known;         /* one has ended */
     size_t result_bytes;        /* of the largest result lately; 0: small (account.c) */
     uint64_t unread_told_ns;    /* when its log was told of arguments that it did not read; 0: never (method_log.c) */

@@ -87,14 +87,14 @@ uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
 
 static bool anything_ready(const struct cairn_worker *worker)
 {
-    return !ready_empty(&worker->ready) || !cairn_list_empty(&worker->aside) || worker->turns ||
+    return ready_any(worker) || aside_any(worker) || worker->turns ||
            atomic_load_explicit((_Atomic(struct message *) *)(uintptr_t)&worker->inbox, memory_order_relaxed);
 }
 
 /* The objects that run next: where their headers lie is fetched while this one runs. */
 static void look_ahead(struct cairn_worker *worker)
 {
-    const struct object *object = ready_peek(&worker->ready);
+    const struct object *object = ready_peek(worker);
 
     if (object && !object->loaded)
         object->shard->engine->ops->prefetch(object->shard->engine, object->hash, 1);
@@ -118,14 +118,14 @@ static bool run_fresh(struct cairn_worker *worker, int most)
  * replies to what did go out at its end, or fresh segments have had a slice's time since the last one. */
 static bool run_aside(struct cairn_worker *worker, bool fresh_ran)
 {
-    bool slices = !cairn_list_empty(&worker->aside);
+    bool slices = aside_any(worker);
 
     if ((!slices && !worker->turns) || (fresh_ran && worker_clock_ns(worker) < worker->aside_ns))
         return false;
     if (worker->turns && (worker->turn_next || !slices))
         inbox_take_turn(worker);
     else
-        invocation_resume_aside(worker, cairn_container(cairn_list_pop_front(&worker->aside), struct invocation, link));
+        aside_run(worker, invocation_resume_aside);
     worker->turn_next = !worker->turn_next;
     worker->aside_ns = worker_clock_ns(worker) + ASIDE_PAUSE_NS;
     return true;

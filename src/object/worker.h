@@ -47,11 +47,10 @@ struct cairn_worker {
     struct type **types; /* chained, a power of two */
     uint32_t types_size, type_count;
     uint64_t types_changed; /* how often it was given a type, or another version of one */
+    struct lanes lanes;
     struct ready ready;
-    struct cairn_link aside;
     struct message *turns, *turns_last; /* pages, or parts of them: one is made in a turn (worker_await_turn) */
     bool turn_next;                     /* one of these is next, and no slice of what was set aside */
-    struct cairn_link admission;        /* invocations from outside that need a fiber */
     struct cairn_link fiber_waiters;    /* invocations in mailboxes that need a fiber */
     struct cairn_link commits;          /* segments that have run and wait for room in the log, in the order of it */
     struct cairn_link begins;           /* invocations that hold nothing and wait until their segment may begin */
@@ -114,6 +113,13 @@ struct cairn_worker {
 static inline struct shard *worker_shard(struct cairn_worker *worker, uint32_t index)
 {
     return &worker->shards[index];
+}
+
+static inline struct lane *worker_lane(struct cairn_worker *worker, struct space *space)
+{
+    struct lane *lane = space->meters[worker->index].lane;
+
+    return lane ? lane : lane_make(worker, space);
 }
 
 /* worker_clock_ns from some microseconds ago, which costs nothing: runs read the clock as they end. */

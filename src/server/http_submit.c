@@ -451,7 +451,7 @@ static bool read_limits(const struct cairn_http_call *call, struct cairn_slot *s
         if (limit == SPACE_LIMITS || !read_u64(value, &number)) {
             cairn_http_refuse(call, 400, "bad_request",
                               "only limits are possible here: requests=N (a second), connections=N, memory=BYTES, "
-                              "bytes=BYTES, objects=N, cpu=PERCENT, instances=N; 0 is no limit");
+                              "bytes=BYTES, objects=N, cpu=PERCENT, instances=N, weight=N; 0 is no limit");
             return false;
         }
         cairn_buf_u8(&slot->more, (uint8_t)limit);

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import subprocess
+import threading
 
 from cairnproc import CAIRN, Error, Node, check, equal, guest, main
 
@@ -228,7 +229,8 @@ def test_export(folder):
 
 
 def limits(**there):
-    return {name: there.get(name, 0) for name in ("requests", "connections", "memory", "bytes", "objects", "cpu", "instances")}
+    return {name: there.get(name, 0) for name in ("requests", "connections", "memory", "bytes", "objects", "cpu", "instances",
+                                                "weight")}
 
 
 def kept(node, space):
@@ -384,6 +386,57 @@ def test_processor_limit(folder):
             equal(redis.ok("FCALL", "Probe.count", 1, "a"), 0, "after that")
 
 
+def slices(node):
+    return sum(count for sample, count in node.metrics().items() if sample.startswith("cairn_slices_total"))
+
+
+def test_wild_neighbour(folder):
+    """Loops, a flood and jobs that call in one namespace; methods of several slices in another go on beside them.
+
+    What is counted is slices, as time tells more of the machine. In one line with thirty loops each slice of the calm one
+    would come with sixty of these.
+    """
+    calls = 5
+    with Node(folder, "--workers=1") as node:
+        create(node, "wild", "calm")
+        for space in ("wild", "calm"):
+            with redis_in(node, space) as redis:
+                redis.ok("FUNCTION", "LOAD", guest("probe"))
+        over = threading.Event()
+
+        def keep_on(number, *words):
+            with redis_in(node, "wild") as redis:
+                while not over.is_set():
+                    redis.call("FCALL", words[0], 1, f"w{number}", *words[1:])
+
+        wild = [threading.Thread(target=keep_on, args=(n, "Probe.spin")) for n in range(30)]
+        wild += [threading.Thread(target=keep_on, args=(n, "Probe.count")) for n in range(60, 62)]
+        wild += [threading.Thread(target=keep_on, args=(62, "Probe.many_calls", "x", 5000))]
+
+        def work(redis):
+            before = slices(node)
+            for _ in range(calls):
+                redis.ok("FCALL", "Probe.work", 1, "c", 3000000)
+            return slices(node) - before
+
+        with redis_in(node, "calm") as redis:
+            work(redis)
+            alone = work(redis)
+            check(alone >= 2 * calls, f"alone it takes {alone} slices")
+            for thread in wild:
+                thread.start()
+            try:
+                while slices(node) < 200:
+                    pass
+                beside = work(redis)
+            finally:
+                over.set()
+                for thread in wild:
+                    thread.join()
+        check(beside < 10 * alone, f"{calls} calls took {alone} slices alone, and with those of a wild neighbour {beside}")
+
+
 if __name__ == "__main__":
     main([test_nothing_crosses, test_log_lines, test_life, test_missing, test_completion, test_export,
-          test_requests_limit, test_connections_limit, test_kept_limits, test_processor_limit])
+          test_requests_limit, test_connections_limit, test_kept_limits, test_processor_limit,
+          test_wild_neighbour])
