@@ -21,6 +21,9 @@ static const struct series of_methods[] = {
     {"cairn_invocation_read_bytes_total", "counter", "Bytes read from fields.", METHOD(read_bytes), 1},
     {"cairn_invocation_written_bytes_total", "counter", "Bytes written to fields.", METHOD(written_bytes), 1},
     {"cairn_invocation_operations_total", "counter", "Operations on stored keys.", METHOD(operations), 1},
+    {"cairn_invocation_cache_hits_total", "counter", "Results that were kept and given again.", METHOD(cache_hits), 1},
+    {"cairn_invocation_cache_misses_total", "counter", "Cacheable invocations that ran.", METHOD(cache_misses), 1},
+    {"cairn_invocation_cache_bytes", "gauge", "Kept results, with what they were made of.", METHOD(cache_bytes), 1},
     {"cairn_invocation_calls_total", "counter", "Calls issued by invocations.", METHOD(calls), 1},
 };
 
@@ -98,7 +101,7 @@ static void print_sum(const struct stats *stats, struct cairn_buf *to, const str
     for (uint32_t w = 0; w < stats->workers; w++) {
         const struct method_stats *one = on_worker(m, w);
         double count = one ? count_at(one, s) : 0;
-        sum = s->kind[0] == 'g' ? (count > sum ? count : sum) : sum + count;
+        sum = s->offset == METHOD(memory_peak_bytes) ? (count > sum ? count : sum) : sum + count;
     }
     cairn_buf_str(to, s->name);
     labels(to, m);

@@ -112,6 +112,10 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
         span_drop(inv);
     if (inv->durable)
         inv->durable->drop(worker, inv);
+    if (__builtin_expect(inv->reads != NULL, 0)) {
+        cairn_buf_done(inv->reads);
+        free(inv->reads);
+    }
     if (inv->job && atomic_fetch_sub_explicit(&inv->job->refs, 1, memory_order_acq_rel) == 1)
         account_job_ended(inv->job);
     if (inv->own)
@@ -184,16 +188,13 @@ static void count_outcome(struct cairn_worker *worker, struct invocation *inv)
 
     if (!inv->method)
         return;
-    if (!inv->method->stats)
-        inv->method->stats = stats_of(&worker->node->stats, worker->index, inv->type->space, inv->type->name,
-                                      cairn_str(inv->method->decl->name));
     meter = &inv->type->space->meters[worker->index];
     stat_add(&meter->invocations, 1);
     stat_add(&meter->cpu_ns, inv->meter.cpu_ns);
     stat_add(&meter->operations, inv->operations);
     if (space_is_gated(inv->type->space))
         quota_charge_cpu(inv->type->space, inv->meter.cpu_ns, worker_recent_ns(worker));
-    stats = inv->method->stats;
+    stats = method_stats_of(worker, inv->type, inv->method);
     stat_add(&stats->invocations, 1);
     if (inv->failed)
         stat_add(&stats->failures, 1);

@@ -107,9 +107,12 @@ struct invocation {
 
     struct cairn_buf result; /* encoded; an error value if it failed */
     bool failed;
-    bool keeps_result; /* when it ends well: it is in demand (cache.h) */
-    bool refused;      /* it failed because the node could not go on with it: that is no outcome of the method */
-    bool by_word;      /* it failed because the method said so */
+    bool keeps_result;       /* when it ends well: it is in demand (cache.h) */
+    bool told_reads;         /* its caller has what it was made of */
+    struct cairn_buf *reads; /* of its calls, if it keeps its result (reads.h); NULL: none */
+    struct dependency began; /* its object's last record when it began, if it keeps its result */
+    bool refused;            /* it failed because the node could not go on with it: that is no outcome of the method */
+    bool by_word;            /* it failed because the method said so */
     enum cairn_effects effects; /* of what it has committed, and of the calls that have come back to it */
 
     void (*go_on)(struct cairn_worker *worker, struct invocation *inv); /* from INV_ROOM */

@@ -72,6 +72,8 @@ void receive_result(struct cairn_worker *worker, struct message *message)
         }
         return;
     }
+    if (__builtin_expect(caller->keeps_result, 0) && !inv->told_reads)
+        caller->keeps_result = false;
     if (!caller->durable || durable_outcome(caller, number, inv))
         keep_result(worker, &caller->calls[number], inv);
     else
@@ -360,7 +362,7 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
         fail_run(worker, inv);
         return;
     }
-    if (__builtin_expect(inv->keeps_result, 0) && inv->call_count == 0 && inv->result.size)
+    if (__builtin_expect(inv->keeps_result, 0))
         cache_keep(worker, inv);
     if (inv->args_read != UINT32_MAX && inv->args.size && inv->method)
         method_log_unread_args(inv);

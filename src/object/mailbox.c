@@ -5,6 +5,8 @@
  * the same object.  One that needs a fiber stays at the head of the mailbox until one is free. */
 #include "object/mailbox.h"
 
+#include "object/account.h"
+#include "object/cache.h"
 #include "object/invocation.h"
 #include "object/lock.h"
 #include "object/once.h"
@@ -13,6 +15,8 @@
 #include "object/transaction.h"
 #include "object/type.h"
 #include "object/worker.h"
+
+enum { ARRIVALS_MAX = 4 };
 
 /* One that needs a fiber does not begin before there is one: it must not keep its object from those that
  * hold fibers and come back to it. */
@@ -151,6 +155,24 @@ bool mailbox_may_call(struct cairn_worker *worker, struct invocation *inv, struc
     return false;
 }
 
+/* Its result is kept, and nobody is at the object or waits for it: then its turn would have come at once.  Replies may
+ * bring the next request, which must not go on so for ever. */
+static bool answered_on_arrival(struct cairn_worker *worker, struct invocation *inv)
+{
+    const struct object *object = inv->object;
+    enum cairn_code code;
+    const char *text;
+
+    if (!object->latest || object->holder || object->lock || object->before_mailbox || inv->transaction ||
+        !cairn_list_empty(&object->mailbox) || worker->arrivals >= ARRIVALS_MAX ||
+        !account_may_begin(worker, inv, &code, &text) || !cache_has_latest(worker, inv))
+        return false;
+    worker->arrivals++;
+    invocation_end(worker, inv);
+    worker->arrivals--;
+    return true;
+}
+
 void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
 {
     const struct cairn_limits *limits = &worker->node->limits;
@@ -183,6 +205,8 @@ void invocation_arrive(struct cairn_worker *worker, struct invocation *inv)
     }
     if (__builtin_expect(method ? method->decl->transaction : inv->operation->is_transaction, 0))
         transaction_make(worker, inv);
+    if (method && method->caches && answered_on_arrival(worker, inv))
+        return;
     if (!invocation_from_outside(inv)) {
         enter_mailbox(worker, inv);
         return;

@@ -32,7 +32,8 @@ enum { METHOD_SERIES_MAX = 2048 };
 
 /* A method's counters on one worker, which writes them. */
 struct method_stats {
-    _Atomic uint64_t invocations, failures, cpu_ns, memory_peak_bytes, read_bytes, written_bytes, operations, calls;
+    _Atomic uint64_t invocations, failures, cpu_ns, memory_peak_bytes, read_bytes, written_bytes, operations, calls,
+        cache_hits, cache_misses, cache_bytes;
     _Atomic uint64_t latency[LATENCY_BUCKETS], latency_ns_total;
 };
 

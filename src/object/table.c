@@ -27,6 +27,15 @@ static void table_grow(struct cairn_worker *worker)
     worker->table_size = size;
 }
 
+struct object *object_find(const struct cairn_worker *worker, struct cairn_bytes key, uint64_t hash)
+{
+    struct object *object = worker->table_size ? worker->table[hash & (worker->table_size - 1)] : NULL;
+
+    while (object && !(object->hash == hash && cairn_bytes_equal(cairn_bytes(object->key, object->key_size), key)))
+        object = object->hash_next;
+    return object;
+}
+
 struct object *object_get(struct cairn_worker *worker, struct shard *shard, uint32_t type, struct cairn_bytes id)
 {
     uint8_t bytes[1 + CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX];
@@ -93,6 +102,8 @@ void object_drop(struct cairn_worker *worker, struct object *object)
     worker->object_count--;
     if (object->header.containers != object->containers_inline)
         free(object->header.containers);
+    if (object->latest)
+        object->latest->object = NULL;
     free(object->lock); /* of one that a stop has cut off */
     free(object);
 }

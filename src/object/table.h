@@ -12,6 +12,11 @@ struct housekeeper;
 struct invocation;
 struct shard;
 
+/* A result that is an object's latest, for as long as the object is in memory. */
+struct latest {
+    struct object *object; /* NULL: it is not any more, or the object has left */
+};
+
 struct object {
     struct object *hash_next;
     struct cairn_link ready;   /* in a line of worker->ready when the mailbox's head may start */
@@ -26,6 +31,7 @@ struct object {
     uint32_t outside_waiting;  /* requests from outside in the mailbox or before it */
     uint32_t before_mailbox;   /* of them, still waiting for admission */
     uint32_t readers;          /* read-only segments in progress (running or set aside) */
+    struct latest *latest;     /* the result given last (cache.h); NULL: none */
     struct lock *lock;         /* transactions have it, or wait to (lock.h); NULL: none */
     struct invocation *holder; /* whose mutating segment is in progress; NULL: nobody's */
     bool loaded;               /* header is the committed one */
@@ -42,6 +48,8 @@ static inline struct cairn_bytes object_id(const struct object *object)
 }
 
 struct object *object_get(struct cairn_worker *worker, struct shard *shard, uint32_t type, struct cairn_bytes id);
+/* The one with that 01 key and its hash, if it is in memory. */
+struct object *object_find(const struct cairn_worker *worker, struct cairn_bytes key, uint64_t hash);
 void object_ref(struct cairn_worker *worker, struct object *object);
 void object_unref(struct cairn_worker *worker, struct object *object);
 void object_drop(struct cairn_worker *worker, struct object *object);

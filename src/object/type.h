@@ -89,6 +89,8 @@ struct type {
     struct method methods[]; /* as in decl */
 };
 
+/* The worker's counters of the method, one of the type's. */
+struct method_stats *method_stats_of(struct cairn_worker *worker, const struct type *type, struct method *method);
 struct type *type_find(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name);
 /* NULL has none, and neither has a type of which only objects are left. */
 static inline bool type_has_methods(const struct type *type)

@@ -122,6 +122,7 @@ void types_remove(struct cairn_worker *worker, const struct type_entry *entry)
         return;
     at = type_at(worker, space_name_hash(entry->space, entry->name), entry->space, entry->name);
     type = *at;
+    worker->types_changed++;
     if (!type)
         return;
     *at = type->next;
@@ -135,7 +136,6 @@ void types_set(struct cairn_worker *worker, struct type_entry *entry)
     struct type **at;
 
     types_remove(worker, entry);
-    worker->types_changed++;
     if (!entry->decl)
         return;
     if (worker->type_count == worker->types_size)
@@ -157,6 +157,14 @@ void types_leave(struct cairn_worker *worker)
     free(worker->types);
     worker->types = NULL;
     worker->types_size = worker->type_count = 0;
+}
+
+struct method_stats *method_stats_of(struct cairn_worker *worker, const struct type *type, struct method *method)
+{
+    if (!method->stats)
+        method->stats =
+            stats_of(&worker->node->stats, worker->index, type->space, type->name, cairn_str(method->decl->name));
+    return method->stats;
 }
 
 uint32_t type_value_fields(const struct type *type, uint32_t *to)

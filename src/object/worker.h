@@ -46,7 +46,7 @@ struct cairn_worker {
 
     struct type **types; /* chained, a power of two */
     uint32_t types_size, type_count;
-    uint64_t types_changed; /* how often it was given a type, or another version of one */
+    uint64_t types_changed; /* how often it was given a type, or another version of one, or lost one */
     struct lanes lanes;
     struct ready ready;
     struct message *turns, *turns_last; /* pages, or parts of them: one is made in a turn (worker_await_turn) */
@@ -96,6 +96,7 @@ struct cairn_worker {
 
     struct worker_counts counts;
     struct cache cache;
+    uint32_t arrivals;                         /* results given as their requests arrived, one within the other */
     uint64_t generations;                      /* of objects: given out */
     struct cairn_purse purse;                  /* of node->calls */
     uint64_t instances_charged;                /* to it */

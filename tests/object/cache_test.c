@@ -130,10 +130,100 @@ static void redeploy(char number)
     cairn_buf_done(&wasm);
 }
 
+static void expect_call_kept(const char *want, const char *id, const char *other, const char *method, bool kept)
+{
+    uint64_t before;
+
+    for (int i = 0; i < 3; i++)
+        expect(want, id, "ask", other, method);
+    before = hits();
+    expect(want, id, "ask", other, method);
+    assert_int_equal(hits() - before, kept ? 1 : 0);
+}
+
+/* Objects of one tag are on one worker. */
+static void what_is_kept_of_calls(void **state)
+{
+    static const char *const workers[] = {"o0", "o1", "o2", "o3", "o4", "o5", "o6", "o7"};
+    uint64_t before, all = 0;
+
+    (void)state;
+    open_with(6, "memory", 1 << 20);
+    expect("7", "{t}a", "set", "7");
+    expect_call_kept("14", "{t}b", "{t}a", "twice", true);
+    expect("8", "{t}a", "set", "8");
+    expect_call_kept("16", "{t}b", "{t}a", "twice", true);
+    expect("3", "{t}b", "set", "3"); /* the caller's */
+    expect_call_kept("16", "{t}b", "{t}a", "twice", true);
+    expect_call_kept("-2", "{t}b", "{t}nobody", "twice", true);
+    expect("1", "{t}nobody", "set", "1");
+    expect_call_kept("2", "{t}b", "{t}nobody", "twice", true);
+    assert_string_equal(ask(CAIRN_OP_DELETE, "{t}a", 0), "1");
+    expect_call_kept("-2", "{t}b", "{t}a", "twice", true);
+    expect_call_kept("1", "{t}b", "{t}a", "edition", true);
+    redeploy('2');
+    expect_call_kept("2", "{t}b", "{t}a", "edition", true);
+    /* Of what is told to the caller alone, is said each time, must not be kept, or failed, there is none. */
+    expect_call_kept("\"{t}b\"", "{t}b", "{t}a", "who", false);
+    expect_call_kept("1", "{t}b", "{t}a", "logs", false);
+    expect_call_kept("-1", "{t}b", "{t}a", "never", false);
+    expect_call_kept("nil", "{t}b", "{t}a", "fails", false);
+    /* Those of an object of another worker: its own is, the caller's is not. */
+    for (int i = 0; i < 8; i++) {
+        expect("1", workers[i], "set", "1");
+        for (int n = 0; n < 3; n++)
+            expect("2", "{t}b", "ask", workers[i], "twice");
+        before = hits();
+        expect("2", "{t}b", "ask", workers[i], "twice");
+        assert_int_equal(hits() - before, 1);
+        expect("5", workers[i], "set", "5");
+        expect("10", "{t}b", "ask", workers[i], "twice");
+        all += hits();
+    }
+    assert_true(all);
+    simnode_done(&sim);
+}
+
+/* The caller's object, or the called one, changes while the caller waits. */
+static void changed_while_it_waits(void **state)
+{
+    struct cairn_random random;
+    int own = 0, other = 0;
+
+    (void)state;
+    open_with(7, "memory", 1 << 20);
+    cairn_random_init(&random, 7);
+    expect("0", "{t}a", "set", "0");
+    expect("0", "{t}b", "set", "0");
+    for (int n = 1; n <= 150; n++) {
+        struct simcall sum, set;
+        char text[16];
+
+        simcall_init(&sum, CAIRN_OP_INVOKE, "Kept", "{t}a", "sum", "{t}b", NULL);
+        simcall_submit(&sim, &sum, 0);
+        for (uint64_t k = cairn_random_below(&random, 40); k > 0; k--)
+            simnode_step(&sim);
+        if (n % 3 == 0) {
+            snprintf(text, sizeof text, "%d", n);
+            simcall_init(&set, CAIRN_OP_INVOKE, "Kept", n % 2 ? "{t}a" : "{t}b", "set", text, NULL);
+            *(n % 2 ? &own : &other) = n;
+            simcall_run(&sim, &set);
+            simcall_done(&set);
+        }
+        while (!sum.replied)
+            simnode_step(&sim);
+        simcall_done(&sum);
+        snprintf(text, sizeof text, "%d", own + other);
+        expect(text, "{t}a", "sum", "{t}b");
+    }
+    assert_true(hits() > 50);
+    simnode_done(&sim);
+}
+
 static void never_stale(void **state)
 {
     enum { OBJECTS = 5 };
-    static const char *const ids[OBJECTS] = {"a", "b", "c", "d", "e"};
+    static const char *const ids[OBJECTS] = {"a", "{a}b", "{a}c", "{a}d", "e"}; /* four on one worker */
     struct cairn_random random;
     int values[OBJECTS], saved[OBJECTS], edition = 1;
     uint64_t hit = 0;
@@ -189,8 +279,13 @@ static void never_stale(void **state)
             expect(number, ids[at], "edition");
             break;
         case 9:
+            snprintf(number, sizeof number, "%d", edition);
+            expect(number, ids[at], "ask", ids[other], "edition");
+            break;
         case 10:
-        case 11: /* through another object, which does not change */
+        case 11:
+        case 12:
+        case 13: /* through another object, which does not change */
             snprintf(number, sizeof number, "%d", 2 * values[other]);
             expect(number, ids[at], "ask", ids[other], "twice");
             break;
@@ -252,8 +347,12 @@ static void bounded(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_kept), cmocka_unit_test(nothing_is_kept_without_room),
-        cmocka_unit_test(never_stale),  cmocka_unit_test(objects_that_leave_memory),
+        cmocka_unit_test(what_is_kept),
+        cmocka_unit_test(what_is_kept_of_calls),
+        cmocka_unit_test(nothing_is_kept_without_room),
+        cmocka_unit_test(changed_while_it_waits),
+        cmocka_unit_test(never_stale),
+        cmocka_unit_test(objects_that_leave_memory),
         cmocka_unit_test(bounded),
     };
 

@@ -78,6 +78,23 @@ CAIRN_METHOD(Kept, ask, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
         cairn_result_packed(outcome.value);
 }
 
+/* sum ID: this one's number, read first, and the other's, which takes its time. */
+CAIRN_METHOD(Kept, slow, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
+{
+    for (volatile uint32_t n = 400000; n; n--)
+        ;
+    cairn_result_int(cairn_get_int(Kept_n, -1));
+}
+
+CAIRN_METHOD(Kept, sum, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
+{
+    int64_t own = cairn_get_int(Kept_n, -1);
+    struct cairn_outcome outcome = cairn_wait(cairn_call("Kept", cairn_arg(0), "slow", 0));
+    struct cairn_unpack result = cairn_unpack(outcome.value);
+
+    cairn_result_int(own + cairn_unpack_int(&result));
+}
+
 CAIRN_METHOD(Kept, large, CAIRN_PUBLIC, CAIRN_READ_ONLY, CAIRN_DETERMINISTIC)
 {
     uint32_t size = (uint32_t)cairn_arg_int(0);
