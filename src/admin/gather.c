@@ -153,20 +153,20 @@ static const struct ring *ring_of(const struct invocation *inv)
  * page goes on, and be64 entries that are still wanted. */
 enum { PLACE_BYTES = 24, RING_CURSOR_BYTES = PLACE_BYTES + 8 };
 
-static struct cairn_bytes place_of(uint8_t to[PLACE_BYTES], const struct ring *ring, const struct cairn_worker *worker,
-                                   uint64_t number)
+static struct cairn_bytes place_of(uint8_t to[PLACE_BYTES], const struct ring *ring, struct cairn_worker *worker,
+                                   uint64_t number, const struct invocation *inv)
 {
-    cairn_put_be64(to, (uint64_t)ring->ms(worker, number));
+    cairn_put_be64(to, (uint64_t)ring->ms(worker, number, inv));
     cairn_put_be64(to + 8, worker->index);
     cairn_put_be64(to + 16, number);
     return cairn_bytes(to, PLACE_BYTES);
 }
 
 /* Where the newest `most` of those that are asked for begin. */
-static uint64_t newest_from(const struct ring *ring, const struct cairn_worker *worker, const struct invocation *inv,
+static uint64_t newest_from(const struct ring *ring, struct cairn_worker *worker, const struct invocation *inv,
                             uint64_t most)
 {
-    uint64_t first = ring->first(worker), n = ring->end(worker);
+    uint64_t first = ring->first(worker, inv), n = ring->end(worker, inv);
 
     for (uint64_t found = 0; n > first && found < most; n--)
         found += ring->is_of(worker, n - 1, inv);
@@ -179,7 +179,7 @@ static void ring_part(struct cairn_worker *worker, struct part *part)
     const struct invocation *inv = part->gather->inv;
     const struct ring *ring = ring_of(inv);
     struct cairn_bytes cursor = inv->request->cursor;
-    uint64_t end = ring->end(worker);
+    uint64_t end = ring->end(worker, inv);
     struct cairn_buf item = {0};
     struct page page;
 
@@ -192,7 +192,7 @@ static void ring_part(struct cairn_worker *worker, struct part *part)
         item.size = 0;
         if (!ring->is_of(worker, n, inv))
             continue;
-        place = place_of(key, ring, worker, n);
+        place = place_of(key, ring, worker, n, inv);
         if (cursor.size && cairn_bytes_compare(place, cairn_bytes(cursor.data, PLACE_BYTES)) < 0)
             continue;
         if (cursor.size && (part->count > part->gather->limit || page_full(&page, part->count, part->items.size))) {
@@ -200,7 +200,7 @@ static void ring_part(struct cairn_worker *worker, struct part *part)
             break;
         }
         if (cursor.size)
-            ring->add(&item, worker, n);
+            ring->add(&item, worker, n, inv);
         part_add(part, place, cairn_buf_bytes(&item));
     }
     cairn_buf_done(&item);

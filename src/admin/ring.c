@@ -6,34 +6,41 @@
 
 /* --- log lines --- */
 
-static const struct log_line *line(const struct cairn_worker *worker, uint64_t number)
+static uint64_t lines_first(struct cairn_worker *worker, const struct invocation *inv)
 {
-    return &worker->lines[number % LOG_LINES_MAX];
+    const struct method_log *log = method_log_of(worker, inv->space);
+
+    return log ? log->first : 0;
 }
 
-static uint64_t lines_first(const struct cairn_worker *worker)
+static uint64_t lines_end(struct cairn_worker *worker, const struct invocation *inv)
 {
-    return worker->line_count < LOG_LINES_MAX ? 0 : worker->line_count - LOG_LINES_MAX;
+    const struct method_log *log = method_log_of(worker, inv->space);
+
+    return log ? log->end : 0;
 }
 
-static uint64_t lines_end(const struct cairn_worker *worker)
+static const struct log_line *line(struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
 {
-    return worker->line_count;
+    const struct method_log *log = method_log_of(worker, inv->space);
+
+    return log->lines[number & (log->room - 1)];
 }
 
-static int64_t line_ms(const struct cairn_worker *worker, uint64_t number)
+static int64_t line_ms(struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
 {
-    return line(worker, number)->ms;
+    return line(worker, number, inv)->ms;
 }
 
-static bool line_is_of(const struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
+static bool line_is_of(struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
 {
-    return line(worker, number)->space == inv->space;
+    (void)worker, (void)number, (void)inv; /* all of the namespace's */
+    return true;
 }
 
-static void line_add(struct cairn_buf *to, const struct cairn_worker *worker, uint64_t number)
+static void line_add(struct cairn_buf *to, struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
 {
-    const struct log_line *l = line(worker, number);
+    const struct log_line *l = line(worker, number, inv);
     char job[CAIRN_JOB_ID_DIGITS + 1];
 
     cairn_job_id_write(l->job, job);
@@ -41,7 +48,7 @@ static void line_add(struct cairn_buf *to, const struct cairn_worker *worker, ui
     cairn_value_add_int(to, l->ms);
     cairn_value_add_int(to, l->level);
     for (int t = 0; t < 4; t++)
-        cairn_value_add_bytes(to, cairn_str(l->text[t]));
+        cairn_value_add_bytes(to, l->text[t]);
     cairn_value_add_bytes(to, cairn_str(job));
 }
 
@@ -59,23 +66,26 @@ static const struct trace_span *span(const struct cairn_worker *worker, uint64_t
     return &spans(worker)->spans[number % TRACE_SPANS_KEPT];
 }
 
-static uint64_t spans_first(const struct cairn_worker *worker)
+static uint64_t spans_first(struct cairn_worker *worker, const struct invocation *inv)
 {
+    (void)inv;
     return spans(worker)->first;
 }
 
-static uint64_t spans_end(const struct cairn_worker *worker)
+static uint64_t spans_end(struct cairn_worker *worker, const struct invocation *inv)
 {
+    (void)inv;
     return spans(worker)->end;
 }
 
-static int64_t span_ms(const struct cairn_worker *worker, uint64_t number)
+static int64_t span_ms(struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
 {
+    (void)inv;
     return span(worker, number)->ms;
 }
 
 /* Of a job all, and without one the first of each. */
-static bool span_is_of(const struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
+static bool span_is_of(struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
 {
     const struct trace_span *s = span(worker, number);
     struct cairn_job_id job = inv->request->parent.job;
@@ -83,10 +93,11 @@ static bool span_is_of(const struct cairn_worker *worker, uint64_t number, const
     return s->space == inv->space && (cairn_job_id_is(job) ? cairn_job_id_equal(s->job, job) : s->first);
 }
 
-static void span_add(struct cairn_buf *to, const struct cairn_worker *worker, uint64_t number)
+static void span_add(struct cairn_buf *to, struct cairn_worker *worker, uint64_t number, const struct invocation *inv)
 {
     const struct trace_span *s = span(worker, number);
 
+    (void)inv;
     cairn_buf_add(to, s->encoded, s->size);
 }
 

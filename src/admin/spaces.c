@@ -348,6 +348,8 @@ static void told(struct cairn_worker *worker, const struct invocation *inv)
     if (cairn_value_read(&r).kind != CAIRN_VALUE_ERROR) {
         space = spaces_find(&worker->node->spaces, inv->request->name);
         quota_apply(space);
+        if (inv->operation == &space_remove_operation)
+            atomic_fetch_add_explicit(&space->life, 1, memory_order_relaxed);
         if (inv->operation != &space_set_operation)
             space_gate(space, SPACE_GONE, inv->operation == &space_remove_operation);
     }

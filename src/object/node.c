@@ -92,7 +92,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     worker->durable_host = &durable_host_ops;
     durable_init(worker, mailbox_enter);
     called_open(worker);
-    worker->lines = cairn_alloc_zeroed(LOG_LINES_MAX, sizeof *worker->lines);
+    method_logs_init(&worker->logs);
     worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);
     for (uint32_t i = 0; i <= node->shard_count; i++) {
         struct shard *shard = &worker->shards[i];
@@ -172,10 +172,7 @@ static void worker_done(struct cairn_worker *worker)
         cairn_buf_done(&segment->sends);
         free(segment);
     }
-    for (int i = 0; worker->lines && i < LOG_LINES_MAX; i++)
-        for (int k = 0; k < 4; k++)
-            free(worker->lines[i].text[k]);
-    free(worker->lines);
+    method_logs_done(worker);
     free(worker->shards);
     cairn_fn_worker_destroy(worker->fn);
 }

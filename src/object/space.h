@@ -46,7 +46,8 @@ struct space_meter {
     _Atomic uint64_t invocations, cpu_ns, operations;
     _Atomic uint64_t instances; /* that are held now: by what waits, or was set aside */
     struct lane *lane;          /* the worker's own (lane.h); NULL: it has run nothing of it lately */
-    uint64_t unused[3];         /* a line of its own */
+    struct method_log *log;     /* the worker's own (method_log.h); NULL: no lines */
+    uint64_t unused[2];         /* a line of its own */
 };
 
 struct space {
@@ -58,6 +59,7 @@ struct space {
     uint64_t created_ms;     /* worker 0's; 0: not known */
 
     /* crossing threads; relaxed: what a request finds in the namespace is another's to say */
+    atomic_uint life;                               /* how many times a namespace of that name has been removed */
     atomic_uint gate;                               /* SPACE_GONE, SPACE_LIMITED; 0: all may pass */
     _Atomic uint64_t recorded_limits[SPACE_LIMITS]; /* worker 0 writes them; 0: none */
     _Atomic uint64_t limits[SPACE_LIMITS];          /* those in force: what is recorded may be acknowledged */
@@ -104,6 +106,12 @@ enum cairn_code space_missing(struct cairn_bytes name, struct cairn_err *err);
 static inline bool space_is_open(const struct space *space)
 {
     return !(atomic_load_explicit(&((struct space *)(uintptr_t)space)->gate, memory_order_relaxed) & SPACE_GONE);
+}
+
+/* Another number: what was noted of the namespace was of one that is gone. */
+static inline unsigned space_life(const struct space *space)
+{
+    return atomic_load_explicit(&((struct space *)(uintptr_t)space)->life, memory_order_relaxed);
 }
 
 /* A request has to ask quota_admit. */

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "object/cache.h"
 #include "object/clock.h"
+#include "object/method_log.h"
 #include "object/node.h"
 #include "object/ready.h"
 #include "object/shard.h"
@@ -15,16 +16,6 @@
 struct invocation;
 struct segment;
 struct type;
-
-enum { LOG_LINES_MAX = 1000 };
-
-struct log_line {
-    int64_t ms;
-    uint32_t level;
-    const struct space *space;
-    struct cairn_job_id job;
-    char *text[4]; /* type, id, method, line */
-};
 
 /* Messages of this worker to another, not sent yet. */
 struct outgoing {
@@ -73,8 +64,7 @@ struct cairn_worker {
     uint32_t free_invocation_count;
     struct segment *free_segments;
 
-    struct log_line *lines; /* ring */
-    uint64_t line_count;
+    struct method_logs logs;
     uint64_t invocation_count;
     uint32_t purge_cursor;
     bool purging;           /* there was something to purge the last time */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "admin/admin_internal.h"
+#include "object/method_log.h"
 #include "support/simnode.h"
 
 static void open_node(struct simnode *sim)
@@ -290,6 +291,70 @@ static void jobs_have_a_limit(void **state)
     simnode_done(&sim);
 }
 
+static void say(struct simnode *sim, const char *space, const char *line)
+{
+    struct simcall call;
+
+    simcall_init(&call, CAIRN_OP_INVOKE, "Probe", "p", "say", line, NULL);
+    call.request.space = cairn_node_space(sim->node, cairn_str(space));
+    simcall_run(sim, &call);
+    assert_string_equal(simvalue_text(cairn_buf_bytes(&call.reply)), "nil");
+    simcall_done(&call);
+}
+
+/* Of the namespace, on the only worker. */
+static uint32_t lines_of(struct simnode *sim, const char *space)
+{
+    struct cairn_worker *worker = cairn_node_worker(sim->node, 0);
+    const struct method_log *log = method_log_of(worker, cairn_node_space(sim->node, cairn_str(space)));
+
+    return log ? (uint32_t)(log->end - log->first) : 0;
+}
+
+/* One that writes much pushes out its own lines; together they are bounded; none outlives its namespace. */
+static void log_lines_are_apart(void **state)
+{
+    enum { LOUD = 9 };
+    struct cairn_buf wasm = {0};
+    char name[16], line[16];
+    struct simnode sim;
+    struct simcall call;
+
+    (void)state;
+    simnode_init(&sim, 1, &(struct simnode_options){.workers = 1});
+    open_node(&sim);
+    for (int i = 0; i <= LOUD; i++) {
+        snprintf(name, sizeof name, i < LOUD ? "loud%d" : "calm", i);
+        create(&sim, name);
+        wasm.size = 0;
+        deploy_to(&sim, name, "probe", &call, &wasm);
+        simcall_run(&sim, &call);
+        simcall_done(&call);
+    }
+    for (int n = 0; n < 3; n++)
+        say(&sim, "calm", "here");
+    for (int i = 0; i < LOUD; i++) {
+        snprintf(name, sizeof name, "loud%d", i);
+        for (int n = 0; n < LOG_LINES_MAX + 50; n++) {
+            snprintf(line, sizeof line, "%d", n);
+            say(&sim, name, line);
+        }
+        assert_in_range(lines_of(&sim, name), LOG_ALL_LINES_MAX / (LOUD + 1), LOG_LINES_MAX);
+        assert_true(cairn_node_worker(sim.node, 0)->logs.kept <= LOG_ALL_LINES_MAX);
+        assert_int_equal(lines_of(&sim, "calm"), 3);
+    }
+    simcall_init(&call, CAIRN_OP_UNDEPLOY, NULL, NULL, NULL, NULL);
+    call.request.name = cairn_str("probe");
+    call.request.space = cairn_node_space(sim.node, cairn_str("calm"));
+    simcall_run(&sim, &call);
+    simcall_done(&call);
+    expect(&sim, CAIRN_OP_SPACE_REMOVE, "calm", "nil");
+    create(&sim, "calm");
+    assert_int_equal(lines_of(&sim, "calm"), 0);
+    cairn_buf_done(&wasm);
+    simnode_done(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +364,7 @@ int main(void)
         cmocka_unit_test(listed_in_pages),
         cmocka_unit_test(equal_names_are_not_one),
         cmocka_unit_test(jobs_have_a_limit),
+        cmocka_unit_test(log_lines_are_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
