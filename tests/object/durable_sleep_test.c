@@ -34,10 +34,17 @@ static void sleeps(void **state)
 }
 
 static const struct flows_work works[] = {
-    {"doze", {"x", "30"}, {"a"}, {"x"}, 2, NULL},
-    {"mixed", {"x", "20"}, {"a"}, {"x"}, 1, NULL},
-    {"nurse", {"b", "20", "x"}, {"a", "b"}, {"x"}, 1, "nil"},
-    {"tell", {"x", "y"}, {"a"}, {"y"}, 1, "nil"},
+    {.method = "doze", .args = {"x", "30"}, .flows = {"a"}, .tallies = {"x"}, .each = 2},
+    {.method = "mixed", .args = {"x", "20"}, .flows = {"a"}, .tallies = {"x"}, .each = 1},
+    {.method = "nurse", .args = {"b", "20", "x"}, .flows = {"a", "b"}, .tallies = {"x"}, .each = 1, .want = "nil"},
+    {.method = "tell",
+     .args = {"x", "y"},
+     .flows = {"a"},
+     .tallies = {"y"},
+     .each = 1,
+     .sent_to = "x",
+     .sends = 3,
+     .want = "nil"},
 };
 
 static void happens_once_whenever_it_is_cut_off(void **state)

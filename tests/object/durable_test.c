@@ -41,11 +41,26 @@ static void works_without_a_crash(void **state)
 /* --- crashes ---------------------------------------------------------------------------------------------- */
 
 static const struct flows_work works[] = {
-    {"steps", {"add", "x", "y", "z"}, {"a"}, {"x", "y", "z"}, 1, "[1, 1, 1]"},
-    {"fan", {"x", "y", "z"}, {"a"}, {"x", "y", "z"}, 1, "[1, 1, 1]"},
-    {"leave", {"x", "y"}, {"a"}, {"x", "y"}, 1, "2"},
-    {"nest", {"b", "x", "y"}, {"a", "b"}, {"x", "y"}, 1, "[1, 1]"},
-    {"all", {"x"}, {"a"}, {"x"}, 4, NULL},
+    {.method = "steps",
+     .args = {"add", "x", "y", "z"},
+     .flows = {"a"},
+     .tallies = {"x", "y", "z"},
+     .each = 1,
+     .want = "[1, 1, 1]"},
+    {.method = "fan",
+     .args = {"x", "y", "z"},
+     .flows = {"a"},
+     .tallies = {"x", "y", "z"},
+     .each = 1,
+     .want = "[1, 1, 1]"},
+    {.method = "leave", .args = {"x", "y"}, .flows = {"a"}, .tallies = {"x", "y"}, .each = 1, .want = "2"},
+    {.method = "nest",
+     .args = {"b", "x", "y"},
+     .flows = {"a", "b"},
+     .tallies = {"x", "y"},
+     .each = 1,
+     .want = "[1, 1]"},
+    {.method = "all", .args = {"x"}, .flows = {"a"}, .tallies = {"x"}, .each = 4, .want = NULL},
 };
 
 static void happens_once_whenever_it_is_cut_off(void **state)

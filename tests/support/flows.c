@@ -147,6 +147,12 @@ static bool crash_at(const struct flows_work *w, const struct simnode_options *o
         equal(w, at, count, w->each);
     for (int i = 0; i < 5 && w->tallies[i]; i++)
         equal(w, at, flows_tally(&sim, w->tallies[i]), count);
+    if (w->sent_to) {
+        for (int i = 0; i < 3000; i++) /* the last is on its way */
+            simnode_step(&sim);
+        simnode_settle(&sim);
+        equal(w, at, flows_tally(&sim, w->sent_to), count * w->sends);
+    }
     for (int i = 0; i < 2 && w->flows[i]; i++)
         assert_string_equal(flows_ask(&sim, "Flow", w->flows[i], "counts"), count ? "[1, 1]" : "[0, 0]");
     simcall_done(&call);

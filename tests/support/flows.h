@@ -32,7 +32,9 @@ struct flows_work {
     const char *method, *args[5];
     const char *flows[2], *tallies[5]; /* which begin and end once, which count once */
     int each;                          /* or so often */
-    const char *want;                  /* of the keyed request, asked for again; NULL: not compared */
+    const char *sent_to;               /* counts `sends` for each of the first tally, by messages; NULL: nothing does */
+    int sends;
+    const char *want; /* of the keyed request, asked for again; NULL: not compared */
 };
 
 /* Cuts one invocation of Flow/a off at every `stride`th of its steps, with and without a key, once and, every other
