@@ -288,15 +288,6 @@ static void test_many_clients(void **state)
     assert_int_equal(clients, OTHERS + 1);
     assert_string_equal(got + strlen(got) - 7, "+PONG\r\n");
     assert_true(turns >= 2 * (OTHERS / 64));
-    talk_command(talk, "MULTI");
-    talk_command(talk, "CLIENT LIST");
-    talk_command(talk, "PING");
-    talk_command(talk, "EXEC");
-    talk_command(talk, "ECHO after");
-    talk_settle(talk);
-    got = talk_received(talk);
-    assert_memory_equal(got, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$", 28);
-    assert_string_equal(got + strlen(got) - 18, "+PONG\r\n$5\r\nafter\r\n");
     talk_command(talk, "CLIENT LIST");
     talk_hang_up(talk); /* in the midst of it */
     for (int i = 0; i < OTHERS; i++)
