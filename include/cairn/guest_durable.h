@@ -10,10 +10,10 @@ void cairn_sleep(int64_t ms);
 /* The same as a number to wait for (cairn_wait), beside calls and other sleeps; cairn_ready tells if it is over. */
 static inline uint32_t cairn_sleep_start(int64_t ms);
 
-/* A number to wait for, of which somebody else says the outcome, by its id: a client (`POST /v1/promises/ID`).  The id
- * is text of 64 letters and digits that nobody can guess; hand it out in a call, a message, a field. */
+/* A number to wait for, of which a client says the outcome, by its id (`POST /v1/promises/ID`).  The id is text of 64
+ * hexadecimal digits that cannot be guessed; hand it out in a call, a message, a field. */
 static inline uint32_t cairn_promise(struct cairn_bytes *ret_id);
-/* The same; unless somebody has said it after so many milliseconds it is the error `timed_out`. */
+/* The same; if nothing was said after so many milliseconds it is the error `timed_out`. */
 uint32_t cairn_promise_within(int64_t ms, struct cairn_bytes *ret_id);
 
 /* --- what stands behind it --- */

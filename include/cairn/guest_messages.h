@@ -1,9 +1,9 @@
 /* guest_messages.h - messages to objects: a part of guest.h, which includes it.
  *
- * A message is a call that nobody waits for.  It leaves when the segment that sends it ends, is kept together with what
- * that segment wrote, and runs once, whatever happens to the node meanwhile.  If its method fails before one of its
- * segments has ended well, it runs again, after a pause that doubles from 1 s to 1 h, 16 times; a failure by cairn_fail
- * is final.  What fails for good is a dead letter (docs/functions.md, docs/promises.md). */
+ * A message is a call whose result is not waited for.  It leaves when the segment that sends it ends, is kept together
+ * with what that segment wrote, and runs once, whatever happens to the node meanwhile.  If its method fails before one
+ * of its segments has ended well, it runs again, after a pause that doubles from 1 s to 1 h, 16 times; a failure by
+ * cairn_fail is final.  What fails for good is a dead letter (docs/functions.md, docs/promises.md). */
 #ifndef CAIRN_GUEST_MESSAGES_H
 #define CAIRN_GUEST_MESSAGES_H
 
