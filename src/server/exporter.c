@@ -304,7 +304,9 @@ enum cairn_code cairn_exporter_open(const char *target, struct cairn_clock *cloc
     if (strncmp(target, "otlp://", 7) == 0)
         code = take_collector(exporter, target + 7, err);
     else if (strncmp(target, "file:", 5) == 0 && target[5])
-        code = cairn_sink_open(target + 5, &exporter->sink, err);
+        code = cairn_sink_open(target + 5, &exporter->sink, err) == CAIRN_OK
+                   ? CAIRN_OK
+                   : cairn_while(err, "opening the file for traces (--trace)");
     else
         code = cairn_fail(err, CAIRN_EINVAL, "traces go to 'memory', 'file:PATH' or 'otlp://HOST:PORT', not to '%s'",
                           target);

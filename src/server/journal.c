@@ -361,7 +361,7 @@ enum cairn_code cairn_journal_open(const struct cairn_journal_options *options, 
 
     if (code != CAIRN_OK) {
         free(journal);
-        return code;
+        return cairn_while(err, "opening the log file (--log-file)");
     }
     journal->options = *options;
     journal->events = (struct cairn_events){on_event, journal};

@@ -28,7 +28,7 @@ def waiting(node):
 
 
 def export(node):
-    return subprocess.run([CAIRN, "export", os.devnull], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"}, check=False,
+    return subprocess.run([CAIRN, "export"], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"}, check=False,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60)
 
 

@@ -94,7 +94,8 @@ def test_log_that_cannot_be_written(folder):
 
 def test_log_flags_that_are_wrong(folder):
     for flags, text in ((["--log-level=loud"], "--log-level takes"), (["--log-format=xml"], "--log-format takes"),
-                        (["--log-file=/nowhere/at/all"], "opening the log file '/nowhere/at/all'")):
+                        (["--log-file=/nowhere/at/all"], "opening the log file (--log-file)"),
+                        (["--trace=file:/nowhere/at/all"], "opening the file for traces (--trace)")):
         ended = subprocess.run([CAIRN, "serve", "--data", os.path.join(folder, "data"), *flags], capture_output=True,
                                text=True, timeout=60, check=False)
         check(ended.returncode in (1, 2) and text in ended.stderr, f"{flags}: {ended.returncode} {ended.stderr}")
