@@ -230,6 +230,8 @@ static struct cairn_bytes host_who(void *run, enum cairn_who which)
         return inv->caller_type;
     case CAIRN_WHO_CALLER_ID:
         return inv->caller_id;
+    case CAIRN_WHO_REQUEST_KEY: /* its requests have none */
+        break;
     }
     return cairn_bytes(NULL, 0);
 }
