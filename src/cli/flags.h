@@ -40,6 +40,13 @@ struct cairn_flag {
         .name = "json", .kind = CAIRN_FLAG_SWITCH, .help = "print JSON", .offset = offsetof(options, json) \
     }
 
+/* Of listings; `options` is the struct that it sets `limit` in, 0 without it. */
+#define CAIRN_FLAG_LIMIT(options, text)                                                                    \
+    {                                                                                                      \
+        .name = "limit", .letter = 'n', .kind = CAIRN_FLAG_NUMBER, .value = "N", .help = (text), .min = 1, \
+        .max = 100000, .offset = offsetof(options, limit)                                                  \
+    }
+
 /* Of commands whose requests are in a namespace. */
 #define CAIRN_FLAG_NAMESPACE                                                                                          \
     {                                                                                                                 \

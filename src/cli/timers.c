@@ -13,14 +13,7 @@ struct options {
 };
 
 static const struct cairn_flag ls_flags[] = {
-    {.name = "limit",
-     .letter = 'n',
-     .kind = CAIRN_FLAG_NUMBER,
-     .value = "N",
-     .help = "at most so many (all, up to 100000)",
-     .min = 1,
-     .max = 100000,
-     .offset = offsetof(struct options, limit)},
+    CAIRN_FLAG_LIMIT(struct options, "at most so many (all, up to 100000)"),
     CAIRN_FLAG_JSON(struct options),
     CAIRN_FLAG_NAMESPACE,
     {0},

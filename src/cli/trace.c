@@ -15,14 +15,7 @@ struct options {
 };
 
 static const struct cairn_flag flags[] = {
-    {.name = "limit",
-     .letter = 'n',
-     .kind = CAIRN_FLAG_NUMBER,
-     .value = "N",
-     .help = "at most so many jobs, or spans of one, the newest (20; all)",
-     .min = 1,
-     .max = 100000,
-     .offset = offsetof(struct options, limit)},
+    CAIRN_FLAG_LIMIT(struct options, "at most so many jobs, or spans of one, the newest (20; all)"),
     CAIRN_FLAG_JSON(struct options),
     CAIRN_FLAG_NAMESPACE,
     {0},
