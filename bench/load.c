@@ -5,12 +5,13 @@
  *     create      everybody once: create(text)                 graph    everybody is followed by --followers others
  *     post        post(text) of users drawn                    follow   edges that were never used before, from
  *     timeline    timeline(10) of users drawn                           number --edge on; `edge` tells the next one
- *     profile     profile() of users drawn
+ *     profile     profile() of users drawn                     call     --method of users drawn, with another one's id
  *
  *     --users N (200)  --connections N (1)  --pipeline N (1)  --followers N (10)  --zipf S (0: uniform)  --seed N (1)
  *     --first N (0)    number of the first user  --id-bytes N (12)
  *     --text-bytes N (64)  --seconds S, --count N (whichever comes first)  --warm-up S (0)  --edge N (0)
  *     --pause-us N     between a reply and the next request; one connection only
+ *     --method NAME    that is called by the workload `call`
  *     --names FORMAT   what a method is called: User.%s (Redis: User_%s)
  *     --http FORMAT    HTTP instead of RESP: the path, with an id (%s) and a method (%s) in it
  *     --body KIND      what an HTTP body is: the arguments as a JSON array (`array`), or the first one alone (`one`)
@@ -38,22 +39,26 @@
 
 enum { ID_BYTES_MAX = 64, TIMELINE_ENTRIES = 10, REPLY_BYTES_MAX = 64 << 20, LONGEST_WAIT_MS = 120000 };
 
-enum workload { CREATE, GRAPH, FOLLOW, POST, TIMELINE, PROFILE, WORKLOADS };
+enum workload { CREATE, GRAPH, FOLLOW, POST, TIMELINE, PROFILE, CALL, WORKLOADS };
 
 static const struct {
     const char *name, *method;
-    bool whom, text, number; /* its argument */
+    bool whom, text, number, other; /* its argument */
 } workloads[WORKLOADS] = {
-    [CREATE] = {"create", "create", .text = true},         [GRAPH] = {"graph", "follow", .whom = true},
-    [FOLLOW] = {"follow", "follow", .whom = true},         [POST] = {"post", "post", .text = true},
-    [TIMELINE] = {"timeline", "timeline", .number = true}, [PROFILE] = {.name = "profile", .method = "profile"},
+    [CREATE] = {"create", "create", .text = true},
+    [GRAPH] = {"graph", "follow", .whom = true},
+    [FOLLOW] = {"follow", "follow", .whom = true},
+    [POST] = {"post", "post", .text = true},
+    [TIMELINE] = {"timeline", "timeline", .number = true},
+    [PROFILE] = {.name = "profile", .method = "profile"},
+    [CALL] = {.name = "call", .other = true},
 };
 
 static struct {
     unsigned port, users, connections, pipeline, followers, text_bytes, pause_us, first, id_bytes;
     double zipf, seconds, warm_up;
     uint64_t seed, count, edge;
-    const char *names, *http;
+    const char *names, *http, *method;
     bool body_array;
     enum workload workload;
 } options = {.users = 200,
@@ -170,7 +175,8 @@ static void add_resp(struct cairn_buf *to, const char *word)
 
 static void add_request(struct cairn_buf *to)
 {
-    const char *method = workloads[options.workload].method, *argument = NULL;
+    const char *method = options.workload == CALL ? options.method : workloads[options.workload].method;
+    const char *argument = NULL;
     char id[ID_BYTES_MAX + 1], whom[ID_BYTES_MAX + 1], number[16], name[128];
     unsigned user = 0, other = 0;
 
@@ -178,11 +184,13 @@ static void add_request(struct cairn_buf *to)
         draw_edge(&user, &other);
     else
         user = options.workload == CREATE ? (unsigned)(sent % options.users) : draw_user();
+    if (workloads[options.workload].other)
+        other = draw_user();
     sent++;
     snprintf(id, sizeof id, "%0*u", (int)options.id_bytes, options.first + user);
     snprintf(whom, sizeof whom, "%0*u", (int)options.id_bytes, options.first + other);
     snprintf(number, sizeof number, "%d", TIMELINE_ENTRIES);
-    if (workloads[options.workload].whom)
+    if (workloads[options.workload].whom || workloads[options.workload].other)
         argument = whom;
     else if (workloads[options.workload].text)
         argument = text;
@@ -443,16 +451,27 @@ static double run(void)
 /* --- the command line ----------------------------------------------------------------------------- */
 
 static const struct option known[] = {
-    {"port", required_argument, NULL, 'p'},       {"workload", required_argument, NULL, 'w'},
-    {"users", required_argument, NULL, 'u'},      {"connections", required_argument, NULL, 'c'},
-    {"pipeline", required_argument, NULL, 'P'},   {"followers", required_argument, NULL, 'f'},
-    {"zipf", required_argument, NULL, 'z'},       {"seed", required_argument, NULL, 's'},
-    {"text-bytes", required_argument, NULL, 't'}, {"seconds", required_argument, NULL, 'd'},
-    {"count", required_argument, NULL, 'n'},      {"warm-up", required_argument, NULL, 'W'},
-    {"edge", required_argument, NULL, 'e'},       {"pause-us", required_argument, NULL, 'i'},
-    {"names", required_argument, NULL, 'N'},      {"http", required_argument, NULL, 'h'},
-    {"body", required_argument, NULL, 'b'},       {"first", required_argument, NULL, 'F'},
-    {"id-bytes", required_argument, NULL, 'I'},   {0},
+    {"port", required_argument, NULL, 'p'},
+    {"workload", required_argument, NULL, 'w'},
+    {"users", required_argument, NULL, 'u'},
+    {"connections", required_argument, NULL, 'c'},
+    {"pipeline", required_argument, NULL, 'P'},
+    {"followers", required_argument, NULL, 'f'},
+    {"zipf", required_argument, NULL, 'z'},
+    {"seed", required_argument, NULL, 's'},
+    {"text-bytes", required_argument, NULL, 't'},
+    {"seconds", required_argument, NULL, 'd'},
+    {"count", required_argument, NULL, 'n'},
+    {"warm-up", required_argument, NULL, 'W'},
+    {"edge", required_argument, NULL, 'e'},
+    {"pause-us", required_argument, NULL, 'i'},
+    {"names", required_argument, NULL, 'N'},
+    {"http", required_argument, NULL, 'h'},
+    {"body", required_argument, NULL, 'b'},
+    {"first", required_argument, NULL, 'F'},
+    {"id-bytes", required_argument, NULL, 'I'},
+    {"method", required_argument, NULL, 'm'},
+    {0},
 };
 
 static void read_options(int argc, char **argv)
@@ -509,6 +528,9 @@ static void read_options(int argc, char **argv)
         case 'h':
             options.http = optarg;
             break;
+        case 'm':
+            options.method = optarg;
+            break;
         case 'F':
             options.first = (unsigned)atoi(optarg);
             break;
@@ -524,7 +546,10 @@ static void read_options(int argc, char **argv)
     }
     if (!options.port || options.workload == WORKLOADS || !options.connections || !options.pipeline ||
         options.users < 2)
-        die("--port and --workload (create, graph, follow, post, timeline, profile) are needed, and at least 2 users");
+        die("--port and --workload (create, graph, follow, post, timeline, profile, call) are needed, and at least 2 "
+            "users");
+    if (options.workload == CALL && !options.method)
+        die("the workload call needs --method");
     if (planned() == UINT64_MAX && options.seconds <= 0 && !options.count)
         die("--seconds or --count is needed");
     if (options.id_bytes > ID_BYTES_MAX || options.text_bytes > 1 << 20)

@@ -16,14 +16,17 @@ import sys
 import time
 import traceback
 
-from suite import (base, before, engines, figures, growth, inprocess, nodes, ordered, paper, platforms, recovery, report,
-                   retwis, single, timers, transfer)
+from suite import (base, before, cached, durable, engines, figures, growth, inprocess, messages, namespaces, nodes, ordered,
+                   paper, platforms, recovery, report, retwis, single, timers, transfer)
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
     "paper": paper.run,          # aggregated against disaggregated
     "platforms": platforms.run,  # workerd's Durable Objects, Restate
     "inprocess": inprocess.run,  # what an invocation costs
+    "messages": messages.run,    # awaited calls; BullMQ on Redis, Restate
+    "durable": durable.run,      # three durable steps, Restate
+    "cache": cached.run,         # kept results, and that none is stale
     "transfer": transfer.run,    # transactions: two calls, Redis functions, PostgreSQL
     "ordered": ordered.ordered,  # an ordered map beside a map, in process
     "leaders": ordered.leaders,  # a leaderboard, beside Redis' sorted sets
@@ -34,6 +37,7 @@ CASES = {
     "engines": engines.run,      # the state engines as a library, beside RocksDB, LevelDB, LMDB
     "nodes": nodes.run,          # the node on its engines on disk, beside the one in memory
     "timers": timers.run,        # a million, and ten thousand due a second
+    "namespaces": namespaces.run,  # ten thousand that nobody uses
     "idle": recovery.idle,
     "restart": recovery.restart,
     "stall": recovery.stall,

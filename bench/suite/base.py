@@ -200,11 +200,15 @@ class Cairn:
         return self
 
     def metrics(self):
-        """Name -> value of those without labels."""
+        """Name -> value; of those with labels (the workers' and the methods') the sum over them."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=10) as reply:
             lines = reply.read().decode().splitlines()
-        return {line.split()[0]: float(line.split()[1]) for line in lines
-                if line and not line.startswith("#") and "{" not in line}
+        sums = {}
+        for line in lines:
+            if line and not line.startswith("#"):
+                name, value = line.split("{")[0].split(" ")[0], float(line.split()[-1])
+                sums[name] = sums.get(name, 0) + value
+        return sums
 
     def kill(self):
         self.process.kill()

@@ -29,14 +29,10 @@ def install(bench):
         wanted = json.load(file)["dependencies"]
 
     def missing():
-        for name, version in wanted.items():
-            try:
-                with open(os.path.join(folder, "node_modules", name, "package.json"), encoding="utf-8") as file:
-                    if json.load(file)["version"] != version:
-                        return True
-            except OSError:
-                return True
-        return False
+        try:
+            return any(version(folder, name) != number for name, number in wanted.items())
+        except OSError:
+            return True
 
     if missing():
         bench.say("  installing " + ", ".join(wanted) + " with npm")
@@ -49,6 +45,18 @@ def install(bench):
             bench.say(f"  npm could not: {done.stdout[-500:]}")
             return None
     return folder
+
+
+def beside(bench, modules, *path):
+    """The peer's script, copied to where node looks for modules from: beside them."""
+    script = os.path.join(modules, path[-1])
+    shutil.copy(os.path.join(bench.source, "bench", "peers", *path), script)
+    return script
+
+
+def version(modules, name):
+    with open(os.path.join(modules, "node_modules", name, "package.json"), encoding="utf-8") as file:
+        return json.load(file)["version"]
 
 
 def binary(folder, scope, start, name):
@@ -78,12 +86,11 @@ class Restate:
     peer_name = "Restate"
     http = {"http": "/User/%s/%s", "body": "one"}
 
-    def __init__(self, bench, modules):
-        service, self.port, admin, fabric = free_ports(4)
-        # Modules are looked for from where a file lies, so it has to lie beside them.
-        script = os.path.join(modules, "retwis.mjs")
-        shutil.copy(os.path.join(bench.source, "bench", "peers", "restate", "retwis.mjs"), script)
-        node = Process(bench, ["node", script, str(service)], "restate-service")
+    def __init__(self, bench, modules, name="retwis"):
+        """name: of the script in peers/restate; `extra` is a second port for what it may tell."""
+        service, self.port, admin, fabric, self.extra = free_ports(5)
+        script = beside(bench, modules, "restate", name + ".mjs")
+        node = Process(bench, ["node", script, str(service), str(self.extra)], "restate-service")
         node.wait_for_port(service)
         server = Process(
             bench, [binary(modules, "@restatedev", "restate-server-", "restate-server"), "--no-logo", "--node-name",

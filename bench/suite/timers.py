@@ -5,35 +5,12 @@ other, 0.1 ms apart over all objects, for ten seconds.  Each firing's method wri
 Bytes are the growth of resident memory by the first 900,000, divided by them: state, log buffers and all.  There is no
 peer: the figures stand beside their goals.
 """
-import socket
 import time
 
 from .base import Broken, Cairn, median
+from .resp import Connection
 
 OBJECTS, FAR, NEAR, RATE = 1000, 900, 100, 10000
-
-
-class Redis:
-    """As much of a client as is needed: arrays in, integers, texts and arrays out."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.file = self.socket.makefile("rb")
-
-    def send(self, *words):
-        words = [str(word).encode() for word in words]
-        self.socket.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
-
-    def read(self):
-        line = self.file.readline()
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"-":
-            raise Broken(f"the node said {rest.decode()}")
-        if kind == b"*":
-            return [self.read() for _ in range(int(rest))]
-        if kind == b"$":
-            return None if int(rest) < 0 else self.file.read(int(rest) + 2)[:-2]
-        return int(rest) if kind == b":" else rest
 
 
 def plan(redis, name, count, first_ms, step_us):
@@ -48,7 +25,7 @@ def plan(redis, name, count, first_ms, step_us):
 def one(bench):
     node = Cairn(bench, "timers", "--sync", "always").deploy("alarms")
     try:
-        redis = Redis(node.resp)
+        redis = Connection(node.resp)
         before = node.process.rss_bytes()
         begin = time.monotonic()
         plan(redis, "far", FAR, lambda i: time.time() * 1000 + 86400000 + i, 1000)
