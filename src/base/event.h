@@ -10,7 +10,7 @@
 
 enum cairn_level { CAIRN_LEVEL_DEBUG, CAIRN_LEVEL_INFO, CAIRN_LEVEL_WARNING, CAIRN_LEVEL_ERROR };
 
-enum { CAIRN_EVENT_FIELDS = 8 };
+enum { CAIRN_EVENT_FIELDS = 9 };
 
 struct cairn_event {
     enum cairn_level level;

@@ -39,6 +39,14 @@ void cairn_sha256(struct cairn_bytes bytes, uint8_t digest[CAIRN_SHA256_BYTES])
 }
 
 /* The struct is OpenSSL's context under our name. */
+void cairn_sha1(struct cairn_bytes bytes, uint8_t digest[CAIRN_SHA1_BYTES])
+{
+    unsigned size = 0;
+
+    if (!EVP_Digest(bytes.data, bytes.size, digest, &size, EVP_sha1(), NULL) || size != CAIRN_SHA1_BYTES)
+        abort(); /* a broken libcrypto */
+}
+
 static EVP_MD_CTX *context_of(struct cairn_sha256 *sha)
 {
     return (EVP_MD_CTX *)sha;

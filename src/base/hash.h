@@ -14,6 +14,9 @@ uint32_t cairn_crc32c(uint32_t crc, const void *data, size_t size);
 /* FIPS 180-4. */
 enum { CAIRN_SHA256_BYTES = 32 };
 void cairn_sha256(struct cairn_bytes bytes, uint8_t digest[CAIRN_SHA256_BYTES]);
+/* For protocols that are defined with it; nothing of ours is. */
+enum { CAIRN_SHA1_BYTES = 20 };
+void cairn_sha1(struct cairn_bytes bytes, uint8_t digest[CAIRN_SHA1_BYTES]);
 
 /* The same in parts. */
 struct cairn_sha256;

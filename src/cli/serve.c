@@ -14,10 +14,11 @@
 #include "server/version.h"
 
 struct options {
-    const char *data, *http, *resp, *sync, *engine, *blob, *log_file, *log_format, *log_level, *trace, *trace_sample;
+    const char *data, *http, *resp, *zk, *zk_words, *zk_super, *sync, *engine, *blob, *log_file, *log_format,
+        *log_level, *trace, *trace_sample;
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
-        stop_seconds, log_mib;
+        stop_seconds, zk_reply_bytes, log_mib;
     uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, cache_mib;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
     uint64_t transaction_kib, transaction_objects, transaction_ms, transaction_attempts;
@@ -43,6 +44,12 @@ static const struct cairn_flag flags[] = {
     TEXT("http", http, "ADDR",
          "where HTTP listens: HOST:PORT, PORT or 'off' (localhost:7070);\nport 0 takes a free one"),
     TEXT("resp", resp, "ADDR", "where Redis clients connect (localhost:6379)"),
+    TEXT("zk", zk, "ADDR", "where ZooKeeper clients connect (localhost:2181)"),
+    TEXT("zk-words", zk_words, "LIST",
+         "its four-letter words that are answered, with commas between, or '*'\n(srvr,ruok,mntr)"),
+    TEXT("zk-super", zk_super, "USER:DIGEST", "who may do everything there, as ZooKeeper's superDigest (nobody)"),
+    NUMBER("zk-max-reply", zk_reply_bytes, "BYTES", 1024, INT32_MAX,
+           "longer answers are error -5 instead, as clients with that\njute.maxbuffer refuse them (no bound)"),
     SWITCH("insecure", insecure, "allow addresses other than this machine's own"),
     TEXT("sync", sync, "MODE",
          "when a write counts as done: 'always' on stable storage (default),\n"
@@ -247,6 +254,10 @@ static void print_ready(struct cairn_server *server, uint64_t keys, uint64_t byt
         printf("HTTP   http://%s\n", cairn_address_format(cairn_server_http(server), text));
     if (cairn_server_resp(server))
         printf("Redis  %s\n", cairn_address_format(cairn_server_resp(server), text));
+    if (cairn_server_zk(server))
+        printf("ZooKeeper  %s\n", cairn_address_format(cairn_server_zk(server), text));
+    else if (cairn_server_zk_fault(server))
+        printf("ZooKeeper  off: %s\n", cairn_server_zk_fault(server));
     printf("ready after %" PRIu64 " ms\n", (now_ns() - progress->started_ns) / 1000000);
 }
 
@@ -265,8 +276,13 @@ static int fail(const struct options *o, struct cairn_journal *journal, const st
 static void tell_started(struct cairn_journal *journal, const struct options *o, struct cairn_server *server,
                          const struct progress *progress)
 {
-    char http[CAIRN_ADDRESS_TEXT_BYTES], resp[CAIRN_ADDRESS_TEXT_BYTES];
+    char http[CAIRN_ADDRESS_TEXT_BYTES], resp[CAIRN_ADDRESS_TEXT_BYTES], zk[CAIRN_ADDRESS_TEXT_BYTES];
 
+    if (cairn_server_zk_fault(server))
+        cairn_tell(cairn_journal_events(journal), &(struct cairn_event){.level = CAIRN_LEVEL_WARNING,
+                                                                        .from = "clients",
+                                                                        .kind = "zk_off",
+                                                                        .text = cairn_server_zk_fault(server)});
     cairn_tell(
         cairn_journal_events(journal),
         &(struct cairn_event){
@@ -284,6 +300,8 @@ static void tell_started(struct cairn_journal *journal, const struct options *o,
                  .text = cairn_server_http(server) ? cairn_address_format(cairn_server_http(server), http) : "off"},
                 {.key = "redis",
                  .text = cairn_server_resp(server) ? cairn_address_format(cairn_server_resp(server), resp) : "off"},
+                {.key = "zookeeper",
+                 .text = cairn_server_zk(server) ? cairn_address_format(cairn_server_zk(server), zk) : "off"},
                 {.key = "ms", .number = (now_ns() - progress->started_ns) / 1000000}}});
 }
 
@@ -301,6 +319,8 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
     struct cairn_server_options server_options = {
         .http = o->http,
         .resp = o->resp,
+        .zk = o->zk,
+        .zk_settings = {.words = o->zk_words, .super = o->zk_super, .reply_bytes_max = o->zk_reply_bytes},
         .insecure = o->insecure,
         .workers = (uint32_t)o->workers,
         .connections_max = (uint32_t)o->connections,

@@ -219,7 +219,7 @@ struct keeper_ask {
 
 /* What the front calls, so that a stand-in can take its place (server/backend.h). */
 struct keeper_ops {
-    /* A link's first ask, and alone until it is answered: a session of its own, or with ask->session that one.  Answers:
+    /* A link's first ask, and alone until it is answered: a session of its own, or with ask->session that one:
      *   0     link->session, password and timeout_ms are set
      *   -112  there is no such session, or the password is another: the front answers timeout 0, and closes
      *   -2    zxid_seen is above the tree's: the front closes without an answer

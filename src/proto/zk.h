@@ -199,6 +199,7 @@ void cairn_zk_string_add(struct cairn_buf *items, struct cairn_zk_vector *vector
 void cairn_zk_acl_add(struct cairn_buf *items, struct cairn_zk_vector *vector, const struct cairn_zk_acl *acl);
 void cairn_zk_id_add(struct cairn_buf *items, struct cairn_zk_vector *vector, const struct cairn_zk_id *id);
 void cairn_zk_stat_add(struct cairn_buf *to, const struct cairn_zk_stat *stat);
+bool cairn_zk_stat_read(struct cairn_bytes bytes, struct cairn_zk_stat *ret);
 
 /* --- requests --- */
 

@@ -233,6 +233,14 @@ static struct cairn_zk_stat read_stat(struct cairn_reader *r)
     return stat;
 }
 
+bool cairn_zk_stat_read(struct cairn_bytes bytes, struct cairn_zk_stat *ret)
+{
+    struct cairn_reader r = cairn_reader(bytes);
+
+    *ret = read_stat(&r);
+    return !r.bad && cairn_reader_left(&r) == 0;
+}
+
 void cairn_zk_stat_add(struct cairn_buf *to, const struct cairn_zk_stat *stat)
 {
     cairn_zk_long_add(to, stat->czxid);

@@ -8,6 +8,7 @@
 #define CAIRN_SERVER_BACKEND_H
 
 #include "io/timekeeper.h"
+#include "keeper/keeper.h"
 #include "object/object.h"
 #include "server/health.h"
 
@@ -24,6 +25,8 @@ struct cairn_backend {
     bool (*run)(struct cairn_worker *worker, uint64_t budget_ns);
     uint64_t (*next_ns)(struct cairn_worker *worker);
 
+    const struct keeper_ops *keeper; /* NULL: there is none, and nothing listens for its clients */
+
     /* Any thread. */
     void (*drain)(void *context);
     uint64_t (*admitted)(void *context);
@@ -33,6 +36,7 @@ struct cairn_backend {
     /* exports.h; one thread, and it may block. */
     void (*export_page)(void *context, uint64_t id, uint32_t page, uint64_t version, struct cairn_bytes space,
                         struct cairn_buf *to);
+    uint64_t (*log_bytes)(void *context); /* that are kept for recovery */
     /* What is checked to say whether the node is ready; how many there are. */
     size_t (*checks)(void *context, struct cairn_check checks[CAIRN_CHECKS_MAX]);
     /* Tells the operator what has changed; about once a second, on one thread.  May be NULL. */

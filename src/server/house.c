@@ -177,6 +177,15 @@ static bool backend_time(void *context, bool accept, struct cairn_time_state *re
     return accepted || !accept;
 }
 
+static uint64_t backend_log_bytes(void *context)
+{
+    struct cairn_house *house = context;
+    struct cairn_store_stats stats;
+
+    cairn_store_stats(house->store, &stats);
+    return stats.log.retained_bytes;
+}
+
 static void backend_info(void *context, struct cairn_buf *to)
 {
     struct cairn_house *house = context;
@@ -433,6 +442,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
         .watch = backend_watch,
         .time = backend_time,
         .info = backend_info,
+        .log_bytes = backend_log_bytes,
     };
     code = open_parts(house, err);
     if (code != CAIRN_OK) {

@@ -14,7 +14,7 @@ struct cairn_session;
 struct cairn_slot;
 
 /* Their places in the table and in statistics. */
-enum cairn_protocol_index { CAIRN_PROTOCOL_RESP, CAIRN_PROTOCOL_HTTP, CAIRN_PROTOCOLS };
+enum cairn_protocol_index { CAIRN_PROTOCOL_RESP, CAIRN_PROTOCOL_HTTP, CAIRN_PROTOCOL_ZK, CAIRN_PROTOCOLS };
 
 struct cairn_protocol {
     enum cairn_protocol_index index;
@@ -24,6 +24,8 @@ struct cairn_protocol {
     size_t address_offset, idle_ms_offset;
     uint32_t idle_ms;  /* how long a connection may be idle, unless the options say otherwise; 0: for ever */
     bool shows_client; /* sessions are told their clients' addresses */
+    /* If its port is taken, and no flag asked for it, the node goes on without this front. */
+    bool dispensable;
 
     struct cairn_session *(*open)(struct cairn_front *front, void *owner);
     /* What a connection beyond the bound is told before it is closed. */
@@ -42,13 +44,15 @@ struct cairn_protocol {
     size_t (*partial_bytes)(const struct cairn_session *session); /* besides session->in */
     void (*timed_out)(struct cairn_session *session);
     void (*too_big)(struct cairn_session *session); /* no memory for half requests: tells, ends */
-    void (*trim)(struct cairn_session *session);    /* gives back memory of an idle session; may be NULL */
-    void (*free)(struct cairn_session *session);    /* the protocol's part and the session itself */
+    /* The connection goes, and its requests under way are still answered; may be NULL. */
+    void (*closing)(struct cairn_session *session);
+    void (*trim)(struct cairn_session *session); /* gives back memory of an idle session; may be NULL */
+    void (*free)(struct cairn_session *session); /* the protocol's part and the session itself */
 };
 
 /* All of them, by index; ends with NULL. */
 extern const struct cairn_protocol *const cairn_protocols[CAIRN_PROTOCOLS + 1];
 
-extern const struct cairn_protocol cairn_resp_protocol, cairn_http_protocol;
+extern const struct cairn_protocol cairn_resp_protocol, cairn_http_protocol, cairn_zk_protocol;
 
 #endif

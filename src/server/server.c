@@ -163,6 +163,18 @@ static enum cairn_code bind_all(struct cairn_server *server, struct cairn_addres
     return code;
 }
 
+static void unbind(struct cairn_server *server, uint32_t front)
+{
+    for (uint32_t i = 0; i < server->options.workers; i++)
+        for (int port = 0; port < 2; port++) {
+            int *fd = &server->seats[i].ports[front][port].fd;
+
+            if (*fd >= 0)
+                close(*fd);
+            *fd = -1;
+        }
+}
+
 static enum cairn_code bind_front(struct cairn_server *server, uint32_t front, struct cairn_err *err)
 {
     const struct cairn_protocol *protocol = cairn_protocols[front];
@@ -170,9 +182,9 @@ static enum cairn_code bind_front(struct cairn_server *server, uint32_t front, s
     struct cairn_address address, address6;
     enum cairn_code code;
     char flag[32];
-    bool any_port;
+    bool any_port, given = text != NULL;
 
-    if (!text)
+    if (!given)
         text = "localhost";
     if (strcmp(text, "off") == 0)
         return CAIRN_OK;
@@ -193,6 +205,13 @@ static enum cairn_code bind_front(struct cairn_server *server, uint32_t front, s
         if (code == CAIRN_ENOTFOUND || (code == CAIRN_ECONFLICT && any_port))
             code = CAIRN_OK; /* none here; or the port that was free there is taken here, and no flag asked for it */
     }
+    if (code == CAIRN_ECONFLICT && protocol->dispensable && !given) {
+        unbind(server, front);
+        snprintf(server->fronts[front].fault, sizeof server->fronts[front].fault,
+                 "%s: choose another address with %s ADDR, or say %s off", err ? err->text : "its port is taken", flag,
+                 flag);
+        return CAIRN_OK;
+    }
     if (code != CAIRN_OK)
         return fail_to_bind(err, code, flag);
     server->fronts[front].address = address;
@@ -212,7 +231,7 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
 {
     struct cairn_server *server = cairn_alloc_zeroed(1, sizeof *server);
     struct cairn_server_options *o = &server->options;
-    const struct cairn_address *http, *resp;
+    const struct cairn_address *http, *resp, *zk;
     struct cairn_loop_options loop_options = {.turn = control_turn, .context = server, .read_bytes = 1};
     enum cairn_code code;
 
@@ -232,6 +251,7 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
     server->export_tasks = cairn_tasks_create(1);
     server->page_task.run = cairn_server_make_page;
     pthread_mutex_init(&server->page_lock, NULL);
+    cairn_zk_clients_init(&server->zk_clients, o->workers);
     server->seats = cairn_alloc_zeroed(o->workers, sizeof server->seats[0]);
     for (uint32_t i = 0; i < o->workers; i++) {
         server->seats[i].server = server;
@@ -253,9 +273,13 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
     }
     http = cairn_server_http(server);
     resp = cairn_server_resp(server);
+    zk = cairn_server_zk(server);
     server->about = (struct cairn_front_about){
         .http_port = http ? cairn_address_port(http) : 0,
         .resp_port = resp ? cairn_address_port(resp) : 0,
+        .zk_port = zk ? cairn_address_port(zk) : 0,
+        .zk = &o->zk_settings,
+        .zk_clients = &server->zk_clients,
         .started_ms = o->clock->wall_ms(o->clock),
         .sync = o->sync ? o->sync : "always",
         .data = o->data ? o->data : "",
@@ -289,6 +313,18 @@ const struct cairn_address *cairn_server_resp(const struct cairn_server *server)
     return address_of(server, &cairn_resp_protocol);
 }
 
+const struct cairn_address *cairn_server_zk(const struct cairn_server *server)
+{
+    return address_of(server, &cairn_zk_protocol);
+}
+
+const char *cairn_server_zk_fault(const struct cairn_server *server)
+{
+    const char *fault = server->fronts[CAIRN_PROTOCOL_ZK].fault;
+
+    return *fault ? fault : NULL;
+}
+
 void cairn_server_wake(void *context, uint32_t index)
 {
     struct cairn_server *server = context;
@@ -313,6 +349,12 @@ enum cairn_code cairn_server_start(struct cairn_server *server, const struct cai
 
     assert(backend->workers == server->options.workers && !server->backend);
     server->backend = backend;
+    if (!backend->keeper) {
+        unbind(server, CAIRN_PROTOCOL_ZK);
+        server->fronts[CAIRN_PROTOCOL_ZK].there = false;
+        if (server->options.zk && strcmp(server->options.zk, "off") != 0)
+            return cairn_fail(err, CAIRN_EINVAL, "--zk: this node has no keeper behind that port; leave the flag out");
+    }
     for (uint32_t i = 0; i < backend->workers; i++)
         cairn_front_init(&server->seats[i].front, backend, i, server->options.clock, &server->options.limits,
                          &server->about);
@@ -352,6 +394,7 @@ struct cairn_server *cairn_server_destroy(struct cairn_server *server)
     }
     cairn_loop_destroy(server->loop);
     pthread_mutex_destroy(&server->page_lock);
+    cairn_zk_clients_done(&server->zk_clients);
     free(server->seats);
     free(server);
     return NULL;

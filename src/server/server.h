@@ -22,12 +22,13 @@
 #include "server/journal.h"
 #include "server/session.h"
 
-enum { CAIRN_HTTP_PORT = 7070, CAIRN_RESP_PORT = 6379 };
+enum { CAIRN_HTTP_PORT = 7070, CAIRN_RESP_PORT = 6379, CAIRN_ZK_PORT = 2181 };
 
 /* 0 or NULL in any member means its default. */
 struct cairn_server_options {
     const char *http;         /* "localhost:7070", which is 127.0.0.1 and [::1]; "off": none; port 0: any free one */
     const char *resp;         /* "localhost:6379" */
+    const char *zk;           /* "localhost:2181", and none if that is taken */
     bool insecure;            /* allows addresses other than the loopback's */
     uint32_t workers;         /* must be set */
     uint32_t connections_max; /* 20,000 */
@@ -36,8 +37,10 @@ struct cairn_server_options {
     uint32_t stalled_ms;      /* for a client to take some of its replies: 60 s */
     uint32_t http_idle_ms;    /* 10 min */
     uint32_t resp_idle_ms;    /* 0: for ever, as Redis's default */
+    uint32_t zk_idle_ms;      /* 2 min, above every session's timeout: a silent session's connection ends, not it */
     uint32_t stop_ms;         /* for admitted requests at a stop: 10 s */
     struct cairn_front_limits limits;
+    struct cairn_zk_settings zk_settings;
     struct cairn_clock *clock;       /* must be set */
     const char *sync, *data;         /* for people: INFO */
     struct cairn_journal *journal;   /* what the server tells; SIGHUP has it open its file again.  NULL: none */
@@ -58,6 +61,9 @@ enum cairn_code cairn_server_create(const struct cairn_server_options *options, 
 /* The addresses it is bound to; NULL: off. */
 const struct cairn_address *cairn_server_http(const struct cairn_server *server);
 const struct cairn_address *cairn_server_resp(const struct cairn_server *server);
+const struct cairn_address *cairn_server_zk(const struct cairn_server *server);
+/* Why there is none, though it is not switched off; NULL: it is there, or off. */
+const char *cairn_server_zk_fault(const struct cairn_server *server);
 
 /* Any thread, also before start: for cairn_node_options.wake with the server as its context. */
 void cairn_server_wake(void *server, uint32_t index);

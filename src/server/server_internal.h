@@ -7,6 +7,7 @@
 #include "io/loop.h"
 #include "io/task.h"
 #include "server/server.h"
+#include "server/zk_clients.h"
 
 /* RUNNING -> DRAINING (stop asked: admitted requests go on) -> CLOSING (replies are flushed, threads end) */
 enum cairn_server_stage { CAIRN_SERVER_RUNNING, CAIRN_SERVER_DRAINING, CAIRN_SERVER_CLOSING };
@@ -40,10 +41,12 @@ struct cairn_seat {
 struct cairn_server {
     struct cairn_server_options options;
     struct cairn_front_about about;
+    struct cairn_zk_clients zk_clients;
     const struct cairn_backend *backend;
     struct { /* as cairn_protocols */
         struct cairn_address address;
         bool there;
+        char fault[640]; /* why not, though nobody has switched it off; empty: none */
     } fronts[CAIRN_PROTOCOLS];
     struct cairn_loop *loop; /* run's */
     struct cairn_seat *seats;

@@ -493,6 +493,8 @@ void cairn_session_close(struct cairn_session *session)
     struct cairn_front *front = session->front;
 
     assert(session->state != CAIRN_SESSION_CLOSED);
+    if (session->ops->closing)
+        session->ops->closing(session);
     session->state = CAIRN_SESSION_CLOSED;
     session->cut = true;
     atomic_store_explicit(&session->account.gone, true, memory_order_relaxed);

@@ -65,6 +65,15 @@ struct cairn_front_stats {
 };
 
 struct cairn_front;
+struct cairn_zk_clients;
+
+/* Of the ZooKeeper front. */
+struct cairn_zk_settings {
+    uint64_t reply_bytes_max; /* a longer answer is error -5 instead; 0: there is no bound */
+    const char *words;        /* the four-letter words that are answered, with commas between; "*": all; NULL: the
+                               * default, srvr,ruok,mntr */
+    const char *super;        /* USER:DIGEST, as ZooKeeper's superDigest; NULL: there is none */
+};
 
 /* Names a session on any thread, also beyond its end: then what is posted to it is dropped. */
 struct cairn_session_ref {
@@ -74,12 +83,14 @@ struct cairn_session_ref {
 
 /* What does not change while the node runs, for INFO, CONFIG GET and the like. */
 struct cairn_front_about {
-    uint16_t http_port, resp_port;
+    uint16_t http_port, resp_port, zk_port;
     uint64_t started_ms; /* wall clock */
     const char *sync;    /* as given to --sync */
     const char *data;    /* the data folder */
     uint32_t connections_max;
-    bool loopback_only; /* HTTP listens on the loopback only */
+    bool loopback_only;                  /* HTTP listens on the loopback only */
+    const struct cairn_zk_settings *zk;  /* as the next, of a node with that front */
+    struct cairn_zk_clients *zk_clients; /* zk_clients.h */
     /* Answers the request with the page of metrics, a byte string, as a backend's submit does.  The front's thread only
      * asks: the page may be long, and is made on another. */
     void (*metrics)(void *context, struct cairn_front *front, struct cairn_request *request);
@@ -145,6 +156,7 @@ struct cairn_session *cairn_front_next(struct cairn_front *front);
 
 struct cairn_session *cairn_resp_session_open(struct cairn_front *front, void *owner);
 struct cairn_session *cairn_http_session_open(struct cairn_front *front, void *owner);
+struct cairn_session *cairn_zk_session_open(struct cairn_front *front, void *owner);
 
 /* The bytes are borrowed for the call. */
 void cairn_session_input(struct cairn_session *session, struct cairn_bytes bytes);

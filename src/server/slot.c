@@ -40,6 +40,7 @@ static void free_slot(struct cairn_slot *slot)
     cairn_buf_done(&slot->data);
     cairn_buf_done(&slot->more);
     cairn_buf_done(&slot->reply);
+    cairn_buf_done(&slot->behind);
     free(slot);
 }
 
@@ -75,6 +76,7 @@ void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot)
     cairn_buf_trim(&slot->data, SLOT_KEEPS_BYTES);
     cairn_buf_trim(&slot->more, SLOT_KEEPS_BYTES);
     cairn_buf_trim(&slot->reply, SLOT_KEEPS_BYTES);
+    cairn_buf_trim(&slot->behind, 0);
     slot->session = NULL;
     slot->next = front->free_slots;
     front->free_slots = slot;
@@ -127,6 +129,8 @@ static bool leave(struct cairn_session *session)
             cairn_session_work_later(session);
         return false;
     }
+    if (slot->behind.size && !session->cut)
+        cairn_buf_add(&session->out, slot->behind.data, slot->behind.size);
     session->first = slot->next;
     session->queued--;
     cairn_slot_give_back(session->front, slot);
@@ -140,7 +144,7 @@ void cairn_slots_move(struct cairn_session *session)
     struct cairn_slot *slot;
 
     while ((slot = session->first) && slot->done && !cairn_session_output_full(session)) {
-        session->replies_bytes -= slot->reply.size;
+        session->replies_bytes -= slot->reply.size + slot->behind.size;
         if (session->cut)
             ; /* there is no client to take it */
         else if (slot->encoded)
@@ -242,6 +246,24 @@ static void on_reply(struct cairn_request *request, struct cairn_bytes value)
         cairn_session_go_on(session);
 }
 
+void cairn_slot_answered(struct cairn_slot *slot)
+{
+    struct cairn_session *session = slot->session;
+
+    if (session->state == CAIRN_SESSION_CLOSED || session->cut ||
+        (slot == session->first && !cairn_session_output_full(session))) {
+        on_reply(&slot->request, cairn_bytes(NULL, 0));
+        return;
+    }
+    session->under_way--;
+    slot->done = true;
+    session->ops->write(session, slot, cairn_bytes(NULL, 0), &slot->reply);
+    size_window(session, slot->reply.size);
+    reply_waits(session, slot);
+    if (session->working)
+        cairn_session_go_on(session);
+}
+
 static struct cairn_front *enter(struct cairn_slot *slot)
 {
     struct cairn_session *session = slot->session;
@@ -261,6 +283,11 @@ void cairn_slot_submit(struct cairn_slot *slot)
     struct cairn_front *front = enter(slot);
 
     front->backend->submit(front->worker, &slot->request);
+}
+
+void cairn_slot_begin(struct cairn_slot *slot)
+{
+    enter(slot);
 }
 
 void cairn_slot_ask_metrics(struct cairn_slot *slot)
@@ -286,6 +313,41 @@ void cairn_slot_begin_alone(struct cairn_slot *slot)
     queue(slot);
     if (slot->session->first == slot)
         cairn_session_work_later(slot->session);
+}
+
+void cairn_slot_answer(struct cairn_slot *slot)
+{
+    struct cairn_session *session = slot->session;
+
+    slot->done = slot->encoded = true;
+    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+    cairn_session_keep(session, (int64_t)slot->charged);
+    queue(slot);
+    if (session->first == slot)
+        cairn_slots_move(session);
+    cairn_session_output_grew(session);
+}
+
+struct cairn_slot *cairn_session_last_done(struct cairn_session *session, uint8_t flags)
+{
+    struct cairn_slot *last = NULL;
+
+    for (struct cairn_slot *slot = session->first; slot; slot = slot->next)
+        if (slot->done && (slot->flags & flags))
+            last = slot;
+    return last;
+}
+
+void cairn_session_push_behind(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes bytes)
+{
+    if (session->cut)
+        return;
+    cairn_buf_add(&slot->behind, bytes.data, bytes.size);
+    slot->charged += bytes.size;
+    session->replies_bytes += bytes.size;
+    cairn_session_keep(session, (int64_t)bytes.size);
+    if (cairn_session_waiting_bytes(session) > (size_t)4 * session->front->limits.output_bytes)
+        cairn_session_give_up(session); /* as of what is pushed */
 }
 
 struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session)

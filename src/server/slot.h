@@ -35,6 +35,7 @@ struct cairn_slot {
     struct cairn_buf data; /* the request's bytes */
     struct cairn_buf more; /* what else the request points into */
     struct cairn_buf reply;
+    struct cairn_buf behind;                 /* leaves with the reply, behind it */
     uint8_t cursor[CAIRN_SLOT_CURSOR_BYTES]; /* of the next part */
 };
 
@@ -52,6 +53,16 @@ void cairn_slot_go_on(struct cairn_slot *slot, struct cairn_bytes cursor);
 void cairn_slot_go_on_alone(struct cairn_slot *slot);
 /* Queues a slot whose reply is made of such parts only, and asks the node for nothing. */
 void cairn_slot_begin_alone(struct cairn_slot *slot);
+/* Queues a slot that another than the node is asked for: cairn_slot_answered must follow, before or after this
+ * returns to the owner.  ops->write is called within it, with an empty value, whatever the slot's place. */
+void cairn_slot_begin(struct cairn_slot *slot);
+void cairn_slot_answered(struct cairn_slot *slot);
+/* Queues a slot that needs no request: ops->write has an empty value for it, in its turn, which may be now. */
+void cairn_slot_answer(struct cairn_slot *slot);
+/* The newest slot that has its reply and any of `flags`, which are the protocol's; NULL: there is none. */
+struct cairn_slot *cairn_session_last_done(struct cairn_session *session, uint8_t flags);
+/* As cairn_session_push, but the bytes go out right behind the slot's reply, which waits in the queue. */
+void cairn_session_push_behind(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes bytes);
 /* Where to write the reply to a command that needs no request: the output itself, or a queued
  * slot when earlier replies are missing.  end must follow. */
 struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session);

@@ -748,6 +748,11 @@ const struct cairn_backend *standin_backend(struct standin *standin)
     return &standin->backend;
 }
 
+void standin_set_keeper(struct standin *standin, const struct keeper_ops *keeper)
+{
+    standin->backend.keeper = keeper;
+}
+
 void standin_release(struct standin *standin)
 {
     atomic_store(&standin->workers[0].release, true);

@@ -19,6 +19,8 @@ struct standin;
 struct standin *standin_create(uint32_t workers, void (*wake)(void *context, uint32_t index), void *context);
 struct standin *standin_destroy(struct standin *standin);
 const struct cairn_backend *standin_backend(struct standin *standin);
+/* Whom the ZooKeeper front asks; there is none at first. */
+void standin_set_keeper(struct standin *standin, const struct keeper_ops *keeper);
 /* Any thread: worker 0's requests of `never` are answered in its next run. */
 void standin_release(struct standin *standin);
 /* Requests with a reply outstanding. */

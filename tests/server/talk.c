@@ -32,6 +32,7 @@ struct talk *talk_create(struct cairn_session *(*open)(struct cairn_front *front
 
     cairn_sim_clock_init(&talk->clock, 1);
     talk->standin = standin_create(1, NULL, NULL);
+    cairn_zk_clients_init(&talk->zk_clients, 1);
     talk->about = (struct cairn_front_about){
         .http_port = 7070,
         .resp_port = 6379,
@@ -40,6 +41,9 @@ struct talk *talk_create(struct cairn_session *(*open)(struct cairn_front *front
         .data = "data",
         .connections_max = 10,
         .loopback_only = true,
+        .zk_port = 2181,
+        .zk = &talk->zk,
+        .zk_clients = &talk->zk_clients,
         .metrics = no_metrics,
         .totals = no_totals,
     };
@@ -62,6 +66,7 @@ void talk_destroy(struct talk *talk)
     /* Requests under way are answered, or never will be. */
     cairn_front_done(&talk->front);
     standin_destroy(talk->standin);
+    cairn_zk_clients_done(&talk->zk_clients);
     cairn_buf_done(&talk->got);
     free(talk);
 }
@@ -96,10 +101,15 @@ void talk_settle(struct talk *talk)
         ;
 }
 
-void talk_input(struct talk *talk, const char *text)
+void talk_input_bytes(struct talk *talk, struct cairn_bytes bytes)
 {
     if (talk->session)
-        cairn_session_input(talk->session, cairn_str(text));
+        cairn_session_input(talk->session, bytes);
+}
+
+void talk_input(struct talk *talk, const char *text)
+{
+    talk_input_bytes(talk, cairn_str(text));
 }
 
 void talk_command(struct talk *talk, const char *line)

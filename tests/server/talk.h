@@ -4,12 +4,15 @@
 
 #include "io/clock.h"
 #include "server/session.h"
+#include "server/zk_clients.h"
 #include "server/standin.h"
 
 struct talk {
     struct cairn_sim_clock clock;
     struct standin *standin;
     struct cairn_front_about about;
+    struct cairn_zk_settings zk;
+    struct cairn_zk_clients zk_clients;
     struct cairn_front front;
     struct cairn_session *session; /* NULL: closed */
     struct cairn_buf got;          /* what the client has received */
@@ -27,6 +30,7 @@ bool talk_turn(struct talk *talk);
 /* Turns until nothing is to be done. */
 void talk_settle(struct talk *talk);
 void talk_input(struct talk *talk, const char *text);
+void talk_input_bytes(struct talk *talk, struct cairn_bytes bytes);
 /* The words of one line become one command of RESP. */
 void talk_command(struct talk *talk, const char *line);
 /* What has been received since the last call. */
