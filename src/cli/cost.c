@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "cli/commands.h"
-#include "cli/print.h"
+#include "cli/cost.h"
 #include "cost/draw.h"
 #include "proto/json.h"
 
@@ -89,8 +89,7 @@ static const struct cairn_flag keeper_flags[] = {
     {0},
 };
 
-/* CAIRN_EXIT_OK, or told. */
-static int read_prices(const char *path, struct cairn_prices *ret)
+int cairn_cost_prices(const char *path, struct cairn_prices *ret)
 {
     struct cairn_buf text = {0};
     struct cairn_err err;
@@ -208,9 +207,7 @@ static int draw(const struct cairn_keeper_plan *plan, const char *path)
 
 /* --- text --- */
 
-static void cell(struct cairn_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void cell(struct cairn_table *table, const char *format, ...)
+void cairn_cost_cell(struct cairn_table *table, const char *format, ...)
 {
     char text[64];
     va_list args;
@@ -248,15 +245,15 @@ static void print_items(const struct cairn_keeper_plan *plan)
     struct cairn_table table = {.columns = 1 + plan->storage_count};
     double items[CAIRN_KEEPER_STORAGES][ITEMS];
 
-    cell(&table, "DOLLARS A MILLION");
+    cairn_cost_cell(&table, "DOLLARS A MILLION");
     for (uint32_t i = 0; i < plan->storage_count; i++) {
-        cell(&table, "%s", cairn_keeper_storage_name(plan->storages[i]));
+        cairn_cost_cell(&table, "%s", cairn_keeper_storage_name(plan->storages[i]));
         items_of(plan, i, items[i]);
     }
     for (int item = 0; item < ITEMS; item++) {
-        cell(&table, "%s", names[item]);
+        cairn_cost_cell(&table, "%s", names[item]);
         for (uint32_t i = 0; i < plan->storage_count; i++)
-            cell(&table, "%8.4f", items[i][item]);
+            cairn_cost_cell(&table, "%8.4f", items[i][item]);
     }
     cairn_table_print(&table, stdout);
 }
@@ -277,19 +274,19 @@ static void print_ratios(const struct cairn_keeper_plan *plan, uint32_t read, ui
     struct cairn_table table = {.columns = 1 + plan->rate_count};
 
     printf("\n%" PRIu64 " %% reads, %s\n", plan->reads[read], cairn_keeper_storage_name(plan->storages[storage]));
-    cell(&table, "REQUESTS A DAY");
+    cairn_cost_cell(&table, "REQUESTS A DAY");
     for (uint32_t i = 0; i < plan->rate_count; i++)
-        cell(&table, "%8" PRIu64, plan->rates[i]);
+        cairn_cost_cell(&table, "%8" PRIu64, plan->rates[i]);
     for (uint32_t c = 0; c < plan->count_count; c++) {
         for (uint32_t m = 0; m < plan->machine_count; m++) {
-            cell(&table, "%" PRIu64 " x %s", plan->counts[c], plan->machines[m]->name);
+            cairn_cost_cell(&table, "%" PRIu64 " x %s", plan->counts[c], plan->machines[m]->name);
             for (uint32_t i = 0; i < plan->rate_count; i++) {
                 double ratio = cairn_keeper_plan_ratio(plan, read, storage, c, m, i);
 
                 if (isfinite(ratio))
-                    cell(&table, "%8.2f", ratio);
+                    cairn_cost_cell(&table, "%8.2f", ratio);
                 else
-                    cell(&table, "%8s", "-"); /* functions are free */
+                    cairn_cost_cell(&table, "%8s", "-"); /* functions are free */
             }
         }
     }
@@ -312,7 +309,7 @@ static void print_text(const struct cairn_keeper_plan *plan)
 
 /* --- JSON --- */
 
-static void json_text(struct cairn_buf *to, const char *name, const char *text)
+void cairn_cost_json_text(struct cairn_buf *to, const char *name, const char *text)
 {
     cairn_buf_printf(to, "\"%s\":", name);
     cairn_json_text(to, cairn_str(text));
@@ -343,7 +340,7 @@ static void json_row(struct cairn_buf *to, const struct cairn_keeper_plan *plan,
 {
     cairn_buf_printf(to, "{\"reads\":%" PRIu64 ",\"storage\":\"%s\",\"machines\":%" PRIu64 ",", plan->reads[at[0]],
                      cairn_keeper_storage_name(plan->storages[at[1]]), plan->counts[at[2]]);
-    json_text(to, "machine", plan->machines[at[3]]->name);
+    cairn_cost_json_text(to, "machine", plan->machines[at[3]]->name);
     cairn_buf_str(to, ",\"ratios\":[");
     for (uint32_t i = 0; i < plan->rate_count; i++) {
         cairn_buf_printf(to, "%s{\"requests\":%" PRIu64 ",\"ratio\":", i ? "," : "", plan->rates[i]);
@@ -359,11 +356,11 @@ static void print_json(const struct cairn_keeper_plan *plan)
     uint32_t rows = plan->read_count * plan->storage_count * plan->count_count * plan->machine_count;
 
     cairn_buf_str(&text, "{\"prices\":{");
-    json_text(&text, "name", plan->prices->name);
+    cairn_cost_json_text(&text, "name", plan->prices->name);
     cairn_buf_u8(&text, ',');
-    json_text(&text, "date", plan->prices->date);
+    cairn_cost_json_text(&text, "date", plan->prices->date);
     cairn_buf_u8(&text, ',');
-    json_text(&text, "source", plan->prices->source);
+    cairn_cost_json_text(&text, "source", plan->prices->source);
     cairn_buf_printf(&text, "},\"bytes\":%" PRIu64 ",\"function_memory_mib\":%.0f,\"dollars_a_million\":{",
                      plan->work.bytes, plan->work.memory_gib * 1024);
     for (uint32_t i = 0; i < plan->storage_count; i++) {
@@ -393,7 +390,7 @@ static int run_keeper(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_cost_keeper, argc, argv, &options, &left, &status))
         return status;
-    status = read_prices(options.prices, &prices);
+    status = cairn_cost_prices(options.prices, &prices);
     if (status != CAIRN_EXIT_OK)
         return status;
     plan = cairn_keeper_plan(&prices);
@@ -422,12 +419,13 @@ const struct cairn_command cairn_command_cost_keeper = {
 
 static const struct cairn_command *const cost_subcommands[] = {
     &cairn_command_cost_keeper,
+    &cairn_command_cost_cache,
     NULL,
 };
 
 const struct cairn_command cairn_command_cost = {
     .name = "cost",
-    .arguments = "[keeper]",
+    .arguments = "[keeper|cache]",
     .summary = "Prices a workload on published price lists",
     .subcommands = cost_subcommands,
 };
