@@ -187,7 +187,8 @@ static void measure(struct cairn_fn_worker *worker, struct cairn_module *module,
             enum cairn_run_state state;
 
             s.calls = s.ready = 0;
-            state = cairn_run_start(worker, module, m, NULL, &s, 100000000, &run, &meter, &err);
+            state = cairn_run_start(worker, module, m, NULL, &s, &(struct cairn_run_limits){.cpu_ns = 100000000}, &run,
+                                    &meter, &err);
             while (state == CAIRN_RUN_WAITS || state == CAIRN_RUN_SLICE) {
                 s.ready = s.calls;
                 state = cairn_run_resume(run, &meter, &err);

@@ -171,8 +171,8 @@ void invoke(struct thread *thread, struct invocation *inv, struct cairn_bytes ty
         if (run)
             state = cairn_run_resume(run, &meter, &err);
         else
-            state = cairn_run_start(thread->worker, platform->module, inv->method, NULL, inv, CPU_NS_MAX, &run, &meter,
-                                    &err);
+            state = cairn_run_start(thread->worker, platform->module, inv->method, NULL, inv,
+                                    &(struct cairn_run_limits){.cpu_ns = CPU_NS_MAX}, &run, &meter, &err);
         while (state == CAIRN_RUN_SLICE)
             state = cairn_run_resume(run, &meter, &err);
         if ((state == CAIRN_RUN_DONE && !inv->failed) || state == CAIRN_RUN_WAITS)

@@ -114,17 +114,17 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_ORDERED(type, name) CAIRN_FIELD_(struct cairn_ordered_field, type, name, ordered, __COUNTER__)
 
 /* Defines a method: CAIRN_METHOD(TYPE, NAME, CAIRN_PUBLIC or CAIRN_INTERNAL, more ...) { ... } */
-#define CAIRN_METHOD(type, name, ...)                                                              \
-    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                              \
-                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");                \
-    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, "", "", "", "", "", "")); \
-    static void type##_##name##_body_(void);                                                       \
-    CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_method(void);      \
-    void type##_##name##_method(void)                                                              \
-    {                                                                                              \
-        type##_##name##_body_();                                                                   \
-        cairn_args_end_();                                                                         \
-    }                                                                                              \
+#define CAIRN_METHOD(type, name, ...)                                                         \
+    CAIRN_ASSERT_(CAIRN_HAS_ACCESS_(__VA_ARGS__, ""),                                         \
+                  "write CAIRN_PUBLIC or CAIRN_INTERNAL behind the method's name");           \
+    CAIRN_LINE_("method " #type " " #name CAIRN_ATTRIBUTES_(__VA_ARGS__, CAIRN_NONE_));       \
+    static void type##_##name##_body_(void);                                                  \
+    CAIRN_C_ __attribute__((export_name(#type "." #name))) void type##_##name##_method(void); \
+    void type##_##name##_method(void)                                                         \
+    {                                                                                         \
+        type##_##name##_body_();                                                              \
+        cairn_args_end_();                                                                    \
+    }                                                                                         \
     static void type##_##name##_body_(void)
 
 #define CAIRN_PUBLIC        " public"        /* clients and other objects may call it */
@@ -138,6 +138,19 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 /* Of messages that fail: how often they are run in all, and the first and the longest pause between two attempts in ms;
  * it doubles.  Numbers, as in CAIRN_RETRIES(3, 100, 5000); without it they are 16, 1000, 3600000. */
 #define CAIRN_RETRIES(attempts, first_ms, longest_ms) " retries=" #attempts "," #first_ms "," #longest_ms
+
+/* What an invocation of the method may use at most; the node's limits and the namespace's hold besides.  What a method
+ * does not say, its type may: CAIRN_LIMITS(TYPE, CAIRN_LIMIT_CPU(20), ...), once.  Plain numbers. */
+#define CAIRN_LIMIT_CPU(ms)                " limit-cpu=" #ms          /* processor time: `cpu_limit` */
+#define CAIRN_LIMIT_MEMORY(kib)            " limit-memory=" #kib      /* of the instance: `memory_limit` */
+#define CAIRN_LIMIT_CALLS(n)               " limit-calls=" #n         /* that it makes itself; from here on: `limit` */
+#define CAIRN_LIMIT_RESULT(kib)            " limit-result=" #kib      /* its result */
+#define CAIRN_LIMIT_WRITE_SET(kib)         " limit-write-set=" #kib   /* what it writes between two waits */
+#define CAIRN_LIMIT_JOURNAL(kib)           " limit-journal=" #kib     /* of a durable method */
+#define CAIRN_LIMIT_TRANSACTION(kib)       " limit-transaction=" #kib /* what a transaction of it writes */
+#define CAIRN_LIMIT_TRANSACTION_OBJECTS(n) " limit-transaction-objects=" #n /* that it comes to */
+#define CAIRN_LIMIT_TRANSACTION_TIME(ms)   " limit-transaction-time=" #ms   /* from its first lock to its end */
+#define CAIRN_LIMITS(type, ...)            CAIRN_LINE_("limits " #type CAIRN_ATTRIBUTES_(__VA_ARGS__, CAIRN_NONE_))
 
 struct cairn_value_field {
     uint32_t number;
@@ -534,7 +547,10 @@ enum { CAIRN_READ_NEWEST_FIRST_ = 1, CAIRN_READ_BARE_ = 2, CAIRN_BATCH_MAX_ = 10
 /* A line of the section cairn.types. */
 #define CAIRN_LINE_(text) __asm__(".section .custom_section.cairn.types,\"\",@\n\t.ascii \"" text "\\n\"\n")
 
-#define CAIRN_ATTRIBUTES_(a, b, c, d, e, f, ...) a b c d e f
+/* As many attributes as a method may have, and as many empty ones. */
+#define CAIRN_NONE_                                                 "", "", "", "", "", "", "", "", "", "", "", ""
+#define CAIRN_ATTRIBUTES_(...)                                      CAIRN_ATTRIBUTES__(__VA_ARGS__, "")
+#define CAIRN_ATTRIBUTES__(a, b, c, d, e, f, g, h, i, j, k, l, ...) a b c d e f g h i j k l
 
 /* Attributes are strings, and of a string only the size is a constant expression. */
 #define CAIRN_HAS_ACCESS_(a, ...) (sizeof("" a) == sizeof(CAIRN_PUBLIC) || sizeof("" a) == sizeof(CAIRN_INTERNAL))

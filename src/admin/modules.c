@@ -121,7 +121,33 @@ static void answer_modules(const struct catalog *catalog, const struct invocatio
     end_page(catalog, at, at.module < catalog->module_count, count, &items, to);
 }
 
-static void answer_type(const struct type_entry *type, struct cairn_buf *to)
+/* Those that are declared, and what the namespace caps: [name, in force, set by, declared or 0] each. */
+static void answer_limits(const struct cairn_node *node, const struct type_entry *type,
+                          const struct cairn_method_decl *method, struct cairn_buf *to)
+{
+    struct cairn_buf items = {0};
+    struct method_limits limits;
+    uint64_t count = 0;
+
+    method_limits_make(&limits, node, type->space, type->decl, method);
+    for (int i = 0; i < CAIRN_METHOD_LIMITS; i++) {
+        uint64_t declared = method->limits[i] ? method->limits[i] : type->decl->limits[i];
+
+        if (!declared && limits.by[i] == LIMIT_BY_NODE)
+            continue;
+        count++;
+        cairn_value_add_list(&items, 4);
+        cairn_value_add_bytes(&items, cairn_str(cairn_method_limit_name((enum cairn_method_limit)i)));
+        cairn_value_add_int(&items, (int64_t)limits.most[i]);
+        cairn_value_add_bytes(&items, cairn_str(limit_by_name((enum limit_by)limits.by[i])));
+        cairn_value_add_int(&items, (int64_t)declared);
+    }
+    cairn_value_add_list(to, count);
+    cairn_buf_add(to, items.data, items.size);
+    cairn_buf_done(&items);
+}
+
+static void answer_type(const struct cairn_node *node, const struct type_entry *type, struct cairn_buf *to)
 {
     const struct cairn_type_decl *decl = type->decl;
 
@@ -138,7 +164,7 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
     cairn_value_add_list(to, decl->method_count);
     for (size_t i = 0; i < decl->method_count; i++) {
         const struct cairn_method_decl *m = &decl->methods[i];
-        cairn_value_add_list(to, 3);
+        cairn_value_add_list(to, 4);
         cairn_value_add_bytes(to, cairn_str(m->name));
         cairn_value_add_bytes(to, cairn_str(m->is_public ? "public" : "internal"));
         cairn_value_add_list(to, (uint64_t)m->read_only + m->deterministic + m->transaction + m->uncached + m->durable);
@@ -152,6 +178,7 @@ static void answer_type(const struct type_entry *type, struct cairn_buf *to)
             cairn_value_add_bytes(to, cairn_str("uncached"));
         if (m->durable)
             cairn_value_add_bytes(to, cairn_str("durable"));
+        answer_limits(node, type, m, to);
     }
     cairn_value_add_int(to, type->dropped != NULL);
 }
@@ -184,8 +211,8 @@ static bool next_type(const struct catalog *catalog, const struct space *space, 
     return true;
 }
 
-static void answer_types(const struct catalog *catalog, const struct invocation *inv, struct catalog_place at,
-                         struct page *page, struct cairn_buf *to)
+static void answer_types(const struct cairn_node *node, const struct catalog *catalog, const struct invocation *inv,
+                         struct catalog_place at, struct page *page, struct cairn_buf *to)
 {
     struct cairn_buf items = {0};
     uint64_t count = 0, steps = 0;
@@ -196,7 +223,7 @@ static void answer_types(const struct catalog *catalog, const struct invocation 
     for (; !page_full(page, steps, items.size) && (more = next_type(catalog, inv->space, &at, &type)); steps++) {
         if (!type)
             continue;
-        answer_type(type, &items);
+        answer_type(node, type, &items);
         steps += type->decl->field_count + type->decl->method_count;
         count++;
     }
@@ -216,7 +243,7 @@ static void answer_page(struct cairn_worker *worker, struct message *message)
     else if (inv->operation == &modules_operation)
         answer_modules(catalog, inv, at, &page, &inv->result);
     else
-        answer_types(catalog, inv, at, &page, &inv->result);
+        answer_types(worker->node, catalog, inv, at, &page, &inv->result);
     inv->depends = catalog->record;
     invocation_end(worker, inv);
 }

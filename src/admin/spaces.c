@@ -11,6 +11,7 @@
 #include "object/hold.h"
 #include "object/invocation.h"
 #include "object/layout.h"
+#include "object/method_limits.h"
 #include "object/quota.h"
 
 static struct admin_spaces *spaces_of(struct cairn_worker *worker)
@@ -348,6 +349,8 @@ static void told(struct cairn_worker *worker, const struct invocation *inv)
     if (cairn_value_read(&r).kind != CAIRN_VALUE_ERROR) {
         space = spaces_find(&worker->node->spaces, inv->request->name);
         quota_apply(space);
+        if (inv->operation == &space_set_operation)
+            method_limits_spread(worker, space);
         if (inv->operation == &space_remove_operation)
             atomic_fetch_add_explicit(&space->life, 1, memory_order_relaxed);
         if (inv->operation != &space_set_operation)

@@ -6,6 +6,7 @@
  * back, __heap_base so that the node knows what small methods write to; the stack comes first, so that one that
  * overflows traps instead of overwriting data; the names of functions stay for the messages of traps. */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -318,6 +319,17 @@ static bool read_file(const char *path, struct cairn_buf *to)
     return n == 0;
 }
 
+static void add_limits(struct cairn_buf *to, const struct cairn_type_decl *type, const struct cairn_method_decl *method)
+{
+    for (enum cairn_method_limit i = CAIRN_LIMIT_CPU; i < CAIRN_METHOD_LIMITS; i++) {
+        uint64_t limit = method->limits[i] ? method->limits[i] : type->limits[i];
+        char text[CAIRN_LIMIT_TEXT_BYTES];
+
+        if (limit)
+            cairn_buf_printf(to, ", %s %s", cairn_method_limit_name(i), cairn_method_limit_text(i, limit, text));
+    }
+}
+
 /* All fields and methods, one per line. */
 static void print_members(const struct cairn_types *types)
 {
@@ -344,6 +356,7 @@ static void print_members(const struct cairn_types *types)
                              m->read_only ? ", read-only" : "", m->deterministic ? ", deterministic" : "",
                              m->transaction ? ", transaction" : "", m->uncached ? ", uncached" : "",
                              m->durable ? ", durable" : "");
+            add_limits(&text, type, m);
             cairn_table_cell(&table, cairn_buf_bytes(&text));
         }
     }
@@ -372,6 +385,21 @@ static void print_summary(const struct options *o, size_t bytes, const struct ca
     cairn_buf_done(&text);
 }
 
+/* In ms, bytes, and numbers; and the end of the method. */
+static void print_json_limits(const struct cairn_type_decl *type, const struct cairn_method_decl *method)
+{
+    const char *comma = "";
+
+    for (enum cairn_method_limit i = CAIRN_LIMIT_CPU; i < CAIRN_METHOD_LIMITS; i++) {
+        uint64_t limit = method->limits[i] ? method->limits[i] : type->limits[i];
+
+        if (limit)
+            printf("%s\"%s\": %" PRIu64, comma, cairn_method_limit_name(i), limit);
+        comma = limit ? ", " : comma;
+    }
+    printf("}}");
+}
+
 /* Names and kinds are plain ASCII; only the path needs escapes. */
 static void print_json(const char *path, size_t bytes, const struct cairn_wasm *wasm, const struct cairn_types *types)
 {
@@ -393,12 +421,15 @@ static void print_json(const char *path, size_t bytes, const struct cairn_wasm *
             printf("%s{\"name\": \"%s\", \"kind\": \"%s\"}", k ? ", " : "", type->fields[k].name,
                    cairn_field_kind_name(type->fields[k].kind));
         printf("], \"methods\": [");
-        for (size_t k = 0; k < type->method_count; k++)
+        for (size_t k = 0; k < type->method_count; k++) {
             printf("%s{\"name\": \"%s\", \"public\": %s, \"read_only\": %s, \"deterministic\": %s, "
-                   "\"transaction\": %s, \"uncached\": %s}",
+                   "\"transaction\": %s, \"uncached\": %s, \"durable\": %s, \"limits\": {",
                    k ? ", " : "", type->methods[k].name, type->methods[k].is_public ? "true" : "false",
                    type->methods[k].read_only ? "true" : "false", type->methods[k].deterministic ? "true" : "false",
-                   type->methods[k].transaction ? "true" : "false", type->methods[k].uncached ? "true" : "false");
+                   type->methods[k].transaction ? "true" : "false", type->methods[k].uncached ? "true" : "false",
+                   type->methods[k].durable ? "true" : "false");
+            print_json_limits(type, &type->methods[k]);
+        }
         printf("]}");
     }
     printf("]}\n");

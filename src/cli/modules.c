@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/print.h"
+#include "fn/limits.h"
 
 enum { MODULE_BYTES_MAX = 512 << 20 };
 
@@ -314,11 +315,42 @@ const struct cairn_command cairn_command_modules = {
 
 static const struct cairn_flag types_flags[] = {CAIRN_FLAG_JSON(struct options), CAIRN_FLAG_NAMESPACE, {0}};
 
-/* [method, access, flags] each, in columns */
+/* [name, in force, set by, declared] each: "limit-cpu 10 ms (namespace; 20 ms declared)" */
+static void add_limits(struct cairn_buf *to, struct cairn_reader *r)
+{
+    for (uint64_t count = cairn_value_read(r).count; count > 0 && !r->bad; count--) {
+        char text[CAIRN_LIMIT_TEXT_BYTES];
+        struct cairn_bytes name, by;
+        uint64_t in_force, declared;
+        enum cairn_method_limit limit = CAIRN_LIMIT_CPU;
+
+        cairn_value_read(r);
+        name = cairn_value_read(r).bytes;
+        in_force = (uint64_t)cairn_value_read(r).integer;
+        by = cairn_value_read(r).bytes;
+        declared = (uint64_t)cairn_value_read(r).integer;
+        while (limit < CAIRN_METHOD_LIMITS && !cairn_bytes_equal(name, cairn_str(cairn_method_limit_name(limit))))
+            limit++;
+        if (limit == CAIRN_METHOD_LIMITS)
+            continue; /* a later node's */
+        cairn_buf_str(to, to->size ? ", " : "");
+        cairn_inline_text(to, name);
+        cairn_buf_printf(to, " %s", cairn_method_limit_text(limit, in_force, text));
+        if (declared != in_force) {
+            cairn_buf_str(to, " (");
+            cairn_inline_text(to, by);
+            if (declared)
+                cairn_buf_printf(to, "; %s declared", cairn_method_limit_text(limit, declared, text));
+            cairn_buf_str(to, ")");
+        }
+    }
+}
+
+/* [method, access, flags, limits] each, in columns */
 static void print_methods(struct cairn_reader *r)
 {
     uint64_t count = cairn_value_read(r).count;
-    struct cairn_table table = {.columns = 3};
+    struct cairn_table table = {.columns = 4};
 
     for (uint64_t i = 0; i < count && !r->bad; i++) {
         struct cairn_buf text = {0};
@@ -336,6 +368,9 @@ static void print_methods(struct cairn_reader *r)
                 cairn_buf_str(&text, ", ");
             cairn_inline_text(&text, cairn_value_read(r).bytes);
         }
+        cairn_table_cell(&table, cairn_buf_bytes(&text));
+        text.size = 0;
+        add_limits(&text, r);
         cairn_table_cell(&table, cairn_buf_bytes(&text));
         cairn_buf_done(&text);
     }

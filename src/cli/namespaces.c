@@ -7,11 +7,19 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/print.h"
+#include "fn/limits.h"
 
 struct options {
     const char *requests, *connections, *memory, *bytes, *objects, *cpu, *instances, *weight;
+    const char *of_method[CAIRN_METHOD_LIMITS];
     bool json, drop;
 };
+
+#define METHOD_LIMIT(flag, number, what, text)                                          \
+    {                                                                                   \
+        .name = flag, .kind = CAIRN_FLAG_TEXT, .value = what, .help = text,             \
+        .offset = offsetof(struct options, of_method) + (number) * sizeof(const char *) \
+    }
 
 static const struct cairn_flag json_flags[] = {CAIRN_FLAG_JSON(struct options), {0}};
 
@@ -56,6 +64,15 @@ static const struct cairn_flag limit_flags[] = {
      .value = "N",
      .help = "its share of time while others want it too: 1 to 1000, 100 if not given",
      .offset = offsetof(struct options, weight)},
+    METHOD_LIMIT("limit-cpu", CAIRN_LIMIT_CPU, "MS", "processor time of an invocation"),
+    METHOD_LIMIT("limit-memory", CAIRN_LIMIT_MEMORY, "SIZE", "memory of an invocation"),
+    METHOD_LIMIT("limit-calls", CAIRN_LIMIT_CALLS, "N", "calls that an invocation makes itself"),
+    METHOD_LIMIT("limit-result", CAIRN_LIMIT_RESULT, "SIZE", "what an invocation returns"),
+    METHOD_LIMIT("limit-write-set", CAIRN_LIMIT_WRITE_SET, "SIZE", "what an invocation writes between two waits"),
+    METHOD_LIMIT("limit-journal", CAIRN_LIMIT_JOURNAL, "SIZE", "journal of a durable invocation"),
+    METHOD_LIMIT("limit-transaction", CAIRN_LIMIT_TRANSACTION, "SIZE", "what a transaction writes"),
+    METHOD_LIMIT("limit-transaction-objects", CAIRN_LIMIT_TRANSACTION_OBJECTS, "N", "objects of a transaction"),
+    METHOD_LIMIT("limit-transaction-time", CAIRN_LIMIT_TRANSACTION_TIME, "MS", "a transaction, from its first lock on"),
     CAIRN_FLAG_JSON(struct options),
     {0},
 };
@@ -102,7 +119,7 @@ static bool read_amount(const char *text, const char *unit, uint64_t *ret)
 static bool add_limit(struct cairn_ask *ask, const char *name, const char *text, const char *unit)
 {
     uint64_t amount;
-    char number[24];
+    char number[24], field[64];
 
     if (!text)
         return true;
@@ -115,12 +132,25 @@ static bool add_limit(struct cairn_ask *ask, const char *name, const char *text,
         return false;
     }
     snprintf(number, sizeof number, "%" PRIu64, amount);
-    cairn_ask_query(ask, name, cairn_str(number));
+    snprintf(field, sizeof field, "%s", name);
+    for (char *c = field; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+    cairn_ask_query(ask, field, cairn_str(number));
     return true;
+}
+
+static bool add_method_limit(struct cairn_ask *ask, enum cairn_method_limit limit, const char *text)
+{
+    static const char *const units[] = {[CAIRN_UNIT_COUNT] = "", [CAIRN_UNIT_MS] = "ms", [CAIRN_UNIT_BYTES] = NULL};
+
+    return add_limit(ask, cairn_method_limit_name(limit), text, units[cairn_method_limit_unit(limit)]);
 }
 
 static bool add_limits(struct cairn_ask *ask, const struct options *options)
 {
+    for (enum cairn_method_limit i = CAIRN_LIMIT_CPU; i < CAIRN_METHOD_LIMITS; i++)
+        if (!add_method_limit(ask, i, options->of_method[i]))
+            return false;
     return add_limit(ask, "requests", options->requests, "/s") &&
            add_limit(ask, "connections", options->connections, "") && add_limit(ask, "memory", options->memory, NULL) &&
            add_limit(ask, "bytes", options->bytes, NULL) && add_limit(ask, "objects", options->objects, "") &&
@@ -131,7 +161,8 @@ static bool add_limits(struct cairn_ask *ask, const struct options *options)
 /* --- ls and show --- */
 
 /* As CAIRN_OP_SPACES has them (object/object.h). */
-enum { REQUESTS, CONNECTIONS, MEMORY, BYTES, OBJECTS, CPU, INSTANCES, WEIGHT, LIMITS };
+enum { REQUESTS, CONNECTIONS, MEMORY, BYTES, OBJECTS, CPU, INSTANCES, WEIGHT, OF_METHOD };
+enum { LIMITS = OF_METHOD + CAIRN_METHOD_LIMITS };
 enum {
     USED_INVOCATIONS,
     USED_CPU_US,
@@ -272,6 +303,13 @@ static void print_item(struct cairn_bytes encoded)
     printf("  instances    %" PRId64 " held", item.used[USED_INSTANCES]);
     print_limit("instances", item.limits[INSTANCES], "");
     printf("  weight       %" PRId64 "\n", item.limits[WEIGHT] ? item.limits[WEIGHT] : 100);
+    for (enum cairn_method_limit i = CAIRN_LIMIT_CPU; i < CAIRN_METHOD_LIMITS; i++) {
+        char value[CAIRN_LIMIT_TEXT_BYTES];
+
+        if (item.limits[OF_METHOD + i])
+            printf("  %s  at most %s, for one invocation\n", cairn_method_limit_name(i),
+                   cairn_method_limit_text(i, (uint64_t)item.limits[OF_METHOD + i], value));
+    }
     printf("  since the node's start\n    invocations  %" PRId64 ", %" PRId64 " operations",
            item.used[USED_INVOCATIONS], item.used[USED_OPERATIONS]);
     print_rate("requests", item.limits[REQUESTS], " requests/s");

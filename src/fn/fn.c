@@ -171,6 +171,11 @@ fail:
     return code;
 }
 
+uint64_t cairn_fn_memory_max(const struct cairn_fn *fn)
+{
+    return fn->options.memory_bytes_max;
+}
+
 struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn)
 {
     if (!fn)

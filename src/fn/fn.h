@@ -31,6 +31,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "fn/limits.h"
 #include "io/clock.h"
 #include "io/disk.h"
 
@@ -66,7 +67,8 @@ enum cairn_code cairn_fn_create(const struct cairn_fn_options *options, struct c
 void cairn_fn_stop_compiling(struct cairn_fn *fn);
 /* The whole of a compiler: reads a node's request from descriptor 0 and answers on 1.  The process's exit status. */
 int cairn_fn_compile_child(void);
-struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn); /* all workers and modules are gone */
+struct cairn_fn *cairn_fn_destroy(struct cairn_fn *fn);  /* all workers and modules are gone */
+uint64_t cairn_fn_memory_max(const struct cairn_fn *fn); /* bytes of one instance */
 
 /* --- modules --- */
 
@@ -96,6 +98,7 @@ struct cairn_method_decl {
         uint32_t attempts; /* 0: it does not say */
         uint32_t first_ms, longest_ms;
     } retries;                             /* of messages */
+    uint64_t limits[CAIRN_METHOD_LIMITS];  /* 0: it does not say */
     struct cairn_method_private *private_; /* fn's: export, what was learned */
 };
 
@@ -105,6 +108,7 @@ struct cairn_type_decl {
     size_t field_count;
     struct cairn_method_decl *methods;
     size_t method_count;
+    uint64_t limits[CAIRN_METHOD_LIMITS]; /* of methods that do not say otherwise; 0: it does not say */
 };
 
 /* Immutable once compiled. */
@@ -302,13 +306,17 @@ enum cairn_code cairn_fn_worker_create(struct cairn_fn *fn, const struct cairn_h
                                        struct cairn_fn_worker **ret_worker, struct cairn_err *err);
 struct cairn_fn_worker *cairn_fn_worker_destroy(struct cairn_fn_worker *worker); /* all runs are over */
 
-/* Runs the method's first segment (or slice of it).  `cpu_ns_max` is the CPU time the whole run
- * may use (CAIRN_ECPU beyond).  `host` has the run's host calls; NULL: the worker's.  *ret_run is set if the state is
- * WAITS or SLICE, else NULL.
- * *ret_meter is always set. */
+/* What a run may have. */
+struct cairn_run_limits {
+    uint64_t cpu_ns;       /* of the whole run: CAIRN_ECPU beyond */
+    uint64_t memory_bytes; /* of its instance, where that is less than the sandbox gives; 0: what it gives */
+};
+
+/* Runs the method's first segment (or slice of it).  `host` has the run's host calls; NULL: the worker's.  *ret_run is
+ * set if the state is WAITS or SLICE, else NULL.  *ret_meter is always set. */
 enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cairn_module *module,
                                      const struct cairn_method_decl *method, const struct cairn_host_ops *host,
-                                     void *context, uint64_t cpu_ns_max, struct cairn_run **ret_run,
+                                     void *context, const struct cairn_run_limits *limits, struct cairn_run **ret_run,
                                      struct cairn_run_meter *ret_meter, struct cairn_err *err);
 /* Continues; when the state is DONE or FAILED the run has been freed. */
 enum cairn_run_state cairn_run_resume(struct cairn_run *run, struct cairn_run_meter *ret_meter, struct cairn_err *err);

@@ -220,6 +220,8 @@ struct fn_instance {
 enum cairn_code fn_instance_create(struct fn_module *module, bool fiber, struct fn_instance **ret_instance,
                                    struct cairn_err *err);
 void fn_instance_destroy(struct fn_instance *instance); /* accepts NULL */
+/* Its memory may grow up to so much from here on; 0: up to what the sandbox gives.  No future of it is alive. */
+void fn_instance_limit(struct fn_instance *instance, uint64_t memory_max);
 /* Puts everything back to how it was when made; false if that cannot be: drop it then.  memory_bytes is up to date. */
 bool fn_instance_reset(struct fn_instance *instance);
 /* The method's function; NULL if it is not exported (checked when compiling). */
@@ -277,8 +279,9 @@ struct cairn_run {
     struct fn_instance *instance;
     struct cairn_method_private *method;
     uint64_t cpu_ns, cpu_ns_max;
-    uint64_t fuel;     /* deterministic: given to this run when its fiber started */
-    uint64_t fuel_cpu; /* and cpu_ns then */
+    uint64_t memory_max; /* less than the sandbox gives; 0: what it gives */
+    uint64_t fuel;       /* deterministic: given to this run when its fiber started */
+    uint64_t fuel_cpu;   /* and cpu_ns then */
     uint32_t slices;
     uint64_t ended_ns; /* as in struct cairn_run_meter */
     bool was_aside;    /* its slice was over once */

@@ -75,10 +75,12 @@ HOST_CALL(exit)
 HOST_CALL(out_of_memory)
 {
     ENTER();
+    uint64_t most = run->memory_max ? run->memory_max : run->worker->fn->options.memory_bytes_max;
+
     return failed(run, cairn_fail(run->err, CAIRN_EMEMORY,
                                   "the method needs %u more bytes than the memory limit of "
                                   "%llu KiB leaves",
-                                  u32(v), (unsigned long long)(run->worker->fn->options.memory_bytes_max >> 10)));
+                                  u32(v), (unsigned long long)(most >> 10)));
 }
 
 HOST_CALL(delete_self)

@@ -222,6 +222,11 @@ void fn_instance_destroy(struct fn_instance *instance)
     free(instance);
 }
 
+void fn_instance_limit(struct fn_instance *instance, uint64_t memory_max)
+{
+    wasmtime_store_limiter(instance->store, memory_max ? (int64_t)memory_max : -1, -1, -1, -1, -1);
+}
+
 bool fn_instance_reset(struct fn_instance *instance)
 {
     const struct fn_module *module = instance->module;

@@ -28,6 +28,28 @@ static void take_types(struct fn_module *m, const struct cairn_types *types)
         }
 }
 
+/* A method that may have less than the module's memory begins with would fail every time. */
+static enum cairn_code check_memory(const struct fn_module *m, uint64_t bytes, struct cairn_err *err)
+{
+    for (size_t i = 0; i < m->module.type_count; i++) {
+        const struct cairn_type_decl *type = &m->module.types[i];
+
+        for (size_t k = 0; k < type->method_count; k++) {
+            uint64_t limit = type->methods[k].limits[CAIRN_LIMIT_MEMORY];
+
+            limit = limit ? limit : type->limits[CAIRN_LIMIT_MEMORY];
+            if (limit && limit < bytes)
+                return cairn_fail(
+                    err, CAIRN_EMODULE,
+                    "%s.%s is declared to have %llu KiB of memory (limit-memory), and the module's memory "
+                    "starts with %llu KiB",
+                    type->name, type->methods[k].name, (unsigned long long)(limit >> 10),
+                    (unsigned long long)(bytes >> 10));
+        }
+    }
+    return CAIRN_OK;
+}
+
 static enum cairn_code check(struct fn_module *m, struct cairn_bytes binary, struct cairn_err *err)
 {
     const struct cairn_fn_options *o = &m->fn->options;
@@ -51,6 +73,8 @@ static enum cairn_code check(struct fn_module *m, struct cairn_bytes binary, str
         code =
             cairn_fail(err, CAIRN_EMODULE, "the module's memory starts with %llu KiB, the limit is %llu KiB",
                        (unsigned long long)wasm.memory_pages_min * 64, (unsigned long long)(o->memory_bytes_max >> 10));
+    if (code == CAIRN_OK)
+        code = check_memory(m, wasm.memory_pages_min * (uint64_t)FN_WASM_PAGE_BYTES, err);
     cairn_wasm_done(&wasm);
     return code;
 }

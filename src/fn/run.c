@@ -149,6 +149,27 @@ static bool must_start_over(struct cairn_run *run, const wasm_trap_t *trap)
     return false;
 }
 
+/* The run's own limit of memory, which most have none of.  False: the instance has more already, and *err says so. */
+static bool limit_memory(const struct cairn_run *run, struct fn_instance *instance)
+{
+    if (__builtin_expect(run->memory_max == 0, 1))
+        return true;
+    if (instance->memory_bytes > run->memory_max) {
+        cairn_fail(run->err, CAIRN_EMEMORY, "the module's memory starts with %zu KiB, and the method may have %llu KiB",
+                   instance->memory_bytes >> 10, (unsigned long long)(run->memory_max >> 10));
+        return false;
+    }
+    fn_instance_limit(instance, run->memory_max);
+    return true;
+}
+
+/* Another run of the instance may have its own. */
+static void unlimit_memory(const struct cairn_run *run, struct fn_instance *instance)
+{
+    if (__builtin_expect(run->memory_max != 0, 0))
+        fn_instance_limit(instance, 0);
+}
+
 static uint64_t at_most(uint64_t ns, uint64_t most)
 {
     return ns < most ? ns : most;
@@ -172,6 +193,12 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
         *ret_state = CAIRN_RUN_FAILED;
         return true;
     }
+    if (!limit_memory(run, instance)) {
+        tell_meter(run, instance->memory_bytes, ret_meter);
+        fn_worker_put_plain(worker, instance, true);
+        *ret_state = CAIRN_RUN_FAILED;
+        return true;
+    }
     run->instance = instance;
     instance->run = run;
     outer = fn_window_enter(instance);
@@ -191,6 +218,7 @@ static bool run_plain(struct cairn_run *run, struct fn_module *module, enum cair
         worker->plain_ns += run->ended_ns - start;
     }
     fn_window_enter(outer);
+    unlimit_memory(run, instance);
     run->slices = 1;
     instance->run = NULL;
     tell_meter(run, fn_instance_memory_bytes(instance, instance->context), ret_meter);
@@ -251,6 +279,7 @@ static void end_fiber(struct cairn_run *run, bool clean)
     drop_trap(run->trap, run->error);
     instance->run = NULL;
     not_waiting(run);
+    unlimit_memory(run, instance);
     fn_worker_put_fiber(run->worker, instance, clean);
     free_run(run);
 }
@@ -383,6 +412,10 @@ static enum cairn_run_state start_fiber(const struct cairn_run *from, struct fn_
         from->host->restart(from->context);
         return CAIRN_RUN_NO_FIBER;
     }
+    if (!limit_memory(from, instance)) {
+        fn_worker_put_fiber(worker, instance, true);
+        return CAIRN_RUN_FAILED;
+    }
     run = new_run(worker);
     *run = *from;
     run->instance = instance;
@@ -408,7 +441,7 @@ static enum cairn_run_state start_fiber(const struct cairn_run *from, struct fn_
 
 enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cairn_module *module,
                                      const struct cairn_method_decl *method, const struct cairn_host_ops *host,
-                                     void *context, uint64_t cpu_ns_max, struct cairn_run **ret_run,
+                                     void *context, const struct cairn_run_limits *limits, struct cairn_run **ret_run,
                                      struct cairn_run_meter *ret_meter, struct cairn_err *err)
 {
     struct cairn_run run;
@@ -422,7 +455,8 @@ enum cairn_run_state cairn_run_start(struct cairn_fn_worker *worker, struct cair
         .context = context,
         .err = err,
         .method = method->private_,
-        .cpu_ns_max = cpu_ns_max,
+        .cpu_ns_max = limits->cpu_ns,
+        .memory_max = limits->memory_bytes,
     };
     if (!skips_plain(run.method)) {
         if (run_plain(&run, fn_module(module), &state, ret_meter))

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* "method T m internal read-only deterministic transaction uncached" */
-enum { WORDS_MAX = 8 };
+/* "method T m internal", flags, retries, and limits */
+enum { WORDS_MAX = 4 + 6 + CAIRN_METHOD_LIMITS };
 
 struct line {
     unsigned number;
@@ -230,7 +230,8 @@ static bool read_attributes(const struct line *line, struct cairn_method_decl *m
                      : is(line->words[i], "durable")       ? &method->durable
                                                            : NULL;
 
-        if (!flag && read_retries(line->words[i], &method->retries))
+        if (!flag &&
+            (read_retries(line->words[i], &method->retries) || cairn_method_limit_read(line->words[i], method->limits)))
             continue;
         if (!flag || *flag)
             return false;
@@ -248,8 +249,8 @@ static enum cairn_code take_method(struct parser *p, const struct line *line)
         !read_attributes(line, &method))
         return refuse(p, line,
                       "'method TYPE NAME public|internal [read-only] [deterministic] [transaction] "
-                      "[uncached] [durable] [retries=ATTEMPTS,FIRST_MS,LONGEST_MS]' expected, durable with none of the "
-                      "first three, at most 1000 attempts and pauses of 7 days");
+                      "[uncached] [durable] [retries=ATTEMPTS,FIRST_MS,LONGEST_MS] [limit-NAME=N ...]' expected, "
+                      "durable with none of the first three, at most 1000 attempts and pauses of 7 days");
     type = cairn_types_type(p->types, line->words[1]);
     if (!type)
         return refuse(p, line, "no such type is declared");
@@ -257,7 +258,8 @@ static enum cairn_code take_method(struct parser *p, const struct line *line)
     if (other && other->is_public == method.is_public && other->read_only == method.read_only &&
         other->deterministic == method.deterministic && other->transaction == method.transaction &&
         other->uncached == method.uncached && other->durable == method.durable &&
-        memcmp(&other->retries, &method.retries, sizeof method.retries) == 0)
+        memcmp(&other->retries, &method.retries, sizeof method.retries) == 0 &&
+        memcmp(other->limits, method.limits, sizeof method.limits) == 0)
         return CAIRN_OK;
     if (other)
         return refuse(p, line, "the type has a method of that name");
@@ -266,6 +268,27 @@ static enum cairn_code take_method(struct parser *p, const struct line *line)
     method.name = cairn_bytes_dup(line->words[2]);
     type->methods = grown(type->methods, type->method_count, sizeof *type->methods);
     type->methods[type->method_count++] = method;
+    return CAIRN_OK;
+}
+
+static enum cairn_code take_limits(struct parser *p, const struct line *line)
+{
+    uint64_t limits[CAIRN_METHOD_LIMITS] = {0}, *of;
+    static const uint64_t none[CAIRN_METHOD_LIMITS];
+    struct cairn_type_decl *type;
+
+    for (size_t i = 2; i < line->count; i++)
+        if (!cairn_method_limit_read(line->words[i], limits))
+            return refuse(p, line, "'limits TYPE limit-NAME=N ...' expected");
+    if (line->count < 3)
+        return refuse(p, line, "'limits TYPE limit-NAME=N ...' expected");
+    type = cairn_types_type(p->types, line->words[1]);
+    if (!type)
+        return refuse(p, line, "no such type is declared");
+    of = type->limits;
+    if (memcmp(of, none, sizeof none) != 0 && memcmp(of, limits, sizeof limits) != 0)
+        return refuse(p, line, "the type has other limits already");
+    memcpy(of, limits, sizeof limits);
     return CAIRN_OK;
 }
 
@@ -303,7 +326,7 @@ static enum cairn_code take_lines(struct parser *p, struct cairn_bytes section, 
         enum cairn_code (*take)(struct parser *p, const struct line *line);
     } kinds[] = {
         {"abi", false, take_abi},    {"module", false, take_module}, {"type", false, take_type},
-        {"field", true, take_field}, {"method", true, take_method},
+        {"field", true, take_field}, {"method", true, take_method},  {"limits", true, take_limits},
     };
     struct line line = {0};
 

@@ -117,8 +117,12 @@ static enum cairn_code check_bytes(const struct invocation *inv, const struct br
     const struct overlay *more = &inv->segment->overlay, *own = branch->segment ? &branch->segment->overlay : NULL;
     int64_t bytes = atomic_load_explicit(&inv->transaction->bytes, memory_order_relaxed);
 
-    if (bytes + (int64_t)(more->bytes + inv->segment->sends.size) > (int64_t)limits->transaction_bytes)
-        return cairn_fail(err, CAIRN_ELIMIT, "the transaction writes more than %u bytes", limits->transaction_bytes);
+    bytes += (int64_t)(more->bytes + inv->segment->sends.size);
+    if (bytes > (int64_t)inv->transaction->limits.most[CAIRN_LIMIT_TRANSACTION]) {
+        cairn_fail(err, CAIRN_ELIMIT, "the transaction writes %llu bytes", (unsigned long long)bytes);
+        method_limit_tell_of(&inv->transaction->limits, inv->transaction->root, CAIRN_LIMIT_TRANSACTION, err);
+        return CAIRN_ELIMIT;
+    }
     /* What was replaced by something longer keeps its memory to the end. */
     if (own && own->arena.bytes + more->bytes > 4 * (uint64_t)limits->write_set_bytes)
         return cairn_fail(err, CAIRN_ELIMIT, "the transaction writes to one object too often: more than %llu bytes",

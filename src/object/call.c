@@ -25,6 +25,7 @@ enum cairn_code call_make(struct invocation *inv, const struct call_aim *aim, st
 {
     struct cairn_worker *worker = inv->worker;
     const struct cairn_limits *limits = &worker->node->limits;
+    uint64_t calls = inv->method ? inv->method->limits.most[CAIRN_LIMIT_CALLS] : limits->job_calls;
     struct invocation *callee;
     enum cairn_code code;
     struct job *job;
@@ -34,8 +35,11 @@ enum cairn_code call_make(struct invocation *inv, const struct call_aim *aim, st
     if (inv->segment->call_count >= CALLS_PER_SEGMENT_MAX)
         return cairn_fail(err, CAIRN_ELIMIT, "more than %d calls in one segment; wait for some before issuing more",
                           CALLS_PER_SEGMENT_MAX);
-    if (inv->call_count >= limits->job_calls)
-        return cairn_fail(err, CAIRN_ELIMIT, "more than %u calls in one job", limits->job_calls);
+    if (inv->call_count >= calls) {
+        cairn_fail(err, CAIRN_ELIMIT, "the invocation makes more than %llu calls", (unsigned long long)calls);
+        method_limit_tell(inv, CAIRN_LIMIT_CALLS, err);
+        return CAIRN_ELIMIT;
+    }
     if (aim->args.size > limits->value_bytes)
         return cairn_fail(err, CAIRN_ELIMIT, "the call's arguments have %zu bytes; at most %u are allowed",
                           aim->args.size, limits->value_bytes);

@@ -92,15 +92,19 @@ enum cairn_code durable_note(struct invocation *inv, enum journal_op op, uint32_
                              struct cairn_err *err)
 {
     struct durable *d = inv->durable;
-    const struct cairn_limits *limits = &inv->worker->node->limits;
+    uint64_t most = inv->method->limits.most[CAIRN_LIMIT_JOURNAL];
+    uint64_t of_segment = inv->method->limits.most[CAIRN_LIMIT_WRITE_SET];
     size_t after = d->tail.size + size + 16;
     enum cairn_code code;
 
-    if (d->bytes + after > limits->journal_bytes || after > limits->write_set_bytes)
-        return cairn_fail(err, CAIRN_ELIMIT,
-                          "the journal of the durable invocation has more than %u bytes (of one segment: %u); read "
-                          "less, or in methods that are called",
-                          limits->journal_bytes, limits->write_set_bytes);
+    if (d->bytes + after > most || after > of_segment) {
+        cairn_fail(err, CAIRN_ELIMIT,
+                   "the journal of the durable invocation has more than %llu bytes (of one segment: %llu); read less, "
+                   "or in methods that are called",
+                   (unsigned long long)most, (unsigned long long)of_segment);
+        method_limit_tell(inv, d->bytes + after > most ? CAIRN_LIMIT_JOURNAL : CAIRN_LIMIT_WRITE_SET, err);
+        return CAIRN_ELIMIT;
+    }
     if (after > d->charged + CHARGE_BYTES) {
         code = account_call(inv->worker, invocation_job(inv), after - d->charged, err);
         if (code != CAIRN_OK)

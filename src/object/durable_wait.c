@@ -53,9 +53,12 @@ static enum cairn_code may_wait(const struct invocation *inv, struct cairn_err *
     if (inv->durable->wait_count >= DURABLE_WAITS_MAX)
         return cairn_fail(err, CAIRN_ELIMIT, "%s.%s has more than %d sleeps and promises open; wait for some of them",
                           inv->type->decl->name, inv->method->decl->name, DURABLE_WAITS_MAX);
-    if (inv->call_count >= inv->worker->node->limits.job_calls)
-        return cairn_fail(err, CAIRN_ELIMIT, "more than %u calls, sleeps and promises in one job",
-                          inv->worker->node->limits.job_calls);
+    if (inv->call_count >= inv->method->limits.most[CAIRN_LIMIT_CALLS]) {
+        cairn_fail(err, CAIRN_ELIMIT, "the invocation makes more than %llu calls, sleeps and promises",
+                   (unsigned long long)inv->method->limits.most[CAIRN_LIMIT_CALLS]);
+        method_limit_tell(inv, CAIRN_LIMIT_CALLS, err);
+        return CAIRN_ELIMIT;
+    }
     return CAIRN_OK;
 }
 

@@ -31,20 +31,20 @@ static inline enum cairn_code field_of(struct invocation *inv, uint32_t field, e
     return CAIRN_OK;
 }
 
+/* The refusal of a write that is beyond the segment's limits. */
+enum cairn_code writes_too_much(const struct invocation *inv, struct cairn_err *err);
 /* Before a write of `bytes` more: it is allowed, and within its limits. */
 static inline enum cairn_code writable(struct invocation *inv, size_t bytes, struct cairn_err *err)
 {
     struct overlay *overlay = overlay_of(inv);
-    const struct cairn_limits *limits = &inv->worker->node->limits;
+    uint64_t most = inv->method->limits.most[CAIRN_LIMIT_WRITE_SET];
 
     if (__builtin_expect(inv->read_only, 0))
         return cairn_fail(err, CAIRN_ENOTREADONLY, "read-only method %s.%s tried to write", inv->type->decl->name,
                           inv->method->decl->name);
-    if (overlay->bytes + bytes > limits->write_set_bytes || overlay->count >= WRITES_PER_SEGMENT_MAX ||
-        overlay->arena.bytes + bytes > 4ull * limits->write_set_bytes)
-        return cairn_fail(err, CAIRN_ELIMIT,
-                          "the segment writes more than %u bytes or %d keys; split the work with a call",
-                          limits->write_set_bytes, WRITES_PER_SEGMENT_MAX);
+    if (overlay->bytes + bytes > most || overlay->count >= WRITES_PER_SEGMENT_MAX ||
+        overlay->arena.bytes + bytes > 4 * most)
+        return writes_too_much(inv, err);
     if (inv->segment->header.incarnation == 0) {
         inv->segment->header.incarnation = shard_incarnation(inv->object->shard);
         inv->segment->header_dirty = true;

@@ -3,6 +3,7 @@
  *
  * `run` is the invocation.  All reads pass overlay_get or the segment's header; all writes pass
  * `writable`, which holds the limits. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "object/call.h"
@@ -83,9 +84,12 @@ static enum cairn_code host_result(void *run, struct cairn_bytes value, struct c
 {
     struct invocation *inv = run;
 
-    if (value.size > inv->worker->node->limits.value_bytes)
-        return cairn_fail(err, CAIRN_ELIMIT, "the result has %zu bytes; at most %u are allowed", value.size,
-                          inv->worker->node->limits.value_bytes);
+    if (value.size > inv->method->limits.most[CAIRN_LIMIT_RESULT]) {
+        cairn_fail(err, CAIRN_ELIMIT, "the result has %zu bytes; at most %" PRIu64 " are allowed", value.size,
+                   inv->method->limits.most[CAIRN_LIMIT_RESULT]);
+        method_limit_tell(inv, CAIRN_LIMIT_RESULT, err);
+        return CAIRN_ELIMIT;
+    }
     if (!cairn_value_valid(value))
         return cairn_fail(err, CAIRN_ETRAP, "the result is not a well-formed value");
     inv->result.size = 0;
@@ -106,6 +110,15 @@ static enum cairn_code host_fail(void *run, struct cairn_bytes code, struct cair
     cairn_value_add_error(&inv->result, code, message);
     inv->failed = true;
     return CAIRN_OK;
+}
+
+enum cairn_code writes_too_much(const struct invocation *inv, struct cairn_err *err)
+{
+    cairn_fail(err, CAIRN_ELIMIT,
+               "the segment writes more than %" PRIu64 " bytes or %d keys; split the work with a call",
+               inv->method->limits.most[CAIRN_LIMIT_WRITE_SET], WRITES_PER_SEGMENT_MAX);
+    method_limit_tell(inv, CAIRN_LIMIT_WRITE_SET, err);
+    return CAIRN_ELIMIT;
 }
 
 /* --- values ---------------------------------------------------------------------------------- */

@@ -371,10 +371,12 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
     commit_done(worker, inv);
 }
 
-static void run_failed(struct cairn_worker *worker, struct invocation *inv, const struct cairn_err *err)
+static void run_failed(struct cairn_worker *worker, struct invocation *inv, struct cairn_err *err)
 {
     if (was_blind(worker, inv))
         return;
+    if (err->code == CAIRN_ECPU || err->code == CAIRN_EMEMORY)
+        method_limit_tell(inv, err->code == CAIRN_ECPU ? CAIRN_LIMIT_CPU : CAIRN_LIMIT_MEMORY, err);
     set_error(inv, err->code, err->text);
     inv->refused = is_refusal(err->code);
     dependency_join(&inv->depends, inv->object->last); /* an error tells what was read */
@@ -576,7 +578,7 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
         state = CAIRN_RUN_DONE; /* a firing that was taken back: nothing is done */
     } else {
         state = cairn_run_start(worker->fn, inv->type->module, inv->method->decl,
-                                inv->durable ? worker->durable_host : NULL, inv, worker->node->limits.cpu_ns, &inv->run,
+                                inv->durable ? worker->durable_host : NULL, inv, &inv->method->limits.run, &inv->run,
                                 &inv->meter, &err);
     }
     settle(worker, inv, state, &err);

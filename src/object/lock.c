@@ -128,7 +128,8 @@ void lock_arrive(struct cairn_worker *worker, struct invocation *inv)
 {
     struct object *object = inv->object;
     struct transaction *transaction = inv->transaction;
-    uint32_t most = worker->node->limits.transaction_objects;
+    uint64_t most = transaction->limits.most[CAIRN_LIMIT_TRANSACTION_OBJECTS];
+    struct cairn_err err;
 
     if (transaction_doomed(transaction)) {
         invocation_refuse(worker, inv, CAIRN_ECONFLICT, "the transaction is being undone");
@@ -136,7 +137,9 @@ void lock_arrive(struct cairn_worker *worker, struct invocation *inv)
     }
     if (atomic_load_explicit(&transaction->locked, memory_order_relaxed) >= most &&
         !(object->lock && branch_of(object->lock, transaction))) {
-        invocation_refuse(worker, inv, CAIRN_ELIMIT, "the transaction has come to more than %u objects", most);
+        cairn_fail(&err, CAIRN_ELIMIT, "the transaction has come to more than %llu objects", (unsigned long long)most);
+        method_limit_tell_of(&transaction->limits, transaction->root, CAIRN_LIMIT_TRANSACTION_OBJECTS, &err);
+        invocation_refuse(worker, inv, CAIRN_ELIMIT, "%s", err.text);
         return;
     }
     invocation_move(inv, INV_MAILBOX);

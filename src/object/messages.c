@@ -316,16 +316,19 @@ enum cairn_code messages_room(const struct messages *messages, size_t bytes, str
 enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int64_t delay_ms, struct cairn_err *err)
 {
     struct segment *segment = inv->segment;
-    uint32_t write_set = inv->worker->node->limits.write_set_bytes;
+    uint64_t write_set = inv->method->limits.most[CAIRN_LIMIT_WRITE_SET];
     uint64_t now = messages_clock_ms(inv->worker);
     size_t at = segment->sends.size, bytes = posted->args.size + 4 * CAIRN_ID_BYTES_MAX;
     enum cairn_code code = messages_room(inv->object->shard->messages, at + bytes, err);
 
     if (code != CAIRN_OK)
         return code;
-    if (segment->overlay.bytes + at + bytes > write_set || segment->send_count >= SENDS_PER_SEGMENT_MAX)
-        return cairn_fail(err, CAIRN_ELIMIT, "the segment sends more than %d messages, or writes more than %u bytes",
-                          SENDS_PER_SEGMENT_MAX, write_set);
+    if (segment->overlay.bytes + at + bytes > write_set || segment->send_count >= SENDS_PER_SEGMENT_MAX) {
+        cairn_fail(err, CAIRN_ELIMIT, "the segment sends more than %d messages, or writes more than %llu bytes",
+                   SENDS_PER_SEGMENT_MAX, (unsigned long long)write_set);
+        method_limit_tell(inv, CAIRN_LIMIT_WRITE_SET, err);
+        return CAIRN_ELIMIT;
+    }
     posted->sent_ms = now;
     posted->due_ms = delay_ms > 0 ? now + (uint64_t)delay_ms : 0;
     cairn_buf_reserve(&segment->sends, 4);

@@ -163,17 +163,19 @@ static void make_call(struct invocation *root, uint32_t index)
 /* The results from that call on, as a list. */
 static void collect(struct invocation *root, uint32_t first)
 {
-    uint32_t most = root->worker->node->limits.transaction_bytes;
+    struct method_limits own;
+    uint64_t most = method_limits_of(root, &own)->most[CAIRN_LIMIT_TRANSACTION];
     uint64_t bytes = 0;
 
     for (uint32_t i = first; i < root->call_count; i++)
         bytes += root->calls[i].size;
     if (bytes > most) {
-        char text[96];
+        struct cairn_err err;
 
-        snprintf(text, sizeof text, "the results have %" PRIu64 " bytes together; at most %" PRIu32 " are allowed",
-                 bytes, most);
-        set_error(root, CAIRN_ELIMIT, text);
+        cairn_fail(&err, CAIRN_ELIMIT, "the results have %" PRIu64 " bytes together; at most %" PRIu64 " are allowed",
+                   bytes, most);
+        method_limit_tell(root, CAIRN_LIMIT_TRANSACTION, &err);
+        set_error(root, CAIRN_ELIMIT, err.text);
         return;
     }
     root->result.size = 0;

@@ -132,7 +132,8 @@ enum cairn_op {
      * ms]], next cursor or nil]: a page. */
     CAIRN_OP_MODULES,
     /* cursor: [list of [type, module, version, list of [field, kind],
-     * list of [method, public|internal, list of read-only|deterministic|transaction],
+     * list of [method, public|internal, list of read-only|deterministic|transaction,
+     * list of [limit, in force, node|namespace|type|method: where that is set, declared or 0]],
      * 1 if the module no longer has it: objects of it can only be listed, shown, deleted and restored],
      * next cursor or nil]: a page; the types of a module follow each other, and those that no module has come last. */
     CAIRN_OP_TYPES,

@@ -8,10 +8,23 @@ static const struct {
     const char *name;
     uint64_t most;
 } limits[SPACE_LIMITS] = {
-    [SPACE_REQUESTS] = {"requests", 10000000},        [SPACE_CONNECTIONS] = {"connections", 1000000},
-    [SPACE_MEMORY] = {"memory", UINT64_C(1) << 50},   [SPACE_BYTES] = {"bytes", UINT64_C(1) << 50},
-    [SPACE_OBJECTS] = {"objects", UINT64_C(1) << 50}, [SPACE_CPU] = {"cpu", 100000},
-    [SPACE_INSTANCES] = {"instances", 1000000},       [SPACE_WEIGHT] = {"weight", SPACE_WEIGHT_MAX},
+    [SPACE_REQUESTS] = {"requests", 10000000},
+    [SPACE_CONNECTIONS] = {"connections", 1000000},
+    [SPACE_MEMORY] = {"memory", UINT64_C(1) << 50},
+    [SPACE_BYTES] = {"bytes", UINT64_C(1) << 50},
+    [SPACE_OBJECTS] = {"objects", UINT64_C(1) << 50},
+    [SPACE_CPU] = {"cpu", 100000},
+    [SPACE_INSTANCES] = {"instances", 1000000},
+    [SPACE_WEIGHT] = {"weight", SPACE_WEIGHT_MAX},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_CPU] = {.name = "limit_cpu"},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_MEMORY] = {.name = "limit_memory"},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_CALLS] = {.name = "limit_calls"},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_RESULT] = {.name = "limit_result"},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_WRITE_SET] = {.name = "limit_write_set"},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_JOURNAL] = {.name = "limit_journal"},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_TRANSACTION] = {.name = "limit_transaction"},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_TRANSACTION_OBJECTS] = {.name = "limit_transaction_objects"},
+    [SPACE_METHOD_LIMITS + CAIRN_LIMIT_TRANSACTION_TIME] = {.name = "limit_transaction_time"},
 };
 
 const char *quota_name(enum space_limit limit)
@@ -21,7 +34,9 @@ const char *quota_name(enum space_limit limit)
 
 uint64_t quota_most(enum space_limit limit)
 {
-    return limits[limit].most;
+    return limit < SPACE_METHOD_LIMITS
+               ? limits[limit].most
+               : cairn_method_limit_most((enum cairn_method_limit)(limit - SPACE_METHOD_LIMITS));
 }
 
 bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, uint64_t ret_limits[SPACE_LIMITS])
@@ -35,7 +50,7 @@ bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, uint64_t ret
     for (uint64_t i = 0; i < count && !r.bad; i++) {
         uint64_t limit = cairn_read_varint(&r);
 
-        if (i >= SPACE_LIMITS || limit > limits[i].most)
+        if (i >= SPACE_LIMITS || limit > quota_most((enum space_limit)i))
             return false;
         ret_limits[i] = limit;
     }

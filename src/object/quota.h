@@ -9,6 +9,7 @@
  *   objects       that exist
  *   cpu           processor time of its methods, in percent of one processor, and as much at once as in a second
  *   instances     function instances that are held: by what waits for calls, or was set aside
+ *   limit-..      of one invocation (fn/limits.h): caps for what modules declare; they hold for what begins after them
  * A namespace's weight, its share of its workers' time, is set with its limits, and limits nothing (lane.h).
  * Threads: any.  Layer: object, used by server and admin. */
 #ifndef CAIRN_OBJECT_QUOTA_H
@@ -16,7 +17,7 @@
 
 #include "object/space.h"
 
-/* "requests", .. */
+/* "requests", .., "limit_cpu", .. */
 const char *quota_name(enum space_limit limit);
 /* Greatest value that a limit may have. */
 uint64_t quota_most(enum space_limit limit);

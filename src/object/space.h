@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/slot.h"
+#include "fn/limits.h"
 
 #define SPACE_DEFAULT "default"
 
@@ -32,8 +33,9 @@ enum space_limit {
     SPACE_OBJECTS,
     SPACE_CPU,
     SPACE_INSTANCES,
-    SPACE_WEIGHT, /* no limit: its share of its workers' time beside others (lane.h); 0: SPACE_WEIGHT_DEFAULT */
-    SPACE_LIMITS
+    SPACE_WEIGHT,        /* no limit: its share of its workers' time beside others (lane.h); 0: SPACE_WEIGHT_DEFAULT */
+    SPACE_METHOD_LIMITS, /* from here on by enum cairn_method_limit: caps of what one invocation may use */
+    SPACE_LIMITS = SPACE_METHOD_LIMITS + CAIRN_METHOD_LIMITS
 };
 
 enum { SPACE_WEIGHT_DEFAULT = 100, SPACE_WEIGHT_MAX = 1000 };

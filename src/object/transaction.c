@@ -30,6 +30,7 @@ static struct transaction *make(struct cairn_worker *worker, struct invocation *
     uint32_t workers = worker->node->options.workers;
     struct transaction *transaction =
         cairn_alloc_zeroed(1, sizeof *transaction + workers * sizeof *transaction->parties);
+    const struct method_limits *limits;
 
     atomic_init(&transaction->refs, 1);
     atomic_init(&transaction->state, TRANSACTION_RUNS);
@@ -49,6 +50,9 @@ static struct transaction *make(struct cairn_worker *worker, struct invocation *
         cairn_list_init(&party->branches);
     }
     root->transaction = transaction;
+    limits = method_limits_of(root, &transaction->limits);
+    if (limits != &transaction->limits)
+        transaction->limits = *limits;
     return transaction;
 }
 
@@ -98,6 +102,26 @@ static void receive_doom(struct cairn_worker *worker, struct message *message)
 
 /* --- a segment --- */
 
+static uint64_t time_ns(const struct cairn_worker *worker, const struct transaction *transaction)
+{
+    const struct method_limits *limits = &transaction->limits;
+
+    return limits->by[CAIRN_LIMIT_TRANSACTION_TIME] == LIMIT_BY_NODE
+               ? worker->node->limits.transaction_ns
+               : limits->most[CAIRN_LIMIT_TRANSACTION_TIME] * 1000000;
+}
+
+/* They stand in the order of their ends: most have as much time as the one that began before. */
+static void enter_by_deadline(struct cairn_worker *worker, struct transaction *transaction)
+{
+    struct cairn_link *before = worker->transactions.prev;
+
+    while (before != &worker->transactions &&
+           cairn_container(before, struct transaction, link)->deadline_ns > transaction->deadline_ns)
+        before = before->prev;
+    cairn_list_insert(before, &transaction->link);
+}
+
 bool transaction_may_run(struct cairn_worker *worker, struct invocation *inv)
 {
     struct transaction *transaction = inv->transaction;
@@ -107,10 +131,10 @@ bool transaction_may_run(struct cairn_worker *worker, struct invocation *inv)
     if (inv->branch)
         return true;
     lock_take(worker, inv); /* the root */
-    transaction->deadline_ns = worker_recent_ns(worker) + worker->node->limits.transaction_ns;
+    transaction->deadline_ns = worker_recent_ns(worker) + time_ns(worker, transaction);
     if (transaction->first_ns == 0)
         transaction->first_ns = worker_recent_ns(worker);
-    cairn_list_push_back(&worker->transactions, &transaction->link);
+    enter_by_deadline(worker, transaction);
     return true;
 }
 
@@ -271,10 +295,11 @@ static enum cairn_code append(struct cairn_worker *worker, struct transaction *t
     root->now_ms = 0;
     transaction->wall_ms = (uint64_t)invocation_now_ms(root);
     transaction->record = (struct dependency){.shard = shard->index};
-    code = bytes <= worker->node->limits.transaction_bytes
+    code = bytes <= transaction->limits.most[CAIRN_LIMIT_TRANSACTION]
                ? shard->log->ops->claim(shard->log, cairn_joint_record_bytes(bytes), 1, err)
-               : cairn_fail(err, CAIRN_ELIMIT, "the transaction writes %zu bytes; at most %u are allowed", bytes,
-                            worker->node->limits.transaction_bytes);
+               : cairn_fail(err, CAIRN_ELIMIT, "the transaction writes %zu bytes", bytes);
+    if (bytes > transaction->limits.most[CAIRN_LIMIT_TRANSACTION])
+        method_limit_tell_of(&transaction->limits, root, CAIRN_LIMIT_TRANSACTION, err);
     if (code == CAIRN_OK)
         code = cairn_joint_append(shard->shard, transaction->wall_ms, pieces, piece_count, count,
                                   &transaction->record.end, err);
@@ -451,16 +476,17 @@ static void retry_prepares(struct cairn_worker *worker)
 static void end_late(struct cairn_worker *worker)
 {
     uint64_t now = worker_clock_ns(worker);
-    char text[96];
+    struct cairn_err err;
 
     for (struct cairn_link *l = worker->transactions.next; l != &worker->transactions; l = l->next) {
         struct transaction *transaction = cairn_container(l, struct transaction, link);
 
         if (now < transaction->deadline_ns)
-            break; /* they stand in the order of their beginnings */
-        snprintf(text, sizeof text, "the transaction took longer than %" PRIu64 " ms",
-                 worker->node->limits.transaction_ns / 1000000);
-        doom_with(worker, transaction, CAIRN_ELIMIT, text);
+            break; /* they stand in the order of their ends */
+        cairn_fail(&err, CAIRN_ELIMIT, "the transaction took longer than %" PRIu64 " ms",
+                   time_ns(worker, transaction) / 1000000);
+        method_limit_tell_of(&transaction->limits, transaction->root, CAIRN_LIMIT_TRANSACTION_TIME, &err);
+        doom_with(worker, transaction, CAIRN_ELIMIT, err.text);
     }
 }
 

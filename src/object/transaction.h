@@ -25,6 +25,7 @@
 #include "base/list.h"
 #include "object/branch.h"
 #include "object/message.h"
+#include "object/method_limits.h"
 
 struct cairn_worker;
 struct housekeeper;
@@ -42,7 +43,8 @@ struct transaction {
     uint32_t home, attempt;
     uint64_t deadline_ns, first_ns; /* of this attempt's end; when the first began; 0: it has not begun */
     struct invocation *root;
-    struct cairn_link link; /* in worker->transactions while it runs */
+    struct method_limits limits; /* the root's, as it began */
+    struct cairn_link link;      /* in worker->transactions while it runs */
     /* Which is called when it is over, with the root as it was without a transaction. */
     void (*over)(struct cairn_worker *worker, struct invocation *root, bool committed);
     struct cairn_buf error;  /* an encoded value: why it is doomed; empty: to run again */

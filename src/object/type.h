@@ -10,6 +10,7 @@
 
 #include "base/suggest.h"
 #include "fn/fn.h"
+#include "object/method_limits.h"
 #include "object/space.h"
 
 struct cairn_worker;
@@ -60,13 +61,14 @@ static inline struct type_entry *type_entry_ref(struct type_entry *entry)
 
 struct method {
     const struct cairn_method_decl *decl;
-    struct method_stats *stats; /* the worker's, kept across versions; NULL until it has run here */
-    bool caches;                /* its results may be kept (cache.h) */
-    bool suspends;              /* has waited before: it will need a fiber */
-    bool slow;                  /* has been set aside before: it may need one, and hold it long */
-    bool results_known;         /* one has ended */
-    size_t result_bytes;        /* of the largest result lately; 0: small (account.c) */
-    uint64_t unread_told_ns;    /* when its log was told of arguments that it did not read; 0: never (method_log.c) */
+    struct method_stats *stats;  /* the worker's, kept across versions; NULL until it has run here */
+    bool caches;                 /* its results may be kept (cache.h) */
+    bool suspends;               /* has waited before: it will need a fiber */
+    bool slow;                   /* has been set aside before: it may need one, and hold it long */
+    bool results_known;          /* one has ended */
+    size_t result_bytes;         /* of the largest result lately; 0: small (account.c) */
+    struct method_limits limits; /* in force on this worker */
+    uint64_t unread_told_ns;     /* when its log was told of arguments that it did not read; 0: never (method_log.c) */
 };
 
 /* One version of a type on one worker. */

@@ -94,6 +94,7 @@ struct type *type_of_entry(const struct cairn_worker *worker, struct type_entry 
     for (size_t i = 0; i < entry->decl->method_count; i++) {
         type->methods[i].decl = &entry->decl->methods[i];
         type->methods[i].caches = cache_wants(&worker->cache, type->methods[i].decl);
+        method_limits_make(&type->methods[i].limits, worker->node, type->space, type->decl, type->methods[i].decl);
     }
     return type;
 }

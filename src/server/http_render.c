@@ -232,11 +232,22 @@ static void one_type_field(struct cairn_buf *to, struct cairn_reader *r)
     add_text(to, "kind", r);
 }
 
+/* [name, in force, set by, declared] */
+static void one_method_limit(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_text(to, "name", r);
+    add_int(to, "in_force", r);
+    add_text(to, "by", r);
+    add_int(to, "declared", r);
+}
+
 static void one_method(struct cairn_buf *to, struct cairn_reader *r)
 {
     add_text(to, "name", r);
     add_text(to, "access", r);
     add_values(to, "flags", r);
+    add_key(to, "limits");
+    add_objects(to, r, one_method_limit);
 }
 
 /* [type, module, version, fields, methods, dropped] */

@@ -449,9 +449,10 @@ static bool read_limits(const struct cairn_http_call *call, struct cairn_slot *s
         while (limit < SPACE_LIMITS && !cairn_http_is(name, quota_name((enum space_limit)limit)))
             limit++;
         if (limit == SPACE_LIMITS || !read_u64(value, &number)) {
-            cairn_http_refuse(call, 400, "bad_request",
-                              "only limits are possible here: requests=N (a second), connections=N, memory=BYTES, "
-                              "bytes=BYTES, objects=N, cpu=PERCENT, instances=N, weight=N; 0 is no limit");
+            cairn_http_refuse(
+                call, 400, "bad_request",
+                "only limits are possible here: requests=N (a second), connections=N, memory=BYTES, "
+                "bytes=BYTES, objects=N, cpu=PERCENT, instances=N, weight=N, limit_cpu=MS and so on; 0 is no limit");
             return false;
         }
         cairn_buf_u8(&slot->more, (uint8_t)limit);

@@ -239,7 +239,14 @@ static struct cairn_bytes read_bytes(struct cairn_reader *r)
     return cairn_value_read(r).bytes;
 }
 
-/* [method, access, flags] */
+static void skip_limits(struct cairn_reader *r)
+{
+    for (uint64_t limits = cairn_value_read(r).count; limits > 0 && !r->bad; limits--)
+        for (uint64_t members = cairn_value_read(r).count; members > 0 && !r->bad; members--)
+            cairn_value_read(r);
+}
+
+/* [method, access, flags, limits] */
 static void write_function(struct cairn_buf *to, int version, struct cairn_bytes type, struct cairn_reader *r)
 {
     char name[160];
@@ -252,6 +259,7 @@ static void write_function(struct cairn_buf *to, int version, struct cairn_bytes
     read_bytes(r);
     for (flags = cairn_value_read(r).count; flags > 0 && !r->bad; flags--)
         read_only |= cairn_bytes_equal(read_bytes(r), cairn_str("read-only"));
+    skip_limits(r);
     snprintf(name, sizeof name, "%.*s.%.*s", (int)type.size, (const char *)type.data, (int)method.size,
              (const char *)method.data);
     cairn_resp_map(to, version, 3);

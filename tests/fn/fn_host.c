@@ -606,8 +606,9 @@ enum cairn_run_state fn_lab_start_slice(struct fn_lab *lab, struct cairn_module 
     fn_host_keep_signals();
     fn_host_begin(lab->host);
     lab->err = (struct cairn_err){0};
-    lab->state = cairn_run_start(lab->worker, module, fn_lab_method(module, method), NULL, lab->host, lab->cpu_ns_max,
-                                 &lab->run, &lab->meter, &lab->err);
+    lab->state = cairn_run_start(lab->worker, module, fn_lab_method(module, method), NULL, lab->host,
+                                 &(struct cairn_run_limits){lab->cpu_ns_max, lab->memory_max}, &lab->run, &lab->meter,
+                                 &lab->err);
     assert_int_equal(lab->run != NULL, lab->state == CAIRN_RUN_WAITS || lab->state == CAIRN_RUN_SLICE);
     assert_true(lab->state != CAIRN_RUN_FAILED || lab->err.code != CAIRN_OK);
     return lab->state;

@@ -72,7 +72,7 @@ struct fn_lab {
     struct cairn_err err;
     struct cairn_run *run;
     enum cairn_run_state state;
-    uint64_t cpu_ns_max;
+    uint64_t cpu_ns_max, memory_max;
 };
 
 /* Options NULL: those of a node with one worker.  Fails the test when it cannot. */

@@ -36,7 +36,8 @@ static enum cairn_run_state run(struct cairn_fn_worker *worker, struct fn_host *
 
     fn_host_clear(host);
     fn_host_args(host, "x", NULL);
-    state = cairn_run_start(worker, module, fn_lab_method(module, method), NULL, host, 10000000000, &r, &meter, &err);
+    state = cairn_run_start(worker, module, fn_lab_method(module, method), NULL, host,
+                            &(struct cairn_run_limits){.cpu_ns = 10000000000}, &r, &meter, &err);
     while (state == CAIRN_RUN_WAITS || state == CAIRN_RUN_SLICE) {
         fn_host_finish(host, UINT32_MAX, cairn_bytes("", 1));
         state = cairn_run_resume(r, &meter, &err);

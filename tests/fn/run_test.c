@@ -71,7 +71,8 @@ static struct cairn_run *start_waiting(struct cairn_module *module, const struct
 {
     struct cairn_run *run;
     enum cairn_run_state state =
-        cairn_run_start(lab->worker, module, method, NULL, host, lab->cpu_ns_max, &run, &lab->meter, &lab->err);
+        cairn_run_start(lab->worker, module, method, NULL, host, &(struct cairn_run_limits){lab->cpu_ns_max, 0}, &run,
+                        &lab->meter, &lab->err);
 
     while (state == CAIRN_RUN_SLICE) /* the machine is busy */
         state = cairn_run_resume(run, &lab->meter, &lab->err);

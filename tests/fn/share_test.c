@@ -50,8 +50,8 @@ static bool begin(int i, const char *before, const char *after)
     fn_host_clear(&hosts[i]);
     fn_host_args(&hosts[i], before, after, NULL);
     fn_host_begin(&hosts[i]);
-    state = cairn_run_start(lab->worker, calls, fn_lab_method(calls, "Calls.hold"), NULL, &hosts[i], 1000000000,
-                            &runs[i], &meter, &err);
+    state = cairn_run_start(lab->worker, calls, fn_lab_method(calls, "Calls.hold"), NULL, &hosts[i],
+                            &(struct cairn_run_limits){.cpu_ns = 1000000000}, &runs[i], &meter, &err);
     while (state == CAIRN_RUN_SLICE)
         state = cairn_run_resume(runs[i], &meter, &err);
     if (state == CAIRN_RUN_NO_FIBER)

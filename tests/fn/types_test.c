@@ -10,6 +10,9 @@
 
 #include <cmocka.h>
 
+#define EACH                                                                                      \
+    " limit-cpu=1 limit-memory=64 limit-calls=1 limit-result=1 limit-write-set=1 limit-journal=1" \
+    " limit-transaction=1 limit-transaction-objects=1 limit-transaction-time=1"
 #define HEAD "abi 1\nmodule m\ntype T\n"
 
 struct row {
@@ -95,8 +98,28 @@ static const struct row rows[] = {
     {"method public and internal", HEAD "method T f public internal\n", CAIRN_EMODULE, "line 4"},
     {"attribute twice", HEAD "method T f public read-only read-only\n", CAIRN_EMODULE, "line 4"},
     {"unknown attribute", HEAD "method T f public fast\n", CAIRN_EMODULE, "line 4"},
-    {"too many words", HEAD "method T f public read-only deterministic read-only x y\n", CAIRN_EMODULE,
+    {"too many words", HEAD "method T f public a b c d e f g h i j k l m n o p q r s t\n", CAIRN_EMODULE,
      "too many words"},
+    {"limits", HEAD "method T f public limit-cpu=20 read-only limit-memory=128 limit-calls=1\n", CAIRN_OK, NULL},
+    {"all limits of all",
+     HEAD "limits T" EACH "\nmethod T f public read-only deterministic transaction uncached" EACH " retries=1,1,1\n",
+     CAIRN_OK, NULL},
+    {"a limit twice", HEAD "method T f public limit-cpu=20 limit-cpu=20\n", CAIRN_EMODULE, "line 4"},
+    {"a limit of nothing", HEAD "method T f public limit-cpu=0\n", CAIRN_EMODULE, "line 4"},
+    {"a limit without a number", HEAD "method T f public limit-cpu=\n", CAIRN_EMODULE, "line 4"},
+    {"a limit with a unit", HEAD "method T f public limit-cpu=20ms\n", CAIRN_EMODULE, "line 4"},
+    {"a limit that begins with 0", HEAD "method T f public limit-cpu=020\n", CAIRN_EMODULE, "line 4"},
+    {"a limit of a day", HEAD "method T f public limit-cpu=86400000\n", CAIRN_OK, NULL},
+    {"a limit of more than a day", HEAD "method T f public limit-cpu=86400001\n", CAIRN_EMODULE, "line 4"},
+    {"a limit of many digits", HEAD "method T f public limit-calls=18446744073709551617\n", CAIRN_EMODULE, "line 4"},
+    {"an unknown limit", HEAD "method T f public limit-speed=1\n", CAIRN_EMODULE, "line 4"},
+    {"limits of a type twice, the same", HEAD "limits T limit-cpu=20\nlimits T limit-cpu=20\n", CAIRN_OK, NULL},
+    {"limits of a type twice", HEAD "limits T limit-cpu=20\nlimits T limit-cpu=21\n", CAIRN_EMODULE, "other limits"},
+    {"limits of no type", HEAD "limits U limit-cpu=20\n", CAIRN_EMODULE, "no such type"},
+    {"limits of nothing", HEAD "limits T\n", CAIRN_EMODULE, "line 4"},
+    {"limits that are none", HEAD "limits T read-only\n", CAIRN_EMODULE, "line 4"},
+    {"method with two limits", HEAD "method T f public limit-cpu=1\nmethod T f public limit-cpu=2\n", CAIRN_EMODULE,
+     "of that name"},
     {"method declared in two ways", HEAD "method T f public\nmethod T f internal\n", CAIRN_EMODULE, "of that name"},
     {"binary", HEAD "\x01\xff\x7f\n", CAIRN_EMODULE, "'?"},
 };

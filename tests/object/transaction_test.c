@@ -148,7 +148,9 @@ static void bounds_are_told(void **state)
     options.limits.write_set_bytes = 16000;
     open_node(&sim, 40, &options);
     expect("nil", "a", "many", "10");
-    expect("!limit: the transaction has come to more than 50 objects", "a", "many", "60");
+    expect("!limit: the transaction has come to more than 50 objects (50, set for the node: `cairn serve "
+           "--limit-transaction-objects`)",
+           "a", "many", "60");
     expect("10", "a", "get");
     expect("!swollen...", "a", "swell_all", "2000", "1", "b", "c", "d", "e");
     expect("10", "a", "swell_all", "300", "10", "b", "c", "d");  /* what is replaced does not count... */
@@ -316,7 +318,8 @@ static void readers_do_not_wait(void **state)
     for (int i = 0; i < 20000000 && !spin.replied; i++)
         simnode_step(&sim);
     assert_string_equal(simvalue_text(cairn_buf_bytes(&spin.reply)),
-                        "!limit: the transaction took longer than 3000 ms");
+                        "!limit: the transaction took longer than 3000 ms (3000 ms, set for the node: `cairn serve "
+                        "--limit-transaction-time`)");
     expect("6", "a", "add", "1");
     expect("1", "b", "add", "1");
     simcall_done(&spin);

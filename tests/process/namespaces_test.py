@@ -229,8 +229,10 @@ def test_export(folder):
 
 
 def limits(**there):
-    return {name: there.get(name, 0) for name in ("requests", "connections", "memory", "bytes", "objects", "cpu", "instances",
-                                                "weight")}
+    names = ["requests", "connections", "memory", "bytes", "objects", "cpu", "instances", "weight"]
+    of_method = ("cpu", "memory", "calls", "result", "write_set", "journal", "transaction", "transaction_objects",
+                 "transaction_time")
+    return {name: there.get(name, 0) for name in names + [f"limit_{name}" for name in of_method]}
 
 
 def kept(node, space):
@@ -319,6 +321,47 @@ def test_connections_limit(folder):
                     break
             equal(status, 200, "after one was closed")
         second.close()
+
+
+def test_method_limits(folder):
+    """What a module declares and a namespace caps: in force, told, listed, state."""
+    module = os.path.join(folder, "limited.wasm")
+    with open(module, "wb") as file:
+        file.write(guest("limited"))
+    with Node(folder) as node:
+        create(node, "blue")
+        status, said = cli(node, "namespaces", "create", "acme", "--limit-cpu", "20ms", "--limit-result", "1KiB")
+        check(status == 0, said)
+        for space in ("acme", "blue"):
+            equal(cli(node, "deploy", module, space=space)[0], 0, f"deploying to {space}")
+        for again in (False, True):
+            if again:
+                node.kill()
+                node.start()
+            web = node.web()
+            for space, method, told in (("acme", "spin", "limit-cpu of 20 ms, set for the namespace"),
+                                        ("acme", "spin_less", "limit-cpu of 10 ms, declared by the method Tight.spin_less"),
+                                        ("blue", "spin", "limit-cpu of 40 ms, declared by the type Tight")):
+                status, _, body = raw(node, "POST", f"/v1/ns/{space}/objects/Tight/a/{method}")
+                check(status == 500 and b'"code":"cpu_limit"' in body and told.encode() in body, f"{space}: {body}")
+            with redis_in(node, "acme") as redis:
+                said = redis.call("FCALL", "Tight.result", 1, "a", 2)
+                check(said.code == "LIMIT" and "`cairn namespaces set acme --limit-result`" in said, said)
+            types = {t["type"]: {m["name"]: m["limits"] for m in t["methods"]} for t in web.json("GET", "/v1/ns/acme/types")}
+            check({"name": "limit-cpu", "in_force": 20, "by": "namespace", "declared": 40} in types["Tight"]["spin"],
+                  types["Tight"]["spin"])
+            check({"name": "limit-result", "in_force": 1024, "by": "namespace", "declared": 0} in types["Plain"]["spin"],
+                  types["Plain"]["spin"])
+        status, said = cli(node, "types", space="acme")
+        check("limit-cpu 20 ms (namespace; 40 ms declared)" in said and "limit-cpu 10 ms" in said, said)
+        status, said = cli(node, "namespaces", "set", "acme", "--limit-cpu", "none", "--limit-memory", "256KiB")
+        check(status == 0 and "limit-memory  at most 256 KiB" in said and "limit-cpu" not in said, said)
+        equal(web.json("GET", "/v1/namespaces/acme")["limits"], limits(limit_result=1024, limit_memory=256 << 10), "limits")
+        status, _, body = raw(node, "POST", "/v1/ns/acme/objects/Plain/a/hold_freely?arg=1024")
+        check(status == 500 and b"limit-memory of 256 KiB, set for the namespace" in body, f"memory: {body}")
+        equal(cli(node, "namespaces", "set", "acme", "--limit-cpu", "0x5")[0], 2, "no number")
+        web.fails(400, "bad_request", "POST", "/v1/namespaces/acme?limit_cpu=86400001")
+        web.fails(400, "bad_request", "POST", "/v1/namespaces/acme?limit_speed=1")
 
 
 def test_kept_limits(folder):

@@ -164,8 +164,9 @@ static const struct {
      "404 " PROBLEM("Not Found", "404", "not_found", "there is no such module", "none", "no")},
     {"GET /v1/types" H "\r\n",
      "200 [{\"type\":\"Box\",\"module\":\"boxes\",\"version\":3,\"fields\":[{\"name\":\"content\",\"kind\":\"value\"}],"
-     "\"methods\":[{\"name\":\"get\",\"access\":\"public\",\"flags\":[\"read-only\",\"deterministic\"]},"
-     "{\"name\":\"set\",\"access\":\"public\",\"flags\":[]}],\"dropped\":false}]\n"},
+     "\"methods\":[{\"name\":\"get\",\"access\":\"public\",\"flags\":[\"read-only\",\"deterministic\"],"
+     "\"limits\":[{\"name\":\"limit-cpu\",\"in_force\":10,\"by\":\"namespace\",\"declared\":20}]},"
+     "{\"name\":\"set\",\"access\":\"public\",\"flags\":[],\"limits\":[]}],\"dropped\":false}]\n"},
     {"GET /v1/logs?limit=5" H "\r\n",
      "200 [{\"ms\":1700000000123,\"level\":\"warning\",\"type\":\"Box\",\"id\":\"b1\",\"method\":\"set\","
      "\"line\":\"a line\",\"job\":\"4bf92f3577b34da6a3ce929d0e0e4736\"}]\n"},

@@ -178,15 +178,22 @@ static void run_types(struct cairn_buf *to)
     text_value(to, "content");
     text_value(to, "value");
     cairn_value_add_list(to, 2); /* methods */
-    cairn_value_add_list(to, 3);
+    cairn_value_add_list(to, 4);
     text_value(to, "get");
     text_value(to, "public");
     cairn_value_add_list(to, 2);
     text_value(to, "read-only");
     text_value(to, "deterministic");
-    cairn_value_add_list(to, 3);
+    cairn_value_add_list(to, 1); /* limits */
+    cairn_value_add_list(to, 4);
+    text_value(to, "limit-cpu");
+    cairn_value_add_int(to, 10);
+    text_value(to, "namespace");
+    cairn_value_add_int(to, 20);
+    cairn_value_add_list(to, 4);
     text_value(to, "set");
     text_value(to, "public");
+    cairn_value_add_list(to, 0);
     cairn_value_add_list(to, 0);
     cairn_value_add_int(to, 0);
     cairn_value_add_nil(to);
@@ -218,9 +225,10 @@ static void run_types_part(struct standin *standin, struct cairn_request *reques
     cairn_value_add_bytes(to, cairn_bytes(field, standin->part_bytes));
     text_value(to, "value");
     cairn_value_add_list(to, 1);
-    cairn_value_add_list(to, 3);
+    cairn_value_add_list(to, 4);
     text_value(to, "get");
     text_value(to, "public");
+    cairn_value_add_list(to, 0);
     cairn_value_add_list(to, 0);
     cairn_value_add_int(to, 0);
     if (++part == standin->parts) {
