@@ -275,6 +275,7 @@ CAIRN_SHARED_ void cairn_log(uint32_t level, const char *format, ...)
 struct cairn_arguments_ {
     struct cairn_bytes packed;
     uint32_t read_bytes, read_count; /* up to the last argument that was looked at */
+    uint32_t next_bytes, next_count; /* behind the one that was found last: in order they are found at once */
     bool fetched;
 };
 CAIRN_SHARED_ struct cairn_arguments_ cairn_arguments_;
@@ -291,12 +292,18 @@ CAIRN_SHARED_ bool cairn_find_arg_(uint32_t i, struct cairn_bytes *ret_arg)
 
     if (!cairn_arguments_.fetched)
         cairn_arguments_.fetched = cairn_fetch_args_(&cairn_arguments_.packed);
+    if (i >= cairn_arguments_.next_count) {
+        at = cairn_arguments_.next_bytes;
+        i -= cairn_arguments_.next_count;
+    }
     for (; at < cairn_arguments_.packed.size; at += size, i--) {
         const uint8_t *head = cairn_arguments_.packed.data + at;
 
         size = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
         at += 4;
         if (i == 0) {
+            cairn_arguments_.next_count = number + 1;
+            cairn_arguments_.next_bytes = at + size;
             if (cairn_arguments_.read_count <= number) {
                 cairn_arguments_.read_count = number + 1;
                 cairn_arguments_.read_bytes = at + size;

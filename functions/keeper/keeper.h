@@ -1,0 +1,179 @@
+/* keeper.h - the keeper, ZooKeeper's service as functions (docs/design/0035-keeper.md): what its sources share.
+ *
+ * A Session (follower.c) takes the requests of one client in their order and hands them to the one Tree of a namespace.
+ * The Tree (leader.c) orders them: each gets a zxid and is applied in one segment, or leaves nothing.  watch.c writes
+ * down what a transaction has changed; the node reads it and tells those that watch.  heartbeat.c ends what is over:
+ * sessions, containers, nodes with a TTL, and all sessions when the state was rolled back.
+ *
+ * A node lies under its key: its path with a zero byte for the last '/', so that children stand side by side. */
+#ifndef KEEPER_H
+#define KEEPER_H
+
+#include <cairn/guest.h>
+#include <cairn/keeper_layout.h>
+
+CAIRN_MODULE(keeper);
+
+CAIRN_TYPE(Session); /* the id is the session's number, 16 hexadecimal digits */
+CAIRN_VALUE(Session, record);
+
+CAIRN_TYPE(Tree);                /* the id is CAIRN_KEEPER_TREE_ID */
+CAIRN_ORDERED(Tree, nodes);      /* node key: struct cairn_keeper_node and what follows it */
+CAIRN_MAP(Tree, data);           /* node key: data */
+CAIRN_ORDERED(Tree, sessions);   /* be64 session: struct cairn_keeper_session */
+CAIRN_ORDERED(Tree, ephemerals); /* be64 session, node key: nothing */
+CAIRN_ORDERED(Tree, reap);       /* be48 due ms, node key: nothing */
+CAIRN_MAP(Tree, quotas);         /* path that has limits: nothing */
+CAIRN_VALUE(Tree, zxid);         /* u64, struct cairn_keeper_closing ... */
+CAIRN_VALUE(Tree, lineage);      /* struct cairn_keeper_lineage */
+CAIRN_VALUE(Tree, changes);      /* struct cairn_keeper_changes, entries */
+
+/* ZooKeeper's numbers. */
+enum op {
+    OP_CREATE = 1,
+    OP_DELETE = 2,
+    OP_SET_DATA = 5,
+    OP_SET_ACL = 7,
+    OP_CHECK = 13,
+    OP_MULTI = 14,
+    OP_CREATE2 = 15,
+    OP_CREATE_CONTAINER = 19,
+    OP_CREATE_TTL = 21,
+};
+
+enum error {
+    E_UNIMPLEMENTED = -6,
+    E_ARGUMENTS = -8,
+    E_NO_NODE = -101,
+    E_NO_AUTH = -102,
+    E_VERSION = -103,
+    E_EPHEMERAL_PARENT = -108,
+    E_EXISTS = -110,
+    E_NOT_EMPTY = -111,
+    E_EXPIRED = -112,
+    E_ACL = -114,
+    E_MOVED = -118,
+    E_QUOTA = -125,
+};
+
+/* --- what goes over ZooKeeper's wire: big-endian; a string is its size and its bytes --- */
+
+struct jute {
+    const uint8_t *at, *end;
+    bool bad; /* from then on all is 0 and empty */
+};
+
+static inline struct jute jute(struct cairn_bytes bytes)
+{
+    return (struct jute){bytes.data, bytes.data + bytes.size, false};
+}
+
+static inline int32_t jute_int(struct jute *j)
+{
+    uint32_t v;
+
+    if (j->bad || j->end - j->at < 4) {
+        j->bad = true;
+        return 0;
+    }
+    memcpy(&v, j->at, 4);
+    j->at += 4;
+    return (int32_t)__builtin_bswap32(v);
+}
+
+static inline struct cairn_bytes jute_string(struct jute *j)
+{
+    int32_t size = jute_int(j);
+
+    if (j->bad || size < 0 || j->end - j->at < size) {
+        j->bad = true;
+        return cairn_bytes(0, 0);
+    }
+    j->at += size;
+    return cairn_bytes(j->at - size, (uint32_t)size);
+}
+
+/* --- ACLs --- */
+
+enum perm { PERM_READ = 1, PERM_WRITE = 2, PERM_CREATE = 4, PERM_DELETE = 8, PERM_ADMIN = 16 };
+
+/* world:anyone may all, as an ACL[]; a node has nothing for it. */
+extern const uint8_t acl_open[27];
+/* As a node keeps it: each once, and the identities for `auth`.  Empty: it is no ACL. */
+struct cairn_bytes acl_fixed(struct cairn_bytes acls, struct cairn_bytes identities);
+/* Of an ACL as a node keeps it. */
+bool acl_allows(struct cairn_bytes acls, struct cairn_bytes identities, enum perm perm);
+
+/* --- arguments of methods --- */
+
+/* A little-endian integer of so many bytes; anything else ends the method. */
+uint64_t arg_uint(uint32_t i, uint32_t bytes);
+
+/* --- transactions on the Tree --- */
+
+struct txn {
+    uint64_t zxid;                 /* this one's */
+    uint64_t last;                 /* the last that was given, this one's unless it takes none */
+    uint64_t before;               /* the last that was given before it */
+    uint32_t index;                /* in a multi: the operation that is being done */
+    int64_t now;                   /* ms */
+    struct cairn_bytes identities; /* Id[] of the connection */
+    struct cairn_pack closing;     /* struct cairn_keeper_closing ... */
+    struct cairn_pack changes;
+    bool reap; /* its first is another: the timer must be set */
+};
+
+void txn_begin(struct txn *t, uint64_t session, uint64_t number, uint64_t epoch);
+/* The same with the zxid of the session's close, and takes none of its own; false: the session does not linger. */
+bool txn_begin_late(struct txn *t, uint64_t session);
+void txn_end(struct txn *t);
+/* Ends the method with an error of ZooKeeper's. */
+__attribute__((noreturn)) void txn_fail(const struct txn *t, enum error error);
+
+/* Sessions that are closed, and whose nodes are not all removed. */
+void closing_add(struct txn *t, uint64_t session);
+void closing_drop(struct txn *t, uint64_t session);
+
+/* What is to be told, in this order (watch.c).  Paths. */
+void changes_begin(struct txn *t, uint64_t session, uint64_t number);
+void changes_created(struct txn *t, struct cairn_bytes path);
+void changes_deleted(struct txn *t, struct cairn_bytes path);
+void changes_data(struct txn *t, struct cairn_bytes path);
+void changes_gone(struct txn *t, struct cairn_bytes path);
+void changes_opened(struct txn *t, uint64_t session, uint32_t timeout_ms);
+void changes_session(struct txn *t, enum cairn_keeper_what what, uint64_t session);
+void changes_begun(struct txn *t, struct cairn_bytes lineage);
+
+/* --- nodes --- */
+
+struct node {
+    struct cairn_bytes key;
+    struct cairn_keeper_node is;
+    struct cairn_bytes hash, acl; /* the first only if data is CAIRN_KEEPER_BLOB */
+};
+
+struct cairn_bytes key_of(struct cairn_bytes path);
+struct cairn_bytes path_of(struct cairn_bytes key);
+/* "/" of "/a" and of "/". */
+struct cairn_bytes parent_of(struct cairn_bytes path);
+/* A number of 8 or 6 bytes, big-endian, before a node key. */
+struct cairn_bytes key_behind(uint64_t number, uint32_t bytes, struct cairn_bytes key);
+
+/* Of a session that lingers, too. */
+bool node_find(struct cairn_bytes key, struct node *ret);
+void node_put(const struct node *node);
+/* What clients see; *ret_pzxid may be NULL. */
+uint32_t node_children(const struct txn *t, const struct node *node, uint64_t *ret_pzxid);
+/* With the zxid of the transaction, or of the close of the session that lingers (then it is told as gone). */
+void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gone);
+
+/* A node that is to be looked at then. */
+void reap_add(struct txn *t, int64_t due_ms, struct cairn_bytes key);
+/* Sets the timer for the first of them. */
+void reap_timer(void);
+static inline int64_t reap_due(const struct cairn_keeper_node *ttl)
+{
+    return ttl->mtime + (int64_t)cairn_keeper_ttl_ms(ttl->owner);
+}
+
+#endif
