@@ -78,7 +78,7 @@ static void admin_close(struct cairn_node *node)
 enum cairn_code cairn_admin_open(const struct cairn_node_options *node, const struct cairn_admin_options *options,
                                  struct cairn_node **ret_node, struct cairn_err *err)
 {
-    const struct node_hooks hooks = {
+    const struct node_hooks own = {
         .operations = operations,
         .housekeepers = housekeepers,
         .housekeeper_count = sizeof housekeepers / sizeof *housekeepers,
@@ -88,5 +88,13 @@ enum cairn_code cairn_admin_open(const struct cairn_node_options *node, const st
         .context = (void *)(uintptr_t)options,
     };
 
-    return cairn_node_open(node, &hooks, ret_node, err);
+    const struct node_hooks **hooks = cairn_alloc((1 + options->room_count) * sizeof *hooks);
+    enum cairn_code code;
+
+    hooks[0] = &own;
+    for (uint32_t i = 0; i < options->room_count; i++)
+        hooks[1 + i] = options->rooms[i];
+    code = cairn_node_open(node, hooks, 1 + options->room_count, ret_node, err);
+    free(hooks);
+    return code;
 }

@@ -22,6 +22,9 @@ struct cairn_admin_options {
     uint64_t snapshot_every_ns;
     uint64_t snapshot_log_bytes;
     uint32_t snapshots_kept;
+    /* Other rooms that stand above the core (object/operation.h), opened behind this one. */
+    const struct node_hooks *const *rooms;
+    uint32_t room_count;
 };
 
 /* Opens a node that has it: replays the registry and compiles the modules in use (cached).  node->hooks is not looked

@@ -529,8 +529,8 @@ static void receive_request(struct cairn_worker *worker, struct message *message
 
     deploy->node = worker->node;
     deploy->inv = inv;
-    if (!inv->space->recorded) { /* it was removed meanwhile */
-        deploy->code = space_missing(inv->space->name, &deploy->err);
+    if (!space_payer(inv->space)->recorded) { /* it was removed meanwhile */
+        deploy->code = space_missing(space_payer(inv->space)->name, &deploy->err);
         deploy_answer(worker, deploy);
         return;
     }

@@ -234,7 +234,7 @@ static bool print_spaces(struct cairn_node *node, struct cairn_metrics_place *pl
                 place->method = space;
                 return true;
             }
-            if (space_is_open(space))
+            if (space_is_open(space) && !space->parent)
                 print_space(node, to, space, which);
         }
     }

@@ -331,7 +331,7 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
         made.incarnation = past->incarnation;
         past->purge = shard->meta.purge_end;
         purge_queue(shard, &overlay, &made, past->value_fields, past->value_count,
-                    space->counts ? space->name : cairn_bytes(NULL, 0));
+                    space->counts ? space_payer(space)->name : cairn_bytes(NULL, 0));
     }
     while (cairn_reader_left(&r)) {
         struct cairn_bytes key = cairn_read_sized(&r);

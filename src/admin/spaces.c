@@ -71,11 +71,11 @@ static void leave(struct admin_spaces *spaces, struct space *space)
 
 struct space *spaces_load(struct cairn_node *node, struct cairn_bytes name)
 {
-    struct space *space = spaces_intern(&node->spaces, name);
+    struct space *space = spaces_intern(&node->spaces, name), *payer = space_payer(space);
 
-    if (!space->recorded)
-        enter(&node->admin->spaces, space);
-    space_gate(space, SPACE_GONE, false);
+    if (!payer->recorded)
+        enter(&node->admin->spaces, payer);
+    space_gate(payer, SPACE_GONE, false);
     return space;
 }
 
@@ -295,9 +295,10 @@ static void receive_set(struct cairn_worker *worker, struct message *message)
     answer_item(worker, inv, space);
 }
 
-static enum cairn_code check_remove(struct cairn_worker *worker, const struct space *space, struct cairn_err *err)
+static enum cairn_code check_remove(struct cairn_worker *worker, struct space *space, struct cairn_err *err)
 {
     const struct module_entry *m = catalog_module_in(deploy_committed(worker), space);
+    const struct space *compartment = spaces_compartment(&worker->node->spaces, space);
 
     if (space == worker->node->spaces.first)
         return cairn_fail(err, CAIRN_EINVAL, "the namespace %s is always there", SPACE_DEFAULT);
@@ -307,7 +308,13 @@ static enum cairn_code check_remove(struct cairn_worker *worker, const struct sp
                           "%.*s --drop` removes it with all that it has",
                           (int)space->name.size, (const char *)space->name.data, (int)m->name.size,
                           (const char *)m->name.data, (int)space->name.size, (const char *)space->name.data);
-    if (!space_is_open(space) || deploys_any_in(worker, space))
+    if (catalog_module_in(deploy_committed(worker), compartment))
+        return cairn_fail(
+            err, CAIRN_ECONFLICT,
+            "ZooKeeper's clients have used the namespace %.*s, and what they keep there cannot be removed "
+            "yet",
+            (int)space->name.size, (const char *)space->name.data);
+    if (!space_is_open(space) || deploys_any_in(worker, space) || deploys_any_in(worker, compartment))
         return cairn_fail(err, CAIRN_ECONFLICT,
                           "a module is being deployed to the namespace %.*s, or it is just being created; try again in "
                           "a moment",

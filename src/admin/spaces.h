@@ -29,7 +29,8 @@ struct admin_spaces {
 
 extern const struct operation space_create_operation, space_set_operation, space_remove_operation, spaces_operation;
 
-/* A namespace that the system shard has, or that has something in it; before there are worker threads. */
+/* A namespace, or the compartment of one, that the system shard has, or that has something in it; before there are
+ * worker threads. */
 struct space *spaces_load(struct cairn_node *node, struct cairn_bytes name);
 /* With the value of its key; false: that is damaged. */
 bool spaces_load_value(struct space *space, struct cairn_bytes value);

@@ -243,8 +243,10 @@ enum cairn_code restore_perform(struct cairn_store *store, uint64_t end, struct 
     store_raise_wall_ms(store, version->wall_ms);
     code = load(store, err);
     store_raise_wall_ms(store, clock->wall_ms(clock)); /* no moment before it is of this branch */
-    if (code == CAIRN_OK)
+    if (code == CAIRN_OK) {
+        store_note_restore(store);
         code = commit(store, made, end, err);
+    }
     if (code == CAIRN_OK)
         code = record_version(store, made, end, err);
     if (code == CAIRN_OK)

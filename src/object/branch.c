@@ -5,6 +5,7 @@
 #include "object/invocation.h"
 #include "object/lock.h"
 #include "object/participants.h"
+#include "object/tap.h"
 #include "object/transaction.h"
 #include "object/type.h"
 #include "object/worker.h"
@@ -310,6 +311,7 @@ static enum cairn_code prepare(struct cairn_worker *worker, struct branch *branc
         .overlay = at->overlay,
         .over = is_root(branch),
         .existed = object->header.incarnation != 0,
+        .incarnation = object->header.incarnation,
         .exists = segment->header_dirty ? segment->header.incarnation != 0 : object->header.incarnation != 0,
         .before = object->shard->meta,
     };
@@ -388,6 +390,8 @@ static void committed(struct cairn_worker *worker, struct branch *branch)
     branch->commit.record = branch->party->transaction->record;
     branch->object->last = branch->commit.record;
     participants_committed(participants, participant_count, &branch->commit);
+    if (branch->stands->type->tap)
+        tap_committed(&branch->commit);
     stand_out(worker, branch);
 }
 

@@ -3,6 +3,7 @@
 #include "object/directory.h"
 #include "object/once.h"
 #include "object/table.h"
+#include "object/tap.h"
 #include "object/type.h"
 #include "object/worker.h"
 
@@ -160,6 +161,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
         .overlay = &segment->overlay,
         .over = over,
         .existed = object->header.incarnation != 0,
+        .incarnation = object->header.incarnation,
         .exists = segment->header_dirty ? segment->header.incarnation != 0 : object->header.incarnation != 0,
         .before = object->shard->meta,
         .spares = spares,
@@ -188,5 +190,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     if (commit.own_writes || segment->header_dirty || segment->sends.size)
         inv->effects = CAIRN_EFFECTS_SOME;
     participants_committed(list, count, &commit);
+    if (__builtin_expect(inv->type->tap != NULL, 0))
+        tap_committed(&commit);
     return CAIRN_OK;
 }

@@ -25,6 +25,7 @@ struct commit {
     struct overlay *overlay;
     bool over;                        /* the invocation ends with this segment */
     bool existed, exists;             /* the object, before and after */
+    uint64_t incarnation;             /* before; 0: it did not exist */
     uint32_t own_writes;              /* of the overlay: the method's; participants' follow */
     struct shard_meta before;         /* the shard's numbers, for undo */
     bool once_recorded;               /* before, for undo */

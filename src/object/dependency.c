@@ -2,11 +2,16 @@
 
 #include "object/node.h"
 
+static inline bool is_acknowledged(const struct cairn_node *node, const struct dependency *dependency)
+{
+    uint32_t log = node->has_one_log ? 0 : dependency->shard;
+
+    return dependency->end <= atomic_load_explicit(&node->acknowledged[log], memory_order_seq_cst);
+}
+
 bool dependency_acknowledged(const struct cairn_node *node, struct dependency dependency)
 {
-    uint32_t log = node->has_one_log ? 0 : dependency.shard;
-
-    return dependency.end <= atomic_load_explicit(&node->acknowledged[log], memory_order_seq_cst);
+    return is_acknowledged(node, &dependency);
 }
 
 static struct cairn_log *log_of(const struct cairn_node *node, struct dependency dependency)
@@ -16,7 +21,7 @@ static struct cairn_log *log_of(const struct cairn_node *node, struct dependency
 
 bool dependency_met(const struct cairn_node *node, struct dependency dependency)
 {
-    if (!dependency_acknowledged(node, dependency))
+    if (!is_acknowledged(node, &dependency))
         return false;
     return dependency.time_ms == 0 || dependency.time_ms <= node->log->ops->reserved_time_ms(node->log);
 }

@@ -3,12 +3,21 @@
 #include "object/durable_internal.h"
 #include "object/worker.h"
 
+/* The room that has modules. */
+static const struct node_hooks *modules_of(const struct cairn_node *node)
+{
+    const struct node_hooks *hooks = node->hooks;
+
+    while (!hooks->type_version)
+        hooks++;
+    return hooks;
+}
+
 /* The version that it began with, which may be another than the current one. */
 static enum cairn_code take_version(struct cairn_worker *worker, const struct durable_head *head, struct cairn_err *err)
 {
     const struct space *space = spaces_intern(&worker->node->spaces, head->space);
     struct type *current = type_find(worker, space, head->type);
-    const struct node_hooks *hooks = &worker->node->hooks;
     struct type *begun = durable_version(worker, space, head->type, head->module.data);
     struct type_entry *entry;
     struct type *type;
@@ -20,7 +29,8 @@ static enum cairn_code take_version(struct cairn_worker *worker, const struct du
         durable_version_take(worker, begun);
         return CAIRN_OK;
     }
-    code = hooks->type_version(worker->node, space, head->type, head->module.data, head->version, &entry, err);
+    code = modules_of(worker->node)
+               ->type_version(worker->node, space, head->type, head->module.data, head->version, &entry, err);
     if (code != CAIRN_OK)
         return code;
     type = type_of_entry(worker, entry);

@@ -8,10 +8,21 @@
 /* How few requests are few enough to wait for each in person. */
 enum { HELPS_HELD_MAX = 4 };
 
+/* Nobody has asked: its operation alone is told, once. */
+static void tell(struct cairn_worker *worker, struct invocation *inv)
+{
+    inv->operation->told(worker, inv);
+    invocation_free(worker, inv);
+}
+
 static void reply(struct cairn_worker *worker, struct invocation *inv)
 {
     struct cairn_request *request = inv->request;
 
+    if (__builtin_expect(!request, 0)) {
+        tell(worker, inv);
+        return;
+    }
     stat_add(&worker->admitted, (uint64_t)-1);
     request->effects = inv->effects;
     if (inv->effects != CAIRN_EFFECTS_NONE && atomic_load_explicit(&worker->node->failed, memory_order_relaxed))
@@ -21,12 +32,33 @@ static void reply(struct cairn_worker *worker, struct invocation *inv)
     account_replied(worker, inv);
     if (__builtin_expect(inv->job && inv->job->cost, 0))
         job_tell_cost(inv);
-    if (__builtin_expect(inv->span != NULL, 0))
+    if (__builtin_expect(inv->span != NULL, 0)) {
         span_moves(inv, INV_OVER); /* it was held perhaps */
-    request->reply(request, cairn_buf_bytes(&inv->result));
-    if (__builtin_expect(inv->span != NULL, 0))
+        request->reply(request, cairn_buf_bytes(&inv->result));
         span_end(worker, inv);
+    } else {
+        request->reply(request, cairn_buf_bytes(&inv->result));
+    }
     invocation_free(worker, inv);
+}
+
+static void release_held(struct cairn_worker *worker);
+
+/* With one log all that was held before and may leave does so first.  False: replies are being given, and have others
+ * come, which wait in line for a moment. */
+static bool release_before(struct cairn_worker *worker)
+{
+    if (!worker->node->has_one_log)
+        return true;
+    worker->release_again = worker->releases;
+    if (!worker->releases)
+        release_held(worker);
+    return !worker->releases;
+}
+
+static inline bool leaves(struct cairn_worker *worker, struct invocation *inv)
+{
+    return dependency_met(worker->node, inv->depends) && (cairn_list_empty(&worker->held) || release_before(worker));
 }
 
 void worker_hold(struct cairn_worker *worker, struct invocation *inv)
@@ -39,13 +71,13 @@ void worker_hold(struct cairn_worker *worker, struct invocation *inv)
         reply(worker, inv);
         return;
     }
-    if (dependency_met(node, inv->depends)) {
+    if (leaves(worker, inv)) {
         reply(worker, inv);
         return;
     }
     if (!atomic_load_explicit(&worker->wants_progress, memory_order_relaxed)) {
         atomic_store(&worker->wants_progress, true);
-        if (dependency_met(node, inv->depends)) { /* just now: nobody will tell */
+        if (leaves(worker, inv)) { /* just now: nobody will tell */
             reply(worker, inv);
             return;
         }
@@ -56,7 +88,7 @@ void worker_hold(struct cairn_worker *worker, struct invocation *inv)
         if (cairn_container(at, struct invocation, link)->depends.end <= inv->depends.end)
             break;
     cairn_list_insert(at, &inv->link);
-    stat_add(&worker->counts.held, 1);
+    stat_add(&worker->counts.held, inv->request != NULL);
     if (node->has_one_log)
         dependency_join(&worker->wanted, inv->depends);
     else /* places in several logs do not join */
@@ -82,21 +114,33 @@ static void want_held(struct cairn_worker *worker)
     worker->wanted = (struct dependency){0};
 }
 
-static void release_held(struct cairn_worker *worker)
+static void release_once(struct cairn_worker *worker)
 {
-    for (struct cairn_link *l = worker->held.next, *next; l != &worker->held; l = next) {
-        struct invocation *inv = cairn_container(l, struct invocation, link);
+    struct cairn_link *last = &worker->held; /* of those that stay: what a reply puts in line is not passed over */
 
-        next = l->next;
+    while (last->next != &worker->held) {
+        struct invocation *inv = cairn_container(last->next, struct invocation, link);
+
         if (!dependency_met(worker->node, inv->depends)) {
             if (worker->node->has_one_log && !dependency_acknowledged(worker->node, inv->depends))
                 break;
-            continue; /* only its time is still to be reserved, or others wait for other logs */
+            last = &inv->link; /* only its time is still to be reserved, or others wait for other logs */
+            continue;
         }
         cairn_list_remove(&inv->link);
-        stat_add(&worker->counts.held, (uint64_t)-1);
+        stat_add(&worker->counts.held, inv->request ? (uint64_t)-1 : 0);
         reply(worker, inv);
     }
+}
+
+static void release_held(struct cairn_worker *worker)
+{
+    worker->releases = true;
+    do {
+        worker->release_again = false;
+        release_once(worker);
+    } while (worker->release_again);
+    worker->releases = false;
 }
 
 /* --- from shard to shard, where each has a log of its own --- */
@@ -188,7 +232,7 @@ void hold_fail_all(struct cairn_worker *worker)
 
     while ((l = cairn_list_pop_front(&worker->held))) {
         struct invocation *inv = cairn_container(l, struct invocation, link);
-        stat_add(&worker->counts.held, (uint64_t)-1);
+        stat_add(&worker->counts.held, inv->request ? (uint64_t)-1 : 0);
         set_error(inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
         reply(worker, inv);
     }

@@ -1,4 +1,8 @@
 /* hold.h - output commit: a reply leaves when all that it depends on is met.
+ *
+ * So does what nobody has asked for, an invocation without a request: its operation's `told` alone is called.  With one
+ * log for all shards, what depends on nothing but records leaves in the order of these records, and what depends on the
+ * same one in the order in which it came here.
  * Threads: the worker's.  Layer: object, seen by admin. */
 #ifndef CAIRN_OBJECT_HOLD_H
 #define CAIRN_OBJECT_HOLD_H
@@ -7,7 +11,7 @@
 
 struct invocation;
 
-/* Replies at once if it may. */
+/* Replies at once if it may, behind what came before it and may leave, too. */
 void worker_hold(struct cairn_worker *worker, struct invocation *inv);
 /* The same: what an operation does that is over and back at the worker that it was submitted to. */
 void hold_answer(struct cairn_worker *worker, struct message *message);

@@ -12,6 +12,7 @@
 #include "object/quota.h"
 #include "object/span.h"
 #include "object/table.h"
+#include "object/tap.h"
 #include "object/transaction.h"
 #include "object/type.h"
 #include "object/worker.h"
@@ -228,16 +229,18 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
         cairn_value_add_nil(&inv->result);
     count_outcome(worker, inv);
     account_result(worker, inv);
-    if (inv->object) {
-        object_unref(worker, inv->object);
-        inv->object = NULL;
-    }
     if (inv->type) {
+        if (__builtin_expect(inv->type->tap != NULL, 0))
+            inv->type->tap->over(worker, inv);
         if (inv->method && inv->request)
             count_latency(worker, inv);
         type_unref(inv->type);
         inv->type = NULL;
         inv->method = NULL;
+    }
+    if (inv->object) {
+        object_unref(worker, inv->object);
+        inv->object = NULL;
     }
     inv->message.receive = inv->operation->answer;
     if (inv->caller && !worker->node->has_one_log)

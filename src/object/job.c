@@ -31,8 +31,9 @@ struct job *invocation_job(struct invocation *inv)
         atomic_init(&inv->job->refs, 1);
         atomic_init(&inv->job->calls, 0);
         atomic_init(&inv->job->bytes, 0);
-        inv->job->space =
-            atomic_load_explicit(&inv->space->limits[SPACE_MEMORY], memory_order_relaxed) ? inv->space : NULL;
+        inv->job->space = space_payer(inv->space);
+        if (!atomic_load_explicit(&inv->job->space->limits[SPACE_MEMORY], memory_order_relaxed))
+            inv->job->space = NULL;
         inv->job->id = given_id(inv);
         if (!cairn_job_id_is(inv->job->id))
             inv->job->id = cairn_job_id_make(&inv->worker->job_ids);

@@ -101,7 +101,7 @@ enum cairn_code kept_count(struct space *space, struct overlay *overlay, struct 
     if (code != CAIRN_OK)
         *ret_more = (struct kept){0};
     else
-        kept_change(overlay, space->name, *ret_more);
+        kept_change(overlay, space_payer(space)->name, *ret_more);
     return code;
 }
 
@@ -140,7 +140,7 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
         return code;
     commit->kept_objects = fields.objects;
     commit->kept_bytes = fields.bytes;
-    kept_change(commit->overlay, space->name, fields);
+    kept_change(commit->overlay, space_payer(space)->name, fields);
     return CAIRN_OK;
 }
 

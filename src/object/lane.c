@@ -178,7 +178,7 @@ struct lane *lane_make(struct cairn_worker *worker, struct space *space)
     if (worker->lanes.count >= worker->lanes.sweep_at)
         sweep(worker);
     lane = cairn_alloc_zeroed(1, sizeof *lane);
-    lane->space = space;
+    lane->space = space = space_payer(space);
     for (int i = 0; i < READY_LINES; i++)
         cairn_list_init(&lane->lines[i]);
     cairn_list_init(&lane->aside);

@@ -37,6 +37,7 @@
  *   28                                           the shard's numbers of messages (struct message_numbers)
  *   38 name                                      what a namespace keeps (kept.h)
  *   39 varint page                               a page of the tree of these names
+ *   3f                                           system shard: which state it is (shard/restores.c)
  *   29 sized space, sized type, id               the side line of messages to that object: number, first, end (side.h)
  *   2a be64 number, be64 n                       entry n of that side line: a message
  *   2b varint page                               a page of the tree of side lines: what follows their 29

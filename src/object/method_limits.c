@@ -55,6 +55,7 @@ static void lower(struct method_limits *limits, int limit, uint64_t to, enum lim
 void method_limits_make(struct method_limits *limits, const struct cairn_node *node, const struct space *space,
                         const struct cairn_type_decl *type, const struct cairn_method_decl *method)
 {
+    space = space_payer(space);
     for (int i = 0; i < CAIRN_METHOD_LIMITS; i++) {
         limits->most[i] = of_node(node, (enum cairn_method_limit)i);
         limits->by[i] = LIMIT_BY_NODE;
@@ -89,7 +90,7 @@ static void renew(struct cairn_worker *worker, const struct space *space)
 {
     for (uint32_t i = 0; i < worker->types_size; i++)
         for (struct type *type = worker->types[i]; type; type = type->next)
-            if (type->space == space)
+            if (space_payer(type->space) == space)
                 for (size_t k = 0; k < type->decl->method_count; k++)
                     method_limits_make(&type->methods[k].limits, worker->node, space, type->decl,
                                        type->methods[k].decl);

@@ -47,6 +47,7 @@ struct method_log *method_log_of(struct cairn_worker *worker, const struct space
 {
     struct method_log *log = space->meters[worker->index].log;
 
+    space = space_payer(space);
     if (!log || log->life == space_life(space))
         return log;
     method_log_drop(worker, log); /* of a namespace of that name that is gone */
@@ -57,7 +58,7 @@ static struct method_log *make(struct cairn_worker *worker, struct space *space)
 {
     struct method_log *log = cairn_alloc_zeroed(1, sizeof *log);
 
-    log->space = space;
+    log->space = space = space_payer(space);
     log->life = space_life(space);
     cairn_list_push_back(&worker->logs.all, &log->all);
     worker->logs.count++;

@@ -1,4 +1,5 @@
 /* node.c - opening and closing a node, and what any thread may ask of it. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "object/called.h"
@@ -190,8 +191,8 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
     for (uint32_t i = 0; i < node->options.workers; i++)
         if (node->workers[i].node)
             drop_invocations(&node->workers[i]);
-    if (node->hooks.close)
-        node->hooks.close(node);
+    for (uint32_t i = node->hook_count; i-- > 0;)
+        node->hooks[i].close(node);
     for (uint32_t i = 0; i < node->options.workers; i++)
         worker_done(&node->workers[i]);
     stats_done(&node->stats);
@@ -199,6 +200,7 @@ struct cairn_node *cairn_node_close(struct cairn_node *node)
     tracing_close(node->tracing);
     cairn_free_pages(node->workers, node->options.workers * sizeof *node->workers);
     free(node->acknowledged);
+    free(node->hooks);
     free(node);
     return NULL;
 }
@@ -224,8 +226,22 @@ static uint32_t log_count(const struct cairn_node *node)
     return node->has_one_log ? 1 : node->shard_count + 1;
 }
 
-enum cairn_code cairn_node_open(const struct cairn_node_options *options, const struct node_hooks *hooks,
-                                struct cairn_node **ret_node, struct cairn_err *err)
+static void take_hooks(struct cairn_node *node, const struct node_hooks *const *hooks, uint32_t count)
+{
+    node->hooks = cairn_alloc(count * sizeof *node->hooks);
+    node->hook_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        node->hooks[i] = *hooks[i];
+        for (int op = 0; op < CAIRN_OP_COUNT; op++)
+            if (hooks[i]->operations[op]) {
+                assert(!node->operations[op]);
+                node->operations[op] = hooks[i]->operations[op];
+            }
+    }
+}
+
+enum cairn_code cairn_node_open(const struct cairn_node_options *options, const struct node_hooks *const *hooks,
+                                uint32_t hook_count, struct cairn_node **ret_node, struct cairn_err *err)
 {
     struct cairn_node *node = cairn_alloc_zeroed(1, sizeof *node);
     enum cairn_code code = CAIRN_OK;
@@ -244,17 +260,15 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     stats_init(&node->stats, options->workers);
     spaces_init(&node->spaces, options->workers);
     node->tracing = tracing_open(&options->trace, options->clock, options->workers);
-    node->hooks = *hooks;
-    for (int op = 0; op < CAIRN_OP_COUNT; op++)
-        node->operations[op] = hooks->operations[op];
     node->operations[CAIRN_OP_INVOKE] = &operation_invoke;
     node->operations[CAIRN_OP_WATCH] = &watch_operation;
     node->operations[CAIRN_OP_MULTI] = &multi_operation;
+    take_hooks(node, hooks, hook_count);
     node->workers = cairn_alloc_pages(options->workers * sizeof *node->workers); /* zeroed, and whole lines */
     for (uint32_t i = 0; i < options->workers && code == CAIRN_OK; i++)
         code = worker_init(&node->workers[i], node, i, err);
-    if (code == CAIRN_OK)
-        code = hooks->open(node, hooks->context, err);
+    for (uint32_t i = 0; i < hook_count && code == CAIRN_OK; i++)
+        code = hooks[i]->open(node, hooks[i]->context, err);
     if (code == CAIRN_OK)
         code = cairn_store_start(options->store, err);
     if (code == CAIRN_OK) {
@@ -282,7 +296,7 @@ struct space *cairn_node_space(struct cairn_node *node, struct cairn_bytes name)
 {
     struct space *space = spaces_find(&node->spaces, name);
 
-    return space && space_is_open(space) ? space : NULL;
+    return space && !space->parent && space_is_open(space) ? space : NULL;
 }
 
 struct cairn_budget *cairn_node_memory(struct cairn_node *node)

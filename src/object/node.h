@@ -13,6 +13,7 @@
 #include "object/stats.h"
 
 struct admin;
+struct keeper;
 struct tracing;
 
 struct cairn_node {
@@ -22,10 +23,12 @@ struct cairn_node {
     bool has_one_log;      /* all shards write to it */
     struct cairn_worker *workers;
     uint32_t shard_count;
-    const uint16_t *slots; /* the store's: the shard of each slot */
-    struct node_hooks hooks;
+    const uint16_t *slots;    /* the store's: the shard of each slot */
+    struct node_hooks *hooks; /* in the order in which they are opened */
+    uint32_t hook_count;
     const struct operation *operations[CAIRN_OP_COUNT]; /* the core's, and those of the hooks */
-    struct admin *admin; /* who stands above has it; NULL: nothing does, or it is not open yet */
+    struct admin *admin;   /* who stands above has it; NULL: nothing does, or it is not open yet */
+    struct keeper *keeper; /* the same */
     struct stats stats;
     struct spaces spaces;
     struct tracing *tracing;           /* NULL: jobs are not traced */

@@ -82,14 +82,15 @@ struct cairn_node_options {
 
 /* Has what stands above it open (operation.h; copied), which gives it its types, starts the store, and ends
  * what a crash cut off (outcome `interrupted`).  Callers want cairn_admin_open (admin.h).  Main thread. */
-enum cairn_code cairn_node_open(const struct cairn_node_options *options, const struct node_hooks *hooks,
-                                struct cairn_node **ret_node, struct cairn_err *err);
+enum cairn_code cairn_node_open(const struct cairn_node_options *options, const struct node_hooks *const *hooks,
+                                uint32_t hook_count, struct cairn_node **ret_node, struct cairn_err *err);
 struct cairn_worker *cairn_node_worker(struct cairn_node *node, uint32_t index);
 /* All worker threads have stopped and `tasks` runs nothing of this node's any more.  What is under
  * way is dropped as a crash would, without replies.  Accepts NULL; returns NULL. */
 struct cairn_node *cairn_node_close(struct cairn_node *node);
 
-/* Any thread: the namespace of that name, if there is one; it may be kept until the node is closed. */
+/* Any thread: the namespace of that name, if there is one; it may be kept until the node is closed.  No compartment
+ * (space.h): so clients cannot name one. */
 struct space *cairn_node_space(struct cairn_node *node, struct cairn_bytes name);
 /* Any thread: idempotency keys that were forgotten since the start. */
 uint64_t cairn_node_evicted_keys(struct cairn_node *node);
@@ -169,6 +170,9 @@ enum cairn_op {
      * period ms, cron line, time zone, method, bytes of its packed arguments], next cursor or nil]: a page of timers.
      * */
     CAIRN_OP_TIMERS,
+    /* Of the room keeper, which says what they take and answer. */
+    CAIRN_OP_KEEPER_READ,
+    CAIRN_OP_KEEPER_ATTACH,
     /* watches: for each of these objects, bytes that stand for its newest change, as long as the node runs. */
     CAIRN_OP_WATCH,
     /* calls, watches: the list of what the calls have returned; nil: an object of `watches` has changed.  One

@@ -14,6 +14,7 @@
 #include "object/object.h"
 
 struct invocation;
+struct tapped_type;
 struct type_entry;
 
 struct operation {
@@ -39,7 +40,7 @@ struct operation {
     void (*drop)(struct invocation *inv);
     /* Its outcome is back at the worker that it came from. */
     void (*answer)(struct cairn_worker *worker, struct message *message);
-    /* As its reply leaves; NULL: nobody else is told of it. */
+    /* As its reply leaves, or without a request instead of one (hold.h); NULL: nobody else is told of it. */
     void (*told)(struct cairn_worker *worker, const struct invocation *inv);
 };
 
@@ -59,18 +60,23 @@ struct housekeeper {
     uint64_t (*next_ns)(struct cairn_worker *worker);
 };
 
-/* What stands above the core. */
+/* A room that stands above the core.  There may be several: each operation is of one of them, and nobody may ask for
+ * one that none has. */
 struct node_hooks {
-    const struct operation *const *operations;     /* by enum cairn_op; NULL: nobody may ask for it */
+    const struct operation *const *operations;     /* by enum cairn_op; NULL: it is another's */
     const struct housekeeper *const *housekeepers; /* their steps follow the core's */
     uint32_t housekeeper_count;
+    const struct tapped_type *taps; /* tap.h */
+    uint32_t tap_count;
     /* The node is open but for its store, which is not started: its workers get their types. */
     enum cairn_code (*open)(struct cairn_node *node, void *context, struct cairn_err *err);
-    /* The type as that version of its module declares it, with one reference; blocks.  While the node is opened. */
+    /* The type as that version of its module declares it, with one reference; blocks.  While the node is opened.  One
+     * of the rooms has it, the others NULL. */
     enum cairn_code (*type_version)(struct cairn_node *node, const struct space *space, struct cairn_bytes type,
                                     const uint8_t hash[CAIRN_SHA256_BYTES], uint32_t version,
                                     struct type_entry **ret_entry, struct cairn_err *err);
-    /* Worker threads have stopped and nothing is in flight any more.  open may have failed, or not been called. */
+    /* Worker threads have stopped and nothing is in flight any more.  open may have failed, or not been called.  Those
+     * that were opened later are closed first. */
     void (*close)(struct cairn_node *node);
     void *context; /* of open; not used after it */
 };

@@ -108,7 +108,7 @@ void purge_queue(struct shard *shard, struct overlay *overlay, const struct head
 static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
 {
     struct invocation *inv = commit->inv;
-    const struct space *space = inv->type->space;
+    const struct space *space = space_payer(inv->type->space);
     uint32_t fields[CAIRN_FIELD_NUMBER_MAX + 1];
 
     (void)err;

@@ -102,8 +102,9 @@ static bool take_request(struct space *space, uint64_t rate, uint64_t now_ns, ui
     return true;
 }
 
-void quota_charge_requests(struct space *space, uint64_t now_ns, uint32_t more)
+void quota_charge_requests(struct space *of, uint64_t now_ns, uint32_t more)
 {
+    struct space *space = space_payer(of);
     uint64_t rate = get(&space->limits[SPACE_REQUESTS]), full = get(&space->bucket_full_ns), next;
 
     if (!rate)
@@ -122,8 +123,9 @@ static uint64_t cpu_wait_ns(const struct space *space, uint64_t now_ns)
     return get(&space->limits[SPACE_CPU]) && paid > now_ns + SECOND_NS ? paid - now_ns - SECOND_NS : 0;
 }
 
-void quota_charge_cpu(struct space *space, uint64_t cpu_ns, uint64_t now_ns)
+void quota_charge_cpu(struct space *of, uint64_t cpu_ns, uint64_t now_ns)
 {
+    struct space *space = space_payer(of);
     uint64_t percent = get(&space->limits[SPACE_CPU]), paid = get(&space->cpu_paid_ns), next;
 
     if (!percent)
@@ -134,8 +136,9 @@ void quota_charge_cpu(struct space *space, uint64_t cpu_ns, uint64_t now_ns)
                                                   memory_order_relaxed));
 }
 
-enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_retry_ms, struct cairn_err *err)
+enum cairn_code quota_admit(struct space *of, uint64_t now_ns, uint32_t *ret_retry_ms, struct cairn_err *err)
 {
+    struct space *space = space_payer(of);
     uint64_t rate = get(&space->limits[SPACE_REQUESTS]), memory = get(&space->limits[SPACE_MEMORY]), wait_ns;
     int size = (int)space->name.size;
     const char *name = (const char *)space->name.data;
@@ -169,8 +172,9 @@ enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_
     return CAIRN_OK;
 }
 
-bool quota_may_begin(struct space *space, uint32_t workers, uint32_t *ret_retry_ms, struct cairn_err *err)
+bool quota_may_begin(struct space *of, uint32_t workers, uint32_t *ret_retry_ms, struct cairn_err *err)
 {
+    struct space *space = space_payer(of);
     uint64_t most = get(&space->limits[SPACE_INSTANCES]), held = 0;
 
     if (!most)
@@ -214,8 +218,10 @@ static enum cairn_code keeps_too_much(struct space *space, enum space_limit limi
                       quota_name(limit));
 }
 
-enum cairn_code quota_keep(struct space *space, int64_t objects, int64_t bytes, struct cairn_err *err)
+enum cairn_code quota_keep(struct space *of, int64_t objects, int64_t bytes, struct cairn_err *err)
 {
+    struct space *space = space_payer(of);
+
     if (!take(&space->kept_objects, objects, get(&space->limits[SPACE_OBJECTS])))
         return keeps_too_much(space, SPACE_OBJECTS, atomic_load_explicit(&space->kept_objects, memory_order_relaxed),
                               objects, err);
@@ -226,8 +232,10 @@ enum cairn_code quota_keep(struct space *space, int64_t objects, int64_t bytes, 
                           err);
 }
 
-void quota_keep_undo(struct space *space, int64_t objects, int64_t bytes)
+void quota_keep_undo(struct space *of, int64_t objects, int64_t bytes)
 {
+    struct space *space = space_payer(of);
+
     atomic_fetch_sub_explicit(&space->kept_objects, objects, memory_order_relaxed);
     atomic_fetch_sub_explicit(&space->kept_bytes, bytes, memory_order_relaxed);
 }

@@ -11,6 +11,7 @@
  *   instances     function instances that are held: by what waits for calls, or was set aside
  *   limit-..      of one invocation (fn/limits.h): caps for what modules declare; they hold for what begins after them
  * A namespace's weight, its share of its workers' time, is set with its limits, and limits nothing (lane.h).
+ * What is asked of a compartment is asked of its namespace.
  * Threads: any.  Layer: object, used by server and admin. */
 #ifndef CAIRN_OBJECT_QUOTA_H
 #define CAIRN_OBJECT_QUOTA_H

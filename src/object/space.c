@@ -1,5 +1,6 @@
 #include "object/space.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { TABLE_SLOTS = 16 };
@@ -77,33 +78,36 @@ struct space *spaces_find(struct spaces *spaces, struct cairn_bytes name)
     }
 }
 
-/* One block: the space, its meters, its name. */
-static struct space *space_make(struct cairn_bytes name, uint32_t workers)
+/* One block: the space, its meters unless they are its parent's, its name. */
+static struct space *space_make(struct cairn_bytes name, struct space *parent, uint32_t workers)
 {
-    size_t meters = workers * sizeof(struct space_meter);
+    size_t meters = parent ? 0 : workers * sizeof(struct space_meter);
     struct space *space = cairn_alloc_zeroed(1, sizeof *space + meters + name.size + 1);
     uint8_t *text = (uint8_t *)(space + 1) + meters;
 
-    space->meters = (struct space_meter *)(space + 1);
+    space->parent = parent;
+    space->meters = parent ? parent->meters : (struct space_meter *)(space + 1);
     space->name = cairn_bytes(text, name.size);
     if (name.size)
         memcpy(text, name.data, name.size);
-    atomic_init(&space->gate, SPACE_GONE);
+    /* What is asked of a compartment passes its namespace's gate (quota_admit), so its own stays as it is. */
+    atomic_init(&space->gate, parent ? SPACE_LIMITED : SPACE_GONE);
     space->hash = cairn_hash(name);
     space->shift = space_shift(name);
-    space->counts = !cairn_bytes_equal(name, cairn_str(SPACE_DEFAULT));
+    space->counts = parent ? parent->counts : !cairn_bytes_equal(name, cairn_str(SPACE_DEFAULT));
     return space;
 }
 
 struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name)
 {
+    struct cairn_bytes payer = space_payer_name(name);
+    struct space *parent = payer.size < name.size ? space_payer(spaces_intern(spaces, payer)) : NULL, *space;
     struct space_table *table;
-    struct space *space;
 
     pthread_mutex_lock(&spaces->lock);
     space = spaces_find(spaces, name);
     if (!space) {
-        space = space_make(name, spaces->workers);
+        space = space_make(name, parent, spaces->workers);
         table = atomic_load_explicit(&spaces->table, memory_order_relaxed);
         if (2 * ++spaces->count > table->mask + 1) {
             table = table_grow(table);
@@ -116,6 +120,17 @@ struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name)
     }
     pthread_mutex_unlock(&spaces->lock);
     return space;
+}
+
+struct space *spaces_compartment(struct spaces *spaces, struct space *space)
+{
+    char name[sizeof SPACE_COMPARTMENT + SPACE_NAME_BYTES_MAX];
+    size_t prefix = sizeof SPACE_COMPARTMENT - 1;
+
+    assert(!space->parent && space->name.size <= SPACE_NAME_BYTES_MAX);
+    memcpy(name, SPACE_COMPARTMENT, prefix);
+    memcpy(name + prefix, space->name.data, space->name.size);
+    return spaces_intern(spaces, cairn_bytes(name, prefix + space->name.size));
 }
 
 bool space_name_valid(struct cairn_bytes name)

@@ -7,6 +7,10 @@
  * A struct space stays until the node is closed, also after its namespace is gone, and comes back into use with a
  * namespace of the same name: whoever has a pointer may keep it, and nobody counts references
  * (docs/design/0026-spaces.md).
+ *
+ * A namespace may have a compartment: a struct space of its own, of the name `zk:` and the namespace's, for types that
+ * the node itself deploys there.  No client and no method can name it; meters, limits and log lines are its
+ * namespace's.
  * Threads: any finds one, without a lock; making one takes one.  Layer: object, seen by admin. */
 #ifndef CAIRN_OBJECT_SPACE_H
 #define CAIRN_OBJECT_SPACE_H
@@ -20,7 +24,8 @@
 #include "base/slot.h"
 #include "fn/limits.h"
 
-#define SPACE_DEFAULT "default"
+#define SPACE_DEFAULT     "default"
+#define SPACE_COMPARTMENT "zk:"
 
 enum { SPACE_NAME_BYTES_MAX = 64 };
 
@@ -56,6 +61,7 @@ struct space {
     struct cairn_bytes name; /* ends with a 0 byte, which its size does not count */
     uint64_t hash;           /* the name's, and the seed for what is in it */
     uint32_t shift;          /* of its ids' slots */
+    struct space *parent;    /* of a compartment: its namespace; else NULL */
     bool counts;             /* what it keeps is counted: all but `default` (kept.h) */
     bool recorded;           /* worker 0's: the system shard has it */
     uint64_t created_ms;     /* worker 0's; 0: not known */
@@ -68,7 +74,7 @@ struct space {
     _Atomic uint64_t bucket_full_ns, refused, connections;
     _Atomic int64_t job_bytes, kept_objects, kept_bytes;
     _Atomic uint64_t cpu_paid_ns; /* until then the processor time that it has used is its share (quota.c) */
-    struct space_meter *meters;   /* by worker */
+    struct space_meter *meters;   /* by worker; of a compartment its namespace's */
     _Atomic(struct space *) next; /* of all, in the order in which they were made; release and acquire */
 };
 
@@ -85,8 +91,10 @@ void spaces_init(struct spaces *spaces, uint32_t workers);
 void spaces_done(struct spaces *spaces);
 /* NULL: there has been none of that name. */
 struct space *spaces_find(struct spaces *spaces, struct cairn_bytes name);
-/* The one of that name, which is made if there is none. */
+/* The one of that name, which is made if there is none; a compartment's, too. */
 struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name);
+/* The namespace's compartment, which is made if there is none. */
+struct space *spaces_compartment(struct spaces *spaces, struct space *space);
 
 /* Equal ids of different namespaces spread: the namespace moves their slots.  Part of the data folder's format. */
 static inline uint32_t space_shift(struct cairn_bytes name)
@@ -100,7 +108,22 @@ static inline struct space *space_next(const struct space *space)
     return atomic_load_explicit(&((struct space *)(uintptr_t)space)->next, memory_order_acquire);
 }
 
-/* 1 to 64 of a-z, 0-9, - and _, of which the first is a letter. */
+/* The namespace that pays: what is used in a compartment is its namespace's. */
+static inline struct space *space_payer(const struct space *space)
+{
+    return space->parent ? space->parent : (struct space *)(uintptr_t)space;
+}
+/* The name of the namespace, of a compartment's name too. */
+static inline struct cairn_bytes space_payer_name(struct cairn_bytes name)
+{
+    size_t prefix = sizeof SPACE_COMPARTMENT - 1;
+
+    return name.size > prefix && memcmp(name.data, SPACE_COMPARTMENT, prefix) == 0
+               ? cairn_bytes(name.data + prefix, name.size - prefix)
+               : name;
+}
+
+/* 1 to 64 of a-z, 0-9, - and _, of which the first is a letter; so no compartment's. */
 bool space_name_valid(struct cairn_bytes name);
 /* CAIRN_ENOTFOUND: there is no namespace of that name, and how to make one. */
 enum cairn_code space_missing(struct cairn_bytes name, struct cairn_err *err);

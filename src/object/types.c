@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/suggest.h"
+#include "object/tap.h"
 #include "object/type.h"
 #include "object/worker.h"
 
@@ -83,6 +84,7 @@ struct type *type_of_entry(const struct cairn_worker *worker, struct type_entry 
     type->name = entry->name;
     type->number = entry->number;
     type->version = entry->version;
+    type->tap = tap_of(worker->node, entry);
     type->module = entry->module;
     type->decl = entry->decl;
     type->fields = entry->bound;

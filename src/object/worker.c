@@ -57,29 +57,31 @@ enum { HOUSEKEEPERS = sizeof housekeepers / sizeof *housekeepers };
 
 static bool keep_house(struct cairn_worker *worker)
 {
-    const struct node_hooks *hooks = &worker->node->hooks;
+    const struct cairn_node *node = worker->node;
     bool more = false;
 
     for (int i = 0; i < HOUSEKEEPERS; i++)
         more |= housekeepers[i]->step(worker);
-    for (uint32_t i = 0; i < hooks->housekeeper_count; i++)
-        more |= hooks->housekeepers[i]->step(worker);
+    for (uint32_t i = 0; i < node->hook_count; i++)
+        for (uint32_t k = 0; k < node->hooks[i].housekeeper_count; k++)
+            more |= node->hooks[i].housekeepers[k]->step(worker);
     return more;
 }
 
 uint64_t cairn_worker_next_ns(struct cairn_worker *worker)
 {
-    const struct node_hooks *hooks = &worker->node->hooks;
+    const struct cairn_node *node = worker->node;
     uint64_t least = UINT64_MAX, next;
 
     for (int i = 0; i < HOUSEKEEPERS; i++) {
         next = housekeepers[i]->next_ns(worker);
         least = next < least ? next : least;
     }
-    for (uint32_t i = 0; i < hooks->housekeeper_count; i++) {
-        next = hooks->housekeepers[i]->next_ns(worker);
-        least = next < least ? next : least;
-    }
+    for (uint32_t i = 0; i < node->hook_count; i++)
+        for (uint32_t k = 0; k < node->hooks[i].housekeeper_count; k++) {
+            next = node->hooks[i].housekeepers[k]->next_ns(worker);
+            least = next < least ? next : least;
+        }
     return least;
 }
 

@@ -46,6 +46,7 @@ struct cairn_worker {
     struct cairn_link commits;          /* segments that have run and wait for room in the log, in the order of it */
     struct cairn_link begins;           /* invocations that hold nothing and wait until their segment may begin */
     struct cairn_link held;             /* by the places that they depend on, ascending */
+    bool releases, release_again;       /* they are being replied to; what may leave has come in line meanwhile */
     struct dependency wanted;           /* by what was held and was not told yet */
     struct cairn_link passing;          /* calls and results that wait for a log; none with one log for all shards */
     bool passes;                        /* some of them need not wait any more */

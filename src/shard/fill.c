@@ -88,11 +88,30 @@ enum cairn_code cairn_fill_commit(struct cairn_store *store, uint32_t shard, uin
     return code;
 }
 
+/* What was filled in is no longer the state that it comes from. */
+static enum cairn_code note_filled(struct cairn_store *store, struct cairn_err *err)
+{
+    uint64_t wall_ms = store->options.clock->wall_ms(store->options.clock);
+    struct cairn_bytes key = store_restore_key();
+    uint8_t value[8];
+    struct cairn_write write = {.key = key, .hash = cairn_hash(key)};
+
+    store_raise_wall_ms(store, wall_ms);
+    for (uint32_t i = 0; i < store->count; i++)
+        store_raise_wall_ms(store, atomic_load_explicit(&store->shards[i].wall_ms, memory_order_relaxed));
+    write.value = store_restore_mark(store, value);
+    return cairn_fill_commit(store, store->count - 1, store->wall_ms, &write, 1, err);
+}
+
 enum cairn_code cairn_fill_end(struct cairn_store *store, struct cairn_err *err)
 {
     struct cairn_disk *disk = store->options.disk;
-    enum cairn_code code = cairn_store_close(store, true, err);
+    enum cairn_code code = note_filled(store, err);
 
+    if (code == CAIRN_OK)
+        code = cairn_store_close(store, true, err);
+    else
+        cairn_store_abandon(store);
     if (code == CAIRN_OK)
         code = disk->ops->remove(disk, IMPORT_PATH, err);
     return code == CAIRN_OK ? disk->ops->sync_dir(disk, "", err) : code;

@@ -161,6 +161,10 @@ struct cairn_store_stats {
 bool cairn_store_checkpoint_due(const struct cairn_store *store);
 void cairn_store_stats(struct cairn_store *store, struct cairn_store_stats *ret_stats);
 
+/* Any thread: which state the folder has: another number once it was restored to a version or a moment, taken over from
+ * an archive, or filled by an import; the same for as long as it goes on.  0: none of that has ever happened to it. */
+uint64_t cairn_store_restores(const struct cairn_store *store);
+
 /* Highest wall_ms found in checkpoint, log and mark at open: `now` starts above it. */
 uint64_t cairn_store_wall_ms(const struct cairn_store *store);
 

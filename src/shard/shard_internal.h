@@ -219,6 +219,7 @@ struct cairn_store {
     const char *engine;   /* the shards', as in choice.h */
     struct budget budget; /* of the engines' memory */
     bool started;
+    uint64_t restores;     /* as cairn_store_restores */
     struct cairn_tap *tap; /* may be NULL */
 
     pthread_mutex_t lock;
@@ -255,6 +256,11 @@ enum cairn_code shard_engine_open(struct cairn_shard *shard, struct cairn_err *e
 void shard_engine_close(struct cairn_shard *shard);
 /* Takes over what was done in the background. */
 void shard_engine_work(struct cairn_shard *shard);
+/* restores.c: the store is open. */
+void store_read_restores(struct cairn_store *store);
+/* The system shard's key, and its value from now on; of 8 bytes. */
+struct cairn_bytes store_restore_key(void);
+struct cairn_bytes store_restore_mark(const struct cairn_store *store, uint8_t to[8]);
 /* recover.c: fills the engines from checkpoints and log; opens the log. */
 enum cairn_code recover_checkpoints(struct cairn_store *store, struct cairn_err *err);
 enum cairn_code recover_log(struct cairn_store *store, struct cairn_err *err);

@@ -110,6 +110,7 @@ enum cairn_code store_open_locked(const struct cairn_store_options *options, str
         code = recover_log(store, &err);
     if (code != CAIRN_OK)
         goto fail;
+    store_read_restores(store);
     checkpoint_init(store);
     store_sweep(store);
     store->options.log = NULL; /* was borrowed */

@@ -138,6 +138,8 @@ enum cairn_code store_hold_load(const struct store_hold *hold, uint32_t shard, s
 void shard_empty(struct cairn_shard *shard);
 /* What the engine has now is the state from `end` on: the log below is of another. */
 void shard_rebase(struct cairn_shard *shard, uint64_t end);
+/* The system shard, which is the other state's by now, gets another number (cairn_store_restores). */
+void store_note_restore(struct cairn_store *store);
 /* That is so of all shards, durably: each is at the version of its engine that `numbers` has for it, and the system
  * shard gets a checkpoint. */
 enum cairn_code store_rebase(struct cairn_store *store, const uint64_t *numbers, uint64_t end, struct cairn_err *err);

@@ -8,6 +8,7 @@
 #include "object/directory.h"
 #include "object/durable.h"
 #include "object/messages.h"
+#include "object/space.h"
 #include "object/timers.h"
 #include "object/ordered.h"
 #include "object/outcome.h"
@@ -105,7 +106,7 @@ static bool is_wanted(const struct cairn_export *export, struct cairn_bytes key)
     if (kind != KEY_SPACE && kind != KEY_MODULE && kind != KEY_TYPE)
         return false;
     space = kind == KEY_SPACE ? cairn_bytes(r.at, cairn_reader_left(&r)) : cairn_read_sized(&r);
-    return !export->options.space.size || cairn_bytes_equal(space, export->options.space);
+    return !export->options.space.size || cairn_bytes_equal(space_payer_name(space), export->options.space);
 }
 
 static void take_line(void *context, struct cairn_bytes key, struct cairn_bytes value)

@@ -212,7 +212,7 @@ static enum cairn_code take_module(struct cairn_import *import, struct cairn_byt
         if (!r.bad)
             add_hash(&import->wanted, hash);
     }
-    if (!r.bad && !has_space(import, space))
+    if (!r.bad && !has_space(import, space_payer_name(space)))
         return bad(import, "a module's namespace is missing", err);
     if (r.bad || cairn_reader_left(&r) || !cairn_name_valid(name) || current >= count || count > VERSIONS_MAX ||
         import->module_count == MODULES_MAX)
@@ -380,7 +380,7 @@ static enum cairn_code take_object(struct cairn_import *import, struct cairn_byt
     import->shard = place(import, type, id);
     import->extent_count = 0;
     part = &import->parts[import->shard];
-    space = cairn_buf_bytes(&type->space);
+    space = space_payer_name(cairn_buf_bytes(&type->space));
     if (cairn_bytes_equal(space, cairn_str(SPACE_DEFAULT)))
         space.size = 0;
     if (!cairn_bytes_equal(space, part->space)) {

@@ -78,6 +78,7 @@ void vault_check_all(struct vault *vault)
     struct rig *rig = &vault->rig;
 
     for (size_t i = 0; i < vault->count; i++) {
+        uint64_t before = cairn_store_restores(rig->store), number;
         uint32_t commits = rig->commits;
         uint64_t undo, again;
 
@@ -85,10 +86,17 @@ void vault_check_all(struct vault *vault)
         vault_restore(rig, vault->taken[i].number, &undo);
         rig->commits = commits;
         vault_check_taken(rig, &vault->taken[i]);
+        number = cairn_store_restores(rig->store);
+        assert_true(number != before && number != 0);
         vault_close(rig);
         vault_restore(rig, undo, &again);
         rig->commits = rig->durable = commits;
         vault_must_open(rig, "back");
+        assert_true(cairn_store_restores(rig->store) != before && cairn_store_restores(rig->store) != number);
+        number = cairn_store_restores(rig->store);
+        vault_close(rig);
+        vault_must_open(rig, "again");
+        assert_true(cairn_store_restores(rig->store) == number);
         rig_verify(rig, commits, "back");
     }
 }
@@ -231,4 +239,5 @@ void vault_must_move(struct vault *vault, uint64_t seed, struct rig *old)
 
     if (vault_move(vault, seed, old, &err) != CAIRN_OK)
         fail_msg("%s", err.text);
+    assert_true(cairn_store_restores(vault->rig.store) != 0);
 }

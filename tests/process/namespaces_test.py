@@ -180,6 +180,23 @@ def test_missing(folder):
             equal(redis.ok("CAIRN.NAMESPACE"), b"default", "after RESET")
 
 
+def test_compartments(folder):
+    """The name of what the node itself has in a namespace is nobody's (that it is refused where there is one:
+    tests/admin/compartments_test.c)."""
+    with Node(folder) as node:
+        create(node, "acme")
+        web = node.web()
+        for name in ("zk:acme", "zk%3Aacme", "zk:default"):
+            web.fails(404, "not_found", "GET", f"/v1/ns/{name}/types")
+            web.fails(400, "bad_request", "PUT", f"/v1/namespaces/{name}")
+            web.fails(400, "bad_request", "DELETE", f"/v1/namespaces/{name}")
+        with node.redis() as redis:
+            equal(redis.call("CAIRN.NAMESPACE", "zk:acme").code, "NOT_FOUND", "over the Redis protocol")
+        for words in (("types", "--namespace", "zk:acme"), ("namespaces", "create", "zk:acme")):
+            status, said = cli(node, *words)
+            check(status == 1 and "has 1 to 64 lower-case letters" in said, f"{words}: {status} {said}")
+
+
 def test_completion(folder):
     with Node(folder) as node:
         create(node, "acme")
@@ -480,6 +497,6 @@ def test_wild_neighbour(folder):
 
 
 if __name__ == "__main__":
-    main([test_nothing_crosses, test_log_lines, test_life, test_missing, test_completion, test_export,
+    main([test_nothing_crosses, test_log_lines, test_life, test_missing, test_compartments, test_completion, test_export,
           test_requests_limit, test_connections_limit, test_kept_limits, test_processor_limit,
           test_wild_neighbour])

@@ -562,6 +562,8 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_MESSAGE_RETRY:
     case CAIRN_OP_MESSAGE_DROP:
     case CAIRN_OP_SEND:
+    case CAIRN_OP_KEEPER_READ:
+    case CAIRN_OP_KEEPER_ATTACH:
         error(to, "bad_request", "there are no versions here");
         break;
     }

@@ -232,6 +232,8 @@ static void check_entry(void *context, struct cairn_bytes key, struct cairn_byte
     uint32_t number = 0;
     char text[32];
 
+    if (key.data[0] == 0x3f) /* the store's own (cairn_store_restores) */
+        return;
     assert_true(key.size < sizeof text);
     memcpy(text, key.data, key.size);
     text[key.size] = 0;

@@ -136,7 +136,9 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
                                       .seed = cairn_random_u64(&sim->random)};
     struct cairn_admin_options admin = {.snapshot_every_ns = sim->options.snapshot_every_ns,
                                         .snapshot_log_bytes = sim->archive ? 64 << 10 : 0,
-                                        .snapshots_kept = 2};
+                                        .snapshots_kept = 2,
+                                        .rooms = sim->options.rooms,
+                                        .room_count = sim->options.room_count};
     enum cairn_code code;
 
     cairn_wal_opener_init(&wal, &log_options);

@@ -25,6 +25,8 @@ struct simnode_options {
     uint32_t fibers_per_worker;
     const struct cairn_zones *zones; /* NULL: UTC alone */
     struct cairn_trace_options trace;
+    const struct node_hooks *const *rooms; /* beside the administration */
+    uint32_t room_count;
 };
 
 struct simnode {

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "history/history.h"
 #include "log/wal.h"
+#include "object/node.h"
 #include "support/simnode.h"
 #include "transfer/export.h"
 #include "transfer/import.h"
@@ -289,6 +290,53 @@ static void a_node_goes_on_with_it(void **state)
     simnode_done(&sim);
     cairn_buf_done(&stream);
     cairn_buf_done(&again);
+}
+
+/* In the compartment of the default namespace; what it answers. */
+static const char *inside(struct simnode *sim, const char *method, const char *arg)
+{
+    static char text[64];
+    struct simcall c;
+
+    simcall_init(&c, CAIRN_OP_INVOKE, "Probe", "p", method, arg, NULL);
+    c.request.space = spaces_compartment(&sim->node->spaces, sim->node->spaces.first);
+    simcall_run(sim, &c);
+    snprintf(text, sizeof text, "%s", simvalue_text(cairn_buf_bytes(&c.reply)));
+    simcall_done(&c);
+    return text;
+}
+
+/* With what a compartment has; and the new folder's state is known to be another than that which it comes from. */
+static void a_compartment_comes_along(void **state)
+{
+    struct cairn_buf stream = {0}, wasm = {0};
+    struct simnode_options options = {.shards = 3};
+    struct simnode sim, other;
+    struct cairn_err err;
+    struct simcall c;
+
+    (void)state;
+    open_node(&sim, 31, "memory", 2);
+    simnode_wasm("probe", &wasm);
+    simcall_init(&c, CAIRN_OP_DEPLOY, NULL, NULL, NULL, NULL);
+    c.request.body = cairn_buf_bytes(&wasm);
+    c.request.space = spaces_compartment(&sim.node->spaces, sim.node->spaces.first);
+    simcall_run(&sim, &c);
+    simcall_done(&c);
+    assert_string_equal(inside(&sim, "add", "41"), "41");
+    assert_int_equal(cairn_store_restores(sim.store), 0);
+    must(simnode_close(&sim, &err), &err);
+    must(export_disk(sim.disk, &stream, &err), &err);
+    simnode_init(&other, 32, &options);
+    must(import_disk(other.disk, NULL, 3, cairn_buf_bytes(&stream), &err), &err);
+    cairn_sim_disk_crash(other.disk, CAIRN_SIM_DROP);
+    must(simnode_open(&other, &err), &err);
+    assert_string_equal(inside(&other, "add", "1"), "42");
+    assert_int_not_equal(cairn_store_restores(other.store), 0);
+    simnode_done(&other);
+    simnode_done(&sim);
+    cairn_buf_done(&wasm);
+    cairn_buf_done(&stream);
 }
 
 /* The answer to a keyed request for that many bytes. */
@@ -640,6 +688,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goes_between_engines_and_shards),
         cmocka_unit_test(a_node_goes_on_with_it),
+        cmocka_unit_test(a_compartment_comes_along),
         cmocka_unit_test(large_outcomes_come_along),
         cmocka_unit_test(a_running_node_is_of_one_moment),
         cmocka_unit_test(a_running_node_is_exported_at_a_version),
