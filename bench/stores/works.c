@@ -90,19 +90,33 @@ uint64_t work_ops(const char *name, uint64_t keys, uint64_t ops, double seconds)
 
 /* --- keys and values --- */
 
+/* The eight digits of `x` as the bytes of a word, the first digit lowest; all at once, as a loop over digits would take
+ * a third of the time that the fastest store has for an operation. */
+static uint64_t hex_of(uint32_t x)
+{
+    static const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t digits = x, letters;
+
+    digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
+    digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    digits = (digits | digits << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    letters = (digits + 6 * ones) >> 4 & ones;
+    return __builtin_bswap64(digits + '0' * ones + letters * ('a' - '9' - 1));
+}
+
 /* 16 hexadecimal digits of the number's hash, which is different for each; numbers are counted in the thread's part. */
 static struct cairn_bytes key_of(const struct bench *bench, uint64_t number, uint8_t key[KEY_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t x = number * bench->parts + bench->part;
+    uint64_t x = number * bench->parts + bench->part, digits[2];
 
     x += UINT64_C(0x9e3779b97f4a7c15); /* the end of SplitMix64, which can be undone */
 
     x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
     x ^= x >> 31;
-    for (int i = 0; i < KEY_BYTES; i++)
-        key[i] = (uint8_t)digits[x >> (60 - 4 * i) & 15];
+    digits[0] = hex_of((uint32_t)(x >> 32));
+    digits[1] = hex_of((uint32_t)x);
+    memcpy(key, digits, sizeof digits);
     return cairn_bytes(key, KEY_BYTES);
 }
 

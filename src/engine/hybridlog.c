@@ -19,12 +19,15 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "engine/front.h"
 #include "engine/index.h"
 #include "engine/slab.h"
 
 enum {
-    UNIT = 8,         /* records begin at multiples of it */
+    UNIT = 8,        /* records begin at multiples of it */
+    LINE_BYTES = 64, /* of the processor's cache */
+    LINES_AHEAD = 4,
     OFFSET_BITS = 17, /* of a place */
     CHUNK_BYTES_MAX = UNIT << OFFSET_BITS,
     CHUNK_BYTES_LEAST = 512,
@@ -36,21 +39,23 @@ enum {
 };
 
 struct record {
-    uint64_t hash;
     int32_t value_bytes; /* or TOMBSTONE_BYTES */
-    uint32_t room;       /* for a value, from 0 in steps of UNIT */
-    uint32_t key_bytes;
-    bool clean;     /* the runs have it */
-    uint8_t data[]; /* key, value */
+    uint32_t room;       /* for a value: up to the next record */
+    uint32_t key_bytes : 31;
+    uint32_t clean : 1; /* the runs have it */
+    uint8_t data[];     /* key, value */
 };
 
 struct chunk {
     uint64_t number;
-    uint32_t size, used; /* of data */
-    uint32_t dirty;      /* records that are not clean, superseded ones included */
-    bool of_slab;        /* else of malloc */
+    uint32_t size, used;                    /* of data */
+    uint32_t dirty;                         /* records that are not clean, superseded ones included */
+    bool of_slab;                           /* else of malloc */
+    uint8_t unused[LINE_BYTES - UNIT - 21]; /* the first record, at UNIT, so begins a line, if the chunk does */
     uint8_t data[] __attribute__((aligned(8)));
 };
+
+_Static_assert(offsetof(struct chunk, data) + UNIT == LINE_BYTES, "where the first record is to begin");
 
 struct front_batch {
     struct front_batch *next;
@@ -71,6 +76,7 @@ struct hybridlog {
     uint64_t bytes;                   /* of all chunks, or of the slabs that they are of */
     uint64_t mutable_bytes, ro_bytes; /* of those from ro on, and from sealed to ro */
     uint64_t dirty;                   /* records in no batch and not clean */
+    enum front_pressure pressure;     /* whatever grows, is sealed, released or given back looks again */
     struct front_batch *batches, **batches_end;
     struct budget_member member;
     uint64_t giving; /* of what was drawn, to be given back once it is free */
@@ -116,29 +122,62 @@ static inline struct cairn_bytes value_in(const struct record *record)
     return cairn_bytes(record->data + record->key_bytes, (size_t)record->value_bytes);
 }
 
-static size_t record_bytes(size_t key_bytes, size_t room)
+static inline struct cairn_bytes key_in(const struct record *record)
 {
-    return (offsetof(struct record, data) + key_bytes + room + UNIT - 1) / UNIT * UNIT;
+    return cairn_bytes(record->data, record->key_bytes);
 }
 
+/* Up to where the next one begins. */
+static size_t record_bytes(const struct record *record)
+{
+    return offsetof(struct record, data) + record->key_bytes + record->room;
+}
+
+/* For a key and a value of so many bytes. */
+static size_t record_bytes_for(size_t bytes)
+{
+    return (offsetof(struct record, data) + bytes + UNIT - 1) / UNIT * UNIT;
+}
+
+/* Hashes are made again: what has them in memory for the few that are moved or forgotten pays with each read. */
 static uint64_t hash_at(void *context, uint64_t place)
 {
     struct chunk *chunk;
 
-    return record_at(context, place, &chunk)->hash;
+    return cairn_hash(key_in(record_at(context, place, &chunk)));
 }
 
-/* The key's newest record, with the walk at its entry; NULL: it is not in memory. */
-static inline struct record *find(const struct hybridlog *log, struct cairn_bytes key, uint64_t hash,
+static inline bool has_key(const struct record *record, struct cairn_bytes key)
+{
+    uint64_t mine[2], its[2];
+
+    if (record->key_bytes != key.size)
+        return false;
+    if (key.size < sizeof mine[0] || key.size > sizeof mine)
+        return memcmp(record->data, key.data, key.size) == 0;
+    /* Most keys are so short: two words, which overlap. */
+    memcpy(&mine[0], key.data, sizeof mine[0]);
+    memcpy(&mine[1], key.data + key.size - sizeof mine[0], sizeof mine[0]);
+    memcpy(&its[0], record->data, sizeof its[0]);
+    memcpy(&its[1], record->data + key.size - sizeof its[0], sizeof its[0]);
+    return mine[0] == its[0] && mine[1] == its[1];
+}
+
+/* The key's newest record, with the walk at its entry; NULL: it is not in memory.  `writes` bytes of its value are
+ * about to be written: its lines then come from memory together with the first one, which has the key. */
+static inline struct record *find(const struct hybridlog *log, struct cairn_bytes key, uint64_t hash, size_t writes,
                                   struct index_walk *walk, struct chunk **ret_chunk)
 {
+    size_t ahead = writes ? offsetof(struct record, data) + key.size + writes : 0;
     uint64_t place;
 
     *walk = index_walk(&log->index, hash);
     while (index_next(walk, &place)) {
         struct record *record = record_at(log, place, ret_chunk);
 
-        if (record->hash == hash && record->key_bytes == key.size && memcmp(record->data, key.data, key.size) == 0)
+        for (size_t at = LINE_BYTES; at < ahead && at < LINES_AHEAD * LINE_BYTES; at += LINE_BYTES)
+            __builtin_prefetch((char *)record + at, 1);
+        if (__builtin_expect(has_key(record, key), 1))
             return record;
     }
     return NULL;
@@ -164,14 +203,14 @@ static void forget_chunk(struct hybridlog *log)
     for (uint32_t offset = UNIT; offset < chunk->used;) {
         const struct record *record = record_in(chunk, offset);
         uint64_t place = place_of(chunk, offset), other;
-        struct index_walk walk = index_walk(&log->index, record->hash);
+        struct index_walk walk = index_walk(&log->index, cairn_hash(key_in(record)));
 
         while (index_next(&walk, &other))
             if (other == place) {
                 index_remove(&log->index, &walk);
                 break;
             }
-        offset += (uint32_t)record_bytes(record->key_bytes, record->room);
+        offset += (uint32_t)record_bytes(record);
     }
     free_chunk(log, chunk);
     log->first++;
@@ -262,7 +301,8 @@ static void advance_ro(struct hybridlog *log, uint64_t most)
 /* Such that slabs are cut into chunks without a rest. */
 static uint32_t slab_chunk_bytes(const struct hybridlog *log)
 {
-    return (uint32_t)(SLAB_PIECES_BYTES / (SLAB_BYTES / log->chunk_bytes) / UNIT * UNIT - sizeof(struct chunk));
+    return (uint32_t)(SLAB_PIECES_BYTES / (SLAB_BYTES / log->chunk_bytes) / SLAB_ALIGNMENT * SLAB_ALIGNMENT -
+                      sizeof(struct chunk));
 }
 
 /* NULL: the log is small, or the memory for another slab is not there to be had. */
@@ -329,7 +369,7 @@ static struct chunk *add_chunk(struct hybridlog *log, size_t need)
 static uint64_t append(struct hybridlog *log, const struct run_record *from, bool clean)
 {
     size_t value_bytes = run_is_tombstone(from->value) ? 0 : from->value.size;
-    size_t room = (value_bytes + UNIT - 1) / UNIT * UNIT, need = record_bytes(from->key.size, room);
+    size_t need = record_bytes_for(from->key.size + value_bytes);
     struct chunk *chunk = log->ro < log->end ? chunk_at(log, log->end - 1) : NULL;
     struct record *record;
     uint64_t place;
@@ -338,10 +378,9 @@ static uint64_t append(struct hybridlog *log, const struct run_record *from, boo
         chunk = add_chunk(log, need);
     place = place_of(chunk, chunk->used);
     record = record_in(chunk, chunk->used);
-    record->hash = from->hash;
     record->value_bytes = run_is_tombstone(from->value) ? TOMBSTONE_BYTES : (int32_t)from->value.size;
-    record->room = (uint32_t)room;
-    record->key_bytes = (uint32_t)from->key.size;
+    record->room = (uint32_t)(need - offsetof(struct record, data) - from->key.size);
+    record->key_bytes = (uint32_t)from->key.size & INT32_MAX;
     record->clean = clean;
     memcpy(record->data, from->key.data, from->key.size);
     if (value_bytes)
@@ -352,13 +391,23 @@ static uint64_t append(struct hybridlog *log, const struct run_record *from, boo
     return place;
 }
 
+static void look_at_pressure(struct hybridlog *log)
+{
+    if (is_over(log) && log->first == log->clean && (log->batches || log->ro_bytes))
+        log->pressure = FRONT_FULL;
+    else if (log->ro_bytes >= scaled(log, log->options.flush_interval) && log->ro_bytes)
+        log->pressure = FRONT_SEAL;
+    else
+        log->pressure = FRONT_EASY;
+}
+
 /* --- the vtable --- */
 
 static bool hybridlog_get(struct front *front, struct cairn_bytes key, uint64_t hash, struct cairn_bytes *ret_value)
 {
     struct index_walk walk;
     struct chunk *chunk;
-    const struct record *record = find(log_of(front), key, hash, &walk, &chunk);
+    const struct record *record = find(log_of(front), key, hash, 0, &walk, &chunk);
 
     if (record)
         *ret_value = value_in(record);
@@ -385,7 +434,8 @@ static void hybridlog_prefetch(const struct front *front, uint64_t hash, int dep
     }
 }
 
-static bool update_in_place(struct hybridlog *log, struct chunk *chunk, struct record *record, struct cairn_bytes value)
+static inline bool update_in_place(struct hybridlog *log, struct chunk *chunk, struct record *record,
+                                   struct cairn_bytes value)
 {
     if (chunk->number < log->ro || log->options.ro_lag_interval == 0)
         return false;
@@ -406,40 +456,48 @@ static bool update_in_place(struct hybridlog *log, struct chunk *chunk, struct r
     return true;
 }
 
+/* Appends its record, instead of one that cannot be updated in place, if there is one, at which the walk is. */
+static void __attribute__((noinline))
+supersede(struct hybridlog *log, const struct run_record *from, struct record *record, struct index_walk walk)
+{
+    struct chunk *chunk;
+    uint64_t place, first = log->first;
+
+    place = append(log, from, false);
+    if (log->first != first) /* a new chunk cost an old one its memory, and that changed the index */
+        record = find(log, from->key, from->hash, 0, &walk, &chunk);
+    if (record)
+        index_set(&walk, place);
+    else
+        index_add(&log->index, from->hash, place);
+    look_at_pressure(log);
+}
+
 static void hybridlog_put(struct front *front, const struct run_record *from)
 {
     struct hybridlog *log = log_of(front);
     struct index_walk walk;
     struct chunk *chunk;
-    struct record *record = find(log, from->key, from->hash, &walk, &chunk);
-    uint64_t place, first = log->first;
+    struct record *record =
+        find(log, from->key, from->hash, run_is_tombstone(from->value) ? 0 : from->value.size, &walk, &chunk);
 
-    if (record && update_in_place(log, chunk, record, from->value))
-        return;
-    place = append(log, from, false);
-    if (log->first != first) /* a new chunk cost an old one its memory, and that changed the index */
-        record = find(log, from->key, from->hash, &walk, &chunk);
-    if (record)
-        index_set(&walk, place);
-    else
-        index_add(&log->index, from->hash, place);
+    if (!record || !update_in_place(log, chunk, record, from->value))
+        supersede(log, from, record, walk);
 }
 
 static void hybridlog_keep(struct front *front, const struct run_record *from)
 {
     struct hybridlog *log = log_of(front);
 
-    if (log->options.keeps)
-        index_add(&log->index, from->hash, append(log, from, true));
+    if (!log->options.keeps)
+        return;
+    index_add(&log->index, from->hash, append(log, from, true));
+    look_at_pressure(log);
 }
 
 static enum front_pressure hybridlog_pressure(const struct front *front)
 {
-    const struct hybridlog *log = const_log_of(front);
-
-    if (is_over(log) && log->first == log->clean && (log->batches || log->ro_bytes))
-        return FRONT_FULL;
-    return log->ro_bytes >= scaled(log, log->options.flush_interval) && log->ro_bytes ? FRONT_SEAL : FRONT_EASY;
+    return const_log_of(front)->pressure;
 }
 
 /* Of read-only chunks at most a quarter of all that may be in memory: listing them takes memory, too. */
@@ -485,12 +543,14 @@ static bool hybridlog_seal(struct front *front, bool all)
             }
             tail->size = tail->used;
         }
+        look_at_pressure(log);
     }
     if (log->sealed == log->ro || (!all && log->batches && log->ro_bytes < scaled(log, log->options.flush_interval)))
         return false;
     while (log->sealed < log->ro)
         seal_batch(log);
     log->ro_bytes = 0;
+    look_at_pressure(log);
     return true;
 }
 
@@ -517,11 +577,10 @@ static size_t list_chunk(const struct chunk *chunk, bool clean_ones, struct run_
 
         if (clean_ones || !record->clean) {
             if (to)
-                to[count] =
-                    (struct run_record){record->hash, cairn_bytes(record->data, record->key_bytes), value_in(record)};
+                to[count] = (struct run_record){cairn_hash(key_in(record)), key_in(record), value_in(record)};
             count++;
         }
-        offset += (uint32_t)record_bytes(record->key_bytes, record->room);
+        offset += (uint32_t)record_bytes(record);
     }
     return count;
 }
@@ -569,6 +628,7 @@ static void hybridlog_release(struct front *front)
         log->batches_end = &log->batches;
     free(batch);
     forget_some(log, log->chunk_bytes);
+    look_at_pressure(log);
 }
 
 static void hybridlog_give_back(struct front *front)
@@ -581,12 +641,13 @@ static void hybridlog_give_back(struct front *front)
     atomic_store(&log->member.asked, false);
     log->giving += drawn - log->giving < GIVE_BYTES ? drawn - log->giving : GIVE_BYTES;
     give(log);
-    if (!log->giving)
-        return;
-    most = mutable_bytes_max(log);
-    if (log->mutable_bytes > most)
-        advance_ro(log, most);
-    forget_some(log, log->giving);
+    if (log->giving) {
+        most = mutable_bytes_max(log);
+        if (log->mutable_bytes > most)
+            advance_ro(log, most);
+        forget_some(log, log->giving);
+    }
+    look_at_pressure(log);
 }
 
 static uint64_t hybridlog_memory_bytes(const struct front *front)

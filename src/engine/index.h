@@ -40,7 +40,7 @@ struct index_walk {
 
 static inline struct index_page *index_page_of(const struct index *index, uint64_t hash)
 {
-    return index->pages[index->depth ? hash >> (64 - index->depth) : 0];
+    return index->pages[hash >> 1 >> (63 - index->depth)];
 }
 
 /* From the middle: the first bits choose the page, the last ones a shard, so that all keys here may agree in them. */

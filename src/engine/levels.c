@@ -59,20 +59,32 @@ void levels_prefetch(const struct levels *levels, uint64_t hash, int depth)
     levels->front->ops->prefetch(levels->front, hash, depth);
 }
 
+static enum cairn_code get_behind_front(struct levels *levels, struct cairn_bytes key, uint64_t hash, bool *ret_found,
+                                        struct cairn_bytes *ret_value, struct cairn_err *err)
+{
+    struct cairn_bytes value = run_tombstone();
+    enum cairn_code code = CAIRN_OK;
+
+    if (!levels->options.whole) {
+        levels_take_over(levels);
+        code = get_from_runs(levels, key, hash, &value, err);
+    }
+    if (code != CAIRN_OK)
+        return code;
+    *ret_found = !run_is_tombstone(value);
+    if (*ret_found)
+        *ret_value = value;
+    return CAIRN_OK;
+}
+
 enum cairn_code levels_get(struct levels *levels, struct cairn_bytes key, uint64_t hash, bool *ret_found,
                            struct cairn_bytes *ret_value, struct cairn_err *err)
 {
     struct front *front = levels->front;
-    struct cairn_bytes value = run_tombstone();
+    struct cairn_bytes value;
 
-    if (!front->ops->get(front, key, hash, &value) && !levels->options.whole) {
-        enum cairn_code code;
-
-        levels_take_over(levels);
-        code = get_from_runs(levels, key, hash, &value, err);
-        if (code != CAIRN_OK)
-            return code;
-    }
+    if (__builtin_expect(!front->ops->get(front, key, hash, &value), 0))
+        return get_behind_front(levels, key, hash, ret_found, ret_value, err);
     *ret_found = !run_is_tombstone(value);
     if (*ret_found)
         *ret_value = value;
@@ -105,11 +117,16 @@ static enum cairn_code drain(struct levels *levels, bool *ret_behind, struct cai
     return CAIRN_OK;
 }
 
+static size_t slow_from(const struct levels *levels)
+{
+    return (size_t)levels->options.max_runs_per_level * BACKLOG_SLOW;
+}
+
 /* Slows puts while merging is behind: by nothing at BACKLOG_SLOW, and to THROTTLE_BYTES in 2 ms for each run of the
  * backlog beyond, so that the rate falls smoothly until it is that of the merges. */
 static void throttle(struct levels *levels, size_t bytes)
 {
-    size_t slow = (size_t)levels->options.max_runs_per_level * BACKLOG_SLOW;
+    size_t slow = slow_from(levels);
 
     if (levels->run_count <= slow)
         return;
@@ -123,7 +140,7 @@ static void throttle(struct levels *levels, size_t bytes)
 
 /* With a full front, or far too many runs, a put waits at most WAIT_NS for each WAIT_BYTES of it, and is taken then: so
  * the bounds are exceeded by little, and no put waits long. */
-enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_err *err)
+static enum cairn_code make_ready(struct levels *levels, size_t bytes, struct cairn_err *err)
 {
     struct front *front = levels->front;
     enum cairn_code code = CAIRN_OK;
@@ -145,6 +162,13 @@ enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_e
     if (code == CAIRN_OK)
         throttle(levels, bytes);
     return code;
+}
+
+enum cairn_code levels_ready(struct levels *levels, size_t bytes, struct cairn_err *err)
+{
+    if (__builtin_expect(levels_is_easy(levels) && levels->run_count <= slow_from(levels), 1))
+        return CAIRN_OK;
+    return make_ready(levels, bytes, err);
 }
 
 bool levels_is_pressed(const struct levels *levels)

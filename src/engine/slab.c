@@ -2,18 +2,17 @@
 
 #include <assert.h>
 
-enum { ALIGNMENT = 8 };
-
 struct slab {
     uint32_t used;   /* this head included */
     uint32_t pieces; /* taken and not given back */
+    uint8_t unused[SLAB_ALIGNMENT - 2 * sizeof(uint32_t)];
 };
 
 _Static_assert(sizeof(struct slab) == SLAB_BYTES - SLAB_PIECES_BYTES, "what slab.h says is left for pieces");
 
 static size_t aligned(size_t bytes)
 {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (bytes + SLAB_ALIGNMENT - 1) / SLAB_ALIGNMENT * SLAB_ALIGNMENT;
 }
 
 static struct slab *slab_of(void *piece)

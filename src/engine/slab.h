@@ -10,7 +10,8 @@
 
 enum {
     SLAB_BYTES = CAIRN_HUGE_BYTES,
-    SLAB_PIECES_BYTES = SLAB_BYTES - 8, /* of it for pieces */
+    SLAB_ALIGNMENT = 64,                             /* of pieces: a line of the processor's cache */
+    SLAB_PIECES_BYTES = SLAB_BYTES - SLAB_ALIGNMENT, /* of it for pieces */
 };
 
 struct slab;
@@ -26,7 +27,7 @@ void slabs_done(struct slabs *slabs);
 size_t slabs_room(const struct slabs *slabs);
 /* Begins another slab; what was left of the last one is lost until that is given back. */
 void slabs_grow(struct slabs *slabs);
-/* Aligned to 8 bytes; at most slabs_room. */
+/* Aligned to SLAB_ALIGNMENT; at most slabs_room. */
 void *slabs_take(struct slabs *slabs, size_t bytes);
 /* Of the piece that was taken last only `bytes` are needed. */
 void slabs_cut(struct slabs *slabs, const void *piece, size_t bytes);

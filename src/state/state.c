@@ -189,12 +189,11 @@ static enum cairn_code check_key(size_t key_bytes, struct cairn_err *err)
 enum cairn_code cairn_state_get(struct cairn_state *state, const void *key, size_t key_bytes, bool *ret_found,
                                 const void **ret_value, size_t *ret_value_bytes, struct cairn_err *err)
 {
-    struct cairn_bytes value;
+    struct cairn_bytes value, of = cairn_bytes(key, key_bytes);
     enum cairn_code code = check_key(key_bytes, err);
 
     if (code == CAIRN_OK)
-        code = levels_get(state->levels, cairn_bytes(key, key_bytes), cairn_hash(cairn_bytes(key, key_bytes)),
-                          ret_found, &value, err);
+        code = levels_get(state->levels, of, cairn_hash(of), ret_found, &value, err);
     if (code == CAIRN_OK && *ret_found) {
         *ret_value = value.data;
         *ret_value_bytes = value.size;
@@ -335,8 +334,16 @@ enum cairn_code cairn_state_put(struct cairn_state *state, const void *key, size
                                 size_t value_bytes, struct cairn_err *err)
 {
     struct cairn_state_change change = {.key = key, .key_bytes = key_bytes, .value = value, .value_bytes = value_bytes};
+    struct cairn_bytes of = cairn_bytes(key, key_bytes);
+    enum cairn_code code;
 
-    return cairn_state_write(state, &change, 1, NULL, err);
+    if (state->log || check_key(key_bytes, err) != CAIRN_OK || value_bytes > CAIRN_VALUE_BYTES_MAX)
+        return cairn_state_write(state, &change, 1, NULL, err);
+    /* The same in short: one change, and no log. */
+    code = levels_ready(state->levels, key_bytes + value_bytes, err);
+    if (code == CAIRN_OK)
+        levels_apply(state->levels, &(struct run_record){cairn_hash(of), of, cairn_bytes(value, value_bytes)});
+    return code;
 }
 
 enum cairn_code cairn_state_remove(struct cairn_state *state, const void *key, size_t key_bytes, struct cairn_err *err)

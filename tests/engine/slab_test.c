@@ -23,13 +23,13 @@ static void slabs_are_cut_and_given_back(void **unused)
         if (slabs_room(&slabs) < BYTES)
             slabs_grow(&slabs);
         pieces[i] = slabs_take(&slabs, BYTES);
-        assert_int_equal((uintptr_t)pieces[i] % 8, 0);
+        assert_int_equal((uintptr_t)pieces[i] % SLAB_ALIGNMENT, 0);
         memset(pieces[i], i + 1, BYTES);
     }
     assert_int_equal((uintptr_t)pieces[0] / SLAB_BYTES, (uintptr_t)pieces[1] / SLAB_BYTES);
     assert_int_not_equal((uintptr_t)pieces[1] / SLAB_BYTES, (uintptr_t)pieces[2] / SLAB_BYTES);
     slabs_cut(&slabs, pieces[PIECES - 1], 10);
-    assert_int_equal(slabs_room(&slabs), SLAB_PIECES_BYTES - 16);
+    assert_int_equal(slabs_room(&slabs), SLAB_PIECES_BYTES - SLAB_ALIGNMENT);
     for (int i = 0; i < PIECES; i++)
         for (size_t at = 0; at < (i < PIECES - 1 ? BYTES : 10); at += 9)
             assert_int_equal(pieces[i][at], i + 1);
