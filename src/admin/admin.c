@@ -5,6 +5,7 @@
 #include "admin/admin_internal.h"
 #include "admin/catalog.h"
 #include "admin/gather.h"
+#include "admin/invocations.h"
 #include "admin/letters.h"
 #include "admin/modules.h"
 #include "admin/show.h"
@@ -37,6 +38,10 @@ static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_SPACES] = &spaces_operation,
     [CAIRN_OP_TRACES] = &traces_operation,
     [CAIRN_OP_TIMERS] = &timers_operation,
+    [CAIRN_OP_INVOCATIONS] = &invocations_operation,
+    [CAIRN_OP_INVOCATION] = &invocation_operation,
+    [CAIRN_OP_JOURNAL] = &journal_operation,
+    [CAIRN_OP_CANCEL] = &cancel_operation,
     [CAIRN_OP_SETTLE] = &settle_operation,
 };
 

@@ -1,42 +1,29 @@
-/* letters.c - a page of messages, or what is done about dead letters.
+/* letters.c - a page of messages, or what is done about dead letters: tours (tour.h).  What changes something is one
+ * record for a page of letters.
  *
- * A request goes from shard to shard, to the worker of each, until its page is full or all shards have been visited.
- * It waits for a turn at each (worker_await_turn), and stays no longer than a page's time: however many messages there
- * are, others run meanwhile.  What changes something is one record for a page of letters.
- *
- * A cursor: be64 entries still wanted | u32 shard | the place there (object/letters.h). */
+ * The place of a cursor is that of object/letters.h. */
 #include "admin/letters.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "admin/page.h"
+#include "admin/tour.h"
 #include "object/hold.h"
-#include "object/invocation.h"
 #include "object/letters.h"
 #include "object/worker.h"
 
-enum { CURSOR_HEAD_BYTES = 12, LIST_PREVIEW_BYTES = 256, SHOW_PREVIEW_BYTES = 16 << 10, LETTERS_PER_RECORD = 64 };
-
-/* Of a request, on its way. */
-struct tour {
-    struct invocation *inv;
-    uint32_t shard;
-    uint64_t left; /* entries wanted */
-    struct letters_walk walk;
-    struct page page;
-    uint64_t looks; /* at places of the shard */
-    struct cairn_buf items;
-    uint64_t count;
-    uint64_t numbers[LETTERS_PER_RECORD]; /* that are to be changed here */
-    uint32_t number_count;
+enum {
+    PLACE_BYTES_MAX = 2036,
+    LIST_PREVIEW_BYTES = 256,
+    SHOW_PREVIEW_BYTES = 16 << 10,
+    LETTERS_PER_RECORD = 64,
 };
 
-static void finish(struct cairn_worker *worker, struct invocation *inv)
-{
-    invocation_end(worker, inv);
-}
+struct letters_tour {
+    struct tour tour;                     /* first */
+    uint64_t numbers[LETTERS_PER_RECORD]; /* that are to be changed in the shard */
+    uint32_t number_count;
+};
 
 /* --- what of a message is told (CAIRN_OP_MESSAGES) --- */
 
@@ -110,112 +97,48 @@ static bool is_meant(const struct invocation *inv, const struct posted *posted)
 
 static bool list_one(void *context, const struct letter *letter)
 {
-    struct tour *tour = context;
+    struct letters_tour *letters = context;
+    struct tour *tour = &letters->tour;
 
     if (letter && is_meant(tour->inv, &letter->posted)) {
         add_letter(&tour->items, tour->shard, letter, LIST_PREVIEW_BYTES);
-        tour->count++;
-        tour->left--;
+        tour_added(tour);
     }
-    return tour->left && !page_full(&tour->page, ++tour->looks, tour->items.size);
+    return tour_goes_on(tour);
 }
 
 static bool note_one(void *context, const struct letter *letter)
 {
-    struct tour *tour = context;
+    struct letters_tour *letters = context;
+    const struct invocation *inv = letters->tour.inv;
 
-    if (letter && is_meant(tour->inv, &letter->posted) &&
-        !(letter->posted.flags & POSTED_SPOILED && tour->inv->operation == &message_retry_operation))
-        tour->numbers[tour->number_count++] = letter->number;
-    return tour->number_count < LETTERS_PER_RECORD && !page_full(&tour->page, ++tour->looks, 0);
+    if (letter && is_meant(inv, &letter->posted) &&
+        !(letter->posted.flags & POSTED_SPOILED && inv->operation == &message_retry_operation))
+        letters->numbers[letters->number_count++] = letter->number;
+    return tour_goes_on(&letters->tour) && letters->number_count < LETTERS_PER_RECORD;
 }
 
-/* --- the tour --- */
+/* --- all that are meant --- */
 
-static void leave(struct cairn_worker *worker, struct invocation *inv)
+static bool walk(struct letters_tour *letters, struct shard *shard, struct overlay *overlay, bool dead,
+                 bool (*visit)(void *context, const struct letter *letter))
 {
-    struct tour *tour = inv->own;
+    struct letters_walk walk = {.messages = shard->messages,
+                                .overlay = overlay,
+                                .dead = dead,
+                                .at = letters->tour.at,
+                                .visit = visit,
+                                .context = letters};
+    bool over = letters_walk(&walk);
 
+    letters->tour.at = walk.at;
+    return over;
+}
+
+static bool list(struct cairn_worker *worker, struct tour *tour, struct shard *shard, struct overlay *overlay)
+{
     (void)worker;
-    cairn_buf_done(&tour->walk.at);
-    cairn_buf_done(&tour->items);
-    free(tour);
-    inv->own = NULL;
-}
-
-static void drop(struct invocation *inv)
-{
-    leave(NULL, inv);
-}
-
-static void go_to_shard(struct cairn_worker *worker, struct tour *tour)
-{
-    worker_send(worker, node_owner(worker->node, tour->shard), &tour->inv->message);
-}
-
-static void answer_list(struct cairn_worker *worker, struct tour *tour, bool more)
-{
-    struct invocation *inv = tour->inv;
-    uint8_t head[CURSOR_HEAD_BYTES];
-    struct cairn_buf cursor = {0};
-
-    cairn_value_add_list(&inv->result, 2);
-    cairn_value_add_list(&inv->result, tour->count);
-    cairn_buf_add(&inv->result, tour->items.data, tour->items.size);
-    if (more) {
-        cairn_put_be64(head, tour->left);
-        cairn_put_u32(head + 8, tour->shard);
-        cairn_buf_add(&cursor, head, sizeof head);
-        cairn_buf_add(&cursor, tour->walk.at.data, tour->walk.at.size);
-        cairn_value_add_bytes(&inv->result, cairn_buf_bytes(&cursor));
-        cairn_buf_done(&cursor);
-    } else {
-        cairn_value_add_nil(&inv->result);
-    }
-    finish(worker, inv);
-}
-
-static void fail_read(struct cairn_worker *worker, struct invocation *inv, const struct overlay *overlay)
-{
-    set_error(inv, overlay->code, overlay->err.text);
-    finish(worker, inv);
-}
-
-/* What it has been told must not be lost. */
-static void depend_on(struct invocation *inv, const struct shard *shard)
-{
-    dependency_join(&inv->depends, (struct dependency){.shard = shard->index, .end = shard->log->ops->end(shard->log)});
-}
-
-/* A page's share of the shard. */
-static void list_shard(struct cairn_worker *worker, struct message *message)
-{
-    struct invocation *inv = (struct invocation *)message;
-    struct tour *tour = inv->own;
-    struct shard *shard = worker_shard(worker, tour->shard);
-    struct overlay overlay = {0};
-    bool over;
-
-    inv->message.receive = inv->operation->receive;
-    overlay_reset(&overlay, shard->engine);
-    tour->looks = 0;
-    page_begin(&tour->page, worker);
-    tour->walk.messages = shard->messages;
-    tour->walk.overlay = &overlay;
-    over = letters_walk(&tour->walk);
-    depend_on(inv, shard);
-    if (overlay.code != CAIRN_OK) {
-        fail_read(worker, inv, &overlay);
-    } else if (!over) {
-        answer_list(worker, tour, tour->left > 0);
-    } else {
-        tour->walk.at.size = 0;
-        if (++tour->shard == worker->node->shard_count)
-            answer_list(worker, tour, false);
-        else
-            go_to_shard(worker, tour);
-    }
-    overlay_done(&overlay);
+    return walk((struct letters_tour *)tour, shard, overlay, tour->inv->request->dead, list_one);
 }
 
 static bool change_one(const struct invocation *inv, struct messages *messages, struct overlay *overlay,
@@ -226,25 +149,25 @@ static bool change_one(const struct invocation *inv, struct messages *messages, 
 }
 
 /* One record for some of the shard's.  False: there is no room for it now. */
-static bool change(struct tour *tour, struct messages *messages, struct overlay *overlay)
+static bool change(struct letters_tour *letters, struct messages *messages, struct overlay *overlay)
 {
+    struct tour *tour = &letters->tour;
     uint64_t changed = 0;
 
-    if (!tour->number_count)
+    if (!letters->number_count)
         return true;
     if (!messages_may_begin(messages))
         return false;
     messages_begin(messages);
-    for (uint32_t i = 0; i < tour->number_count; i++)
-        changed += change_one(tour->inv, messages, overlay, tour->numbers[i]);
+    for (uint32_t i = 0; i < letters->number_count; i++)
+        changed += change_one(tour->inv, messages, overlay, letters->numbers[i]);
     if (!messages_commit(messages, overlay, tour->inv->operation->name))
         return false;
     tour->count += changed;
-    dependency_join(&tour->inv->depends, messages->last);
     return true;
 }
 
-static void refuse_change(struct cairn_worker *worker, struct tour *tour)
+static void refuse_change(struct tour *tour)
 {
     char text[160];
 
@@ -253,41 +176,19 @@ static void refuse_change(struct cairn_worker *worker, struct tour *tour)
     if (tour->count)
         tour->inv->effects = CAIRN_EFFECTS_SOME;
     set_error(tour->inv, CAIRN_EOVERLOAD, text);
-    finish(worker, tour->inv);
 }
 
-static void change_shard(struct cairn_worker *worker, struct message *message)
+static bool change_all(struct cairn_worker *worker, struct tour *tour, struct shard *shard, struct overlay *overlay)
 {
-    struct invocation *inv = (struct invocation *)message;
-    struct tour *tour = inv->own;
-    struct shard *shard = worker_shard(worker, tour->shard);
-    struct overlay overlay = {0};
-    bool over, done;
+    struct letters_tour *letters = (struct letters_tour *)tour;
+    bool over;
 
-    inv->message.receive = inv->operation->receive;
-    overlay_reset(&overlay, shard->engine);
-    tour->looks = 0;
-    page_begin(&tour->page, worker);
-    tour->walk.messages = shard->messages;
-    tour->walk.overlay = &overlay;
-    tour->number_count = 0;
-    over = letters_walk(&tour->walk);
-    done = change(tour, shard->messages, &overlay);
-    overlay_done(&overlay);
-    if (!done) {
-        refuse_change(worker, tour);
-        return;
-    }
-    if (over) {
-        tour->walk.at.size = 0;
-        tour->shard++;
-    }
-    if (tour->shard < worker->node->shard_count) {
-        go_to_shard(worker, tour);
-        return;
-    }
-    cairn_value_add_int(&inv->result, (int64_t)tour->count);
-    finish(worker, inv);
+    (void)worker;
+    letters->number_count = 0;
+    over = walk(letters, shard, overlay, true, note_one);
+    if (!change(letters, shard->messages, overlay))
+        refuse_change(tour);
+    return over;
 }
 
 /* --- one --- */
@@ -314,7 +215,7 @@ static bool read_number(struct cairn_bytes text, uint32_t *ret_shard, uint64_t *
     return part == 1 && digits && parts[0] < UINT32_MAX;
 }
 
-static void missing(struct cairn_worker *worker, struct invocation *inv)
+static void missing(struct invocation *inv)
 {
     char text[320];
 
@@ -325,99 +226,86 @@ static void missing(struct cairn_worker *worker, struct invocation *inv)
              inv->operation == &message_operation ? " that is dead, is due later, or waits where it came in"
                                                   : " among the dead letters that can be");
     set_error(inv, CAIRN_ENOTFOUND, text);
-    finish(worker, inv);
 }
 
-static void one_shard(struct cairn_worker *worker, struct message *message)
+static bool show(struct cairn_worker *worker, struct tour *tour, struct shard *shard, struct overlay *overlay)
 {
-    struct invocation *inv = (struct invocation *)message;
-    struct tour *tour = inv->own;
-    struct messages *messages = worker_shard(worker, tour->shard)->messages;
-    struct overlay overlay = {0};
+    const struct letters_tour *letters = (const struct letters_tour *)tour;
     struct letter letter;
-    bool found;
 
-    overlay_reset(&overlay, messages->shard->engine);
-    found = letters_find(messages, &overlay, tour->numbers[0], &letter) && is_meant(inv, &letter.posted);
-    if (inv->operation == &message_operation) {
-        if (found)
-            add_letter(&inv->result, tour->shard, &letter, SHOW_PREVIEW_BYTES);
-        depend_on(inv, messages->shard);
-    } else if (found && letter.state == LETTER_DEAD) {
-        tour->number_count = 1;
-        if (!change(tour, messages, &overlay)) {
-            overlay_done(&overlay);
-            refuse_change(worker, tour);
-            return;
-        }
-        found = tour->count > 0;
-        cairn_value_add_int(&inv->result, (int64_t)tour->count);
-    } else {
-        found = false;
-    }
-    if (overlay.code != CAIRN_OK)
-        fail_read(worker, inv, &overlay);
-    else if (!found)
-        missing(worker, inv);
-    else
-        finish(worker, inv);
-    overlay_done(&overlay);
+    (void)worker;
+    if (letters_find(shard->messages, overlay, letters->numbers[0], &letter) && is_meant(tour->inv, &letter.posted))
+        add_letter(&tour->inv->result, tour->shard, &letter, SHOW_PREVIEW_BYTES);
+    else if (overlay->code == CAIRN_OK)
+        missing(tour->inv);
+    return true;
+}
+
+static bool change_named(struct cairn_worker *worker, struct tour *tour, struct shard *shard, struct overlay *overlay)
+{
+    struct letters_tour *letters = (struct letters_tour *)tour;
+    struct letter letter;
+    bool found = letters_find(shard->messages, overlay, letters->numbers[0], &letter) &&
+                 is_meant(tour->inv, &letter.posted) && letter.state == LETTER_DEAD;
+
+    (void)worker;
+    letters->number_count = 1;
+    if (found && !change(letters, shard->messages, overlay))
+        refuse_change(tour);
+    else if (overlay->code == CAIRN_OK && !tour->count)
+        missing(tour->inv);
+    return true;
 }
 
 /* --- coming in --- */
 
-static void receive(struct cairn_worker *worker, struct message *message)
-{
-    struct invocation *inv = (struct invocation *)message;
+#define KIND(answers, visits)                                                                       \
+    {                                                                                               \
+        .of = "messages", .bytes = sizeof(struct letters_tour), .place_bytes_max = PLACE_BYTES_MAX, \
+        .answer = (answers), .visit = (visits)                                                      \
+    }
 
-    inv->message.receive = inv->request->name.size                 ? one_shard
-                           : inv->operation == &messages_operation ? list_shard
-                                                                   : change_shard;
-    worker_await_turn(worker, message);
+static const struct tour_kind list_kind = KIND(TOUR_PAGE, list);
+static const struct tour_kind change_all_kind = KIND(TOUR_COUNT, change_all);
+static const struct tour_kind show_kind = KIND(TOUR_OWN, show);
+static const struct tour_kind change_named_kind = KIND(TOUR_COUNT, change_named);
+
+static void submit(struct cairn_worker *worker, struct invocation *inv, const struct tour_kind *all,
+                   const struct tour_kind *named)
+{
+    struct cairn_bytes name = inv->request->name;
+    struct letters_tour *letters = (struct letters_tour *)tour_begin(worker, inv, name.size ? named : all);
+
+    if (!letters)
+        return;
+    letters->tour.one_shard = name.size > 0;
+    if (name.size && (!read_number(name, &letters->tour.shard, &letters->numbers[0]) ||
+                      letters->tour.shard >= worker->node->shard_count)) {
+        missing(inv);
+        invocation_end(worker, inv);
+        return;
+    }
+    tour_leave(worker, &letters->tour);
 }
 
-static void bad_cursor(struct cairn_worker *worker, struct invocation *inv)
+static void submit_list(struct cairn_worker *worker, struct invocation *inv)
 {
-    set_error(inv, CAIRN_EINVAL, "that cursor is of no page of messages");
-    finish(worker, inv);
+    submit(worker, inv, &list_kind, &list_kind);
 }
 
-static void submit(struct cairn_worker *worker, struct invocation *inv)
+static void submit_show(struct cairn_worker *worker, struct invocation *inv)
 {
-    const struct cairn_request *request = inv->request;
-    struct tour *tour;
-
-    if (request->peek) {
+    if (inv->request->peek) {
         cairn_value_add_nil(&inv->result);
-        finish(worker, inv);
+        invocation_end(worker, inv);
         return;
     }
-    inv->own = tour = cairn_alloc_zeroed(1, sizeof *tour);
-    tour->inv = inv;
-    tour->left = request->limit ? request->limit : UINT64_MAX;
-    tour->walk.context = tour;
-    tour->walk.visit = inv->operation == &messages_operation ? list_one : note_one;
-    tour->walk.dead = request->dead || inv->operation != &messages_operation;
-    if (request->name.size &&
-        (!read_number(request->name, &tour->shard, &tour->numbers[0]) || tour->shard >= worker->node->shard_count)) {
-        missing(worker, inv);
-        return;
-    }
-    if (request->cursor.size) {
-        if (request->cursor.size < CURSOR_HEAD_BYTES || request->cursor.size > 2048) {
-            bad_cursor(worker, inv);
-            return;
-        }
-        tour->left = cairn_get_be64(request->cursor.data);
-        tour->shard = cairn_get_u32(request->cursor.data + 8);
-        cairn_buf_add(&tour->walk.at, request->cursor.data + CURSOR_HEAD_BYTES,
-                      request->cursor.size - CURSOR_HEAD_BYTES);
-        if (tour->shard >= worker->node->shard_count || !tour->left) {
-            bad_cursor(worker, inv);
-            return;
-        }
-    }
-    go_to_shard(worker, tour);
+    submit(worker, inv, &show_kind, &show_kind);
+}
+
+static void submit_change(struct cairn_worker *worker, struct invocation *inv)
+{
+    submit(worker, inv, &change_all_kind, &change_named_kind);
 }
 
 static enum cairn_code check_one(const struct cairn_request *request, struct cairn_err *err)
@@ -427,13 +315,7 @@ static enum cairn_code check_one(const struct cairn_request *request, struct cai
     return cairn_fail(err, CAIRN_EINVAL, "say which message: its number is the first column of `cairn messages ls`");
 }
 
-#define OPERATION(called, checks)                                                                            \
-    {                                                                                                        \
-        .name = called, .check = checks, .submit = submit, .receive = receive, .leave = leave, .drop = drop, \
-        .answer = hold_answer                                                                                \
-    }
-
-const struct operation messages_operation = OPERATION("messages", NULL);
-const struct operation message_operation = OPERATION("message", check_one);
-const struct operation message_retry_operation = OPERATION("retried", NULL);
-const struct operation message_drop_operation = OPERATION("dropped", NULL);
+const struct operation messages_operation = TOUR_OPERATION("messages", NULL, submit_list);
+const struct operation message_operation = TOUR_OPERATION("message", check_one, submit_show);
+const struct operation message_retry_operation = TOUR_OPERATION("retried", NULL, submit_change);
+const struct operation message_drop_operation = TOUR_OPERATION("dropped", NULL, submit_change);

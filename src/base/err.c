@@ -23,6 +23,7 @@ static const char *const names[CAIRN_CODE_COUNT] = {
     [CAIRN_EGONE] = "outcome_gone",
     [CAIRN_EINTERRUPTED] = "interrupted",
     [CAIRN_EDIVERGED] = "diverged",
+    [CAIRN_ECANCELLED] = "cancelled",
     [CAIRN_EUNAVAILABLE] = "unavailable",
     [CAIRN_EFULL] = "disk_full",
     [CAIRN_EOVERLOAD] = "overloaded",

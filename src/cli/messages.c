@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/print.h"
+#include "cli/listing.h"
 
 struct options {
     uint64_t limit;
@@ -25,7 +24,6 @@ static struct item read_item(struct cairn_reader *r)
 {
     struct item item;
 
-    cairn_value_read(r);
     item.number = cairn_value_read(r).bytes;
     item.state = cairn_value_read(r).bytes;
     item.type = cairn_value_read(r).bytes;
@@ -42,17 +40,6 @@ static struct item read_item(struct cairn_reader *r)
     item.args_bytes = cairn_value_read(r).integer;
     item.args = cairn_value_whole(r);
     return item;
-}
-
-static void add_object(struct cairn_buf *to, struct cairn_bytes type, struct cairn_bytes id)
-{
-    if (!type.size) {
-        cairn_buf_str(to, "a client");
-        return;
-    }
-    cairn_inline_text(to, type);
-    cairn_buf_u8(to, '/');
-    cairn_inline_text(to, id);
 }
 
 static bool is_dead(const struct item *item)
@@ -73,78 +60,38 @@ static const struct cairn_flag ls_flags[] = {
     {0},
 };
 
-static void cell(struct cairn_table *table, struct cairn_buf *text)
+static void row(struct cairn_table *table, struct cairn_reader *r, struct cairn_buf *text)
 {
-    cairn_table_cell(table, cairn_buf_bytes(text));
-    text->size = 0;
+    struct item item = read_item(r);
+
+    cairn_table_cell(table, item.number.size ? item.number : cairn_str("-"));
+    cairn_table_cell(table, is_dead(&item) ? item.code : item.state);
+    cairn_inline_object(text, item.type, item.id);
+    cairn_buf_u8(text, ' ');
+    cairn_inline_text(text, item.method);
+    cairn_listing_cell(table, text);
+    cairn_inline_object(text, item.from_type, item.from_id);
+    cairn_listing_cell(table, text);
+    cairn_inline_time(text, item.sent_ms);
+    cairn_listing_cell(table, text);
+    cairn_buf_printf(text, "%" PRId64, item.attempts);
+    cairn_listing_cell(table, text);
 }
 
-static void print_list(struct cairn_bytes encoded, bool dead)
-{
-    struct cairn_reader r = cairn_reader(encoded);
-    uint64_t count = cairn_value_read(&r).count;
-    struct cairn_table table = {.columns = 6};
-    struct cairn_buf text = {0};
-
-    cairn_table_cell(&table, cairn_str("NUMBER"));
-    cairn_table_cell(&table, cairn_str(dead ? "ERROR" : "STATE"));
-    cairn_table_cell(&table, cairn_str("TO"));
-    cairn_table_cell(&table, cairn_str("FROM"));
-    cairn_table_cell(&table, cairn_str("SENT"));
-    cairn_table_cell(&table, cairn_str("ATTEMPTS"));
-    for (uint64_t i = 0; i < count && !r.bad; i++) {
-        struct item item = read_item(&r);
-
-        cairn_table_cell(&table, item.number.size ? item.number : cairn_str("-"));
-        cairn_table_cell(&table, dead ? item.code : item.state);
-        add_object(&text, item.type, item.id);
-        cairn_buf_u8(&text, ' ');
-        cairn_inline_text(&text, item.method);
-        cell(&table, &text);
-        add_object(&text, item.from_type, item.from_id);
-        cell(&table, &text);
-        cairn_inline_time(&text, item.sent_ms);
-        cell(&table, &text);
-        cairn_buf_printf(&text, "%" PRId64, item.attempts);
-        cell(&table, &text);
-    }
-    cairn_table_print(&table, stdout);
-    cairn_buf_done(&table.text);
-    cairn_buf_done(&text);
-}
+static const struct cairn_listing waiting = {
+    .page = "messages", .headings = {"NUMBER", "STATE", "TO", "FROM", "SENT", "ATTEMPTS"}, .row = row};
+static const struct cairn_listing dead = {
+    .page = "messages", .headings = {"NUMBER", "ERROR", "TO", "FROM", "SENT", "ATTEMPTS"}, .row = row};
 
 static int run_ls(int argc, char **argv)
 {
     struct options options = {0};
-    struct cairn_ask ask = {.method = "GET", .lists = true};
-    struct cairn_answer answer;
     int status = CAIRN_EXIT_OK, left;
-    char number[24];
 
     if (!cairn_flags_parse(&cairn_command_messages_ls, argc, argv, &options, &left, &status))
         return status;
-    ask.json = options.json;
-    cairn_ask_page(&ask, "messages");
-    if (options.dead)
-        cairn_ask_query(&ask, "dead", cairn_str("1"));
-    if (options.limit) {
-        snprintf(number, sizeof number, "%" PRIu64, options.limit);
-        cairn_ask_query(&ask, "limit", cairn_str(number));
-    }
-    if (left > 0 && strchr(argv[0], '/')) {
-        struct cairn_bytes type, id;
-
-        if (!cairn_object_name(argv[0], &type, &id))
-            return CAIRN_EXIT_USAGE;
-        cairn_ask_query(&ask, "type", type);
-        cairn_ask_query(&ask, "id", id);
-    } else if (left > 0) {
-        cairn_ask_query(&ask, "type", cairn_str(argv[0]));
-    }
-    if (cairn_ask(&ask, &answer, &status))
-        print_list(cairn_buf_bytes(&answer.value), options.dead);
-    cairn_answer_done(&answer);
-    return status;
+    return cairn_listing_run(options.dead ? &dead : &waiting, left > 0 ? argv[0] : NULL, options.limit, options.json,
+                             options.dead ? "dead" : NULL);
 }
 
 const struct cairn_command cairn_command_messages_ls = {
@@ -169,21 +116,23 @@ static void add_line(struct cairn_buf *to, const char *name)
 
 static void print_one(struct cairn_bytes encoded)
 {
-    struct cairn_reader r = cairn_reader(encoded);
-    struct item item = read_item(&r);
-    struct cairn_reader args = cairn_reader(item.args);
+    struct cairn_reader r = cairn_reader(encoded), args;
     struct cairn_buf text = {0};
+    struct item item;
 
+    cairn_value_read(&r);
+    item = read_item(&r);
+    args = cairn_reader(item.args);
     add_line(&text, "number");
     cairn_buf_add(&text, item.number.data, item.number.size);
     add_line(&text, "state");
     cairn_buf_add(&text, item.state.data, item.state.size);
     add_line(&text, "to");
-    add_object(&text, item.type, item.id);
+    cairn_inline_object(&text, item.type, item.id);
     cairn_buf_u8(&text, ' ');
     cairn_inline_text(&text, item.method);
     add_line(&text, "from");
-    add_object(&text, item.from_type, item.from_id);
+    cairn_inline_object(&text, item.from_type, item.from_id);
     add_line(&text, "sent");
     cairn_inline_time(&text, item.sent_ms);
     if (item.due_ms) {

@@ -46,7 +46,10 @@ struct own_shard {
     bool begun;
 };
 
+enum { CALLED_ALL = UINT32_MAX }; /* in the place of a call's number: all calls of that invocation */
+
 struct calleds {
+    bool (*end)(struct cairn_worker *worker, struct shard *shard, struct cairn_bytes key);
     struct telling *tellings; /* first to last, in the order of the records */
     uint32_t first, count, room;
     uint32_t asks;
@@ -142,6 +145,14 @@ void called_done(struct cairn_worker *worker, const struct called *called, uint3
     c->tellings[c->first + c->count++] = (struct telling){.called = *called, .to = to, .record = record};
 }
 
+void called_over(struct cairn_worker *worker, uint32_t shard, uint64_t number, struct dependency record)
+{
+    struct called called = {.number = number, .shard = shard, .call = CALLED_ALL};
+
+    for (uint32_t to = 0; to < worker->node->shard_count; to++)
+        called_done(worker, &called, to, record);
+}
+
 static void receive_forget(struct cairn_worker *worker, struct message *message);
 static void drop_message(struct cairn_worker *worker, struct message *message)
 {
@@ -186,13 +197,65 @@ static void forget_later(struct cairn_worker *worker, uint32_t shard, const stru
     cairn_buf_add(&own->forgets, called, sizeof *called);
 }
 
+/* All that the invocation has called here. */
+static void forget_all(struct cairn_worker *worker, uint32_t shard_index, struct called called)
+{
+    struct overlay overlay = {0};
+    struct tree tree = tree_of(&overlay);
+    struct tree_cursor cursor;
+    uint8_t key[CALLED_KEY_BYTES];
+
+    overlay_reset(&overlay, worker_shard(worker, shard_index)->engine);
+    called.call = 0;
+    called_key(key, &called);
+    for (bool there = tree_seek(&cursor, &tree, TREE_AT_OR_AFTER, cairn_bytes(key + 1, sizeof key - 1)); there;
+         there = tree_next(&cursor)) {
+        struct cairn_bytes k = tree_key(&cursor);
+        struct called one;
+
+        if (k.size != sizeof key - 1 || memcmp(k.data, key + 1, 12) != 0)
+            break;
+        one = called_in(k);
+        forget_later(worker, shard_index, &one);
+    }
+    overlay_done(&overlay);
+}
+
 static void receive_forget(struct cairn_worker *worker, struct message *message)
 {
     struct forget *forget = (struct forget *)message;
 
     for (uint32_t i = 0; i < forget->count; i++)
-        forget_later(worker, forget->shard, &forget->calls[i]);
+        if (forget->calls[i].call == CALLED_ALL)
+            forget_all(worker, forget->shard, forget->calls[i]);
+        else
+            forget_later(worker, forget->shard, &forget->calls[i]);
     free(forget);
+}
+
+/* Ends those that are to be forgotten next, as far as that is possible now; what is under way goes behind the others.
+ * How many may be forgotten: they are the first. */
+static size_t end_some(struct cairn_worker *worker, struct shard *shard, struct own_shard *own)
+{
+    struct cairn_buf may = {0}, later = {0};
+    size_t at = 0, count;
+
+    for (int n = 0; n < PER_RECORD && at < own->forgets.size; n++, at += sizeof(struct called)) {
+        uint8_t key[CALLED_KEY_BYTES];
+        struct called called;
+
+        memcpy(&called, own->forgets.data + at, sizeof called);
+        called_key(key, &called);
+        cairn_buf_add(worker->calleds->end(worker, shard, cairn_bytes(key, sizeof key)) ? &may : &later, &called,
+                      sizeof called);
+    }
+    count = may.size / sizeof(struct called);
+    cairn_buf_add(&may, own->forgets.data + at, own->forgets.size - at);
+    cairn_buf_add(&may, later.data, later.size);
+    cairn_buf_done(&later);
+    cairn_buf_done(&own->forgets);
+    own->forgets = may;
+    return count;
 }
 
 /* True if there may be more. */
@@ -200,11 +263,11 @@ static bool forget_some(struct cairn_worker *worker, struct shard *shard, struct
 {
     struct overlay overlay = {0};
     struct dependency record;
-    size_t at = 0;
+    size_t at = 0, may = end_some(worker, shard, own);
     bool done;
 
     overlay_reset(&overlay, shard->engine);
-    for (int n = 0; n < PER_RECORD && at < own->forgets.size; n++, at += sizeof(struct called)) {
+    for (size_t n = 0; n < may; n++, at += sizeof(struct called)) {
         struct called called;
         uint8_t key[CALLED_KEY_BYTES];
         struct cairn_bytes k = cairn_bytes(key, sizeof key), value;
@@ -221,6 +284,7 @@ static bool forget_some(struct cairn_worker *worker, struct shard *shard, struct
     overlay_done(&overlay);
     if (done)
         cairn_buf_consume(&own->forgets, at);
+    done &= may > 0; /* else all wait for something */
     own->since_ns = own->forgets.size == 0 ? 0 : worker_clock_ns(worker) + (done ? 0 : RETRY_NS);
     return done && own->forgets.size > 0;
 }
@@ -232,29 +296,10 @@ static void receive_ask(struct cairn_worker *worker, struct message *message);
 static void receive_answer(struct cairn_worker *worker, struct message *message)
 {
     struct ask *ask = (struct ask *)message;
-    struct shard *shard = worker_shard(worker, ask->from_shard);
-    struct overlay overlay = {0};
-    struct tree tree = tree_of(&overlay);
-    struct tree_cursor cursor;
-    uint8_t key[CALLED_KEY_BYTES];
 
     worker->calleds->asks--;
-    if (!ask->open) {
-        overlay_reset(&overlay, shard->engine);
-        ask->called.call = 0;
-        called_key(key, &ask->called);
-        for (bool there = tree_seek(&cursor, &tree, TREE_AT_OR_AFTER, cairn_bytes(key + 1, sizeof key - 1)); there;
-             there = tree_next(&cursor)) {
-            struct cairn_bytes k = tree_key(&cursor);
-            struct called called;
-
-            if (k.size != sizeof key - 1 || memcmp(k.data, key + 1, 12) != 0)
-                break;
-            called = called_in(k);
-            forget_later(worker, ask->from_shard, &called);
-        }
-        overlay_done(&overlay);
-    }
+    if (!ask->open)
+        forget_all(worker, ask->from_shard, ask->called);
     free(ask);
 }
 
@@ -354,9 +399,11 @@ static uint64_t next_ns(struct cairn_worker *worker)
 
 const struct housekeeper called_housekeeper = {.name = "outcomes of calls", .step = step, .next_ns = next_ns};
 
-void called_open(struct cairn_worker *worker)
+void called_open(struct cairn_worker *worker,
+                 bool (*end)(struct cairn_worker *worker, struct shard *shard, struct cairn_bytes key))
 {
     worker->calleds = cairn_alloc_zeroed(1, sizeof *worker->calleds);
+    worker->calleds->end = end;
     worker->calleds->shards = cairn_alloc_zeroed(worker->node->shard_count + 1, sizeof *worker->calleds->shards);
 }
 

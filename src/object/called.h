@@ -6,7 +6,8 @@
  * bounds it.  A tree of each shard lists what is kept there.
  *
  *   caller's shard: outcome journaled --> called_done --> [message] --> callee's shard: forgotten, many in one record
- *   after a restart, callee's shard: asks the caller's shard of each that is listed: is it open? --> gone: forgotten
+ *   caller cancelled: called_over --> [message] --> every shard: what it has called is ended, or waited for; forgotten
+ *   after a restart, callee's shard: asks the caller's shard of each that is listed: is it open? --> gone: the same
  *
  * So nothing needs to arrive: what was not told before a crash is asked for behind it.
  * Threads: the shard's owner.  Layer: object (private). */
@@ -40,7 +41,13 @@ void called_visit(struct overlay *overlay, void (*visit)(void *context, struct c
  * forgets. */
 void called_done(struct cairn_worker *worker, const struct called *called, uint32_t to, struct dependency record);
 
-void called_open(struct cairn_worker *worker);
+/* The durable invocation is over, once `record` is acknowledged: what it has called, and has no outcome of, is durable
+ * and cancelled, or is forgotten when it is over.  May be said again. */
+void called_over(struct cairn_worker *worker, uint32_t shard, uint64_t number, struct dependency record);
+
+/* `end` tells whether what has that key may be forgotten, as its caller is over; it ends it, if it can. */
+void called_open(struct cairn_worker *worker,
+                 bool (*end)(struct cairn_worker *worker, struct shard *shard, struct cairn_bytes key));
 void called_close(struct cairn_worker *worker);
 extern const struct housekeeper called_housekeeper;
 

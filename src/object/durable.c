@@ -6,6 +6,7 @@
 #include "object/account.h"
 #include "object/clock.h"
 #include "object/messages.h"
+#include "object/table.h"
 #include "object/worker.h"
 
 enum { PUT_OFF_NS = 1000000000 };
@@ -95,6 +96,27 @@ static void try_again(struct cairn_worker *worker, struct durable *d)
         park(worker, d);
 }
 
+/* Those that are cancelled and wait for calls tell these, which may have begun meanwhile. */
+static void tell_again(struct cairn_worker *worker)
+{
+    struct cairn_link *cancelled = &worker->durables->cancelled;
+    uint64_t now;
+
+    if (cairn_list_empty(cancelled))
+        return;
+    now = worker_clock_ns(worker);
+    while (!cairn_list_empty(cancelled)) {
+        struct durable *d = cairn_container(cancelled->next, struct durable, parked);
+
+        if (d->wake_ns > now)
+            break;
+        d->wake_ns = now + PUT_OFF_NS;
+        cairn_list_remove(&d->parked);
+        cairn_list_push_back(cancelled, &d->parked);
+        called_over(worker, d->inv->object->shard->index, d->number, d->cancelled_by);
+    }
+}
+
 /* --- housekeeping ---------------------------------------------------------------------------------------- */
 
 static bool step(struct cairn_worker *worker)
@@ -114,6 +136,7 @@ static bool step(struct cairn_worker *worker)
             try_again(worker, d);
         }
     }
+    tell_again(worker);
     return durable_start_some(worker);
 }
 
@@ -121,7 +144,8 @@ static uint64_t next_ns(struct cairn_worker *worker)
 {
     const struct durables *ds = worker->durables;
     const struct open *first = opens_first(&ds->opens);
-    uint64_t least = cairn_list_empty(&ds->parked) ? UINT64_MAX : PUT_OFF_NS / 4, now_ms;
+    bool waits = !cairn_list_empty(&ds->parked) || !cairn_list_empty(&ds->cancelled);
+    uint64_t least = waits ? PUT_OFF_NS / 4 : UINT64_MAX, now_ms;
 
     if (first && first->wake_ms != UINT64_MAX) {
         now_ms = messages_clock_ms(worker);
@@ -135,11 +159,14 @@ static uint64_t next_ns(struct cairn_worker *worker)
 
 const struct housekeeper durable_housekeeper = {.name = "durable invocations", .step = step, .next_ns = next_ns};
 
-void durable_init(struct cairn_worker *worker, void (*enter)(struct invocation *inv))
+void durable_init(struct cairn_worker *worker, void (*enter)(struct invocation *inv),
+                  void (*end)(struct cairn_worker *worker, struct invocation *inv))
 {
     worker->durables = cairn_alloc_zeroed(1, sizeof *worker->durables);
     worker->durables->enter = enter;
+    worker->durables->end = end;
     cairn_list_init(&worker->durables->parked);
+    cairn_list_init(&worker->durables->cancelled);
 }
 
 void durable_close(struct cairn_worker *worker)

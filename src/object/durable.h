@@ -55,7 +55,10 @@ struct durable {
     struct durable_drop *drops; /* outcomes in the tail: forgotten by callees once it is in a record */
     uint32_t drop_count, drop_room;
 
-    bool sent; /* this run has committed a segment */
+    bool sent;      /* this run has committed a segment */
+    bool cancelled; /* the shard has nothing of it any more; it ends as soon as it may (durable_cancel.h) */
+    struct dependency cancelled_by; /* the record */
+    uint64_t since_ms;              /* its last record, or its beginning */
     /* While a run goes along the journal. */
     bool replays;
     struct cairn_buf journal;
@@ -77,6 +80,11 @@ struct durable {
 };
 
 extern const struct cairn_host_ops durable_host_ops; /* durable_host.c */
+
+static inline bool durable_cancelled(const struct invocation *inv)
+{
+    return inv->durable && inv->durable->cancelled;
+}
 
 /* The invocation's method is durable. */
 void durable_make(struct invocation *inv);
@@ -115,8 +123,10 @@ bool durable_is_open(struct shard *shard, uint64_t number);
 /* One of these types that an open durable invocation of this worker has; 0: none.  The numbers ascend. */
 uint32_t durable_in_use(const struct cairn_worker *worker, const uint32_t *types, uint32_t count);
 
-/* `enter` puts an invocation that starts, or starts again, into the mailbox of its object. */
-void durable_init(struct cairn_worker *worker, void (*enter)(struct invocation *inv));
+/* `enter` puts an invocation that starts, or starts again, into the mailbox of its object; `end` ends one that is
+ * cancelled, if it waits. */
+void durable_init(struct cairn_worker *worker, void (*enter)(struct invocation *inv),
+                  void (*end)(struct cairn_worker *worker, struct invocation *inv));
 /* Before anything is served: what is open is counted, and has the types that it began with; it starts by and by. */
 enum cairn_code durable_open(struct cairn_worker *worker, struct cairn_err *err);
 void durable_close(struct cairn_worker *worker);

@@ -1,16 +1,14 @@
 /* durable_commit.c - a durable invocation's part of a segment's record: its head and its journal, or their removal. */
 #include "object/commit.h"
+#include "object/durable_cancel.h"
 #include "object/durable_head.h"
 #include "object/durable_internal.h"
 #include "object/layout.h"
 #include "object/once.h"
 #include "object/promise.h"
-#include "object/purge.h"
 #include "object/span.h"
 #include "object/table.h"
 #include "object/worker.h"
-
-enum { CHUNKS_AT_ONCE = 16 }; /* removed in the last record; more are purged behind it */
 
 static void put_head(struct commit *commit)
 {
@@ -104,28 +102,6 @@ static void remove_promises(struct commit *commit)
     }
 }
 
-static void remove_all(struct commit *commit)
-{
-    const struct durable *d = commit->inv->durable;
-    struct tree tree = durable_tree(commit->overlay);
-    uint8_t key[FIELD_KEY_FIXED_MAX], entry[8];
-
-    overlay_remove(commit->overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE, d->number)));
-    cairn_put_be64(entry, d->number);
-    tree_remove(&tree, cairn_bytes(entry, sizeof entry));
-    remove_promises(commit);
-    if (d->chunks > CHUNKS_AT_ONCE) {
-        struct container journal = {.count = d->chunks};
-        struct header header = {.incarnation = d->number, .containers = &journal, .count = 1};
-        uint32_t no_values = 0;
-
-        purge_queue(commit->inv->object->shard, commit->overlay, &header, &no_values, 0, cairn_bytes(NULL, 0));
-        return;
-    }
-    for (uint64_t n = 0; n < d->chunks; n++)
-        overlay_remove(commit->overlay, cairn_bytes(key, durable_chunk_key(key, d->number, n)));
-}
-
 /* What it waits for, if there is nothing but that. */
 static void put_sleeper(struct commit *commit)
 {
@@ -150,19 +126,23 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
     struct invocation *inv = commit->inv;
     struct durable *d = inv->durable;
 
-    (void)err;
     if (!d)
         return CAIRN_OK;
+    if (d->cancelled)
+        return durable_cancelled_error(err);
     d->tells_waits = !commit->over && inv->run && !inv->calls_out && !inv->segment->call_count && durable_rests(inv);
     if (d->told_waits && !d->tells_waits)
         durable_sleeper_remove(commit->overlay, d->number);
     if (commit->over) {
-        if (d->recorded)
-            remove_all(commit);
+        if (d->recorded) {
+            remove_promises(commit);
+            durable_remove(inv->object->shard, commit->overlay, d->number, d->chunks);
+        }
         return CAIRN_OK;
     }
     if (!d->number)
         d->number = shard_incarnation(inv->object->shard);
+    d->since_ms = (uint64_t)invocation_now_ms(inv);
     if (!d->recorded)
         put_head(commit);
     put_tail(commit);

@@ -1,5 +1,5 @@
 /* durable_head.h - what a shard has of an open durable invocation beside its journal (docs/formats/journal.md).
- * Threads: any.  Layer: object (private). */
+ * Threads: any.  Layer: object, seen by admin. */
 #ifndef CAIRN_OBJECT_DURABLE_HEAD_H
 #define CAIRN_OBJECT_DURABLE_HEAD_H
 

@@ -437,6 +437,27 @@ static enum cairn_code durable_ordered_read_at(void *run, uint32_t field, uint64
 
 /* --- calls ----------------------------------------------------------------------------------------- */
 
+/* Which method of what, for people. */
+static enum cairn_code note_called(struct invocation *inv, uint32_t args, struct cairn_bytes type,
+                                   struct cairn_bytes id, struct cairn_bytes method, struct cairn_err *err)
+{
+    enum { BYTES_MAX = 3 * CAIRN_VARINT_BYTES_MAX + 2 * CAIRN_NAME_BYTES_MAX + CAIRN_ID_BYTES_MAX };
+    const struct cairn_bytes parts[] = {type, id, method};
+    uint8_t bytes[BYTES_MAX], *to;
+    enum cairn_code code;
+    size_t size = 0;
+
+    for (int i = 0; i < 3 && size + CAIRN_VARINT_BYTES_MAX + parts[i].size <= sizeof bytes; i++) {
+        size += cairn_put_varint(bytes + size, parts[i].size);
+        memcpy(bytes + size, parts[i].data, parts[i].size);
+        size += parts[i].size;
+    }
+    code = durable_note(inv, JOURNAL_CALL, args, size, &to, err);
+    if (code == CAIRN_OK)
+        memcpy(to, bytes, size);
+    return code;
+}
+
 static enum cairn_code durable_call(void *run, struct cairn_bytes type, struct cairn_bytes id,
                                     struct cairn_bytes method, struct cairn_bytes args, uint32_t *ret_call,
                                     struct cairn_err *err)
@@ -452,7 +473,7 @@ static enum cairn_code durable_call(void *run, struct cairn_bytes type, struct c
     /* A committed call whose outcome the journal has not leaves again, under the key that it had. */
     code = object_host_ops.call(run, type, id, method, args, ret_call, err);
     if (code == CAIRN_OK && !known)
-        code = note_done(inv, op, args_hash, err);
+        code = note_called(inv, args_hash, type, id, method, err);
     if (code != CAIRN_OK)
         return code;
     if (!d->number)

@@ -3,6 +3,7 @@
 #define CAIRN_OBJECT_DURABLE_INTERNAL_H
 
 #include "object/durable.h"
+#include "object/durable_list.h"
 #include "object/journal.h"
 #include "object/opens.h"
 #include "object/shard.h"
@@ -26,11 +27,13 @@ struct durable_version {
 
 struct durables {
     void (*enter)(struct invocation *inv); /* the mailbox of its object */
+    void (*end)(struct cairn_worker *worker, struct invocation *inv);
     struct opens opens;
     struct durable_version *versions;
     uint32_t version_count, version_room;
-    struct cairn_link parked; /* put off */
-    uint32_t recovered_count; /* under way */
+    struct cairn_link parked;    /* put off */
+    struct cairn_link cancelled; /* and calls are under way that it has made */
+    uint32_t recovered_count;    /* under way */
     uint64_t recovered_bytes;
     uint32_t shard; /* where the next to start is looked for; shard_count: all have been started */
     uint64_t after; /* number of the last in that shard */
@@ -100,9 +103,12 @@ void durable_sleeper_remove(struct overlay *overlay, uint64_t number);
 /* False: it does not sleep, or that cannot be read. */
 bool durable_sleeper_get(struct cairn_view *engine, uint64_t number, struct durable_sleeper *ret_sleeper);
 
-/* The number behind `after` in the shard's tree; 0: there is none. */
-uint64_t durable_next(struct overlay *overlay, uint64_t after);
 bool durable_head_get(struct cairn_view *engine, uint64_t number, struct cairn_bytes *ret_head);
+/* Within the record that ends it, in which its promises are gone already: all else of it but its key. */
+void durable_remove(struct shard *shard, struct overlay *overlay, uint64_t number, uint64_t chunks);
+/* Adds its journal to `to`: the number of the entries that it is in.  cairn_engine_take_failure tells if that is not
+ * all. */
+uint64_t durable_read_chunks(struct cairn_view *engine, uint64_t number, struct cairn_buf *to);
 /* The journal's entry n. */
 size_t durable_chunk_key(uint8_t *to, uint64_t number, uint64_t n);
 /* The version of the type that open invocations began with; NULL: none did. */

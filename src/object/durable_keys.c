@@ -1,6 +1,9 @@
 /* durable_keys.c - where open durable invocations lie in a shard. */
 #include "object/durable_internal.h"
 #include "object/layout.h"
+#include "object/purge.h"
+
+enum { CHUNKS_AT_ONCE = 16 }; /* removed in the last record; more are purged behind it */
 
 struct tree durable_tree(struct overlay *overlay)
 {
@@ -12,6 +15,20 @@ struct tree durable_tree(struct overlay *overlay)
 size_t durable_chunk_key(uint8_t *to, uint64_t number, uint64_t n)
 {
     return key_list_entry(to, number, 0, n);
+}
+
+uint64_t durable_read_chunks(struct cairn_view *engine, uint64_t number, struct cairn_buf *to)
+{
+    uint64_t n = 0;
+
+    for (;; n++) {
+        uint8_t key[FIELD_KEY_FIXED_MAX];
+        struct cairn_bytes k = cairn_bytes(key, durable_chunk_key(key, number, n)), chunk;
+
+        if (!engine->ops->get(engine, k, cairn_hash(k), &chunk))
+            return n;
+        cairn_buf_add(to, chunk.data, chunk.size);
+    }
 }
 
 bool durable_any(struct overlay *overlay)
@@ -46,6 +63,26 @@ bool durable_is_open(struct shard *shard, uint64_t number)
     struct cairn_bytes head;
 
     return durable_head_get(shard->engine, number, &head);
+}
+
+void durable_remove(struct shard *shard, struct overlay *overlay, uint64_t number, uint64_t chunks)
+{
+    struct tree tree = durable_tree(overlay);
+    uint8_t key[FIELD_KEY_FIXED_MAX], entry[8];
+
+    overlay_remove(overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE, number)));
+    cairn_put_be64(entry, number);
+    tree_remove(&tree, cairn_bytes(entry, sizeof entry));
+    if (chunks > CHUNKS_AT_ONCE) {
+        struct container journal = {.count = chunks};
+        struct header header = {.incarnation = number, .containers = &journal, .count = 1};
+        uint32_t no_values = 0;
+
+        purge_queue(shard, overlay, &header, &no_values, 0, cairn_bytes(NULL, 0));
+        return;
+    }
+    for (uint64_t n = 0; n < chunks; n++)
+        overlay_remove(overlay, cairn_bytes(key, durable_chunk_key(key, number, n)));
 }
 
 /* --- what one that sleeps waits for --------------------------------------------------------------------- */

@@ -23,14 +23,7 @@ enum {
 static enum cairn_code read_chunks(struct durable *d, struct cairn_view *engine, struct cairn_err *err)
 {
     d->journal.size = 0;
-    for (d->chunks = 0;; d->chunks++) {
-        uint8_t key[FIELD_KEY_FIXED_MAX];
-        struct cairn_bytes k = cairn_bytes(key, durable_chunk_key(key, d->number, d->chunks)), chunk;
-
-        if (!engine->ops->get(engine, k, cairn_hash(k), &chunk))
-            break;
-        cairn_buf_add(&d->journal, chunk.data, chunk.size);
-    }
+    d->chunks = durable_read_chunks(engine, d->number, &d->journal);
     d->bytes = d->journal.size;
     return cairn_engine_take_failure(engine, err);
 }

@@ -228,6 +228,11 @@ bool durable_outcome(struct invocation *inv, uint32_t call, const struct invocat
     struct durable *d = inv->durable;
     size_t at = d->tail.size;
 
+    if (d->cancelled) {
+        if (!callee->read_only)
+            called_done(inv->worker, &(struct called){d->number, inv->shard, call}, callee->shard, d->cancelled_by);
+        return false;
+    }
     journal_add_outcome(&d->tail, call, callee->shard, cairn_buf_bytes(&callee->result));
     if (!callee->read_only) { /* it had a key */
         if (d->drop_count == d->drop_room) {

@@ -30,9 +30,9 @@ static const struct {
     [INV_RUNNING] = {"running", TO(INV_ASIDE) | TO(INV_WAITING) | TO(INV_RETURNING) | TO(INV_OVER) | TO(INV_ROOM) |
                                     TO(INV_DUPLICATE) | TO(INV_MAILBOX) | TO(INV_ASLEEP)},
     [INV_ASIDE] = {"aside", TO(INV_RUNNING)},
-    [INV_WAITING] = {"waiting", TO(INV_MAILBOX)},
+    [INV_WAITING] = {"waiting", TO(INV_MAILBOX) | TO(INV_RETURNING) | TO(INV_OVER)},
     [INV_RETURNING] = {"returning", TO(INV_OVER) | TO(INV_ROOM) | TO(INV_MAILBOX) | TO(INV_ASLEEP)},
-    [INV_ASLEEP] = {"asleep", TO(INV_MAILBOX)},
+    [INV_ASLEEP] = {"asleep", TO(INV_MAILBOX) | TO(INV_RETURNING) | TO(INV_OVER)},
     [INV_DUPLICATE] = {"duplicate", TO(INV_OVER)},
     [INV_OVER] = {"over", TO(INV_HELD)},
     [INV_HELD] = {"held", 0},

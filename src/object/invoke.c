@@ -18,6 +18,7 @@
 #include "object/clock.h"
 #include "object/commit.h"
 #include "object/durable.h"
+#include "object/durable_cancel.h"
 #include "object/hold.h"
 #include "object/mailbox.h"
 #include "object/messages.h"
@@ -230,6 +231,8 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
             return;
         }
     }
+    if (durable_cancelled(inv))
+        durable_set_cancelled(inv);
     over(worker, inv);
 }
 
@@ -237,7 +240,10 @@ static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
  * return, gets one. */
 static void returned(struct cairn_worker *worker, struct invocation *inv)
 {
-    if (durable_goes_on(inv))
+    if (durable_cancelled(inv)) {
+        durable_set_cancelled(inv);
+        over(worker, inv);
+    } else if (durable_goes_on(inv))
         durable_put_off(worker, inv);
     else if ((inv->keyed && !inv->transaction) || durable_recorded(inv))
         record_outcome(worker, inv);
@@ -260,6 +266,19 @@ static void after_run(struct cairn_worker *worker, struct invocation *inv)
         invocation_move(inv, INV_RETURNING);
     else
         returned(worker, inv);
+}
+
+void invocation_end_cancelled(struct cairn_worker *worker, struct invocation *inv)
+{
+    if (inv->state == INV_WAITING) {
+        worker->fibers_waiting -= inv->run != NULL;
+        if (inv->run)
+            cairn_run_cancel(inv->run);
+        fiber_gone(worker, inv);
+    } else if (inv->state != INV_ASLEEP) {
+        return; /* it is refused when it is to go on */
+    }
+    after_run(worker, inv);
 }
 
 /* Ends an invocation whose segment leaves nothing; the error is set. */
@@ -547,6 +566,10 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
         refuse(worker, inv, CAIRN_ECONFLICT, "the transaction is being undone");
         return;
     }
+    if (__builtin_expect(inv->durable != NULL, 0) && inv->durable->cancelled) {
+        refuse(worker, inv, CAIRN_ECANCELLED, CANCELLED_TEXT);
+        return;
+    }
     if (!may_begin(worker, inv))
         return;
     if (inv->method && inv->method->caches && inv->segment_number == 0 && !inv->keyed && !inv->transaction &&
@@ -672,6 +695,10 @@ void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv
     }
     if (inv->transaction && transaction_doomed(inv->transaction)) {
         refuse(worker, inv, CAIRN_ECONFLICT, "the transaction is being undone");
+        return;
+    }
+    if (durable_cancelled(inv)) {
+        refuse(worker, inv, CAIRN_ECANCELLED, CANCELLED_TEXT);
         return;
     }
     cairn_err_clear(&err);

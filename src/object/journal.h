@@ -3,7 +3,7 @@
  * A journal has an entry for each host call whose result could differ when the method is run again, or that changes
  * something: which host call, a hash of its arguments, its result.  Between them stand the outcomes of calls, where
  * they came in.  It is written at the end of a segment, in that segment's record, and read from its start.
- * Threads: any.  Layer: object (private). */
+ * Threads: any.  Layer: object, seen by admin. */
 #ifndef CAIRN_OBJECT_JOURNAL_H
 #define CAIRN_OBJECT_JOURNAL_H
 

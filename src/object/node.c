@@ -4,7 +4,9 @@
 
 #include "object/called.h"
 #include "object/durable.h"
+#include "object/durable_cancel.h"
 #include "object/host.h"
+#include "object/invoke.h"
 #include "object/mailbox.h"
 #include "object/invocation.h"
 #include "object/kept.h"
@@ -91,8 +93,8 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     cairn_list_init(&worker->prepares);
     cairn_list_init(&worker->lock_waiters);
     worker->durable_host = &durable_host_ops;
-    durable_init(worker, mailbox_enter);
-    called_open(worker);
+    durable_init(worker, mailbox_enter, invocation_end_cancelled);
+    called_open(worker, durable_cancel_called);
     method_logs_init(&worker->logs);
     worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);
     for (uint32_t i = 0; i <= node->shard_count; i++) {

@@ -173,6 +173,22 @@ enum cairn_op {
     /* Of the room keeper, which says what they take and answer. */
     CAIRN_OP_KEEPER_READ,
     CAIRN_OP_KEEPER_ATTACH,
+    /* [type, id], limit, cursor: [list of [id "SHARD-HEX", type, id, method, caller's type (a client: empty), its id,
+     * the client's key or empty, starts|queued|runs|waits_call|waits_calls|sleeps|waits_promise|waits_all|put_off|
+     * damaged, what (the called TYPE/ID METHOD, the promise's id, or empty), number (runs: of the host call that is
+     * next; waits_call: of the call; waits_calls, waits_all: how many), since ms, until ms (0: no time is set), began
+     * ms, version of its module, bytes of its packed arguments], next cursor or nil]: a page of open durable
+     * invocations. */
+    CAIRN_OP_INVOCATIONS,
+    /* name: the id of one: that, as an item of the list. */
+    CAIRN_OP_INVOCATION,
+    /* name, limit, cursor: [list of [number of the host call (an outcome: 0), its name or "outcome", number of the call
+     * (-1: none), what (as above), ms (when a sleep or a promise's time is over; of now: that; else 0), error code of
+     * an outcome, text of a result or the first of it, bytes of the result], next cursor or nil]: a page of its
+     * journal. */
+    CAIRN_OP_JOURNAL,
+    /* name: nil; it is over, with the error `cancelled`. */
+    CAIRN_OP_CANCEL,
     /* watches: for each of these objects, bytes that stand for its newest change, as long as the node runs. */
     CAIRN_OP_WATCH,
     /* calls, watches: the list of what the calls have returned; nil: an object of `watches` has changed.  One

@@ -27,32 +27,32 @@ struct record {
     uint64_t apart_bytes, apart; /* kept apart: its size, and its number + 1 */
 };
 
-static size_t once_key(uint8_t *to, const struct invocation *inv)
+size_t once_key_of(uint8_t to[ONCE_KEY_ROOM], uint32_t type, struct cairn_bytes id, struct cairn_bytes method,
+                   struct cairn_bytes key)
 {
-    struct once *once = once_of(inv);
-    struct cairn_bytes key = once->key;
     size_t n = 1;
 
-    if (once->called.number) {
-        memcpy(to, once->called_key, CALLED_KEY_BYTES);
-        return CALLED_KEY_BYTES;
-    }
     to[0] = KEY_ONCE;
-    n += cairn_put_varint(to + n, inv->object->type);
-    n += cairn_put_varint(to + n, inv->id.size);
-    memcpy(to + n, inv->id.data, inv->id.size);
-    n += inv->id.size;
-    n += cairn_put_varint(to + n, inv->method_name.size);
-    memcpy(to + n, inv->method_name.data, inv->method_name.size);
-    n += inv->method_name.size;
+    n += cairn_put_varint(to + n, type);
+    n += cairn_put_varint(to + n, id.size);
+    memcpy(to + n, id.data, id.size);
+    n += id.size;
+    n += cairn_put_varint(to + n, method.size);
+    memcpy(to + n, method.data, method.size);
+    n += method.size;
     memcpy(to + n, key.data, key.size);
     return n + key.size;
 }
 
-enum {
-    ONCE_KEY_ROOM =
-        1 + 3 * CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX + CAIRN_NAME_BYTES_MAX + CAIRN_ONCE_KEY_BYTES_MAX
-};
+static size_t once_key(uint8_t *to, const struct invocation *inv)
+{
+    struct once *once = once_of(inv);
+
+    if (!once->called.number)
+        return once_key_of(to, inv->object->type, inv->id, inv->method_name, once->key);
+    memcpy(to, once->called_key, CALLED_KEY_BYTES);
+    return CALLED_KEY_BYTES;
+}
 
 static bool decode(struct cairn_bytes value, struct record *ret_record)
 {
@@ -435,24 +435,49 @@ void once_over(struct cairn_worker *worker, struct invocation *inv)
     }
 }
 
-/* If the invocation with that key was running, and does not go on by itself, it has an outcome now. */
-static void interrupt(struct overlay *overlay, struct cairn_bytes key)
+/* If the key's state is that, it has an outcome now. */
+static void end_key(struct overlay *overlay, struct cairn_bytes key, uint8_t state, enum cairn_code code,
+                    const char *text)
 {
     struct cairn_buf outcome = {0}, encoded = {0};
     struct cairn_bytes value;
     struct record record;
 
-    if (!overlay_get(overlay, key, &value) || !decode(value, &record) || record.state != ONCE_RUNNING)
+    if (!overlay_get(overlay, key, &value) || !decode(value, &record) || record.state != state)
         return;
-    cairn_value_add_error(&outcome, cairn_str(cairn_code_name(CAIRN_EINTERRUPTED)),
-                          cairn_str("the node stopped while this invocation was under way; "
-                                    "what it had committed stays, the rest was not done"));
+    cairn_value_add_error(&outcome, cairn_str(cairn_code_name(code)), cairn_str(text));
     record.state = ONCE_OVER_SOME;
     record.outcome = cairn_buf_bytes(&outcome);
     encode(&encoded, &record);
     overlay_put(overlay, key, cairn_buf_bytes(&encoded));
     cairn_buf_done(&encoded);
     cairn_buf_done(&outcome);
+}
+
+static void interrupt(struct overlay *overlay, struct cairn_bytes key)
+{
+    end_key(overlay, key, ONCE_RUNNING, CAIRN_EINTERRUPTED,
+            "the node stopped while this invocation was under way; what it had committed stays, the rest was not done");
+}
+
+void once_end_durable(struct overlay *overlay, struct cairn_bytes key, enum cairn_code code, const char *text)
+{
+    end_key(overlay, key, ONCE_DURABLE, code, text);
+}
+
+enum once_called_state once_called_state(struct shard *shard, struct cairn_bytes key, uint64_t *ret_number)
+{
+    struct cairn_bytes value;
+    struct record record;
+
+    if (!shard->engine->ops->get(shard->engine, key, cairn_hash(key), &value))
+        return cairn_engine_take_failure(shard->engine, NULL) == CAIRN_OK ? ONCE_CALLED_OVER : ONCE_CALLED_RUNS;
+    if (!decode(value, &record) || !is_running(&record))
+        return ONCE_CALLED_OVER;
+    if (record.state != ONCE_DURABLE || record.outcome.size != 8)
+        return ONCE_CALLED_RUNS;
+    *ret_number = cairn_get_be64(record.outcome.data);
+    return ONCE_CALLED_DURABLE;
 }
 
 static enum cairn_code commit_interrupted(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,

@@ -13,7 +13,11 @@
 #include "object/invocation.h"
 #include "object/shard.h"
 
-enum { ONCE_CLAIM_BYTES = 8 << 10 };
+enum {
+    ONCE_CLAIM_BYTES = 8 << 10,
+    ONCE_KEY_ROOM =
+        1 + 3 * CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX + CAIRN_NAME_BYTES_MAX + CAIRN_ONCE_KEY_BYTES_MAX,
+};
 
 /* Of an invocation that has a key. */
 struct once {
@@ -63,6 +67,18 @@ bool once_unused(const struct invocation *inv);
 bool once_recorded(const struct invocation *inv);
 /* The outcome is recorded (or can never be): duplicates get it. */
 void once_over(struct cairn_worker *worker, struct invocation *inv);
+/* The point key of a client's key; its bytes. */
+size_t once_key_of(uint8_t to[ONCE_KEY_ROOM], uint32_t type, struct cairn_bytes id, struct cairn_bytes method,
+                   struct cairn_bytes key);
+/* Within a record that ends the durable invocation that has that point key: its outcome is this error. */
+void once_end_durable(struct overlay *overlay, struct cairn_bytes key, enum cairn_code code, const char *text);
+/* What a durable invocation has called. */
+enum once_called_state {
+    ONCE_CALLED_OVER, /* or nothing is known of it */
+    ONCE_CALLED_RUNS, /* or that cannot be read now */
+    ONCE_CALLED_DURABLE,
+};
+enum once_called_state once_called_state(struct shard *shard, struct cairn_bytes key, uint64_t *ret_number);
 /* At opening: what was running when the node stopped has the outcome `interrupted`. */
 enum cairn_code once_recover(struct cairn_worker *worker, struct shard *shard, struct cairn_err *err);
 

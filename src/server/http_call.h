@@ -30,7 +30,8 @@ bool cairn_http_enter_space(struct cairn_http_call *call, struct cairn_http_requ
 
 /* --- http_messages.c --- */
 
-/* With type=TYPE and id=ID, and of a list dead=1 and limit=N. */
+/* With type=TYPE and id=ID, of a list limit=N, and of one of messages dead=1; a journal, of what the path's third
+ * segment names, with limit=N alone. */
 void cairn_http_submit_messages(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
 
 /* --- http_submit.c --- */

@@ -1,7 +1,7 @@
-/* Requests about messages between objects, in the namespace of the call. */
+/* Requests about messages between objects, and about durable invocations, in the namespace of the call. */
 #include "server/http_call.h"
 
-enum { MESSAGES_MAX = 100000 };
+enum { ITEMS_MAX = 100000 };
 
 struct word {
     const char *name;
@@ -24,25 +24,32 @@ static bool keep_word(struct cairn_slot *slot, struct word *words, struct cairn_
     return false;
 }
 
-/* type=TYPE, id=ID, and of a list dead=1 and limit=N. */
+static const char *what_is_taken(enum cairn_op op)
+{
+    return op == CAIRN_OP_MESSAGES      ? "type=TYPE, id=ID, dead=1 and limit=N are"
+           : op == CAIRN_OP_INVOCATIONS ? "type=TYPE, id=ID and limit=N are"
+           : op == CAIRN_OP_JOURNAL     ? "limit=N is"
+                                        : "type=TYPE and id=ID are";
+}
+
 static bool read_query(const struct cairn_http_call *call, struct cairn_slot *slot)
 {
     struct cairn_bytes query = call->request->query, name, value;
     struct word words[WORDS] = {[WORD_TYPE] = {.name = "type"}, [WORD_ID] = {.name = "id"}};
-    bool list = slot->request.op == CAIRN_OP_MESSAGES;
+    enum cairn_op op = slot->request.op;
+    bool list = op == CAIRN_OP_MESSAGES || op == CAIRN_OP_INVOCATIONS || op == CAIRN_OP_JOURNAL;
 
     while (cairn_http_query_next(&query, &name, &value)) {
         bool good = true;
 
         if (list && cairn_http_is(name, "limit")) {
-            if (!cairn_http_query_number(call, name, value, MESSAGES_MAX, &slot->request.limit))
+            if (!cairn_http_query_number(call, name, value, ITEMS_MAX, &slot->request.limit))
                 return false;
-        } else if (list && cairn_http_is(name, "dead")) {
+        } else if (op == CAIRN_OP_MESSAGES && cairn_http_is(name, "dead")) {
             if (!cairn_http_query_switch(call, name, value, &slot->request.dead))
                 return false;
-        } else if (!keep_word(slot, words, name, value, &good) || !good) {
-            cairn_http_refuse(call, 400, "bad_request", "only type=TYPE and id=ID are possible here%s",
-                              list ? ", and dead=1 and limit=N" : "");
+        } else if (op == CAIRN_OP_JOURNAL || !keep_word(slot, words, name, value, &good) || !good) {
+            cairn_http_refuse(call, 400, "bad_request", "only %s possible here", what_is_taken(op));
             return false;
         }
     }
@@ -59,6 +66,8 @@ void cairn_http_submit_messages(const struct cairn_http_call *call, enum cairn_o
 {
     struct cairn_slot *slot = cairn_http_take_slot(call, op, form);
 
+    if (op == CAIRN_OP_JOURNAL)
+        slot->request.name = call->request->segments[2];
     slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
     if (read_query(call, slot))
         cairn_slot_submit(slot);

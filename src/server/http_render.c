@@ -420,19 +420,47 @@ static void one_message(struct cairn_buf *to, struct cairn_reader *r)
     add_values(to, "args", r);
 }
 
+/* As CAIRN_OP_INVOCATIONS has it. */
+static void one_invocation(struct cairn_buf *to, struct cairn_reader *r)
+{
+    static const char *const texts[] = {"invocation", "type", "id",    "method", "from_type",
+                                        "from_id",    "key",  "state", "what"};
+    static const char *const ints[] = {"number", "since_ms", "until_ms", "began_ms", "version", "args_bytes"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        add_text(to, texts[i], r);
+    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++)
+        add_int(to, ints[i], r);
+}
+
+/* As CAIRN_OP_JOURNAL has it. */
+static void one_step(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_int(to, "step", r);
+    add_text(to, "host_call", r);
+    add_int(to, "call", r);
+    add_text(to, "what", r);
+    add_int(to, "ms", r);
+    add_text(to, "error", r);
+    add_text(to, "result", r);
+    add_int(to, "bytes", r);
+}
+
 /* --- parts --- */
 
 /* What each item of a part is written by; NULL: it has no items. */
 static void (*item_of(enum cairn_http_form form))(struct cairn_buf *to, struct cairn_reader *r)
 {
-    return form == CAIRN_HTTP_FORM_MODULES    ? one_module
-           : form == CAIRN_HTTP_FORM_TYPES    ? one_type
-           : form == CAIRN_HTTP_FORM_LOGS     ? one_log_line
-           : form == CAIRN_HTTP_FORM_SPACES   ? one_space
-           : form == CAIRN_HTTP_FORM_MESSAGES ? one_message
-           : form == CAIRN_HTTP_FORM_TRACES   ? one_span
-           : form == CAIRN_HTTP_FORM_TIMERS   ? one_timer
-                                              : NULL;
+    return form == CAIRN_HTTP_FORM_MODULES       ? one_module
+           : form == CAIRN_HTTP_FORM_TYPES       ? one_type
+           : form == CAIRN_HTTP_FORM_LOGS        ? one_log_line
+           : form == CAIRN_HTTP_FORM_SPACES      ? one_space
+           : form == CAIRN_HTTP_FORM_MESSAGES    ? one_message
+           : form == CAIRN_HTTP_FORM_TRACES      ? one_span
+           : form == CAIRN_HTTP_FORM_TIMERS      ? one_timer
+           : form == CAIRN_HTTP_FORM_INVOCATIONS ? one_invocation
+           : form == CAIRN_HTTP_FORM_JOURNAL     ? one_step
+                                                 : NULL;
 }
 
 bool cairn_http_form_has_parts(enum cairn_http_form form)
@@ -580,6 +608,15 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
         one_message(body, &at_head);
         cairn_buf_u8(body, '}');
         break;
+    case CAIRN_HTTP_FORM_INVOCATION:
+        next(&at_head);
+        cairn_buf_u8(body, '{');
+        one_invocation(body, &at_head);
+        cairn_buf_u8(body, '}');
+        break;
+    case CAIRN_HTTP_FORM_CANCELLED:
+        cairn_buf_str(body, "{\"cancelled\":true}");
+        break;
     case CAIRN_HTTP_FORM_SENT:
         cairn_buf_str(body, "{\"message\":");
         cairn_json_bytes(body, head.bytes);
@@ -599,6 +636,8 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_LOGS:
     case CAIRN_HTTP_FORM_TRACES:
     case CAIRN_HTTP_FORM_TIMERS:
+    case CAIRN_HTTP_FORM_INVOCATIONS:
+    case CAIRN_HTTP_FORM_JOURNAL:
     case CAIRN_HTTP_FORM_METRICS:
         break;
     }

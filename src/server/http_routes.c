@@ -263,6 +263,39 @@ static bool route_timers(const struct cairn_http_call *call)
     return true;
 }
 
+/* /v1/invocations[/ID[/journal]] */
+static bool route_invocations(const struct cairn_http_call *call)
+{
+    const struct cairn_http_request *request = call->request;
+
+    switch (request->segment_count) {
+    case 2:
+        if (reads(call))
+            cairn_http_submit_messages(call, CAIRN_OP_INVOCATIONS, CAIRN_HTTP_FORM_INVOCATIONS);
+        else
+            wrong_method(call, "GET, HEAD");
+        return true;
+    case 3:
+        if (reads(call))
+            cairn_http_submit_named(call, CAIRN_OP_INVOCATION, CAIRN_HTTP_FORM_INVOCATION);
+        else if (request->method == CAIRN_HTTP_DELETE)
+            cairn_http_submit_named(call, CAIRN_OP_CANCEL, CAIRN_HTTP_FORM_CANCELLED);
+        else
+            wrong_method(call, "GET, HEAD, DELETE");
+        return true;
+    case 4:
+        if (!cairn_http_is(request->segments[3], "journal"))
+            return false;
+        if (reads(call))
+            cairn_http_submit_messages(call, CAIRN_OP_JOURNAL, CAIRN_HTTP_FORM_JOURNAL);
+        else
+            wrong_method(call, "GET, HEAD");
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* /v1/messages[/NUMBER[/retry]], /v1/messages/retry */
 static bool route_messages(const struct cairn_http_call *call)
 {
@@ -320,6 +353,8 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_timers(call);
     if (cairn_http_is(what, "promises"))
         return route_promises(call);
+    if (cairn_http_is(what, "invocations"))
+        return route_invocations(call);
     if (cairn_http_is(what, "traces"))
         return route_traces(call);
     if (cairn_http_is(what, "messages"))
@@ -447,9 +482,9 @@ uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct cairn_http_call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules",  "versions", "types",      "logs",
-                                           "traces",  "clock",    "export",   "namespaces", "ns",
-                                           "timers",  "messages", "promises"};
+    static const char *const below_v1[] = {"objects", "modules",  "versions",    "types",      "logs",
+                                           "traces",  "clock",    "export",      "namespaces", "ns",
+                                           "timers",  "messages", "invocations", "promises"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");

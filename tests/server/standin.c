@@ -519,6 +519,12 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_DEPLOY:
         run_deploy(request, to);
         break;
+    case CAIRN_OP_INVOCATIONS:
+    case CAIRN_OP_INVOCATION:
+    case CAIRN_OP_JOURNAL:
+    case CAIRN_OP_CANCEL:
+        error(to, "not_found", "nothing durable runs here");
+        break;
     case CAIRN_OP_UNDEPLOY:
         if (is(request->name, "boxes"))
             cairn_value_add_nil(to);

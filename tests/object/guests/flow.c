@@ -317,6 +317,18 @@ CAIRN_METHOD(Flow, bulk, CAIRN_PUBLIC, CAIRN_DURABLE)
     end();
 }
 
+/* bytes, ms: reads so much, and sleeps. */
+CAIRN_METHOD(Flow, bulk_nap, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    int64_t bytes = cairn_arg_int(0);
+
+    begin();
+    for (int64_t at = 0; at < bytes; at += 65536)
+        cairn_random_fill(cairn_alloc(65536), 65536);
+    cairn_sleep(cairn_arg_int(1));
+    end();
+}
+
 /* bytes: a plain method that writes so much. */
 CAIRN_METHOD(Flow, fill, CAIRN_PUBLIC)
 {
