@@ -16,8 +16,8 @@
  *       three times in turn: inserts into the one and the other, ranges of 100 entries, ranks
  *   bench_inprocess map_set|ordered_set|range|rank --data DIR --guests DIR [--objects N] [--count N]
  *       one of these alone, for profilers
- *   bench_inprocess timeline --data DIR --guests DIR [--objects N] [--count N] [--cache MIB]
- *       ReTwis' timeline of 10 of one of N users who have as many posts; --cache: as cairn serve's
+ *   bench_inprocess timeline --data DIR --guests DIR [--objects N] [--count N] [--results MIB]
+ *       ReTwis' timeline of 10 of one of N users who have as many posts; --results: as cairn serve's
  *   bench_inprocess transfer|move --data DIR --guests DIR --objects N --count N [--workers N]
  *       a transfer between two of N accounts drawn at random: as two calls, or as a transaction
  *
@@ -45,7 +45,7 @@ enum { WINDOW = 64, WORKERS_MAX = 64, TEXT_BYTES = 64, VALUE_BYTES = 100, PLAIN_
 
 static struct {
     const char *data, *guests, *engine;
-    uint64_t cache_mib, engine_mib;
+    uint64_t results_mib, engine_mib;
     unsigned objects, authors, followers, fill, workers;
     uint64_t count;
 } options = {.objects = PLAIN_OBJECTS, .authors = 1, .workers = 1, .count = 200000};
@@ -242,7 +242,7 @@ static void open_node(void)
                                     .workers = options.workers,
                                     .sync = CAIRN_SYNC_NONE,
                                     .wake = wake,
-                                    .limits = {.cache_bytes = options.cache_mib << 20}};
+                                    .limits = {.cache_bytes = options.results_mib << 20}};
     struct cairn_err err;
 
     for (uint32_t i = 0; i < options.workers; i++) {
@@ -596,13 +596,13 @@ static void timeline(void)
     cost("User", "create", next_create, 0, options.objects);
     cost("User", "post", next_first_posts, 0, 10ull * options.objects);
     cost("User", "timeline", next_timeline, 0, 8ull * options.objects);
-    printf("{\"cache_mib\": %llu, ", (unsigned long long)options.cache_mib);
+    printf("{\"results_mib\": %llu, ", (unsigned long long)options.results_mib);
     tell("timeline", cost("User", "timeline", next_timeline, 0, options.count));
     printf("}\n");
 }
 
 static const struct option known[] = {
-    {"cache", required_argument, NULL, 'c'},         {"data", required_argument, NULL, 'd'},
+    {"results", required_argument, NULL, 'c'},       {"data", required_argument, NULL, 'd'},
     {"guests", required_argument, NULL, 'g'},        {"objects", required_argument, NULL, 'o'},
     {"authors", required_argument, NULL, 'a'},       {"followers", required_argument, NULL, 'f'},
     {"fill", required_argument, NULL, 'F'},          {"workers", required_argument, NULL, 'w'},
@@ -617,7 +617,7 @@ int main(int argc, char **argv)
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
         case 'c':
-            options.cache_mib = strtoull(optarg, NULL, 10);
+            options.results_mib = strtoull(optarg, NULL, 10);
             break;
         case 'd':
             options.data = optarg;

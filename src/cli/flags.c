@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/size.h"
 #include "base/suggest.h"
 
 enum { HELP_COLUMN = 30 };
@@ -116,6 +117,20 @@ static int complain_unknown(const struct cairn_command *command, const char *wor
                           (int)suggest.name.size, (const char *)suggest.name.data, command->name);
 }
 
+static bool set_size(const struct cairn_flag *flag, const char *text, void *member)
+{
+    char least[CAIRN_SIZE_TEXT_BYTES], most[CAIRN_SIZE_TEXT_BYTES];
+    uint64_t bytes;
+
+    if (cairn_size_parse(cairn_str(text), &bytes) && bytes >= flag->min && bytes <= flag->max) {
+        *(uint64_t *)member = bytes;
+        return true;
+    }
+    cairn_complain(0, "--%s takes a size from %s to %s, as 256MiB or 4GiB, not '%s'", flag->name,
+                   cairn_size_text(flag->min, least), cairn_size_text(flag->max, most), text);
+    return false;
+}
+
 static bool set_number(const struct cairn_flag *flag, const char *text, void *member)
 {
     char *end;
@@ -144,6 +159,8 @@ static bool set(const struct cairn_flag *flag, const char *value, void *options)
         return true;
     case CAIRN_FLAG_SPACE:
         return setenv("CAIRN_NAMESPACE", value, 1) == 0;
+    case CAIRN_FLAG_SIZE:
+        return set_size(flag, value, member);
     case CAIRN_FLAG_NUMBER:
         if (set_number(flag, value, member))
             return true;

@@ -21,6 +21,7 @@ enum cairn_flag_kind {
     CAIRN_FLAG_SWITCH, /* bool */
     CAIRN_FLAG_TEXT,   /* const char * */
     CAIRN_FLAG_NUMBER, /* uint64_t, within min and max */
+    CAIRN_FLAG_SIZE,   /* uint64_t, bytes as base/size.h reads them, within min and max */
     CAIRN_FLAG_SPACE,  /* none: --namespace sets CAIRN_NAMESPACE, which client.h reads */
 };
 

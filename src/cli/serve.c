@@ -19,7 +19,8 @@ struct options {
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, zk_reply_bytes, log_mib;
-    uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, cache_mib;
+    uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, results_mib;
+    uint64_t cache_bytes, cache_large;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
     uint64_t transaction_kib, transaction_objects, transaction_ms, transaction_attempts;
 };
@@ -37,6 +38,12 @@ struct options {
     {                                                                                                    \
         .name = flag, .kind = CAIRN_FLAG_NUMBER, .value = called, .help = text, .min = low, .max = high, \
         .offset = offsetof(struct options, member)                                                       \
+    }
+
+#define SIZE(flag, member, called, low, high, text)                                                    \
+    {                                                                                                  \
+        .name = flag, .kind = CAIRN_FLAG_SIZE, .value = called, .help = text, .min = low, .max = high, \
+        .offset = offsetof(struct options, member)                                                     \
     }
 
 static const struct cairn_flag flags[] = {
@@ -85,7 +92,11 @@ static const struct cairn_flag flags[] = {
            "for requests, replies and calls under way (1024); see also --engine-memory"),
     NUMBER("limit-session", session_mib, "MIB", 1, 1 << 20, "of it, of one connection (64)"),
     NUMBER("limit-job", job_mib, "MIB", 1, 1 << 20, "of it, calls and results of one request (64)"),
-    NUMBER("cache", cache_mib, "MIB", 0, 1 << 20, "for results of deterministic read-only methods (0: none are kept)"),
+    SIZE("cache", cache_bytes, "SIZE", 1 << 20, UINT64_C(1) << 50,
+         "for the keys of Redis clients (SET, GET, ..), as 256MiB or 4GiB\n(without it there are no such keys)"),
+    SIZE("cache-large", cache_large, "SIZE", 4096, 1 << 20, "the largest value of a key (1MiB)"),
+    NUMBER("results", results_mib, "MIB", 0, 1 << 20,
+           "for results of deterministic read-only methods (0: none are kept)"),
     NUMBER("limit-outcomes", outcomes_mib, "MIB", 1, 1 << 20,
            "outcomes above 256 bytes that are kept for idempotency keys (256)"),
     NUMBER("limit-messages", messages_mib, "MIB", 1, 1 << 20, "messages of each shard that wait (256)"),
@@ -115,6 +126,7 @@ static bool check_needs(const struct options *o, int *ret_status)
         bool given, met;
     } table[] = {
         {"accept-loss", "--recover", o->accept_loss, o->recover},
+        {"cache-large", "--cache", o->cache_large, o->cache_bytes},
         {"archive-every", "--blob", o->archive_seconds, o->blob},
         {"trace-sample", "--trace", o->trace_sample, o->trace},
         {"keep", "--snapshot-every, --snapshot-log or --blob", o->keep,
@@ -351,7 +363,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .sync = sync,
         .interval_ms = interval_ms,
         .limits = {.cpu_ns = o->cpu_ms * 1000000,
-                   .cache_bytes = o->cache_mib << 20,
+                   .cache_bytes = o->results_mib << 20,
                    .outcome_bytes = o->outcomes_mib << 20,
                    .memory_bytes = o->node_memory_mib << 20,
                    .job_bytes = o->job_mib << 20,
@@ -365,6 +377,8 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
                    .transaction_objects = (uint32_t)o->transaction_objects,
                    .transaction_attempts = (uint32_t)o->transaction_attempts,
                    .transaction_ns = o->transaction_ms * 1000000},
+        .cache_bytes = o->cache_bytes,
+        .cache_large = (uint32_t)o->cache_large,
         .memory_bytes_max = o->memory_mib << 20,
         .module_bytes_max = o->module_mib << 20,
         .compiler = "/proc/self/exe",

@@ -7,6 +7,7 @@
 #ifndef CAIRN_SERVER_BACKEND_H
 #define CAIRN_SERVER_BACKEND_H
 
+#include "cache/table.h"
 #include "io/timekeeper.h"
 #include "keeper/keeper.h"
 #include "object/object.h"
@@ -16,7 +17,13 @@ struct cairn_backend {
     void *context;
     uint32_t workers;
     struct cairn_budget *memory; /* what clients make the node keep; NULL: each front has a budget of its own */
+    struct cairn_cache *cache;   /* NULL: there is none */
+    uint64_t cache_bytes;        /* --cache: the most that its bound may be */
+    uint32_t cache_large;        /* its values have at most so many bytes */
+    struct cairn_clock *clock;   /* whose wall clock is the node's time: when keys of the cache expire */
     struct cairn_worker *(*worker)(void *context, uint32_t index);
+    /* By the worker's owner thread: is there a type of this name?  Asked if there is a cache. */
+    bool (*has_type)(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name);
     /* Any thread: as cairn_node_space.  NULL: there is `default` alone. */
     struct space *(*space)(void *context, struct cairn_bytes name);
 

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "admin/admin.h"
+#include "cache/generation.h"
 #include "io/zones.h"
+#include "object/type.h"
 #include "server/exports.h"
 
 /* Merges of large runs take long: others must not wait for them. */
@@ -29,6 +31,7 @@ struct cairn_house {
     struct cairn_blob *blob;
     struct cairn_store *store;
     struct cairn_exports *exports;
+    struct cairn_cache *cache; /* NULL: there is none */
     struct cairn_backend backend;
     struct cairn_watch watch; /* of the thread that looks */
 
@@ -150,10 +153,39 @@ static size_t backend_checks(void *context, struct cairn_check checks[CAIRN_CHEC
     return cairn_health_checks(&health, checks);
 }
 
+static bool backend_has_type(struct cairn_worker *worker, const struct space *space, struct cairn_bytes name)
+{
+    return type_has_methods(type_find(worker, space, name));
+}
+
+static void look_at_cache_space(void *context, struct cairn_bytes name, uint32_t first_database)
+{
+    struct cairn_house *house = context;
+    const struct space *space = cairn_node_space(house->node, name);
+
+    /* No namespace lives so often. */
+    cairn_cache_space_life(house->cache, first_database, space ? space_life(space) : UINT32_MAX);
+}
+
+static void look_at_cache(struct cairn_house *house)
+{
+    struct cairn_err err;
+
+    cairn_cache_spaces(house->cache, look_at_cache_space, house);
+    cairn_cache_tend(house->cache, house->clock->wall_ms(house->clock));
+    if (cairn_generation_raise(house->disk, house->cache, &err) != CAIRN_OK)
+        cairn_tell(
+            house->options.events,
+            &(struct cairn_event){.level = CAIRN_LEVEL_ERROR, .from = "cache", .kind = "generation", .text = err.text});
+}
+
 static void backend_watch(void *context)
 {
     struct cairn_house *house = context;
     struct cairn_health health;
+
+    if (house->cache)
+        look_at_cache(house);
 
     read_health(house, &health);
     cairn_watch_look(&house->watch, &health, house->options.events);
@@ -294,6 +326,30 @@ static enum cairn_code check_engine_memory(const struct cairn_house_options *o, 
     return code == CAIRN_ENOTFOUND ? fail_engine_memory(err) : CAIRN_OK; /* the store tells what else is wrong */
 }
 
+enum { CACHE_LARGE_BYTES = 1 << 20 };
+
+static enum cairn_code open_cache(struct cairn_house *house, struct cairn_err *err)
+{
+    struct cairn_cache_options options = {
+        .bytes_max = house->options.cache_bytes,
+        .policy = CAIRN_CACHE_ALLKEYS_LRU,
+        .users = house->options.workers,
+        .seed = house->clock->entropy(house->clock),
+    };
+    enum cairn_code code;
+
+    if (!options.bytes_max)
+        return CAIRN_OK;
+    code = cairn_generation_open(house->disk, &options.generation_first, &options.generation_bound, err);
+    if (code != CAIRN_OK)
+        return code;
+    house->cache = cairn_cache_create(&options);
+    house->backend.cache = house->cache;
+    house->backend.cache_bytes = options.bytes_max;
+    house->backend.cache_large = house->options.cache_large ? house->options.cache_large : CACHE_LARGE_BYTES;
+    return CAIRN_OK;
+}
+
 static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *err)
 {
     const struct cairn_house_options *o = &house->options;
@@ -361,6 +417,9 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     if (code != CAIRN_OK)
         return code;
     cairn_timekeeper_start(house->keeper, cairn_store_wall_ms(house->store));
+    code = open_cache(house, err);
+    if (code != CAIRN_OK)
+        return code;
     house->exports = cairn_exports_create(house->store, house->clock);
     /* What is known of local time in the last year is for timers that a long stop has made late. */
     house->zones = cairn_zones_load(CAIRN_ZONES_FOLDER, (int64_t)(house->clock->wall_ms(house->clock) / 1000) - YEAR_S);
@@ -429,7 +488,9 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     house->backend = (struct cairn_backend){
         .context = house,
         .workers = options->workers,
+        .clock = house->clock,
         .worker = backend_worker,
+        .has_type = backend_has_type,
         .space = backend_space,
         .submit = cairn_worker_submit,
         .run = cairn_worker_run,
@@ -571,6 +632,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     if (node)
         cairn_node_close(node);
     cairn_exports_destroy(house->exports);
+    cairn_cache_destroy(house->cache);
     if (house->store)
         code = close_store(house, node != NULL, err);
     cairn_tasks_destroy(house->store_tasks);

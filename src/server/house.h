@@ -28,6 +28,8 @@ struct cairn_house_options {
     enum cairn_sync_mode sync;
     uint32_t interval_ms;
     struct cairn_limits limits;
+    uint64_t cache_bytes;      /* of the cache; 0: there is none */
+    uint32_t cache_large;      /* bytes of its largest value; 0: 1 MiB */
     uint64_t memory_bytes_max; /* of one instance */
     uint64_t module_bytes_max; /* of a .wasm */
     const char *compiler;      /* cairn_fn_options', as the next two */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/suggest.h"
-#include "server/resp_internal.h"
+#include "server/resp_keys.h"
 #include "server/version.h"
 
 /* The table is at the end. */
@@ -85,6 +85,7 @@ static void run_reset(struct cairn_resp_session *resp, const struct cairn_resp_w
     cairn_resp_multi_drop(resp);
     cairn_resp_watches_drop(resp);
     resp->version = 2;
+    resp->database = 0;
     cairn_resp_default_space(resp);
     set_text(&resp->name, cairn_bytes(NULL, 0));
     cairn_resp_simple(begin(resp), "RESET");
@@ -93,10 +94,21 @@ static void run_reset(struct cairn_resp_session *resp, const struct cairn_resp_w
 
 static void run_select(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
-    if (cairn_resp_word_is(cairn_resp_words_at(words, 1), "0"))
+    bool cache = resp->session.front->backend->cache;
+    int64_t number;
+
+    if (!cairn_resp_number(cairn_resp_words_at(words, 1), &number)) {
+        cairn_resp_reply_error(resp, "ERR", "value is not an integer or out of range");
+    } else if (number < INT32_MIN || number > INT32_MAX) {
+        cairn_resp_reply_error(resp, "ERR", "value is out of range, value must between -2147483648 and 2147483647");
+    } else if (number < 0 || number >= CAIRN_CACHE_DATABASES) {
+        cairn_resp_reply_error(resp, "ERR", "DB index is out of range");
+    } else if (number > 0 && !cache) {
+        cairn_resp_reply_error(resp, "ERR", "DB index is out of range: there is only 0 without --cache");
+    } else {
+        resp->database = (uint32_t)number;
         cairn_resp_reply_ok(resp);
-    else
-        cairn_resp_reply_error(resp, "ERR", "DB index is out of range: there is only 0");
+    }
 }
 
 static void refuse_auth(struct cairn_resp_session *resp)
@@ -428,9 +440,11 @@ void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page
 
 static const struct cairn_resp_command *find(struct cairn_bytes name)
 {
-    const struct cairn_resp_command *command;
+    const struct cairn_resp_command *command = cairn_resp_keys_find(name);
 
-    for (size_t i = 0; (command = command_at(i)); i++)
+    if (command)
+        return command;
+    for (size_t i = 0; (command = command_at(i)) && !command->keys; i++)
         if (cairn_resp_word_is(name, command->name))
             return command;
     return NULL;
@@ -445,6 +459,8 @@ static const char *group_of(const struct cairn_resp_command *command)
 {
     if (is_call(command) || strcmp(command->name, "function") == 0)
         return "scripting";
+    if (command->keys)
+        return "generic";
     return command->run == cairn_resp_multi || command->run == cairn_resp_exec || command->run == cairn_resp_discard ||
                    command->run == cairn_resp_watch || command->run == cairn_resp_unwatch
                ? "transactions"
@@ -460,12 +476,24 @@ static void write_command(struct cairn_buf *to, int version, const struct cairn_
     cairn_resp_array(to, 10);
     cairn_resp_text(to, command->name);
     cairn_resp_int(to, command->arity);
-    cairn_resp_array(to, is_call(command) ? 2 : 1); /* flags */
-    if (is_call(command))
-        cairn_resp_simple(to, "movablekeys");
-    cairn_resp_simple(to, is_call(command) ? (command->name[5] ? "readonly" : "write") : "fast");
-    for (int i = 0; i < 3; i++) /* first key, last key, step: keys are found by their number */
-        cairn_resp_int(to, 0);
+    if (command->keys) {
+        bool grows = command->keys->flags & CAIRN_RESP_KEYS_GROWS;
+
+        cairn_resp_array(to, grows ? 2 : 1);
+        cairn_resp_simple(to, command->keys->flags & CAIRN_RESP_KEYS_CHANGES ? "write" : "readonly");
+        if (grows)
+            cairn_resp_simple(to, "denyoom");
+        cairn_resp_int(to, command->keys->first);
+        cairn_resp_int(to, command->keys->last);
+        cairn_resp_int(to, command->keys->step);
+    } else {
+        cairn_resp_array(to, is_call(command) ? 2 : 1); /* flags */
+        if (is_call(command))
+            cairn_resp_simple(to, "movablekeys");
+        cairn_resp_simple(to, is_call(command) ? (command->name[5] ? "readonly" : "write") : "fast");
+        for (int i = 0; i < 3; i++) /* first key, last key, step: keys are found by their number */
+            cairn_resp_int(to, 0);
+    }
     cairn_resp_array(to, 0); /* categories */
     cairn_resp_array(to, 0); /* tips */
     cairn_resp_array(to, 0); /* key specifications */
@@ -556,44 +584,52 @@ static void run_fcall_ro(struct cairn_resp_session *resp, const struct cairn_res
 }
 
 static const struct cairn_resp_command commands[] = {
-    {"auth", -2, "Refused: this node has no credentials", run_auth, NULL, CAIRN_RESP_REFUSED},
+    {"auth", -2, "Refused: this node has no credentials", run_auth, NULL, CAIRN_RESP_REFUSED, NULL},
     {"cairn.job", -1, "Tells the id of the job that the next FCALL or EXEC begins: CAIRN.JOB [TRACEPARENT]",
-     cairn_resp_job, NULL, CAIRN_RESP_REFUSED},
+     cairn_resp_job, NULL, CAIRN_RESP_REFUSED, NULL},
     {"cairn.namespace", -1, "Chooses the namespace of this connection, or tells which it is", cairn_resp_namespace,
-     NULL, CAIRN_RESP_REFUSED},
+     NULL, CAIRN_RESP_REFUSED, NULL},
     {"cairn.send", -4, "Sends a message: CAIRN.SEND TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...]", cairn_resp_send,
-     cairn_resp_check_fcall, CAIRN_RESP_REFUSED},
-    {"client", -2, "Names this connection and tells about it", cairn_resp_client, NULL, CAIRN_RESP_REFUSED},
-    {"command", -1, "Tells which commands there are", run_command, NULL, CAIRN_RESP_REFUSED},
-    {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config, NULL, CAIRN_RESP_REFUSED},
-    {"discard", 1, "Drops the calls that are queued since MULTI", cairn_resp_discard, NULL, CAIRN_RESP_AT_ONCE},
-    {"echo", 2, "Gives its argument back", run_echo, NULL, CAIRN_RESP_REFUSED},
+     cairn_resp_check_fcall, CAIRN_RESP_REFUSED, NULL},
+    {"client", -2, "Names this connection and tells about it", cairn_resp_client, NULL, CAIRN_RESP_REFUSED, NULL},
+    {"command", -1, "Tells which commands there are", run_command, NULL, CAIRN_RESP_REFUSED, NULL},
+    {"config", -2, "Tells settings (CONFIG GET)", cairn_resp_config, NULL, CAIRN_RESP_REFUSED, NULL},
+    {"discard", 1, "Drops the calls that are queued since MULTI", cairn_resp_discard, NULL, CAIRN_RESP_AT_ONCE, NULL},
+    {"echo", 2, "Gives its argument back", run_echo, NULL, CAIRN_RESP_QUEUED_KEYS, NULL},
     {"exec", 1, "Has the calls that are queued since MULTI happen together, or not at all", cairn_resp_exec, NULL,
-     CAIRN_RESP_AT_ONCE},
+     CAIRN_RESP_AT_ONCE, NULL},
     {"fcall", -3, "Calls a method: FCALL TYPE.METHOD 1 ID [ARG ...], or 2 ID KEY [ARG ...]", run_fcall,
-     cairn_resp_check_fcall, CAIRN_RESP_QUEUED},
-    {"fcall_ro", -3, "Calls a read-only method", run_fcall_ro, cairn_resp_check_fcall, CAIRN_RESP_QUEUED_READ},
-    {"function", -2, "Deploys, lists and removes modules: LOAD, LIST, DELETE", run_function, NULL, CAIRN_RESP_REFUSED},
-    {"hello", -1, "Chooses the version of the protocol", run_hello, NULL, CAIRN_RESP_REFUSED},
-    {"info", -1, "Tells about the node", cairn_resp_info, NULL, CAIRN_RESP_REFUSED},
-    {"multi", 1, "Queues the calls that follow, until EXEC", cairn_resp_multi, NULL, CAIRN_RESP_AT_ONCE},
-    {"ping", -1, "Answers", run_ping, NULL, CAIRN_RESP_REFUSED},
-    {"quit", -1, "Ends the connection", run_quit, NULL, CAIRN_RESP_AT_ONCE},
-    {"reset", 1, "Puts the connection back to its beginning", run_reset, NULL, CAIRN_RESP_AT_ONCE},
-    {"select", 2, "Chooses a database: there is only 0", run_select, NULL, CAIRN_RESP_REFUSED},
-    {"unwatch", 1, "Forgets what is watched", cairn_resp_unwatch, NULL, CAIRN_RESP_REFUSED},
-    {"watch", -2, "EXEC does nothing if an object has changed since: WATCH TYPE/ID [TYPE/ID ...]", cairn_resp_watch,
-     NULL, CAIRN_RESP_REFUSED},
+     cairn_resp_check_fcall, CAIRN_RESP_QUEUED, NULL},
+    {"fcall_ro", -3, "Calls a read-only method", run_fcall_ro, cairn_resp_check_fcall, CAIRN_RESP_QUEUED_READ, NULL},
+    {"function", -2, "Deploys, lists and removes modules: LOAD, LIST, DELETE", run_function, NULL, CAIRN_RESP_REFUSED,
+     NULL},
+    {"hello", -1, "Chooses the version of the protocol", run_hello, NULL, CAIRN_RESP_REFUSED, NULL},
+    {"info", -1, "Tells about the node", cairn_resp_info, NULL, CAIRN_RESP_REFUSED, NULL},
+    {"multi", 1, "Queues the calls that follow, until EXEC", cairn_resp_multi, NULL, CAIRN_RESP_AT_ONCE, NULL},
+    {"ping", -1, "Answers", run_ping, NULL, CAIRN_RESP_QUEUED_KEYS, NULL},
+    {"quit", -1, "Ends the connection", run_quit, NULL, CAIRN_RESP_AT_ONCE, NULL},
+    {"reset", 1, "Puts the connection back to its beginning", run_reset, NULL, CAIRN_RESP_AT_ONCE, NULL},
+    {"select", 2, "Chooses a database of the cache", run_select, NULL, CAIRN_RESP_QUEUED_KEYS, NULL},
+    {"unwatch", 1, "Forgets what is watched", cairn_resp_unwatch, NULL, CAIRN_RESP_QUEUED_KEYS, NULL},
+    {"watch", -2, "EXEC does nothing if an object or a key has changed since: WATCH TYPE/ID|KEY [..]", cairn_resp_watch,
+     NULL, CAIRN_RESP_AT_ONCE, NULL},
 };
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static size_t count_commands(void)
 {
-    return sizeof commands / sizeof commands[0];
+    size_t count = COMMANDS;
+
+    while (command_at(count))
+        count++;
+    return count;
 }
 
+/* Those of the cache follow. */
 static const struct cairn_resp_command *command_at(size_t index)
 {
-    return index < count_commands() ? &commands[index] : NULL;
+    return index < COMMANDS ? &commands[index] : cairn_resp_keys_at(index - COMMANDS);
 }
 
 static void unknown_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
@@ -602,25 +638,18 @@ static void unknown_command(struct cairn_resp_session *resp, const struct cairn_
     struct cairn_suggest suggest = {.typed = name, .fold = true};
     char nearest[CAIRN_SUGGEST_TEXT_BYTES];
     struct cairn_buf args = {0};
+    size_t at = 0;
 
-    /* A browser or a forwarder that speaks HTTP here is not a Redis client: the rest may be a
-     * body that another party chose. */
-    if (cairn_resp_word_is(name, "POST") || cairn_resp_word_is(name, "GET") || cairn_resp_word_is(name, "HOST:")) {
-        if (resp->parser.is_inline) {
-            cairn_resp_reply_error(resp, "ERR", "this port speaks RESP, not HTTP");
-            cairn_session_end(&resp->session);
-            return;
-        }
-    }
     cairn_buf_str(&args, "");
     for (uint32_t i = 1; i < words->count && args.size < 128; i++) {
         struct cairn_bytes word = cairn_resp_words_at(words, i);
 
         cairn_buf_printf(&args, "'%.*s' ", shown(word), (const char *)word.data);
     }
-    for (size_t i = 0; i < count_commands(); i++)
-        cairn_suggest_offer(&suggest, cairn_str(command_at(i)->name), cairn_str(command_at(i)->name));
-    if (suggest.distance > 1) /* SET is meant as it is, and not as RESET */
+    for (const struct cairn_resp_command *known; (known = command_at(at)); at++)
+        if (!known->keys || resp->session.front->backend->cache)
+            cairn_suggest_offer(&suggest, cairn_str(known->name), cairn_str(known->name));
+    if (suggest.distance > 1) /* LSET is meant as it is, and not as RESET */
         suggest.name.data = NULL;
     cairn_resp_reply_error(resp, "ERR",
                            "unknown command '%.*s', with args beginning with: %.*s"
@@ -630,10 +659,26 @@ static void unknown_command(struct cairn_resp_session *resp, const struct cairn_
     cairn_buf_done(&args);
 }
 
+/* A browser or a forwarder that speaks HTTP here is not a Redis client: the rest may be a body that another party
+ * chose. */
+static bool speaks_http(const struct cairn_resp_words *words)
+{
+    struct cairn_bytes name = cairn_resp_words_at(words, 0), last = cairn_resp_words_at(words, words->count - 1);
+
+    return cairn_resp_word_is(name, "POST") || cairn_resp_word_is(name, "HOST:") ||
+           (cairn_resp_word_is(name, "GET") && words->count == 3 && last.size > 5 &&
+            memcmp(last.data, "HTTP/", 5) == 0);
+}
+
 const struct cairn_resp_command *cairn_resp_find(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     const struct cairn_resp_command *command = find(cairn_resp_words_at(words, 0));
 
+    if (resp->parser.is_inline && speaks_http(words)) {
+        cairn_resp_reply_error(resp, "ERR", "this port speaks RESP, not HTTP");
+        cairn_session_end(&resp->session);
+        return NULL;
+    }
     if (!command) {
         unknown_command(resp, words);
         return NULL;
@@ -645,10 +690,12 @@ const struct cairn_resp_command *cairn_resp_find(struct cairn_resp_session *resp
     return command;
 }
 
-void cairn_resp_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+void cairn_resp_dispatch(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     const struct cairn_resp_command *command = cairn_resp_find(resp, words);
 
-    if (command)
+    if (command && command->keys)
+        cairn_resp_keys_run(resp, command, words);
+    else if (command)
         command->run(resp, words);
 }

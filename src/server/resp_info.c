@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 #include "io/process.h"
-#include "server/resp_internal.h"
+#include "server/resp_keys.h"
+#include "server/resp_maxmemory.h"
 #include "server/version.h"
 
 static struct cairn_buf *begin(struct cairn_resp_session *resp)
@@ -21,6 +22,7 @@ static void end(struct cairn_resp_session *resp)
 /* --- INFO --- */
 
 struct info {
+    struct cairn_resp_session *resp;
     const struct cairn_front *front;
     struct cairn_front_stats sums;
     struct cairn_process process;
@@ -49,8 +51,11 @@ static void info_clients(struct cairn_buf *to, const struct info *info)
 
 static void info_memory(struct cairn_buf *to, const struct info *info)
 {
-    cairn_buf_printf(to, "used_memory:%" PRIu64 "\r\nused_memory_rss:%" PRIu64 "\r\nmaxmemory:0\r\n",
-                     info->process.resident_bytes, info->process.resident_bytes);
+    if (info->front->backend->cache)
+        cairn_resp_info_cache_memory(to, info->front->backend);
+    else
+        cairn_buf_printf(to, "used_memory:%" PRIu64 "\r\nmaxmemory:0\r\n", info->process.resident_bytes);
+    cairn_buf_printf(to, "used_memory_rss:%" PRIu64 "\r\n", info->process.resident_bytes);
 }
 
 static void info_persistence(struct cairn_buf *to, const struct info *info)
@@ -73,6 +78,13 @@ static void info_stats(struct cairn_buf *to, const struct info *info)
                      (uint64_t)sums->requests[0] + sums->requests[1], (uint64_t)sums->errors[0] + sums->errors[1],
                      (uint64_t)sums->bytes_in, (uint64_t)sums->bytes_out, (uint64_t)sums->refused,
                      info->front->backend->admitted(info->front->backend->context));
+    if (info->front->backend->cache)
+        cairn_resp_info_cache_stats(to, info->front->backend);
+}
+
+static void info_keyspace(struct cairn_buf *to, const struct info *info)
+{
+    cairn_resp_info_keyspace(to, info->resp);
 }
 
 static void info_replication(struct cairn_buf *to, const struct info *info)
@@ -94,7 +106,7 @@ static const struct {
     {"server", "# Server", info_server}, {"clients", "# Clients", info_clients},
     {"memory", "# Memory", info_memory}, {"persistence", "# Persistence", info_persistence},
     {"stats", "# Stats", info_stats},    {"replication", "# Replication", info_replication},
-    {"cpu", "# CPU", info_cpu},
+    {"cpu", "# CPU", info_cpu},          {"keyspace", "# Keyspace", info_keyspace},
 };
 
 static bool section_wanted(const struct cairn_resp_words *words, const char *name)
@@ -112,7 +124,7 @@ static bool section_wanted(const struct cairn_resp_words *words, const char *nam
 void cairn_resp_info(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
     struct cairn_front *front = resp->session.front;
-    struct info info = {.front = front};
+    struct info info = {.resp = resp, .front = front};
     struct cairn_buf text = {0};
 
     front->about->totals(front->about->context, &info.sums);
@@ -141,6 +153,7 @@ struct setting {
 static size_t list_settings(const struct cairn_front *front, struct setting settings[16])
 {
     const struct cairn_front_about *about = front->about;
+    const struct cairn_cache *cache = front->backend->cache;
     bool always = strcmp(about->sync, "always") == 0;
     size_t n = 0;
 
@@ -152,8 +165,10 @@ static size_t list_settings(const struct cairn_front *front, struct setting sett
     SETTING("save", "%s", "");
     SETTING("appendonly", "yes");
     SETTING("appendfsync", "%s", always ? "always" : strcmp(about->sync, "none") == 0 ? "no" : "everysec");
-    SETTING("databases", "1");
-    SETTING("maxmemory", "0");
+    SETTING("databases", "%d", cache ? CAIRN_CACHE_DATABASES : 1);
+    SETTING("maxmemory", "%" PRIu64, cache ? cairn_cache_bytes_max(cache) : 0);
+    if (cache)
+        SETTING("maxmemory-policy", "%s", cairn_cache_policy_name(cairn_cache_policy(cache)));
     SETTING("maxclients", "%u", about->connections_max);
     SETTING("port", "%u", about->resp_port);
     SETTING("proto-max-bulk-len", "%u", front->limits.bulk_bytes);
@@ -185,6 +200,10 @@ void cairn_resp_config(struct cairn_resp_session *resp, const struct cairn_resp_
     size_t count, wanted = 0;
     struct cairn_buf *to;
 
+    if (cairn_resp_word_is(cairn_resp_words_at(words, 1), "SET")) {
+        cairn_resp_config_set(resp, words);
+        return;
+    }
     if (!cairn_resp_word_is(cairn_resp_words_at(words, 1), "GET") || words->count < 3) {
         cairn_resp_reply_error(resp, "ERR", "write CONFIG GET <pattern> ...: settings are flags of 'cairn serve'");
         return;
@@ -212,10 +231,10 @@ static void describe(struct cairn_buf *to, const struct cairn_resp_session *resp
 
     cairn_buf_printf(to,
                      "id=%" PRIu64 " addr=%s name=%s age=%" PRIu64
-                     " db=0 multi=%d qbuf=%zu omem=%zu pending=%u resp=%d "
+                     " db=%u multi=%d qbuf=%zu omem=%zu pending=%u resp=%d "
                      "lib-name=%s lib-ver=%s\n",
                      session->id, session->peer ? session->peer : "?", resp->name ? resp->name : "",
-                     now_ms > session->opened_ms ? (now_ms - session->opened_ms) / 1000 : 0,
+                     now_ms > session->opened_ms ? (now_ms - session->opened_ms) / 1000 : 0, resp->database,
                      resp->multi ? (int)cairn_resp_multi_count(resp) : -1, session->in.size,
                      session->out.size - session->out_sent, session->queued, resp->version,
                      resp->library ? resp->library : "", resp->library_version ? resp->library_version : "");

@@ -23,6 +23,17 @@ struct cairn_resp_session {
         } state;      /* of a WATCH that is under way */
         bool refused; /* the next EXEC must not run anything */
     } watches;
+    uint32_t database; /* SELECT's number */
+    struct {
+        struct space *space; /* the namespace that `first` is of, if it is known */
+        uint32_t first;      /* its first database in the cache */
+        bool known;
+    } cache;
+    struct {
+        struct cairn_resp_key_watch *first;
+        uint32_t count;
+        size_t bytes;
+    } key_watches; /* keys of the cache */
 };
 
 /* What a request's value is turned into. */
@@ -59,8 +70,10 @@ struct cairn_resp_command {
         CAIRN_RESP_REFUSED,
         CAIRN_RESP_AT_ONCE,
         CAIRN_RESP_QUEUED,
-        CAIRN_RESP_QUEUED_READ, /* FCALL_RO */
-    } in_multi;                 /* between MULTI and EXEC */
+        CAIRN_RESP_QUEUED_READ,         /* FCALL_RO */
+        CAIRN_RESP_QUEUED_KEYS,         /* with commands of the cache */
+    } in_multi;                         /* between MULTI and EXEC */
+    const struct cairn_resp_keys *keys; /* of the cache (resp_keys.h), and has no `run`; otherwise NULL */
 };
 
 /* True if the word is `text`, in any case. */
@@ -82,7 +95,7 @@ void cairn_resp_pack_fcall(const struct cairn_resp_words *words, uint8_t *to, st
 /* CAIRN.SEND, with the words of FCALL */
 void cairn_resp_send(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 /* Everything else. */
-void cairn_resp_command(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_dispatch(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 /* NULL if there is no such command or it cannot be run with these words, which has been answered. */
 const struct cairn_resp_command *cairn_resp_find(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 
@@ -109,6 +122,7 @@ void cairn_resp_unwatch(struct cairn_resp_session *resp, const struct cairn_resp
 void cairn_resp_watch_step(struct cairn_resp_session *resp);
 void cairn_resp_watched(struct cairn_resp_session *resp, struct cairn_bytes value); /* the node's answer */
 void cairn_resp_watches_drop(struct cairn_resp_session *resp);
+void cairn_resp_key_watches_drop(struct cairn_resp_session *resp); /* resp_exec.c */
 /* As a request has them: their memory, and the request with them. */
 size_t cairn_resp_watches_bytes(const struct cairn_resp_session *resp);
 void cairn_resp_watches_add(const struct cairn_resp_session *resp, struct cairn_multi_watch *to,

@@ -1,4 +1,5 @@
-/* Transactions of Redis: MULTI queues calls, EXEC has them happen together or not at all (CAIRN_OP_MULTI).
+/* Transactions of Redis: MULTI queues calls, EXEC has them happen together or not at all (CAIRN_OP_MULTI); or it queues
+ * commands of the cache, which EXEC runs at once (resp_exec.c).  One transaction is of one kind.
  *
  *            MULTI              EXEC              its reply
  *   (none) --------> QUEUEING --------> ASKED ---------------> (none)
@@ -8,7 +9,7 @@
  * EXEC waits for what came before it on its connection, and what comes behind it waits for EXEC. */
 #include <stdlib.h>
 
-#include "server/resp_internal.h"
+#include "server/resp_keys.h"
 
 /* A call that is queued. */
 struct queued {
@@ -20,6 +21,7 @@ struct queued {
 
 struct cairn_resp_multi {
     struct queued *first, **last;
+    struct cairn_resp_queue *keys, **last_keys; /* instead, if it is over the cache */
     uint32_t count;
     bool refuses; /* a command could not be queued: EXEC will run none */
     bool asked;
@@ -35,6 +37,8 @@ static void drop_all(struct cairn_resp_session *resp)
         free(queued);
     }
     multi->last = &multi->first;
+    cairn_resp_queue_drop(&multi->keys);
+    multi->last_keys = &multi->keys;
     multi->count = 0;
     resp->multi_bytes = 0;
     cairn_resp_count_aside(resp);
@@ -63,18 +67,37 @@ uint32_t cairn_resp_multi_count(const struct cairn_resp_session *resp)
 
 /* --- queueing --- */
 
+/* One transaction is of calls, or of commands of the cache; otherwise it is refused. */
+static bool is_of_kind(struct cairn_resp_session *resp, const struct cairn_resp_command *command)
+{
+    const struct cairn_resp_multi *multi = resp->multi;
+    bool keys = command->in_multi == CAIRN_RESP_QUEUED_KEYS;
+
+    if (keys ? !multi->first && !resp->watches.count : !multi->keys && !resp->key_watches.count)
+        return true;
+    cairn_resp_reply_error(resp, "ERR",
+                           "'%s' cannot be queued: a transaction is over objects, by FCALL, or over keys of the cache, "
+                           "and so is what it watches; send one after the other",
+                           command->name);
+    return false;
+}
+
 /* What MULTI is for; otherwise it is refused. */
 static bool may_queue(struct cairn_resp_session *resp, const struct cairn_resp_command *command,
                       const struct cairn_resp_words *words)
 {
-    if (command->in_multi == CAIRN_RESP_REFUSED) {
+    if (command->keys)
+        return cairn_resp_keys_may(resp, command, words) && is_of_kind(resp, command);
+    if (command->in_multi == CAIRN_RESP_QUEUED_KEYS && resp->session.front->backend->cache)
+        return is_of_kind(resp, command);
+    if (command->in_multi == CAIRN_RESP_REFUSED || command->in_multi == CAIRN_RESP_QUEUED_KEYS) {
         cairn_resp_reply_error(resp, "ERR",
                                "'%s' cannot be queued: MULTI is a transaction of FCALL and FCALL_RO; send the command "
                                "before MULTI or after EXEC",
                                command->name);
         return false;
     }
-    if (command->check && !command->check(resp, words))
+    if ((command->check && !command->check(resp, words)) || !is_of_kind(resp, command))
         return false;
     if (cairn_resp_words_at(words, 2).data[0] == '2') {
         cairn_resp_reply_error(resp, "BAD_REQUEST",
@@ -104,16 +127,23 @@ static void enqueue(struct cairn_resp_session *resp, const struct cairn_resp_com
                     const struct cairn_resp_words *words, size_t bytes)
 {
     struct cairn_resp_multi *multi = resp->multi;
-    struct queued *queued = cairn_alloc(bytes);
+    struct queued *queued;
     struct cairn_bytes key;
 
+    multi->count++;
+    resp->multi_bytes += bytes;
+    if (command->in_multi == CAIRN_RESP_QUEUED_KEYS) {
+        cairn_resp_queue_add(multi->last_keys, command, words, &bytes);
+        multi->last_keys = cairn_resp_queue_next(*multi->last_keys);
+        cairn_resp_count_aside(resp);
+        return;
+    }
+    queued = cairn_alloc(bytes);
     *queued = (struct queued){.bytes = bytes};
     cairn_resp_pack_fcall(words, queued->text, &queued->call, &key);
     queued->call.read_only = command->in_multi == CAIRN_RESP_QUEUED_READ;
     *multi->last = queued;
     multi->last = &queued->next;
-    multi->count++;
-    resp->multi_bytes += bytes;
     cairn_resp_count_aside(resp);
 }
 
@@ -127,6 +157,8 @@ void cairn_resp_multi_take(struct cairn_resp_session *resp, const struct cairn_r
         return;
     }
     bytes = sizeof(struct queued) + cairn_resp_fcall_bytes(words);
+    if (command && command->in_multi == CAIRN_RESP_QUEUED_KEYS)
+        cairn_resp_queue_add(NULL, command, words, &bytes);
     if (!command || !may_queue(resp, command, words) || !has_room(resp, bytes)) {
         refuse(resp);
         return;
@@ -208,6 +240,7 @@ void cairn_resp_multi(struct cairn_resp_session *resp, const struct cairn_resp_w
     }
     resp->multi = cairn_alloc_zeroed(1, sizeof *resp->multi);
     resp->multi->last = &resp->multi->first;
+    resp->multi->last_keys = &resp->multi->keys;
     cairn_resp_reply_ok(resp);
 }
 
@@ -222,6 +255,16 @@ void cairn_resp_exec(struct cairn_resp_session *resp, const struct cairn_resp_wo
         cairn_resp_multi_drop(resp);
         cairn_resp_watches_drop(resp);
         cairn_resp_reply_error(resp, "EXECABORT", "Transaction discarded because of previous errors.");
+        return;
+    }
+    if (resp->multi->keys || (resp->key_watches.count && !resp->watches.count)) {
+        struct cairn_resp_multi *multi = resp->multi;
+
+        resp->multi = NULL; /* its commands run as they would without it */
+        cairn_resp_queue_run(resp, multi->keys, multi->count);
+        resp->multi = multi;
+        cairn_resp_multi_drop(resp);
+        cairn_resp_watches_drop(resp);
         return;
     }
     if (resp->multi->count == 0 && resp->watches.count == 0) {

@@ -113,7 +113,7 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
         else if (cairn_resp_word_is(command, "FCALL_RO"))
             cairn_resp_fcall(resp, &words, true);
         else
-            cairn_resp_command(resp, &words);
+            cairn_resp_dispatch(resp, &words);
     }
     return used;
 }

@@ -25,7 +25,7 @@ void cairn_resp_namespace(struct cairn_resp_session *resp, const struct cairn_re
         cairn_session_reply_end(&resp->session);
         return;
     }
-    if (resp->watches.count) {
+    if (resp->watches.count || resp->key_watches.count) {
         cairn_resp_reply_error(resp, "BAD_REQUEST", "objects of this namespace are watched: UNWATCH first");
         return;
     }

@@ -1,10 +1,11 @@
-/* WATCH TYPE/ID: EXEC does nothing if one of these objects has changed since.
+/* WATCH TYPE/ID: EXEC does nothing if one of these objects has changed since.  With a cache, a name whose part before
+ * its first slash is no deployed type is a key of that (resp_exec.c).
  *
  * What is kept of an object is its newest change as the node tells it (CAIRN_OP_WATCH).  WATCH waits for what came
  * before it on its connection, and what comes behind it waits for WATCH. */
 #include <stdlib.h>
 
-#include "server/resp_internal.h"
+#include "server/resp_keys.h"
 
 struct cairn_resp_watch {
     struct cairn_multi_watch watch; /* of `text`; `change`, once it is known, has memory of its own */
@@ -25,6 +26,7 @@ void cairn_resp_watches_drop(struct cairn_resp_session *resp)
         free(w);
     }
     resp->watches = (struct cairn_resp_watches){0};
+    cairn_resp_key_watches_drop(resp);
     cairn_resp_count_aside(resp);
 }
 
@@ -44,7 +46,7 @@ void cairn_resp_watches_add(const struct cairn_resp_session *resp, struct cairn_
 
 void cairn_resp_count_aside(struct cairn_resp_session *resp)
 {
-    cairn_session_set_aside(&resp->session, resp->multi_bytes + resp->watches.bytes);
+    cairn_session_set_aside(&resp->session, resp->multi_bytes + resp->watches.bytes + resp->key_watches.bytes);
 }
 
 /* The client wants nothing to be done if something has changed. */
@@ -76,6 +78,23 @@ static bool is_known(const struct cairn_resp_session *resp, struct cairn_bytes t
     return false;
 }
 
+static bool has_room(struct cairn_resp_session *resp)
+{
+    if (resp->watches.count + resp->key_watches.count < WATCHES_MAX)
+        return true;
+    cairn_resp_reply_error(resp, "LIMIT", "a connection watches at most %d objects; UNWATCH forgets them", WATCHES_MAX);
+    return false;
+}
+
+static bool is_key(const struct cairn_resp_session *resp, struct cairn_bytes name, const uint8_t *slash)
+{
+    const struct cairn_front *front = resp->session.front;
+    const struct cairn_backend *backend = front->backend;
+
+    return backend->cache && !(slash && backend->has_type(front->worker, resp->session.space,
+                                                          cairn_bytes(name.data, (size_t)(slash - name.data))));
+}
+
 /* False: it is refused. */
 static bool add(struct cairn_resp_session *resp, struct cairn_bytes name)
 {
@@ -84,6 +103,8 @@ static bool add(struct cairn_resp_session *resp, struct cairn_bytes name)
     struct cairn_bytes type, id;
     size_t bytes;
 
+    if (is_key(resp, name, slash))
+        return has_room(resp) && cairn_resp_watch_key(resp, name);
     if (!slash || slash == name.data || slash + 1 == name.data + name.size) {
         cairn_resp_reply_error(resp, "BAD_REQUEST",
                                "an object is watched by its type and id: WATCH TYPE/ID, as in "
@@ -94,11 +115,8 @@ static bool add(struct cairn_resp_session *resp, struct cairn_bytes name)
     id = cairn_bytes(slash + 1, name.size - type.size - 1);
     if (is_known(resp, type, id))
         return true;
-    if (resp->watches.count == WATCHES_MAX) {
-        cairn_resp_reply_error(resp, "LIMIT", "a connection watches at most %d objects; UNWATCH forgets them",
-                               WATCHES_MAX);
+    if (!has_room(resp))
         return false;
-    }
     bytes = sizeof *w + name.size;
     w = cairn_alloc_zeroed(1, bytes);
     memcpy(w->text, name.data, name.size);
@@ -114,12 +132,22 @@ static bool add(struct cairn_resp_session *resp, struct cairn_bytes name)
 
 void cairn_resp_watch(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
+    uint32_t before = resp->watches.count;
+
+    if (resp->multi) {
+        cairn_resp_reply_error(resp, "ERR", "WATCH inside MULTI is not allowed");
+        return;
+    }
     for (uint32_t i = 1; i < words->count; i++)
         if (!add(resp, cairn_resp_words_at(words, i))) {
             refuse(resp);
             return;
         }
     cairn_resp_count_aside(resp);
+    if (resp->watches.count == before && resp->session.front->backend->cache) {
+        cairn_resp_reply_ok(resp);
+        return;
+    }
     resp->watches.state = CAIRN_RESP_WATCHES_TO_ASK;
     cairn_session_work_begin(&resp->session);
 }

@@ -48,9 +48,9 @@ static const struct {
      "+OK\r\n" QUEUED QUEUED "-EXECABORT UNKNOWN_TYPE there is no type 'Nothing'\r\n", 0},
     {"a wrong arity", "MULTI\n" INCR "\nFCALL Box.incr\n" INCR "\nEXEC\n" INCR,
      "+OK\r\n" QUEUED ARITY QUEUED ABORT ":1\r\n", 1},
-    {"an unknown command", "MULTI\n" INCR "\nSET a b\nEXEC",
+    {"an unknown command", "MULTI\n" INCR "\nLSET a b\nEXEC",
      "+OK\r\n" QUEUED
-     "-ERR unknown command 'SET', with args beginning with: 'a' 'b' (methods are called by FCALL TYPE.METHOD 1 ID "
+     "-ERR unknown command 'LSET', with args beginning with: 'a' 'b' (methods are called by FCALL TYPE.METHOD 1 ID "
      "[ARG ...])\r\n" ABORT,
      0},
     {"a call that cannot be", "MULTI\n" INCR "\nFCALL Box.incr 3 a b c\nEXEC",
@@ -102,7 +102,8 @@ static const struct {
      "+OK\r\n-BAD_REQUEST objects of this namespace are watched: UNWATCH first\r\n+OK\r\n" OTHER("cairn.namespace")
          ABORT,
      0},
-    {"watch inside", "MULTI\n" INCR "\nWATCH Box/b\n" INCR "\nEXEC", "+OK\r\n" QUEUED OTHER("watch") QUEUED ABORT, 0},
+    {"watch inside", "MULTI\n" INCR "\nWATCH Box/b\n" INCR "\nEXEC",
+     "+OK\r\n" QUEUED "-ERR WATCH inside MULTI is not allowed\r\n" QUEUED "*2\r\n:1\r\n:2\r\n", 2},
     {"unwatch inside", "MULTI\nUNWATCH\n" INCR "\nEXEC", "+OK\r\n" OTHER("unwatch") QUEUED ABORT, 0},
     {"quit", "MULTI\n" INCR "\nQUIT", "+OK\r\n" QUEUED "+OK\r\n", 0},
     {"quit behind", "MULTI\n" INCR "\nEXEC\nQUIT", "+OK\r\n" QUEUED "*1\r\n:1\r\n+OK\r\n", 1},
