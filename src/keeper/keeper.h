@@ -28,13 +28,13 @@
 #ifndef CAIRN_KEEPER_KEEPER_H
 #define CAIRN_KEEPER_KEEPER_H
 
-#include <stdatomic.h>
-
-#include "base/list.h"
+#include "keeper/map.h"
 #include "object/object.h"
 
+struct keeper_home;
+
 enum {
-    KEEPER_PATH_BYTES_MAX = 1024,
+    KEEPER_PATH_BYTES_MAX = 1016,
     KEEPER_PASSWORD_BYTES = 16,
     KEEPER_STAT_BYTES = 68,  /* czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner, dataLength,
                                numChildren, pzxid: 8 or 4 bytes each, big-endian, as on the wire */
@@ -180,10 +180,14 @@ struct keeper_link {
 
     /* this room's */
     enum { KEEPER_LINK_NEW, KEEPER_LINK_CONNECTING, KEEPER_LINK_OPEN, KEEPER_LINK_LEFT } state;
-    uint32_t generation;         /* of the session's connections */
-    uint64_t number;             /* of its last write */
-    struct cairn_link of_worker; /* open links of the worker */
-    struct keeper_link *hash_next;
+    uint32_t generation;       /* of the session's connections */
+    uint64_t number;           /* of its last write */
+    uint64_t epoch;            /* as far as it is known here */
+    bool closing;              /* the close of its session is under way */
+    struct keeper_home *home;  /* of the namespace, on this worker */
+    struct cairn_link writes;  /* under way, in their order */
+    struct cairn_link of_home; /* connected links of the namespace */
+    struct keeper_item item;   /* the same by session */
 };
 
 struct keeper_ask {

@@ -1,0 +1,36 @@
+/* front.h - the half of this room that is on a link's worker: connecting, and asks on their way.
+ *
+ *   connect: [deploy] -> enter (at the tree's owner) -> Session.open, or Session.attach and attach (at the owner)
+ *   a read:  at the owner, and back         a write: Session.write, which calls Tree.commit
+ *
+ * A write has the next number of its link, and a read the number of the last write before it, so that the owner can
+ * tell whether it is the read's turn.
+ * Threads: the link's worker, but for tasks at the owner.  Layer: keeper (private). */
+#ifndef CAIRN_KEEPER_FRONT_H
+#define CAIRN_KEEPER_FRONT_H
+
+#include "keeper/links.h"
+
+/* What is under way for an ask.  While the request is at the owner nothing is changed here. */
+struct keeper_task {
+    struct cairn_request request; /* first: to the owner */
+    struct cairn_worker *worker;
+    struct keeper_home *home;
+    struct keeper_ask *ask;
+    struct keeper_link *link;
+    enum { TASK_ENTER, TASK_ATTACH, TASK_READ, TASK_WRITE } kind;
+    uint64_t session;
+    uint32_t generation;
+    uint64_t number;       /* of the write; of a read: what it waits for */
+    struct cairn_link at;  /* home->waiting, link->writes */
+    struct cairn_link all; /* keeper_worker.tasks */
+    bool is_done, is_open; /* a write: it has its outcome; and may not have come to the tree */
+};
+
+/* The owners are told which sessions were heard. */
+void keeper_front_tell_heard(struct keeper_worker *kw);
+void keeper_front_close(struct keeper_worker *kw);
+
+extern const struct operation keeper_operation;
+
+#endif
