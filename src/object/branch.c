@@ -211,7 +211,9 @@ static bool is_root(const struct branch *branch)
 /* Whether something of it is to be committed. */
 static bool is_dirty(const struct branch *branch)
 {
-    return branch->segment || (is_root(branch) && branch->party->transaction->root->own); /* its key, its message */
+    const struct invocation *root = branch->party->transaction->root;
+
+    return branch->segment || (is_root(branch) && root->own && !root->refused); /* its key, its message */
 }
 
 /* Readers that come wait, and those that are at it are waited for. */

@@ -8,6 +8,7 @@
 #include "object/invocation.h"
 #include "object/invoke.h"
 #include "object/mailbox.h"
+#include "object/once.h"
 #include "object/quota.h"
 #include "object/table.h"
 #include "object/transaction.h"
@@ -200,6 +201,7 @@ static void run(struct invocation *root)
     } else if (next == 0 && !watched_are_told(root)) {
         return;
     } else if (next == 0 && !is_unchanged(root)) {
+        root->refused = true; /* nothing has been done: its key stays unused */
         root->result.size = 0;
         cairn_value_add_nil(&root->result);
     } else if (next > 0 && is_error(result_of(root, made - 1), &error)) {
@@ -213,6 +215,8 @@ static void run(struct invocation *root)
 
 /* --- the root --- */
 
+enum { CALLS_HASH_BYTES = 16 };
+
 static enum cairn_code check(const struct cairn_request *request, struct cairn_err *err)
 {
     if (request->call_count + request->watch_count == 0)
@@ -224,6 +228,33 @@ static enum cairn_code check(const struct cairn_request *request, struct cairn_e
     return CAIRN_OK;
 }
 
+/* What a key was used with: the calls, as 16 bytes.  What is watched does not count: a client that asks again has
+ * looked again. */
+static void hash_calls(struct invocation *root)
+{
+    const struct cairn_request *request = root->request;
+    struct cairn_buf all = {0};
+
+    for (uint32_t i = 0; i < request->call_count; i++) {
+        const struct cairn_multi_call *call = &request->calls[i];
+        const struct cairn_bytes parts[] = {call->type, call->id, call->method, call->args};
+
+        cairn_buf_u8(&all, call->read_only);
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+            cairn_buf_varint(&all, parts[k].size);
+            cairn_buf_add(&all, parts[k].data, parts[k].size);
+        }
+    }
+    if (root->payload_room < CALLS_HASH_BYTES) {
+        root->payload = cairn_realloc(root->payload, CALLS_HASH_BYTES);
+        root->payload_room = CALLS_HASH_BYTES;
+    }
+    cairn_put_u64(root->payload, cairn_hash(cairn_buf_bytes(&all)));
+    cairn_put_u64(root->payload + 8, cairn_hash_seeded(cairn_buf_bytes(&all), request->call_count));
+    root->args = cairn_bytes(root->payload, CALLS_HASH_BYTES);
+    cairn_buf_done(&all);
+}
+
 /* At the first call's object, or the first that is watched. */
 static void submit(struct cairn_worker *worker, struct invocation *root)
 {
@@ -231,6 +262,10 @@ static void submit(struct cairn_worker *worker, struct invocation *root)
 
     root->type_name = request->call_count ? request->calls[0].type : request->watches[0].type;
     root->id = request->call_count ? request->calls[0].id : request->watches[0].id;
+    if (request->key.size) {
+        hash_calls(root);
+        once_make(root, request->key);
+    }
     if (request->call_count > 1 && space_is_gated(root->space))
         quota_charge_requests(root->space, root->started_ns, request->call_count - 1);
     submit_to_object(worker, root);
@@ -242,7 +277,7 @@ static void enter(struct invocation *root)
     const struct cairn_request *request = root->request;
     const struct method *method = request->call_count ? type_method(root->type, request->calls[0].method) : NULL;
 
-    root->read_only = !method || method->decl->read_only;
+    root->read_only = !root->keyed && (!method || method->decl->read_only); /* a key is written there */
     root->transaction->ends_itself = true;
 }
 
@@ -255,6 +290,8 @@ const struct operation multi_operation = {
     .receive = receive_invocation,
     .enter = enter,
     .run = run,
+    .leave = once_leave,
+    .drop = once_drop,
     .answer = hold_answer,
 };
 

@@ -191,7 +191,7 @@ enum cairn_op {
     CAIRN_OP_CANCEL,
     /* watches: for each of these objects, bytes that stand for its newest change, as long as the node runs. */
     CAIRN_OP_WATCH,
-    /* calls, watches: the list of what the calls have returned; nil: an object of `watches` has changed.  One
+    /* calls, watches[, key]: the list of what the calls have returned; nil: an object of `watches` has changed.  One
      * transaction: each call begins when the one before is over, and if one fails nothing has happened. */
     CAIRN_OP_MULTI,
     /* [dead, type, id, limit, cursor]: [list of [number "SHARD-N" (leaving: empty), waits|runs|later|no

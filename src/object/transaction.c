@@ -442,7 +442,7 @@ bool transaction_ends(struct cairn_worker *worker, struct invocation *inv,
         roll_back(worker, transaction);
         return true;
     }
-    if (inv->own) /* its key, its message */
+    if (inv->own && !inv->refused) /* its key, its message */
         transaction->parties[worker->index].dirty = true;
     if (has_written(worker, transaction)) {
         pass_on(worker, transaction, 0);

@@ -34,6 +34,11 @@ bool cairn_http_enter_space(struct cairn_http_call *call, struct cairn_http_requ
  * segment names, with limit=N alone. */
 void cairn_http_submit_messages(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
 
+/* --- http_transactions.c --- */
+
+/* POST /v1/transactions */
+void cairn_http_submit_transaction(const struct cairn_http_call *call);
+
 /* --- http_submit.c --- */
 
 /* For a request to the node, whose views live on in it; given back if there is none in the end. */
@@ -46,6 +51,8 @@ bool cairn_http_query_switch(const struct cairn_http_call *call, struct cairn_by
 /* A number from 1 to `most`; what is not one is refused. */
 bool cairn_http_query_number(const struct cairn_http_call *call, struct cairn_bytes name, struct cairn_bytes text,
                              uint32_t most, uint32_t *ret);
+/* The header Idempotency-Key, if there is one; false: it cannot be one, and is refused. */
+bool cairn_http_read_key(const struct cairn_http_call *call, struct cairn_slot *slot);
 void cairn_http_submit_invoke(const struct cairn_http_call *call);
 /* With limit (`first` if there is none, at most `most`), and cursor, prefix and which past is meant, where the
  * operation has these. */

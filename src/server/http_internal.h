@@ -5,6 +5,7 @@
  *   http_routes.c    which request asks for what
  *   http_spaces.c    namespaces
  *   http_messages.c  messages between objects
+ *   http_transactions.c  several calls as one
  *   http_submit.c    requests to the node
  *   http_pages.c     pages of the node itself
  *   http_render.c    values -> bodies */

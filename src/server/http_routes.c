@@ -367,6 +367,13 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_spaces(call);
     if (request->segment_count != 2)
         return false;
+    if (cairn_http_is(what, "transactions")) {
+        if (request->method == CAIRN_HTTP_POST)
+            cairn_http_submit_transaction(call);
+        else
+            wrong_method(call, "POST");
+        return true;
+    }
     if (cairn_http_is(what, "types")) {
         if (reads(call))
             cairn_http_submit_plain(call, CAIRN_OP_TYPES, CAIRN_HTTP_FORM_TYPES);

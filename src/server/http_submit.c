@@ -23,7 +23,7 @@ void cairn_http_give_up(const struct cairn_http_call *call, struct cairn_slot *s
 }
 
 /* The key as a string of bytes; quotes of a structured field are not part of it. */
-static bool read_key(const struct cairn_http_call *call, struct cairn_slot *slot)
+bool cairn_http_read_key(const struct cairn_http_call *call, struct cairn_slot *slot)
 {
     struct cairn_bytes key = call->request->headers[CAIRN_HTTP_IDEMPOTENCY_KEY];
 
@@ -184,7 +184,7 @@ void cairn_http_submit_invoke(const struct cairn_http_call *call)
     slot->request.wants_cost = request->headers[CAIRN_HTTP_CAIRN_COST].data != NULL;
     /* One that cannot be read is as none (Trace Context, 4.3). */
     (void)cairn_traceparent_read(request->headers[CAIRN_HTTP_TRACEPARENT], &slot->request.parent);
-    if (!read_key(call, slot) || (post && !read_body_args(call, slot)) || !read_query_args(call, slot)) {
+    if (!cairn_http_read_key(call, slot) || (post && !read_body_args(call, slot)) || !read_query_args(call, slot)) {
         cairn_http_give_up(call, slot);
         return;
     }

@@ -25,6 +25,8 @@ struct cairn_resp_multi {
     uint32_t count;
     bool refuses; /* a command could not be queued: EXEC will run none */
     bool asked;
+    size_t key_size; /* EXEC's idempotency key; 0: it has none */
+    uint8_t key[CAIRN_ONCE_KEY_BYTES_MAX];
 };
 
 static void drop_all(struct cairn_resp_session *resp)
@@ -180,6 +182,7 @@ static void submit(struct cairn_resp_session *resp)
 
     request->op = CAIRN_OP_MULTI;
     cairn_resp_take_job(resp, request);
+    request->key = cairn_bytes(multi->key, multi->key_size);
     request->call_count = multi->count;
     call = (void *)cairn_buf_reserve(&slot->more, multi->count * sizeof *call + cairn_resp_watches_bytes(resp) + 1);
     request->calls = call;
@@ -244,17 +247,41 @@ void cairn_resp_multi(struct cairn_resp_session *resp, const struct cairn_resp_w
     cairn_resp_reply_ok(resp);
 }
 
+/* EXEC [KEY]; false: it cannot be one, which is answered. */
+static bool take_key(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes key = words->count > 1 ? cairn_resp_words_at(words, 1) : cairn_bytes(NULL, 0);
+
+    if (words->count > 2 || (words->count == 2 && (key.size == 0 || key.size > CAIRN_ONCE_KEY_BYTES_MAX))) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "EXEC takes an idempotency key of 1 to %d bytes, or nothing: the calls stay queued",
+                               CAIRN_ONCE_KEY_BYTES_MAX);
+        return false;
+    }
+    if (key.size)
+        memcpy(resp->multi->key, key.data, key.size);
+    resp->multi->key_size = key.size;
+    return true;
+}
+
 void cairn_resp_exec(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
-    (void)words;
     if (!resp->multi) {
         cairn_resp_reply_error(resp, "ERR", "EXEC without MULTI");
         return;
     }
+    if (!take_key(resp, words))
+        return;
     if (resp->multi->refuses || resp->watches.refused) {
         cairn_resp_multi_drop(resp);
         cairn_resp_watches_drop(resp);
         cairn_resp_reply_error(resp, "EXECABORT", "Transaction discarded because of previous errors.");
+        return;
+    }
+    if (resp->multi->keys && resp->multi->key_size) {
+        cairn_resp_multi_drop(resp);
+        cairn_resp_watches_drop(resp);
+        cairn_resp_reply_error(resp, "EXECABORT", "BAD_REQUEST commands over the cache's keys have no idempotency key");
         return;
     }
     if (resp->multi->keys || (resp->key_watches.count && !resp->watches.count)) {

@@ -1,7 +1,8 @@
 /* Would catch: a client's transaction of which a part happens though a call of it fails, or does not though it was
  * acknowledged; calls that do not see what those before them wrote, or do not run in their order; others that see a
  * part of it; an error that does not say which call it is; one that happens though a watched object has changed, or
- * does not though none has; two that wait for each other for ever. */
+ * does not though none has; two that wait for each other for ever; a key with which it happens twice, or not at all,
+ * that is used up by one that did nothing, or stands for other calls. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -446,11 +447,133 @@ static void logs_of_their_own(void **state)
     simnode_done(&sim);
 }
 
+/* As expect_multi, with a key, and a watch if `change` is one of "a". */
+static void expect_keyed(struct simnode *sim, const char *key, struct cairn_bytes change, const char *want, ...)
+{
+    struct multi multi;
+    const char *text;
+    va_list calls;
+
+    init(&multi, CAIRN_OP_MULTI);
+    simcall_key(&multi.call, key);
+    if (change.size)
+        watch(&multi, "a", change);
+    va_start(calls, want);
+    while ((text = va_arg(calls, const char *)))
+        add(&multi, text);
+    va_end(calls);
+    simcall_run(sim, &multi.call);
+    if (!strstr(text_of(&multi), want))
+        fail_msg("got %s, not %s", text_of(&multi), want);
+    done(&multi);
+}
+
+#define keyed(key, want, ...) expect_keyed(&sim, key, (struct cairn_bytes){0}, want, __VA_ARGS__, NULL)
+
+static void once_with_a_key(void **state)
+{
+    struct cairn_buf change = {0};
+    struct cairn_bytes before;
+    struct simnode sim;
+    struct cairn_err err;
+
+    (void)state;
+    open_node(&sim, 790, &shapes[0]);
+    for (int i = 0; i < 3; i++)
+        keyed("k", "[5, 7]", "a add 5", "b add 7");
+    keyed("k2", "[10, 14]", "a add 5", "b add 7"); /* another key */
+    keyed("k", "!key_reused", "a add 6", "b add 7");
+    keyed("k", "!key_reused", "a add 5", "b add 7", "c add 1");
+    keyed("k", "!key_reused", "a add 5");
+    keyed("k", "[1]", "c add 1"); /* the key is the first call's object's */
+    keyed("f", "!refused: call 2 of 2", "a add 1", "b refuse");
+    together("[14]", "?b get");
+    keyed("f", "!refused: call 2 of 2", "a add 1", "b refuse"); /* an outcome, too */
+    keyed("r", "[10]", "?a get");                               /* what only reads has one as well */
+    together("[11]", "a add 1");
+    keyed("r", "[10]", "?a get");
+    /* Nothing has happened: the key is unused, and what is watched is none of the calls. */
+    before = change_of(&sim, "a", &change);
+    expect("12", "a", "add", "1");
+    expect_keyed(&sim, "w", before, "nil", "a add 100", "b add 100", NULL);
+    before = change_of(&sim, "a", &change);
+    expect_keyed(&sim, "w", before, "[112, 114]", "a add 100", "b add 100", NULL);
+    expect_keyed(&sim, "w", before, "[112, 114]", "a add 100", "b add 100", NULL);
+    keyed("w", "[112, 114]", "a add 100", "b add 100");
+    assert_int_equal(simnode_close(&sim, &err), CAIRN_OK);
+    if (simnode_open(&sim, &err) != CAIRN_OK)
+        fail_msg("%s", err.text);
+    keyed("w", "[112, 114]", "a add 100", "b add 100");
+    expect("112", "a", "get");
+    cairn_buf_done(&change);
+    simnode_done(&sim);
+}
+
+/* Many with one key at once, and the power is cut: it has happened once or not at all, and with the key it does. */
+static void keys_and_crashes(void **state)
+{
+    int happened = 0, lost = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        const struct simnode_options *options = &shapes[seed % SHAPES];
+        struct multi multis[AT_ONCE];
+        struct simnode sim;
+        struct cairn_err err;
+        char want[24];
+        bool acknowledged = false;
+        uint64_t steps;
+
+        open_node(&sim, 800 + seed, options);
+        for (int i = 0; i < AT_ONCE; i++) {
+            init(&multis[i], CAIRN_OP_MULTI);
+            simcall_key(&multis[i].call, "k");
+            add(&multis[i], "a add 1");
+            add(&multis[i], "b add 1");
+            simcall_submit(&sim, &multis[i].call, (uint32_t)i % options->workers);
+        }
+        for (steps = cairn_random_below(&sim.random, 200); steps > 0; steps--)
+            simnode_step(&sim);
+        for (int i = 0; i < AT_ONCE; i++) {
+            acknowledged |= multis[i].call.replied;
+            if (multis[i].call.replied)
+                assert_string_equal(text_of(&multis[i]), "[1, 1]");
+        }
+        simnode_crash(&sim, (enum cairn_sim_crash)(seed % 3));
+        if (simnode_open(&sim, &err) != CAIRN_OK)
+            fail_msg("%s", err.text);
+        {
+            struct multi look;
+            bool is_there;
+
+            init(&look, CAIRN_OP_MULTI);
+            add(&look, "?a get");
+            add(&look, "?b get");
+            simcall_run(&sim, &look.call);
+            is_there = strcmp(text_of(&look), "[1, 1]") == 0;
+            if (!is_there)
+                assert_string_equal(text_of(&look), "[0, 0]");
+            assert_true(is_there || !acknowledged);
+            happened += is_there;
+            lost += !is_there;
+            done(&look);
+        }
+        keyed("k", "[1, 1]", "a add 1", "b add 1");
+        snprintf(want, sizeof want, "%d", 1);
+        expect(want, "a", "get");
+        for (int i = 0; i < AT_ONCE; i++)
+            done(&multis[i]);
+        simnode_done(&sim);
+    }
+    assert_true(happened > 1 && lost > 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_or_nothing),  cmocka_unit_test(what_cannot_be), cmocka_unit_test(others_see_all_of_it),
-        cmocka_unit_test(watched_objects), cmocka_unit_test(none_is_lost),   cmocka_unit_test(logs_of_their_own),
+        cmocka_unit_test(all_or_nothing),  cmocka_unit_test(what_cannot_be),   cmocka_unit_test(others_see_all_of_it),
+        cmocka_unit_test(watched_objects), cmocka_unit_test(none_is_lost),     cmocka_unit_test(logs_of_their_own),
+        cmocka_unit_test(once_with_a_key), cmocka_unit_test(keys_and_crashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

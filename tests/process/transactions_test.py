@@ -43,6 +43,31 @@ class World:
             self.counts[kind] += 1
 
 
+def test_over_http(folder):
+    """Several calls in one request: together or not at all, once with a key, also after a kill."""
+    with Node(folder) as node:
+        node.deploy("ledger")
+        calls = [["Cell", "a", "add", -30], ["Cell", "b", "add", 30], ["Cell", "b", "get"]]
+        for again in range(3):
+            if again == 2:
+                node.kill()
+                node.start()
+            web = node.web()
+            equal(web.json("POST", "/v1/transactions", calls, Idempotency_Key="one"), [-30, 30, 30], "once")
+        equal(web.json("POST", "/v1/transactions", calls), [-60, 60, 60], "without a key")
+        web.fails(422, "refused", "POST", "/v1/transactions",
+                  '[["Cell", "a", "add", 1], ["Cell", "b", "refuse"]]')
+        web.fails(422, "key_reused", "POST", "/v1/transactions", '[["Cell", "a", "add", 1]]', Idempotency_Key="one")
+        web.fails(404, "unknown_type", "POST", "/v1/ns/default/transactions", '[["Nothing", "a", "add", 1]]')
+        web.fails(405, "bad_request", "GET", "/v1/transactions")
+        with node.redis() as redis:
+            for again in range(2):
+                redis.ok("MULTI")
+                redis.call("FCALL", "Cell.add", 1, "a", 1)
+                equal(redis.call("EXEC", "two"), [-59], "EXEC with a key")
+            equal(redis.call("FCALL_RO", "Cell.get", 1, "a"), -59, "what a is in the end")
+
+
 def is_unknown(reply):
     return isinstance(reply, Error) and reply.code == "UNAVAILABLE"
 
@@ -148,4 +173,4 @@ def test_kills_of_an_engine_on_disk(folder):
 
 
 if __name__ == "__main__":
-    main([test_kills, test_kills_of_an_engine_on_disk])
+    main([test_over_http, test_kills, test_kills_of_an_engine_on_disk])

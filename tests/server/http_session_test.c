@@ -30,6 +30,8 @@ static void expect_http(struct talk *talk, const char *label, const char *want)
         fail_msg("%s: got\n%s\nwant\n%s", label, text, want);
 }
 
+#define NO_CALL(what, more, which) \
+    what " [\\\"TYPE\\\", \\\"ID\\\", \\\"METHOD\\\"" more "] while reading call " which " of the transaction"
 #define PROBLEM(title, status, code, detail, effects, retry)                                   \
     "{\"type\":\"about:blank\",\"title\":\"" title "\",\"status\":" status ",\"code\":\"" code \
     "\",\"detail\":\"" detail "\",\"effects\":\"" effects "\",\"retry\":\"" retry "\"}\n"
@@ -40,8 +42,9 @@ static const struct {
     {"GET /" H "\r\n", "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
                        "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\","
                        "\"/v1/logs\",\"/v1/traces\",\"/v1/traces/JOB\",\"/v1/promises/ID\","
-                       "\"/v1/timers/TYPE/ID\",\"/v1/messages\",\"/v1/clock\",\"/v1/export\",\"/v1/namespaces\","
-                       "\"/v1/namespaces/NAME\",\"/v1/ns/NAME/...\",\"/healthz\",\"/readyz\","
+                       "\"/v1/transactions\",\"/v1/timers/TYPE/ID\",\"/v1/invocations\",\"/v1/invocations/ID\","
+                       "\"/v1/invocations/ID/journal\",\"/v1/messages\",\"/v1/clock\",\"/v1/export\","
+                       "\"/v1/namespaces\",\"/v1/namespaces/NAME\",\"/v1/ns/NAME/...\",\"/healthz\",\"/readyz\","
                        "\"/metrics\"]}\n"},
     {"GET /healthz" H "\r\n", "200 {\"healthy\":true}\n"},
     {"GET /readyz" H "\r\n", "200 {\"ready\":true," CHECKS(CHECK("stopping", "ok", ""), CHECK("log", "ok", ""))},
@@ -67,6 +70,23 @@ static const struct {
     {"POST /v1/objects/Box/b1/echo" H "Content-Length: 2\r\n\r\n[1",
      "400 " PROBLEM("Bad Request", "400", "bad_request",
                     "the body is not a JSON array of arguments: ']' is missing at byte 2", "none", "no")},
+    {"POST /v1/transactions" H "Content-Length: 57\r\n\r\n[[\"Box\",\"b/1\",\"incr\"],"
+     "[\"Box\",\"b/1\",\"echo\",1,\"x\",{\"a\":2}]]",
+     "200 [1,[\"1\",\"x\",\"{\\\"a\\\":2}\"]]\n"},
+    {"POST /v1/transactions" H "Idempotency-Key: k\r\nContent-Length: 22\r\n\r\n[[\"Box\",\"b/1\",\"incr\"]]",
+     "200 [\"k\",2]\n"},
+    {"POST /v1/transactions" H "Content-Length: 2\r\n\r\n[]",
+     "400 " PROBLEM("Bad Request", "400", "bad_request",
+                    "send the calls as a JSON array: [[\\\"TYPE\\\", \\\"ID\\\", \\\"METHOD\\\", ARGUMENT ...], ...]",
+                    "none", "no")},
+    {"POST /v1/transactions" H "Content-Length: 24\r\n\r\n[[\"Box\",\"b\",\"incr\"],[1]]",
+     "400 " PROBLEM("Bad Request", "400", "bad_request", NO_CALL("it needs at least", "", "2"), "none", "no")},
+    {"POST /v1/transactions" H "Content-Length: 3\r\n\r\n[7]",
+     "400 " PROBLEM("Bad Request", "400", "bad_request", NO_CALL("it is no array:", ", ARGUMENT ...", "1"), "none",
+                    "no")},
+    {"POST /v1/transactions" H "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx",
+     "415 " PROBLEM("Unsupported Media Type", "415", "bad_request", "a transaction is sent as JSON (application/json)",
+                    "none", "no")},
     {"POST /v1/objects/Box/b%2F1/set" H "Content-Length: 5\r\n\r\n[\"v\"]", "200 null\n"},
     {"GET /v1/objects/Box/b%2F1/get" H "\r\n", "200 \"v\"\n"},
     {"GET /v1/objects/Box/b%2F1/get" H "Accept: application/octet-stream\r\n\r\n", "200 v"},

@@ -12,6 +12,7 @@
 #include "server/talk.h"
 
 #define INCR   "FCALL Box.incr 1 b"
+#define NOKEY  "-BAD_REQUEST EXEC takes an idempotency key of 1 to 256 bytes, or nothing: the calls stay queued\r\n"
 #define ABORT  "-EXECABORT Transaction discarded because of previous errors.\r\n"
 #define QUEUED "+QUEUED\r\n"
 #define ARITY  "-ERR wrong number of arguments for 'fcall' command\r\n"
@@ -30,6 +31,9 @@ static const struct {
 } dialogues[] = {
     {"two calls", "MULTI\n" INCR "\n" INCR "\nEXEC", "+OK\r\n" QUEUED QUEUED "*2\r\n:1\r\n:2\r\n", 2},
     {"nothing", "MULTI\nEXEC", "+OK\r\n*0\r\n", 0},
+    {"a key", "MULTI\n" INCR "\n" INCR "\nEXEC key\nMULTI\n" INCR "\nEXEC",
+     "+OK\r\n" QUEUED QUEUED "*3\r\n$3\r\nkey\r\n:1\r\n:2\r\n+OK\r\n" QUEUED "*1\r\n:3\r\n", 3},
+    {"too many keys", "MULTI\n" INCR "\nEXEC a b\nEXEC", "+OK\r\n" QUEUED NOKEY "*1\r\n:1\r\n", 1},
     {"every kind", "MULTI\nfcall Box.late 1 b 3 x\nFCALL_RO Box.nil 1 b\nEXEC\nPING",
      "+OK\r\n" QUEUED QUEUED "*2\r\n$1\r\nx\r\n$-1\r\n+PONG\r\n", 0},
     {"reading only", "MULTI\n" INCR "\nFCALL_RO Box.incr 1 b\nEXEC",

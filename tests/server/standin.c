@@ -458,7 +458,9 @@ static void run_multi(struct standin *standin, struct cairn_request *request, st
         return;
     }
     before = copy_values(standin);
-    cairn_value_add_list(to, request->call_count);
+    cairn_value_add_list(to, request->call_count + (request->key.size > 0));
+    if (request->key.size)
+        cairn_value_add_bytes(to, request->key);
     for (uint32_t i = 0; i < request->call_count; i++) {
         const struct cairn_multi_call *call = &request->calls[i];
         struct cairn_request one = {.op = CAIRN_OP_INVOKE,
