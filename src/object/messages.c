@@ -316,7 +316,9 @@ enum cairn_code messages_room(const struct messages *messages, size_t bytes, str
 enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int64_t delay_ms, struct cairn_err *err)
 {
     struct segment *segment = inv->segment;
-    uint64_t write_set = inv->method->limits.most[CAIRN_LIMIT_WRITE_SET];
+    struct method_limits own;
+    const struct method_limits *limits = method_limits_of(inv, &own); /* a client's message is sent by no method */
+    uint64_t write_set = limits->most[CAIRN_LIMIT_WRITE_SET];
     uint64_t now = messages_clock_ms(inv->worker);
     size_t at = segment->sends.size, bytes = posted->args.size + 4 * CAIRN_ID_BYTES_MAX;
     enum cairn_code code = messages_room(inv->object->shard->messages, at + bytes, err);
@@ -326,7 +328,7 @@ enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int
     if (segment->overlay.bytes + at + bytes > write_set || segment->send_count >= SENDS_PER_SEGMENT_MAX) {
         cairn_fail(err, CAIRN_ELIMIT, "the segment sends more than %d messages, or writes more than %llu bytes",
                    SENDS_PER_SEGMENT_MAX, (unsigned long long)write_set);
-        method_limit_tell(inv, CAIRN_LIMIT_WRITE_SET, err);
+        method_limit_tell_of(limits, inv, CAIRN_LIMIT_WRITE_SET, err);
         return CAIRN_ELIMIT;
     }
     posted->sent_ms = now;
