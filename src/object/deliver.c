@@ -161,6 +161,11 @@ static void answer(struct cairn_worker *worker, struct message *message)
     leave_running(worker, inv);
 }
 
+static void enter(struct invocation *inv)
+{
+    durable_make(inv);
+}
+
 static void leave(struct cairn_worker *worker, struct invocation *inv)
 {
     (void)worker, (void)inv; /* what it has of its own is for the answer */
@@ -176,6 +181,7 @@ const struct operation operation_deliver = {
     .name = "deliver",
     .aim = AIM_METHOD,
     .receive = receive_invocation,
+    .enter = enter,
     .leave = leave,
     .drop = drop,
     .answer = answer,
@@ -229,6 +235,7 @@ static struct delivery *begin(struct looking *looking, const struct delivery *wh
     inv->may_internal = posted->flags & POSTED_INTERNAL;
     inv->started_ns = worker_recent_ns(worker);
     inv->own = delivery;
+    inv->by_message = true;
     inv->charged_call = sizeof *inv + bytes;
     cairn_purse_add(&worker->purse, (int64_t)inv->charged_call);
     *delivery = *where;
@@ -429,16 +436,9 @@ static void interrupted(struct messages *messages, struct invocation *inv)
 static void start(struct messages *messages, struct invocation *inv)
 {
     const struct delivery *delivery = inv->own;
-    const struct method *method;
 
     if (delivery->begun) {
         interrupted(messages, inv);
-        return;
-    }
-    method = type_method(type_find(messages->worker, inv->space, inv->type_name), inv->method_name);
-    if (method && method->decl->durable) {
-        set_error(inv, CAIRN_EINVAL, "a durable method cannot be run by a message");
-        answer(messages->worker, &inv->message);
         return;
     }
     invocation_arrive(messages->worker, inv);

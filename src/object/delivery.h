@@ -2,11 +2,13 @@
  * attempts).
  *
  * The first segment that ends the method also takes the message out of the line; if a segment ends before the method
- * does, the message is marked as begun.
+ * does, the message is marked as begun.  A durable method takes over there: the record that makes it open has no
+ * message any more, and if it fails later that is a dead letter (messages_commit.c).
  * Threads: the shard's owner.  Layer: object (private). */
 #ifndef CAIRN_OBJECT_DELIVERY_H
 #define CAIRN_OBJECT_DELIVERY_H
 
+#include "object/durable.h"
 #include "object/invocation.h"
 #include "object/messages.h"
 
@@ -44,6 +46,10 @@ static inline struct delivery *delivery_of(const struct invocation *inv)
 uint64_t delivery_number(const struct delivery *delivery);
 /* With the names and arguments, which are borrowed from the invocation. */
 struct posted delivery_posted(const struct invocation *inv);
+/* What of the message stays with the durable invocation that it begins. */
+struct durable_letter delivery_letter(const struct invocation *inv);
+/* What of the message that runs it, or has begun it, is told to the method; zeros if there is none. */
+struct durable_letter delivery_told(const struct invocation *inv);
 /* Within the record of a segment: the message is used up, or has begun. */
 void delivery_prepare(struct messages *messages, struct commit *commit);
 void delivery_committed(struct commit *commit);

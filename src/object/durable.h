@@ -31,6 +31,14 @@ struct durable_drop {
     uint32_t call, shard; /* where the called object lies */
 };
 
+/* The message that began it: what is told of it, and is left of it if it fails. */
+struct durable_letter {
+    uint64_t number; /* by which it is known, plus 1; 0: none began it */
+    uint8_t flags;   /* POSTED_INTERNAL */
+    uint64_t sent_ms, attempts;
+    uint64_t timer_due_ms, timer_missed; /* of a firing */
+};
+
 enum { DURABLE_SECRET_BYTES = 16, DURABLE_WAITS_MAX = 1000 };
 
 /* A sleep, or a promise.  It has the number of a call, and its outcome is one's. */
@@ -43,16 +51,17 @@ struct durable_wait {
 };
 
 struct durable {
-    uint64_t number;            /* of the shard's, never used again; 0: none yet */
-    bool recorded;              /* it is open in the shard */
-    bool recovered;             /* from there: no client or caller waits for it */
-    bool counted;               /* among the recovered that are under way */
-    struct open *open;          /* while it is recorded */
-    uint64_t chunks, bytes;     /* of the journal in the shard */
-    struct cairn_buf tail;      /* of the journal, in no record yet */
-    size_t kept;                /* bytes of the tail that were there as the run began: outcomes */
-    size_t charged;             /* of it, to the job */
-    struct durable_drop *drops; /* outcomes in the tail: forgotten by callees once it is in a record */
+    uint64_t number;              /* of the shard's, never used again; 0: none yet */
+    struct durable_letter letter; /* once it is recorded */
+    bool recorded;                /* it is open in the shard */
+    bool recovered;               /* from there: no client or caller waits for it */
+    bool counted;                 /* among the recovered that are under way */
+    struct open *open;            /* while it is recorded */
+    uint64_t chunks, bytes;       /* of the journal in the shard */
+    struct cairn_buf tail;        /* of the journal, in no record yet */
+    size_t kept;                  /* bytes of the tail that were there as the run began: outcomes */
+    size_t charged;               /* of it, to the job */
+    struct durable_drop *drops;   /* outcomes in the tail: forgotten by callees once it is in a record */
     uint32_t drop_count, drop_room;
 
     bool sent;      /* this run has committed a segment */

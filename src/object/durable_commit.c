@@ -1,5 +1,6 @@
 /* durable_commit.c - a durable invocation's part of a segment's record: its head and its journal, or their removal. */
 #include "object/commit.h"
+#include "object/delivery.h"
 #include "object/durable_cancel.h"
 #include "object/durable_head.h"
 #include "object/durable_internal.h"
@@ -38,6 +39,9 @@ static void put_head(struct commit *commit)
     } else if (once) {
         head.key_kind = DURABLE_KEY_CLIENT;
         head.key = once->key;
+    } else if (delivery_of(inv)) {
+        head.key_kind = DURABLE_KEY_MESSAGE;
+        head.letter = delivery_letter(inv);
     }
     durable_head_encode(&value, &head);
     overlay_put(commit->overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE, inv->durable->number)),

@@ -1,6 +1,6 @@
 #include "object/durable_head.h"
 
-enum { FORMAT = 2, HAS_CALLER = 1 };
+enum { FORMAT = 3, HAS_CALLER = 1 };
 
 static void add_sized(struct cairn_buf *to, struct cairn_bytes bytes)
 {
@@ -34,6 +34,14 @@ void durable_head_encode(struct cairn_buf *to, const struct durable_head *head)
         cairn_buf_varint(to, head->called.number);
         cairn_buf_varint(to, head->called.call);
     }
+    if (head->key_kind == DURABLE_KEY_MESSAGE) {
+        cairn_buf_varint(to, head->letter.number);
+        cairn_buf_u8(to, head->letter.flags);
+        cairn_buf_varint(to, head->letter.sent_ms);
+        cairn_buf_varint(to, head->letter.attempts);
+        cairn_buf_varint(to, head->letter.timer_due_ms);
+        cairn_buf_varint(to, head->letter.timer_missed);
+    }
 }
 
 bool durable_head_decode(struct cairn_bytes bytes, struct durable_head *head)
@@ -65,6 +73,14 @@ bool durable_head_decode(struct cairn_bytes bytes, struct durable_head *head)
         head->called.number = cairn_read_varint(&r);
         head->called.call = (uint32_t)cairn_read_varint(&r);
     }
-    return !r.bad && cairn_reader_left(&r) == 0 && head->key_kind <= DURABLE_KEY_CALL && head->id.size > 0 &&
+    if (head->key_kind == DURABLE_KEY_MESSAGE) {
+        head->letter.number = cairn_read_varint(&r);
+        head->letter.flags = cairn_read_u8(&r);
+        head->letter.sent_ms = cairn_read_varint(&r);
+        head->letter.attempts = cairn_read_varint(&r);
+        head->letter.timer_due_ms = cairn_read_varint(&r);
+        head->letter.timer_missed = cairn_read_varint(&r);
+    }
+    return !r.bad && cairn_reader_left(&r) == 0 && head->key_kind <= DURABLE_KEY_MESSAGE && head->id.size > 0 &&
            head->id.size <= CAIRN_ID_BYTES_MAX;
 }

@@ -6,8 +6,10 @@
 #include "base/traceparent.h"
 #include "fn/fn.h"
 #include "object/called.h"
+#include "object/durable.h"
 
-enum durable_key { DURABLE_KEY_NONE = 0, DURABLE_KEY_CLIENT = 1, DURABLE_KEY_CALL = 2 };
+/* Who has begun it, beside a client without a key. */
+enum durable_key { DURABLE_KEY_NONE = 0, DURABLE_KEY_CLIENT = 1, DURABLE_KEY_CALL = 2, DURABLE_KEY_MESSAGE = 3 };
 
 struct durable_head {
     struct cairn_bytes module; /* hash of the .wasm, CAIRN_SHA256_BYTES */
@@ -18,8 +20,9 @@ struct durable_head {
     uint64_t began_ms;
     struct cairn_traceparent parent; /* the job, and the span of this invocation or 0 */
     enum durable_key key_kind;
-    struct cairn_bytes key; /* the client's */
-    struct called called;   /* of the durable invocation that called */
+    struct cairn_bytes key;       /* the client's */
+    struct called called;         /* of the durable invocation that called */
+    struct durable_letter letter; /* the message, which is no more */
 };
 
 void durable_head_encode(struct cairn_buf *to, const struct durable_head *head);

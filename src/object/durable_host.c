@@ -3,6 +3,7 @@
  * Live, a host call is done and then noted.  Along the journal it is answered from there, and nothing is done.
  * Outcomes of calls stand in the journal where they came in, and are taken before the host call that follows them: so
  * a wait is no entry of its own. */
+#include "object/delivery.h"
 #include "object/durable_internal.h"
 #include "object/host.h"
 #include "object/journal.h"
@@ -561,35 +562,53 @@ static enum cairn_code durable_send(void *run, struct cairn_bytes type, struct c
     WRITE(object_host_ops.send(run, type, id, method, args, delay_ms, err));
 }
 
+/* Nothing of it is committed yet: it is a message's attempt as any other. */
 static enum cairn_code durable_retry(void *run, int64_t delay_ms, struct cairn_err *err)
 {
-    (void)run, (void)delay_ms;
-    return cairn_fail(err, CAIRN_ELIMIT, "a durable method cannot ask to be tried again");
+    if (delivery_of(run))
+        return object_host_ops.retry(run, delay_ms, err);
+    return cairn_fail(
+        err, CAIRN_ELIMIT,
+        "a durable method can ask to be tried again only if a message runs it, and before its first wait");
 }
 
+/* What follows is in the head, and so the same however often it is run. */
 static uint64_t durable_attempts(void *run)
 {
-    (void)run;
-    return 0; /* it runs for no message */
+    return delivery_told(run).attempts;
 }
 
-/* Nor are timers in the journal. */
-static enum cairn_code no_timers(struct cairn_err *err)
+static uint64_t durable_timer_due(void *run)
 {
-    return cairn_fail(err, CAIRN_ELIMIT,
-                      "a durable method cannot set or cancel timers; let it call a method that does");
+    return delivery_told(run).timer_due_ms;
 }
 
+static uint64_t durable_timer_missed(void *run)
+{
+    return delivery_told(run).timer_missed;
+}
+
+/* As a message: the timer is in the record that has its place in the journal. */
 static enum cairn_code durable_timer_set(void *run, const struct cairn_timer_spec *spec, struct cairn_err *err)
 {
-    (void)run, (void)spec;
-    return no_timers(err);
+    uint64_t when = (uint64_t)(spec->repeats ? spec->period_ms : spec->at_ms);
+
+    BEGIN(JOURNAL_TIMER_SET,
+          hash_of(hash_of(hash_of(spec->repeats, when, spec->name, spec->method), 0, spec->cron, spec->zone), 0,
+                  spec->args, none));
+    WRITE(object_host_ops.timer_set(run, spec, err));
 }
 
 static enum cairn_code durable_timer_cancel(void *run, struct cairn_bytes name, bool *ret_found, struct cairn_err *err)
 {
-    (void)run, (void)name, (void)ret_found;
-    return no_timers(err);
+    BEGIN(JOURNAL_TIMER_CANCEL, hash_of(0, 0, name, none));
+
+    if (known) {
+        *ret_found = number_in(known_result) != 0;
+        return CAIRN_OK;
+    }
+    code = object_host_ops.timer_cancel(run, name, ret_found, err);
+    return code == CAIRN_OK ? note_number(inv, op, args_hash, *ret_found, err) : code;
 }
 
 const struct cairn_host_ops durable_host_ops = {
@@ -629,8 +648,8 @@ const struct cairn_host_ops durable_host_ops = {
     .attempts = durable_attempts,
     .timer_set = durable_timer_set,
     .timer_cancel = durable_timer_cancel,
-    .timer_due = durable_attempts,
-    .timer_missed = durable_attempts,
+    .timer_due = durable_timer_due,
+    .timer_missed = durable_timer_missed,
     .ready = durable_ready,
     .poll = durable_poll,
     .call_result = durable_call_result,

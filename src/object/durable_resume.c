@@ -76,7 +76,7 @@ enum cairn_code durable_load_journal(struct invocation *inv, bool tell, struct c
 
 static enum cairn_code take_key(struct invocation *inv, const struct durable_head *head, struct cairn_err *err)
 {
-    if (head->key_kind == DURABLE_KEY_NONE)
+    if (head->key_kind == DURABLE_KEY_NONE || head->key_kind == DURABLE_KEY_MESSAGE)
         return CAIRN_OK;
     if (head->key_kind == DURABLE_KEY_CLIENT) {
         once_make(inv, head->key);
@@ -154,6 +154,8 @@ static enum cairn_code start(struct cairn_worker *worker, struct shard *shard, u
     inv->depends = inv->object->last;
     durable_make(inv);
     inv->durable->number = number;
+    inv->durable->letter = head.letter;
+    inv->by_message = head.key_kind == DURABLE_KEY_MESSAGE;
     inv->durable->recorded = inv->durable->recovered = true;
     inv->durable->told_waits = durable_sleeper_get(shard->engine, number, &sleeper);
     code = durable_load_journal(inv, true, err);

@@ -25,10 +25,6 @@ static enum cairn_code check_method(const struct invocation *inv, struct cairn_b
     if (!method)
         return cairn_fail(err, CAIRN_ENOMETHOD, "type %s has no method '%.*s' for a timer to run",
                           inv->type->decl->name, (int)(name.size < 64 ? name.size : 64), (const char *)name.data);
-    if (method->decl->durable)
-        return cairn_fail(err, CAIRN_EINVAL,
-                          "a timer cannot run %s.%s, which is durable; let it run a method that calls it",
-                          inv->type->decl->name, method->decl->name);
     return CAIRN_OK;
 }
 

@@ -71,6 +71,7 @@ struct invocation {
     uint32_t depth;
     bool must_read_only, must_deterministic;
     bool may_internal; /* the caller's module is the callee's: types never change theirs */
+    bool by_message;   /* a message runs it, or, if it is durable, began it */
     struct cairn_bytes caller_type, caller_id;
 
     /* what is asked, in which namespace; the bytes lie in the request or in `payload` */
@@ -137,10 +138,10 @@ static inline int64_t invocation_now_ms(struct invocation *inv)
 /* The next call's number. */
 uint32_t invocation_add_call(struct invocation *inv);
 extern const struct operation operation_deliver; /* a message's (deliver.h) */
-/* It is a client's, or a message's: no call, and no durable one that goes on. */
+/* It is a client's, or a message's: no call, and no durable one that goes on unless a message began it. */
 static inline bool invocation_from_outside(const struct invocation *inv)
 {
-    return inv->request || inv->operation == &operation_deliver;
+    return inv->request || inv->by_message;
 }
 /* All calls made so far, and their results. */
 void invocation_forget_calls(struct cairn_worker *worker, struct invocation *inv);

@@ -30,6 +30,8 @@ static const char *const names[JOURNAL_OP_COUNT] = {
     [JOURNAL_SEND] = "send",
     [JOURNAL_SLEEP] = "sleep",
     [JOURNAL_PROMISE] = "promise",
+    [JOURNAL_TIMER_SET] = "timer_set",
+    [JOURNAL_TIMER_CANCEL] = "timer_cancel",
 };
 
 const char *journal_op_name(enum journal_op op)

@@ -40,6 +40,8 @@ enum journal_op {
     JOURNAL_SEND = 26,
     JOURNAL_SLEEP = 27,
     JOURNAL_PROMISE = 28,
+    JOURNAL_TIMER_SET = 29,
+    JOURNAL_TIMER_CANCEL = 30,
     JOURNAL_OP_COUNT
 };
 

@@ -271,7 +271,7 @@ struct invocation *admission_take(struct cairn_worker *worker)
 
 void mailbox_enter(struct invocation *inv)
 {
-    if (inv->request)
+    if (invocation_from_outside(inv))
         inv->object->outside_waiting++;
     enter_mailbox(inv->worker, inv);
 }
@@ -302,7 +302,7 @@ void mailbox_again(struct cairn_worker *worker, struct invocation *inv)
         if (!next->transaction || !transaction_older(next->transaction, inv->transaction))
             break;
     }
-    if (inv->request)
+    if (invocation_from_outside(inv))
         object->outside_waiting++;
     invocation_move(inv, INV_MAILBOX);
     cairn_list_insert(at, &inv->link);

@@ -108,7 +108,8 @@ uint64_t messages_clock_ms(const struct cairn_worker *worker);
 /* Whether messages have a part in the record of the invocation's segment. */
 static inline bool messages_take_part(const struct invocation *inv)
 {
-    return inv->segment->sends.size || (inv->own && inv->operation == &operation_deliver);
+    return inv->segment->sends.size || (inv->own && inv->operation == &operation_deliver) ||
+           (inv->by_message && inv->failed);
 }
 extern const struct participant messages_participant;
 extern const struct housekeeper messages_housekeeper;

@@ -1,6 +1,7 @@
 /* messages_commit.c - messages as a participant of a segment's record: what it sends, and the message that it runs. */
 #include "object/commit.h"
 #include "object/delivery.h"
+#include "object/durable.h"
 #include "object/outbox.h"
 #include "object/table.h"
 #include "object/worker.h"
@@ -50,6 +51,30 @@ static void committed_send(struct commit *commit, uint32_t to, const struct post
         outbox_committed(messages, to, commit->record);
 }
 
+/* The message that began the durable invocation, which has failed. */
+static void bury(struct messages *messages, struct commit *commit)
+{
+    struct invocation *inv = commit->inv;
+    const struct durable_letter *letter = &inv->durable->letter;
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&inv->result));
+    struct cairn_value error = cairn_value_read(&r);
+    struct posted posted = {.flags = (letter->flags & POSTED_INTERNAL) | POSTED_SOME,
+                            .number = letter->number,
+                            .sent_ms = letter->sent_ms,
+                            .attempts = letter->attempts + 1,
+                            .space = inv->space->name,
+                            .type = inv->type_name,
+                            .id = inv->id,
+                            .method = inv->method_name,
+                            .from_type = inv->caller_type,
+                            .from_id = inv->caller_id,
+                            .code = error.error,
+                            .text = error.bytes,
+                            .args = inv->args};
+
+    messages_bury(messages, commit->overlay, &posted);
+}
+
 static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
 {
     struct messages *messages = commit->inv->object->shard->messages;
@@ -60,6 +85,8 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
     messages_begin(messages);
     if (delivery_of(commit->inv))
         delivery_prepare(messages, commit);
+    else if (commit->over && commit->inv->by_message && commit->inv->failed)
+        bury(messages, commit);
     for_sends(commit, prepare_send);
     messages_store(messages, commit->overlay);
     return CAIRN_OK;

@@ -28,13 +28,6 @@ static void receive(struct cairn_worker *worker, struct message *message)
     }
     if (!mailbox_may_call(worker, inv, type, method))
         return;
-    if (method->decl->durable) {
-        invocation_refuse(worker, inv, CAIRN_EINVAL,
-                          "%.*s.%.*s is durable, and no message can run it: call it, with an idempotency key",
-                          (int)inv->type_name.size, (const char *)inv->type_name.data, (int)inv->method_name.size,
-                          (const char *)inv->method_name.data);
-        return;
-    }
     object = object_get(worker, worker_shard(worker, inv->shard), type->number | door, inv->id);
     object_ref(worker, object);
     inv->object = object;

@@ -329,6 +329,68 @@ CAIRN_METHOD(Flow, bulk_nap, CAIRN_PUBLIC, CAIRN_DURABLE)
     end();
 }
 
+/* id, method, arguments ...: a plain method that sends that to a Flow. */
+CAIRN_METHOD(Flow, post, CAIRN_PUBLIC)
+{
+    struct cairn_args args = {0};
+
+    for (uint32_t i = 2; i < cairn_arg_count(); i++)
+        cairn_args_add(&args, cairn_arg(i));
+    cairn_send("Flow", cairn_arg(0), cairn_text("%b", cairn_arg(1)), &args);
+}
+
+/* ms, method, arguments ...: a plain method that has a timer run that, in so many ms. */
+CAIRN_METHOD(Flow, alarm, CAIRN_PUBLIC)
+{
+    struct cairn_args args = {0};
+
+    for (uint32_t i = 2; i < cairn_arg_count(); i++)
+        cairn_args_add(&args, cairn_arg(i));
+    cairn_timer_set("alarm", cairn_now() + cairn_arg_int(0), cairn_text("%b", cairn_arg(1)), &args);
+}
+
+CAIRN_METHOD(Flow, silence, CAIRN_PUBLIC)
+{
+    cairn_result_int(cairn_timer_cancel("alarm"));
+}
+
+/* id: traps at its first attempts, has a count, and tells how many these were, and if a timer runs it. */
+CAIRN_METHOD(Flow, moody, CAIRN_INTERNAL, CAIRN_DURABLE)
+{
+    begin();
+    if (cairn_attempts() == 0)
+        __builtin_trap();
+    if (cairn_attempts() == 1)
+        cairn_retry(10);
+    if (cairn_attempts() < 2)
+        return;
+    cairn_wait(cairn_call("Tally", cairn_arg(0), "add", NULL));
+    cairn_set(Flow_word, cairn_str(cairn_text("%d %d", (int)cairn_attempts(), cairn_timer_due() != 0)));
+    cairn_wait(cairn_call("Tally", cairn_arg(0), "add", NULL));
+    end();
+}
+
+/* id, ms: sets a timer that has a count, and another, which it cancels after a while. */
+CAIRN_METHOD(Flow, clockwork, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    struct cairn_args args = {0};
+
+    begin();
+    cairn_args_add(&args, cairn_arg(0));
+    cairn_timer_set("once", cairn_now() + cairn_arg_int(1), "count_there", &args);
+    cairn_timer_every("often", 100 * cairn_arg_int(1), "count_there", &args);
+    cairn_wait(cairn_call("Tally", cairn_arg(0), "add", NULL));
+    cairn_sleep(cairn_arg_int(1) / 2);
+    cairn_list_push_int(Flow_line, cairn_timer_cancel("often") + 2 * cairn_timer_cancel("never"));
+    cairn_wait(cairn_call("Tally", cairn_arg(0), "add", NULL));
+    end();
+}
+
+CAIRN_METHOD(Flow, count_there, CAIRN_INTERNAL)
+{
+    cairn_send("Tally", cairn_arg(0), "add", NULL);
+}
+
 /* bytes: a plain method that writes so much. */
 CAIRN_METHOD(Flow, fill, CAIRN_PUBLIC)
 {
