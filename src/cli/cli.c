@@ -13,12 +13,31 @@ static const struct cairn_command command_version, command_help;
 
 /* clang-format off: one a line, so that a new one is one line */
 const struct cairn_command *const cairn_commands[] = {
-    &cairn_command_serve,       &cairn_command_build,    &cairn_command_deploy,   &cairn_command_call,
-    &cairn_command_types,       &cairn_command_objects,  &cairn_command_modules,  &cairn_command_namespaces,
-    &cairn_command_invocations, &cairn_command_timers,   &cairn_command_messages, &cairn_command_logs,
-    &cairn_command_trace,       &cairn_command_snapshot, &cairn_command_versions, &cairn_command_restore,
-    &cairn_command_export,      &cairn_command_import,   &cairn_command_clock,    &cairn_command_cost,
-    &cairn_command_completion,  &command_version,        &command_help,           NULL,
+    &cairn_command_serve,
+    &cairn_command_build,
+    &cairn_command_deploy,
+    &cairn_command_call,
+    &cairn_command_types,
+    &cairn_command_objects,
+    &cairn_command_modules,
+    &cairn_command_namespaces,
+    &cairn_command_invocations,
+    &cairn_command_timers,
+    &cairn_command_messages,
+    &cairn_command_logs,
+    &cairn_command_keeper,
+    &cairn_command_trace,
+    &cairn_command_snapshot,
+    &cairn_command_versions,
+    &cairn_command_restore,
+    &cairn_command_export,
+    &cairn_command_import,
+    &cairn_command_clock,
+    &cairn_command_cost,
+    &cairn_command_completion,
+    &command_version,
+    &command_help,
+    NULL,
 };
 /* clang-format on */
 

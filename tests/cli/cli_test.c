@@ -155,7 +155,8 @@ static const struct {
     {"xyz", NULL},
     {"s", NULL},
     {"", NULL},
-    {"start", NULL},
+    {"start", "keeper stat"},
+    {"launch", NULL},
     {"deployment", NULL},
     {"an-endless-word-that-is-longer-than-all-names", NULL},
 };
