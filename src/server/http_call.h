@@ -39,6 +39,10 @@ void cairn_http_submit_messages(const struct cairn_http_call *call, enum cairn_o
 /* POST /v1/transactions */
 void cairn_http_submit_transaction(const struct cairn_http_call *call);
 
+/* --- http_keeper.c --- */
+
+void cairn_http_page_keeper(const struct cairn_http_call *call);
+
 /* --- http_submit.c --- */
 
 /* For a request to the node, whose views live on in it; given back if there is none in the end. */

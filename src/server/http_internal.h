@@ -8,7 +8,8 @@
  *   http_transactions.c  several calls as one
  *   http_submit.c    requests to the node
  *   http_pages.c     pages of the node itself
- *   http_render.c    values -> bodies */
+ *   http_keeper.c    ZooKeeper's service
+ *   http_render.c    values -> bodies; http_render_keeper.c */
 #ifndef CAIRN_SERVER_HTTP_INTERNAL_H
 #define CAIRN_SERVER_HTTP_INTERNAL_H
 
@@ -46,6 +47,10 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_INVOCATION,
     CAIRN_HTTP_FORM_JOURNAL,
     CAIRN_HTTP_FORM_CANCELLED,
+    CAIRN_HTTP_FORM_KEEPER,
+    CAIRN_HTTP_FORM_KEEPER_SESSIONS,
+    CAIRN_HTTP_FORM_KEEPER_WATCHES,
+    CAIRN_HTTP_FORM_KEEPER_WORD, /* text */
     CAIRN_HTTP_FORM_SENT,
     CAIRN_HTTP_FORM_MESSAGES,
     CAIRN_HTTP_FORM_MESSAGE,
@@ -94,6 +99,8 @@ struct cairn_http_rendered {
 /* Appends the body for a request's value. */
 struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struct cairn_request *request,
                                              enum cairn_http_form form, unsigned flags, struct cairn_bytes value);
+/* http_render_keeper.c: of the keeper's forms. */
+void cairn_http_render_keeper(struct cairn_buf *body, enum cairn_http_form form, struct cairn_bytes value);
 /* A reply that comes in parts: modules, types, log lines, metrics. */
 bool cairn_http_form_has_parts(enum cairn_http_form form);
 const char *cairn_http_part_type(enum cairn_http_form form, unsigned flags);

@@ -591,6 +591,15 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_VERSIONS:
         add_objects(body, &at_head, one_version);
         break;
+    case CAIRN_HTTP_FORM_KEEPER_WORD:
+        rendered.type = "text/plain; charset=utf-8";
+        cairn_http_render_keeper(body, form, value);
+        return rendered;
+    case CAIRN_HTTP_FORM_KEEPER:
+    case CAIRN_HTTP_FORM_KEEPER_SESSIONS:
+    case CAIRN_HTTP_FORM_KEEPER_WATCHES:
+        cairn_http_render_keeper(body, form, value);
+        break;
     case CAIRN_HTTP_FORM_CLOCK:
         render_clock(body, &at_head);
         break;

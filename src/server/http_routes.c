@@ -338,6 +338,15 @@ static bool route_messages(const struct cairn_http_call *call)
     }
 }
 
+static bool route_keeper(const struct cairn_http_call *call)
+{
+    if (reads(call))
+        cairn_http_page_keeper(call);
+    else
+        wrong_method(call, "GET, HEAD");
+    return true;
+}
+
 static bool route_v1(const struct cairn_http_call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -359,6 +368,8 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_traces(call);
     if (cairn_http_is(what, "messages"))
         return route_messages(call);
+    if (cairn_http_is(what, "keeper"))
+        return route_keeper(call);
     if (!call->space && cairn_http_is(what, "versions")) /* these are the node's */
         return route_versions(call);
     if (!call->space && cairn_http_is(what, "clock"))
@@ -491,7 +502,7 @@ static void no_route(const struct cairn_http_call *call)
 {
     static const char *const below_v1[] = {"objects", "modules",  "versions",    "types",      "logs",
                                            "traces",  "clock",    "export",      "namespaces", "ns",
-                                           "timers",  "messages", "invocations", "promises"};
+                                           "timers",  "messages", "invocations", "promises",   "keeper"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");

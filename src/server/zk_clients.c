@@ -37,6 +37,15 @@ struct cairn_zk_client *cairn_zk_client_open(struct cairn_zk_clients *clients, u
     return client;
 }
 
+void cairn_zk_client_name(struct cairn_zk_clients *clients, struct cairn_zk_client *client, const char *peer)
+{
+    size_t size = strlen(peer);
+
+    pthread_mutex_lock(&clients->lock);
+    memcpy(client->peer, peer, size < CAIRN_ZK_PEER_BYTES ? size : CAIRN_ZK_PEER_BYTES - 1);
+    pthread_mutex_unlock(&clients->lock);
+}
+
 void cairn_zk_client_close(struct cairn_zk_clients *clients, struct cairn_zk_client *client)
 {
     pthread_mutex_lock(&clients->lock);

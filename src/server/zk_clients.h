@@ -41,7 +41,7 @@ struct cairn_zk_client_now {
 };
 
 struct cairn_zk_clients {
-    pthread_mutex_t lock; /* of the list */
+    pthread_mutex_t lock; /* of the list, and of the peers' names */
     struct cairn_link list;
     uint64_t count;
     struct cairn_zk_counts *counts; /* by worker */
@@ -52,6 +52,7 @@ void cairn_zk_clients_init(struct cairn_zk_clients *clients, uint32_t workers);
 void cairn_zk_clients_done(struct cairn_zk_clients *clients);
 
 struct cairn_zk_client *cairn_zk_client_open(struct cairn_zk_clients *clients, uint32_t worker, uint64_t now_ms);
+void cairn_zk_client_name(struct cairn_zk_clients *clients, struct cairn_zk_client *client, const char *peer);
 void cairn_zk_client_close(struct cairn_zk_clients *clients, struct cairn_zk_client *client);
 /* The owner's thread: a request has come; a reply or an event leaves. */
 void cairn_zk_client_received(struct cairn_zk_client *client);

@@ -36,7 +36,8 @@ enum { CAIRN_ZK_SLOT_READ = 1 }; /* a slot's flag: a read of the keeper's; event
 
 enum {
     CAIRN_ZK_FIRST_BYTES_MAX = 4096, /* of the frame that asks for a session */
-    CAIRN_ZK_IDENTITY_BYTES = 4096,  /* of a connection; what would pass is refused */
+    CAIRN_ZK_IDENTITY_BYTES = 4096,  /* of a connection; what would pass is refused ... */
+    CAIRN_ZK_IDENTITIES_MAX = 32,    /* ... as beyond so many */
 };
 
 struct cairn_zk_session {
@@ -47,11 +48,15 @@ struct cairn_zk_session {
     bool linked;        /* the keeper has been asked something with `link` */
     bool has_read_only; /* the client's first frame had the flag: so has the answer */
     bool super;
-    /* As keeper_ask.identities.  It only grows, and where it is does not change: asks under way keep their views.  The
-     * first is what a connection without `auth` has. */
-    uint8_t *identities, *first_identities;
-    size_t identity_bytes;
-    uint32_t identity_count;
+    struct cairn_zk_identities *identities;
+};
+
+/* As keeper_ask.identities.  Each `auth` makes new ones: asks under way keep theirs, until the session ends. */
+struct cairn_zk_identities {
+    struct cairn_zk_identities *older;
+    uint32_t count;
+    size_t size;
+    uint8_t bytes[];
 };
 
 struct cairn_zk_ask {
@@ -90,6 +95,7 @@ void cairn_zk_end(struct cairn_zk_session *zk);
 void cairn_zk_request(struct cairn_zk_session *zk, struct cairn_bytes body);
 /* The identity of the client's address: before the first request. */
 void cairn_zk_identify(struct cairn_zk_session *zk);
+void cairn_zk_forget_identities(struct cairn_zk_session *zk);
 
 /* zk_reply.c */
 void cairn_zk_write(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes value,

@@ -96,7 +96,7 @@ static struct cairn_bytes user_of(const struct cairn_zk_id *id)
 
 static void write_who(const struct cairn_zk_session *zk, struct cairn_zk_reply *reply, struct cairn_buf *to)
 {
-    struct cairn_bytes items = {zk->identities, zk->identity_bytes};
+    struct cairn_bytes items = {zk->identities->bytes, zk->identities->size};
     struct cairn_buf ids = {0};
     struct cairn_zk_id id;
 

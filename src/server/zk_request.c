@@ -27,38 +27,47 @@ static void refuse(struct cairn_zk_session *zk, struct cairn_slot *slot, int32_t
 
 /* --- identities --- */
 
+static struct cairn_bytes items_of(const struct cairn_zk_identities *identities)
+{
+    return identities ? cairn_bytes(identities->bytes, identities->size) : cairn_bytes(NULL, 0);
+}
+
+static bool is_known(const struct cairn_zk_session *zk, const struct cairn_zk_id *id)
+{
+    struct cairn_bytes items = items_of(zk->identities);
+    struct cairn_zk_id known;
+
+    while (cairn_zk_id_next(&items, &known))
+        if (cairn_bytes_equal(known.scheme, id->scheme) && cairn_bytes_equal(known.user, id->user))
+            return true;
+    return false;
+}
+
 /* False: there is no room for more. */
 static bool add_identity(struct cairn_zk_session *zk, struct cairn_bytes scheme, struct cairn_bytes user)
 {
-    struct cairn_zk_vector none = {0};
-    struct cairn_buf id = {0};
-    size_t at = 0;
-    bool fits;
+    struct cairn_zk_identities *older = zk->identities, *newer;
+    struct cairn_zk_vector ids = {.count = older ? (int32_t)older->count : 0};
+    struct cairn_bytes before = items_of(older);
+    struct cairn_zk_id id = {scheme, user};
+    struct cairn_buf items = {0};
 
-    cairn_zk_id_add(&id, &none, &(struct cairn_zk_id){scheme, user});
-    for (struct cairn_bytes items = {zk->identities, zk->identity_bytes}; items.size;) {
-        struct cairn_zk_id known;
-
-        at = zk->identity_bytes - items.size;
-        cairn_zk_id_next(&items, &known);
-        if (cairn_bytes_equal(cairn_bytes(zk->identities + at, zk->identity_bytes - items.size - at),
-                              cairn_buf_bytes(&id))) {
-            cairn_buf_done(&id);
-            return true;
-        }
+    if (is_known(zk, &id))
+        return true;
+    cairn_buf_add(&items, before.data, before.size);
+    cairn_zk_id_add(&items, &ids, &id);
+    if (ids.count > CAIRN_ZK_IDENTITIES_MAX || items.size > CAIRN_ZK_IDENTITY_BYTES) {
+        cairn_buf_done(&items);
+        return false;
     }
-    fits = zk->identity_bytes + id.size <= CAIRN_ZK_IDENTITY_BYTES;
-    if (fits && zk->identities == zk->first_identities) {
-        zk->identities = cairn_alloc(CAIRN_ZK_IDENTITY_BYTES);
-        memcpy(zk->identities, zk->first_identities, zk->identity_bytes);
-    }
-    if (fits) {
-        memcpy(zk->identities + zk->identity_bytes, id.data, id.size);
-        zk->identity_bytes += id.size;
-        zk->identity_count++;
-    }
-    cairn_buf_done(&id);
-    return fits;
+    newer = cairn_alloc(sizeof *newer + items.size);
+    newer->older = older;
+    newer->count = (uint32_t)ids.count;
+    newer->size = items.size;
+    memcpy(newer->bytes, items.data, items.size);
+    zk->identities = newer;
+    cairn_buf_done(&items);
+    return true;
 }
 
 /* "127.0.0.1" of "127.0.0.1:2181", "::1" of "[::1]:2181". */
@@ -74,16 +83,17 @@ static struct cairn_bytes host_of(const char *peer)
 
 void cairn_zk_identify(struct cairn_zk_session *zk)
 {
-    struct cairn_zk_vector none = {0};
-    struct cairn_buf id = {0};
-    const char *peer = zk->session.peer ? zk->session.peer : "";
-    size_t size = strlen(peer);
+    add_identity(zk, cairn_str("ip"), host_of(zk->session.peer ? zk->session.peer : ""));
+}
 
-    memcpy(zk->client->peer, peer, size < CAIRN_ZK_PEER_BYTES ? size : CAIRN_ZK_PEER_BYTES - 1);
-    cairn_zk_id_add(&id, &none, &(struct cairn_zk_id){cairn_str("ip"), host_of(peer)});
-    zk->identities = zk->first_identities = id.data;
-    zk->identity_bytes = id.size;
-    zk->identity_count = 1;
+void cairn_zk_forget_identities(struct cairn_zk_session *zk)
+{
+    while (zk->identities) {
+        struct cairn_zk_identities *older = zk->identities->older;
+
+        free(zk->identities);
+        zk->identities = older;
+    }
 }
 
 /* "user:password" becomes "user:" and the digest of the whole. */

@@ -104,6 +104,8 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
             break;
         }
         used += frame_bytes;
+        if (first && session->peer)
+            cairn_zk_client_name(session->front->about->zk_clients, zk->client, session->peer);
         cairn_session_count_request(session);
         cairn_zk_client_received(zk->client);
         if (frame == CAIRN_ZK_WORD)
@@ -146,9 +148,7 @@ static void free_session(struct cairn_session *session)
     struct cairn_zk_session *zk = cairn_zk_of(session);
 
     cairn_session_done(session);
-    if (zk->identities != zk->first_identities)
-        free(zk->identities);
-    free(zk->first_identities);
+    cairn_zk_forget_identities(zk);
     free(zk);
 }
 

@@ -44,7 +44,8 @@ void cairn_zk_submit(struct cairn_zk_session *zk, struct cairn_slot *slot)
     struct cairn_front *front = zk->session.front;
     struct keeper_ask *ask = &cairn_zk_ask_of(slot)->ask;
 
-    ask->identities = cairn_bytes(zk->identities, zk->identity_bytes);
+    if (zk->identities) /* a word's connection has none */
+        ask->identities = cairn_bytes(zk->identities->bytes, zk->identities->size);
     zk->linked = true;
     cairn_slot_begin(slot);
     if (slot->form == CAIRN_ZK_FORM_CONNECT)

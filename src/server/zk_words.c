@@ -8,6 +8,7 @@
 #include "io/process.h"
 #include "server/version.h"
 #include "server/zk_internal.h"
+#include "server/zk_words.h"
 
 enum { WORD_BYTES = 4, TICK_MS = KEEPER_TICK_MS, TICKS_MIN = 2, TICKS_MAX = 20 };
 
@@ -15,7 +16,7 @@ enum { WORD_BYTES = 4, TICK_MS = KEEPER_TICK_MS, TICKS_MIN = 2, TICKS_MAX = 20 }
 
 /* What a word is written from; `ask` is NULL of those that ask nothing. */
 struct word_context {
-    struct cairn_zk_session *zk;
+    struct cairn_front *front;
     const struct cairn_front_about *about;
     const struct keeper_ask *ask;
     struct cairn_buf *to;
@@ -68,14 +69,25 @@ static void brief(const struct cairn_zk_client_now *client, struct cairn_buf *to
                      client->received, client->sent);
 }
 
+/* "GETD" of getData, as ZooKeeper has it. */
+static void short_op(int32_t op, char to[5])
+{
+    const char *name = op ? cairn_zk_op_name(op) : "session";
+
+    for (int i = 0; i < 4; i++)
+        to[i] = name && name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A') : name ? name[i] : 'N';
+    to[4] = 0;
+}
+
 static void in_full(const struct cairn_zk_client_now *client, struct cairn_buf *to)
 {
-    const char *op = cairn_zk_op_name(client->last_op);
+    char op[5];
 
+    short_op(client->last_op, op);
     brief(client, to);
     if (client->session) {
-        cairn_buf_printf(to, ",sid=0x%" PRIx64 ",lop=%s,est=%" PRIu64 ",to=%u", client->session, op ? op : "NA",
-                         client->since_ms, client->timeout_ms);
+        cairn_buf_printf(to, ",sid=0x%" PRIx64 ",lop=%s,est=%" PRIu64 ",to=%u", client->session, op, client->since_ms,
+                         client->timeout_ms);
         if (client->last_xid >= 0)
             cairn_buf_printf(to, ",lcxid=0x%x", (unsigned)client->last_xid);
         cairn_buf_printf(to,
@@ -148,7 +160,7 @@ static void write_mntr(const struct word_context *c)
 {
     struct cairn_zk_client_now total = cairn_zk_clients_total(c->about->zk_clients), *list;
     const struct keeper_state *state = c->ask->state;
-    struct cairn_clock *clock = c->zk->session.front->clock;
+    struct cairn_clock *clock = c->front->clock;
     struct cairn_process process;
     size_t count;
 
@@ -168,7 +180,6 @@ static void write_mntr(const struct word_context *c)
     number(c->to, "min_latency", min_ms(&total));
     number(c->to, "packets_sent", total.sent);
     number(c->to, "packets_received", total.received);
-    number(c->to, "approximate_data_size", state->data_bytes);
     number(c->to, "open_file_descriptor_count", process.open_files);
     number(c->to, "watch_count", state->watches);
     number(c->to, "stale_sessions_expired", state->expired);
@@ -321,12 +332,13 @@ static void write_envi(const struct word_context *c)
                      CAIRN_ZK_FULL_VERSION, c->about->data);
 }
 
+/* There is one folder, and what can be told of it without walking through it is the log. */
 static void write_dirs(const struct word_context *c)
 {
-    const struct cairn_backend *backend = c->zk->session.front->backend;
+    const struct cairn_backend *backend = c->front->backend;
+    uint64_t bytes = backend->log_bytes ? backend->log_bytes(backend->context) : 0;
 
-    cairn_buf_printf(c->to, "datadir_size: %" PRIu64 "\nlogdir_size: %" PRIu64 "\n", c->ask->state->data_bytes,
-                     backend->log_bytes ? backend->log_bytes(backend->context) : 0);
+    cairn_buf_printf(c->to, "datadir_size: %" PRIu64 "\nlogdir_size: %" PRIu64 "\n", bytes, bytes);
 }
 
 static void write_ruok(const struct word_context *c)
@@ -370,7 +382,7 @@ static const struct cairn_zk_word words[] = {
     {"wchs", KEEPER_STATE, write_wchs},
     {"wchc", KEEPER_WATCHES, write_wchc},
     {"wchp", KEEPER_WATCHES, write_wchp},
-    {"dirs", KEEPER_STATE, write_dirs},
+    {"dirs", 0, write_dirs},
     {"crst", 0, write_crst},
     {"srst", 0, write_srst},
     {"hash", 0, write_hash},
@@ -393,18 +405,23 @@ static bool listed(const char *list, struct cairn_bytes word)
     return false;
 }
 
-static const struct cairn_zk_word *find(struct cairn_bytes word)
+const struct cairn_zk_word *cairn_zk_word_find(struct cairn_bytes name)
 {
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (cairn_bytes_equal(cairn_str(words[i].name), word))
+        if (cairn_bytes_equal(cairn_str(words[i].name), name))
             return &words[i];
     return NULL;
 }
 
-static void answer(struct cairn_zk_session *zk, const struct cairn_zk_word *word, const struct keeper_ask *ask,
-                   struct cairn_buf *to)
+int cairn_zk_word_asks(const struct cairn_zk_word *word)
 {
-    const struct word_context context = {zk, zk->session.front->about, ask, to};
+    return word->ask;
+}
+
+void cairn_zk_word_write(struct cairn_front *front, const struct cairn_zk_word *word, const struct keeper_ask *ask,
+                         struct cairn_buf *to)
+{
+    const struct word_context context = {front, front->about, ask, to};
 
     word->write(&context);
 }
@@ -413,7 +430,7 @@ void cairn_zk_word(struct cairn_zk_session *zk, struct cairn_bytes text)
 {
     struct cairn_session *session = &zk->session;
     const struct cairn_zk_settings *settings = session->front->about->zk;
-    const struct cairn_zk_word *word = find(text);
+    const struct cairn_zk_word *word = cairn_zk_word_find(text);
     struct cairn_slot *slot;
 
     if (!word || !listed(settings ? settings->words : NULL, text)) {
@@ -428,7 +445,7 @@ void cairn_zk_word(struct cairn_zk_session *zk, struct cairn_bytes text)
         if (word->ask)
             cairn_buf_str(to, "This ZooKeeper instance is not currently serving requests\n");
         else
-            answer(zk, word, NULL, to);
+            cairn_zk_word_write(session->front, word, NULL, to);
         cairn_session_reply_end(session);
     } else {
         slot = cairn_zk_slot(zk, CAIRN_ZK_FORM_WORD, 0);
@@ -446,5 +463,5 @@ void cairn_zk_write_word(struct cairn_session *session, struct cairn_slot *slot,
     if (ask->ask.error)
         cairn_buf_str(to, "This ZooKeeper instance is not currently serving requests\n");
     else
-        answer(cairn_zk_of(session), ask->word, &ask->ask, to);
+        cairn_zk_word_write(session->front, ask->word, &ask->ask, to);
 }

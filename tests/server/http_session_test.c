@@ -43,7 +43,7 @@ static const struct {
                        "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\","
                        "\"/v1/logs\",\"/v1/traces\",\"/v1/traces/JOB\",\"/v1/promises/ID\","
                        "\"/v1/transactions\",\"/v1/timers/TYPE/ID\",\"/v1/invocations\",\"/v1/invocations/ID\","
-                       "\"/v1/invocations/ID/journal\",\"/v1/messages\",\"/v1/clock\",\"/v1/export\","
+                       "\"/v1/invocations/ID/journal\",\"/v1/messages\",\"/v1/keeper\",\"/v1/clock\",\"/v1/export\","
                        "\"/v1/namespaces\",\"/v1/namespaces/NAME\",\"/v1/ns/NAME/...\",\"/healthz\",\"/readyz\","
                        "\"/metrics\"]}\n"},
     {"GET /healthz" H "\r\n", "200 {\"healthy\":true}\n"},
