@@ -7,7 +7,9 @@
 
 #include "admin/admin.h"
 #include "cache/generation.h"
+#include "fn/builtin.h"
 #include "io/zones.h"
+#include "keeper/room.h"
 #include "object/type.h"
 #include "server/exports.h"
 
@@ -360,6 +362,9 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     struct cairn_store_options store_options;
     struct cairn_node_options node_options;
     struct cairn_admin_options admin_options;
+    struct keeper_options keeper_options = {.module = cairn_builtin_wasm("keeper")};
+    struct node_hooks keeper_room;
+    const struct node_hooks *rooms[] = {&keeper_room};
     struct cairn_node *node;
 
     if (code != CAIRN_OK)
@@ -441,7 +446,11 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .snapshot_every_ns = o->snapshot_every_ns || !o->blob ? o->snapshot_every_ns : SNAPSHOT_EVERY_NS,
         .snapshot_log_bytes = o->snapshot_log_bytes || !o->blob ? o->snapshot_log_bytes : SNAPSHOT_LOG_BYTES,
         .snapshots_kept = o->snapshots_kept ? o->snapshots_kept : SNAPSHOTS_KEPT,
+        .rooms = rooms,
+        .room_count = 1,
     };
+    keeper_hooks(&keeper_options, &keeper_room);
+    house->backend.keeper = keeper_options.module.size ? &keeper_ops : NULL; /* built without clang there is none */
     code = cairn_admin_open(&node_options, &admin_options, &node, err);
     if (code != CAIRN_OK)
         return code;

@@ -103,14 +103,15 @@ class Node:
     """`cairn serve` on free ports.  Use as a context manager, or kill() or stop() it."""
 
     def __init__(self, folder, *flags, data=None, name="node", before=(), sync="always", workers=2,
-                 host="localhost"):
+                 host="localhost", zk="off"):
         self.data = data or os.path.join(folder, "data")
         self.output_path = os.path.join(folder, name + ".output")
         self.flags = [f"--sync={sync}", f"--workers={workers}", *flags]
         self.before = list(before)  # words before the program: setpriv and the like
         self.host = host
         self.process = None
-        self.http = self.resp = 0
+        self.zk_address = str(zk)  # off, or a port: 0 takes a free one at the first start, and keeps it
+        self.http = self.resp = self.zk = 0
         self.output_start = 0
 
     def __enter__(self):
@@ -126,7 +127,7 @@ class Node:
             self.output_start = output.tell()
             self.process = subprocess.Popen(
                 [*self.before, CAIRN, "serve", "--data", self.data, "--http", f"{self.host}:0", "--resp", f"{self.host}:0",
-                 *self.flags], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+                 "--zk", self.zk_address, *self.flags], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         return self
 
     def ready(self, seconds=60):
@@ -137,6 +138,10 @@ class Node:
             if "\nready after " in text:
                 self.http = int(re.search(r"^HTTP +http://127\.0\.0\.1:(\d+)$", text, re.M)[1])
                 self.resp = int(re.search(r"^Redis +127\.0\.0\.1:(\d+)$", text, re.M)[1])
+                zk = re.search(r"^ZooKeeper +127\.0\.0\.1:(\d+)$", text, re.M)
+                if zk:
+                    self.zk = int(zk[1])
+                    self.zk_address = zk[1]
                 return self
             if self.process.poll() is not None:
                 raise Died(f"the node ended with status {self.process.returncode} instead of serving:\n{self.output()}")
