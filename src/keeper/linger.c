@@ -5,7 +5,7 @@
 #include "keeper/events.h"
 #include "keeper/watch.h"
 
-enum { NODES_A_TURN = 512 };
+enum { NODES_A_TURN = 64 };
 
 /* One that is being told of, in worker->turns. */
 struct keeper_linger {

@@ -34,7 +34,7 @@ struct client {
     bool open;
     enum keeper_end why;
     bool is_over;
-    char told[8192];
+    char told[65536];
     uint64_t zxid_seen;
     struct lab_ask *first, *last; /* that say, in the order of their replies */
 };
@@ -328,7 +328,7 @@ static inline void client_leave(struct client *client)
 /* What it was told since the last time. */
 static inline const char *client_told(struct client *client)
 {
-    static char text[8192];
+    static char text[65536];
 
     simnode_settle(&client->lab->sim);
     snprintf(text, sizeof text, "%s", client->told);
