@@ -19,9 +19,15 @@
  *               sum, which others read as transactions, is the same at every moment
  *   jobs        what goes on without its client comes to its end, and happens once: messages, timers, durable methods,
  *               whose module has another version now and then
+ *   going back  an object that is taken back to a version is as it was then, and others are not touched; now and then
+ *               the whole node goes back, also cut short by power: then all of the above is as it was at the version
+ *
+ * Two seeds of three keep results: each read of a counter, or of an object that went back, may be such a one, and the
+ * checks do not know it.
  *
  * --log streams gives each shard a log of its own, with positions of its own, on a server that the node is told by what
- * is durable (support/simstreams.h); the seeds and the checks are the same, but there are no versions and no moves.
+ * is durable (support/simstreams.h); the seeds and the checks are the same, but there are no versions, so that nothing
+ * goes back, and no moves.
  * --break sync makes the disk forget what was synced, or the server what it has told: the checks must then fail, and do
  * so.
  * A failing seed is printed and replays exactly. */
@@ -30,6 +36,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/simback.h"
+#include "support/simcounter.h"
 #include "support/simjobs.h"
 #include "support/simnode.h"
 #include "support/simordered.h"
@@ -63,19 +71,6 @@ __attribute__((noreturn, format(printf, 1, 2))) static void broken(const char *f
 
 /* --- what the clients saw --------------------------------------------------------------------- */
 
-/* A counter's history: what was seen, with the steps at which it was asked for and answered. */
-struct seen {
-    uint64_t asked, answered;
-    int64_t value;
-    bool add;
-};
-
-struct counter {
-    struct seen *seen;
-    size_t count, room;
-    int64_t unknown; /* adds whose outcome nobody learned */
-};
-
 enum life { LIFE_ABSENT, LIFE_THERE, LIFE_UNKNOWN };
 
 struct post {
@@ -83,7 +78,7 @@ struct post {
     bool acknowledged;
 };
 
-enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST, SORTED, MOVE, TOTAL, JOB };
+enum doing { IDLE, ADD, READ, KEYED_ADD, CREATE, DELETE, POST, SORTED, MOVE, TOTAL, JOB, BACK };
 
 struct client {
     struct simcall call;
@@ -92,6 +87,7 @@ struct client {
     uint64_t asked;
     char key[32];
     struct simordered_call sorted;
+    struct simback_call back;
     size_t job;
     struct cairn_multi_call calls[2];
     char ids[2][32];
@@ -99,17 +95,28 @@ struct client {
     bool again; /* a keyed call whose outcome is not known: the same key once more */
 };
 
+/* A version, and what was known when it was taken. */
+struct then {
+    uint64_t version; /* 0: none */
+    int64_t counters[COUNTERS], keys_used[KEYED];
+    enum life lives[LIVES];
+    struct simordered sorted;
+    size_t jobs;
+};
+
 struct world {
     struct simnode sim;
     struct cairn_random random;
-    uint64_t step, operations, crashes, failures, moves, wanted;
+    uint64_t step, operations, crashes, failures, moves, wanted, went_back;
     bool lying_disk, verbose;
-    struct counter counters[COUNTERS];
+    struct simcounter counters[COUNTERS];
     int64_t keys_used[KEYED];
     enum life lives[LIVES];
     bool life_busy[LIVES], user_busy[USERS];
     struct simordered sorted;
     struct simjobs jobs;
+    struct simback back;
+    struct then then;
     int round, round_posts;
     struct post *posts;
     size_t post_count, post_room;
@@ -119,15 +126,6 @@ struct world {
 static uint64_t below(struct world *w, uint64_t bound)
 {
     return cairn_random_below(&w->random, bound);
-}
-
-static void counter_add(struct counter *c, struct seen seen)
-{
-    if (c->count == c->room) {
-        c->room = c->room ? c->room * 2 : 64;
-        c->seen = cairn_realloc(c->seen, c->room * sizeof *c->seen);
-    }
-    c->seen[c->count++] = seen;
 }
 
 static bool follows(int follower, int author)
@@ -297,6 +295,15 @@ static void begin(struct world *w, struct client *c)
         }
         break;
     case 9:
+        if (w->sim.options.snapshot_every_ns && below(w, 2)) {
+            if (!simback_begin(&w->back, &w->random, &c->back, &c->call)) {
+                c->doing = IDLE;
+                c->out = false;
+                return;
+            }
+            c->doing = BACK;
+            break;
+        }
         if (below(w, 3)) { /* each is looked at for long */
             c->doing = IDLE;
             c->out = false;
@@ -319,7 +326,8 @@ static void finish(struct world *w, struct client *c, bool lost)
     case ADD:
     case READ:
         if (done)
-            counter_add(&w->counters[c->target], (struct seen){c->asked, w->step, integer(&c->call), c->doing == ADD});
+            simcounter_saw(&w->counters[c->target],
+                           (struct simcounter_seen){c->asked, w->step, integer(&c->call), c->doing == ADD});
         else if (unknown && c->doing == ADD)
             w->counters[c->target].unknown++;
         break;
@@ -354,6 +362,13 @@ static void finish(struct world *w, struct client *c, bool lost)
             broken("a job gave %s", simvalue_text(cairn_buf_bytes(&c->call.reply)));
         simjobs_finish(&w->jobs, c->job, done && !is_error(&c->call), unknown);
         break;
+    case BACK: {
+        char wrong[200];
+        bool busy = done && c->back.doing == SIMBACK_TAKE_BACK && error_is(&c->call, "conflict"); /* its shard is */
+        if (!simback_finish(&w->back, &c->back, done && !busy, unknown, done && !busy ? integer(&c->call) : 0, wrong))
+            broken("%s", wrong);
+        break;
+    }
     case POST:
         w->posts[atoi(c->key)].acknowledged = done && !is_error(&c->call);
         w->user_busy[c->target] = false;
@@ -376,44 +391,12 @@ static void finish(struct world *w, struct client *c, bool lost)
 
 /* --- checks --------------------------------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b)
+static void check_counter(struct world *w, int n)
 {
-    const struct seen *x = a, *y = b;
+    char wrong[200];
 
-    if (x->value != y->value)
-        return x->value < y->value ? -1 : 1;
-    return (int)y->add - (int)x->add; /* the add that made the value, then who read it */
-}
-
-static void check_counter(int n, struct counter *c)
-{
-    int64_t adds = 0, top = 0;
-    uint64_t latest_asked = 0;
-
-    qsort(c->seen, c->count, sizeof *c->seen, by_value);
-    for (size_t i = 0; i < c->count; i++) {
-        struct seen *s = &c->seen[i];
-        if (s->add) {
-            adds++;
-            if (i && s->value == c->seen[i - 1].value && c->seen[i - 1].add)
-                broken("counter c%d: the value %lld was acknowledged twice", n, (long long)s->value);
-        }
-        /* Whoever saw less (or as much, and was the add) must not have asked after this was answered. */
-        if (latest_asked > s->answered)
-            broken("counter c%d: %lld was seen although less had been asked for later: a reply was taken back", n,
-                   (long long)s->value);
-        for (size_t k = i; k-- > 0 && c->seen[k].value == s->value;)
-            if (!s->add && c->seen[k].add && c->seen[k].asked > s->answered)
-                broken("counter c%d: %lld was read before it was added", n, (long long)s->value);
-        if (i + 1 == c->count || c->seen[i + 1].value != s->value)
-            for (size_t k = i + 1; k-- > 0 && c->seen[k].value == s->value;)
-                if (c->seen[k].asked > latest_asked)
-                    latest_asked = c->seen[k].asked;
-        top = s->value;
-    }
-    if (top - adds > c->unknown)
-        broken("counter c%d: %lld values have no add, but only %lld adds are unaccounted for", n,
-               (long long)(top - adds), (long long)c->unknown);
+    if (!simcounter_check(&w->counters[n], wrong))
+        broken("counter c%d: %s", n, wrong);
 }
 
 static void run(struct world *w, struct simcall *call)
@@ -484,6 +467,14 @@ static void check_sorted(struct world *w)
     char wrong[200];
 
     if (!simordered_check(&w->sorted, run_for, w, wrong))
+        broken("%s", wrong);
+}
+
+static void check_back(struct world *w)
+{
+    char wrong[200];
+
+    if (!simback_check(&w->back, run_for, w, wrong))
         broken("%s", wrong);
 }
 
@@ -655,6 +646,81 @@ static void move(struct world *w)
     cairn_sim_disk_halt_at(w->sim.disk, -1);
 }
 
+static int64_t read_counter(struct world *w, int n)
+{
+    struct simcall call;
+    char id[16];
+    int64_t value;
+
+    snprintf(id, sizeof id, "c%d", n);
+    simcall_init(&call, CAIRN_OP_INVOKE, "Probe", id, "count", NULL);
+    run(w, &call);
+    value = integer(&call);
+    simcall_done(&call);
+    return value;
+}
+
+/* Everything is known, and nothing under way. */
+static void take_version(struct world *w)
+{
+    struct simcall call;
+
+    simcall_init(&call, CAIRN_OP_SNAPSHOT, NULL, NULL, NULL, NULL);
+    run(w, &call);
+    if (!is_error(&call)) { /* else one by schedule is under way, say: another time */
+        struct then *then = &w->then;
+
+        then->version = (uint64_t)integer(&call);
+        for (int i = 0; i < COUNTERS; i++)
+            then->counters[i] = read_counter(w, i);
+        memcpy(then->keys_used, w->keys_used, sizeof then->keys_used);
+        memcpy(then->lives, w->lives, sizeof then->lives);
+        then->sorted = w->sorted;
+        then->jobs = w->jobs.count;
+        simback_taken(&w->back, then->version);
+    }
+    simcall_done(&call);
+}
+
+/* The whole node; nothing is under way. */
+static void go_back(struct world *w)
+{
+    const struct then *then = &w->then;
+    uint64_t before = cairn_store_restores(w->sim.store);
+    struct cairn_err err = {0};
+    enum cairn_code code = simnode_restore(&w->sim, then->version, below(w, 3) ? -1 : (int64_t)below(w, 400), &err);
+
+    if (below(w, 3) == 0) /* carrying it out is cut off */
+        cairn_sim_disk_halt_at(w->sim.disk, (int64_t)below(w, 300));
+    open_node(w);
+    cairn_sim_disk_halt_at(w->sim.disk, -1);
+    if (cairn_store_restores(w->sim.store) == before) {
+        if (code == CAIRN_OK)
+            broken("going back to version %llu has done nothing", (unsigned long long)then->version);
+        return;
+    }
+    w->went_back++;
+    for (int i = 0; i < COUNTERS; i++) {
+        int64_t value = read_counter(w, i);
+
+        if (value != then->counters[i])
+            broken("counter c%d went back to %lld, and was %lld", i, (long long)value, (long long)then->counters[i]);
+        check_counter(w, i);
+        simcounter_begin(&w->counters[i], value);
+    }
+    memcpy(w->keys_used, then->keys_used, sizeof w->keys_used);
+    memcpy(w->lives, then->lives, sizeof w->lives);
+    w->sorted = then->sorted;
+    simjobs_back(&w->jobs, then->jobs);
+    simback_all_back(&w->back);
+    check_lives(w);
+    check_sorted(w);
+    check_keyed(w);
+    check_accounts(w);
+    check_back(w);
+    check_jobs(w, true);
+}
+
 /* Lets the clients work until power goes off, or for a while. */
 static void episode(struct world *w)
 {
@@ -755,6 +821,13 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
             check_keyed(w);
             check_accounts(w);
             check_jobs(w, false);
+            check_back(w);
+            if (options.snapshot_every_ns && w->then.version && below(w, 3) == 0)
+                go_back(w);
+            if (options.snapshot_every_ns && (!w->then.version || below(w, 3) == 0)) {
+                check_jobs(w, true);
+                take_version(w);
+            }
             if (below(w, 3) == 0) /* what is under way goes on with the version that it began with */
                 simnode_deploy(&w->sim, below(w, 2) ? "jobs" : "jobs_second");
             start_round(w);
@@ -767,15 +840,17 @@ static void run_seed(uint64_t seed, uint64_t operations, bool streams, bool lyin
     check_keyed(w);
     check_accounts(w);
     check_jobs(w, true);
+    check_back(w);
     for (int i = 0; i < COUNTERS; i++) {
-        check_counter(i, &w->counters[i]);
-        free(w->counters[i].seen);
+        check_counter(w, i);
+        simcounter_done(&w->counters[i]);
     }
     if (verbose)
-        printf(
-            "seed %llu: %llu operations, %llu crashes, %llu log failures, %llu moves, %zu posts: all promises held\n",
-            (unsigned long long)seed, (unsigned long long)w->operations, (unsigned long long)w->crashes,
-            (unsigned long long)w->failures, (unsigned long long)w->moves, w->post_count);
+        printf("seed %llu: %llu operations, %llu crashes, %llu log failures, %llu moves, %llu times back, "
+               "%llu objects back, %zu posts: all promises held\n",
+               (unsigned long long)seed, (unsigned long long)w->operations, (unsigned long long)w->crashes,
+               (unsigned long long)w->failures, (unsigned long long)w->moves, (unsigned long long)w->went_back,
+               (unsigned long long)w->back.taken_back, w->post_count);
     for (int i = 0; i < CLIENTS; i++)
         simcall_done(&w->clients[i].call);
     free(w->posts);

@@ -120,6 +120,11 @@ bool simjobs_check(struct simjobs *model, struct simnode *sim, bool all,
     return true;
 }
 
+void simjobs_back(struct simjobs *model, size_t count)
+{
+    model->count = model->checked = count;
+}
+
 void simjobs_done(struct simjobs *model)
 {
     free(model->jobs);

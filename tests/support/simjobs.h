@@ -21,6 +21,8 @@ void simjobs_finish(struct simjobs *model, size_t job, bool done, bool unknown);
  * node work until they have come to their ends.  False: what is wrong. */
 bool simjobs_check(struct simjobs *model, struct simnode *sim, bool all,
                    void (*ask)(void *context, struct simcall *call), void *context, char wrong[200]);
+/* The node went back to when there were `count`, all of which had come to their ends: the others never were. */
+void simjobs_back(struct simjobs *model, size_t count);
 void simjobs_done(struct simjobs *model);
 
 #endif

@@ -105,14 +105,15 @@ static enum cairn_code shared_sandbox(const struct simnode_options *options, str
     return CAIRN_OK;
 }
 
-enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
+/* With tasks of their own; `wal` has to stay as long. */
+static struct cairn_store_options store_options(struct simnode *sim, struct cairn_clock *clock,
+                                                struct cairn_wal_opener *wal)
 {
-    struct cairn_timekeeper *keeper = cairn_timekeeper_create(&sim->clock.clock, NULL, NULL);
-    struct cairn_clock *clock = cairn_timekeeper_clock(keeper);
     struct cairn_wal_options log_options = {
         .sync = sim->options.sync, .interval_ms = 50, .segment_bytes = sim->options.log_segment_bytes};
-    struct cairn_wal_opener wal;
-    struct cairn_store_options store = {
+
+    cairn_wal_opener_init(wal, &log_options);
+    return (struct cairn_store_options){
         .disk = sim->disk,
         .clock = clock,
         .shards = sim->options.shards,
@@ -123,11 +124,20 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
         .archive = sim->archive,
         .archive_every_ns = 20000000,
         .recover = sim->moved,
-        .log = sim->options.streams ? &sim->streams.opener : &wal.opener,
+        .log = sim->options.streams ? &sim->streams.opener : &wal->opener,
         .on_log_progress = on_progress,
         .on_log_failed = on_failed,
+        .tasks = cairn_tasks_create(0),
         .context = sim,
     };
+}
+
+enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
+{
+    struct cairn_timekeeper *keeper = cairn_timekeeper_create(&sim->clock.clock, NULL, NULL);
+    struct cairn_clock *clock = cairn_timekeeper_clock(keeper);
+    struct cairn_wal_opener wal;
+    struct cairn_store_options store = store_options(sim, clock, &wal);
     struct cairn_node_options node = {.clock = clock,
                                       .zones = sim->options.zones,
                                       .workers = sim->options.workers,
@@ -141,11 +151,10 @@ enum cairn_code simnode_open(struct simnode *sim, struct cairn_err *err)
                                         .room_count = sim->options.room_count};
     enum cairn_code code;
 
-    cairn_wal_opener_init(&wal, &log_options);
     sim->log_failed = false;
     sim->keeper = keeper;
     sim->node_tasks = node.tasks = cairn_tasks_create(0);
-    sim->store_tasks = store.tasks = cairn_tasks_create(0);
+    sim->store_tasks = store.tasks;
     code = shared_sandbox(&sim->options, &sim->fn, err);
     keep_trap_handlers();
     if (code == CAIRN_OK)
@@ -236,6 +245,27 @@ enum cairn_code simnode_move(struct simnode *sim, struct cairn_err *err)
     sim->disk = cairn_sim_disk_create(cairn_random_u64(&sim->random));
     sim->moved = true;
     return CAIRN_OK;
+}
+
+enum cairn_code simnode_restore(struct simnode *sim, uint64_t number, int64_t halt_at, struct cairn_err *err)
+{
+    struct cairn_timekeeper *keeper;
+    struct cairn_store_options store;
+    struct cairn_wal_opener wal;
+    uint64_t undo;
+    enum cairn_code code = simnode_close(sim, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    keeper = cairn_timekeeper_create(&sim->clock.clock, NULL, NULL);
+    store = store_options(sim, cairn_timekeeper_clock(keeper), &wal);
+    cairn_sim_disk_halt_at(sim->disk, halt_at);
+    code = cairn_store_restore(&store, number, &undo, err);
+    cairn_tasks_destroy(store.tasks);
+    cairn_timekeeper_destroy(keeper);
+    cairn_sim_disk_halt_at(sim->disk, -1);
+    cairn_sim_disk_crash(sim->disk, CAIRN_SIM_TEAR);
+    return code;
 }
 
 void simnode_done(struct simnode *sim)

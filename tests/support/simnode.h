@@ -57,6 +57,9 @@ void simnode_settle(struct simnode *sim);
 void simnode_crash(struct simnode *sim, enum cairn_sim_crash how);
 /* In order, to another machine, which begins with what the archive has; to be opened then. */
 enum cairn_code simnode_move(struct simnode *sim, struct cairn_err *err);
+/* In order, to a version; to be opened then.  From call number halt_at of the disk on (-1: none) power is off: then the
+ * next opening goes on with it, or nothing has come of it. */
+enum cairn_code simnode_restore(struct simnode *sim, uint64_t number, int64_t halt_at, struct cairn_err *err);
 /* Drains, checkpoints, closes. */
 enum cairn_code simnode_close(struct simnode *sim, struct cairn_err *err);
 void simnode_done(struct simnode *sim);
