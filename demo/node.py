@@ -217,10 +217,11 @@ def free_ports(count):
 class Node:
     def __init__(self, cairn, folder):
         self.cairn, self.folder, self.process = cairn, folder, None
-        self.http, self.resp = free_ports(2)
+        self.http, self.resp, self.zk = free_ports(3)
         self.log = os.path.join(folder, "node.log")
         # A build folder may lie outside of the checkout, where `cairn build` would not find the header by itself.
         self.environment = dict(os.environ, CAIRN_URL=f"http://127.0.0.1:{self.http}",
+                                CAIRN_ZK=f"127.0.0.1:{self.zk}",
                                 CAIRN_INCLUDE=os.path.join(SOURCE, "include"))
 
     def start(self):
@@ -228,7 +229,8 @@ class Node:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.cairn, "serve", "--data", os.path.join(self.folder, "data"),
-                 "--http", f"127.0.0.1:{self.http}", "--resp", f"127.0.0.1:{self.resp}"],
+                 "--http", f"127.0.0.1:{self.http}", "--resp", f"127.0.0.1:{self.resp}",
+                 "--zk", f"127.0.0.1:{self.zk}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while time.monotonic() - begin < 30:
             if self.process.poll() is not None:
