@@ -101,6 +101,16 @@ void slot_name(struct cairn_buf *to, size_t at, struct cairn_bytes name)
     cairn_buf_add(to, name.data, name.size);
 }
 
+void slot_names(struct cairn_buf *to, size_t at, uint32_t count, struct cairn_bytes names)
+{
+    struct slot_head slot = slot_of(to, at);
+
+    slot.name_count += count;
+    slot.names += (uint32_t)names.size;
+    change(to, at, &slot, sizeof slot);
+    cairn_buf_add(to, names.data, names.size);
+}
+
 void slot_number(struct cairn_buf *to, size_t at, int32_t number)
 {
     struct slot_head slot = slot_of(to, at);

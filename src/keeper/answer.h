@@ -34,7 +34,8 @@ void slot_path(struct cairn_buf *to, size_t slot, struct cairn_bytes path);
 void slot_stat(struct cairn_buf *to, size_t slot, const uint8_t stat[KEEPER_STAT_BYTES]);
 void slot_data(struct cairn_buf *to, size_t slot, struct cairn_bytes data);
 void slot_acl(struct cairn_buf *to, size_t slot, struct cairn_bytes acl);
-void slot_name(struct cairn_buf *to, size_t slot, struct cairn_bytes name); /* any number of them */
+void slot_name(struct cairn_buf *to, size_t slot, struct cairn_bytes name);                   /* any number of them */
+void slot_names(struct cairn_buf *to, size_t slot, uint32_t count, struct cairn_bytes names); /* the same at once */
 void slot_number(struct cairn_buf *to, size_t slot, int32_t number);
 /* What was put behind `size` is gone, of the last slot: it has that error instead. */
 void slot_fail(struct cairn_buf *to, size_t slot, int32_t error);

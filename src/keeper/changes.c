@@ -2,6 +2,7 @@
 
 #include "keeper/events.h"
 #include "keeper/linger.h"
+#include "keeper/list.h"
 #include "keeper/session.h"
 #include "keeper/watch.h"
 #include "keeper/write.h"
@@ -60,9 +61,11 @@ static void told_of_session(struct keeper_tree *tree, enum cairn_keeper_what wha
         return;
     case CAIRN_KEEPER_LINGERS:
         session->lingers = true;
+        keeper_list_again(tree);
         keeper_linger_begin(session);
         return;
-    default: /* swept */
+    default:                      /* swept */
+        keeper_events_send(tree); /* before reads that have waited for them */
         keeper_linger_end(session);
         session->lingers = false;
         return;
@@ -96,9 +99,11 @@ static void take_changes(struct keeper_tree *tree, struct cairn_bytes changes)
 
         switch (what) {
         case CAIRN_KEEPER_CREATED:
+            keeper_list_changed(tree, bytes, true);
             keeper_event_fire(tree, KEEPER_EVENT_CREATED, zxid, bytes, TABLES_ALL & ~(1u << TABLE_CHILD));
             break;
         case CAIRN_KEEPER_DELETED:
+            keeper_list_changed(tree, bytes, false);
             keeper_event_fire(tree, KEEPER_EVENT_DELETED, zxid, bytes, TABLES_ALL);
             break;
         case CAIRN_KEEPER_DATA:
@@ -117,6 +122,7 @@ static void take_changes(struct keeper_tree *tree, struct cairn_bytes changes)
             told_of_session(tree, what, zxid, bytes);
             break;
         case CAIRN_KEEPER_GONE:
+            keeper_list_changed(tree, bytes, false);
             keeper_linger_gone(tree, zxid, bytes);
             break;
         case CAIRN_KEEPER_BEGUN:

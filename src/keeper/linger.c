@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "keeper/events.h"
+#include "keeper/session.h"
 #include "keeper/watch.h"
 
 enum { NODES_A_TURN = 64 };
@@ -39,8 +40,15 @@ static void over(struct keeper_session *session)
         cairn_list_push_back(&all, l);
     while ((l = cairn_list_pop_front(&all))) {
         struct invocation *inv = cairn_container(l, struct invocation, link);
+        uint64_t number = ((const struct keeper_task *)inv->request->owner)->session;
+        struct keeper_session *waits = keeper_session_find(tree, number);
 
+        if (waits && waits->waits)
+            waits->waits--;
         inv->message.receive(tree->kw->worker, &inv->message);
+        waits = keeper_session_find(tree, number);
+        if (waits)
+            keeper_session_decided(waits, 0);
     }
 }
 
@@ -89,8 +97,12 @@ static void take_turn(struct cairn_worker *worker, struct message *message)
 
 static void drop(struct cairn_worker *worker, struct message *message)
 {
+    struct keeper_linger *linger = (struct keeper_linger *)message;
+
     (void)worker;
-    free(message);
+    if (linger->session)
+        linger->session->linger = NULL;
+    free(linger);
 }
 
 void keeper_linger_begin(struct keeper_session *session)

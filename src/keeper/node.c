@@ -231,7 +231,7 @@ struct walk {
     struct cairn_taker taker; /* first */
     size_t skip;              /* bytes of each key */
     uint32_t count;
-    void (*each)(void *context, struct cairn_bytes name);
+    void (*each)(void *context, struct cairn_bytes name, bool is_absent);
     void *context;
     bool checks; /* some nodes are absent */
     struct keeper_tree *tree;
@@ -240,20 +240,17 @@ struct walk {
 static bool take_name(struct cairn_taker *taker, struct cairn_bytes key, struct cairn_bytes value)
 {
     struct walk *walk = (struct walk *)taker;
+    struct keeper_node node;
+    bool is_absent = walk->checks && decode(value, &node) && gone_with(walk->tree, node.is.owner);
 
     walk->count++;
-    if (walk->checks && value.size >= sizeof(struct cairn_keeper_node)) { /* its record comes along */
-        struct keeper_node node;
-
-        if (decode(value, &node) && gone_with(walk->tree, node.is.owner))
-            return true;
-    }
-    walk->each(walk->context, cairn_bytes(key.data + walk->skip, key.size - walk->skip));
+    walk->each(walk->context, cairn_bytes(key.data + walk->skip, key.size - walk->skip), is_absent);
     return true;
 }
 
 uint32_t keeper_node_children(struct keeper_tree *tree, struct cairn_bytes path, struct cairn_bytes after,
-                              uint32_t want, void (*each)(void *context, struct cairn_bytes name), void *context)
+                              uint32_t want, void (*each)(void *context, struct cairn_bytes name, bool is_absent),
+                              void *context)
 {
     struct walk walk = {.taker = {.take = take_name, .want = want, .keys_only = cairn_list_empty(&tree->closing)},
                         .checks = !cairn_list_empty(&tree->closing),

@@ -57,9 +57,11 @@ uint32_t keeper_node_seen(struct keeper_tree *tree, struct cairn_bytes path, con
 /* As clients see it. */
 void keeper_node_stat(struct keeper_tree *tree, struct cairn_bytes path, const struct keeper_node *node,
                       uint8_t to[KEEPER_STAT_BYTES]);
-/* The children's names are given to `each` in order, from behind `after` on, at most `want`; how many there were. */
+/* The children's names are given to `each` in order, from behind `after` on, at most `want`, what is absent, too; how
+ * many there were. */
 uint32_t keeper_node_children(struct keeper_tree *tree, struct cairn_bytes path, struct cairn_bytes after,
-                              uint32_t want, void (*each)(void *context, struct cairn_bytes name), void *context);
+                              uint32_t want, void (*each)(void *context, struct cairn_bytes name, bool is_absent),
+                              void *context);
 /* All nodes below it, itself not counted. */
 uint64_t keeper_node_below(struct keeper_tree *tree, struct cairn_bytes path);
 /* Keys of the session's ephemerals from behind `after` on, at most `want`, until `each` returns false. */

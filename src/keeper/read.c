@@ -6,6 +6,7 @@
 #include "keeper/acl.h"
 #include "keeper/answer.h"
 #include "keeper/events.h"
+#include "keeper/list.h"
 #include "keeper/session.h"
 #include "keeper/watch.h"
 
@@ -25,6 +26,7 @@ struct read {
     struct keeper_session *session; /* NULL: a look */
     const struct keeper_ask *ask;
     struct cairn_buf *to;
+    bool is_long; /* a list that takes turns */
     /* The watch that is set when all is read. */
     bool sets;
     enum keeper_table table;
@@ -39,6 +41,14 @@ static int32_t find(struct read *read, struct cairn_bytes path, uint32_t permiss
     if (!keeper_node_get(read->tree, path, node))
         return E_NO_NODE;
     return keeper_acl_allows(node->acl, permissions, read->ask->identities) ? 0 : E_NO_AUTH;
+}
+
+int32_t keeper_read_find(struct keeper_tree *tree, const struct keeper_ask *ask, struct cairn_bytes path,
+                         struct keeper_node *ret_node)
+{
+    struct read read = {.tree = tree, .ask = ask};
+
+    return find(&read, path, KEEPER_PERM_READ, ret_node);
 }
 
 static void add_stat(struct read *read, size_t slot, struct cairn_bytes path, const struct keeper_node *node)
@@ -111,11 +121,12 @@ struct listing {
     struct cairn_bytes prefix;
 };
 
-static void add_name(void *context, struct cairn_bytes name)
+static void add_name(void *context, struct cairn_bytes name, bool is_absent)
 {
     struct listing *names = context;
 
-    slot_name(names->to, names->slot, name);
+    if (!is_absent)
+        slot_name(names->to, names->slot, name);
 }
 
 static int32_t get_children(struct read *read, const struct keeper_part *part, size_t slot)
@@ -126,6 +137,10 @@ static int32_t get_children(struct read *read, const struct keeper_part *part, s
 
     if (error)
         return error;
+    if (node.is.children > KEEPER_LIST_NAMES && read->ask->op != KEEPER_MULTI_READ) {
+        read->is_long = true;
+        return 0;
+    }
     watch(read, part, TABLE_CHILD);
     add_stat(read, slot, part->path, &node);
     keeper_node_children(read->tree, part->path, cairn_bytes(NULL, 0), UINT32_MAX, add_name, &names);
@@ -402,6 +417,13 @@ static void look(struct read *read)
     keeper_map_each(&read->tree->sessions, read->ask->op == KEEPER_SESSIONS ? look_session : look_watches, &at);
 }
 
+/* And what the session asks behind it, so that it does not go back. */
+static void wait_untold(struct keeper_tree *tree, struct keeper_session *session, struct invocation *inv)
+{
+    session->waits++;
+    cairn_list_push_back(&tree->untold, &inv->link);
+}
+
 void keeper_read(struct keeper_tree *tree, struct invocation *inv)
 {
     const struct keeper_task *task = inv->request->owner;
@@ -427,12 +449,16 @@ void keeper_read(struct keeper_tree *tree, struct invocation *inv)
         return;
     }
     if (tree->lingering && task->ask->op == KEEPER_SET_WATCHES) { /* it would tell by itself */
-        cairn_list_push_back(&tree->untold, &inv->link);
+        wait_untold(tree, read.session, inv);
         return;
     }
     error = read_all(&read);
     if (tree->saw_untold && tree->kw->overlay.code == CAIRN_OK) {
-        cairn_list_push_back(&tree->untold, &inv->link);
+        wait_untold(tree, read.session, inv);
+        return;
+    }
+    if (read.is_long && tree->kw->overlay.code == CAIRN_OK) {
+        keeper_list_begin(read.session, inv);
         return;
     }
     if (read.sets && tree->kw->overlay.code == CAIRN_OK && !keeper_watch_set(read.session, read.table, read.path))

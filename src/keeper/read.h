@@ -7,5 +7,8 @@
 
 /* The ask of the invocation, whose turn it is: answers, or puts it into tree->untold. */
 void keeper_read(struct keeper_tree *tree, struct invocation *inv);
+/* ZooKeeper's error, or 0: the node is there, and the ask's client may read it. */
+int32_t keeper_read_find(struct keeper_tree *tree, const struct keeper_ask *ask, struct cairn_bytes path,
+                         struct keeper_node *ret_node);
 
 #endif

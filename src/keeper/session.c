@@ -85,7 +85,7 @@ static void release(struct keeper_session *session, uint64_t number)
         struct invocation *inv = cairn_container(session->parked.next, struct invocation, link);
         const struct keeper_task *task = inv->request->owner;
 
-        if (task->number > number)
+        if (task->number > number || session->waits)
             return;
         cairn_list_remove(&inv->link);
         inv->message.receive(session->tree->kw->worker, &inv->message);
@@ -113,6 +113,7 @@ void keeper_session_close(struct keeper_session *session, uint64_t zxid)
     cairn_list_push_back(&tree->closing, &session->closing);
     keeper_watches_drop(session);
     tell_link(session, KEEPER_END_EXPIRED);
+    session->waits = 0;
     release(session, UINT64_MAX);
 }
 
@@ -133,6 +134,7 @@ void keeper_session_free(struct keeper_session *session)
     cairn_list_remove(&session->due);
     cairn_list_remove(&session->closing);
     keeper_map_remove(&tree->sessions, &session->item);
+    session->waits = 0;
     release(session, UINT64_MAX);
     free(session);
 }

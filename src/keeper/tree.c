@@ -34,12 +34,12 @@ void keeper_tree_free(struct keeper_tree *tree)
     struct cairn_link *l;
 
     keeper_session_drop_parked(tree);
+    while ((l = cairn_list_pop_front(&tree->waiting)) || (l = cairn_list_pop_front(&tree->untold)))
+        invocation_free(tree->kw->worker, cairn_container(l, struct invocation, link));
     keeper_map_each(&tree->sessions, free_session, NULL);
     keeper_map_done(&tree->sessions);
     keeper_map_done(&tree->watch_paths);
     keeper_map_done(&tree->watches);
-    while ((l = cairn_list_pop_front(&tree->waiting)) || (l = cairn_list_pop_front(&tree->untold)))
-        invocation_free(tree->kw->worker, cairn_container(l, struct invocation, link));
     free(tree);
 }
 
@@ -244,7 +244,7 @@ static void take(struct keeper_tree *tree, struct invocation *inv)
         return;
     default:
         session = keeper_session_find(tree, task->session);
-        if (session && !session->closed && session->decided < task->number)
+        if (session && !session->closed && (session->waits || session->decided < task->number))
             cairn_list_push_back(&session->parked, &inv->link);
         else
             keeper_read(tree, inv);

@@ -25,6 +25,7 @@ struct keeper_tree {
     struct cairn_link waiting; /* invocations, while it is not loaded or begins */
     struct cairn_link untold;  /* the same, while something that they have seen is not told (linger.h) */
     uint32_t lingering;        /* sessions that are being told of */
+    struct cairn_link lists;   /* of children, that are being gathered (list.h) */
     bool saw_untold;           /* what was read since keeper_tree_look has found something of theirs */
 
     struct keeper_map sessions;
@@ -52,6 +53,7 @@ struct keeper_session {
     struct cairn_link closing;    /* in tree->closing */
     uint64_t decided;             /* the number of its last write that is */
     struct cairn_link parked;     /* invocations: reads that wait for that */
+    uint32_t waits;               /* reads of it wait for something else: those behind them wait, too */
     struct cairn_link watches;
     uint32_t watch_count;
     uint64_t stamp; /* of the last event that it got */

@@ -25,6 +25,7 @@ struct keeper_tree *keeper_tree_get(struct keeper_worker *kw, struct space *comp
     tree->space = compartment;
     cairn_list_init(&tree->waiting);
     cairn_list_init(&tree->untold);
+    cairn_list_init(&tree->lists);
     cairn_list_init(&tree->closing);
     keeper_map_add(&kw->trees, &tree->item, (uintptr_t)compartment);
     return tree;
