@@ -10,6 +10,7 @@
 #include "admin/tour.h"
 #include "object/hold.h"
 #include "object/letters.h"
+#include "object/timers.h"
 #include "object/worker.h"
 
 enum {
@@ -171,8 +172,8 @@ static void refuse_change(struct tour *tour)
 {
     char text[160];
 
-    snprintf(text, sizeof text,
-             "the log has no room now; %" PRIu64 " of the dead letters are done, ask again for the rest", tour->count);
+    snprintf(text, sizeof text, "the log has no room now; %" PRIu64 " messages are done, ask again for the rest",
+             tour->count);
     if (tour->count)
         tour->inv->effects = CAIRN_EFFECTS_SOME;
     set_error(tour->inv, CAIRN_EOVERLOAD, text);
@@ -223,8 +224,8 @@ static void missing(struct invocation *inv)
              "there is no message %.*s%s; `cairn messages ls` lists those that wait, `cairn messages ls --dead` dead "
              "letters",
              (int)(inv->request->name.size < 40 ? inv->request->name.size : 40), (const char *)inv->request->name.data,
-             inv->operation == &message_operation ? " that is dead, is due later, or waits where it came in"
-                                                  : " among the dead letters that can be");
+             inv->operation == &message_retry_operation ? " among the dead letters that can be tried again"
+                                                        : " that is dead, is due later, or waits where it came in");
     set_error(inv, CAIRN_ENOTFOUND, text);
 }
 
@@ -241,16 +242,41 @@ static bool show(struct cairn_worker *worker, struct tour *tour, struct shard *s
     return true;
 }
 
+/* One record, in which the message is no more. */
+static bool withdraw(struct letters_tour *letters, struct messages *messages, struct overlay *overlay,
+                     const struct letter *letter)
+{
+    if (!messages_may_begin(messages))
+        return false;
+    messages_begin(messages);
+    letters_withdraw(messages, overlay, letter);
+    if (!messages_commit(messages, overlay, letters->tour.inv->operation->name))
+        return false;
+    timers_count(messages->shard);
+    letters->tour.count = 1;
+    return true;
+}
+
 static bool change_named(struct cairn_worker *worker, struct tour *tour, struct shard *shard, struct overlay *overlay)
 {
     struct letters_tour *letters = (struct letters_tour *)tour;
+    bool drops = tour->inv->operation == &message_drop_operation, good = true;
     struct letter letter;
-    bool found = letters_find(shard->messages, overlay, letters->numbers[0], &letter) &&
-                 is_meant(tour->inv, &letter.posted) && letter.state == LETTER_DEAD;
 
     (void)worker;
     letters->number_count = 1;
-    if (found && !change(letters, shard->messages, overlay))
+    if (letters_find(shard->messages, overlay, letters->numbers[0], &letter) && is_meant(tour->inv, &letter.posted)) {
+        if (letter.state == LETTER_DEAD)
+            good = change(letters, shard->messages, overlay);
+        else if (drops && letter.state != LETTER_RUNS)
+            good = withdraw(letters, shard->messages, overlay, &letter);
+        else if (drops) {
+            set_error(tour->inv, CAIRN_ECONFLICT,
+                      "that message runs, or is next in its object's mailbox: it cannot be dropped any more");
+            return true;
+        }
+    }
+    if (!good)
         refuse_change(tour);
     else if (overlay->code == CAIRN_OK && !tour->count)
         missing(tour->inv);

@@ -5,6 +5,7 @@
 #include "admin/admin_internal.h"
 #include "admin/events.h"
 #include "history/history.h"
+#include "object/durable_restored.h"
 #include "object/clock.h"
 #include "object/hold.h"
 #include "object/invocation.h"
@@ -502,6 +503,7 @@ static void restore(struct invocation *inv)
         overlay_remove(&segment->overlay, cairn_bytes(key, key_numbered(key, KEY_PURGE, past->purge)));
     }
     segment->header_dirty = is_there || past->queued;
+    durable_restored(inv);
     inv->result.size = 0;
     cairn_value_add_int(&inv->result, past->queued);
 }

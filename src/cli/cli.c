@@ -22,6 +22,7 @@ const struct cairn_command *const cairn_commands[] = {
     &cairn_command_modules,
     &cairn_command_namespaces,
     &cairn_command_invocations,
+    &cairn_command_promises,
     &cairn_command_timers,
     &cairn_command_messages,
     &cairn_command_logs,

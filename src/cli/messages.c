@@ -233,7 +233,7 @@ static int run_change(const struct cairn_command *command, bool retry, int argc,
         return status;
     if (options.all == (left > 0))
         return cairn_complain(CAIRN_EXIT_USAGE,
-                              "give the numbers of dead letters, of 'cairn messages ls --dead', or --all");
+                              "give the numbers of messages, of 'cairn messages ls' or 'ls --dead', or --all");
     if (options.all)
         return change(NULL, retry, options.json);
     for (int i = 0; i < left; i++) {
@@ -269,7 +269,7 @@ const struct cairn_command cairn_command_messages_retry = {
 const struct cairn_command cairn_command_messages_drop = {
     .name = "messages drop",
     .arguments = "[NUMBER...]",
-    .summary = "Removes dead letters",
+    .summary = "Removes dead letters, or messages that wait, by their numbers",
     .flags = change_flags,
     .arguments_max = -1,
     .run = run_drop,

@@ -4,6 +4,7 @@
 #include "object/durable_cancel.h"
 #include "object/durable_head.h"
 #include "object/durable_internal.h"
+#include "object/durable_restored.h"
 #include "object/layout.h"
 #include "object/once.h"
 #include "object/promise.h"
@@ -132,7 +133,7 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
 
     if (!d)
         return CAIRN_OK;
-    if (d->cancelled)
+    if (d->cancelled || (d->number && durable_is_restored(inv)))
         return durable_cancelled_error(err);
     d->tells_waits = !commit->over && inv->run && !inv->calls_out && !inv->segment->call_count && durable_rests(inv);
     if (d->told_waits && !d->tells_waits)

@@ -770,6 +770,23 @@ static uint64_t room_next_ns(struct cairn_worker *worker)
 
 const struct housekeeper room_housekeeper = {.name = "room in the log", .step = room_step, .next_ns = room_next_ns};
 
+/* Those that sleep, or were put off: whoever waits for them hears it now.  They go on behind the next start. */
+static void fail_asleep(struct cairn_worker *worker)
+{
+    for (struct cairn_link *l = worker->live.next; l != &worker->live;) {
+        struct invocation *inv = cairn_container(l, struct invocation, live);
+
+        l = l->next;
+        if (inv->state != INV_ASLEEP)
+            continue;
+        set_error(inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
+        inv->refused = true;
+        cairn_list_remove(&inv->durable->parked);
+        after_run(worker, inv); /* and others, maybe, that wait for it */
+        l = worker->live.next;
+    }
+}
+
 void invocations_fail_all(struct cairn_worker *worker)
 {
     struct invocation *inv;
@@ -783,6 +800,7 @@ void invocations_fail_all(struct cairn_worker *worker)
     while (aside_any(worker))
         aside_run(worker, invocation_resume_aside);
     transactions_fail_all(worker);
+    fail_asleep(worker);
     room_retry(worker);
     for (l = worker->fiber_waiters.next; l != &worker->fiber_waiters; l = l->next)
         object_make_ready(worker, cairn_container(l, struct invocation, waiter)->object);

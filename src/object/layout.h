@@ -19,6 +19,7 @@
  *   22 be32 shard, be64 number, be32 call        the outcome of a durable invocation's call (called.h)
  *   23 varint page                               a page of the tree of these
  *   24 be64 number                               what a durable invocation that sleeps waits for
+ *   26 varint page                               a page of the tree of restored objects (durable_restored.h)
  *   25 be64 number, be32 call                    its promise that has the number of that call (promise.h)
  *   08 be64 number                               a message in the line (messages.h)
  *   09 be64 number                               a message that is due later
@@ -83,6 +84,7 @@ enum {
     KEY_CALLED_LIST = 0x23,
     KEY_DURABLE_SLEEPER = 0x24,
     KEY_PROMISE = 0x25,
+    KEY_RESTORED = 0x26,
     KEY_MESSAGES = 0x28,
     KEY_KEPT = 0x38,
     KEY_KEPT_NAMES = 0x39,

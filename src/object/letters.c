@@ -4,6 +4,7 @@
 #include "object/layout.h"
 #include "object/outbox.h"
 #include "object/side.h"
+#include "object/timers.h"
 #include "object/worker.h"
 
 static const uint8_t dead_prefix = KEY_DEAD_TREE;
@@ -280,4 +281,23 @@ bool letters_drop(struct messages *messages, struct overlay *overlay, uint64_t n
         return false;
     unbury(messages, overlay, number, value.size);
     return true;
+}
+
+void letters_withdraw(struct messages *messages, struct overlay *overlay, const struct letter *letter)
+{
+    uint8_t kind = letter->state == LETTER_LATER ? KEY_LATER : KEY_LINE, key[9], number[8];
+    struct cairn_bytes value, k = cairn_bytes(key, key_numbered(key, kind, letter->number));
+    struct posted posted;
+
+    if (!overlay_get(overlay, k, &value))
+        return;
+    value = cairn_arena_copy(&overlay->arena, value);
+    if (!posted_decode(value, &posted))
+        return;
+    messages_remove(messages, overlay, k, value.size);
+    cairn_put_be64(number, letter->number);
+    if (kind == KEY_LATER)
+        due_remove(overlay, posted.due_ms, DUE_MESSAGE, cairn_bytes(number, sizeof number));
+    if (posted.timer.size)
+        timers_over(messages->shard, overlay, posted.timer, messages_clock_ms(messages->worker));
 }

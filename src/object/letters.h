@@ -40,5 +40,7 @@ bool letters_find(struct messages *messages, struct overlay *overlay, uint64_t n
  * cannot be run. */
 bool letters_revive(struct messages *messages, struct overlay *overlay, uint64_t number);
 bool letters_drop(struct messages *messages, struct overlay *overlay, uint64_t number);
+/* The same of one that waits (LETTER_WAITS, LETTER_LATER), as letters_find has found it.  A firing is used up. */
+void letters_withdraw(struct messages *messages, struct overlay *overlay, const struct letter *letter);
 
 #endif

@@ -5,6 +5,7 @@
 #include "object/called.h"
 #include "object/durable.h"
 #include "object/durable_cancel.h"
+#include "object/durable_restored.h"
 #include "object/host.h"
 #include "object/invoke.h"
 #include "object/mailbox.h"
@@ -95,6 +96,7 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     worker->durable_host = &durable_host_ops;
     durable_init(worker, mailbox_enter, invocation_end_cancelled);
     called_open(worker, durable_cancel_called);
+    restored_open(worker);
     method_logs_init(&worker->logs);
     worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);
     for (uint32_t i = 0; i <= node->shard_count; i++) {
@@ -159,6 +161,7 @@ static void worker_done(struct cairn_worker *worker)
     free(worker->outgoing);
     durable_close(worker);
     called_close(worker);
+    restored_close(worker);
     types_leave(worker);
     while (worker->free_invocations) {
         struct invocation *inv = worker->free_invocations;

@@ -3,6 +3,7 @@
 
 #include "object/called.h"
 #include "object/durable.h"
+#include "object/durable_restored.h"
 #include "object/fibers.h"
 #include "object/hold.h"
 #include "object/invocation.h"
@@ -48,9 +49,9 @@ static const struct housekeeper checkpoint_housekeeper = {
 
 /* Those that may give fibers back stand before the one that deals them out. */
 static const struct housekeeper *const housekeepers[] = {
-    &checkpoint_housekeeper,   &room_housekeeper,     &purge_housekeeper,
-    &durable_housekeeper,      &called_housekeeper,   &objects_housekeeper,
-    &transactions_housekeeper, &messages_housekeeper, &fibers_housekeeper,
+    &checkpoint_housekeeper, &room_housekeeper,   &purge_housekeeper,   &restored_housekeeper,
+    &durable_housekeeper,    &called_housekeeper, &objects_housekeeper, &transactions_housekeeper,
+    &messages_housekeeper,   &fibers_housekeeper,
 };
 
 enum { HOUSEKEEPERS = sizeof housekeepers / sizeof *housekeepers };

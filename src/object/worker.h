@@ -96,6 +96,7 @@ struct cairn_worker {
     const struct cairn_host_ops *durable_host; /* of durable invocations */
     struct durables *durables;                 /* durable.c's */
     struct calleds *calleds;                   /* called.c's */
+    struct restored *restored;                 /* durable_restored.c's */
 
     /* Crossing threads, so on a line of their own: a stack of messages, pushed by any, taken whole by the owner. */
     _Atomic(struct message *) inbox __attribute__((aligned(CAIRN_LINE_BYTES)));

@@ -92,8 +92,11 @@ void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_w
 size_t cairn_resp_fcall_bytes(const struct cairn_resp_words *words);
 void cairn_resp_pack_fcall(const struct cairn_resp_words *words, uint8_t *to, struct cairn_multi_call *ret_call,
                            struct cairn_bytes *ret_key);
-/* CAIRN.SEND, with the words of FCALL */
+/* CAIRN.SEND, with the words of FCALL, and DELAY MS before them */
+bool cairn_resp_check_send(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_send(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_resolve(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_reject(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 /* Everything else. */
 void cairn_resp_dispatch(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 /* NULL if there is no such command or it cannot be run with these words, which has been answered. */

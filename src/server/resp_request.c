@@ -112,7 +112,7 @@ void cairn_resp_pack_fcall(const struct cairn_resp_words *words, uint8_t *to, st
 }
 
 static void submit_call(struct cairn_resp_session *resp, const struct cairn_resp_words *words, enum cairn_op op,
-                        bool read_only)
+                        bool read_only, uint64_t delay_ms)
 {
     struct cairn_multi_call call;
     struct cairn_slot *slot;
@@ -134,6 +134,7 @@ static void submit_call(struct cairn_resp_session *resp, const struct cairn_resp
     cairn_resp_pack_fcall(words, cairn_buf_reserve(&slot->data, bytes), &call, &request->key);
     request->op = op;
     request->read_only = read_only;
+    request->delay_ms = delay_ms;
     cairn_resp_take_job(resp, request);
     request->type = call.type;
     request->method = call.method;
@@ -146,12 +147,94 @@ static void submit_call(struct cairn_resp_session *resp, const struct cairn_resp
 
 void cairn_resp_fcall(struct cairn_resp_session *resp, const struct cairn_resp_words *words, bool read_only)
 {
-    submit_call(resp, words, CAIRN_OP_INVOKE, read_only);
+    submit_call(resp, words, CAIRN_OP_INVOKE, read_only, 0);
+}
+
+/* DELAY MS before the function's name, which has a dot: the words behind it are those of FCALL.  False: MS is none. */
+static bool take_delay(const struct cairn_resp_words *words, struct cairn_resp_words *ret_rest, uint64_t *ret_ms)
+{
+    struct cairn_bytes ms;
+
+    *ret_rest = *words;
+    *ret_ms = 0;
+    if (words->count < 3 || !cairn_resp_word_is(cairn_resp_words_at(words, 1), "delay"))
+        return true;
+    ms = cairn_resp_words_at(words, 2);
+    for (size_t i = 0; i < ms.size; i++) {
+        if (ms.data[i] < '0' || ms.data[i] > '9' || ms.size > 15)
+            return false;
+        *ret_ms = *ret_ms * 10 + (uint64_t)(ms.data[i] - '0');
+    }
+    ret_rest->spans += 2;
+    ret_rest->count -= 2;
+    return ms.size > 0;
+}
+
+bool cairn_resp_check_send(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_resp_words rest;
+    uint64_t ms;
+
+    if (!take_delay(words, &rest, &ms)) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "a delay is a number of milliseconds: write CAIRN.SEND DELAY MS TYPE.METHOD 1 ID "
+                               "[ARG ...]");
+        return false;
+    }
+    if (rest.count < 4) {
+        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for 'cairn.send' command");
+        return false;
+    }
+    return cairn_resp_check_fcall(resp, &rest);
 }
 
 void cairn_resp_send(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
-    submit_call(resp, words, CAIRN_OP_SEND, false);
+    struct cairn_resp_words rest;
+    uint64_t ms;
+
+    if (cairn_resp_check_send(resp, words) && take_delay(words, &rest, &ms))
+        submit_call(resp, &rest, CAIRN_OP_SEND, false, ms);
+}
+
+/* CAIRN.RESOLVE ID [VALUE] */
+void cairn_resp_resolve(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_buf value = {0};
+
+    if (words->count > 3) {
+        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for 'cairn.resolve' command");
+        return;
+    }
+    if (words->count == 3)
+        cairn_value_add_bytes(&value, cairn_resp_words_at(words, 2));
+    else
+        cairn_value_add_nil(&value);
+    cairn_resp_submit(resp, CAIRN_OP_SETTLE, CAIRN_RESP_FORM_OK, cairn_resp_words_at(words, 1),
+                      cairn_buf_bytes(&value));
+    cairn_buf_done(&value);
+}
+
+/* CAIRN.REJECT ID [CODE [MESSAGE]] */
+void cairn_resp_reject(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    struct cairn_bytes code = words->count > 2 ? cairn_resp_words_at(words, 2) : cairn_str("rejected");
+    struct cairn_buf value = {0};
+
+    if (words->count > 4) {
+        cairn_resp_reply_error(resp, "ERR", "wrong number of arguments for 'cairn.reject' command");
+        return;
+    }
+    if (!cairn_name_valid(code)) {
+        cairn_resp_reply_error(resp, "BAD_REQUEST",
+                               "a code has 1 to 64 letters, digits and _, and begins with a letter: write CAIRN.REJECT "
+                               "ID [CODE [MESSAGE]]");
+        return;
+    }
+    cairn_value_add_error(&value, code, words->count > 3 ? cairn_resp_words_at(words, 3) : cairn_str(""));
+    cairn_resp_submit(resp, CAIRN_OP_SETTLE, CAIRN_RESP_FORM_OK, cairn_resp_words_at(words, 1),
+                      cairn_buf_bytes(&value));
+    cairn_buf_done(&value);
 }
 
 void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,

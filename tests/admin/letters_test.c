@@ -166,6 +166,18 @@ static void retried_and_dropped(void **state)
     assert_string_equal(ask(&sim, CAIRN_OP_MESSAGE_DROP, number), "1");
     has(ask(&sim, CAIRN_OP_MESSAGE_DROP, number), "!not_found");
     assert_int_equal(list(&sim, true, NULL, NULL, &items), 0);
+    /* One that is due later: it never runs. */
+    expect("nil", "a", "send_after", "5000", "add", "d", "1");
+    simnode_settle(&sim);
+    assert_int_equal(list(&sim, false, NULL, NULL, &items), 1);
+    first_number(&items, number);
+    has(ask(&sim, CAIRN_OP_MESSAGE_RETRY, number), "!not_found");
+    assert_string_equal(ask(&sim, CAIRN_OP_MESSAGE_DROP, number), "1");
+    has(ask(&sim, CAIRN_OP_MESSAGE_DROP, number), "!not_found");
+    assert_int_equal(list(&sim, false, NULL, NULL, &items), 0);
+    cairn_sim_clock_advance(&sim.clock, 60000000000);
+    simnode_settle(&sim);
+    expect("0", "d", "count");
     assert_int_equal(sim_metric(&sim, "cairn_messages_dead"), 0);
     assert_int_equal(sim_metric(&sim, "cairn_message_bytes"), 0);
     cairn_buf_done(&items);

@@ -444,13 +444,96 @@ static void stays_so_whenever_the_node_is_cut_off(void **state)
         ;
 }
 
+/* --- restored objects ------------------------------------------------------------------------------------ */
+
+static const char *operate(struct simnode *sim, enum cairn_op op, const char *id, uint64_t version)
+{
+    static char text[100];
+    struct simcall call;
+
+    simcall_init(&call, op, op == CAIRN_OP_SNAPSHOT ? NULL : "Flow", id, NULL, NULL);
+    call.request.number = version;
+    simcall_run(sim, &call);
+    snprintf(text, sizeof text, "%.90s", simvalue_text(cairn_buf_bytes(&call.reply)));
+    simcall_done(&call);
+    return text;
+}
+
+enum { OTHERS = 100 };
+
+/* A crash `at` steps after the object was to be restored.  False: that was acknowledged before. */
+static bool restore_at(int at)
+{
+    const struct simnode_options options = {.workers = 2, .shards = 2, .engine = "hybridlog"};
+    struct simcall old, young, others[OTHERS], call;
+    struct simnode sim;
+    struct seen seen;
+    bool acknowledged;
+    char id[16];
+
+    flows_open(&sim, 900 + (uint64_t)at, &options);
+    simnode_expect(&sim, "1", "Flow", "a", "touch", NULL);
+    submit(&sim, &old, "a", "nap", LONG, NULL, NULL, "old");
+    simnode_settle(&sim);
+    operate(&sim, CAIRN_OP_SNAPSHOT, NULL, 0);
+    submit(&sim, &young, "a", "nurse", "b", LONG, "x", "young");
+    for (int i = 0; i < OTHERS; i++) {
+        snprintf(id, sizeof id, "o%d", i);
+        submit(&sim, &others[i], id, "nap", LONG, NULL, NULL, NULL);
+    }
+    simnode_settle(&sim);
+    assert_string_equal(flows_ask(&sim, "Flow", "a", "counts"), "[3, 0]");
+    simcall_init(&call, CAIRN_OP_RESTORE, "Flow", "a", NULL, NULL);
+    call.request.number = 1;
+    simcall_submit(&sim, &call, 0);
+    for (int i = 0; i < at && !call.replied; i++)
+        simnode_step(&sim);
+    acknowledged = call.replied;
+    simnode_crash(&sim, CAIRN_SIM_KEEP);
+    flows_reopen(&sim);
+    simcall_done(&call);
+    simcall_done(&old);
+    simcall_done(&young);
+    if (!acknowledged)
+        assert_string_equal(operate(&sim, CAIRN_OP_RESTORE, "a", 1), "1");
+    simnode_settle(&sim);
+    assert_string_equal(flows_ask(&sim, "Flow", "a", "counts"), "[2, 0]"); /* it is as it was, and stays so */
+    assert_int_equal(list(&sim, "Flow", "a", &seen, 1), 0);
+    for (int i = 0; i < 1000 && list(&sim, "Flow", "b", &seen, 1); i++) /* it hears that its caller is over */
+        simnode_step(&sim);
+    assert_int_equal(list(&sim, "Flow", NULL, NULL, 0), OTHERS);
+    submit(&sim, &old, "a", "nap", LONG, NULL, NULL, "old");
+    submit(&sim, &young, "a", "nurse", "b", LONG, "x", "young");
+    assert_true(begins(outcome(&sim, &old), CANCELLED) || begins(outcome(&sim, &old), "!not_found"));
+    assert_true(begins(outcome(&sim, &young), CANCELLED));
+    assert_int_equal(flows_keys_with(&sim, KEY_RESTORED), 0);
+    submit(&sim, &call, "a", "nap", LONG, NULL, NULL, NULL); /* what begins now goes on */
+    simnode_settle(&sim);
+    assert_int_equal(list(&sim, "Flow", "a", &seen, 1), 1);
+    simcall_done(&call);
+    simcall_done(&old);
+    simcall_done(&young);
+    for (int i = 0; i < OTHERS; i++)
+        simcall_done(&others[i]);
+    simnode_done(&sim);
+    return !acknowledged;
+}
+
+static void a_restored_object_has_none(void **state)
+{
+    (void)state;
+    for (int at = 0; restore_at(at); at += 41)
+        ;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tells_what_each_waits_for), cmocka_unit_test(lists_many_in_pages),
-        cmocka_unit_test(shows_a_long_journal),      cmocka_unit_test(ends_with_an_error),
-        cmocka_unit_test(ends_what_it_has_called),   cmocka_unit_test(ends_one_that_nobody_waits_for),
-        cmocka_unit_test(ends_wherever_it_is),       cmocka_unit_test(stays_so_whenever_the_node_is_cut_off),
+        cmocka_unit_test(tells_what_each_waits_for),  cmocka_unit_test(lists_many_in_pages),
+        cmocka_unit_test(shows_a_long_journal),       cmocka_unit_test(ends_with_an_error),
+        cmocka_unit_test(ends_what_it_has_called),    cmocka_unit_test(ends_one_that_nobody_waits_for),
+        cmocka_unit_test(ends_wherever_it_is),        cmocka_unit_test(stays_so_whenever_the_node_is_cut_off),
+        cmocka_unit_test(a_restored_object_has_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,8 +155,16 @@ def test_sent_from_outside(folder):
             second = redis.call("CAIRN.SEND", "Mail.add", 2, "a", "k2", "10")
             redis.call("CAIRN.SEND", "Mail.add", 1, "a", "100")
             redis.fails("UNKNOWN_METHOD", "CAIRN.SEND", "Mail.nothing", 1, "a")
+            redis.call("CAIRN.SEND", "DELAY", "1200", "Mail.add", 2, "a", "k3", "10000")
+            redis.fails("BAD_REQUEST", "CAIRN.SEND", "DELAY", "soon", "Mail.add", 1, "a")
+            redis.fails("ERR", "CAIRN.SEND", "DELAY", "1", "Mail.add")
+            later = redis.call("CAIRN.SEND", "delay", "3600000", "Mail.add", 1, "a", "100000").decode()
         code, text = cairn(node, "call", "--send", "--delay", "1500", "Mail/a", "add", "1000")
         check(code == 0 and "-" in text, f"call --send said {text!r}")
+        code, text = cairn(node, "messages", "drop", later)
+        check(code == 0 and text == f"{later} dropped\n", f"drop said {text!r}")
+        code, text = cairn(node, "messages", "drop", later)
+        check(code == 1, f"drop said {text!r}")
         web.close()
         node.kill()
         node.start()
@@ -171,7 +179,7 @@ def test_sent_from_outside(folder):
         until_none_waits(node)
         with node.redis() as redis:
             total_of_a = redis.call("FCALL", "Mail.count", 1, "a")
-        check(total_of_a == 1111, f"{total_of_a} and not 1111")
+        check(total_of_a == 11111, f"{total_of_a} and not 11111")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@
 Catches an outcome that was acknowledged and is not the method's, one that two got through with, a method that a SIGKILL
 ends or runs twice, and a sleep that a SIGKILL loses.
 """
+import os
 import random
+import subprocess
 import sys
 import threading
 import time
 
-from cairnproc import Error, Lost, Node, check, equal, main
+from cairnproc import CAIRN, Error, Lost, Node, check, equal, main
 
 options = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:] if word.startswith("--"))
 KILLS = int(options.get("kills", 10))
@@ -83,5 +85,38 @@ def test_each_is_settled_once(folder):
                 equal(redis.ok("FCALL", "Flow.counts", 1, flow), [1, 1], flow)
 
 
+def cairn(node, *words):
+    done = subprocess.run([CAIRN, *words], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"}, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_other_ways(folder):
+    """Over RESP and by the command line: an outcome that is another one, or that a second can change."""
+    outcomes, threads = {}, {}
+    with Node(folder) as node:
+        node.deploy("flow")
+        for flow in "abcdef":
+            threads[flow] = threading.Thread(target=begin, args=(node, flow, outcomes), daemon=True)
+            threads[flow].start()
+        ids = {flow: promise(node, flow) for flow in threads}
+        with node.redis() as redis:
+            equal(redis.ok("CAIRN.RESOLVE", ids["a"], "yes"), "OK")
+            equal(redis.ok("CAIRN.RESOLVE", ids["b"]), "OK")
+            equal(redis.ok("CAIRN.REJECT", ids["c"], "declined", "no money"), "OK")
+            redis.fails("BAD_REQUEST", "CAIRN.REJECT", ids["d"], "no code")
+            redis.fails("NOT_FOUND", "CAIRN.RESOLVE", "7f3a")
+            redis.fails("ERR", "CAIRN.RESOLVE", ids["d"], "a", "b")
+        equal(cairn(node, "promises", "resolve", ids["d"], "by hand"), (0, "resolved\n"))
+        equal(cairn(node, "promises", "reject", ids["e"]), (0, "rejected\n"))
+        equal(cairn(node, "promises", "reject", ids["f"], "late", "too late"), (0, "rejected\n"))
+        equal(cairn(node, "promises", "resolve", "7f3a")[0], 1)
+        for thread in threads.values():
+            thread.join(60)
+    said = {flow: str(o) if isinstance(o, Error) else o and o.decode() for flow, o in outcomes.items()}
+    equal((said["a"], said["b"], said["d"]), ("yes", None, "by hand"))
+    check(said["c"] == "DECLINED no money" and said["f"] == "LATE too late" and said["e"].startswith("REJECTED"), said)
+
+
 if __name__ == "__main__":
-    main([test_each_is_settled_once])
+    main([test_each_is_settled_once, test_other_ways])
