@@ -1,9 +1,65 @@
-/* acl.c - who may do what: ACLs are well-formed before the Tree sees them, and compared with identities there.
- *
- * Schemes are world, auth, digest and ip; an identity of the scheme `super` may all. */
+/* acl.c - ACLs: well-formed before the Tree sees them, and compared with a connection's identities there.  Schemes are
+ * world, auth, digest and ip; an identity of the scheme `super` may all. */
 #include "keeper.h"
 
 const uint8_t acl_open[27] = "\0\0\0\1\0\0\0\37\0\0\0\5world\0\0\0\6anyone";
+
+/* ACL[] or Id[] as on ZooKeeper's wire: big-endian; a string is its size and its bytes. */
+struct vector {
+    const uint8_t *at, *end;
+    int32_t left; /* -1: it is null, or malformed */
+    bool has_perms;
+};
+
+struct entry {
+    int32_t perms;
+    struct cairn_bytes scheme, id, whole;
+};
+
+static int32_t take_int(struct vector *v)
+{
+    uint32_t integer = 0;
+
+    if (v->end - v->at < 4)
+        v->left = -1;
+    else
+        memcpy(&integer, (v->at += 4) - 4, 4);
+    return (int32_t)__builtin_bswap32(integer);
+}
+
+static struct cairn_bytes take_string(struct vector *v)
+{
+    int32_t size = take_int(v);
+
+    if (size < 0 || v->end - v->at < size) {
+        v->left = -1;
+        return none;
+    }
+    return cairn_bytes((v->at += size) - size, (uint32_t)size);
+}
+
+static struct vector vector(struct cairn_bytes bytes, bool has_perms)
+{
+    struct vector v = {bytes.data, bytes.data + bytes.size, 0, has_perms};
+    int32_t left = take_int(&v);
+
+    v.left = v.left < 0 ? -1 : left;
+    return v;
+}
+
+static bool next(struct vector *v, struct entry *ret)
+{
+    const uint8_t *from = v->at;
+
+    if (v->left <= 0)
+        return false;
+    v->left--;
+    ret->perms = v->has_perms ? take_int(v) : 0;
+    ret->scheme = take_string(v);
+    ret->id = take_string(v);
+    ret->whole = cairn_bytes(from, (uint32_t)(v->at - from));
+    return v->left >= 0;
+}
 
 static bool digits(const uint8_t **at, const uint8_t *end, uint32_t most, uint32_t *ret)
 {
@@ -14,6 +70,7 @@ static bool digits(const uint8_t **at, const uint8_t *end, uint32_t most, uint32
     return *at > from && *ret <= most;
 }
 
+/* "10.1.2.0/24", or without bits, which are 32 then. */
 static bool ip_range(struct cairn_bytes text, uint32_t *ret_address, uint32_t *ret_bits)
 {
     const uint8_t *at = text.data, *end = at + text.size;
@@ -29,11 +86,16 @@ static bool ip_range(struct cairn_bytes text, uint32_t *ret_address, uint32_t *r
     return at == end || (*at++ == '/' && digits(&at, end, 32, ret_bits) && at == end);
 }
 
-/* Two parts, as Java splits at ':': empty ones at the end do not count. */
-static bool is_digest(struct cairn_bytes id)
+/* Of a digest: two parts, as Java splits at ':'; empty ones at the end do not count. */
+static bool is_valid(const struct entry *acl)
 {
-    uint32_t colons = 0;
+    struct cairn_bytes id = acl->id;
+    uint32_t address, bits, colons = 0;
 
+    if (cairn_equal(acl->scheme, cairn_str("world")))
+        return cairn_equal(id, cairn_str("anyone"));
+    if (!cairn_equal(acl->scheme, cairn_str("digest")))
+        return cairn_equal(acl->scheme, cairn_str("ip")) && ip_range(id, &address, &bits);
     while (id.size > 0 && id.data[id.size - 1] == ':')
         id.size--;
     for (uint32_t i = 0; i < id.size; i++)
@@ -41,129 +103,91 @@ static bool is_digest(struct cairn_bytes id)
     return colons == 1;
 }
 
-static bool is_valid(struct cairn_bytes scheme, struct cairn_bytes id)
+static bool is_repeated(struct cairn_bytes acls, const struct entry *acl)
 {
-    uint32_t address, bits;
+    struct vector v = vector(acls, true);
+    struct entry before;
 
-    if (cairn_equal(scheme, cairn_str("world")))
-        return cairn_equal(id, cairn_str("anyone"));
-    if (cairn_equal(scheme, cairn_str("digest")))
-        return is_digest(id);
-    return cairn_equal(scheme, cairn_str("ip")) && ip_range(id, &address, &bits);
-}
-
-/* The same ACL stands before it. */
-static bool is_repeated(struct cairn_bytes acls, struct cairn_bytes acl)
-{
-    struct jute j = jute(acls);
-
-    for (jute_int(&j); j.at < acl.data;) {
-        const uint8_t *from = j.at;
-
-        jute_int(&j);
-        jute_string(&j);
-        jute_string(&j);
-        if (cairn_equal(cairn_bytes(from, (uint32_t)(j.at - from)), acl))
+    while (next(&v, &before) && before.whole.data < acl->whole.data)
+        if (cairn_equal(before.whole, acl->whole))
             return true;
-    }
     return false;
 }
 
 /* One for each identity that was proved; returns how many. */
-static uint32_t add_proved(struct cairn_pack *to, struct cairn_bytes perms, struct cairn_bytes identities)
+static uint32_t add_proved(struct cairn_pack *to, const struct entry *acl, struct cairn_bytes identities)
 {
-    struct jute j = jute(identities);
+    struct vector v = vector(identities, false);
+    struct entry identity;
     uint32_t added = 0;
 
-    for (int32_t left = jute_int(&j); left > 0 && !j.bad; left--) {
-        const uint8_t *from = j.at;
-        bool proved = cairn_equal(jute_string(&j), cairn_str("digest"));
-
-        jute_string(&j);
-        if (proved && !j.bad) {
-            cairn_pack_value(to, perms);
-            cairn_pack_value(to, cairn_bytes(from, (uint32_t)(j.at - from)));
+    while (next(&v, &identity))
+        if (cairn_equal(identity.scheme, cairn_str("digest"))) {
+            cairn_pack_value(to, cairn_bytes(acl->whole.data, 4));
+            cairn_pack_value(to, identity.whole);
             added++;
         }
-    }
     return added;
 }
 
 struct cairn_bytes acl_fixed(struct cairn_bytes acls, struct cairn_bytes identities)
 {
-    static const struct cairn_bytes none;
+    struct vector v = vector(acls, true);
     struct cairn_pack fixed = {0};
-    struct jute j = jute(acls);
-    int32_t left = jute_int(&j);
+    struct entry acl;
     uint32_t count = 0;
 
-    if (cairn_equal(acls, cairn_bytes(acl_open, sizeof acl_open)))
-        return acls;
     cairn_pack_value(&fixed, cairn_bytes(&count, 4));
-    for (; left > 0; left--) {
-        const uint8_t *from = j.at;
-        struct cairn_bytes perms = cairn_bytes(from, 4), scheme, id, acl;
+    while (next(&v, &acl)) {
+        uint32_t added = 1;
 
-        jute_int(&j);
-        scheme = jute_string(&j);
-        id = jute_string(&j);
-        acl = cairn_bytes(from, (uint32_t)(j.at - from));
-        if (j.bad)
-            return none;
-        if (is_repeated(acls, acl))
+        if (is_repeated(acls, &acl))
             continue;
-        if (cairn_equal(scheme, cairn_str("auth"))) {
-            uint32_t added = add_proved(&fixed, perms, identities);
-
-            if (added == 0)
-                return none;
-            count += added;
-        } else if (is_valid(scheme, id)) {
-            cairn_pack_value(&fixed, acl);
-            count++;
-        } else {
+        if (cairn_equal(acl.scheme, cairn_str("auth")))
+            added = add_proved(&fixed, &acl, identities);
+        else if (is_valid(&acl))
+            cairn_pack_value(&fixed, acl.whole);
+        else
+            added = 0;
+        if (added == 0)
             return none;
-        }
+        count += added;
     }
-    if (count == 0)
-        return none;
     count = __builtin_bswap32(count);
     memcpy(fixed.data, &count, 4);
-    return cairn_packed(&fixed);
+    return count == 0 || v.left < 0 ? none : cairn_packed(&fixed);
 }
 
-static bool matches(struct cairn_bytes scheme, struct cairn_bytes id, struct cairn_bytes user)
+static bool matches(const struct entry *acl, const struct entry *identity)
 {
     uint32_t from, bits, address, all;
 
-    if (!cairn_equal(scheme, cairn_str("ip")))
-        return cairn_equal(id, user);
-    return ip_range(id, &from, &bits) && ip_range(user, &address, &all) &&
+    if (!cairn_equal(acl->scheme, identity->scheme))
+        return false;
+    if (!cairn_equal(acl->scheme, cairn_str("ip")))
+        return cairn_equal(acl->id, identity->id);
+    return ip_range(acl->id, &from, &bits) && ip_range(identity->id, &address, &all) &&
            (bits == 0 || (from ^ address) >> (32 - bits) == 0);
 }
 
-bool acl_allows(struct cairn_bytes acls, struct cairn_bytes identities, enum perm perm)
+bool acl_allows(struct cairn_bytes acls, struct cairn_bytes identities, int32_t perm)
 {
-    struct jute j = jute(acls), i = jute(identities);
+    struct vector v = vector(acls, true), i = vector(identities, false);
+    struct entry acl, identity;
 
     if (acls.size == 0)
         return true;
-    for (int32_t left = jute_int(&i); left > 0 && !i.bad; left--, jute_string(&i))
-        if (cairn_equal(jute_string(&i), cairn_str("super")))
+    while (next(&i, &identity))
+        if (cairn_equal(identity.scheme, cairn_str("super")))
             return true;
-    for (int32_t left = jute_int(&j); left > 0 && !j.bad; left--) {
-        bool has = (jute_int(&j) & perm) != 0;
-        struct cairn_bytes scheme = jute_string(&j), id = jute_string(&j);
-
-        if (has && cairn_equal(scheme, cairn_str("world")))
+    while (next(&v, &acl)) {
+        if (!(acl.perms & perm))
+            continue;
+        if (cairn_equal(acl.scheme, cairn_str("world")))
             return true;
-        i = jute(identities);
-        for (int32_t more = has ? jute_int(&i) : 0; more > 0 && !i.bad; more--) {
-            bool same = cairn_equal(jute_string(&i), scheme);
-
-            if (matches(scheme, id, jute_string(&i)) && same)
+        for (i = vector(identities, false); next(&i, &identity);)
+            if (matches(&acl, &identity))
                 return true;
-        }
     }
     return false;
 }

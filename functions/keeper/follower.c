@@ -18,6 +18,12 @@ uint64_t arg_uint(uint32_t i, uint32_t bytes)
     return integer;
 }
 
+__attribute__((noreturn)) static void refuse(int32_t error)
+{
+    cairn_fail("zk", cairn_text("%d 0 0", error));
+    cairn_exit();
+}
+
 /* By the id. */
 static uint64_t session_number(void)
 {
@@ -27,10 +33,8 @@ static uint64_t session_number(void)
     for (uint32_t i = 0; i < id.size; i++) {
         uint32_t c = id.data[i], digit = c - '0' < 10 ? c - '0' : c - 'a' < 6 ? c - 'a' + 10 : 16;
 
-        if (digit == 16 || id.size != 16) {
-            cairn_fail("bad_argument", "a session's id is its number in 16 hexadecimal digits");
-            cairn_exit();
-        }
+        if (digit == 16 || id.size != 16)
+            refuse(E_ARGUMENTS);
         number = number << 4 | digit;
     }
     return number;
@@ -44,12 +48,6 @@ static bool record_get(struct cairn_keeper_record *ret)
         return false;
     memcpy(ret, value.data, sizeof *ret);
     return true;
-}
-
-__attribute__((noreturn)) static void refuse(enum error error)
-{
-    cairn_fail("zk", cairn_text("%d 0 0", (int32_t)error));
-    cairn_exit();
 }
 
 /* Ends the method if the session is over, or another connection has it.  Generation 0 is nobody's. */
@@ -120,38 +118,18 @@ CAIRN_METHOD(Session, attach, CAIRN_PUBLIC)
     cairn_result_packed(cairn_packed(&result));
 }
 
-/* How many arguments an operation has, and which of them is an ACL. */
-static uint32_t shape_of(uint64_t op, uint32_t *ret_acl)
-{
-    *ret_acl = op == OP_SET_ACL ? 1 : 2;
-    switch ((int32_t)op) {
-    case OP_CREATE_TTL:
-        return 5;
-    case OP_CREATE:
-    case OP_CREATE2:
-    case OP_CREATE_CONTAINER:
-        return 4;
-    case OP_SET_ACL:
-        return 3;
-    case OP_SET_DATA:
-        *ret_acl = UINT32_MAX;
-        return 3;
-    case OP_DELETE:
-    case OP_CHECK:
-        return 2;
-    }
-    refuse(E_UNIMPLEMENTED);
-}
-
 /* Argument i and those behind it, that are the operation's; returns which is behind them. */
-static uint32_t hand_on(struct cairn_args *args, uint32_t i, uint64_t op, struct cairn_bytes identities)
+static uint32_t hand_on(struct cairn_args *args, uint32_t i, int32_t op, struct cairn_bytes identities)
 {
-    uint32_t acl, count = shape_of(op, &acl);
+    uint32_t count = is_create(op) ? 4 + (op == OP_CREATE_TTL) : op == OP_SET_DATA || op == OP_SET_ACL ? 3 : 2;
 
+    if (!is_create(op) && op != OP_DELETE && op != OP_SET_DATA && op != OP_SET_ACL && op != OP_CHECK)
+        refuse(E_UNIMPLEMENTED);
     for (uint32_t k = 0; k < count; k++) {
         struct cairn_bytes arg = cairn_arg(i + k);
+        bool is_acl = (is_create(op) && k == 2) || (op == OP_SET_ACL && k == 1);
 
-        cairn_args_add(args, k == acl ? acl_fixed(arg, identities) : arg);
+        cairn_args_add(args, is_acl ? acl_fixed(arg, identities) : arg);
     }
     return i + count;
 }
@@ -159,23 +137,23 @@ static uint32_t hand_on(struct cairn_args *args, uint32_t i, uint64_t op, struct
 /* write GENERATION NUMBER EPOCH OP IDENTITIES ...: [zxid, slot...] */
 CAIRN_METHOD(Session, write, CAIRN_PUBLIC)
 {
-    uint64_t session = session_number(), op = arg_uint(3, 4);
+    uint64_t session = session_number();
+    int32_t op = (int32_t)arg_uint(3, 4);
+    bool multi = op == OP_MULTI;
     struct cairn_bytes identities = cairn_arg(4);
     struct cairn_args args = {0};
-    uint32_t i = 5, count;
+    uint32_t i = 5, count = cairn_arg_count();
 
     check_generation((uint32_t)arg_uint(0, 4));
     cairn_args_add(&args, cairn_bytes(&session, 8));
     for (uint32_t k = 1; k < i; k++)
         cairn_args_add(&args, cairn_arg(k));
-    if (op != OP_MULTI) {
+    if (!multi)
         hand_on(&args, i, op, identities);
-    } else {
-        for (count = cairn_arg_count(); i < count;) {
-            op = arg_uint(i, 4);
-            cairn_args_add(&args, cairn_arg(i));
-            i = hand_on(&args, i + 1, op, identities);
-        }
+    while (multi && i < count) {
+        op = (int32_t)arg_uint(i, 4);
+        cairn_args_add(&args, cairn_arg(i++));
+        i = hand_on(&args, i, op, identities);
     }
     tree("commit", &args);
 }

@@ -1,29 +1,7 @@
 /* heartbeat.c - what ends: sessions that are closed, containers and nodes with a TTL that are due, and, when the state
- * was rolled back, all sessions.
- *
- * A segment removes at most CAIRN_KEEPER_NODES_A_SEGMENT nodes, and sends a message for the rest, so that other
- * transactions come between.  Messages are kept together with what their segment wrote: none is lost, none runs twice.
- *
- * The heartbeat is a timer that is there while sessions are: its segment has the node load the tree after a restart,
- * though no client may come, so that sessions of the past can expire. */
+ * was rolled back, all sessions.  A segment removes at most CAIRN_KEEPER_NODES_A_SEGMENT nodes, and sends a message for
+ * the rest, so that other transactions come between. */
 #include "keeper.h"
-
-static const struct cairn_bytes none;
-
-static struct cairn_bytes session_key(uint64_t session)
-{
-    return key_behind(session, 8, none);
-}
-
-/* [zxid] */
-static void result_zxid(uint64_t zxid)
-{
-    struct cairn_pack result = {0};
-
-    cairn_pack_list(&result, 1);
-    cairn_pack_int(&result, (int64_t)zxid);
-    cairn_result_packed(cairn_packed(&result));
-}
 
 static void again(const char *method, struct cairn_bytes a, struct cairn_bytes b)
 {
@@ -39,24 +17,19 @@ static void again(const char *method, struct cairn_bytes a, struct cairn_bytes b
 /* Removes a segment's share of the nodes whose keys in Tree.ephemerals are in the range; true: there are more. */
 static bool remove_ephemerals(struct txn *t, struct cairn_bytes low, struct cairn_bytes high, bool gone)
 {
-    struct cairn_ordered_iter it = high.size
-                                       ? cairn_ordered_range(Tree_ephemerals, low, high, CAIRN_KEEPER_NODES_A_SEGMENT)
-                                       : cairn_ordered_upward(Tree_ephemerals, CAIRN_KEEPER_NODES_A_SEGMENT);
-    struct cairn_bytes key, value;
+    struct cairn_ordered_iter it = cairn_ordered_range(Tree_ephemerals, low, high, CAIRN_KEEPER_NODES_A_SEGMENT);
     struct node node;
 
     while (cairn_ordered_next(&it))
         if (node_find(cairn_bytes(it.key.data + 8, it.key.size - 8), &node))
             node_remove(t, &node, t->zxid, gone);
-    if (high.size)
-        return cairn_ordered_count_range(Tree_ephemerals, low, high) > 0;
-    return cairn_ordered_first(Tree_ephemerals, &key, &value);
+    return cairn_ordered_count_range(Tree_ephemerals, low, high) > 0;
 }
 
 /* Nothing is left of it. */
 static void session_over(uint64_t session)
 {
-    cairn_ordered_remove(Tree_sessions, session_key(session));
+    cairn_ordered_remove(Tree_sessions, key_behind(session, 8, none));
     if (cairn_ordered_count(Tree_sessions) == 0)
         cairn_timer_cancel("heartbeat");
 }
@@ -65,48 +38,52 @@ static void session_over(uint64_t session)
 CAIRN_METHOD(Tree, close, CAIRN_INTERNAL)
 {
     uint64_t session = arg_uint(0, 8);
-    struct cairn_bytes low = session_key(session), high = session_key(session + 1), value;
+    struct cairn_bytes low = key_behind(session, 8, none), high = key_behind(session + 1, 8, none);
     struct cairn_keeper_session entry;
     struct txn t;
 
     txn_begin(&t, session, 0, arg_uint(1, 8));
-    if (cairn_ordered_get(Tree_sessions, low, &value))
-        memcpy(&entry, value.data, sizeof entry);
-    else
-        entry.state = CAIRN_KEEPER_CLOSING;
-    if (entry.state != CAIRN_KEEPER_OPEN) {
-        result_zxid(t.before);
+    if (!session_is_open(session, &entry)) {
+        txn_result(t.before, NULL, 0);
         return;
     }
-    changes_session(&t, CAIRN_KEEPER_CLOSED, session);
+    changes_add(&t, CAIRN_KEEPER_CLOSED, cairn_bytes(&session, 8));
     if (cairn_ordered_count_range(Tree_ephemerals, low, high) > CAIRN_KEEPER_NODES_A_SEGMENT) {
         entry.state = CAIRN_KEEPER_CLOSING;
         entry.zxid = t.zxid;
         cairn_ordered_set(Tree_sessions, low, cairn_bytes(&entry, sizeof entry));
-        closing_add(&t, session);
-        changes_session(&t, CAIRN_KEEPER_LINGERS, session);
+        t.closing[t.closing_count++] = (struct cairn_keeper_closing){session, t.zxid};
+        changes_add(&t, CAIRN_KEEPER_LINGERS, cairn_bytes(&session, 8));
         again("sweep", cairn_bytes(&session, 8), none);
     } else {
         remove_ephemerals(&t, low, high, false);
         session_over(session);
     }
     txn_end(&t);
-    result_zxid(t.zxid);
+    txn_result(t.zxid, NULL, 0);
 }
 
 /* sweep SESSION: a message of the close, and of the sweep before. */
 CAIRN_METHOD(Tree, sweep, CAIRN_INTERNAL)
 {
     uint64_t session = arg_uint(0, 8);
+    uint32_t left = 0;
     struct txn t;
 
-    if (!txn_begin_late(&t, session)) /* the state was rolled back meanwhile */
+    txn_begin(&t, session, 0, 0);
+    t.zxid = closing_zxid(&t, session); /* it takes none of its own */
+    t.last = t.before;
+    changes_begin(&t, session, 0);
+    if (t.zxid == 0) /* the state was rolled back meanwhile */
         return;
-    if (remove_ephemerals(&t, session_key(session), session_key(session + 1), true)) {
+    if (remove_ephemerals(&t, key_behind(session, 8, none), key_behind(session + 1, 8, none), true)) {
         again("sweep", cairn_bytes(&session, 8), none);
     } else {
-        closing_drop(&t, session);
-        changes_session(&t, CAIRN_KEEPER_SWEPT, session);
+        for (uint32_t i = 0; i < t.closing_count; i++)
+            if (t.closing[i].session != session)
+                t.closing[left++] = t.closing[i];
+        t.closing_count = left;
+        changes_add(&t, CAIRN_KEEPER_SWEPT, cairn_bytes(&session, 8));
         session_over(session);
     }
     txn_end(&t);
@@ -118,9 +95,7 @@ static void root_put(const char *path, uint32_t children, uint32_t aversion, str
 {
     struct node node = {.key = key_of(cairn_str(path)), .acl = acl};
 
-    node.is.data = CAIRN_KEEPER_INLINE;
-    node.is.children = children;
-    node.is.aversion = aversion;
+    node.is = (struct cairn_keeper_node){.children = children, .aversion = aversion, .data = CAIRN_KEEPER_INLINE};
     node_put(&node);
 }
 
@@ -154,10 +129,10 @@ CAIRN_METHOD(Tree, begin, CAIRN_PUBLIC)
         return;
     }
     if (epoch < t.before >> 32 || (cairn_get(Tree_lineage, &value) && cairn_equal(value, lineage))) {
-        result_zxid(t.before);
+        txn_result(t.before, NULL, 0);
         return;
     }
-    more = remove_ephemerals(&t, none, none, true);
+    more = remove_ephemerals(&t, key_behind(0, 8, none), key_behind(UINT64_MAX, 8, none), true);
     t.changes.size = sizeof(struct cairn_keeper_changes); /* nobody is left who could be told */
     it = cairn_ordered_upward(Tree_sessions, CAIRN_KEEPER_NODES_A_SEGMENT);
     while (!more && cairn_ordered_next(&it)) {
@@ -165,20 +140,20 @@ CAIRN_METHOD(Tree, begin, CAIRN_PUBLIC)
 
         memcpy(&session, it.key.data, 8);
         session = __builtin_bswap64(session);
-        changes_session(&t, CAIRN_KEEPER_CLOSED, session);
+        changes_add(&t, CAIRN_KEEPER_CLOSED, cairn_bytes(&session, 8));
         session_over(session);
     }
     if (more || cairn_ordered_count(Tree_sessions) > 0) {
         again("begin", lineage, cairn_arg(1));
     } else {
-        t.closing.size = 0;
+        t.closing_count = 0;
         if (!node_find(none, &root))
             roots_put();
         cairn_set(Tree_lineage, lineage);
-        changes_begun(&t, lineage);
+        changes_add(&t, CAIRN_KEEPER_BEGUN, lineage);
     }
     txn_end(&t);
-    result_zxid(t.zxid);
+    txn_result(t.zxid, NULL, 0);
 }
 
 /* --- the heartbeat --- */
@@ -193,6 +168,7 @@ static bool is_due(const struct txn *t, const struct node *node)
     return node->is.owner == CAIRN_KEEPER_CONTAINER && node->is.creates > 0;
 }
 
+/* A timer while there are sessions: its segment has the node load the tree after a restart, so that they can expire. */
 CAIRN_METHOD(Tree, heartbeat, CAIRN_INTERNAL)
 {
     struct cairn_ordered_iter it = cairn_ordered_upward(Tree_reap, CAIRN_KEEPER_NODES_A_SEGMENT);

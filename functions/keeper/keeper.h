@@ -29,80 +29,29 @@ CAIRN_VALUE(Tree, lineage);      /* struct cairn_keeper_lineage */
 CAIRN_VALUE(Tree, changes);      /* struct cairn_keeper_changes, entries */
 
 /* ZooKeeper's numbers. */
-enum op {
-    OP_CREATE = 1,
-    OP_DELETE = 2,
-    OP_SET_DATA = 5,
-    OP_SET_ACL = 7,
-    OP_CHECK = 13,
-    OP_MULTI = 14,
-    OP_CREATE2 = 15,
-    OP_CREATE_CONTAINER = 19,
-    OP_CREATE_TTL = 21,
-};
+enum { OP_CREATE = 1, OP_DELETE = 2, OP_SET_DATA = 5, OP_SET_ACL = 7, OP_CHECK = 13, OP_MULTI = 14 };
+enum { OP_CREATE2 = 15, OP_CREATE_CONTAINER = 19, OP_CREATE_TTL = 21 };
+enum { E_UNIMPLEMENTED = -6, E_ARGUMENTS = -8, E_NO_NODE = -101, E_NO_AUTH = -102, E_VERSION = -103 };
+enum { E_EPHEMERAL_PARENT = -108, E_EXISTS = -110, E_NOT_EMPTY = -111, E_EXPIRED = -112, E_ACL = -114 };
+enum { E_MOVED = -118, E_QUOTA = -125 };
 
-enum error {
-    E_UNIMPLEMENTED = -6,
-    E_ARGUMENTS = -8,
-    E_NO_NODE = -101,
-    E_NO_AUTH = -102,
-    E_VERSION = -103,
-    E_EPHEMERAL_PARENT = -108,
-    E_EXISTS = -110,
-    E_NOT_EMPTY = -111,
-    E_EXPIRED = -112,
-    E_ACL = -114,
-    E_MOVED = -118,
-    E_QUOTA = -125,
-};
-
-/* --- what goes over ZooKeeper's wire: big-endian; a string is its size and its bytes --- */
-
-struct jute {
-    const uint8_t *at, *end;
-    bool bad; /* from then on all is 0 and empty */
-};
-
-static inline struct jute jute(struct cairn_bytes bytes)
+static inline bool is_create(int32_t op)
 {
-    return (struct jute){bytes.data, bytes.data + bytes.size, false};
+    return op == OP_CREATE || op == OP_CREATE2 || op == OP_CREATE_CONTAINER || op == OP_CREATE_TTL;
 }
 
-static inline int32_t jute_int(struct jute *j)
-{
-    uint32_t v;
-
-    if (j->bad || j->end - j->at < 4) {
-        j->bad = true;
-        return 0;
-    }
-    memcpy(&v, j->at, 4);
-    j->at += 4;
-    return (int32_t)__builtin_bswap32(v);
-}
-
-static inline struct cairn_bytes jute_string(struct jute *j)
-{
-    int32_t size = jute_int(j);
-
-    if (j->bad || size < 0 || j->end - j->at < size) {
-        j->bad = true;
-        return cairn_bytes(0, 0);
-    }
-    j->at += size;
-    return cairn_bytes(j->at - size, (uint32_t)size);
-}
+static const struct cairn_bytes none;
 
 /* --- ACLs --- */
 
-enum perm { PERM_READ = 1, PERM_WRITE = 2, PERM_CREATE = 4, PERM_DELETE = 8, PERM_ADMIN = 16 };
+enum { PERM_READ = 1, PERM_WRITE = 2, PERM_CREATE = 4, PERM_DELETE = 8, PERM_ADMIN = 16 };
 
 /* world:anyone may all, as an ACL[]; a node has nothing for it. */
 extern const uint8_t acl_open[27];
 /* As a node keeps it: each once, and the identities for `auth`.  Empty: it is no ACL. */
 struct cairn_bytes acl_fixed(struct cairn_bytes acls, struct cairn_bytes identities);
 /* Of an ACL as a node keeps it. */
-bool acl_allows(struct cairn_bytes acls, struct cairn_bytes identities, enum perm perm);
+bool acl_allows(struct cairn_bytes acls, struct cairn_bytes identities, int32_t perm);
 
 /* --- arguments of methods --- */
 
@@ -112,37 +61,33 @@ uint64_t arg_uint(uint32_t i, uint32_t bytes);
 /* --- transactions on the Tree --- */
 
 struct txn {
-    uint64_t zxid;                 /* this one's */
-    uint64_t last;                 /* the last that was given, this one's unless it takes none */
-    uint64_t before;               /* the last that was given before it */
-    uint32_t index;                /* in a multi: the operation that is being done */
-    int64_t now;                   /* ms */
-    struct cairn_bytes identities; /* Id[] of the connection */
-    struct cairn_pack closing;     /* struct cairn_keeper_closing ... */
+    uint64_t zxid;                        /* this one's */
+    uint64_t last;                        /* the last that was given, this one's unless it takes none */
+    uint64_t before;                      /* the last that was given before it */
+    uint32_t index;                       /* in a multi: the operation that is being done */
+    int64_t now;                          /* ms */
+    struct cairn_bytes identities;        /* Id[] of the connection */
+    struct cairn_keeper_closing *closing; /* sessions that linger, with room for one more */
+    uint32_t closing_count;
     struct cairn_pack changes;
     bool reap; /* its first is another: the timer must be set */
 };
 
 void txn_begin(struct txn *t, uint64_t session, uint64_t number, uint64_t epoch);
-/* The same with the zxid of the session's close, and takes none of its own; false: the session does not linger. */
-bool txn_begin_late(struct txn *t, uint64_t session);
+/* When that session was closed, if it lingers; else 0. */
+uint64_t closing_zxid(const struct txn *t, uint64_t session);
 void txn_end(struct txn *t);
+/* [zxid, slot...] */
+void txn_result(uint64_t zxid, const struct cairn_pack *slots, uint32_t count);
 /* Ends the method with an error of ZooKeeper's. */
-__attribute__((noreturn)) void txn_fail(const struct txn *t, enum error error);
+__attribute__((noreturn)) void txn_fail(const struct txn *t, int32_t error);
 
-/* Sessions that are closed, and whose nodes are not all removed. */
-void closing_add(struct txn *t, uint64_t session);
-void closing_drop(struct txn *t, uint64_t session);
+/* False: there is no such session, or it is closed. */
+bool session_is_open(uint64_t session, struct cairn_keeper_session *ret);
 
-/* What is to be told, in this order (watch.c).  Paths. */
+/* What is to be told, in this order (watch.c); of nodes that were created or deleted the parent's children, too. */
 void changes_begin(struct txn *t, uint64_t session, uint64_t number);
-void changes_created(struct txn *t, struct cairn_bytes path);
-void changes_deleted(struct txn *t, struct cairn_bytes path);
-void changes_data(struct txn *t, struct cairn_bytes path);
-void changes_gone(struct txn *t, struct cairn_bytes path);
-void changes_opened(struct txn *t, uint64_t session, uint32_t timeout_ms);
-void changes_session(struct txn *t, enum cairn_keeper_what what, uint64_t session);
-void changes_begun(struct txn *t, struct cairn_bytes lineage);
+void changes_add(struct txn *t, enum cairn_keeper_what what, struct cairn_bytes bytes);
 
 /* --- nodes --- */
 

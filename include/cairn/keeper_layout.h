@@ -53,6 +53,12 @@ static inline uint64_t cairn_keeper_ttl_ms(uint64_t owner)
     return owner & (((uint64_t)1 << 40) - 1);
 }
 
+/* What clients see as ephemeralOwner. */
+static inline uint64_t cairn_keeper_owner(const struct cairn_keeper_node *node)
+{
+    return cairn_keeper_is_ephemeral(node->owner) ? node->owner : 0;
+}
+
 /* What clients see as cversion; `children` are those that they see. */
 static inline int32_t cairn_keeper_cversion(const struct cairn_keeper_node *node, uint32_t children)
 {

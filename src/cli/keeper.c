@@ -311,13 +311,18 @@ const struct cairn_command cairn_command_keeper_sessions = {
 };
 
 static const struct cairn_command *const subcommands[] = {
-    &cairn_command_keeper_ls,    &cairn_command_keeper_stat,     &cairn_command_keeper_get,
-    &cairn_command_keeper_watch, &cairn_command_keeper_sessions, NULL,
+    &cairn_command_keeper_ls,
+    &cairn_command_keeper_stat,
+    &cairn_command_keeper_get,
+    &cairn_command_keeper_watch,
+    &cairn_command_keeper_sessions,
+    &cairn_command_keeper_dump,
+    NULL,
 };
 
 const struct cairn_command cairn_command_keeper = {
     .name = "keeper",
-    .arguments = "ls|stat|get|watch|sessions ...",
+    .arguments = "ls|stat|get|watch|sessions|dump ...",
     .summary = "Shows what ZooKeeper's service of a node holds",
     .subcommands = subcommands,
 };

@@ -49,6 +49,11 @@ int zkmodel_children(const struct zkmodel *m, const char *path)
     return children;
 }
 
+static bool is_ephemeral(int64_t owner)
+{
+    return owner > 0 && owner < (int64_t)1 << 56;
+}
+
 void zkmodel_stat(const struct zkmodel *m, const struct zkmodel_node *node, struct cairn_zk_stat *ret)
 {
     int children = zkmodel_children(m, node->path);
@@ -59,14 +64,9 @@ void zkmodel_stat(const struct zkmodel *m, const struct zkmodel_node *node, stru
                                   .version = node->version,
                                   .cversion = 2 * node->creates - children,
                                   .aversion = node->aversion,
-                                  .ephemeral_owner = node->owner,
+                                  .ephemeral_owner = is_ephemeral(node->owner) ? node->owner : 0,
                                   .data_length = node->data_bytes < 0 ? 0 : node->data_bytes,
                                   .num_children = children};
-}
-
-static bool is_ephemeral(int64_t owner)
-{
-    return owner > 0 && owner < (int64_t)1 << 56;
 }
 
 static void changed(struct zkmodel *m, int what, const char *path)

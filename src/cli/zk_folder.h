@@ -1,0 +1,21 @@
+/* zk_folder.h - a ZooKeeper's data folder, read as ZooKeeper does when it starts: the newest snapshot that is whole,
+ * and the logs behind it.  Nothing in it is changed; ZooKeeper must not be running on it.
+ * Threads: main.  Layer: cli. */
+#ifndef CAIRN_CLI_ZK_FOLDER_H
+#define CAIRN_CLI_ZK_FOLDER_H
+
+#include "proto/zk_database.h"
+
+struct cairn_zk_folder {
+    const char *data, *logs; /* dataDir, or its version-2; dataLogDir, or NULL: the same */
+    uint64_t bytes_max;      /* of memory */
+    /* A snapshot that was passed over, and why. */
+    void (*warn)(void *context, const char *text);
+    void *context;
+};
+
+/* CAIRN_ENOTFOUND: there is no snapshot.  CAIRN_ECORRUPT: what is needed is damaged, or part of the log is missing. */
+enum cairn_code cairn_zk_folder_read(const struct cairn_zk_folder *folder, struct cairn_zk_database **ret_database,
+                                     struct cairn_err *err);
+
+#endif
