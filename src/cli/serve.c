@@ -14,7 +14,7 @@
 #include "server/version.h"
 
 struct options {
-    const char *data, *http, *resp, *zk, *zk_words, *zk_super, *sync, *engine, *blob, *log_file, *log_format,
+    const char *data, *http, *resp, *zk, *zk_words, *zk_super, *zk_space, *sync, *engine, *blob, *log_file, *log_format,
         *log_level, *trace, *trace_sample;
     bool insecure, recover, accept_loss;
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
@@ -54,6 +54,7 @@ static const struct cairn_flag flags[] = {
     TEXT("zk", zk, "ADDR", "where ZooKeeper clients connect (localhost:2181)"),
     TEXT("zk-words", zk_words, "LIST",
          "its four-letter words that are answered, with commas between, or '*'\n(srvr,ruok,mntr)"),
+    TEXT("zk-namespace", zk_space, "NAME", "the namespace that this port serves (default)"),
     TEXT("zk-super", zk_super, "USER:DIGEST", "who may do everything there, as ZooKeeper's superDigest (nobody)"),
     NUMBER("zk-max-reply", zk_reply_bytes, "BYTES", 1024, INT32_MAX,
            "longer answers are error -5 instead, as clients with that\njute.maxbuffer refuse them (no bound)"),
@@ -317,6 +318,20 @@ static void tell_started(struct cairn_journal *journal, const struct options *o,
                 {.key = "ms", .number = (now_ns() - progress->started_ns) / 1000000}}});
 }
 
+/* The namespace of the ZooKeeper port may be made later. */
+static void warn_of_space(struct cairn_journal *journal, const struct options *o, const struct cairn_backend *backend)
+{
+    if (!o->zk_space || backend->space(backend->context, cairn_str(o->zk_space)))
+        return;
+    cairn_tell(cairn_journal_events(journal),
+               &(struct cairn_event){.level = CAIRN_LEVEL_WARNING,
+                                     .from = "clients",
+                                     .kind = "zk_namespace",
+                                     .text = "there is no namespace that --zk-namespace names: ZooKeeper clients are "
+                                             "closed until 'cairn namespaces create' has made it",
+                                     .fields = {{.key = "namespace", .text = o->zk_space}}});
+}
+
 static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t interval_ms,
                  const struct cairn_trace_options *trace, struct cairn_exporter *exporter,
                  struct cairn_journal *journal)
@@ -332,7 +347,10 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .http = o->http,
         .resp = o->resp,
         .zk = o->zk,
-        .zk_settings = {.words = o->zk_words, .super = o->zk_super, .reply_bytes_max = o->zk_reply_bytes},
+        .zk_settings = {.words = o->zk_words,
+                        .space = o->zk_space,
+                        .super = o->zk_super,
+                        .reply_bytes_max = o->zk_reply_bytes},
         .insecure = o->insecure,
         .workers = (uint32_t)o->workers,
         .connections_max = (uint32_t)o->connections,
@@ -406,6 +424,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         cairn_server_destroy(server);
         return fail(o, journal, &err);
     }
+    warn_of_space(journal, o, cairn_house_backend(house));
     tell_started(journal, o, server, &progress);
     print_ready(server, keys, bytes, o, &progress);
     finished = cairn_server_run(server);

@@ -48,6 +48,19 @@ static void by_protocol(struct cairn_buf *to, const char *name, const char *type
         cairn_buf_printf(to, "%s{protocol=\"%s\"} %" PRIu64 "\n", name, cairn_protocols[i]->name, (uint64_t)values[i]);
 }
 
+static void add_keeper(struct cairn_server *server, struct cairn_buf *to)
+{
+    struct cairn_zk_client_now total = cairn_zk_clients_total(&server->zk_clients);
+
+    one(to, "cairn_zk_received_total", "counter", "Frames and words of ZooKeeper clients, since the last srst.",
+        total.received);
+    one(to, "cairn_zk_sent_total", "counter", "Replies and events to them, since the last srst.", total.sent);
+    one(to, "cairn_zk_answered_total", "counter", "Requests of theirs that were answered, since the last srst.",
+        total.answered);
+    head(to, "cairn_zk_request_seconds_total", "counter", "Time from such a request to its reply.");
+    cairn_buf_printf(to, "cairn_zk_request_seconds_total %.6f\n", (double)total.us_total / 1e6);
+}
+
 static void add_checks(struct cairn_server *server, struct cairn_buf *to)
 {
     struct cairn_check checks[CAIRN_CHECKS_MAX];
@@ -123,6 +136,7 @@ void cairn_server_metrics(struct cairn_server *server, struct cairn_bytes cursor
     one(to, "cairn_received_bytes_total", "counter", "Bytes received from clients.", sums.bytes_in);
     one(to, "cairn_sent_bytes_total", "counter", "Bytes sent to clients.", sums.bytes_out);
 
+    add_keeper(server, to);
     add_checks(server, to);
     if (server->options.journal)
         add_journal(server->options.journal, to);

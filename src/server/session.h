@@ -72,6 +72,7 @@ struct cairn_zk_settings {
     uint64_t reply_bytes_max; /* a longer answer is error -5 instead; 0: there is no bound */
     const char *words;        /* the four-letter words that are answered, with commas between; "*": all; NULL: the
                                * default, srvr,ruok,mntr */
+    const char *space;        /* the namespace that the port serves; NULL: `default` */
     const char *super;        /* USER:DIGEST, as ZooKeeper's superDigest; NULL: there is none */
 };
 

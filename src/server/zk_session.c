@@ -42,6 +42,23 @@ static const struct keeper_front keeper_front = {.event = on_event, .over = on_o
 
 /* --- connecting --- */
 
+/* Its requests are in the namespace that the port serves.  False: there is none of the name, or it has as many
+ * connections as it may have. */
+static bool enter_space(struct cairn_zk_session *zk)
+{
+    const struct cairn_backend *backend = zk->session.front->backend;
+    const struct cairn_zk_settings *settings = zk->session.front->about->zk;
+    struct space *space;
+
+    if (!settings || !settings->space)
+        return true;
+    space = backend->space ? backend->space(backend->context, cairn_str(settings->space)) : NULL;
+    if (!space || !cairn_session_enter(&zk->session, space, NULL))
+        return false;
+    zk->link.space = space;
+    return true;
+}
+
 static void ask_for_session(struct cairn_zk_session *zk, struct cairn_bytes body)
 {
     struct cairn_zk_connect wish;
@@ -108,7 +125,9 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
             cairn_zk_client_name(session->front->about->zk_clients, zk->client, session->peer);
         cairn_session_count_request(session);
         cairn_zk_client_received(zk->client);
-        if (frame == CAIRN_ZK_WORD)
+        if (first && !enter_space(zk))
+            cairn_zk_end(zk);
+        else if (frame == CAIRN_ZK_WORD)
             cairn_zk_word(zk, body);
         else if (first)
             ask_for_session(zk, body);

@@ -294,6 +294,31 @@ def test_taken_port(folder):
         check("another process listens at" in said and "--zk ADDR" in said, said)
 
 
+def http(node, method, path):
+    with socket.create_connection(("127.0.0.1", node.http), timeout=WAIT) as sock:
+        sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        said = b""
+        while more := sock.recv(65536):
+            said += more
+    return said.decode()
+
+
+def test_namespace(folder):
+    with Node(folder, "--zk-namespace=acme", zk=0) as node:
+        equal(Client(node).session, 0, "there is no such namespace yet")
+        check(" 201 " in http(node, "PUT", "/v1/namespaces/acme"), "it is made")
+        one = Client(node)
+        check(one.session, "a session")
+        equal(one.create("/a", b"acme's"), 0)
+        check('"nodes":5' in http(node, "GET", "/v1/ns/acme/keeper"), "its tree")
+        check('"nodes":4' in http(node, "GET", "/v1/keeper"), "and not that of `default`")
+        check("zk_znode_count\t5\n" in word(node, b"mntr"), "its word")
+        node.kill()
+        node.start()
+        one = Client(node, one.session, one.password)
+        equal(one.get("/a"), b"acme's")
+
+
 def keeper(node, *words, status=0):
     done = subprocess.run([CAIRN, "keeper", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=WAIT, check=False,
                           env=dict(os.environ, CAIRN_ZK=f"127.0.0.1:{node.zk}", CAIRN_URL=f"http://127.0.0.1:{node.http}"))
@@ -319,7 +344,7 @@ def test_command(folder):
         with subprocess.Popen([CAIRN, "keeper", "watch", "-r", "/a"], stdout=subprocess.PIPE, text=True,
                               env=dict(os.environ, CAIRN_ZK=f"127.0.0.1:{node.zk}")) as watch:
             end = time.monotonic() + WAIT
-            while "/a\n" not in http_watches(node):
+            while "/a\n" not in http(node, "GET", "/v1/keeper/words/wchp"):
                 check(time.monotonic() < end, "the watch is set")
                 time.sleep(0.02)
             equal(one.create("/a/c"), 0)
@@ -328,15 +353,6 @@ def test_command(folder):
             watch.terminate()
 
 
-def http_watches(node):
-    with socket.create_connection(("127.0.0.1", node.http), timeout=WAIT) as sock:
-        sock.sendall(b"GET /v1/keeper/words/wchp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        said = b""
-        while more := sock.recv(65536):
-            said += more
-    return said.decode()
-
-
 if __name__ == "__main__":
     main([test_bad_input, test_half_frames, test_slow_reader, test_connections, test_session_moves, test_set_watches,
-          test_words, test_taken_port, test_command])
+          test_words, test_taken_port, test_namespace, test_command])
