@@ -52,6 +52,7 @@ extern const struct cairn_command cairn_command_keeper_get;
 extern const struct cairn_command cairn_command_keeper_watch;
 extern const struct cairn_command cairn_command_keeper_sessions;
 extern const struct cairn_command cairn_command_keeper_dump;
+extern const struct cairn_command cairn_command_keeper_load;
 extern const struct cairn_command cairn_command_logs;
 extern const struct cairn_command cairn_command_trace;
 extern const struct cairn_command cairn_command_clock;

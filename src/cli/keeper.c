@@ -311,18 +311,13 @@ const struct cairn_command cairn_command_keeper_sessions = {
 };
 
 static const struct cairn_command *const subcommands[] = {
-    &cairn_command_keeper_ls,
-    &cairn_command_keeper_stat,
-    &cairn_command_keeper_get,
-    &cairn_command_keeper_watch,
-    &cairn_command_keeper_sessions,
-    &cairn_command_keeper_dump,
-    NULL,
+    &cairn_command_keeper_ls,       &cairn_command_keeper_stat, &cairn_command_keeper_get,  &cairn_command_keeper_watch,
+    &cairn_command_keeper_sessions, &cairn_command_keeper_dump, &cairn_command_keeper_load, NULL,
 };
 
 const struct cairn_command cairn_command_keeper = {
     .name = "keeper",
-    .arguments = "ls|stat|get|watch|sessions|dump ...",
+    .arguments = "ls|stat|get|watch|sessions|dump|load ...",
     .summary = "Shows what ZooKeeper's service of a node holds",
     .subcommands = subcommands,
 };

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""cairn keeper dump against a ZooKeeper of Debian's package, which is killed in the middle of its work.
+"""cairn keeper dump and load against a ZooKeeper of Debian's package, which is killed in the middle of its work.
 
 Catches a node, stat, ACL or session of its data folder that comes out otherwise than the ZooKeeper told it to a client, a
-snapshot that is damaged and taken, a log that is missing or damaged and not told, and a folder that is changed or made.
+snapshot that is damaged and taken, a log that is missing or damaged and not told, and a folder that is changed or made;
+a tree that is loaded otherwise, or in which the names of sequential nodes begin anew.
 Skipped if Debian's zookeeper is not installed.
 """
 import glob
@@ -15,7 +16,7 @@ import struct
 import subprocess
 import time
 
-from cairnproc import CAIRN, Skip, check, equal, main
+from cairnproc import CAIRN, Node, Skip, check, equal, main
 
 JAVA = shutil.which("java")
 JARS = "/usr/share/java"
@@ -171,7 +172,8 @@ def same(lines, nodes):
     return dumped
 
 
-def test_as_it_was(folder):
+def worked(folder):
+    """A ZooKeeper that has done something at random, killed; what it told before, and its clients."""
     if not JAVA or not os.path.exists(f"{JARS}/zookeeper.jar"):
         raise Skip("Debian's zookeeper is not installed")
     seed = int(os.environ.get("SEED", time.time_ns() % 1000000))
@@ -186,6 +188,39 @@ def test_as_it_was(folder):
         nodes = list(told(clients[0]))
     finally:
         server.kill()
+    return server, nodes, clients
+
+
+def load(node, folder):
+    done = subprocess.run([CAIRN, "keeper", "load", "--zookeeper", folder], capture_output=True, text=True, timeout=120,
+                          env=dict(os.environ, CAIRN_ZK=f"127.0.0.1:{node.zk}"), check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def lasting(nodes):
+    """(path, data, ACL, creations) of what is not ephemeral, nor ZooKeeper's own."""
+    return [(path, data, acl, (stat[5] + stat[9]) // 2) for path, data, acl, stat in nodes
+            if stat[7] <= 0 and not path.startswith("/zookeeper")]
+
+
+def test_loaded(folder):
+    server, nodes, _ = worked(folder)
+    home = os.path.join(folder, "node")
+    os.mkdir(home)
+    with Node(home, zk=0) as node:
+        status, said = load(node, server.data)
+        equal(status, 0, said)
+        check(f"{len(lasting(nodes))} nodes were loaded" in said, said)
+        got = list(told(Client(node.zk)))
+        for mine, its in zip(lasting(got), lasting(nodes)):
+            equal(mine, its, "a node")
+        equal(len(lasting(got)), len(lasting(nodes)), "nodes")
+        status, said = load(node, server.data)
+        check(status == 1 and "already" in said, said)
+
+
+def test_as_it_was(folder):
+    server, nodes, clients = worked(folder)
     before = {path: os.stat(path).st_mtime_ns for path in glob.glob(server.data + "/**", recursive=True)}
     whole = dump(server.data)
     dumped = same(whole, nodes)
@@ -218,4 +253,4 @@ def test_as_it_was(folder):
 
 
 if __name__ == "__main__":
-    main([test_as_it_was])
+    main([test_as_it_was, test_loaded])
