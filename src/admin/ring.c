@@ -90,7 +90,8 @@ static bool span_is_of(struct cairn_worker *worker, uint64_t number, const struc
     const struct trace_span *s = span(worker, number);
     struct cairn_job_id job = inv->request->parent.job;
 
-    return s->space == inv->space && (cairn_job_id_is(job) ? cairn_job_id_equal(s->job, job) : s->first);
+    return s->space == inv->space && s->life == space_life(s->space) &&
+           (cairn_job_id_is(job) ? cairn_job_id_equal(s->job, job) : s->first);
 }
 
 static void span_add(struct cairn_buf *to, struct cairn_worker *worker, uint64_t number, const struct invocation *inv)

@@ -13,6 +13,7 @@
 #include "object/layout.h"
 #include "object/method_limits.h"
 #include "object/quota.h"
+#include "object/sweep.h"
 
 static struct admin_spaces *spaces_of(struct cairn_worker *worker)
 {
@@ -195,6 +196,12 @@ static enum cairn_code check_create(struct cairn_worker *worker, struct cairn_by
     if (before && space_is_open(before))
         return cairn_fail(err, CAIRN_ECONFLICT, "the namespace %.*s is being removed; try again in a moment",
                           (int)name.size, (const char *)name.data);
+    if (!sweep_is_over(worker->node, before && space_life(before)))
+        return cairn_fail(
+            err, CAIRN_ECONFLICT,
+            "messages of a namespace that was removed are being dropped, maybe of one with the name %.*s; "
+            "try again in a moment",
+            (int)name.size, (const char *)name.data);
     if (spaces_of(worker)->count >= SPACES_MAX)
         return cairn_fail(err, CAIRN_ELIMIT,
                           "the node has %d namespaces, and may have no more: remove some that are not needed",
@@ -362,6 +369,8 @@ static void told(struct cairn_worker *worker, const struct invocation *inv)
             atomic_fetch_add_explicit(&space->life, 1, memory_order_relaxed);
         if (inv->operation != &space_set_operation)
             space_gate(space, SPACE_GONE, inv->operation == &space_remove_operation);
+        if (inv->operation == &space_remove_operation)
+            sweep_removed(worker->node);
     }
     events_reply(worker, inv);
 }

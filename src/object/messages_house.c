@@ -13,12 +13,17 @@ enum { DUE_PER_STEP = 64 };
 static enum due_answer take_message(struct shard *shard, struct overlay *overlay, const struct due *due)
 {
     struct cairn_bytes value;
+    struct posted posted;
     uint8_t bytes[9] = {KEY_LATER};
 
     memcpy(bytes + 1, due->own.data, 8);
     if (!overlay_get(overlay, cairn_bytes(bytes, 9), &value))
         return DUE_TAKEN;
     value = cairn_arena_copy(&overlay->arena, value);
+    if (posted_decode(value, &posted) && spaces_lack(&shard->messages->worker->node->spaces, posted.space)) {
+        messages_remove(shard->messages, overlay, cairn_bytes(bytes, 9), value.size); /* sweep.h */
+        return DUE_TAKEN;
+    }
     overlay_remove(overlay, cairn_bytes(bytes, 9));
     messages_line_up(shard->messages, overlay, value, cairn_get_be64(due->own.data));
     return DUE_TAKEN;

@@ -114,6 +114,8 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
         if (code == CAIRN_OK && i < node->shard_count)
             code = messages_open(worker, shard, err);
         if (code == CAIRN_OK && i < node->shard_count)
+            sweep_opened(worker, shard->messages);
+        if (code == CAIRN_OK && i < node->shard_count)
             code = kept_open(worker, shard, err);
         if (code != CAIRN_OK)
             return code;

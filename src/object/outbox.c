@@ -207,9 +207,10 @@ static void add_items(struct messages *messages, struct overlay *overlay, const 
         struct cairn_bytes encoded = cairn_bytes(at + 4, cairn_get_u32(at));
         struct posted posted;
 
-        if (batch->first + i >= mark && posted_decode(encoded, &posted))
-            messages_add(messages, overlay, &posted, encoded);
-        else if (batch->first + i >= mark)
+        if (batch->first + i >= mark && posted_decode(encoded, &posted)) {
+            if (!spaces_lack(&messages->worker->node->spaces, posted.space)) /* it was removed meanwhile (sweep.h) */
+                messages_add(messages, overlay, &posted, encoded);
+        } else if (batch->first + i >= mark)
             messages_bury_spoiled(messages, overlay, encoded);
         at += 4 + encoded.size;
     }
@@ -234,7 +235,7 @@ static bool take_in(struct cairn_worker *worker, struct batch *batch)
         add_items(messages, &overlay, batch, mark);
         overlay_put(&overlay, key_of_shard(key, KEY_MARK, batch->from),
                     cairn_bytes(value, cairn_put_varint(value, end)));
-        done = messages_room(messages, 0, NULL) == CAIRN_OK;
+        done = messages->numbers.bytes <= messages->before.bytes || messages_room(messages, 0, NULL) == CAIRN_OK;
         if (done)
             done = messages_commit(messages, &overlay, "messages");
         else

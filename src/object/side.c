@@ -167,6 +167,30 @@ void side_park(struct messages *messages, struct overlay *overlay, struct cairn_
         tree_add(&parked, name);
 }
 
+void side_drop_some(struct messages *messages, struct overlay *overlay, struct cairn_bytes name, uint32_t most)
+{
+    struct tree parked = tree_of(overlay, &parked_prefix);
+    uint8_t key[SIDE_KEY_BYTES];
+    struct side side;
+
+    if (!side_get(messages, overlay, name, &side))
+        return;
+    for (; most > 0 && side.first < side.end; most--, side.first++) {
+        uint8_t bytes[DELIVERY_KEY_BYTES_MAX];
+        struct cairn_bytes entry = cairn_bytes(bytes, side_key(bytes, &side, side.first)), value;
+
+        if (overlay_get(overlay, entry, &value))
+            messages_remove(messages, overlay, entry, value.size);
+    }
+    if (side.first < side.end) {
+        store(overlay, name, &side);
+        return;
+    }
+    tree_remove(&parked, name);
+    overlay_remove(overlay, state_key(key, name));
+    messages->numbers.sides--;
+}
+
 /* Behind all names with that type: there is no name between. */
 static void skip_type(struct cairn_buf *at, struct cairn_bytes type)
 {

@@ -36,6 +36,8 @@ void side_trim(struct messages *messages, struct overlay *overlay, struct cairn_
 /* The served one whose turn it is.  False: one round is over; they are looked at again if anything changes. */
 bool side_turn(struct messages *messages, struct overlay *overlay, uint8_t to[POSTED_NAME_BYTES_MAX],
                struct cairn_bytes *ret_name);
+/* Within a record: the first of one that is parked, at most `most` of them, and of which nothing runs, are no more. */
+void side_drop_some(struct messages *messages, struct overlay *overlay, struct cairn_bytes name, uint32_t most);
 /* No module has its type. */
 void side_park(struct messages *messages, struct overlay *overlay, struct cairn_bytes name);
 /* Some of those whose type is there now are served again.  True: there may be more. */

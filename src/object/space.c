@@ -98,6 +98,13 @@ static struct space *space_make(struct cairn_bytes name, struct space *parent, u
     return space;
 }
 
+bool spaces_lack(struct spaces *spaces, struct cairn_bytes name)
+{
+    const struct space *space = spaces_find(spaces, space_payer_name(name));
+
+    return !space || !space_is_open(space);
+}
+
 struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name)
 {
     struct cairn_bytes payer = space_payer_name(name);

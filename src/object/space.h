@@ -84,6 +84,7 @@ struct spaces {
     struct space *first, *last;          /* first: `default`; last: under the lock */
     pthread_mutex_t lock;                /* of making; guards `count` */
     uint32_t count, workers;
+    atomic_uint removals; /* of namespaces, so far (sweep.h) */
 };
 
 /* Makes `default`. */
@@ -91,6 +92,8 @@ void spaces_init(struct spaces *spaces, uint32_t workers);
 void spaces_done(struct spaces *spaces);
 /* NULL: there has been none of that name. */
 struct space *spaces_find(struct spaces *spaces, struct cairn_bytes name);
+/* There is no namespace of that name, or with that compartment: none was made, or it was removed. */
+bool spaces_lack(struct spaces *spaces, struct cairn_bytes name);
 /* The one of that name, which is made if there is none; a compartment's, too. */
 struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name);
 /* The namespace's compartment, which is made if there is none. */

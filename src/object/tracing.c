@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "object/space.h"
+
 enum { CLOCK_STEP_NS = 2000000 }; /* the wall clock tells milliseconds: nearer than two of them nothing is known */
 
 struct tracing *tracing_open(const struct cairn_trace_options *options, struct cairn_clock *clock, uint32_t workers)
@@ -89,8 +91,11 @@ void tracing_keep(struct tracing *tracing, uint32_t worker, struct cairn_job_id 
 {
     struct trace_ring *ring = &tracing->rings[worker];
     struct cairn_reader r = cairn_reader(spans);
-    struct trace_span span = {
-        .ms = (int64_t)tracing->clock->wall_ms(tracing->clock), .job = job, .space = space, .first = true};
+    struct trace_span span = {.ms = (int64_t)tracing->clock->wall_ms(tracing->clock),
+                              .job = job,
+                              .space = space,
+                              .life = space_life(space),
+                              .first = true};
     uint64_t count = 0;
 
     if (ring->first < ring->end && span.ms < ring->spans[(ring->end - 1) % TRACE_SPANS_KEPT].ms)

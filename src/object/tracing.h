@@ -22,7 +22,8 @@ struct trace_span {
     int64_t ms; /* of the job's end; they ascend */
     struct cairn_job_id job;
     const struct space *space;
-    bool first; /* the first of its job on this node: a request, or a message */
+    unsigned life; /* of the namespace (space_life) */
+    bool first;    /* the first of its job on this node: a request, or a message */
     uint32_t size;
     uint8_t *encoded;
 };

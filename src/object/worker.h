@@ -12,6 +12,7 @@
 #include "object/node.h"
 #include "object/ready.h"
 #include "object/shard.h"
+#include "object/sweep.h"
 
 struct invocation;
 struct segment;
@@ -83,6 +84,7 @@ struct cairn_worker {
     uint64_t messages_types;              /* types_changed as messages have seen it */
     uint64_t messages_due_ms;             /* the first of the agendas; UINT64_MAX: none */
     uint64_t messages_retry_ns;           /* what could not be done is tried again; UINT64_MAX: nothing */
+    struct sweep sweep;                   /* of namespaces that were removed (sweep.h) */
     uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */
 
     struct worker_counts counts;
