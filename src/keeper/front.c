@@ -93,12 +93,18 @@ static void learn(struct keeper_link *link, uint64_t zxid)
         link->epoch = zxid >> 32;
 }
 
-static void answer(struct keeper_ask *ask, int32_t error, const char *why)
+/* With zxid 0 it is the last that the link has been told: not that of what is answered behind it, which it may know. */
+static void answer_at(struct keeper_ask *ask, uint64_t zxid, int32_t error, const char *why)
 {
     ask->error = error;
     ask->why = why;
-    ask->zxid = ask->link->zxid;
+    ask->zxid = zxid ? zxid : ask->link->zxid;
     ask->answer(ask);
+}
+
+static void answer(struct keeper_ask *ask, int32_t error, const char *why)
+{
+    answer_at(ask, 0, error, why);
 }
 
 /* The error that the node's own is to a client: whether something may have happened. */
@@ -304,7 +310,7 @@ static void read_over(struct keeper_task *task, struct answer *answer)
     learn(ask->link, answer->head.zxid);
     task_free(task);
     ask->error = answer->head.error;
-    ask->zxid = ask->link->zxid;
+    ask->zxid = answer->head.zxid ? answer->head.zxid : ask->link->zxid;
     ask->slots = answer->slots;
     ask->slot_count = answer->head.slots;
     ask->state = answer->head.has_state ? &answer->state : NULL;
@@ -408,7 +414,7 @@ static void written(struct keeper_call *call, struct cairn_bytes value)
             keeper_link_shut(link);
     }
     writes_decided(task->home, link);
-    answer(ask, outcome.error, outcome.why);
+    answer_at(ask, outcome.zxid, outcome.error, outcome.why);
     if (slots != &one)
         free(slots);
 }

@@ -211,7 +211,7 @@ struct keeper_ask {
     /* set before `answer` */
     int32_t error;                   /* 0, or ZooKeeper's; of a multi it is that of the part that failed */
     uint32_t failed_part;            /* of a multi that failed: that one; UINT32_MAX: no single one */
-    uint64_t zxid;                   /* of the reply's header: link->zxid as it is then */
+    uint64_t zxid;                   /* of the reply's header: the transaction's, or the last as it was read */
     const struct keeper_slot *slots; /* as many as parts, if error is 0 */
     uint32_t slot_count;
     const struct keeper_state *state;

@@ -219,7 +219,7 @@ void keeper_node_stat(struct keeper_tree *tree, struct cairn_bytes path, const s
     to = put_be(to, is->version, 4);
     to = put_be(to, (uint32_t)cairn_keeper_cversion(is, children), 4);
     to = put_be(to, is->aversion, 4);
-    to = put_be(to, is->owner, 8);
+    to = put_be(to, cairn_keeper_owner(is), 8);
     to = put_be(to, is->data_bytes, 4);
     to = put_be(to, children, 4);
     put_be(to, pzxid, 8);

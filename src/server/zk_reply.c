@@ -88,7 +88,7 @@ static struct cairn_bytes user_of(const struct cairn_zk_id *id)
     const uint8_t *colon = id->user.size ? memchr(id->user.data, ':', id->user.size) : NULL;
 
     if (cairn_bytes_equal(id->scheme, cairn_str("super")))
-        return cairn_bytes(NULL, 0);
+        return cairn_str(""); /* which is not null */
     if (cairn_bytes_equal(id->scheme, cairn_str("digest")) && colon)
         return cairn_bytes(id->user.data, (size_t)(colon - id->user.data));
     return id->user;

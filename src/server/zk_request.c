@@ -222,42 +222,30 @@ static void submit_part(struct cairn_zk_session *zk, struct cairn_slot *slot, co
         submit_read(zk, slot);
 }
 
-/* A multi whose part `failed` has no chance of being done. */
-static void answer_multi(struct cairn_slot *slot, uint32_t failed, int32_t error)
-{
-    struct keeper_ask *ask = &cairn_zk_ask_of(slot)->ask;
-
-    ask->error = error;
-    ask->failed_part = failed;
-    answer_own(slot, CAIRN_ZK_OK);
-}
-
 static void submit_multi(struct cairn_zk_session *zk, struct cairn_slot *slot, const struct cairn_zk_request *request)
 {
     struct cairn_zk_ask *ask = cairn_zk_ask_of(slot);
     struct cairn_bytes items = request->multi.items;
     struct cairn_zk_request part;
-    uint32_t failed = UINT32_MAX;
     int32_t error = CAIRN_ZK_OK;
 
     ask->ask.op = (enum keeper_op)request->op;
     for (uint32_t i = 0; cairn_zk_multi_next(&items, &part); i++) {
         int32_t fault = read_part(&part, &ask->parts[i]);
 
-        ask->parts[i].op = fault ? (enum keeper_op)part.op : ask->parts[i].op;
-        if (fault && !error) {
-            error = fault;
-            failed = i;
+        if (fault && request->op == CAIRN_ZK_OP_MULTI) {
+            ask->parts[i].op =
+                (enum keeper_op)part.op; /* the keeper refuses it in its place, if none before it fails */
+            ask->parts[i].path = cairn_bytes(NULL, 0);
         }
+        error = error ? error : fault;
     }
     if (ask->part_count == 0)
         answer_own(slot, CAIRN_ZK_OK);
-    else if (error && request->op == CAIRN_ZK_OP_MULTI)
-        answer_multi(slot, failed, error);
-    else if (error)
-        answer_own(slot, error);
     else if (request->op == CAIRN_ZK_OP_MULTI)
         cairn_zk_submit(zk, slot);
+    else if (error)
+        answer_own(slot, error);
     else
         submit_read(zk, slot);
 }

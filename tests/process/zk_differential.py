@@ -7,7 +7,7 @@ import threading
 
 import zkstream
 import zkwire
-from cairnproc import check
+from cairnproc import Node, check
 
 
 def compare(ports, seed, operations, sessions=4, depth=8):
@@ -29,6 +29,12 @@ def two_zookeepers(folder):
             os.makedirs(os.path.join(folder, name))
             ports.append(stack.enter_context(zkwire.zookeeper(os.path.join(folder, name))))
         yield tuple(ports)
+
+
+def compare_with_node(folder, seed, operations, **options):
+    os.makedirs(folder)
+    with zkwire.zookeeper(folder) as port, Node(folder, "--zk-super", zkwire.SUPER, zk=0) as node:
+        compare((port, node.zk), seed, operations, **options)
 
 
 class Liar:

@@ -114,7 +114,7 @@ class Connection:
     def __init__(self, port, timeout_ms=40000, session=(0, bytes(16)), seen=0):
         self.socket = socket.create_connection(("127.0.0.1", port), 30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.settimeout(60)
+        self.socket.settimeout(15)
         self.buffer, self.waiting, self.xid, self.seen = b"", collections.deque(), 0, seen
         self.send_frame(struct.pack(">iqiq", 0, seen, timeout_ms, session[0]) + jute("data", session[1]) + b"\0")
         reader = Reader(self.frame())
