@@ -16,8 +16,8 @@ import sys
 import time
 import traceback
 
-from suite import (base, before, cached, durable, engines, figures, growth, inprocess, messages, namespaces, nodes, ordered,
-                   paper, platforms, recovery, report, retwis, single, timers, transfer)
+from suite import (base, before, durable, engines, figures, growth, inprocess, keys, messages, namespaces, nodes, ordered,
+                   paper, platforms, recovery, report, results, retwis, single, timers, transfer)
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -26,7 +26,8 @@ CASES = {
     "inprocess": inprocess.run,  # what an invocation costs
     "messages": messages.run,    # awaited calls; BullMQ on Redis, Restate
     "durable": durable.run,      # three durable steps, Restate
-    "cache": cached.run,         # kept results, and that none is stale
+    "results": results.run,      # those that are kept, and that none is stale
+    "keys": keys.run,            # the cache, beside Redis
     "transfer": transfer.run,    # transactions: two calls, Redis functions, PostgreSQL
     "ordered": ordered.ordered,  # an ordered map beside a map, in process
     "leaders": ordered.leaders,  # a leaderboard, beside Redis' sorted sets

@@ -215,16 +215,17 @@ class Cairn:
 
 
 class Redis:
-    """Redis as durable as cairn: every write is on stable storage before it is answered.  All else is its default."""
+    """Redis as durable as cairn: every write is on stable storage before it is answered; or, as a cache is, not at all.
+    All else is its default."""
 
     names = "User_%s"
 
-    def __init__(self, bench, name="redis"):
+    def __init__(self, bench, name="redis", durable=True):
         self.folder = bench.new_folder(name)
         self.port, = free_ports(1)
         self.process = Process(bench, [bench.redis_server, "--port", str(self.port), "--bind", "127.0.0.1",
-                                       "--dir", self.folder, "--appendonly", "yes", "--appendfsync", "always",
-                                       "--save", ""], name)
+                                       "--dir", self.folder, "--appendonly", "yes" if durable else "no", "--appendfsync",
+                                       "always", "--save", ""], name)
         self.process.wait_for_port(self.port)
 
     def load_functions(self, bench, file):

@@ -10,6 +10,9 @@
 #include "cache/table_internal.h"
 
 enum {
+    PAGE_BYTES = 4096,
+    PAGES_FROM = 64 << 10,       /* bytes of a value that may have pages of its own ... */
+    MAPPED_MAX = 16384,          /* ... of which there are not more: the operating system has a bound of mappings */
     MALLOC_BYTES = 8,            /* that malloc keeps beside what it gives */
     REAPED_BY_WRITER = 4,        /* due keys that a write of another one takes away */
     GENERATION_BLOCK = 1024,     /* that a stripe takes at a time */
@@ -42,24 +45,38 @@ static size_t bytes_of(const void *memory)
     return malloc_usable_size((void *)(uintptr_t)memory) + MALLOC_BYTES;
 }
 
-size_t cairn_cache_entry_bytes(const struct cairn_cache_entry *entry)
+static size_t bytes_of_apart(const struct cairn_cache_apart *apart)
 {
-    return bytes_of(entry) + (entry->apart ? bytes_of(entry_apart(entry)) : 0);
+    return apart->pages ? apart->pages : bytes_of(apart);
 }
 
-static struct cairn_cache_apart *make_apart(size_t size)
+size_t cairn_cache_entry_bytes(const struct cairn_cache_entry *entry)
 {
-    struct cairn_cache_apart *apart = cairn_alloc(sizeof *apart + size);
+    return bytes_of(entry) + (entry->apart ? bytes_of_apart(entry_apart(entry)) : 0);
+}
 
+static struct cairn_cache_apart *make_apart(const struct cairn_cache *cache, size_t size)
+{
+    size_t bytes = sizeof(struct cairn_cache_apart) + size, pages = 0;
+    struct cairn_cache_apart *apart;
+
+    if (size >= cache->pages_from)
+        pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    apart = pages ? cairn_alloc_pages(pages) : cairn_alloc(bytes);
     atomic_init(&apart->refs, 1);
     apart->size = (uint32_t)size;
+    apart->pages = pages;
     return apart;
 }
 
 /* What readers still refer to is no longer counted: their session's account is next. */
 static void unref(struct cairn_cache_apart *apart)
 {
-    if (atomic_fetch_sub_explicit(&apart->refs, 1, memory_order_acq_rel) == 1)
+    if (atomic_fetch_sub_explicit(&apart->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    if (apart->pages)
+        cairn_free_pages(apart, apart->pages);
+    else
         free(apart);
 }
 
@@ -111,6 +128,7 @@ struct cairn_cache *cairn_cache_create(const struct cairn_cache_options *options
     memset(cache->pools, 0, pool_bytes);
     cache->seed = cairn_random_u64(&random);
     cache->users = options->users;
+    cache->pages_from = options->bytes_max / MAPPED_MAX > PAGES_FROM ? options->bytes_max / MAPPED_MAX : PAGES_FROM;
     cache->bytes_max = options->bytes_max;
     cache->policy = options->policy;
     cache->generation = options->generation_first;
@@ -561,7 +579,7 @@ void cairn_cache_put(struct cairn_cache *cache, const struct cairn_cache_key *ke
             heap_moved(shelf, entry);
         }
     } else {
-        struct cairn_cache_apart *apart = value.size > CAIRN_CACHE_APART_BYTES ? make_apart(value.size) : NULL;
+        struct cairn_cache_apart *apart = value.size > CAIRN_CACHE_APART_BYTES ? make_apart(cache, value.size) : NULL;
 
         entry = make_entry(key, value.size, expiry_ms, apart);
         if (value.size)
@@ -579,20 +597,24 @@ void cairn_cache_put(struct cairn_cache *cache, const struct cairn_cache_key *ke
 static void extend_apart(struct cairn_cache *cache, struct shelf *shelf, struct cairn_cache_entry *entry, size_t size)
 {
     struct cairn_cache_apart *apart = entry_apart(entry);
-    int64_t before = (int64_t)bytes_of(apart);
+    int64_t before = (int64_t)bytes_of_apart(apart);
+    /* Only under the lock there may be more. */
+    bool alone = atomic_load_explicit(&apart->refs, memory_order_acquire) == 1;
 
-    if (atomic_load_explicit(&apart->refs, memory_order_acquire) == 1) { /* and only under the lock there are more */
+    if (alone && apart->pages && sizeof *apart + size <= apart->pages) {
+        apart->size = (uint32_t)size;
+    } else if (alone && !apart->pages && size < cache->pages_from) {
         apart = cairn_realloc(apart, sizeof *apart + size);
         apart->size = (uint32_t)size;
     } else {
-        struct cairn_cache_apart *copy = make_apart(size);
+        struct cairn_cache_apart *copy = make_apart(cache, size);
 
         memcpy(copy->bytes, apart->bytes, entry->value_size);
         unref(apart);
         apart = copy;
     }
     memcpy(entry_key(entry) + entry->key_size, &apart, sizeof apart);
-    count(cache, shelf, (int64_t)bytes_of(apart) - before);
+    count(cache, shelf, (int64_t)bytes_of_apart(apart) - before);
 }
 
 uint8_t *cairn_cache_extend(struct cairn_cache *cache, const struct cairn_cache_key *key, size_t size, uint64_t now_ms)
@@ -608,7 +630,7 @@ uint8_t *cairn_cache_extend(struct cairn_cache *cache, const struct cairn_cache_
     if (entry->apart) {
         extend_apart(cache, shelf, entry, size);
     } else if (!fits_in_place(entry, key, size, entry->expires)) {
-        struct cairn_cache_apart *apart = size > CAIRN_CACHE_APART_BYTES ? make_apart(size) : NULL;
+        struct cairn_cache_apart *apart = size > CAIRN_CACHE_APART_BYTES ? make_apart(cache, size) : NULL;
         struct cairn_cache_entry *old = entry;
 
         entry = make_entry(key, size, cairn_cache_expiry(old), apart);

@@ -26,6 +26,7 @@ enum {
 struct cairn_cache_apart {
     _Atomic uint32_t refs;
     uint32_t size;
+    size_t pages; /* bytes of the pages that it is alone on; 0: malloc's */
     uint8_t bytes[];
 };
 
@@ -119,6 +120,7 @@ struct pool {
 struct cairn_cache {
     uint64_t seed;
     uint32_t users;
+    size_t pages_from; /* values of so many bytes have pages of their own, which are given back at once */
     _Atomic enum cairn_cache_policy policy;
     _Atomic uint64_t bytes_max;
     _Atomic uint64_t generation, generation_bound; /* the next that no stripe has */

@@ -36,21 +36,35 @@ static uint64_t count_threads(void)
     return threads;
 }
 
-void cairn_process_read(struct cairn_process *ret_process)
+static void read_sizes(struct cairn_process *process)
 {
     uint64_t pages_virtual = 0, pages_resident = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
     FILE *statm = fopen("/proc/self/statm", "re");
+
+    if (!statm)
+        return;
+    if (fscanf(statm, "%" SCNu64 " %" SCNu64, &pages_virtual, &pages_resident) == 2) {
+        process->virtual_bytes = pages_virtual * page;
+        process->resident_bytes = pages_resident * page;
+    }
+    fclose(statm);
+}
+
+uint64_t cairn_process_resident(void)
+{
+    struct cairn_process process = {0};
+
+    read_sizes(&process);
+    return process.resident_bytes;
+}
+
+void cairn_process_read(struct cairn_process *ret_process)
+{
     struct rusage usage;
     struct rlimit limit;
 
     memset(ret_process, 0, sizeof *ret_process);
-    if (statm) {
-        if (fscanf(statm, "%" SCNu64 " %" SCNu64, &pages_virtual, &pages_resident) == 2) {
-            ret_process->virtual_bytes = pages_virtual * page;
-            ret_process->resident_bytes = pages_resident * page;
-        }
-        fclose(statm);
-    }
+    read_sizes(ret_process);
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         ret_process->user_seconds = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
         ret_process->system_seconds = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;

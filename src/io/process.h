@@ -15,6 +15,9 @@ struct cairn_process {
 /* What cannot be read is 0. */
 void cairn_process_read(struct cairn_process *ret_process);
 
+/* Resident bytes alone, which costs little. */
+uint64_t cairn_process_resident(void);
+
 /* From here on a signal ends the process only if that is its purpose (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGXCPU,
  * SIGKILL) or if it tells of a fault (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS).  A write to a pipe
  * that no process reads, or beyond the size that a file may have, fails instead. */

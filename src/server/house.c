@@ -6,12 +6,12 @@
 #include <stdlib.h>
 
 #include "admin/admin.h"
-#include "cache/generation.h"
 #include "fn/builtin.h"
 #include "io/zones.h"
 #include "keeper/room.h"
 #include "object/type.h"
 #include "server/exports.h"
+#include "server/house_cache.h"
 
 /* Merges of large runs take long: others must not wait for them. */
 enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
@@ -33,7 +33,7 @@ struct cairn_house {
     struct cairn_blob *blob;
     struct cairn_store *store;
     struct cairn_exports *exports;
-    struct cairn_cache *cache; /* NULL: there is none */
+    struct cairn_house_cache cache;
     struct cairn_backend backend;
     struct cairn_watch watch; /* of the thread that looks */
 
@@ -160,34 +160,12 @@ static bool backend_has_type(struct cairn_worker *worker, const struct space *sp
     return type_has_methods(type_find(worker, space, name));
 }
 
-static void look_at_cache_space(void *context, struct cairn_bytes name, uint32_t first_database)
-{
-    struct cairn_house *house = context;
-    const struct space *space = cairn_node_space(house->node, name);
-
-    /* No namespace lives so often. */
-    cairn_cache_space_life(house->cache, first_database, space ? space_life(space) : UINT32_MAX);
-}
-
-static void look_at_cache(struct cairn_house *house)
-{
-    struct cairn_err err;
-
-    cairn_cache_spaces(house->cache, look_at_cache_space, house);
-    cairn_cache_tend(house->cache, house->clock->wall_ms(house->clock));
-    if (cairn_generation_raise(house->disk, house->cache, &err) != CAIRN_OK)
-        cairn_tell(
-            house->options.events,
-            &(struct cairn_event){.level = CAIRN_LEVEL_ERROR, .from = "cache", .kind = "generation", .text = err.text});
-}
-
 static void backend_watch(void *context)
 {
     struct cairn_house *house = context;
     struct cairn_health health;
 
-    if (house->cache)
-        look_at_cache(house);
+    cairn_house_cache_look(&house->cache, house->node);
 
     read_health(house, &health);
     cairn_watch_look(&house->watch, &health, house->options.events);
@@ -303,6 +281,7 @@ static void backend_metrics(void *context, struct cairn_bytes cursor, struct cai
            stats.archive_lost);
     metric(to, "cairn_checkpoint_failed", "gauge", "1 if the last attempt of a checkpoint failed.",
            stats.checkpoint_error[0] != 0);
+    cairn_house_cache_metrics(&house->cache, to);
 }
 
 /* --- opening and closing --- */
@@ -328,28 +307,16 @@ static enum cairn_code check_engine_memory(const struct cairn_house_options *o, 
     return code == CAIRN_ENOTFOUND ? fail_engine_memory(err) : CAIRN_OK; /* the store tells what else is wrong */
 }
 
-enum { CACHE_LARGE_BYTES = 1 << 20 };
-
 static enum cairn_code open_cache(struct cairn_house *house, struct cairn_err *err)
 {
-    struct cairn_cache_options options = {
-        .bytes_max = house->options.cache_bytes,
-        .policy = CAIRN_CACHE_ALLKEYS_LRU,
-        .users = house->options.workers,
-        .seed = house->clock->entropy(house->clock),
-    };
-    enum cairn_code code;
+    struct cairn_house_cache_options options = {.disk = house->disk,
+                                                .clock = house->clock,
+                                                .events = house->options.events,
+                                                .bytes_max = house->options.cache_bytes,
+                                                .large = house->options.cache_large,
+                                                .workers = house->options.workers};
 
-    if (!options.bytes_max)
-        return CAIRN_OK;
-    code = cairn_generation_open(house->disk, &options.generation_first, &options.generation_bound, err);
-    if (code != CAIRN_OK)
-        return code;
-    house->cache = cairn_cache_create(&options);
-    house->backend.cache = house->cache;
-    house->backend.cache_bytes = options.bytes_max;
-    house->backend.cache_large = house->options.cache_large ? house->options.cache_large : CACHE_LARGE_BYTES;
-    return CAIRN_OK;
+    return cairn_house_cache_open(&house->cache, &options, &house->backend, err);
 }
 
 static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *err)
@@ -641,7 +608,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     if (node)
         cairn_node_close(node);
     cairn_exports_destroy(house->exports);
-    cairn_cache_destroy(house->cache);
+    cairn_house_cache_close(&house->cache);
     if (house->store)
         code = close_store(house, node != NULL, err);
     cairn_tasks_destroy(house->store_tasks);

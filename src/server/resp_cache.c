@@ -143,16 +143,23 @@ static int compare(struct cairn_bytes word, const char *name)
     return name[word.size] ? -1 : 0;
 }
 
-const struct cairn_resp_command *cairn_resp_keys_find(struct cairn_bytes name)
+const struct cairn_resp_command *cairn_resp_keys_find(struct cairn_front *front, struct cairn_bytes name)
 {
     size_t low = 0, high = COMMANDS;
+    const struct cairn_resp_command **recent;
 
+    if (name.size == 0)
+        return NULL;
+    /* Clients send a few commands again and again; in either case the letter is the same by its low bits. */
+    recent = &front->recent[(name.data[0] + 3 * name.size) % CAIRN_FRONT_RECENT];
+    if (*recent && compare(name, (*recent)->name) == 0)
+        return *recent;
     while (low < high) {
         size_t middle = (low + high) / 2;
         int order = compare(name, commands[middle].name);
 
         if (order == 0)
-            return &commands[middle];
+            return *recent = &commands[middle];
         if (order < 0)
             high = middle;
         else
@@ -260,6 +267,8 @@ uint64_t cairn_resp_keys_bytes(const struct cairn_resp_words *words)
 
 struct cairn_cache_key cairn_resp_call_key(const struct cairn_resp_call *call, uint32_t word)
 {
+    if (word == call->only_word)
+        return call->only;
     return cairn_cache_key(call->cache, call->database, cairn_resp_words_at(call->words, word));
 }
 
@@ -286,7 +295,9 @@ static void lock(struct cairn_resp_call *call, const struct cairn_resp_command *
     call->locked = true;
     call->all_locked = !keys->first;
     if (keys->first && keys->first == keys->last) {
-        call->one = cairn_resp_call_key(call, (uint32_t)keys->first).stripe;
+        call->only = cairn_resp_call_key(call, (uint32_t)keys->first);
+        call->only_word = (uint32_t)keys->first;
+        call->one = call->only.stripe;
         cairn_cache_lock_one(call->cache, call->one);
         return;
     }
@@ -336,7 +347,7 @@ void cairn_resp_keys_run(struct cairn_resp_session *resp, const struct cairn_res
     call.now_ms = backend->clock->wall_ms(backend->clock);
     call.database += resp->database;
     call.in_exec = call.locked = call.all_locked = call.again = false;
-    call.wants = 0;
+    call.wants = call.only_word = 0;
     call.to = cairn_session_reply_begin(&resp->session);
     bytes = command->keys->flags & CAIRN_RESP_KEYS_GROWS ? cairn_resp_keys_bytes(words) : 0;
     if (bytes && !cairn_cache_make_room(call.cache, front->index, bytes, call.now_ms)) {

@@ -438,9 +438,9 @@ void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page
 
 /* --- COMMAND --- */
 
-static const struct cairn_resp_command *find(struct cairn_bytes name)
+static const struct cairn_resp_command *find(struct cairn_resp_session *resp, struct cairn_bytes name)
 {
-    const struct cairn_resp_command *command = cairn_resp_keys_find(name);
+    const struct cairn_resp_command *command = cairn_resp_keys_find(resp->session.front, name);
 
     if (command)
         return command;
@@ -521,15 +521,15 @@ static void command_docs(struct cairn_resp_session *resp, const struct cairn_res
     uint32_t known = 0;
 
     for (uint32_t i = 2; i < words->count; i++)
-        known += find(cairn_resp_words_at(words, i)) != NULL;
+        known += find(resp, cairn_resp_words_at(words, i)) != NULL;
     to = begin(resp);
     cairn_resp_map(to, resp->version, words->count == 2 ? count_commands() : known);
     if (words->count == 2)
         for (size_t i = 0; i < count_commands(); i++)
             write_doc(to, resp->version, command_at(i));
     for (uint32_t i = 2; i < words->count; i++)
-        if (find(cairn_resp_words_at(words, i)))
-            write_doc(to, resp->version, find(cairn_resp_words_at(words, i)));
+        if (find(resp, cairn_resp_words_at(words, i)))
+            write_doc(to, resp->version, find(resp, cairn_resp_words_at(words, i)));
     end(resp);
 }
 
@@ -566,7 +566,7 @@ static void run_command(struct cairn_resp_session *resp, const struct cairn_resp
     } else {
         cairn_resp_array(to, words->count - 2);
         for (uint32_t i = 2; i < words->count; i++)
-            write_command(to, resp->version, find(cairn_resp_words_at(words, i)));
+            write_command(to, resp->version, find(resp, cairn_resp_words_at(words, i)));
     }
     end(resp);
 }
@@ -676,7 +676,7 @@ static bool speaks_http(const struct cairn_resp_words *words)
 
 const struct cairn_resp_command *cairn_resp_find(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
-    const struct cairn_resp_command *command = find(cairn_resp_words_at(words, 0));
+    const struct cairn_resp_command *command = find(resp, cairn_resp_words_at(words, 0));
 
     if (resp->parser.is_inline && speaks_http(words)) {
         cairn_resp_reply_error(resp, "ERR", "this port speaks RESP, not HTTP");

@@ -24,6 +24,8 @@ struct cairn_resp_call {
     bool again;      /* it has asked for room before */
     uint64_t wants;  /* it has written no reply, and is to be run again once so much more fits */
     struct cairn_cache_locks locks;
+    uint32_t only_word; /* the command's one key, which is known; 0: it has none, or several */
+    struct cairn_cache_key only;
     uint32_t one; /* instead of `locks`, where there is one stripe; CAIRN_CACHE_STRIPES: there is not */
 };
 
@@ -43,7 +45,7 @@ struct cairn_resp_keys {
 /* --- resp_cache.c --- */
 
 /* NULL: there is none of that name. */
-const struct cairn_resp_command *cairn_resp_keys_find(struct cairn_bytes name);
+const struct cairn_resp_command *cairn_resp_keys_find(struct cairn_front *front, struct cairn_bytes name);
 /* NULL behind the last. */
 const struct cairn_resp_command *cairn_resp_keys_at(size_t index);
 void cairn_resp_keys_run(struct cairn_resp_session *resp, const struct cairn_resp_command *command,

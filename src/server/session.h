@@ -106,6 +106,9 @@ struct cairn_front_about {
 };
 
 struct cairn_post;
+struct cairn_resp_command;
+
+enum { CAIRN_FRONT_RECENT = 16 };
 
 /* What the sessions of one worker share. */
 struct cairn_front {
@@ -138,8 +141,10 @@ struct cairn_front {
     uint64_t next_id;
     struct cairn_random job_ids; /* of jobs whose clients ask for one before they begin */
     struct cairn_buf scratch;
-    uint64_t submitted; /* counts submissions, so that the owner sees whether there were new ones */
-    char date[32];      /* HTTP's, of date_s */
+    const struct cairn_resp_command
+        *recent[CAIRN_FRONT_RECENT]; /* commands of the cache, found lately (resp_cache.c) */
+    uint64_t submitted;              /* counts submissions, so that the owner sees whether there were new ones */
+    char date[32];                   /* HTTP's, of date_s */
     uint64_t date_s;
     struct cairn_front_stats stats;
     atomic_bool draining; /* the node is stopping */

@@ -1,7 +1,7 @@
-"""The result cache: what a kept result costs, and that none is ever stale.
+"""Kept results: what a kept result costs, and that none is ever stale.
 
-In process (bench_inprocess timeline says how it is measured): ReTwis' timeline of 10 of one of 1,000 users, with --cache 64 and
-without.  Then, over RESP on a node with --cache 64, one connection posts and READERS others read timelines of the same
+In process (bench_inprocess timeline says how it is measured): ReTwis' timeline of 10 of one of 1,000 users, with --results 64 and
+without.  Then, over RESP on a node with --results 64, one connection posts and READERS others read timelines of the same
 HOT users at the same time: whoever asks after a post was answered must see it, or the benchmark fails.
 """
 import time
@@ -15,7 +15,7 @@ HOT, READERS = 8, 4
 
 def timeline(bench, cache_mib):
     return bench.run([bench.program("inprocess"), "timeline", "--data", bench.new_folder("timeline"), "--guests",
-                      bench.guests, "--objects", str(USERS), "--count", str(COUNT if cache_mib else COUNT // 5), "--cache",
+                      bench.guests, "--objects", str(USERS), "--count", str(COUNT if cache_mib else COUNT // 5), "--results",
                       str(cache_mib)])
 
 
@@ -26,7 +26,7 @@ def newest(entries):
 
 def never_stale(bench):
     """Returns how many reads were looked at."""
-    node = Cairn(bench, "cairn", "--cache", str(CACHE_MIB)).deploy("retwis")
+    node = Cairn(bench, "cairn", "--results", str(CACHE_MIB)).deploy("retwis")
     writer, readers = Connection(node.resp), [Connection(node.resp) for _ in range(READERS)]
     answered, looked_at = [0] * HOT, 0
     stop = time.monotonic() + bench.seconds
@@ -66,7 +66,7 @@ def run(bench):
     kept, made = [median([one["timeline_us"] for one in figures[cache_mib]]) for cache_mib in (CACHE_MIB, 0)]
     bench.row("in process: GetTimeline(10) from the result cache", "us", kept, made, "without the cache",
               goal=("cairn", "<=", 0.35))
-    bench.note(f"cache: {median([one['timeline_worker_us'] for one in figures[CACHE_MIB]]):.2f} us CPU time of the worker, "
+    bench.note(f"results: {median([one['timeline_worker_us'] for one in figures[CACHE_MIB]]):.2f} us CPU time of the worker, "
                f"{median([one['timeline_all_us'] for one in figures[CACHE_MIB]]):.2f} us of all threads")
     looked_at, hits = never_stale(bench)
-    bench.note(f"cache: {looked_at:,} timelines were read beside posts, {hits:,.0f} of them from the cache; none was stale")
+    bench.note(f"results: {looked_at:,} timelines were read beside posts, {hits:,.0f} of them from the cache; none was stale")
