@@ -81,10 +81,11 @@ void cairn_transfer_tell(const char *what, const struct stream_counts *counts)
 {
     cairn_complain(0,
                    "%s: %" PRIu64 " modules, %" PRIu64 " types, %" PRIu64 " objects with %" PRIu64
-                   " values and %" PRIu64 " entries, %" PRIu64 " idempotency keys",
+                   " values and %" PRIu64 " entries, %" PRIu64 " idempotency keys, %" PRIu64 " messages, %" PRIu64
+                   " timers",
                    what, counts->of[STREAM_MODULE], counts->of[STREAM_TYPE], counts->of[STREAM_OBJECT],
-                   counts->of[STREAM_VALUE], counts->of[STREAM_ENTRY] + counts->of[STREAM_PAIR],
-                   counts->of[STREAM_KEY]);
+                   counts->of[STREAM_VALUE], counts->of[STREAM_ENTRY] + counts->of[STREAM_PAIR], counts->of[STREAM_KEY],
+                   counts->of[STREAM_MESSAGE], counts->of[STREAM_TIMER]);
 }
 
 /* --- importing --- */

@@ -6,7 +6,7 @@
  * Whoever has something to do later adds an entry within a record of the shard's, under a kind of its own, and brings a
  * handler for that kind (due_handlers, messages_house.c).  When its time has come, the housekeeper of messages takes
  * the entry out and has the handler add to the same record what follows from it: so that happens once.
- * Threads: the shard's owner.  Layer: object (private). */
+ * Threads: the shard's owner.  Layer: object, seen by transfer. */
 #ifndef CAIRN_OBJECT_DUE_H
 #define CAIRN_OBJECT_DUE_H
 

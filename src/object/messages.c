@@ -43,16 +43,31 @@ static struct message_numbers numbers_read(struct cairn_bytes value)
     return n;
 }
 
-bool messages_any(struct overlay *overlay)
+bool messages_numbers(struct overlay *overlay, struct message_numbers *ret_numbers)
 {
     uint8_t key = KEY_MESSAGES;
-    struct message_numbers numbers;
     struct cairn_bytes value;
 
     if (!overlay_get(overlay, cairn_bytes(&key, 1), &value))
         return false;
-    numbers = numbers_read(value);
-    return numbers.waiting || numbers.out;
+    *ret_numbers = numbers_read(value);
+    return true;
+}
+
+void messages_put_numbers(struct overlay *overlay, const struct message_numbers *n)
+{
+    uint8_t key = KEY_MESSAGES, value[8 * CAIRN_VARINT_BYTES_MAX];
+    size_t at = 0;
+
+    at += cairn_put_varint(value + at, n->first);
+    at += cairn_put_varint(value + at, n->looked);
+    at += cairn_put_varint(value + at, n->end);
+    at += cairn_put_varint(value + at, n->sides);
+    at += cairn_put_varint(value + at, n->waiting);
+    at += cairn_put_varint(value + at, n->dead);
+    at += cairn_put_varint(value + at, n->out);
+    at += cairn_put_varint(value + at, n->bytes);
+    overlay_put(overlay, cairn_bytes(&key, 1), cairn_bytes(value, at));
 }
 
 static enum cairn_code load(struct messages *messages, struct cairn_err *err)
@@ -145,21 +160,11 @@ void messages_undo(struct messages *messages)
 void messages_store(struct messages *messages, struct overlay *overlay)
 {
     struct message_numbers *n = &messages->numbers;
-    uint8_t key = KEY_MESSAGES, value[8 * CAIRN_VARINT_BYTES_MAX];
-    size_t at = 0;
 
     /* What runs is in the line until it is over. */
     n->first = cairn_list_empty(&messages->running) ? messages->cursor : delivery_first_number(messages);
     n->looked = messages->cursor;
-    at += cairn_put_varint(value + at, n->first);
-    at += cairn_put_varint(value + at, n->looked);
-    at += cairn_put_varint(value + at, n->end);
-    at += cairn_put_varint(value + at, n->sides);
-    at += cairn_put_varint(value + at, n->waiting);
-    at += cairn_put_varint(value + at, n->dead);
-    at += cairn_put_varint(value + at, n->out);
-    at += cairn_put_varint(value + at, n->bytes);
-    overlay_put(overlay, cairn_bytes(&key, 1), cairn_bytes(value, at));
+    messages_put_numbers(overlay, n);
 }
 
 static void tell_spoiled(const struct messages *messages)

@@ -94,8 +94,9 @@ void messages_bury(struct messages *messages, struct overlay *overlay, struct po
  * there. */
 void messages_bury_spoiled(struct messages *messages, struct overlay *overlay, struct cairn_bytes bytes);
 
-/* Whether the shard that the overlay is over has messages that wait, in its line or for another shard. */
-bool messages_any(struct overlay *overlay);
+/* The numbers of the shard that the overlay is over; false: it has none yet, or they cannot be read. */
+bool messages_numbers(struct overlay *overlay, struct message_numbers *ret_numbers);
+void messages_put_numbers(struct overlay *overlay, const struct message_numbers *numbers);
 /* CAIRN_ELIMIT: there are too many bytes already. */
 enum cairn_code messages_room(const struct messages *messages, size_t bytes, struct cairn_err *err);
 

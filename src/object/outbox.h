@@ -3,7 +3,7 @@
  * A channel is what one shard sends to another, numbered from 0.  One batch of a channel is on its way at a time, as a
  * worker's message; the receiving shard takes it in with one record, which holds how far the channel is used up, so
  * that what comes again is left out; then it comes back, and the sending shard removes it with another.
- * Threads: the owner of the shard that is named.  Layer: object (private). */
+ * Threads: the owner of the shard that is named.  Layer: object, seen by transfer. */
 #ifndef CAIRN_OBJECT_OUTBOX_H
 #define CAIRN_OBJECT_OUTBOX_H
 

@@ -11,8 +11,6 @@
 #include "object/type.h"
 #include "object/worker.h"
 
-static const uint32_t door = (uint32_t)1 << 31; /* added to the type's number: no type has it */
-
 static void receive(struct cairn_worker *worker, struct message *message)
 {
     struct invocation *inv = (struct invocation *)message;
@@ -28,7 +26,7 @@ static void receive(struct cairn_worker *worker, struct message *message)
     }
     if (!mailbox_may_call(worker, inv, type, method))
         return;
-    object = object_get(worker, worker_shard(worker, inv->shard), type->number | door, inv->id);
+    object = object_get(worker, worker_shard(worker, inv->shard), type->number | SEND_KEYS_BIT, inv->id);
     object_ref(worker, object);
     inv->object = object;
     inv->type = type_ref(type);

@@ -9,6 +9,9 @@
 
 #include "object/operation.h"
 
+/* Added to the type's number in keys of what was sent: no type has it. */
+#define SEND_KEYS_BIT ((uint32_t)1 << 31)
+
 extern const struct operation send_operation;
 
 #endif

@@ -8,7 +8,7 @@
  *     |        |
  *     +--------+--> running
  *
- * Threads: the shard's owner.  Layer: object (private). */
+ * Threads: the shard's owner.  Layer: object, seen by transfer. */
 #ifndef CAIRN_OBJECT_SIDE_H
 #define CAIRN_OBJECT_SIDE_H
 

@@ -63,11 +63,6 @@ static void count_change(struct overlay *overlay, bool more)
                 cairn_bytes(value, cairn_put_varint(value, count_of(overlay) + (more ? 1 : UINT64_MAX))));
 }
 
-bool timers_any(struct overlay *overlay)
-{
-    return count_of(overlay) > 0;
-}
-
 void timers_index(struct shard *shard, struct overlay *overlay, uint64_t incarnation, struct cairn_bytes name,
                   const struct timer *before, const struct timer *after)
 {

@@ -48,8 +48,6 @@ void timers_over(struct shard *shard, struct overlay *overlay, struct cairn_byte
 uint32_t timers_purge(struct shard *shard, struct overlay *overlay, uint64_t incarnation, uint32_t most);
 /* Tells the metrics how many there are, after a record. */
 void timers_count(struct shard *shard);
-/* Whether the shard that the overlay is over has any. */
-bool timers_any(struct overlay *overlay);
 
 /* The invocation is about to run a message's method for the first time.  False: it is a firing that nobody wants any
  * more. */

@@ -7,11 +7,11 @@
 #include "base/value.h"
 #include "object/directory.h"
 #include "object/durable.h"
-#include "object/messages.h"
 #include "object/space.h"
-#include "object/timers.h"
 #include "object/ordered.h"
 #include "object/outcome.h"
+#include "object/send.h"
+#include "transfer/carried.h"
 
 enum {
     IDS_BYTES = 64 << 10, /* read from the directory at a time */
@@ -37,7 +37,18 @@ struct exported_type {
     size_t field_count;
 };
 
-enum phase { PHASE_CATALOG, PHASE_SHARD, PHASE_IDS, PHASE_OBJECT, PHASE_KEYS, PHASE_END, PHASE_OVER };
+enum phase {
+    PHASE_CATALOG,
+    PHASE_SHARD,
+    PHASE_IDS,
+    PHASE_OBJECT,
+    PHASE_KEYS,
+    PHASE_CARRIED,      /* messages in lines, and timers */
+    PHASE_MARKS,        /* what of those on their way to other shards has come there: */
+    PHASE_ON_THEIR_WAY, /* the rest */
+    PHASE_END,
+    PHASE_OVER
+};
 
 struct extent {
     uint32_t field;
@@ -71,6 +82,7 @@ struct cairn_export {
     struct cairn_buf name; /* of an ordered map: the last key */
     /* keys: */
     uint64_t key, key_end;
+    struct carried carried;
 };
 
 static enum cairn_code unreadable(struct cairn_export *export, const char *what, struct cairn_err *err)
@@ -342,7 +354,8 @@ static enum cairn_code do_shard(struct cairn_export *export, struct cairn_err *e
     enum cairn_code code;
 
     if (export->shard == cairn_store_shards(cairn_moment_store(export->options.moment))) {
-        export->phase = PHASE_END;
+        export->phase = PHASE_MARKS;
+        carried_sort(&export->carried, true);
         return CAIRN_OK;
     }
     code = cairn_moment_shard(export->options.moment, export->shard, &export->view, err);
@@ -354,12 +367,9 @@ static enum cairn_code do_shard(struct cairn_export *export, struct cairn_err *e
             err, CAIRN_ECONFLICT,
             "durable invocations are open, which an export does not carry: let the node run until they are "
             "over, and export again");
-    if (messages_any(&export->overlay))
-        return cairn_fail(err, CAIRN_ECONFLICT,
-                          "messages wait, which an export does not carry: let the node run until they have been "
-                          "delivered, and export again");
-    if (timers_any(&export->overlay))
-        return cairn_fail(err, CAIRN_ECONFLICT, "objects have timers, which an export does not carry yet");
+    code = carried_begin(&export->carried, &export->overlay, export->shard, err);
+    if (code != CAIRN_OK)
+        return code;
     export->key = export->key_end = 0;
     code = get(export, cairn_bytes(&key, 1), &value, &there, err);
     if (code == CAIRN_OK && there) {
@@ -663,7 +673,7 @@ static enum cairn_code add_key(struct cairn_export *export, struct cairn_bytes k
     if (k.bad || v.bad)
         return unreadable(export, "an idempotency key", err);
     /* One that was given up, and used again since, or of a namespace that is not wanted. */
-    if (number != export->key || (export->options.space.size && !has_type(export, type)))
+    if (number != export->key || (export->options.space.size && !has_type(export, type & ~(uint64_t)SEND_KEYS_BIT)))
         return CAIRN_OK;
     if (state & OUTCOME_APART) {
         code = outcome_apart(export, &v, &state, &outcome, err);
@@ -711,10 +721,69 @@ static enum cairn_code do_keys(struct cairn_export *export, struct cairn_err *er
             code = add_key(export, cairn_buf_bytes(&key), value, err);
         cairn_buf_done(&key);
     }
-    if (export->key == export->key_end) {
+    if (export->key == export->key_end)
+        export->phase = PHASE_CARRIED;
+    return code;
+}
+
+/* --- messages and timers --- */
+
+static enum cairn_code do_carried(struct cairn_export *export, struct cairn_err *err)
+{
+    bool over;
+    enum cairn_code code;
+
+    overlay_reset(&export->overlay, export->view);
+    code = carried_step(&export->carried, &export->overlay, &export->writer, &over, err);
+    if (code == CAIRN_OK && over) {
         export->shard++;
         export->phase = PHASE_SHARD;
     }
+    return code;
+}
+
+/* The overlay is over that shard. */
+static enum cairn_code go_to_shard(struct cairn_export *export, uint32_t shard, struct cairn_err *err)
+{
+    enum cairn_code code = CAIRN_OK;
+
+    if (export->shard != shard)
+        code = cairn_moment_shard(export->options.moment, shard, &export->view, err);
+    export->shard = shard;
+    if (code == CAIRN_OK)
+        overlay_reset(&export->overlay, export->view);
+    return code;
+}
+
+static enum cairn_code do_mark(struct cairn_export *export, struct cairn_err *err)
+{
+    struct carried_channel *channel = carried_next(&export->carried);
+    enum cairn_code code;
+
+    if (!channel) {
+        export->phase = PHASE_ON_THEIR_WAY;
+        carried_sort(&export->carried, false);
+        return CAIRN_OK;
+    }
+    code = go_to_shard(export, channel->to, err);
+    export->carried.channel++;
+    return code == CAIRN_OK ? carried_mark(channel, &export->overlay, err) : code;
+}
+
+static enum cairn_code do_on_their_way(struct cairn_export *export, struct cairn_err *err)
+{
+    struct carried_channel *channel = carried_next(&export->carried);
+    bool over = false;
+    enum cairn_code code;
+
+    if (!channel) {
+        export->phase = PHASE_END;
+        return CAIRN_OK;
+    }
+    code = go_to_shard(export, channel->from, err);
+    if (code == CAIRN_OK)
+        code = carried_send(&export->carried, channel, &export->overlay, &export->writer, &over, err);
+    export->carried.channel += over;
     return code;
 }
 
@@ -725,6 +794,8 @@ struct cairn_export *cairn_export_open(const struct cairn_export_options *option
     struct cairn_export *export = cairn_alloc_zeroed(1, sizeof *export);
 
     export->options = *options;
+    export->carried.space = options->space;
+    export->carried.shards = cairn_store_shards(cairn_moment_store(options->moment));
     return export;
 }
 
@@ -741,6 +812,12 @@ static enum cairn_code step(struct cairn_export *export, struct cairn_buf *to, s
         return do_object(export, err);
     case PHASE_KEYS:
         return do_keys(export, err);
+    case PHASE_CARRIED:
+        return do_carried(export, err);
+    case PHASE_MARKS:
+        return do_mark(export, err);
+    case PHASE_ON_THEIR_WAY:
+        return do_on_their_way(export, err);
     case PHASE_END:
         stream_add_end(&export->writer);
         stream_flush(&export->writer, to);
@@ -789,6 +866,7 @@ struct cairn_export *cairn_export_close(struct cairn_export *export)
     free(export->numbers);
     free(export->types);
     overlay_done(&export->overlay);
+    carried_done(&export->carried);
     cairn_buf_done(&export->ids);
     cairn_buf_done(&export->after);
     cairn_buf_done(&export->name);

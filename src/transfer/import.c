@@ -11,6 +11,9 @@
 #include "object/ordered.h"
 #include "object/outcome.h"
 #include "object/quota.h"
+#include "object/send.h"
+#include "object/timers.h"
+#include "transfer/carried.h"
 
 enum {
     CONTAINERS_MAX = CAIRN_FIELD_NUMBER_MAX + 1,
@@ -45,6 +48,7 @@ struct part {
     struct cairn_bytes space; /* whose objects it has, if they count (kept.h); they are of one */
     uint64_t incarnations, keys;
     struct outcomes outcomes;
+    struct carried_in carried;
 };
 
 struct extent {
@@ -337,11 +341,16 @@ static enum cairn_code check_catalog(struct cairn_import *import, struct cairn_e
 /* --- objects --- */
 
 /* docs/formats/state.md, Placement. */
-static uint32_t place(const struct cairn_import *import, const struct imported_type *type, struct cairn_bytes id)
+static uint32_t place_in(const struct cairn_import *import, struct cairn_bytes space, struct cairn_bytes id)
 {
-    uint64_t slot = (cairn_slot(id) + space_shift(cairn_buf_bytes(&type->space))) % CAIRN_SLOTS;
+    uint64_t slot = (cairn_slot(id) + space_shift(space)) % CAIRN_SLOTS;
 
     return cairn_store_slots(import->store)[slot];
+}
+
+static uint32_t place(const struct cairn_import *import, const struct imported_type *type, struct cairn_bytes id)
+{
+    return place_in(import, cairn_buf_bytes(&type->space), id);
 }
 
 /* Its header, when all of it has come. */
@@ -510,7 +519,8 @@ static enum cairn_code take_pair(struct cairn_import *import, struct cairn_bytes
 static enum cairn_code take_key(struct cairn_import *import, struct cairn_bytes body, struct cairn_err *err)
 {
     struct cairn_reader r = cairn_reader(body);
-    const struct imported_type *type = type_of(import, cairn_read_varint(&r));
+    uint64_t number_of_type = cairn_read_varint(&r);
+    const struct imported_type *type = type_of(import, number_of_type & ~(uint64_t)SEND_KEYS_BIT);
     struct cairn_bytes id = cairn_read_sized(&r), method = cairn_read_sized(&r), name = cairn_read_sized(&r), head;
     struct cairn_buf key = {0}, value = {0};
     struct cairn_bytes outcome;
@@ -528,7 +538,7 @@ static enum cairn_code take_key(struct cairn_import *import, struct cairn_bytes 
     shard = place(import, type, id);
     part = &import->parts[shard];
     cairn_buf_u8(&key, KEY_ONCE);
-    cairn_buf_varint(&key, type->number);
+    cairn_buf_varint(&key, number_of_type);
     cairn_buf_varint(&key, id.size);
     cairn_buf_add(&key, id.data, id.size);
     cairn_buf_varint(&key, method.size);
@@ -551,6 +561,52 @@ static enum cairn_code take_key(struct cairn_import *import, struct cairn_bytes 
     overlay_put(&part->overlay, cairn_bytes(age, key_numbered(age, KEY_ONCE_AGE, part->keys++)), cairn_buf_bytes(&key));
     cairn_buf_done(&key);
     cairn_buf_done(&value);
+    return commit_if_large(import, shard, err);
+}
+
+/* --- messages and timers --- */
+
+static enum cairn_code take_message(struct cairn_import *import, struct cairn_bytes body, struct cairn_err *err)
+{
+    struct posted posted;
+    uint32_t shard = 0; /* of one of which nobody knows whose it is */
+    bool good = posted_decode(body, &posted) && posted.state <= POSTED_DEAD && !posted.timer.size;
+
+    if (good && !(posted.flags & POSTED_SPOILED)) {
+        good = posted.id.size && posted.id.size <= CAIRN_ID_BYTES_MAX && cairn_name_valid(posted.type) &&
+               cairn_name_valid(posted.method) && has_space(import, space_payer_name(posted.space));
+        shard = good ? place_in(import, posted.space, posted.id) : 0;
+    }
+    if (!good || (posted.flags & POSTED_SPOILED && posted.state != POSTED_DEAD))
+        return bad(import, "a message makes no sense", err);
+    carried_put_message(&import->parts[shard].overlay, &import->parts[shard].carried, &posted);
+    return commit_if_large(import, shard, err);
+}
+
+/* Its object has come already. */
+static enum cairn_code take_timer(struct cairn_import *import, struct cairn_bytes body, struct cairn_err *err)
+{
+    struct cairn_reader r = cairn_reader(body);
+    const struct imported_type *type = type_of(import, cairn_read_varint(&r));
+    struct cairn_bytes id = cairn_read_sized(&r), name = cairn_read_sized(&r), header;
+    uint8_t key[1 + CAIRN_VARINT_BYTES_MAX + CAIRN_ID_BYTES_MAX];
+    struct overlay *overlay;
+    struct timer timer, ignored;
+    uint64_t incarnation;
+    uint32_t shard;
+
+    if (r.bad || !type || !id.size || id.size > CAIRN_ID_BYTES_MAX || !name.size || name.size > TIMER_NAME_BYTES_MAX ||
+        !timer_decode(cairn_bytes(r.at, cairn_reader_left(&r)), &timer) || timer.state != TIMER_PENDING ||
+        timer.type != type->number || !cairn_bytes_equal(timer.id, id) || !cairn_name_valid(timer.method))
+        return bad(import, "a timer makes no sense", err);
+    shard = place(import, type, id);
+    overlay = &import->parts[shard].overlay;
+    if (!overlay_get(overlay, cairn_bytes(key, key_header(key, type->number, id)), &header) || header.size < 8)
+        return overlay->code == CAIRN_OK ? bad(import, "a timer's object is missing", err) : commit(import, shard, err);
+    incarnation = cairn_get_u64(header.data);
+    if (timers_get(overlay, incarnation, name, &ignored))
+        return bad(import, "an object has a timer twice", err);
+    carried_put_timer(overlay, incarnation, name, &timer);
     return commit_if_large(import, shard, err);
 }
 
@@ -618,6 +674,10 @@ static enum cairn_code take(struct cairn_import *import, const struct stream_ite
         return take_pair(import, item->body, err);
     case STREAM_KEY:
         return take_key(import, item->body, err);
+    case STREAM_MESSAGE:
+        return take_message(import, item->body, err);
+    case STREAM_TIMER:
+        return take_timer(import, item->body, err);
     case STREAM_END:
     case STREAM_KINDS:
         break;
@@ -665,6 +725,7 @@ static enum cairn_code write_numbers(struct cairn_import *import, struct cairn_e
             overlay_put(&part->overlay, cairn_bytes(&key, 1), cairn_buf_bytes(&meta));
             cairn_buf_done(&meta);
         }
+        carried_put_numbers(&part->overlay, &part->carried);
         code = commit(import, i, err);
         if (code != CAIRN_OK)
             return code;

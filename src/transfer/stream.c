@@ -23,7 +23,7 @@ static uint32_t part_checksum(uint32_t number, uint32_t size, const void *data)
 /* The items that the end counts. */
 static bool is_counted(uint32_t format, int kind)
 {
-    return kind != STREAM_END && (kind != STREAM_SPACE || format >= 2);
+    return kind != STREAM_END && (kind < STREAM_SPACE || format >= 2) && (kind < STREAM_MESSAGE || format >= 3);
 }
 
 /* --- writing --- */
@@ -198,7 +198,8 @@ enum cairn_code stream_next(struct stream_reader *reader, enum stream_state *ret
     r = cairn_reader(cairn_bytes(reader->bytes.data + reader->at, reader->part_end - reader->at));
     kind = cairn_read_u8(&r);
     ret_item->body = cairn_read_sized(&r);
-    if (r.bad || kind < STREAM_ABOUT || kind >= STREAM_KINDS || (kind == STREAM_SPACE && reader->format < 2))
+    if (r.bad || kind < STREAM_ABOUT || kind >= STREAM_KINDS ||
+        (kind != STREAM_END && !is_counted(reader->format, kind)))
         return damaged(reader, "an item makes no sense", err);
     if ((kind == STREAM_ABOUT) != (reader->counts.of[STREAM_ABOUT] == 0))
         return damaged(reader, "it does not begin with what it is", err);

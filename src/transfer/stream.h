@@ -12,9 +12,9 @@
 #include "base/err.h"
 
 enum {
-    STREAM_FORMAT = 2,                          /* 1 had no namespaces and no ordered maps */
-    STREAM_PART_BYTES = 256 << 10,              /* a part is ended when it has as many */
-    STREAM_PART_BYTES_MAX = (66 << 20),         /* one item of the greatest value, and what came before it */
+    STREAM_FORMAT = 3,                  /* 1 had no namespaces and no ordered maps, 2 no messages and no timers */
+    STREAM_PART_BYTES = 256 << 10,      /* a part is ended when it has as many */
+    STREAM_PART_BYTES_MAX = (66 << 20), /* one item of the greatest value, and what came before it */
     STREAM_FILE_BYTES_MAX = (64 << 20) + 65536, /* a module's file */
 };
 
@@ -25,11 +25,13 @@ enum stream_kind {
     STREAM_TYPE = 4,
     STREAM_OBJECT = 5, /* what follows until the next object or key is of it: */
     STREAM_VALUE = 6,
-    STREAM_ENTRY = 7,  /* of a list, in order */
-    STREAM_PAIR = 8,   /* of a map, ordered or not, in order */
-    STREAM_KEY = 9,    /* an idempotency key */
-    STREAM_END = 10,   /* last, and only there */
-    STREAM_SPACE = 11, /* a namespace */
+    STREAM_ENTRY = 7,    /* of a list, in order */
+    STREAM_PAIR = 8,     /* of a map, ordered or not, in order */
+    STREAM_KEY = 9,      /* an idempotency key */
+    STREAM_END = 10,     /* last, and only there */
+    STREAM_SPACE = 11,   /* a namespace */
+    STREAM_MESSAGE = 12, /* that waits, or is dead */
+    STREAM_TIMER = 13,
     STREAM_KINDS,
 };
 

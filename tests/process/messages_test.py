@@ -4,7 +4,7 @@
 Catches messages that are lost or run twice when the process is killed at any instant: chains of messages go from object
 to object, over all shards, and each link adds one. What was acknowledged has been run to its end after the last start,
 and a request without an answer has either left a whole chain or nothing. And dead letters that are not told, or that are
-tried again or dropped other than once.
+tried again or dropped other than once; and what an export loses of them, or carries twice.
 """
 import json
 import os
@@ -25,11 +25,6 @@ def total(node):
 
 def waiting(node):
     return sum(value for name, value in node.metrics().items() if name.startswith("cairn_messages_waiting"))
-
-
-def export(node):
-    return subprocess.run([CAIRN, "export"], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"}, check=False,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60)
 
 
 def send(node, stop, counts):
@@ -78,24 +73,65 @@ def test_kills_of_an_engine_on_disk(folder):
     run(folder, 4, "--engine=hybridlog", "--engine-memory=8")
 
 
-def test_export_is_refused_while_messages_wait(folder):
-    with Node(folder) as node:
-        node.deploy("mail")
-        with node.redis() as redis:
-            redis.call("FCALL", "Mail.send_after", 1, "a", "2500", "add", "b")
-        done = export(node)
-        check(done.returncode != 0 and "messages wait" in done.stderr, f"it was exported, and said {done.stderr!r}")
-        deadline = time.monotonic() + 30
-        while waiting(node) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        done = export(node)
-        check(done.returncode == 0, f"it is refused with nothing waiting, and said {done.stderr!r}")
-
-
 def cairn(node, *words):
     done = subprocess.run([CAIRN, *words], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"}, check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
     return done.returncode, done.stdout + done.stderr
+
+
+def test_an_export_carries_what_waits(folder):
+    """Between engines and numbers of shards, from a node that is busy: chains that were under way come to their end once,
+    in the copy as in the node; and so does what is due later, is dead, or is a timer."""
+    for number, (engine, shards, other, others) in enumerate((("memory", 5, "lsm", 8), ("hybridlog", 6, "memory", 2))):
+        stop, counts = threading.Event(), [{"sent": 0, "acknowledged": 0} for _ in range(4)]
+        with Node(folder, f"--engine={engine}", f"--shards={shards}", data=os.path.join(folder, f"from-{number}"),
+                  name=f"from-{number}") as node:
+            node.deploy("mail", "alarm")
+            with node.redis() as redis:
+                redis.ok("FCALL", "Mail.send_after", 1, "a", "3600000", "add", "later", "7")
+                redis.ok("FCALL", "Mail.send_after", 1, "a", "0", "refuse", "dead", "word")
+                redis.ok("FCALL", "Mail.send_abroad", 1, "a", "Nobody", "n", "take")
+                redis.ok("CAIRN.SEND", "Mail.add", 2, "s", "key", "5")
+                redis.ok("FCALL", "Alarm.at", 1, "t", "once", 4000000000000, "tick", "x")
+                redis.ok("FCALL", "Alarm.every", 1, "t", "often", 3600000, "tick")
+                redis.ok("FCALL", "Alarm.at", 1, "u", "overdue", 1000, "trap_until", "99")
+            threads = [threading.Thread(target=send, args=(node, stop, count)) for count in counts]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.7)
+            before = sum(count["acknowledged"] for count in counts)
+            done = subprocess.run([CAIRN, "export"], env={**os.environ, "CAIRN_URL": f"http://127.0.0.1:{node.http}"},
+                                  check=False, capture_output=True, timeout=60)
+            check(done.returncode == 0, f"the export said {done.stderr!r}")
+            stop.set()
+            for thread in threads:
+                thread.join()
+            timers = json.loads(cairn(node, "timers", "ls", "--json")[1])
+        data = os.path.join(folder, f"to-{number}")
+        done = subprocess.run([CAIRN, "import", "--data", data, "--engine", other, "--shards", str(others)],
+                              input=done.stdout, check=False, capture_output=True, timeout=60)
+        check(done.returncode == 0, f"the import said {done.stderr!r}")
+        with Node(folder, data=data, name=f"to-{number}") as copy:
+            deadline = time.monotonic() + 60
+            while waiting(copy) > 3 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            links = total(copy)
+            check(links % LINKS == 0, f"{links} links are no whole number of chains of {LINKS}")
+            check(before <= links // LINKS <= sum(count["sent"] for count in counts),
+                  f"{links // LINKS} chains, {before} acknowledged before the export")
+            found = json.loads(cairn(copy, "timers", "ls", "--json")[1])
+
+            def told(items):
+                return sorted((t["id"], t["name"], t["kind"], t["period_ms"], t["due_ms"], t["method"]) for t in items)
+
+            check(told(found) == told(timers), f"{found} and not {timers}")
+            waits = sorted((m["state"], m["id"]) for m in json.loads(cairn(copy, "messages", "ls", "--json")[1]))
+            check(waits == [("later", "later"), ("later", "u"), ("no type", "n")], f"{waits} wait")
+            dead = json.loads(cairn(copy, "messages", "ls", "--dead", "--json")[1])
+            check([(m["id"], m["error"], m["message"]) for m in dead] == [("dead", "refused", "on purpose")], f"{dead}")
+            with copy.redis() as redis:
+                redis.ok("CAIRN.SEND", "Mail.add", 2, "s", "key", "5")
+                check(redis.ok("FCALL", "Mail.count", 1, "s") == 5, "a message with a key that was used before has run")
 
 
 def until_none_waits(node):
@@ -183,5 +219,5 @@ def test_sent_from_outside(folder):
 
 
 if __name__ == "__main__":
-    main([test_kills, test_kills_of_an_engine_on_disk, test_export_is_refused_while_messages_wait,
+    main([test_kills, test_kills_of_an_engine_on_disk, test_an_export_carries_what_waits,
           test_dead_letters, test_sent_from_outside])

@@ -166,7 +166,7 @@ def test_damage(folder):
     check("no stream of" in said, f"of something else it said {said!r}")
     said = run("import", "--data", os.path.join(folder, "empty"), give=b"", status=1)
     check("empty" in said, f"of nothing it said {said!r}")
-    other = stream[:8] + b"\3\0\0\0" + stream[12:]
+    other = stream[:8] + b"\x63\0\0\0" + stream[12:]
     said = run("import", "--data", os.path.join(folder, "version"), give=other, status=1)
     check("checksum" in said, f"of a changed version it said {said!r}")
 
