@@ -253,7 +253,7 @@ static void a_long_journal_goes_on_and_goes_away(void **state)
     flows_open(&sim, 6, &slow);
     begin_steps(&sim, &call, 200);
     for (int i = 0; i < 2; i++) {
-        for (int k = 0; k < 1500 && !call.replied; k++)
+        for (int k = 0; k < 700 && !call.replied; k++)
             simnode_step(&sim);
         assert_false(call.replied);
         simnode_crash(&sim, CAIRN_SIM_KEEP);
