@@ -1,22 +1,14 @@
-/* invoke.c - an invocation's segments: running them, what follows from their ends, results of calls.
+/* invoke.c - an invocation's segments: running them, and what follows from their ends.
  *
  * object_run takes the head of a mailbox and runs one segment of it; `settle` does what
  * follows from how the segment ended.  An invocation that has begun a segment is counted in
  * object->holder or object->readers until the segment has ended, waiting for room included.  One that
  * needs a fiber goes back to the head of its mailbox instead, where those that hold fibers and resume
- * can pass it.
- *
- * Room in the log is claimed by commits, at once and whole, when nothing runs any more: who waits for it
- * has claimed nothing, and nobody's waiting keeps the log from making room.  While a commit waits, no
- * segment that may write begins on its worker, so that what waits, and its memory, stays little. */
+ * can pass it. */
 #include "object/invoke.h"
-
-#include <stdlib.h>
 
 #include "object/account.h"
 #include "object/cache.h"
-#include "object/clock.h"
-#include "object/commit.h"
 #include "object/durable.h"
 #include "object/durable_cancel.h"
 #include "object/hold.h"
@@ -24,77 +16,14 @@
 #include "object/messages.h"
 #include "object/method_log.h"
 #include "object/once.h"
-#include "object/participants.h"
 #include "object/quota.h"
+#include "object/returned.h"
+#include "object/room.h"
 #include "object/span.h"
 #include "object/table.h"
 #include "object/timers.h"
 #include "object/transaction.h"
 #include "object/type.h"
-
-/* --- outcome ------------------------------------------------------------------------------------ */
-
-static bool awaited_here(const struct invocation *inv)
-{
-    return inv->awaiting == UINT32_MAX ? inv->calls_out == 0 && !(inv->durable && durable_waits_open(inv))
-                                       : inv->calls[inv->awaiting].state == CALL_DONE;
-}
-
-static void returned(struct cairn_worker *worker, struct invocation *inv);
-
-static void keep_result(struct cairn_worker *worker, struct call *call, struct invocation *callee)
-{
-    size_t size = callee->result.size;
-
-    call->state = CALL_DONE;
-    call->size = (uint32_t)size;
-    if (size <= sizeof call->small) {
-        memcpy(call->small, callee->result.data, size);
-        account_received(worker, callee, 0);
-    } else {
-        call->large = cairn_alloc(size);
-        memcpy(call->large, callee->result.data, size);
-        account_received(worker, callee, size);
-    }
-}
-
-void receive_result(struct cairn_worker *worker, struct message *message)
-{
-    struct invocation *inv = (struct invocation *)message, *caller = inv->caller;
-    uint32_t number = inv->caller_call;
-
-    if (!caller) {
-        if (inv->request)
-            worker_hold(worker, inv);
-        else { /* recovered: whoever asked is gone */
-            if (inv->span)
-                span_end(worker, inv);
-            invocation_free(worker, inv);
-        }
-        return;
-    }
-    if (__builtin_expect(caller->keeps_result, 0) && !inv->told_reads)
-        caller->keeps_result = false;
-    if (!caller->durable || durable_outcome(caller, number, inv))
-        keep_result(worker, &caller->calls[number], inv);
-    else
-        account_received(worker, inv, 0);
-    dependency_join(&caller->depends, inv->depends);
-    effects_raise(&caller->effects, inv->effects);
-    caller->calls_out--;
-    if (__builtin_expect(inv->span != NULL, 0))
-        span_return(caller, inv);
-    invocation_free(worker, inv);
-    if (caller->state == INV_WAITING && awaited_here(caller)) {
-        worker->fibers_waiting -= caller->run != NULL;
-        worker->resumed_count++;
-        mailbox_resume(worker, caller);
-    } else if (caller->state == INV_RETURNING && caller->calls_out == 0) {
-        returned(worker, caller);
-    } else if (caller->durable) {
-        durable_received(worker, caller, number);
-    }
-}
 
 /* --- the end of a segment ------------------------------------------------------------------------ */
 
@@ -169,105 +98,6 @@ static void end_segment(struct cairn_worker *worker, struct invocation *inv)
         inv->segment = segment_end(worker, inv->segment);
 }
 
-static void wait_for_room(struct cairn_link *line, struct invocation *inv,
-                          void (*go_on)(struct cairn_worker *worker, struct invocation *inv))
-{
-    invocation_move(inv, INV_ROOM);
-    inv->go_on = go_on;
-    cairn_list_push_back(line, &inv->link);
-}
-
-/* Commits, or waits for room to do so: then `again` follows, and false is returned.  In the order of the commits. */
-static bool commit(struct cairn_worker *worker, struct invocation *inv, bool is_over, enum cairn_code *ret_code,
-                   struct cairn_err *err, void (*again)(struct cairn_worker *worker, struct invocation *inv))
-{
-    if (__builtin_expect(inv->branch != NULL, 0)) {
-        *ret_code = branch_take(inv, err);
-        return true;
-    }
-    *ret_code = CAIRN_EOVERLOAD;
-    if (cairn_list_empty(&worker->commits) || worker->failed)
-        *ret_code = segment_commit(inv, is_over, participants, participant_count, participants_spared(inv), err);
-    if (*ret_code != CAIRN_EOVERLOAD)
-        return true;
-    wait_for_room(&worker->commits, inv, again);
-    return false;
-}
-
-static void transaction_over(struct cairn_worker *worker, struct invocation *root, bool committed);
-
-static void over(struct cairn_worker *worker, struct invocation *inv)
-{
-    if (__builtin_expect(inv->transaction != NULL, 0) && transaction_ends(worker, inv, transaction_over))
-        return;
-    if (inv->keyed)
-        once_over(worker, inv);
-    invocation_move(inv, INV_OVER);
-    invocation_finish(worker, inv);
-}
-
-/* The outcome cannot be recorded as it is.  If something was committed before, that is recorded instead: there is room
- * for it since then. */
-static void record_outcome(struct cairn_worker *worker, struct invocation *inv)
-{
-    struct cairn_err err = {0};
-    enum cairn_code code;
-
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (!durable_recorded(inv) && (!inv->keyed || (once_unused(inv) && !once_recorded(inv))))
-            break;
-        if (!inv->segment)
-            inv->segment = segment_begin(worker, inv);
-        inv->now_ms = 0;
-        if (!commit(worker, inv, true, &code, &err, record_outcome))
-            return;
-        inv->segment = segment_end(worker, inv->segment);
-        if (code == CAIRN_OK)
-            break;
-        set_error(inv, code, err.text);
-        inv->refused = true;
-        if (durable_goes_on(inv)) {
-            durable_put_off(worker, inv);
-            return;
-        }
-    }
-    if (durable_cancelled(inv))
-        durable_set_cancelled(inv);
-    over(worker, inv);
-}
-
-/* A keyed outcome that has no segment to travel with, after a failure or after calls that were still out at the
- * return, gets one. */
-static void returned(struct cairn_worker *worker, struct invocation *inv)
-{
-    if (durable_cancelled(inv)) {
-        durable_set_cancelled(inv);
-        over(worker, inv);
-    } else if (durable_goes_on(inv))
-        durable_put_off(worker, inv);
-    else if ((inv->keyed && !inv->transaction) || durable_recorded(inv))
-        record_outcome(worker, inv);
-    else
-        over(worker, inv);
-}
-
-static void transaction_over(struct cairn_worker *worker, struct invocation *root, bool committed)
-{
-    if (committed) /* an outcome for a key, too */
-        over(worker, root);
-    else
-        returned(worker, root);
-}
-
-/* The run is over and the segment has left the object.  Calls still out are waited for. */
-static void after_run(struct cairn_worker *worker, struct invocation *inv)
-{
-    if (inv->calls_out)
-        invocation_move(inv, INV_RETURNING);
-    else
-        returned(worker, inv);
-}
-
 void invocation_end_cancelled(struct cairn_worker *worker, struct invocation *inv)
 {
     if (inv->state == INV_WAITING) {
@@ -278,7 +108,7 @@ void invocation_end_cancelled(struct cairn_worker *worker, struct invocation *in
     } else if (inv->state != INV_ASLEEP) {
         return; /* it is refused when it is to go on */
     }
-    after_run(worker, inv);
+    invocation_run_over(worker, inv);
 }
 
 /* Ends an invocation whose segment leaves nothing; the error is set. */
@@ -295,7 +125,7 @@ static void fail_run(struct cairn_worker *worker, struct invocation *inv)
         end_segment(worker, inv);
     }
     leave_object(worker, inv);
-    after_run(worker, inv);
+    invocation_run_over(worker, inv);
 }
 
 /* The node cannot go on with it.  Unless something was committed before, it is as if it had never been asked for. */
@@ -339,7 +169,7 @@ static void commit_done(struct cairn_worker *worker, struct invocation *inv)
     enum cairn_code code;
 
     cairn_err_clear(&err);
-    if (!commit(worker, inv, last, &code, &err, commit_done))
+    if (!room_commit(worker, inv, last, &code, &err, commit_done))
         return;
     if (code != CAIRN_OK) {
         not_committed(worker, inv, code, err.text);
@@ -349,9 +179,9 @@ static void commit_done(struct cairn_worker *worker, struct invocation *inv)
     end_segment(worker, inv);
     leave_object(worker, inv);
     if (last)
-        over(worker, inv);
+        invocation_over(worker, inv);
     else
-        after_run(worker, inv);
+        invocation_run_over(worker, inv);
 }
 
 /* Codes that say that it may go better another time. */
@@ -417,7 +247,7 @@ static void commit_waits(struct cairn_worker *worker, struct invocation *inv)
     enum cairn_code code;
 
     cairn_err_clear(&err);
-    if (!commit(worker, inv, false, &code, &err, commit_waits))
+    if (!room_commit(worker, inv, false, &code, &err, commit_waits))
         return;
     if (code != CAIRN_OK) {
         not_committed(worker, inv, code, err.text);
@@ -425,7 +255,7 @@ static void commit_waits(struct cairn_worker *worker, struct invocation *inv)
     }
     send_calls(worker, inv); /* some may come back at once */
     end_segment(worker, inv);
-    if (awaited_here(inv)) {
+    if (invocation_awaits_nothing(inv)) {
         mailbox_resume(worker, inv);
     } else if (inv->durable && durable_rests(inv)) {
         rest(worker, inv);
@@ -465,7 +295,7 @@ void fibers_stuck(struct cairn_worker *worker)
     set_error(inv, invocation_from_outside(inv) ? CAIRN_EOVERLOAD : CAIRN_ELIMIT,
               "all function instances wait for calls");
     inv->refused = true;
-    returned(worker, inv);
+    invocation_returned(worker, inv);
     object_make_ready(worker, object);
     object_unref(worker, object);
 }
@@ -514,18 +344,6 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
 
 /* --- running ---------------------------------------------------------------------------------------- */
 
-/* How long a request waits until it may begin. */
-static const uint64_t begin_wait_ns = 5000000000;
-
-static bool has_waited_long(struct cairn_worker *worker, struct invocation *inv)
-{
-    uint64_t now = worker_clock_ns(worker);
-
-    if (inv->waits_ns == 0)
-        inv->waits_ns = now;
-    return inv->request && !inv->resumes && now - inv->waits_ns > begin_wait_ns;
-}
-
 static void run_segment(struct cairn_worker *worker, struct invocation *inv);
 
 /* False: the segment has to wait, or was refused. */
@@ -545,9 +363,7 @@ static bool may_begin(struct cairn_worker *worker, struct invocation *inv)
         inv->waits_ns = 0;
         return true;
     }
-    if (code == CAIRN_EOVERLOAD && !has_waited_long(worker, inv))
-        wait_for_room(&worker->begins, inv, run_segment);
-    else
+    if (code != CAIRN_EOVERLOAD || !room_begin_waits(worker, inv, run_segment))
         refuse(worker, inv, code, err.text);
     return false;
 }
@@ -575,7 +391,7 @@ static void run_segment(struct cairn_worker *worker, struct invocation *inv)
     if (inv->method && inv->method->caches && inv->segment_number == 0 && !inv->keyed && !inv->transaction &&
         cache_answers(worker, inv)) {
         leave_object(worker, inv);
-        over(worker, inv);
+        invocation_over(worker, inv);
         return;
     }
     inv->segment = segment_begin(worker, inv);
@@ -617,7 +433,7 @@ static void refuse_to_begin(struct cairn_worker *worker, struct object *object, 
     object_unref(worker, object);
 }
 
-/* Nobody waits for it, and nobody counts on it: it has no key, and is not durable. */
+/* No client waits for it, or counts on it: it has no key, and is not durable. */
 static bool is_abandoned(const struct invocation *inv)
 {
     return inv->request && inv->request->account && !inv->keyed && !(inv->method && inv->method->decl->durable) &&
@@ -708,69 +524,7 @@ void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv
     settle(worker, inv, state, &err);
 }
 
-/* In their order, until one has to wait again. */
-static void line_retry(struct cairn_worker *worker, struct cairn_link *line, bool all)
-{
-    struct cairn_link now, *l;
-
-    cairn_list_init(&now);
-    while ((l = cairn_list_pop_front(line)))
-        cairn_list_push_back(&now, l);
-    while ((all || cairn_list_empty(line)) && (l = cairn_list_pop_front(&now))) {
-        struct invocation *inv = cairn_container(l, struct invocation, link);
-        struct object *object = inv->object;
-
-        object_ref(worker, object);
-        invocation_move(inv, INV_RUNNING);
-        inv->go_on(worker, inv);
-        object_make_ready(worker, object);
-        object_unref(worker, object);
-    }
-    while ((l = cairn_list_pop_front(&now)))
-        cairn_list_push_back(line, l);
-}
-
-static void room_retry(struct cairn_worker *worker)
-{
-    struct cairn_link *first = worker->begins.next;
-
-    line_retry(worker, &worker->commits, worker->failed);
-    if (cairn_list_empty(&worker->begins))
-        return;
-    /* Each may wait for something else; but while a commit waits, all do, and only the time counts. */
-    if (cairn_list_empty(&worker->commits) || has_waited_long(worker, cairn_container(first, struct invocation, link)))
-        line_retry(worker, &worker->begins, true);
-}
-
-enum { ROOM_RETRY_NS = 500000 }; /* the log makes room in the background and tells nobody; a request waits for it */
-
-static bool room_is_awaited(const struct cairn_worker *worker)
-{
-    return !cairn_list_empty(&worker->commits) || !cairn_list_empty(&worker->begins);
-}
-
-static bool room_step(struct cairn_worker *worker)
-{
-    uint64_t now;
-
-    if (!room_is_awaited(worker))
-        return false;
-    now = worker_clock_ns(worker);
-    if (now >= worker->retry_ns) {
-        worker->retry_ns = now + ROOM_RETRY_NS;
-        room_retry(worker);
-    }
-    return false;
-}
-
-static uint64_t room_next_ns(struct cairn_worker *worker)
-{
-    return room_is_awaited(worker) ? ROOM_RETRY_NS : UINT64_MAX;
-}
-
-const struct housekeeper room_housekeeper = {.name = "room in the log", .step = room_step, .next_ns = room_next_ns};
-
-/* Those that sleep, or were put off: whoever waits for them hears it now.  They go on behind the next start. */
+/* Those that sleep, or were put off: what waits for them hears it now.  They go on behind the next start. */
 static void fail_asleep(struct cairn_worker *worker)
 {
     for (struct cairn_link *l = worker->live.next; l != &worker->live;) {
@@ -782,7 +536,7 @@ static void fail_asleep(struct cairn_worker *worker)
         set_error(inv, CAIRN_EUNAVAILABLE, worker->node->failure.text);
         inv->refused = true;
         cairn_list_remove(&inv->durable->parked);
-        after_run(worker, inv); /* and others, maybe, that wait for it */
+        invocation_run_over(worker, inv); /* and others, maybe, that wait for it */
         l = worker->live.next;
     }
 }

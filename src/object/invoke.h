@@ -10,12 +10,8 @@ struct object;
 /* Runs one segment of the object's head. */
 void object_run(struct cairn_worker *worker, struct object *object);
 void invocation_resume_aside(struct cairn_worker *worker, struct invocation *inv);
-/* As a message: a call's result is back with its caller, or a request's. */
-void receive_result(struct cairn_worker *worker, struct message *message);
 /* One that is durable and cancelled: it ends now, if it waits for something. */
 void invocation_end_cancelled(struct cairn_worker *worker, struct invocation *inv);
-/* Tries again with those that wait for room in the log. */
-extern const struct housekeeper room_housekeeper;
 /* All fibers are held by invocations that themselves wait for calls, and nothing moves: the first that
  * needs one will not get it. */
 void fibers_stuck(struct cairn_worker *worker);

@@ -13,7 +13,7 @@
 #include "object/worker.h"
 #include "shard/joint.h"
 
-enum { RETRY_NS = 500000 }; /* as invoke.c's: the log makes room and tells nobody */
+enum { RETRY_NS = 500000 }; /* as room.c's: the log makes room and says nothing */
 
 /* --- making and freeing --- */
 

@@ -1,4 +1,5 @@
 /* worker.c - a worker's loop: what there is to run, and housekeeping. */
+#include "object/room.h"
 #include "object/worker.h"
 
 #include "object/called.h"
