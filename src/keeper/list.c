@@ -208,7 +208,8 @@ static void take_turn(struct cairn_worker *worker, struct message *message)
         return;
     }
     keeper_tree_look(tree);
-    after = cairn_arena_copy(&tree->kw->overlay.arena, after); /* chunks move */
+    if (after.size)
+        after = cairn_arena_copy(&tree->kw->overlay.arena, after); /* chunks move */
     chunk = chunk_add(list);
     looked = keeper_node_children(tree, list->ask->parts[0].path, after, KEEPER_LIST_NAMES, gather, chunk);
     charge(list, chunk, 1);

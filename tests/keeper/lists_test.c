@@ -23,6 +23,7 @@ static void take_list(struct keeper_ask *keeper_ask)
     assert_int_equal(keeper_ask->error, 0);
     list->count = keeper_ask->slots[0].names.count;
     cairn_buf_add(&list->names, keeper_ask->slots[0].names.items.data, keeper_ask->slots[0].names.items.size);
+    *cairn_buf_reserve(&list->names, 1) = 0; /* the last name ends for atoi, too */
     cairn_buf_add(&list->stat, keeper_ask->slots[0].stat.data, KEEPER_STAT_BYTES);
     list->order = answers++;
     lab_answer(keeper_ask);
