@@ -241,6 +241,8 @@ class Stream:
         for i in range(2):
             client.both[i].send([request[i] if isinstance(request, list) else request for request in requests])
         got = [self.gather(connection, len(requests)) for connection in client.both]
+        if loose:  # a session that closes is told by ZooKeeper alone of its own nodes
+            got = [[one for one in side if isinstance(one, Reply)] for side in got]
         self.compare(client, requests, got, loose)
         self.done += len(requests)
         for other in others:
@@ -353,6 +355,8 @@ class Stream:
         if isinstance(a, list | tuple):
             if name in ("ls", "ls2", "ephemerals", "whoami", "multiread") and all(isinstance(x, str) or name == "whoami" for x in a):
                 a, b = sorted(a), sorted(b)
+            if name == "getacl" and all(isinstance(x, tuple) and len(x) == 3 for x in a):
+                a, b = sorted(a), sorted(b)  # ZooKeeper has a connection's identities in no order, and `auth` is them
             if len(a) != len(b):
                 return f"{len(a)} and {len(b)}"
             return next(filter(None, (self.compare_value(x, y, name) for x, y in zip(a, b))), None)
