@@ -210,7 +210,7 @@ static void grow(struct cache *cache)
     }
 }
 
-/* Those that nobody has asked for since they came to the front of the line; the others go back to its end once. */
+/* Those that were not asked for since they came to the front of the line; the others go back to its end once. */
 static void make_room(struct cairn_worker *worker, size_t bytes)
 {
     struct cache *cache = &worker->cache;

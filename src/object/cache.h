@@ -41,7 +41,7 @@ void cache_done(struct cache *cache);
 /* Of methods like that, if anything is kept. */
 bool cache_wants(const struct cache *cache, const struct cairn_method_decl *decl);
 
-/* The invocation has come to its object, at which nobody is.  True: its result is there; it is the object's latest. */
+/* The invocation has come to its object, at which none is.  True: its result is there; it is the object's latest. */
 bool cache_has_latest(struct cairn_worker *worker, struct invocation *inv);
 /* The invocation is about to begin its first segment.  True: its result is there. */
 bool cache_answers(struct cairn_worker *worker, struct invocation *inv);

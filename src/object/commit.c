@@ -151,7 +151,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
     dependency_join(&inv->depends, object->last);
     if (!segment->overlay.count && !segment->header_dirty && !segment->deleted && !inv->own && !inv->durable &&
         !segment->sends.size && segment->overlay.code == CAIRN_OK)
-        return CAIRN_OK; /* as most that read: nobody has anything to add */
+        return CAIRN_OK; /* as most that read: no participant has anything to add */
     if (__builtin_expect(object->shard->frozen, 0))
         return cairn_fail(err, CAIRN_EOVERLOAD, "a transaction is being committed");
     if (spares == CONCERNS_ALL) /* as of most that write */

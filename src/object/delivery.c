@@ -91,7 +91,7 @@ void delivery_prepare(struct messages *messages, struct commit *commit)
     }
 }
 
-/* The invocation goes on as a durable one does of which nobody waits for the outcome. */
+/* The invocation goes on as a durable one does whose outcome is not waited for. */
 static void hand_over(struct invocation *inv)
 {
     struct delivery *delivery = delivery_of(inv);

@@ -16,7 +16,7 @@ struct cairn_node;
 
 struct dependency {
     uint64_t end;     /* in the log; 0: nothing */
-    uint64_t time_ms; /* told to somebody; 0: none was */
+    uint64_t time_ms; /* given out; 0: none was */
     uint32_t shard;   /* whose log */
 };
 
@@ -40,7 +40,7 @@ static inline void dependency_on_record(struct dependency *to, struct dependency
 
 bool dependency_acknowledged(const struct cairn_node *node, struct dependency dependency); /* the place alone */
 bool dependency_met(const struct cairn_node *node, struct dependency dependency);
-/* Somebody waits for it; progress of the log tells. */
+/* A reply waits for it; progress of the log tells. */
 void dependency_want(struct cairn_node *node, struct dependency dependency);
 /* The same by a thread that has nothing else to do: it does the log's work itself where it may, and blocks for that. */
 void dependency_help(struct cairn_node *node, struct dependency dependency);

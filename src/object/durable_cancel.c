@@ -47,7 +47,7 @@ static void end_key(struct overlay *overlay, const struct type *type, const stru
 
 /* --- in memory ------------------------------------------------------------------------------------------- */
 
-/* Somebody who asks with its key, or looks at its object, waits for the record. */
+/* A request with its key, or a look at its object, waits for the record. */
 static void depend(struct cairn_worker *worker, struct shard *shard, const struct type *type, struct cairn_bytes id,
                    struct dependency record)
 {

@@ -1,4 +1,4 @@
-/* durable_cancel.h - an open durable invocation is ended by somebody else ("Durable methods" in docs/promises.md).
+/* durable_cancel.h - an open durable invocation is ended by a request ("Durable methods" in docs/promises.md).
  *
  * One record removes all that the shard has of it, and makes `cancelled` the outcome of its key.  What is in memory of
  * it then ends, at once if it waits, else when it is to go on: none of its segments is committed any more.  What it has

@@ -68,7 +68,7 @@ struct durable_wait *durable_wait_find(const struct durable *d, uint32_t call);
 void durable_wait_over(struct durable *d, uint32_t call);
 /* What is over by the segment's time. */
 void durable_settle_due(struct invocation *inv);
-/* When what it waits for may be there; UINT64_MAX: when somebody says so. */
+/* When what it waits for may be there; UINT64_MAX: when it is said. */
 uint64_t durable_wake_ms(const struct invocation *inv);
 enum cairn_code durable_promise(void *run, int64_t within_ms, uint8_t to[CAIRN_PROMISE_ID_BYTES], uint32_t *ret_call,
                                 struct cairn_err *err);

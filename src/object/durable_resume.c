@@ -1,5 +1,5 @@
 /* durable_resume.c - durable invocations that come from their shard: when the node opens, when they have slept, and
- * when somebody asks with their key. */
+ * when a request comes with their key. */
 #include <stdlib.h>
 
 #include "object/clock.h"
@@ -104,7 +104,7 @@ static void count(struct durables *ds, struct durable *d)
     ds->recovered_bytes += d->bytes;
 }
 
-/* Into its object's mailbox, without anybody who waits for it. */
+/* Into its object's mailbox, with no client or caller that waits for it. */
 static enum cairn_code start(struct cairn_worker *worker, struct shard *shard, uint64_t number,
                              struct cairn_bytes bytes, struct invocation **ret_inv, struct cairn_err *err)
 {

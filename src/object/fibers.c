@@ -31,7 +31,7 @@ static bool fibers_knotted(struct cairn_worker *worker)
     return ++worker->stuck.looks > STUCK_LOOKS && now - worker->stuck.since_ns >= STUCK_NS;
 }
 
-/* Whoever needs a fiber waits as long as one can come free. */
+/* What needs a fiber waits as long as one can come free. */
 void fibers_retry(struct cairn_worker *worker)
 {
     account_instances(worker);

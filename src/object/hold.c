@@ -8,7 +8,7 @@
 /* How few requests are few enough to wait for each in person. */
 enum { HELPS_HELD_MAX = 4 };
 
-/* Nobody has asked: its operation alone is told, once. */
+/* It has no request: its operation alone is told, once. */
 static void tell(struct cairn_worker *worker, struct invocation *inv)
 {
     inv->operation->told(worker, inv);
@@ -77,7 +77,7 @@ void worker_hold(struct cairn_worker *worker, struct invocation *inv)
     }
     if (!atomic_load_explicit(&worker->wants_progress, memory_order_relaxed)) {
         atomic_store(&worker->wants_progress, true);
-        if (leaves(worker, inv)) { /* just now: nobody will tell */
+        if (leaves(worker, inv)) { /* just now: no other word of it will come */
             reply(worker, inv);
             return;
         }
@@ -166,7 +166,7 @@ void hold_pass(struct cairn_worker *worker, struct invocation *inv)
     cairn_list_push_back(&worker->passing, &inv->link);
     atomic_store(&worker->wants_progress, true);
     dependency_want(worker->node, inv->depends);
-    if (dependency_met(worker->node, inv->depends)) /* just now: nobody will tell */
+    if (dependency_met(worker->node, inv->depends)) /* just now: no other word of it will come */
         worker->passes = true;
 }
 

@@ -75,7 +75,7 @@ void order_add(struct order *order, struct lane *lane, bool had)
 {
     struct turn *turn = turn_of(order, lane);
 
-    if (turn->at) { /* nobody has noticed that it had nothing meanwhile */
+    if (turn->at) { /* it was not noticed that it had nothing meanwhile */
         if (!had && order->count > 1) {
             start(order, turn);
             sink(order, lane);

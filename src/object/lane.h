@@ -4,7 +4,7 @@
  * gets time in proportion to its namespace's weight (stride scheduling, Waldspurger and Weihl 1995): what has been run
  * of a lane counts against it, the more the less its namespace weighs, and the lane with the least to its account goes
  * on.  A lane that had nothing to run starts a slice before the others: it is served next, and saves no more up.
- * So whoever comes to a worker waits for what runs, at most a slice, and not for what others have in line.
+ * So what comes to a worker waits for what runs, at most a slice, and not for what others have in line.
  *
  * There are two such orders: of segments that begin or resume (ready.h), and of those that were set aside (slices).
  * What is run of the second counts in the first, too, up to a bound.

@@ -103,7 +103,7 @@ enum cairn_code messages_room(const struct messages *messages, size_t bytes, str
 /* Sends with the invocation's segment; the sender and its right to call internal methods are the invocation's. */
 enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int64_t delay_ms, struct cairn_err *err);
 
-/* Node time, given out to nobody. */
+/* Node time, not given out. */
 uint64_t messages_clock_ms(const struct cairn_worker *worker);
 
 /* Whether messages have a part in the record of the invocation's segment. */

@@ -37,7 +37,7 @@ const struct method_limits *method_limits_of(const struct invocation *inv, struc
 void method_limits_spread(struct cairn_worker *worker, struct space *space);
 /* Text behind that of *err: which limit it was, and where it is set. */
 void method_limit_tell(const struct invocation *inv, enum cairn_method_limit limit, struct cairn_err *err);
-/* The same of limits that somebody else has; `inv` names the method. */
+/* The same of limits that another has; `inv` names the method. */
 void method_limit_tell_of(const struct method_limits *limits, const struct invocation *inv,
                           enum cairn_method_limit limit, struct cairn_err *err);
 

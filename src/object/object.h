@@ -76,7 +76,7 @@ struct cairn_node_options {
     /* Any thread: worker `index` has something to do.  May be called often; must be cheap. */
     void (*wake)(void *context, uint32_t index);
     void *context;
-    const struct cairn_events *events; /* deploys, versions, restores; NULL: nobody is told */
+    const struct cairn_events *events; /* deploys, versions, restores; NULL: none is told */
     struct cairn_trace_options trace;
 };
 

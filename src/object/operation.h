@@ -40,7 +40,7 @@ struct operation {
     void (*drop)(struct invocation *inv);
     /* Its outcome is back at the worker that it came from. */
     void (*answer)(struct cairn_worker *worker, struct message *message);
-    /* As its reply leaves, or without a request instead of one (hold.h); NULL: nobody else is told of it. */
+    /* As its reply leaves, or without a request instead of one (hold.h); NULL: nothing else is told of it. */
     void (*told)(struct cairn_worker *worker, const struct invocation *inv);
 };
 
@@ -51,7 +51,7 @@ void submit_to_object(struct cairn_worker *worker, struct invocation *inv);
 /* To worker 0, which has the system shard. */
 void submit_to_first(struct cairn_worker *worker, struct invocation *inv);
 
-/* Work that nobody asked for, of every worker. */
+/* Work without a request, of every worker. */
 struct housekeeper {
     const char *name;
     /* Once a turn.  True: more could be done right now. */

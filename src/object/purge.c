@@ -18,7 +18,7 @@
 enum {
     KEYS_PER_STEP = 64,
     PAUSE_NS = 1000000,   /* between steps while requests are served */
-    RETRY_NS = 100000000, /* what is left when a step is over had no room in the log, and nobody waits for it */
+    RETRY_NS = 100000000, /* what is left when a step is over had no room in the log, and nothing waits for it */
 };
 
 struct remains {

@@ -2,7 +2,7 @@
  *
  * Objects whose mailbox's head may start stand in one of three lines of their namespace's lane, by what that head is: a
  * call or a resumption, a request from outside, or, in the third, a page of an object and anything of a job that has
- * already made many calls.  While more than one line of the lane has somebody in it, each gets time in proportion to
+ * already made many calls.  While more than one line of the lane has an object in it, each gets time in proportion to
  * its weight, as lanes do (lane.h).  So calls, which end work that has begun, come before new work but never stop it,
  * and a job that multiplies waits for the others and not they for it.
  * A line that was empty starts where the others are: it is served after what runs now, and saves nothing up. */
@@ -93,7 +93,7 @@ struct object *ready_next(struct cairn_worker *worker)
         if (next == READY_LINES || lane->line_spent[i] < lane->line_spent[next])
             next = i;
     }
-    if (waiting > 1 || order->count > 1) { /* else nobody is kept waiting, and the clock need not be asked */
+    if (waiting > 1 || order->count > 1) { /* else nothing is kept waiting, and the clock need not be asked */
         lane->line_floor = lane->line_spent[next];
         order->floor = lane->fresh.spent;
         ready->lane = lane;

@@ -29,7 +29,7 @@ struct segment {
     uint32_t send_count;
     uint32_t timers_changed; /* times that it has set or cancelled one */
     uint32_t timers_set;
-    struct claim need; /* what its commit was refused and waits for, claimed by nobody; 0: nothing */
+    struct claim need; /* what its commit was refused and waits for, and has not claimed; 0: nothing */
 };
 
 /* Of the invocation, at its object. */

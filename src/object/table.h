@@ -33,7 +33,7 @@ struct object {
     uint32_t readers;          /* read-only segments in progress (running or set aside) */
     struct latest *latest;     /* the result given last (cache.h); NULL: none */
     struct lock *lock;         /* transactions have it, or wait to (lock.h); NULL: none */
-    struct invocation *holder; /* whose mutating segment is in progress; NULL: nobody's */
+    struct invocation *holder; /* whose mutating segment is in progress; NULL: none's */
     bool loaded;               /* header is the committed one */
     struct header header;      /* committed */
     struct container containers_inline[HEADER_INLINE];

@@ -49,7 +49,7 @@ uint32_t timers_purge(struct shard *shard, struct overlay *overlay, uint64_t inc
 /* Tells the metrics how many there are, after a record. */
 void timers_count(struct shard *shard);
 
-/* The invocation is about to run a message's method for the first time.  False: it is a firing that nobody wants any
+/* The invocation is about to run a message's method for the first time.  False: it is a firing that is not wanted any
  * more. */
 bool timers_want(struct invocation *inv);
 

@@ -81,7 +81,7 @@ struct type {
     struct cairn_bytes name; /* the entry's, as all pointers but `methods` */
     uint32_t number, version;
     uint32_t refs;
-    const struct object_tap *tap; /* told of commits (tap.h); NULL: nobody is */
+    const struct object_tap *tap; /* told of commits (tap.h); NULL: none is */
     struct cairn_module *module;
     const struct cairn_type_decl *decl;
     const struct type_field *fields; /* by the module's numbers, 0 .. field_end - 1 */

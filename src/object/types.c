@@ -7,9 +7,7 @@
 #include "object/type.h"
 #include "object/worker.h"
 
-enum {
-    SUGGESTIONS_MAX = 64
-}; /* names that are compared: whoever asks for one that does not exist must not cost much */
+enum { SUGGESTIONS_MAX = 64 }; /* names that are compared: a request for one that does not exist must not cost much */
 
 void type_unref(struct type *type)
 {

@@ -25,7 +25,7 @@ enum {
 enum {
     CHECKPOINT_STEP_NS = 200000, /* requests wait so long for it */
     CHECKPOINT_POLL_NS =
-        10000000, /* background threads write its chunks and wake nobody; a chunk takes about as long */
+        10000000, /* background threads write its chunks and wake no worker; a chunk takes about as long */
 };
 
 static bool checkpoint_step(struct cairn_worker *worker)

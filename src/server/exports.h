@@ -18,7 +18,7 @@ void cairn_exports_page(struct cairn_exports *exports, uint64_t id, uint32_t pag
                         struct cairn_bytes space, struct cairn_buf *to);
 /* Gives up the one that no client asks for; now and then. */
 void cairn_exports_look(struct cairn_exports *exports);
-/* Nobody makes a page any more.  Before the store is closed.  Returns NULL; accepts NULL. */
+/* No page is made any more.  Before the store is closed.  Returns NULL; accepts NULL. */
 struct cairn_exports *cairn_exports_destroy(struct cairn_exports *exports);
 
 #endif

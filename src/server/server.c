@@ -195,7 +195,7 @@ static enum cairn_code bind_front(struct cairn_server *server, uint32_t front, s
     if (!cairn_address_is_loopback(&address) && !server->options.insecure)
         return cairn_fail(err, CAIRN_EACCES,
                           "%s %s is not a loopback address, and this node has neither credentials nor encryption: "
-                          "anybody who reaches it could do anything; add --insecure if the network is trusted",
+                          "any client that reaches it could do anything; add --insecure if the network is trusted",
                           flag, text);
     any_port = cairn_address_port(&address) == 0;
     code = bind_all(server, &address, front, false, err);

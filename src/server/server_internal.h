@@ -46,7 +46,7 @@ struct cairn_server {
     struct { /* as cairn_protocols */
         struct cairn_address address;
         bool there;
-        char fault[640]; /* why not, though nobody has switched it off; empty: none */
+        char fault[640]; /* why not, though it was not switched off; empty: none */
     } fronts[CAIRN_PROTOCOLS];
     struct cairn_loop *loop; /* run's */
     struct cairn_seat *seats;

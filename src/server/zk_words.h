@@ -1,4 +1,4 @@
-/* zk_words.h - the four-letter words of ZooKeeper, for whoever asks: its port, or a page.
+/* zk_words.h - the four-letter words of ZooKeeper, for its port, or a page.
  *
  * Threads: a front's.  Layer: server (private). */
 #ifndef CAIRN_SERVER_ZK_WORDS_H
