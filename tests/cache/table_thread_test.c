@@ -144,7 +144,6 @@ static void test_threads(void **state)
                                           .users = THREADS,
                                           .generation_first = UINT64_C(1) << 32,
                                           .generation_bound = UINT64_C(1) << 40};
-    struct cairn_cache_locks all;
     pthread_t threads[THREADS];
     uint64_t empty, now_ms = NOW;
     char name[40];
@@ -173,10 +172,7 @@ static void test_threads(void **state)
         snprintf(want, sizeof want, "%d", THREADS * ROUNDS / 16);
         assert_true(cairn_bytes_equal(cairn_cache_value(entry), cairn_str(want)));
     }
-    cairn_cache_locks_add_all(&all);
-    cairn_cache_lock(cache, &all);
-    cairn_cache_flush(cache, 0, 1);
-    cairn_cache_unlock(cache, &all);
+    cairn_cache_flush(cache, 0, 1); /* alone by now, so nothing is locked: ThreadSanitizer bears 64 locks at a time */
     cairn_cache_tend(cache, NOW);
     assert_int_equal(cairn_cache_bytes(cache), empty);
     cairn_cache_destroy(cache);

@@ -38,7 +38,7 @@ async function main() {
     await fails(r.fcall('User.deliver', 1, 'x', 'y'), 'NOT_PUBLIC');
     await fails(r.fcall_ro('Counter.add', 1, 'x'), 'NOT_READ_ONLY');
     await fails(r.fcall('Probe.add_then_fail', 1, 'x'), 'on purpose');
-    await fails(r.set('a', 'b'), 'unknown command');
+    await fails(r.set('a', 'b'), 'start it with --cache');
 
     const inside = await r.fcall('Probe.fan', 1, 'iofan', 'add_then_fail', 'a', 'b');
     assert.ok(inside.length === 2 && inside.every(one => one instanceof Error), String(inside));
