@@ -302,10 +302,10 @@ static void receive_set(struct cairn_worker *worker, struct message *message)
     answer_item(worker, inv, space);
 }
 
-static enum cairn_code check_remove(struct cairn_worker *worker, struct space *space, struct cairn_err *err)
+static enum cairn_code check_remove(struct cairn_worker *worker, const struct space *space, struct cairn_err *err)
 {
     const struct module_entry *m = catalog_module_in(deploy_committed(worker), space);
-    const struct space *compartment = spaces_compartment(&worker->node->spaces, space);
+    const struct space *compartment = spaces_find_compartment(&worker->node->spaces, space);
 
     if (space == worker->node->spaces.first)
         return cairn_fail(err, CAIRN_EINVAL, "the namespace %s is always there", SPACE_DEFAULT);
@@ -315,13 +315,13 @@ static enum cairn_code check_remove(struct cairn_worker *worker, struct space *s
                           "%.*s --drop` removes it with all that it has",
                           (int)space->name.size, (const char *)space->name.data, (int)m->name.size,
                           (const char *)m->name.data, (int)space->name.size, (const char *)space->name.data);
-    if (catalog_module_in(deploy_committed(worker), compartment))
+    if (compartment && catalog_module_in(deploy_committed(worker), compartment))
         return cairn_fail(
             err, CAIRN_ECONFLICT,
             "ZooKeeper's clients have used the namespace %.*s, and what they keep there cannot be removed "
             "yet",
             (int)space->name.size, (const char *)space->name.data);
-    if (!space_is_open(space) || deploys_any_in(worker, space) || deploys_any_in(worker, compartment))
+    if (!space_is_open(space) || deploys_any_in(worker, space) || (compartment && deploys_any_in(worker, compartment)))
         return cairn_fail(err, CAIRN_ECONFLICT,
                           "a module is being deployed to the namespace %.*s, or it is just being created; try again in "
                           "a moment",

@@ -129,15 +129,30 @@ struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name)
     return space;
 }
 
-struct space *spaces_compartment(struct spaces *spaces, struct space *space)
+enum { COMPARTMENT_BYTES_MAX = sizeof SPACE_COMPARTMENT - 1 + SPACE_NAME_BYTES_MAX };
+
+static struct cairn_bytes compartment_name(const struct space *space, char to[COMPARTMENT_BYTES_MAX])
 {
-    char name[sizeof SPACE_COMPARTMENT + SPACE_NAME_BYTES_MAX];
     size_t prefix = sizeof SPACE_COMPARTMENT - 1;
 
     assert(!space->parent && space->name.size <= SPACE_NAME_BYTES_MAX);
-    memcpy(name, SPACE_COMPARTMENT, prefix);
-    memcpy(name + prefix, space->name.data, space->name.size);
-    return spaces_intern(spaces, cairn_bytes(name, prefix + space->name.size));
+    memcpy(to, SPACE_COMPARTMENT, prefix);
+    memcpy(to + prefix, space->name.data, space->name.size);
+    return cairn_bytes(to, prefix + space->name.size);
+}
+
+struct space *spaces_compartment(struct spaces *spaces, const struct space *space)
+{
+    char name[COMPARTMENT_BYTES_MAX];
+
+    return spaces_intern(spaces, compartment_name(space, name));
+}
+
+struct space *spaces_find_compartment(struct spaces *spaces, const struct space *space)
+{
+    char name[COMPARTMENT_BYTES_MAX];
+
+    return spaces_find(spaces, compartment_name(space, name));
 }
 
 bool space_name_valid(struct cairn_bytes name)

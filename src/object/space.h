@@ -97,7 +97,9 @@ bool spaces_lack(struct spaces *spaces, struct cairn_bytes name);
 /* The one of that name, which is made if there is none; a compartment's, too. */
 struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name);
 /* The namespace's compartment, which is made if there is none. */
-struct space *spaces_compartment(struct spaces *spaces, struct space *space);
+struct space *spaces_compartment(struct spaces *spaces, const struct space *space);
+/* NULL: it has none. */
+struct space *spaces_find_compartment(struct spaces *spaces, const struct space *space);
 
 /* Equal ids of different namespaces spread: the namespace moves their slots.  Part of the data folder's format. */
 static inline uint32_t space_shift(struct cairn_bytes name)

@@ -204,6 +204,9 @@ static void one_lane_and_log(void **state)
     assert_ptr_equal(spaces_intern(&sim.node->spaces, cairn_str("zk:acme")), inside(&sim));
     assert_ptr_equal(spaces_intern(&sim.node->spaces, cairn_str("zk:new"))->parent,
                      spaces_intern(&sim.node->spaces, cairn_str("new")));
+    expect(&sim, CAIRN_OP_SPACE_CREATE, NULL, "blue", "[\"blue\"");
+    expect(&sim, CAIRN_OP_SPACE_REMOVE, NULL, "blue", "nil");
+    assert_null(spaces_find(&sim.node->spaces, cairn_str("zk:blue"))); /* names that were used are bounded */
     simnode_done(&sim);
 }
 
