@@ -135,6 +135,9 @@ bool cairn_parse_int(struct cairn_bytes text, int64_t *ret_integer);
 #define CAIRN_TRANSACTION   " transaction"   /* it and all that it calls happen at once, when it ends, or not at all */
 #define CAIRN_DURABLE       " durable"       /* goes on where it was after a crash or stop; with none of the others */
 
+/* The same of all methods of a type. */
+#define CAIRN_TYPE_UNCACHED(type) CAIRN_LINE_("uncached " #type)
+
 /* Of messages that fail: how often they are run in all, and the first and the longest pause between two attempts in ms;
  * it doubles.  Numbers, as in CAIRN_RETRIES(3, 100, 5000); without it they are 16, 1000, 3600000. */
 #define CAIRN_RETRIES(attempts, first_ms, longest_ms) " retries=" #attempts "," #first_ms "," #longest_ms

@@ -109,6 +109,7 @@ struct cairn_type_decl {
     struct cairn_method_decl *methods;
     size_t method_count;
     uint64_t limits[CAIRN_METHOD_LIMITS]; /* of methods that do not say otherwise; 0: it does not say */
+    bool uncached;                        /* all of its methods are */
 };
 
 /* Immutable once compiled. */

@@ -292,6 +292,27 @@ static enum cairn_code take_limits(struct parser *p, const struct line *line)
     return CAIRN_OK;
 }
 
+static enum cairn_code take_uncached(struct parser *p, const struct line *line)
+{
+    struct cairn_type_decl *type;
+
+    if (line->count != 2)
+        return refuse(p, line, "'uncached TYPE' expected");
+    type = cairn_types_type(p->types, line->words[1]);
+    if (!type)
+        return refuse(p, line, "no such type is declared");
+    type->uncached = true;
+    return CAIRN_OK;
+}
+
+/* What a type says of all its methods. */
+static void spread_uncached(struct cairn_types *types)
+{
+    for (size_t i = 0; i < types->type_count; i++)
+        for (size_t k = 0; types->types[i].uncached && k < types->types[i].method_count; k++)
+            types->types[i].methods[k].uncached = true;
+}
+
 /* Cuts the next line off and splits it into words; false at the end.  A line with more words
  * than any may have keeps WORDS_MAX + 1 as its count. */
 static bool next_line(struct cairn_bytes *rest, struct line *line)
@@ -325,8 +346,9 @@ static enum cairn_code take_lines(struct parser *p, struct cairn_bytes section, 
         bool member;
         enum cairn_code (*take)(struct parser *p, const struct line *line);
     } kinds[] = {
-        {"abi", false, take_abi},    {"module", false, take_module}, {"type", false, take_type},
-        {"field", true, take_field}, {"method", true, take_method},  {"limits", true, take_limits},
+        {"abi", false, take_abi},          {"module", false, take_module}, {"type", false, take_type},
+        {"field", true, take_field},       {"method", true, take_method},  {"limits", true, take_limits},
+        {"uncached", true, take_uncached},
     };
     struct line line = {0};
 
@@ -374,6 +396,7 @@ enum cairn_code cairn_types_parse(struct cairn_bytes section, struct cairn_types
         cairn_types_done(&types);
         return code;
     }
+    spread_uncached(&types);
     *ret_types = types;
     return CAIRN_OK;
 }

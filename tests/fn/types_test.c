@@ -115,6 +115,9 @@ static const struct row rows[] = {
     {"an unknown limit", HEAD "method T f public limit-speed=1\n", CAIRN_EMODULE, "line 4"},
     {"limits of a type twice, the same", HEAD "limits T limit-cpu=20\nlimits T limit-cpu=20\n", CAIRN_OK, NULL},
     {"limits of a type twice", HEAD "limits T limit-cpu=20\nlimits T limit-cpu=21\n", CAIRN_EMODULE, "other limits"},
+    {"a type without a cache", HEAD "uncached T\nmethod T f public uncached\n", CAIRN_OK, NULL},
+    {"no type without a cache", HEAD "uncached U\n", CAIRN_EMODULE, "no such type"},
+    {"without a cache, and more", HEAD "uncached T f\n", CAIRN_EMODULE, "line 4"},
     {"limits of no type", HEAD "limits U limit-cpu=20\n", CAIRN_EMODULE, "no such type"},
     {"limits of nothing", HEAD "limits T\n", CAIRN_EMODULE, "line 4"},
     {"limits that are none", HEAD "limits T read-only\n", CAIRN_EMODULE, "line 4"},
@@ -138,6 +141,22 @@ static void table(void **state)
             assert_null(types.types); /* outputs only on success */
         cairn_types_done(&types);
     }
+}
+
+/* A type may say of all its methods what each may say of itself. */
+static void of_a_whole_type(void **state)
+{
+    static const char text[] =
+        "abi 2\nmodule m\ntype A\nmethod A before public read-only\nuncached A\nmethod A behind public "
+        "uncached\ntype B\nmethod B f public\n";
+    struct cairn_types types;
+    struct cairn_err err;
+
+    (void)state;
+    assert_int_equal(cairn_types_parse(cairn_str(text), &types, &err), CAIRN_OK);
+    assert_true(types.types[0].methods[0].uncached && types.types[0].methods[1].uncached);
+    assert_false(types.types[1].methods[0].uncached);
+    cairn_types_done(&types);
 }
 
 static void contents(void **state)
@@ -235,10 +254,8 @@ static void names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table),
-        cmocka_unit_test(contents),
-        cmocka_unit_test(bounds),
-        cmocka_unit_test(names),
+        cmocka_unit_test(table),  cmocka_unit_test(contents), cmocka_unit_test(of_a_whole_type),
+        cmocka_unit_test(bounds), cmocka_unit_test(names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
