@@ -230,6 +230,9 @@ bool wal_keeper_step(struct wal *wal, uint64_t *ret_wait_ns)
     *ret_wait_ns = UINT64_MAX;
     if (wal_failed(wal))
         return false;
+    /* In each step, and before any look at time_given: one that had it stay set, because another step had reserved that
+     * time already, would keep the next from being asked for. */
+    atomic_store(&wal->time_asked, false);
     if (trim(wal))
         return true;
     prepare_at = prepare_deadline(wal, now);
@@ -241,7 +244,6 @@ bool wal_keeper_step(struct wal *wal, uint64_t *ret_wait_ns)
     }
     mark_at = mark_deadline(wal, now);
     if (mark_at <= now) {
-        atomic_store(&wal->time_asked, false); /* before time_given is read */
         store_mark(wal, time_to_reserve(wal));
         return true;
     }

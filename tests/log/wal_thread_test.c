@@ -1,8 +1,9 @@
 /* Catches: races between appenders, writer and keeper (under TSan), records lost, doubled or out of a
- * thread's order, a wait that nobody ends (a want during a sync, an append while the writer goes to
- * sleep, a claim refused for want of room), a failure told twice or not at all, a log that keeps
- * waking up when idle, a mark that is not written then, one that helps and is told that more is
- * acknowledged than is, or that waits for another thread when it could do all by itself. */
+ * thread's order, a wait that nothing ends (a want during a sync, an append while the writer goes to
+ * sleep, a claim refused for want of room), a failure told twice or not at all, time that is given out
+ * and never reserved, a log that keeps waking up when idle, a mark that is not written then, one that
+ * helps and is told that more is acknowledged than is, or that waits for another thread when it could
+ * do all by itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <pthread.h>
@@ -370,6 +371,66 @@ static void test_help(void **state)
     }
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return (uint64_t)at.tv_sec * 1000 + (uint64_t)at.tv_nsec / 1000000;
+}
+
+/* Of the threads that give out time, each later one than before. */
+struct giver {
+    struct cairn_log *log;
+    _Atomic uint64_t *time_ms;
+    bool hung;
+};
+
+static void *give_time(void *context)
+{
+    enum { GIVEN = 4000, STEP_MS = 2000 };
+    struct giver *giver = context;
+    const struct cairn_log_ops *ops = giver->log->ops;
+
+    for (int i = 0; i < GIVEN && !giver->hung; i++) {
+        uint64_t given = atomic_fetch_add(giver->time_ms, STEP_MS) + STEP_MS, until = 0;
+
+        ops->reserve_time(giver->log, given);
+        while (ops->reserved_time_ms(giver->log) < given && !giver->hung) {
+            struct timespec nap = {.tv_nsec = 1000};
+
+            nanosleep(&nap, NULL);
+            until = until ? until : now_ms() + 1000 * WAIT_S;
+            giver->hung = now_ms() > until;
+        }
+    }
+    return NULL;
+}
+
+/* Nothing but the giving of time wakes the log's keeper here. */
+static void test_time_is_reserved(void **state)
+{
+    struct cairn_disk *disk = cairn_sim_disk_create(1);
+    _Atomic uint64_t time_ms = 1000000;
+    struct giver givers[THREADS];
+    pthread_t threads[THREADS];
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench, disk, CAIRN_SYNC_NONE);
+    bench_start(&bench);
+    for (int i = 0; i < THREADS; i++) {
+        givers[i] = (struct giver){bench.log, &time_ms, false};
+        assert_int_equal(pthread_create(&threads[i], NULL, give_time, &givers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++)
+        assert_false(givers[i].hung);
+    assert_int_equal(bench.log->ops->close(bench.log, NULL), CAIRN_OK);
+    cairn_disk_close(disk);
+}
+
 static uint64_t marked(struct cairn_disk *disk)
 {
     struct cairn_buf mark = {0};
@@ -380,14 +441,6 @@ static uint64_t marked(struct cairn_disk *disk)
     slots[1] = cairn_get_u64(mark.data + 4096 + 32);
     cairn_buf_done(&mark);
     return slots[0] < slots[1] ? slots[0] : slots[1];
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (uint64_t)at.tv_sec * 1000 + (uint64_t)at.tv_nsec / 1000000;
 }
 
 static long switches(void)
@@ -511,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_load_on_files),
         cmocka_unit_test(test_failure_under_load),
         cmocka_unit_test(test_help),
+        cmocka_unit_test(test_time_is_reserved),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_refused_claim_is_told),
         cmocka_unit_test(test_idle_after_failure),
