@@ -38,7 +38,8 @@ size_t once_key_of(uint8_t to[ONCE_KEY_ROOM], uint32_t type, struct cairn_bytes 
     memcpy(to + n, id.data, id.size);
     n += id.size;
     n += cairn_put_varint(to + n, method.size);
-    memcpy(to + n, method.data, method.size);
+    if (method.size) /* a client's transaction is of no method */
+        memcpy(to + n, method.data, method.size);
     n += method.size;
     memcpy(to + n, key.data, key.size);
     return n + key.size;
