@@ -50,7 +50,7 @@ static bool record_get(struct cairn_keeper_record *ret)
     return true;
 }
 
-/* Ends the method if the session is over, or another connection has it.  Generation 0 is nobody's. */
+/* Ends the method if the session is over, or another connection has it.  Generation 0 is no connection's. */
 static void check_generation(uint32_t generation)
 {
     struct cairn_keeper_record record;

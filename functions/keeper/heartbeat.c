@@ -133,7 +133,7 @@ CAIRN_METHOD(Tree, begin, CAIRN_PUBLIC)
         return;
     }
     more = remove_ephemerals(&t, key_behind(0, 8, none), key_behind(UINT64_MAX, 8, none), true);
-    t.changes.size = sizeof(struct cairn_keeper_changes); /* nobody is left who could be told */
+    t.changes.size = sizeof(struct cairn_keeper_changes); /* no watcher is left that could be told */
     it = cairn_ordered_upward(Tree_sessions, CAIRN_KEEPER_NODES_A_SEGMENT);
     while (!more && cairn_ordered_next(&it)) {
         uint64_t session;

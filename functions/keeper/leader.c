@@ -231,7 +231,7 @@ void reap_add(struct txn *t, int64_t due_ms, struct cairn_bytes key)
 /* --- quotas ---
  *
  * /zookeeper/quota/P/zookeeper_limits has the limits of P as text, zookeeper_stats what is used.  Of several that a
- * path is below the nearest counts alone.  What is used changes without a version, and nobody is told. */
+ * path is below the nearest counts alone.  What is used changes without a version, and no watcher is told. */
 
 struct quota {
     int64_t count, bytes, count_hard, bytes_hard; /* -1: none */

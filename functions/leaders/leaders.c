@@ -1,4 +1,4 @@
-/* leaders.c - a leaderboard: who has how many points, the best ten, a player's place and neighbours.
+/* leaders.c - a leaderboard: players' points, the best ten, a player's place and neighbours.
  *
  * A Board holds up to millions of players.  `points` says how many each has; `ranking` is ordered by points, the most
  * first, and for equal points by name, so a player's place is a rank and the best ten are the first ten keys.  Days

@@ -129,7 +129,7 @@ CAIRN_METHOD(User, remove_follower, CAIRN_INTERNAL)
     cairn_map_remove(User_followers, cairn_arg(0));
 }
 
-/* Who is blocked gets no later post: the posts that are on their way were made before. */
+/* A user that is blocked gets no later post: the posts that are on their way were made before. */
 CAIRN_METHOD(User, block, CAIRN_PUBLIC)
 {
     struct cairn_bytes whom = cairn_arg(0);

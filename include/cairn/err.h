@@ -29,7 +29,7 @@ enum cairn_code {
     CAIRN_EGONE,        /* "outcome_gone": what the keyed request returned the first time is not kept any more */
     CAIRN_EINTERRUPTED, /* "interrupted": a crash or stop cut the keyed invocation off */
     CAIRN_EDIVERGED,    /* "diverged": a durable method, run again, did something else than its journal has */
-    CAIRN_ECANCELLED,   /* "cancelled": somebody has cancelled the durable invocation */
+    CAIRN_ECANCELLED,   /* "cancelled": the durable invocation was cancelled */
     CAIRN_EUNAVAILABLE, /* "unavailable": outcome unknown; node stopping, or its log failed */
     CAIRN_EFULL,        /* "disk_full": refused before running; heals when there is room */
     CAIRN_EOVERLOAD,    /* "overloaded": refused before running; try again */

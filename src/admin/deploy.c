@@ -473,7 +473,7 @@ static bool has_earlier(const struct deploys *deploys, const struct deploy *depl
 
 static void deploy_compiled(struct cairn_worker *worker, struct message *message);
 
-/* Whoever may begin does.  What stands behind one that is still read waits for that: it may be of the same module. */
+/* Each that may begin does.  What stands behind one that is still read waits for that: it may be of the same module. */
 static void compile_next(struct cairn_worker *worker)
 {
     struct deploys *deploys = deploys_of(worker);

@@ -143,7 +143,7 @@ static void add_item(struct cairn_buf *to, struct shard *shard, const struct dur
     cairn_buf_done(&rest);
 }
 
-/* One whose head cannot be read is anybody's. */
+/* One whose head cannot be read is in every namespace's list. */
 static bool is_meant(const struct invocation *inv, const struct durable_item *item)
 {
     const struct cairn_request *request = inv->request;

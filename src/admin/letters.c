@@ -89,7 +89,7 @@ static void add_letter(struct cairn_buf *to, uint32_t shard, const struct letter
 static bool is_meant(const struct invocation *inv, const struct posted *posted)
 {
     const struct cairn_request *request = inv->request;
-    bool spoiled = posted->flags & POSTED_SPOILED; /* nobody knows whose */
+    bool spoiled = posted->flags & POSTED_SPOILED; /* whose it is cannot be told */
 
     return (spoiled || cairn_bytes_equal(posted->space, inv->space->name)) &&
            (!request->type.size || cairn_bytes_equal(request->type, posted->type)) &&

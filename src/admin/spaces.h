@@ -2,7 +2,7 @@
  *
  * A namespace is a key of the system shard (docs/formats/state.md), and `default` is there without one.  Worker 0
  * decides; others see a namespace from the moment on at which its record may be acknowledged, and until that of its
- * removal may be: so nobody sees one, or misses one, that a crash would take back.
+ * removal may be: so no request sees one, or misses one, that a crash would take back.
  *
  *            create           the reply leaves           remove            the reply leaves
  *   ABSENT ---------> COMING ------------------> OPEN ---------> LEAVING ------------------> ABSENT

@@ -3,7 +3,7 @@
  * The distance counts letters that are added, left out, replaced, or swapped with their neighbour.  A name is near
  * enough at a distance of 1, and 1 more for every 5 of its letters; a beginning of a name is always near enough.
  * Names longer than 32 bytes, and what is typed with fewer than 2, are not compared, so that one offer costs at most
- * 1,024 steps.  Whoever offers names whose number a client chooses bounds how many.
+ * 1,024 steps.  A caller that offers names whose number a client chooses bounds how many.
  * Threads: none of its own.  Layer: base, uses bytes. */
 #ifndef CAIRN_BASE_SUGGEST_H
 #define CAIRN_BASE_SUGGEST_H

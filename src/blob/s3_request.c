@@ -573,7 +573,7 @@ static enum verdict try_once(struct try *try, const char *url, struct curl_slist
     prepare(try, url, headers);
     result = curl_easy_perform(try->curl);
     note(try);
-    /* Whoever refuses a body may end the connection while it is sent: the answer counts, not how it ended. */
+    /* A server that refuses a body may end the connection while it is sent: the answer counts, not how it ended. */
     if (result != CURLE_OK && (try->code != CAIRN_OK || try->response->status < 300))
         verdict = judge_failure(try, result);
     else if (is_success(try->response->status))
@@ -591,7 +591,7 @@ static enum verdict try_once(struct try *try, const char *url, struct curl_slist
 
 /* --- tries -------------------------------------------------------------------------------------------- */
 
-/* Twice as long each time; half of it by chance, so that those who failed together do not come back together. */
+/* Twice as long each time; half of it by chance, so that requests that failed together do not come back together. */
 static void pause_before(const struct blob_s3_options *options, unsigned again)
 {
     struct cairn_clock *clock = cairn_clock_system();

@@ -419,7 +419,7 @@ void table_drop(struct cairn_cache *cache, struct stripe *stripe, struct shelf *
     struct cairn_cache_entry *entry = *at;
     int64_t before = shelf->bytes;
 
-    /* Who watches a key that has expired, or is not there, must not see a change when it is taken away. */
+    /* A session that watches a key that has expired, or is not there, must not see a change when it is taken away. */
     note_removal(shelf, entry->hash, why == EXPIRED ? entry->generation : table_next_generation(cache, stripe));
     if (why == EXPIRED)
         stripe->expired++;
@@ -593,7 +593,7 @@ void cairn_cache_put(struct cairn_cache *cache, const struct cairn_cache_key *ke
     table_reap(cache, stripe, shelf, now_ms, REAPED_BY_WRITER);
 }
 
-/* The apart value of an entry, with another size; nobody else refers to it afterwards. */
+/* The apart value of an entry, with another size; nothing else refers to it afterwards. */
 static void extend_apart(struct cairn_cache *cache, struct shelf *shelf, struct cairn_cache_entry *entry, size_t size)
 {
     struct cairn_cache_apart *apart = entry_apart(entry);

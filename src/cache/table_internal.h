@@ -91,7 +91,7 @@ struct stripe {
     pthread_mutex_t lock;
     struct shelf first, **others;          /* of database 0; of the others, NULL where there are no keys */
     uint32_t other_count;                  /* in others */
-    _Atomic uint32_t keys, expires;        /* of all shelves; written under the lock, read by who looks for a stripe */
+    _Atomic uint32_t keys, expires;        /* of all shelves; written under the lock, read by what looks for a stripe */
     uint64_t generation, generation_bound; /* given here: generation .. bound - 1 */
     uint64_t hits, misses, expired, evicted;
 } __attribute__((aligned(CAIRN_LINE_BYTES)));

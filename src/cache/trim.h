@@ -1,9 +1,9 @@
 /* trim.h - memory that malloc keeps though the cache has freed it goes back to the operating system.
  *
- * When values of other sizes take the place of those before, what these leave cannot be used for them, and malloc keeps
- * it: the process would be larger than the cache's bound by far.  So the process's size is looked at; when it is too
- * large for what the cache has, malloc is asked to give back all pages that nothing is on.  That holds up who allocates
- * meanwhile, for milliseconds, so it is done seldom, and more seldom where it gains nothing.
+ * When values of other sizes take the place of those before, what these leave cannot be used for them, and malloc
+ * keeps it: the process would be larger than the cache's bound by far.  So the process's size is looked at; when it is
+ * too large for what the cache has, malloc is asked to give back all pages that nothing is on.  That holds up what
+ * allocates meanwhile, for milliseconds, so it is done seldom, and more seldom where it gains nothing.
  *
  * Threads: one.  Layer: cache; uses io. */
 #ifndef CAIRN_CACHE_TRIM_H

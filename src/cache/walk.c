@@ -150,7 +150,8 @@ uint64_t table_free_shelf(struct shelf *shelf)
     return freed;
 }
 
-/* Its keys are gone: who watches one sees it.  Of a large one all places change, which is more than was removed. */
+/* Its keys are gone: a session that watches one sees it.  Of a large one all places change, which is more than was
+ * removed. */
 static void note_flush(struct shelf *shelf, uint64_t generation)
 {
     if (shelf->count > FLUSHED_EXACTLY) {

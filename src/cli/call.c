@@ -130,7 +130,7 @@ static int run(int argc, char **argv)
     if (options.key && (!*options.key || !key_is_plain(options.key)))
         return cairn_complain(CAIRN_EXIT_USAGE, "a key is made of printable ASCII characters");
     if (options.send && options.read_only)
-        return cairn_complain(CAIRN_EXIT_USAGE, "a message is not read-only: nobody waits for its result");
+        return cairn_complain(CAIRN_EXIT_USAGE, "a message is not read-only: nothing waits for its result");
     if (options.delay && !options.send)
         return cairn_complain(CAIRN_EXIT_USAGE, "--delay is for messages: add --send");
     if (!encode_args(left - 2, argv + 2, &args)) {

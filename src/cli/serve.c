@@ -55,7 +55,7 @@ static const struct cairn_flag flags[] = {
     TEXT("zk-words", zk_words, "LIST",
          "its four-letter words that are answered, with commas between, or '*'\n(srvr,ruok,mntr)"),
     TEXT("zk-namespace", zk_space, "NAME", "the namespace that this port serves (default)"),
-    TEXT("zk-super", zk_super, "USER:DIGEST", "who may do everything there, as ZooKeeper's superDigest (nobody)"),
+    TEXT("zk-super", zk_super, "USER:DIGEST", "the user that may do all there, as ZooKeeper's superDigest (none)"),
     NUMBER("zk-max-reply", zk_reply_bytes, "BYTES", 1024, INT32_MAX,
            "longer answers are error -5 instead, as clients with that\njute.maxbuffer refuse them (no bound)"),
     SWITCH("insecure", insecure, "allow addresses other than this machine's own"),

@@ -60,7 +60,7 @@ static inline bool budget_is_ample(const struct budget_member *member)
                          atomic_load_explicit(&budget->bytes, memory_order_relaxed) / 4;
 }
 
-/* Somebody else needs some of it. */
+/* Another needs some of it. */
 static inline bool budget_is_asked(const struct budget_member *member)
 {
     return atomic_load_explicit(&member->asked, memory_order_relaxed);

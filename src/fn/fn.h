@@ -245,9 +245,9 @@ struct cairn_host_ops {
     /* Queues a call that leaves when the segment commits; *ret_call counts 0, 1, 2 ... per run. */
     enum cairn_code (*call)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                             struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err);
-    /* A call that nobody is asked for: it has its result, nil, when that much time has passed. */
+    /* A call that no object is asked for: it has its result, nil, when that much time has passed. */
     enum cairn_code (*sleep)(void *run, int64_t ms, uint32_t *ret_call, struct cairn_err *err);
-    /* The same, of which somebody else says the result, by its id; or it is an error after within_ms (0: never). */
+    /* The same, of which something else says the result, by its id; or it is an error after within_ms (0: never). */
     enum cairn_code (*promise)(void *run, int64_t within_ms, uint8_t to[CAIRN_PROMISE_ID_BYTES], uint32_t *ret_call,
                                struct cairn_err *err);
     /* Sends a message when the segment commits, to be run by itself; not before delay_ms have passed. */

@@ -1,6 +1,6 @@
 /* limits.h - the limits that a module declares for a type's methods, and for each of them.
  *
- * What a method declares goes before what its type does.  The node's own limits, and the namespace's, are caps: who
+ * What a method declares goes before what its type does.  The node's own limits, and the namespace's, are caps: what
  * stands above this room makes of all of them what is in force (object/method_limits.h).
  * Threads: any; nothing is shared.  Layer: fn. */
 #ifndef CAIRN_FN_LIMITS_H

@@ -2,7 +2,7 @@
  *
  * What a function keeps in its linear memory is gone with its instance, so methods keep nothing there.  A resident is
  * for what may be lost at any time: its code manages the memory, the host moves bytes in and out of it without passing
- * them as arguments, and whoever needs the memory back ends it.
+ * them as arguments, and what needs the memory back ends it.
  *
  *   kind (one module) -> resident -> { call | borrow .. give back }* -> end
  *

@@ -82,7 +82,7 @@ void fn_window_close(struct fn_instance *instance)
         fn_window_open(instance);
 }
 
-/* Somebody writes to `at`.  What the module's methods use of the beginning of the heap belongs to the window, page by
+/* A thread writes to `at`.  What the module's methods use of the beginning of the heap belongs to the window, page by
  * page: that of instances whose window is closed from now on. */
 static void learn(struct fn_instance *instance, size_t at)
 {

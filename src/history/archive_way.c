@@ -176,7 +176,7 @@ static bool may_go(const struct place *place, uint64_t below, uint64_t grace_ms)
     return place->end <= below && place->age_ms >= grace_ms;
 }
 
-/* Whoever claims the store after the check reads what the head says by then. */
+/* A node that claims the store after the check reads what the head says by then. */
 static enum cairn_code raise_low(struct archive *archive, uint64_t low, struct cairn_err *err)
 {
     struct archive_head head;

@@ -285,7 +285,7 @@ static void record(struct cairn_task *task)
     struct taking *taking = (struct taking *)(void *)((char *)task - offsetof(struct taking, task));
     struct cairn_store *store = taking->store;
     struct cairn_err err = {0};
-    /* Nobody but this task looks at the version now. */
+    /* Nothing but this task looks at the version now. */
     enum cairn_code code = node_version_write(store_options(store)->disk, &taking->version, &err);
 
     pthread_mutex_lock(&taking->lock);
@@ -377,7 +377,7 @@ static void fail_shard(struct cairn_store *store, struct cairn_shard *shard)
 }
 
 /* A checkpoint is not begun while one is taken, but one may be under way.  What is due goes first, but for no more than
- * a round of all shards: under much load there would be no end to that.  Nobody waits for one that fails again and
+ * a round of all shards: under much load there would be no end to that.  Nothing waits for one that fails again and
  * again. */
 static void want(struct cairn_store *store)
 {

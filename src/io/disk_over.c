@@ -345,7 +345,7 @@ static enum cairn_code over_age(struct cairn_disk *disk, const char *path, uint6
     return disk->ops->age(disk, path, ret_bytes, ret_age_ms, err);
 }
 
-/* Nobody is to change what is below meanwhile. */
+/* Nothing may change what is below meanwhile. */
 static enum cairn_code over_lock(struct cairn_disk *disk, struct cairn_err *err)
 {
     return over_of(disk)->below->ops->lock(over_of(disk)->below, err);

@@ -1,7 +1,7 @@
 /* zones.h - the system's time zones (tzdata), read once.
  *
- * All of them are read as they are made, what they say of the past left out: about 100 KiB.  So nobody waits for a disk
- * later, and a node keeps to what it has read until it is started again.
+ * All of them are read as they are made, what they say of the past left out: about 100 KiB.  So nothing waits for a
+ * disk later, and a node keeps to what it has read until it is started again.
  * Threads: read by any once it has been made.  Layer: io; uses base. */
 #ifndef CAIRN_IO_ZONES_H
 #define CAIRN_IO_ZONES_H

@@ -140,7 +140,7 @@ static void connected(struct keeper_task *task, uint32_t timeout_ms)
 {
     struct keeper_link *link = task->link;
 
-    if (link->state == KEEPER_LINK_LEFT) { /* nobody takes the session: it ends by its timeout */
+    if (link->state == KEEPER_LINK_LEFT) { /* no connection takes the session: it ends by its timeout */
         task_end(task, -4, NULL);
         return;
     }

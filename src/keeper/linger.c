@@ -114,7 +114,7 @@ void keeper_linger_begin(struct keeper_session *session)
     for (int table = 0; table < KEEPER_TABLES; table++)
         watches += tree->tables[table];
     if (!watches || session->linger)
-        return; /* who sets one from now on sees that they are absent */
+        return; /* a read that sets one from now on sees that they are absent */
     linger = cairn_alloc_zeroed(1, sizeof *linger);
     linger->message.receive = take_turn;
     linger->message.drop = drop;

@@ -1,6 +1,6 @@
 /* linger.h - sessions that are closed and have more nodes than one segment removes: telling of them.
  *
- * From its close on such a session's nodes are absent.  Who watches them is told in turns, in the order of their keys;
+ * From its close on such a session's nodes are absent.  Their watchers are told in turns, in the order of their keys;
  * until that is done reads that find one of them absent wait, so that no answer shows what was not told.
  * Threads: the owner's.  Layer: keeper (private). */
 #ifndef CAIRN_KEEPER_LINGER_H

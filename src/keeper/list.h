@@ -1,4 +1,4 @@
-/* list.h - long lists of children: gathered in turns, so that nobody waits for one.
+/* list.h - long lists of children: gathered in turns, so that nothing else waits for one.
  *
  * A list is that of the moment at which it ends: what commits change of what has been gathered is changed there, too.
  * Later reads of its session wait for it.

@@ -84,7 +84,7 @@ static bool step(struct cairn_worker *worker)
     if (now - kw->stepped_ns < KEEPER_SLOT_NS)
         return false;
     if (now - kw->stepped_ns > KEEPER_SLOT_NS + KEEPER_TICK_MS * UINT64_C(1000000))
-        kw->paused_ns += now - kw->stepped_ns - KEEPER_SLOT_NS; /* nobody could be heard */
+        kw->paused_ns += now - kw->stepped_ns - KEEPER_SLOT_NS; /* no client could be heard */
     kw->stepped_ns = now;
     if (kw->link_count)
         keeper_front_tell_heard(kw);

@@ -11,7 +11,7 @@
 struct keeper_session *keeper_session_find(struct keeper_tree *tree, uint64_t number);
 /* It has its full timeout from now on. */
 struct keeper_session *keeper_session_add(struct keeper_tree *tree, uint64_t number, uint32_t timeout_ms);
-/* At that zxid: nobody may ask any more, and its link is told. */
+/* At that zxid: no request is taken any more, and its link is told. */
 void keeper_session_close(struct keeper_session *session, uint64_t zxid);
 /* It is no more, and its link is told. */
 void keeper_session_over(struct keeper_session *session);

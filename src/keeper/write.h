@@ -14,7 +14,7 @@ struct keeper_call {
     struct cairn_worker *worker;
     struct cairn_link all; /* keeper_worker.calls */
     struct cairn_buf args;
-    void (*done)(struct keeper_call *call, struct cairn_bytes value); /* NULL: nobody waits for it */
+    void (*done)(struct keeper_call *call, struct cairn_bytes value); /* NULL: nothing waits for it */
     void *context;
     uint8_t id[16];
 };

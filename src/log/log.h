@@ -1,6 +1,6 @@
 /* log.h - an ordered, durable log that shards write their commits to, behind a vtable.
  *
- * Whoever opens a store gives it an opener, which knows of what kind its logs are: the write-ahead log is log/wal.h.
+ * What opens a store gives it an opener, which knows of what kind its logs are: the write-ahead log is log/wal.h.
  * One log may serve all shards, or each shard have its own.  What is durable is always a prefix of a log.  A record's
  * position is reserved by append, under a lock, in the order of the calls; positions ascend and are never used twice.
  * They count bytes, but openings leave gaps between them: ask stats how much is retained.
@@ -86,7 +86,7 @@ struct cairn_log_ops {
     enum cairn_code (*claim)(struct cairn_log *log, uint64_t bytes, uint32_t records, struct cairn_err *err);
     /* Gives back what a claim did not use, in the units it was claimed. */
     void (*release)(struct cairn_log *log, uint64_t bytes, uint32_t records);
-    /* Somebody holds something back until acknowledged() reaches `end`: what that takes under the
+    /* Something is held back until acknowledged() reaches `end`: what that takes under the
      * sync mode (a sync, or under INTERVAL and NONE a write) is to start when none is in flight. */
     void (*want)(struct cairn_log *log, uint64_t end);
     /* Like want, by a caller that has nothing else to do until acknowledged() reaches `end`: it writes and syncs by

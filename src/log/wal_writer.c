@@ -1,4 +1,4 @@
-/* wal_writer.c - what was appended goes to the files, and the files are synced when somebody waits.
+/* wal_writer.c - what was appended goes to the files, and the files are synced when something waits for it.
  *
  * Two buffers: appenders fill one while the other is written.  Batches form by themselves: all
  * that is appended while a sync is in flight is the next batch. */

@@ -19,7 +19,7 @@ void account_aside(struct cairn_worker *worker, struct invocation *inv);
 void account_instances(struct cairn_worker *worker);
 /* An invocation is over, and its result goes to where it came from. */
 void account_result(struct cairn_worker *worker, struct invocation *inv);
-/* The result has become the caller's, who keeps `kept` bytes of it. */
+/* The result has become the caller's, which keeps `kept` bytes of it. */
 void account_received(struct cairn_worker *worker, struct invocation *inv, size_t kept);
 /* A result of that many bytes is the job's, without a call that brought it. */
 void account_kept(struct cairn_worker *worker, struct job *job, size_t bytes);

@@ -46,7 +46,7 @@ struct branch {
     bool exclusive;
     struct segment *segment; /* NULL: nothing was written */
     struct cairn_view view;  /* the object with it */
-    struct type *type;       /* of who wrote first */
+    struct type *type;       /* of the first writer */
     size_t charged;          /* its memory, to the worker's purse */
     /* While it is prepared: what participants take for the invocation, the root or one made for it. */
     struct invocation *stands;

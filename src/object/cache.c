@@ -125,7 +125,7 @@ static bool is_newest(const struct cairn_worker *worker, const struct cached *c,
            (!c->reads_bytes || (c->types_changed == worker->types_changed && reads_are_newest(worker, reads_of(c))));
 }
 
-/* Its result is about to become the caller's, who wants to keep what is made of it. */
+/* Its result is about to become the caller's, which wants to keep what is made of it. */
 static void tell_caller(struct cairn_worker *worker, struct invocation *inv, struct cairn_bytes reads)
 {
     struct invocation *caller = inv->caller;

@@ -6,7 +6,7 @@
  * last, and leaves as the method's own would: when that record is acknowledged.  So nothing has to be told of changes.
  * Kept are results that are asked for a second time, of methods that ended well, made no call, asked for no caller and
  * wrote no log line.  Those go first that were not given for the longest time, about (second chance).
- * The latest of an object is found from the object: who asks for it again gets it as the request arrives, if nobody
+ * The latest of an object is found from the object: what asks for it again gets it as the request arrives, if nothing
  * is at the object or waits for it.
  * Threads: the worker's.  Layer: object (private). */
 #ifndef CAIRN_OBJECT_CACHE_H

@@ -1,7 +1,7 @@
 /* dependency.h - what must be true before an outcome may leave the node (output commit).
  *
  * A dependency is a place in the log of a shard and a time: what lies below the place must be acknowledged, and
- * the time be reserved, so that no restart gives out an earlier one.  Whoever learns from something takes its
+ * the time be reserved, so that no restart gives out an earlier one.  What learns from something takes its
  * dependencies over by joining them.  With one log for all shards two places join to the later one.  With a log for
  * each, calls and results leave a shard only once theirs are met (hold_pass), so that what is joined lies in one log.
  * How a place's acknowledgement is asked for is known in dependency.c alone.

@@ -4,7 +4,7 @@
  * costs more than a small method.  A read-only method's run needs none as long as all that it calls is here and can be
  * run at once, to its end: it has written nothing, and what it calls may not write either (host_call), so that if
  * anything of it turns out to need more, all of it is forgotten and started over as a fiber.
- * To others it looks as if the results had come back at once; what waits for the called object is passed, which nobody
+ * To others it looks as if the results had come back at once; what waits for the called object is passed, which nothing
  * can tell from what is read.  Runs that write do not go this way: a segment is committed before its calls run, and
  * what has been committed cannot be started over. */
 #include "object/direct.h"

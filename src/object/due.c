@@ -87,7 +87,7 @@ static enum due_answer ask(struct shard *shard, struct overlay *overlay, uint64_
     for (size_t i = 0; i < count; i++)
         if ((uint8_t)handlers[i]->kind == key.data[DUE_MS_BYTES])
             return handlers[i]->take(shard, overlay, &due);
-    return DUE_TAKEN; /* nobody knows it */
+    return DUE_TAKEN; /* nothing knows it */
 }
 
 void due_take(struct shard *shard, struct overlay *overlay, uint64_t now_ms, uint32_t most,

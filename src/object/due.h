@@ -3,7 +3,7 @@
  *   be48 due ms | u8 kind | ...     'm': be64 number of a 09 key (messages.h)
  *                                   't': be64 incarnation, name (timers.h)
  *
- * Whoever has something to do later adds an entry within a record of the shard's, under a kind of its own, and brings a
+ * What has something to do later adds an entry within a record of the shard's, under a kind of its own, and brings a
  * handler for that kind (due_handlers, messages_house.c).  When its time has come, the housekeeper of messages takes
  * the entry out and has the handler add to the same record what follows from it: so that happens once.
  * Threads: the shard's owner.  Layer: object, seen by transfer. */

@@ -8,7 +8,7 @@
 #include "object/called.h"
 #include "object/durable.h"
 
-/* Who has begun it, beside a client without a key. */
+/* What has begun it, beside a client without a key. */
 enum durable_key { DURABLE_KEY_NONE = 0, DURABLE_KEY_CLIENT = 1, DURABLE_KEY_CALL = 2, DURABLE_KEY_MESSAGE = 3 };
 
 struct durable_head {

@@ -375,7 +375,7 @@ void host_ahead(void *run, uint32_t field, uint64_t index, bool down, uint64_t c
             name.size <= MAP_KEY_BYTES_MAX)
             hashes[i] = cairn_hash(cairn_bytes(key, key_map_entry(key, incarnation_of(inv), f->number, name)));
     }
-    (void)cairn_engine_take_failure(engine, NULL); /* who reads in earnest finds it again */
+    (void)cairn_engine_take_failure(engine, NULL); /* a read in earnest finds it again */
     fetch(engine, hashes, count);
 }
 

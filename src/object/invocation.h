@@ -61,7 +61,7 @@ struct invocation {
     enum invocation_state state;
     const struct operation *operation;
 
-    /* who asked */
+    /* what asked */
     struct cairn_request *request; /* from outside; NULL: a call */
     uint32_t origin;               /* worker to which the result goes back */
     struct invocation *caller;     /* on the origin worker */

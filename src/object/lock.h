@@ -1,9 +1,9 @@
-/* lock.h - which transactions have an object, and who waits for it.
+/* lock.h - which transactions have an object, and which wait for it.
  *
  * A lock is held by branches, from a transaction's first touch of the object to its end: shared by those that only
  * read, or by one exclusively.  A transaction waits only for older ones: of a younger one that is in its way it says
- * that it is to run again (wound-wait; Rosenkrantz, Stearns, Lewis 1978), so that nobody waits in a circle and nobody
- * for ever.  Who has begun to commit is not in the way for long.
+ * that it is to run again (wound-wait; Rosenkrantz, Stearns, Lewis 1978), so that none waits in a circle and none
+ * for ever.  One that has begun to commit is not in the way for long.
  *
  * An invocation of a transaction that has locks already passes the mailbox: it stands in `waiting` until it is granted,
  * oldest transaction first, and then in `granted`, before the mailbox.  Others wait in the mailbox: a root, which holds

@@ -28,7 +28,7 @@ static inline bool may_start(const struct cairn_worker *worker, const struct obj
     return !object->holder && (inv->read_only || object->readers == 0);
 }
 
-/* Who is next of an object that has a lock, if it may start: those that have the lock go first. */
+/* What is next of an object that has a lock, if it may start: those that have the lock go first. */
 static struct invocation *__attribute__((noinline)) next_locked(struct cairn_worker *worker, struct object *object)
 {
     struct cairn_link *line = cairn_list_empty(&object->lock->granted) ? &object->mailbox : &object->lock->granted;
@@ -155,7 +155,7 @@ bool mailbox_may_call(struct cairn_worker *worker, struct invocation *inv, struc
     return false;
 }
 
-/* Its result is kept, and nobody is at the object or waits for it: then its turn would have come at once.  Replies may
+/* Its result is kept, and nothing is at the object or waits for it: then its turn would have come at once.  Replies may
  * bring the next request, which must not go on so for ever. */
 static bool answered_on_arrival(struct cairn_worker *worker, struct invocation *inv)
 {

@@ -39,7 +39,7 @@ void mailbox_withdraw(struct cairn_worker *worker, struct invocation *inv);
 struct invocation *mailbox_give_up(struct cairn_worker *worker); /* takes the first that waits for a fiber */
 /* There are fibers again: those that wait for one may start. */
 void fibers_freed(struct cairn_worker *worker);
-/* A fiber held by a request from outside is free: who waits for one comes in. */
+/* A fiber held by a request from outside is free: what waits for one comes in. */
 void admission_next(struct cairn_worker *worker);
 /* Takes one of those that wait for admission; NULL: there is none. */
 struct invocation *admission_take(struct cairn_worker *worker);

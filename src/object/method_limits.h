@@ -16,7 +16,7 @@ struct cairn_worker;
 struct invocation;
 struct space;
 
-/* Who has set a limit that is in force. */
+/* Where a limit that is in force was set. */
 enum limit_by { LIMIT_BY_NODE, LIMIT_BY_NAMESPACE, LIMIT_BY_TYPE, LIMIT_BY_METHOD };
 /* "node", "namespace", "type", "method". */
 const char *limit_by_name(enum limit_by by);

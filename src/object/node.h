@@ -27,7 +27,7 @@ struct cairn_node {
     struct node_hooks *hooks; /* in the order in which they are opened */
     uint32_t hook_count;
     const struct operation *operations[CAIRN_OP_COUNT]; /* the core's, and those of the hooks */
-    struct admin *admin;   /* who stands above has it; NULL: nothing does, or it is not open yet */
+    struct admin *admin;   /* of the room above; NULL: there is none, or it is not open yet */
     struct keeper *keeper; /* the same */
     struct stats stats;
     struct spaces spaces;

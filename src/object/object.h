@@ -102,7 +102,7 @@ void cairn_node_drain(struct cairn_node *node);
 uint64_t cairn_node_admitted(struct cairn_node *node);
 /* Any thread: what clients make the node keep; limits.memory_bytes. */
 struct cairn_budget *cairn_node_memory(struct cairn_node *node);
-/* Any thread: wired to the log's events by the one who opened the store. */
+/* Any thread: wired to the log's events by what opened the store. */
 void cairn_node_log_progress(struct cairn_node *node, uint32_t shard, uint64_t acknowledged);
 void cairn_node_log_failed(struct cairn_node *node, const struct cairn_err *why);
 

@@ -1,6 +1,6 @@
 /* opens.h - the open durable invocations that a worker knows, by shard and number; those that sleep, by when they wake.
  *
- * One that is under way has its struct durable here.  One that sleeps, and that nobody waits for, has nothing else in
+ * One that is under way has its struct durable here.  One that sleeps, and that nothing waits for, has nothing else in
  * memory: less than 100 bytes, however long its journal is.  One that was open when the node opened comes here when it
  * is started.
  * Threads: the worker's.  Layer: object, seen by admin. */

@@ -1,8 +1,8 @@
 /* operation.h - what can be asked of a node, and what it does when nothing is asked: two tables.
  *
  * An operation is an entry {how its requests arrive, run, answer}.  The core has the call of a method
- * (operation_invoke) and those of multi.h; the others, and the housekeepers that go with them, are handed to it by what
- * stands above it (the room admin), as the node is opened.  The core calls up through these tables alone.
+ * (operation_invoke) and those of multi.h; the others, and the housekeepers that go with them, are handed to it by
+ * what stands above it (the room admin), as the node is opened.  The core calls up through these tables alone.
  *
  *   submit -> (receive, at the object's owner or where `submit` sent it) -> [run] -> leave -> answer -> [told]
  *
@@ -60,8 +60,8 @@ struct housekeeper {
     uint64_t (*next_ns)(struct cairn_worker *worker);
 };
 
-/* A room that stands above the core.  There may be several: each operation is of one of them, and nobody may ask for
- * one that none has. */
+/* A room that stands above the core.  There may be several: each operation is of one of them, and no request may ask
+ * for one that none has. */
 struct node_hooks {
     const struct operation *const *operations;     /* by enum cairn_op; NULL: it is another's */
     const struct housekeeper *const *housekeepers; /* their steps follow the core's */

@@ -2,7 +2,7 @@
  *
  * A shard keeps them apart, each under a number (layout.h, 18 and 19), in the order in which they were made, and at
  * most so many bytes of them: for a new one the oldest go, OUTCOME_DROPS_MAX at a time.  One for which there is still
- * no room is not kept.  The keys themselves stay, so nothing is done twice; who asks for an outcome that is gone hears
+ * no room is not kept.  The keys themselves stay, so nothing is done twice; a request for an outcome that is gone hears
  * so.
  * Threads: the shard's owner.  Layer: object, seen by transfer. */
 #ifndef CAIRN_OBJECT_OUTCOME_H

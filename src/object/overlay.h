@@ -24,8 +24,8 @@ struct overlay {
     struct cairn_err err;
 };
 
-/* Empty over that engine; keeps its memory.  A read of the engine that has failed before it, and that nobody asked for,
- * is the overlay's. */
+/* Empty over that engine; keeps its memory.  A read of the engine that has failed before it, and that nothing asked
+ * for, is the overlay's. */
 void overlay_reset(struct overlay *overlay, struct cairn_view *engine);
 void overlay_done(struct overlay *overlay);
 

@@ -1,8 +1,8 @@
-/* promise.h - promises: what a durable invocation waits for, and somebody else says ("Durable methods" in
+/* promise.h - promises: what a durable invocation waits for, and something else says ("Durable methods" in
  * docs/promises.md).
  *
  * A promise is a key of its invocation's shard: its secret, when its time is over, if it is settled.  Settling it
- * (settle.h) is one record: that key, and the outcome as an entry of the journal.  So the first who settles it wins,
+ * (settle.h) is one record: that key, and the outcome as an entry of the journal.  So the first that settles it wins,
  * and what was acknowledged is there however often the node is killed.  That its time is over needs no record: the
  * node's time never goes back.
  *

@@ -5,7 +5,7 @@
  * has its place here.
  *
  * A struct space stays until the node is closed, also after its namespace is gone, and comes back into use with a
- * namespace of the same name: whoever has a pointer may keep it, and nobody counts references
+ * namespace of the same name: a pointer may be kept for good, and no references are counted
  * (docs/design/0026-spaces.md).
  *
  * A namespace may have a compartment: a struct space of its own, of the name `zk:` and the namespace's, for types that
@@ -80,7 +80,7 @@ struct space {
 
 /* Zero-initialized but for its lock; see spaces_init. */
 struct spaces {
-    _Atomic(struct space_table *) table; /* release by who makes a space, acquire by who finds one */
+    _Atomic(struct space_table *) table; /* release where a space is made, acquire where one is found */
     struct space *first, *last;          /* first: `default`; last: under the lock */
     pthread_mutex_t lock;                /* of making; guards `count` */
     uint32_t count, workers;

@@ -1,6 +1,6 @@
 /* tap.h - what stands above the core is told what objects of some types commit, at the commit itself.
  *
- * It is for those that keep in memory what such objects have (a cache of it, who watches it): a table names the types
+ * It is for those that keep in memory what such objects have (a cache of it, its watchers): a table names the types
  * (node_hooks.taps), all of them of compartments (space.h), which the node's own modules have.  Everything else pays
  * one compare at a commit and one at the end of an invocation.
  *

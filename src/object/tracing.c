@@ -43,7 +43,7 @@ void tracing_close(struct tracing *tracing)
     free(tracing);
 }
 
-/* By the id, so that all who see the job decide alike: its lower half is as good as random. */
+/* By the id, so that all that see the job decide alike: its lower half is as good as random. */
 bool tracing_samples(const struct tracing *tracing, struct cairn_job_id job)
 {
     return job.low < tracing->threshold || tracing->threshold == UINT64_MAX;

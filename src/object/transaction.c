@@ -408,7 +408,7 @@ static bool has_written(const struct cairn_worker *worker, const struct transact
     return false;
 }
 
-/* A call has failed, and nobody has looked: then the one that made it fails, too. */
+/* A call has failed, and its result was not looked at: then the one that made it fails, too. */
 static void look_at_calls(struct invocation *inv)
 {
     for (uint32_t i = 0; i < inv->call_count && !inv->failed; i++) {

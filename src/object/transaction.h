@@ -38,7 +38,7 @@ struct transaction {
     _Atomic int state;       /* enum transaction_state; leaves RUNS once */
     _Atomic uint32_t locked; /* objects */
     _Atomic int64_t bytes;   /* that its branches have written, as they stand */
-    /* Who is older wins.  A transaction that runs again is as old as it was. */
+    /* The older one wins.  A transaction that runs again is as old as it was. */
     uint64_t age, number; /* since when, and of two that came at once which */
     uint32_t home, attempt;
     uint64_t deadline_ns, first_ns; /* of this attempt's end; when the first began; 0: it has not begun */

@@ -1,6 +1,6 @@
 /* type.h - types: an entry for what all workers share of one version of a type, and each worker's own struct of it.
  *
- * An entry is immutable once it has been made, and counted.  Who stands above the core makes entries and says which a
+ * An entry is immutable once it has been made, and counted.  The room above the core makes entries and says which a
  * worker is to have (types_set); a struct type is kept while an invocation uses it, even when it was replaced.
  * Threads: entries any; the rest the worker's.  Layer: object, seen by admin. */
 #ifndef CAIRN_OBJECT_TYPE_H

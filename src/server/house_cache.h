@@ -16,7 +16,7 @@ struct cairn_house_cache {
     struct cairn_disk *disk;
     struct cairn_clock *clock;
     const struct cairn_events *events;
-    struct cairn_cache_trim trim; /* who looks */
+    struct cairn_cache_trim trim; /* what looks */
     _Atomic uint64_t trims;
 };
 

@@ -11,7 +11,7 @@ static struct cairn_resp_session *resp_of(struct cairn_session *session)
 
 /* --- replies --- */
 
-/* Who may send the request again is told so in the text, as there is no other place: see docs/reference/errors.md. */
+/* That a request may be sent again is told in the text, as there is no other place: see docs/reference/errors.md. */
 static bool write_effects(struct cairn_buf *to, const struct cairn_request *request, struct cairn_value error)
 {
     struct cairn_buf text = {0};

@@ -60,7 +60,7 @@ bool cairn_session_post(const struct cairn_front_about *about, struct cairn_sess
         post->next = first;
     while (!atomic_compare_exchange_weak_explicit(&front->posts, &first, post, memory_order_release,
                                                   memory_order_relaxed));
-    if (!first) /* otherwise who put the first one has woken the owner */
+    if (!first) /* otherwise the first one's sender has woken the owner */
         about->wake(about->context, to.worker);
     return true;
 }

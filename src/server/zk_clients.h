@@ -1,4 +1,4 @@
-/* zk_clients.h - who is connected to the ZooKeeper front, and how its requests went: for the words and for pages.
+/* zk_clients.h - the connections of the ZooKeeper front, and how their requests went: for the words and for pages.
  *
  * Each connection has a struct cairn_zk_client, whose counters its worker writes and any thread reads.  They stand in
  * one list under a lock, which is taken when a connection comes, when it goes, and to list them; a list copies what it

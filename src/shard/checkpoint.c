@@ -1,6 +1,6 @@
 /* checkpoint.c - the checkpoint that is under way: whose turn it is, and its states.
  *
- * Who may write what, and why that is enough:
+ * Which thread may write what, and why that is enough:
  * A shard's line in a new manifest is min(dirt.from, durable), where `durable` was asked for
  * before the lock was taken.  A clean shard's next record can only lie above that (see mark_dirty);
  * a changed one's first record lies at or above its dirt.from.  So positions advance for idle

@@ -569,7 +569,7 @@ static enum cairn_code take_key(struct cairn_import *import, struct cairn_bytes 
 static enum cairn_code take_message(struct cairn_import *import, struct cairn_bytes body, struct cairn_err *err)
 {
     struct posted posted;
-    uint32_t shard = 0; /* of one of which nobody knows whose it is */
+    uint32_t shard = 0; /* of one whose shard cannot be told */
     bool good = posted_decode(body, &posted) && posted.state <= POSTED_DEAD && !posted.timer.size;
 
     if (good && !(posted.flags & POSTED_SPOILED)) {
