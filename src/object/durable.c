@@ -177,6 +177,7 @@ void durable_close(struct cairn_worker *worker)
         return;
     durable_versions_drop(ds);
     opens_done(&ds->opens);
+    free(ds->settled);
     free(ds);
     worker->durables = NULL;
 }

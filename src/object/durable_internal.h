@@ -25,6 +25,8 @@ struct durable_version {
     uint32_t count;
 };
 
+struct settled;
+
 struct durables {
     void (*enter)(struct invocation *inv); /* the mailbox of its object */
     void (*end)(struct cairn_worker *worker, struct invocation *inv);
@@ -35,8 +37,9 @@ struct durables {
     struct cairn_link cancelled; /* and calls are under way that it has made */
     uint32_t recovered_count;    /* under way */
     uint64_t recovered_bytes;
-    uint32_t shard; /* where the next to start is looked for; shard_count: all have been started */
-    uint64_t after; /* number of the last in that shard */
+    uint32_t shard;          /* where the next to start is looked for; shard_count: all have been started */
+    uint64_t after;          /* number of the last in that shard */
+    struct settled *settled; /* NULL: none has been (settled.h) */
 };
 
 struct tree durable_tree(struct overlay *overlay);

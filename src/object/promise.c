@@ -54,6 +54,20 @@ bool promise_id_read(struct cairn_bytes text, struct promise_id *ret_id)
     return true;
 }
 
+static bool is_same_secret(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t differs = 0;
+
+    for (size_t i = 0; i < DURABLE_SECRET_BYTES; i++)
+        differs |= a[i] ^ b[i];
+    return !differs;
+}
+
+bool promise_id_same(const struct promise_id *a, const struct promise_id *b)
+{
+    return is_same_secret(a->secret, b->secret) && a->shard == b->shard && a->number == b->number && a->call == b->call;
+}
+
 /* --- in the shard ---------------------------------------------------------------------------------------- */
 
 static struct cairn_bytes key_of(uint8_t to[KEY_BYTES], uint64_t number, uint32_t call)
@@ -83,7 +97,7 @@ void promise_remove(struct overlay *overlay, uint64_t number, uint32_t call)
 
 bool promise_get(struct cairn_view *engine, const struct promise_id *id, uint8_t *ret_state, uint64_t *ret_due_ms)
 {
-    uint8_t key[KEY_BYTES], differs = 0;
+    uint8_t key[KEY_BYTES];
     struct cairn_bytes k = key_of(key, id->number, id->call), value, secret;
     struct cairn_reader r;
 
@@ -95,7 +109,5 @@ bool promise_get(struct cairn_view *engine, const struct promise_id *id, uint8_t
     *ret_due_ms = cairn_read_varint(&r);
     if (!*ret_due_ms)
         *ret_due_ms = UINT64_MAX;
-    for (size_t i = 0; !r.bad && i < sizeof id->secret; i++) /* all of it, however much is right */
-        differs |= secret.data[i] ^ id->secret[i];
-    return !r.bad && !differs;
+    return !r.bad && is_same_secret(secret.data, id->secret);
 }

@@ -28,6 +28,9 @@ void promise_id_text(const struct promise_id *id, uint8_t to[PROMISE_ID_BYTES]);
 /* False: that text is none. */
 bool promise_id_read(struct cairn_bytes text, struct promise_id *ret_id);
 
+/* Takes the same time however much of the secrets is the same. */
+bool promise_id_same(const struct promise_id *a, const struct promise_id *b);
+
 /* Within a record of the shard's. */
 void promise_put(struct overlay *overlay, const struct promise_id *id, uint64_t due_ms, uint8_t state);
 void promise_remove(struct overlay *overlay, uint64_t number, uint32_t call);

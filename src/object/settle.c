@@ -6,6 +6,7 @@
 #include "object/hold.h"
 #include "object/layout.h"
 #include "object/promise.h"
+#include "object/settled.h"
 #include "object/worker.h"
 
 static bool is_of_space(struct shard *shard, uint64_t number, const struct space *space)
@@ -18,16 +19,21 @@ static bool is_of_space(struct shard *shard, uint64_t number, const struct space
 }
 
 /* CAIRN_OK: it is open; *ret_due_ms tells when its time is over. */
-static enum cairn_code look(struct invocation *inv, struct shard *shard, const struct promise_id *id,
-                            uint64_t *ret_due_ms, struct cairn_err *err)
+static enum cairn_code look(struct cairn_worker *worker, struct invocation *inv, struct shard *shard,
+                            const struct promise_id *id, uint64_t *ret_due_ms, struct cairn_err *err)
 {
     enum cairn_code code;
-    uint8_t promise_state;
+    uint8_t promise_state = PROMISE_OPEN;
+    struct dependency record = {0};
+    bool settled = settled_find(worker->durables->settled, id, inv->space, &record), there;
 
     (void)cairn_engine_take_failure(shard->engine, NULL);
-    if (is_of_space(shard, id->number, inv->space) && promise_get(shard->engine, id, &promise_state, ret_due_ms)) {
-        if (promise_state == PROMISE_SETTLED)
-            return cairn_fail(err, CAIRN_ECONFLICT, "this promise is settled already");
+    there = is_of_space(shard, id->number, inv->space) && promise_get(shard->engine, id, &promise_state, ret_due_ms);
+    if (settled || (there && promise_state == PROMISE_SETTLED)) {
+        dependency_join(&inv->depends, record); /* one that is forgotten was acknowledged long ago */
+        return cairn_fail(err, CAIRN_ECONFLICT, "this promise is settled already");
+    }
+    if (there) {
         if (*ret_due_ms > (uint64_t)inv->now_ms)
             return CAIRN_OK;
         dependency_join(&inv->depends, (struct dependency){.time_ms = (uint64_t)inv->now_ms}); /* it stays so */
@@ -88,7 +94,7 @@ static enum cairn_code settle(struct cairn_worker *worker, struct invocation *in
     struct overlay overlay = {0};
     struct dependency record;
     uint64_t chunks, due_ms = 0;
-    enum cairn_code code = look(inv, shard, id, &due_ms, err);
+    enum cairn_code code = look(worker, inv, shard, id, &due_ms, err);
 
     if (code == CAIRN_OK)
         code = cairn_shard_check_writers(shard->shard, err);
@@ -106,6 +112,7 @@ static enum cairn_code settle(struct cairn_worker *worker, struct invocation *in
     overlay_done(&overlay);
     if (code == CAIRN_OK) {
         dependency_join(&inv->depends, record);
+        settled_add(&worker->durables->settled, id, inv->space, record);
         if (open)
             tell(worker, open, id->call, chunks, cairn_buf_bytes(&entry), inv->request->body);
     }

@@ -1,6 +1,7 @@
 /* Would catch: a promise that is settled twice, or by somebody who guessed, or after its time; an outcome that was
  * acknowledged and is lost, or is another one after a crash; an invocation that is not woken, or holds an instance
- * while it waits; a promise that stays in its shard when its invocation is over. */
+ * while it waits; a promise that stays in its shard when its invocation is over; `not_found` for one that was settled
+ * a moment ago; `settled already` that is heard, and not true after a crash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,6 +106,17 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+static void is_known_by_its_id_alone(struct simnode *sim, const char *of)
+{
+    for (int i = 0; i < 64; i++) {
+        char id[80];
+
+        snprintf(id, sizeof id, "%s", of);
+        id[i] = id[i] == '0' ? '1' : '0';
+        assert_true(begins(settle(sim, id, NULL, "yes"), NONE));
+    }
+}
+
 static void is_settled_once(void **state)
 {
     struct simnode sim;
@@ -121,7 +133,11 @@ static void is_settled_once(void **state)
     assert_string_equal(settle(&sim, vow.id, NULL, "yes"), SETTLED);
     assert_string_equal(settle(&sim, vow.id, "no", "no"), SETTLED);
     assert_string_equal(outcome(&sim, &vow), "\"yes\"");
-    assert_true(begins(settle(&sim, vow.id, NULL, "yes"), NONE)); /* its invocation is over */
+    assert_string_equal(settle(&sim, vow.id, "no", "no"), SETTLED); /* its invocation is over */
+    is_known_by_its_id_alone(&sim, vow.id);
+    simnode_crash(&sim, CAIRN_SIM_KEEP);
+    flows_reopen(&sim);
+    assert_true(begins(settle(&sim, vow.id, NULL, "yes"), NONE)); /* and the node has forgotten it */
     assert_int_equal(flows_tally(&sim, "x"), 1);
     end(&sim, &vow);
 }
@@ -162,15 +178,34 @@ static void is_not_guessed(void **state)
     flows_open(&sim, 4, NULL);
     begin(&sim, &vow, "0", "0");
     assert_true(begins(settle(&sim, "7f3a", NULL, "yes"), NONE));
-    for (int i = 0; i < 64; i += 3) {
-        char id[80];
-
-        snprintf(id, sizeof id, "%s", vow.id);
-        id[i] = id[i] == '0' ? '1' : '0';
-        assert_true(begins(settle(&sim, id, NULL, "yes"), NONE));
-    }
+    is_known_by_its_id_alone(&sim, vow.id);
     assert_false(vow.call.replied);
     assert_string_equal(settle(&sim, vow.id, NULL, "yes"), "nil");
+    assert_string_equal(outcome(&sim, &vow), "\"yes\"");
+    end(&sim, &vow);
+}
+
+/* The second is told so only when that cannot be lost any more. */
+static void second_hears_what_is_durable(void **state)
+{
+    struct settling first, second;
+    struct simnode sim;
+    struct vow vow;
+
+    (void)state;
+    flows_open(&sim, 5, NULL);
+    begin(&sim, &vow, "0", "100000");
+    settling_init(&first, vow.id, NULL, "yes");
+    settling_init(&second, vow.id, NULL, "no");
+    simcall_submit(&sim, &first.call, 0);
+    simcall_submit(&sim, &second.call, 0);
+    while (!second.call.replied)
+        simnode_step(&sim);
+    assert_true(first.call.replied);
+    assert_string_equal(simvalue_text(cairn_buf_bytes(&first.call.reply)), "nil");
+    assert_string_equal(simvalue_text(cairn_buf_bytes(&second.call.reply)), SETTLED);
+    settling_done(&first);
+    settling_done(&second);
     assert_string_equal(outcome(&sim, &vow), "\"yes\"");
     end(&sim, &vow);
 }
@@ -239,6 +274,7 @@ int main(void)
         cmocka_unit_test(is_rejected),
         cmocka_unit_test(has_its_time),
         cmocka_unit_test(is_not_guessed),
+        cmocka_unit_test(second_hears_what_is_durable),
         cmocka_unit_test(happens_once_whenever_it_is_cut_off),
         cmocka_unit_test(happens_once_with_a_log_for_each_shard),
     };
