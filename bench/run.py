@@ -16,8 +16,8 @@ import sys
 import time
 import traceback
 
-from suite import (base, before, durable, engines, figures, growth, inprocess, keys, messages, namespaces, nodes, ordered,
-                   paper, platforms, recovery, report, results, retwis, single, timers, transfer)
+from suite import (base, before, durable, engines, figures, growth, inprocess, keeper, keys, messages, namespaces, nodes,
+                   ordered, paper, platforms, recovery, report, results, retwis, single, timers, transfer)
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -37,6 +37,7 @@ CASES = {
     "single": single.run,        # one client, one post at a time
     "engines": engines.run,      # the state engines as a library, beside RocksDB, LevelDB, LMDB
     "nodes": nodes.run,          # the node on its engines on disk, beside the one in memory
+    "keeper": keeper.run,        # ZooKeeper's clients, beside ZooKeeper
     "timers": timers.run,        # a million, and ten thousand due a second
     "namespaces": namespaces.run,  # ten thousand that nobody uses
     "idle": recovery.idle,
