@@ -14,9 +14,9 @@
  *     --seconds S, --count N (whichever comes first)  --warm-up S (0)  --sessions N (10000)
  *
  * Closed loop: whenever a connection has a reply, it sends the next request.  A latency lasts from the sending to the
- * reply; in `sessions` from before the connection is made to the reply to the close; in `watches` from the sending of the
- * setData to the last event.  A reply with an error, a closed connection and a silence of LONGEST_WAIT_MS end it with
- * status 1.  Every session is closed in the end, so that none is left to expire later. */
+ * reply; in `sessions` from before the connection is made to the reply to the close; in `watches` from the sending of
+ * the setData to the last event.  A reply with an error, a closed connection and a silence of LONGEST_WAIT_MS end it
+ * with status 1.  Every session is closed in the end, so that none is left to expire later. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
