@@ -32,9 +32,14 @@ static void every_operation_is_in_a_table(void **state)
         const struct operation *operation = sim.node->operations[op];
         struct simcall call;
 
+        if (op == CAIRN_OP_KEEPER_READ || op == CAIRN_OP_KEEPER_ATTACH) { /* of a room that this node has not */
+            assert_null(operation);
+            continue;
+        }
         assert_non_null(operation);
         for (int other = 0; other < op; other++)
-            assert_string_not_equal(operation->name, sim.node->operations[other]->name);
+            if (sim.node->operations[other])
+                assert_string_not_equal(operation->name, sim.node->operations[other]->name);
         simcall_init(&call, (enum cairn_op)op, "Shelf", "a", "drop", "0", NULL);
         simcall_run(&sim, &call); /* answered, whatever it is */
         assert_true(call.reply.size > 0);
