@@ -101,12 +101,11 @@ static void print_types(const char *end, struct cairn_bytes methods_of)
             for (uint64_t i = 1; i < 4; i++) /* module, version, fields */
                 skip_value(&r);
             for (uint64_t methods = cairn_value_read(&r).count; methods > 0 && !r.bad; methods--) {
-                struct cairn_bytes method, access;
+                uint64_t parts = cairn_value_read(&r).count;
+                struct cairn_bytes method = cairn_value_read(&r).bytes, access = cairn_value_read(&r).bytes;
 
-                cairn_value_read(&r);
-                method = cairn_value_read(&r).bytes;
-                access = cairn_value_read(&r).bytes;
-                skip_value(&r);
+                while (parts-- > 2) /* flags, limits */
+                    skip_value(&r);
                 if (shown && cairn_bytes_equal(access, cairn_str("public"))) {
                     print_bytes(method);
                     putchar('\n');
