@@ -191,9 +191,11 @@ static const struct {
     {"cairn_namespace_connections", "gauge", "Connections whose latest request was to the namespace."},
     {"cairn_namespace_memory_bytes", "gauge", "Calls and results under way, where they have a limit."},
     {"cairn_namespace_operations_total", "counter", "Operations on stored keys."},
-    {"cairn_namespace_kept_bytes", "gauge", "Keys and values of its objects; not of `default`."},
+    {"cairn_namespace_kept_bytes", "gauge", "Keys and values of its objects, timers and messages; not of `default`."},
     {"cairn_namespace_objects", "gauge", "Objects that exist; not of `default`."},
     {"cairn_namespace_instances", "gauge", "Function instances held by what waits or was set aside."},
+    {"cairn_namespace_messages", "gauge", "Messages that wait or are dead letters; not of `default`."},
+    {"cairn_namespace_message_bytes", "gauge", "Keys and values of these."},
 };
 
 enum { SPACE_SERIES = sizeof of_spaces / sizeof *of_spaces };
@@ -204,7 +206,7 @@ static void print_space(const struct cairn_node *node, struct cairn_buf *to, con
     double value;
 
     quota_usage(space, node->options.workers, &usage);
-    if (!usage.invocations && !usage.refused && !usage.connections && !usage.kept_bytes)
+    if (!usage.invocations && !usage.refused && !usage.connections && !usage.kept.bytes)
         return; /* idle ones are many */
     value = which == 0   ? (double)usage.invocations
             : which == 1 ? 1e-9 * (double)usage.cpu_ns
@@ -212,9 +214,11 @@ static void print_space(const struct cairn_node *node, struct cairn_buf *to, con
             : which == 3 ? (double)usage.connections
             : which == 4 ? (double)usage.job_bytes
             : which == 5 ? (double)usage.operations
-            : which == 6 ? (double)usage.kept_bytes
-            : which == 7 ? (double)usage.kept_objects
-                         : (double)usage.instances;
+            : which == 6 ? (double)usage.kept.bytes
+            : which == 7 ? (double)usage.kept.objects
+            : which == 8 ? (double)usage.instances
+            : which == 9 ? (double)usage.kept.messages
+                         : (double)usage.kept.message_bytes;
     cairn_buf_printf(to, "%s{namespace=\"%s\"} %.17g\n", of_spaces[which].name, (const char *)space->name.data, value);
 }
 

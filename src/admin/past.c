@@ -321,7 +321,7 @@ static enum cairn_code commit_part(struct cairn_worker *worker, struct past *pas
     struct cairn_reader r = cairn_reader(cairn_buf_bytes(&past->part));
     struct space *space = past->inv->space;
     struct overlay overlay = {0};
-    struct kept more = {0};
+    struct space_kept more = {0};
     struct dependency record;
     enum cairn_code code = cairn_shard_check_writers(shard->shard, err);
 

@@ -110,16 +110,18 @@ static void add_meter(struct cairn_worker *worker, const struct space *space, st
     struct space_usage usage;
 
     quota_usage(space, worker->node->options.workers, &usage);
-    cairn_value_add_list(to, 9);
+    cairn_value_add_list(to, 11);
     cairn_value_add_int(to, (int64_t)usage.invocations);
     cairn_value_add_int(to, (int64_t)(usage.cpu_ns / 1000));
     cairn_value_add_int(to, (int64_t)usage.refused);
     cairn_value_add_int(to, (int64_t)usage.connections);
     cairn_value_add_int(to, usage.job_bytes);
     cairn_value_add_int(to, (int64_t)usage.operations);
-    cairn_value_add_int(to, usage.kept_bytes);
-    cairn_value_add_int(to, usage.kept_objects);
+    cairn_value_add_int(to, usage.kept.bytes);
+    cairn_value_add_int(to, usage.kept.objects);
     cairn_value_add_int(to, (int64_t)usage.instances);
+    cairn_value_add_int(to, usage.kept.messages);
+    cairn_value_add_int(to, usage.kept.message_bytes);
 }
 
 static uint64_t recorded(const struct space *space, int limit)
@@ -268,7 +270,7 @@ static enum cairn_code check_default(struct cairn_worker *worker, const struct s
         return cairn_fail(err, CAIRN_EINVAL,
                           "all connections begin in the namespace %s: `cairn serve --connections` limits their number",
                           SPACE_DEFAULT);
-    if (limits[SPACE_BYTES] || limits[SPACE_OBJECTS])
+    if (limits[SPACE_BYTES] || limits[SPACE_OBJECTS] || limits[SPACE_MESSAGES] || limits[SPACE_MESSAGE_BYTES])
         return cairn_fail(err, CAIRN_EINVAL,
                           "what the namespace %s keeps is not counted, and has no limit: put what is to have one into "
                           "a namespace of its own",

@@ -10,7 +10,7 @@
 #include "fn/limits.h"
 
 struct options {
-    const char *requests, *connections, *memory, *bytes, *objects, *cpu, *instances, *weight;
+    const char *requests, *connections, *memory, *bytes, *objects, *cpu, *instances, *weight, *messages, *message_bytes;
     const char *of_method[CAIRN_METHOD_LIMITS];
     bool json, drop;
 };
@@ -42,13 +42,23 @@ static const struct cairn_flag limit_flags[] = {
     {.name = "bytes",
      .kind = CAIRN_FLAG_TEXT,
      .value = "SIZE",
-     .help = "of its objects: keys and values, as in 10GiB",
+     .help = "of its objects, timers and messages: keys and values, as in 10GiB",
      .offset = offsetof(struct options, bytes)},
     {.name = "objects",
      .kind = CAIRN_FLAG_TEXT,
      .value = "N",
      .help = "objects that exist",
      .offset = offsetof(struct options, objects)},
+    {.name = "messages",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "N",
+     .help = "messages that wait, and dead letters",
+     .offset = offsetof(struct options, messages)},
+    {.name = "message-bytes",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "SIZE",
+     .help = "of these: keys and values",
+     .offset = offsetof(struct options, message_bytes)},
     {.name = "cpu",
      .kind = CAIRN_FLAG_TEXT,
      .value = "N%",
@@ -155,14 +165,15 @@ static bool add_limits(struct cairn_ask *ask, const struct options *options)
            add_limit(ask, "connections", options->connections, "") && add_limit(ask, "memory", options->memory, NULL) &&
            add_limit(ask, "bytes", options->bytes, NULL) && add_limit(ask, "objects", options->objects, "") &&
            add_limit(ask, "cpu", options->cpu, "%") && add_limit(ask, "instances", options->instances, "") &&
-           add_limit(ask, "weight", options->weight, "");
+           add_limit(ask, "weight", options->weight, "") && add_limit(ask, "messages", options->messages, "") &&
+           add_limit(ask, "message-bytes", options->message_bytes, NULL);
 }
 
 /* --- ls and show --- */
 
 /* As CAIRN_OP_SPACES has them (object/object.h). */
 enum { REQUESTS, CONNECTIONS, MEMORY, BYTES, OBJECTS, CPU, INSTANCES, WEIGHT, OF_METHOD };
-enum { LIMITS = OF_METHOD + CAIRN_METHOD_LIMITS };
+enum { MESSAGES = OF_METHOD + CAIRN_METHOD_LIMITS, MESSAGE_BYTES, LIMITS };
 enum {
     USED_INVOCATIONS,
     USED_CPU_US,
@@ -173,6 +184,8 @@ enum {
     USED_BYTES,
     USED_OBJECTS,
     USED_INSTANCES,
+    USED_MESSAGES,
+    USED_MESSAGE_BYTES,
     USES
 };
 
@@ -289,12 +302,16 @@ static void print_item(struct cairn_bytes encoded)
     printf("%.*s\n  created      %.*s\n  modules      %" PRId64 "\n", (int)item.name.size, (const char *)item.name.data,
            (int)text.size, (const char *)text.data, item.modules);
     if (cairn_bytes_equal(item.name, cairn_str("default"))) {
-        puts("  objects      not counted in this namespace, nor their bytes");
+        puts("  objects      not counted in this namespace, nor their bytes, nor messages");
     } else {
         printf("  objects      %" PRId64, item.used[USED_OBJECTS]);
         print_limit("objects", item.limits[OBJECTS], "");
         printf("  bytes        %" PRId64 " of keys and values", item.used[USED_BYTES]);
         print_limit("bytes", item.limits[BYTES], "");
+        printf("  messages     %" PRId64 " that wait or are dead letters", item.used[USED_MESSAGES]);
+        print_limit("messages", item.limits[MESSAGES], "");
+        printf("  their bytes  %" PRId64, item.used[USED_MESSAGE_BYTES]);
+        print_limit("message-bytes", item.limits[MESSAGE_BYTES], "");
     }
     printf("  connections  %" PRId64, item.used[USED_CONNECTIONS]);
     print_limit("connections", item.limits[CONNECTIONS], "");

@@ -19,26 +19,27 @@
 #include "object/invocation.h"
 #include "object/segment.h"
 #include "object/shard.h"
+#include "object/space.h"
 
 struct commit {
     struct invocation *inv;
     struct overlay *overlay;
-    bool over;                        /* the invocation ends with this segment */
-    bool existed, exists;             /* the object, before and after */
-    uint64_t incarnation;             /* before; 0: it did not exist */
-    uint32_t own_writes;              /* of the overlay: the method's; participants' follow */
-    struct shard_meta before;         /* the shard's numbers, for undo */
-    bool once_recorded;               /* before, for undo */
-    int64_t kept_objects, kept_bytes; /* counted for the namespace, for undo */
-    uint32_t spares;                  /* concerns that it has nothing of; 0: all participants are asked */
-    uint64_t keep_bytes;              /* claimed together with the record, in one record more, and kept: see once.c */
-    struct dependency record;         /* on the record; set before `committed` */
+    bool over;                /* the invocation ends with this segment */
+    bool existed, exists;     /* the object, before and after */
+    uint64_t incarnation;     /* before; 0: it did not exist */
+    uint32_t own_writes;      /* of the overlay: the method's; participants' follow */
+    struct shard_meta before; /* the shard's numbers, for undo */
+    bool once_recorded;       /* before, for undo */
+    struct space_kept kept;   /* counted for the namespace, for undo */
+    uint32_t spares;          /* concerns that it has nothing of; 0: all participants are asked */
+    uint64_t keep_bytes;      /* claimed together with the record, in one record more, and kept: see once.c */
+    struct dependency record; /* on the record; set before `committed` */
 };
 
 /* What a participant is there for. */
 enum commit_concern {
     CONCERNS_OBJECT = 1,   /* its header, and whether it exists */
-    CONCERNS_KEPT = 2,     /* what the namespace's objects take is counted */
+    CONCERNS_KEPT = 2,     /* what the namespace keeps is counted */
     CONCERNS_DURABLE = 4,  /* a durable invocation */
     CONCERNS_KEY = 8,      /* an idempotency key */
     CONCERNS_LETTERS = 16, /* messages and timers */
@@ -64,7 +65,7 @@ size_t commit_note(const struct invocation *inv, uint8_t to[COMMIT_NOTE_BYTES_MA
 
 extern const struct participant directory_participant; /* commit.c */
 extern const struct participant header_participant;    /* header.c */
-extern const struct participant kept_participant;      /* kept.c; right behind header's */
+extern const struct participant kept_participant;      /* kept.c; the last */
 extern const struct participant durable_participant;   /* durable_commit.c; before once's, which takes its number */
 extern const struct participant once_participant;      /* once.c */
 extern const struct participant purge_participant;     /* purge.c */

@@ -145,6 +145,7 @@ static enum cairn_code host_send(void *run, struct cairn_bytes type_name, struct
                             .from_type = type->name,
                             .from_id = object_id(inv->object),
                             .parent = {.job = invocation_job(inv)->id, .span = span_id(inv)}};
+    enum cairn_code code;
 
     if (inv->read_only)
         return cairn_fail(err, CAIRN_ENOTREADONLY, "read-only method %s.%s tried to send a message", type->decl->name,
@@ -157,7 +158,10 @@ static enum cairn_code host_send(void *run, struct cairn_bytes type_name, struct
                           CAIRN_ID_BYTES_MAX);
     if (to && to->module && strcmp(to->module->name, type->module->name) == 0)
         posted.flags = POSTED_INTERNAL;
-    return messages_send(inv, &posted, delay_ms, err);
+    code = messages_send(inv, &posted, delay_ms, err);
+    if (code == CAIRN_EQUOTA) /* of a client that is its own; the method hears of a limit */
+        code = err->code = CAIRN_ELIMIT;
+    return code;
 }
 
 /* Only those can that go on from a journal. */

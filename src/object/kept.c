@@ -1,12 +1,17 @@
 /* kept.c - counting what a namespace keeps.
  *
- * A 38 value: varint objects, varint bytes.  The names of the namespaces that have one are a tree under 39. */
+ * A 38 value: varint objects, varint bytes, varint messages, varint bytes of these.  The names of the namespaces that
+ * have one are a tree under 39. */
 #include "object/kept.h"
+
+#include <stdlib.h>
 
 #include "object/commit.h"
 #include "object/layout.h"
+#include "object/posted.h"
 #include "object/quota.h"
 #include "object/table.h"
+#include "object/timer.h"
 #include "object/tree.h"
 #include "object/type.h"
 #include "object/worker.h"
@@ -27,32 +32,41 @@ static struct cairn_bytes key_of(uint8_t to[KEPT_KEY_BYTES_MAX], struct cairn_by
     return cairn_bytes(to, 1 + space.size);
 }
 
-static bool read_kept(struct overlay *overlay, struct cairn_bytes key, struct kept *ret_kept)
+static bool read_kept(struct overlay *overlay, struct cairn_bytes key, struct space_kept *ret_kept)
 {
     struct cairn_bytes value;
     struct cairn_reader r;
 
-    *ret_kept = (struct kept){0};
+    *ret_kept = (struct space_kept){0};
     if (!overlay_get(overlay, key, &value))
         return false;
     r = cairn_reader(value);
     ret_kept->objects = (int64_t)cairn_read_varint(&r);
     ret_kept->bytes = (int64_t)cairn_read_varint(&r);
+    ret_kept->messages = (int64_t)cairn_read_varint(&r);
+    ret_kept->message_bytes = (int64_t)cairn_read_varint(&r);
     return true;
 }
 
-void kept_change(struct overlay *overlay, struct cairn_bytes space, struct kept more)
+static int64_t at_least_none(int64_t n)
 {
-    uint8_t key_bytes[KEPT_KEY_BYTES_MAX], value[2 * CAIRN_VARINT_BYTES_MAX];
+    return n > 0 ? n : 0;
+}
+
+void kept_change(struct overlay *overlay, struct cairn_bytes space, struct space_kept more)
+{
+    uint8_t key_bytes[KEPT_KEY_BYTES_MAX], value[4 * CAIRN_VARINT_BYTES_MAX];
     struct cairn_bytes key = key_of(key_bytes, space);
     struct tree names = names_of(overlay);
-    struct kept kept;
+    struct space_kept kept;
     bool there = read_kept(overlay, key, &kept);
     size_t n = 0;
 
-    kept.objects = kept.objects + more.objects > 0 ? kept.objects + more.objects : 0;
-    kept.bytes = kept.bytes + more.bytes > 0 ? kept.bytes + more.bytes : 0;
-    if (!kept.objects && !kept.bytes) {
+    kept.objects = at_least_none(kept.objects + more.objects);
+    kept.bytes = at_least_none(kept.bytes + more.bytes);
+    kept.messages = at_least_none(kept.messages + more.messages);
+    kept.message_bytes = at_least_none(kept.message_bytes + more.message_bytes);
+    if (!kept.objects && !kept.bytes && !kept.messages) {
         if (there) {
             overlay_remove(overlay, key);
             tree_remove(&names, space);
@@ -61,93 +75,190 @@ void kept_change(struct overlay *overlay, struct cairn_bytes space, struct kept 
     }
     n += cairn_put_varint(value + n, (uint64_t)kept.objects);
     n += cairn_put_varint(value + n, (uint64_t)kept.bytes);
+    n += cairn_put_varint(value + n, (uint64_t)kept.messages);
+    n += cairn_put_varint(value + n, (uint64_t)kept.message_bytes);
     overlay_put(overlay, key, cairn_bytes(value, n));
     if (!there)
         tree_add(&names, space);
 }
 
-struct kept kept_of(struct overlay *overlay, uint32_t first, uint32_t end)
+static bool is_message(uint8_t kind)
+{
+    return kind == KEY_LINE || kind == KEY_LATER || kind == KEY_SIDE_ENTRY || kind == KEY_OUTBOX || kind == KEY_DEAD;
+}
+
+static bool is_letter(uint8_t kind)
+{
+    return is_message(kind) || kind == KEY_TIMER;
+}
+
+static void add_one(struct space_kept *to, uint8_t kind, int64_t bytes, int sign)
+{
+    to->bytes += sign * bytes;
+    to->objects += kind == KEY_HEADER ? sign : 0;
+    to->messages += is_message(kind) ? sign : 0;
+    to->message_bytes += is_message(kind) ? sign * bytes : 0;
+}
+
+static void end_walk(struct overlay *overlay)
+{
+    if (overlay->engine->failed)
+        overlay->code = cairn_engine_take_failure(overlay->engine, &overlay->err);
+}
+
+struct space_kept kept_of(struct overlay *overlay, uint32_t first, uint32_t end)
 {
     struct cairn_view *engine = overlay->engine;
-    struct kept more = {0};
+    struct space_kept more = {0};
 
     for (uint32_t i = first; i < end; i++) {
         const struct cairn_write *w = &overlay->writes[i];
+        uint8_t kind = w->key.data[0];
         struct cairn_bytes old = {0};
-        bool had;
 
-        if (w->key.data[0] != KEY_FIELD && w->key.data[0] != KEY_HEADER)
+        if (kind != KEY_FIELD && kind != KEY_HEADER && !is_letter(kind))
             continue;
-        had = engine->ops->get(engine, w->key, w->hash, &old);
-        if (w->key.data[0] == KEY_HEADER)
-            more.objects += (int)!w->deleted - (int)had;
-        more.bytes +=
-            (w->deleted ? 0 : (int64_t)(w->key.size + w->value.size)) - (had ? (int64_t)(w->key.size + old.size) : 0);
+        if (engine->ops->get(engine, w->key, w->hash, &old))
+            add_one(&more, kind, (int64_t)(w->key.size + old.size), -1);
+        if (!w->deleted)
+            add_one(&more, kind, (int64_t)(w->key.size + w->value.size), 1);
     }
-    if (engine->failed)
-        overlay->code = cairn_engine_take_failure(engine, &overlay->err);
+    end_walk(overlay);
     return more;
 }
 
-enum cairn_code kept_count(struct space *space, struct overlay *overlay, struct kept *ret_more, struct cairn_err *err)
+static bool kept_is_none(struct space_kept kept)
+{
+    return !kept.objects && !kept.bytes && !kept.messages && !kept.message_bytes;
+}
+
+/* --- messages and timers, of any namespaces --- */
+
+/* NULL: it is not counted, as what cannot be read, which has no namespace. */
+static struct space_kept *part_of(struct kept_parts *parts, struct spaces *spaces, uint8_t kind,
+                                  struct cairn_bytes value)
+{
+    struct cairn_bytes name;
+    struct posted posted;
+    struct timer timer;
+    struct space *space;
+
+    if (kind == KEY_TIMER ? !timer_decode(value, &timer) : !posted_decode(value, &posted))
+        return NULL;
+    name = kind == KEY_TIMER ? timer.space : posted.space;
+    if (!name.size || cairn_bytes_equal(name, cairn_str(SPACE_DEFAULT)))
+        return NULL;
+    space = space_payer(spaces_intern(spaces, name));
+    for (uint32_t i = 0; i < parts->count; i++)
+        if (parts->parts[i].space == space)
+            return &parts->parts[i].more;
+    if (parts->count == parts->room) {
+        parts->room = parts->room ? 2 * parts->room : 4;
+        parts->parts = cairn_realloc(parts->parts, parts->room * sizeof *parts->parts);
+    }
+    parts->parts[parts->count] = (struct kept_part){.space = space};
+    return &parts->parts[parts->count++].more;
+}
+
+void kept_count_letters(struct spaces *spaces, struct overlay *overlay, struct kept_parts *parts)
+{
+    struct cairn_view *engine = overlay->engine;
+
+    for (uint32_t i = 0; i < overlay->count; i++) {
+        const struct cairn_write *w = &overlay->writes[i];
+        uint8_t kind = w->key.data[0];
+        struct cairn_bytes old;
+        struct space_kept *more;
+
+        if (!is_letter(kind))
+            continue;
+        if (engine->ops->get(engine, w->key, w->hash, &old) && (more = part_of(parts, spaces, kind, old)) != NULL)
+            add_one(more, kind, (int64_t)(w->key.size + old.size), -1);
+        if (!w->deleted && (more = part_of(parts, spaces, kind, w->value)) != NULL)
+            add_one(more, kind, (int64_t)(w->key.size + w->value.size), 1);
+    }
+    end_walk(overlay);
+    for (uint32_t i = 0; i < parts->count; i++) {
+        quota_keep_anyway(parts->parts[i].space, parts->parts[i].more);
+        kept_change(overlay, parts->parts[i].space->name, parts->parts[i].more);
+    }
+}
+
+void kept_parts_undo(const struct kept_parts *parts)
+{
+    for (uint32_t i = 0; i < parts->count; i++)
+        quota_keep_undo(parts->parts[i].space, parts->parts[i].more);
+}
+
+void kept_parts_done(struct kept_parts *parts)
+{
+    free(parts->parts);
+    *parts = (struct kept_parts){0};
+}
+
+/* --- of a record that is one namespace's --- */
+
+enum cairn_code kept_count(struct space *space, struct overlay *overlay, struct space_kept *ret_more,
+                           struct cairn_err *err)
 {
     enum cairn_code code;
 
-    *ret_more = (struct kept){0};
+    *ret_more = (struct space_kept){0};
     if (!space || !space->counts)
         return CAIRN_OK;
     *ret_more = kept_of(overlay, 0, overlay->count);
-    code = quota_keep(space, ret_more->objects, ret_more->bytes, err);
+    code = quota_keep(space, *ret_more, err);
     if (code != CAIRN_OK)
-        *ret_more = (struct kept){0};
+        *ret_more = (struct space_kept){0};
     else
         kept_change(overlay, space_payer(space)->name, *ret_more);
     return code;
 }
 
-void kept_undo(struct space *space, struct kept more)
+void kept_undo(struct space *space, struct space_kept more)
 {
-    if (more.objects || more.bytes)
-        quota_keep_undo(space, more.objects, more.bytes);
+    if (!kept_is_none(more))
+        quota_keep_undo(space, more);
 }
 
 /* --- of a segment's record ----------------------------------------------------------------------- */
 
-/* Behind the header's participant and those before it. */
+/* Behind all others: the namespace has what they add, too. */
 static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
 {
     struct invocation *inv = commit->inv;
     struct space *space = inv->type->space;
     struct overlay *own = &inv->segment->overlay;
-    struct kept fields, header;
+    struct space_kept more, added;
     enum cairn_code code;
 
     if (!space->counts)
         return CAIRN_OK;
     /* The overlay of a transaction's record has what other objects change, too. */
-    fields = kept_of(own, 0, own == commit->overlay ? commit->own_writes : own->count);
-    header = kept_of(commit->overlay, commit->own_writes, commit->overlay->count);
-    fields.objects += header.objects;
-    fields.bytes += header.bytes;
+    more = kept_of(own, 0, own == commit->overlay ? commit->own_writes : own->count);
+    added = kept_of(commit->overlay, commit->own_writes, commit->overlay->count);
+    more.objects += added.objects;
+    more.bytes += added.bytes;
+    more.messages += added.messages;
+    more.message_bytes += added.message_bytes;
     if (own->code != CAIRN_OK && commit->overlay->code == CAIRN_OK) {
         commit->overlay->code = own->code;
         commit->overlay->err = own->err;
     }
-    if (!fields.objects && !fields.bytes)
+    if (kept_is_none(more))
         return CAIRN_OK;
-    code = quota_keep(space, fields.objects, fields.bytes, err);
+    code = quota_keep(space, more, err);
     if (code != CAIRN_OK)
         return code;
-    commit->kept_objects = fields.objects;
-    commit->kept_bytes = fields.bytes;
-    kept_change(commit->overlay, space_payer(space)->name, fields);
+    commit->kept = more;
+    kept_change(commit->overlay, space_payer(space)->name, more);
     return CAIRN_OK;
 }
 
 static void undo(struct commit *commit)
 {
-    kept_undo(commit->inv->type->space, (struct kept){commit->kept_objects, commit->kept_bytes});
-    commit->kept_objects = commit->kept_bytes = 0;
+    kept_undo(commit->inv->type->space, commit->kept);
+    commit->kept = (struct space_kept){0};
 }
 
 const struct participant kept_participant = {.concern = CONCERNS_KEPT, .prepare = prepare, .undo = undo};
@@ -167,10 +278,10 @@ enum cairn_code kept_open(struct cairn_worker *worker, struct shard *shard, stru
          there = tree_next(&cursor)) {
         uint8_t key[KEPT_KEY_BYTES_MAX];
         struct cairn_bytes name = tree_key(&cursor);
-        struct kept kept;
+        struct space_kept kept;
 
         if (name.size <= SPACE_NAME_BYTES_MAX && read_kept(&overlay, key_of(key, name), &kept))
-            quota_keep_undo(spaces_intern(&worker->node->spaces, name), -kept.objects, -kept.bytes);
+            quota_keep_anyway(spaces_intern(&worker->node->spaces, name), kept);
     }
     code = overlay.code;
     if (code != CAIRN_OK)

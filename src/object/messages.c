@@ -6,8 +6,10 @@
 #include "object/commit.h"
 #include "object/delivery.h"
 #include "object/due.h"
+#include "object/kept.h"
 #include "object/layout.h"
 #include "object/outbox.h"
+#include "object/quota.h"
 #include "object/receiver.h"
 #include "object/table.h"
 #include "object/timers.h"
@@ -200,10 +202,17 @@ void messages_retry(struct messages *messages)
 
 bool messages_commit(struct messages *messages, struct overlay *overlay, const char *note)
 {
+    struct kept_parts kept = {0};
     struct dependency record;
+    bool done;
 
     messages_store(messages, overlay);
-    if (shard_commit_own(messages->worker, messages->shard, overlay, note, &record, NULL) != CAIRN_OK) {
+    kept_count_letters(&messages->worker->node->spaces, overlay, &kept);
+    done = shard_commit_own(messages->worker, messages->shard, overlay, note, &record, NULL) == CAIRN_OK;
+    if (!done)
+        kept_parts_undo(&kept);
+    kept_parts_done(&kept);
+    if (!done) {
         messages_undo(messages);
         messages_retry(messages);
         return false;
@@ -318,6 +327,18 @@ enum cairn_code messages_room(const struct messages *messages, size_t bytes, str
     return CAIRN_OK;
 }
 
+/* The namespace may have what the segment sends so far, with the one that has been added last. */
+static enum cairn_code may_have(const struct invocation *inv, struct cairn_err *err)
+{
+    const struct segment *segment = inv->segment;
+    uint64_t count = segment->send_count + 1, bytes = segment->sends.size + count * (OUTBOX_KEY_BYTES_MAX - 4);
+
+    return inv->space->counts
+               ? quota_may_send(inv->space,
+                                (struct space_kept){.messages = (int64_t)count, .message_bytes = (int64_t)bytes}, err)
+               : CAIRN_OK;
+}
+
 enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int64_t delay_ms, struct cairn_err *err)
 {
     struct segment *segment = inv->segment;
@@ -341,6 +362,11 @@ enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int
     cairn_buf_reserve(&segment->sends, 4);
     segment->sends.size += 4;
     posted_encode(posted, &segment->sends);
+    code = may_have(inv, err);
+    if (code != CAIRN_OK) {
+        segment->sends.size = at;
+        return code;
+    }
     cairn_put_u32(segment->sends.data + at, (uint32_t)(segment->sends.size - at - 4));
     segment->send_count++;
     return CAIRN_OK;

@@ -100,7 +100,8 @@ void messages_put_numbers(struct overlay *overlay, const struct message_numbers 
 /* CAIRN_ELIMIT: there are too many bytes already. */
 enum cairn_code messages_room(const struct messages *messages, size_t bytes, struct cairn_err *err);
 
-/* Sends with the invocation's segment; the sender and its right to call internal methods are the invocation's. */
+/* Sends with the invocation's segment; the sender and its right to call internal methods are the invocation's.
+ * CAIRN_EQUOTA: the namespace has as many as it may. */
 enum cairn_code messages_send(struct invocation *inv, struct posted *posted, int64_t delay_ms, struct cairn_err *err);
 
 /* Node time, not given out. */

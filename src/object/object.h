@@ -160,7 +160,8 @@ enum cairn_op {
     /* name: nil.  `conflict` if it has modules. */
     CAIRN_OP_SPACE_REMOVE,
     /* cursor: [list of [name, created ms or 0, modules, list of limits by enum space_limit, [requests run, CPU us,
-     * refused, connections, bytes of jobs, operations, bytes kept, objects, instances held]], next cursor or nil], by
+     * refused, connections, bytes of jobs, operations, bytes kept, objects, instances held,
+     * messages kept, bytes of these]], next cursor or nil], by
      * name: a page.  With a name that one alone, and no list. */
     CAIRN_OP_SPACES,
     /* limit, cursor: [list of spans (span.h), next cursor or nil]: the first of each of the newest jobs that were

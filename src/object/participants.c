@@ -8,8 +8,8 @@
 #include "object/type.h"
 
 const struct participant *const participants[] = {
-    &purge_participant,   &header_participant, &kept_participant,   &directory_participant,
-    &durable_participant, &once_participant,   &timers_participant, &messages_participant,
+    &purge_participant, &header_participant, &directory_participant, &durable_participant,
+    &once_participant,  &timers_participant, &messages_participant,  &kept_participant,
 };
 const size_t participant_count = sizeof participants / sizeof *participants;
 

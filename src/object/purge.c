@@ -168,7 +168,7 @@ static bool purge_shard(struct cairn_worker *worker, struct shard *shard)
     uint32_t left = KEYS_PER_STEP;
     struct space *space = NULL;
     struct dependency record;
-    struct kept less = {0};
+    struct space_kept less = {0};
     bool done, more = false;
 
     overlay_reset(&overlay, shard->engine);

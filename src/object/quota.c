@@ -25,6 +25,8 @@ static const struct {
     [SPACE_METHOD_LIMITS + CAIRN_LIMIT_TRANSACTION] = {.name = "limit_transaction"},
     [SPACE_METHOD_LIMITS + CAIRN_LIMIT_TRANSACTION_OBJECTS] = {.name = "limit_transaction_objects"},
     [SPACE_METHOD_LIMITS + CAIRN_LIMIT_TRANSACTION_TIME] = {.name = "limit_transaction_time"},
+    [SPACE_MESSAGES] = {"messages", UINT64_C(1) << 50},
+    [SPACE_MESSAGE_BYTES] = {"message_bytes", UINT64_C(1) << 50},
 };
 
 const char *quota_name(enum space_limit limit)
@@ -34,7 +36,7 @@ const char *quota_name(enum space_limit limit)
 
 uint64_t quota_most(enum space_limit limit)
 {
-    return limit < SPACE_METHOD_LIMITS
+    return limit < SPACE_METHOD_LIMITS || limit >= SPACE_MESSAGES
                ? limits[limit].most
                : cairn_method_limit_most((enum cairn_method_limit)(limit - SPACE_METHOD_LIMITS));
 }
@@ -203,41 +205,87 @@ static bool take(_Atomic int64_t *count, int64_t more, uint64_t most)
     return false;
 }
 
-static enum cairn_code keeps_too_much(struct space *space, enum space_limit limit, int64_t has, int64_t more,
-                                      struct cairn_err *err)
+static const struct {
+    enum space_limit limit;
+    const char *flag, *what, *advice;
+} kept_limits[] = {
+    {SPACE_OBJECTS, "objects", "objects", "delete some"},
+    {SPACE_BYTES, "bytes", "bytes of objects, timers and messages", "delete some"},
+    {SPACE_MESSAGES, "messages", "messages that wait or are dead letters", "try again when some have run"},
+    {SPACE_MESSAGE_BYTES, "message-bytes", "bytes of messages that wait or are dead letters",
+     "try again when some have run"},
+};
+enum { KEPT_LIMITS = sizeof kept_limits / sizeof *kept_limits };
+
+static _Atomic int64_t *kept_count_of(struct space *space, int i)
+{
+    _Atomic int64_t *const counts[KEPT_LIMITS] = {&space->kept_objects, &space->kept_bytes, &space->kept_messages,
+                                                  &space->kept_message_bytes};
+
+    return counts[i];
+}
+
+static int64_t kept_part(const struct space_kept *kept, int i)
+{
+    const int64_t parts[KEPT_LIMITS] = {kept->objects, kept->bytes, kept->messages, kept->message_bytes};
+
+    return parts[i];
+}
+
+static enum cairn_code keeps_too_much(struct space *space, int i, int64_t more, struct cairn_err *err)
 {
     int size = (int)space->name.size;
     const char *name = (const char *)space->name.data;
 
     count_refused(space);
     return cairn_fail(err, CAIRN_EQUOTA,
-                      "the namespace %.*s has %lld %s and may have %llu (%s), and this would add %lld: delete some, or "
+                      "the namespace %.*s has %lld %s and may have %llu (%s), and this would add %lld: %s, or "
                       "`cairn namespaces set %.*s --%s N`",
-                      size, name, (long long)has, limit == SPACE_BYTES ? "bytes of objects" : "objects",
-                      (unsigned long long)get(&space->limits[limit]), quota_name(limit), (long long)more, size, name,
-                      quota_name(limit));
+                      size, name, (long long)atomic_load_explicit(kept_count_of(space, i), memory_order_relaxed),
+                      kept_limits[i].what, (unsigned long long)get(&space->limits[kept_limits[i].limit]),
+                      quota_name(kept_limits[i].limit), (long long)more, kept_limits[i].advice, size, name,
+                      kept_limits[i].flag);
 }
 
-enum cairn_code quota_keep(struct space *of, int64_t objects, int64_t bytes, struct cairn_err *err)
+enum cairn_code quota_keep(struct space *of, struct space_kept more, struct cairn_err *err)
 {
     struct space *space = space_payer(of);
 
-    if (!take(&space->kept_objects, objects, get(&space->limits[SPACE_OBJECTS])))
-        return keeps_too_much(space, SPACE_OBJECTS, atomic_load_explicit(&space->kept_objects, memory_order_relaxed),
-                              objects, err);
-    if (take(&space->kept_bytes, bytes, get(&space->limits[SPACE_BYTES])))
-        return CAIRN_OK;
-    atomic_fetch_sub_explicit(&space->kept_objects, objects, memory_order_relaxed);
-    return keeps_too_much(space, SPACE_BYTES, atomic_load_explicit(&space->kept_bytes, memory_order_relaxed), bytes,
-                          err);
+    for (int i = 0; i < KEPT_LIMITS; i++) {
+        if (take(kept_count_of(space, i), kept_part(&more, i), get(&space->limits[kept_limits[i].limit])))
+            continue;
+        for (int k = 0; k < i; k++)
+            atomic_fetch_sub_explicit(kept_count_of(space, k), kept_part(&more, k), memory_order_relaxed);
+        return keeps_too_much(space, i, kept_part(&more, i), err);
+    }
+    return CAIRN_OK;
 }
 
-void quota_keep_undo(struct space *of, int64_t objects, int64_t bytes)
+void quota_keep_anyway(struct space *of, struct space_kept more)
 {
     struct space *space = space_payer(of);
 
-    atomic_fetch_sub_explicit(&space->kept_objects, objects, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&space->kept_bytes, bytes, memory_order_relaxed);
+    for (int i = 0; i < KEPT_LIMITS; i++)
+        atomic_fetch_add_explicit(kept_count_of(space, i), kept_part(&more, i), memory_order_relaxed);
+}
+
+void quota_keep_undo(struct space *space, struct space_kept more)
+{
+    quota_keep_anyway(space, (struct space_kept){-more.objects, -more.bytes, -more.messages, -more.message_bytes});
+}
+
+enum cairn_code quota_may_send(struct space *of, struct space_kept more, struct cairn_err *err)
+{
+    struct space *space = space_payer(of);
+
+    for (int i = 0; i < KEPT_LIMITS; i++) {
+        uint64_t most = get(&space->limits[kept_limits[i].limit]);
+
+        if (kept_limits[i].limit >= SPACE_MESSAGES && most &&
+            atomic_load_explicit(kept_count_of(space, i), memory_order_relaxed) + kept_part(&more, i) > (int64_t)most)
+            return keeps_too_much(space, i, kept_part(&more, i), err);
+    }
+    return CAIRN_OK;
 }
 
 static int64_t get_signed(const _Atomic int64_t *count)
@@ -277,8 +325,10 @@ void quota_usage(const struct space *space, uint32_t workers, struct space_usage
     *ret_usage = (struct space_usage){.refused = get(&space->refused),
                                       .connections = get(&space->connections),
                                       .job_bytes = get_signed(&space->job_bytes),
-                                      .kept_objects = get_signed(&space->kept_objects),
-                                      .kept_bytes = get_signed(&space->kept_bytes)};
+                                      .kept = {.objects = get_signed(&space->kept_objects),
+                                               .bytes = get_signed(&space->kept_bytes),
+                                               .messages = get_signed(&space->kept_messages),
+                                               .message_bytes = get_signed(&space->kept_message_bytes)}};
     for (uint32_t i = 0; i < workers; i++) {
         ret_usage->invocations += get(&space->meters[i].invocations);
         ret_usage->cpu_ns += get(&space->meters[i].cpu_ns);

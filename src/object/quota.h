@@ -5,8 +5,10 @@
  *   requests      so many a second, and as many at once after a second without any
  *   connections   sessions whose latest request was to the namespace
  *   memory        calls and results of its requests that are under way, in bytes
- *   bytes         of its objects: keys and values (kept.h); what would make it more is not committed
+ *   bytes         of its objects, timers and messages: keys and values (kept.h); what would make it more is not
+ *                 committed
  *   objects       that exist
+ *   messages, message_bytes   that wait, with dead letters (kept.h); what would make it more is not sent
  *   cpu           processor time of its methods, in percent of one processor, and as much at once as in a second
  *   instances     function instances that are held: by what waits for calls, or was set aside
  *   limit-..      of one invocation (fn/limits.h): caps for what modules declare; they hold for what begins after them
@@ -39,7 +41,7 @@ struct space_usage {
     uint64_t refused;                         /* for a limit */
     uint64_t connections;
     int64_t job_bytes;
-    int64_t kept_objects, kept_bytes; /* of `default`: 0 */
+    struct space_kept kept; /* of `default`: 0 */
     uint64_t instances;
 };
 
@@ -51,8 +53,12 @@ void quota_charge_cpu(struct space *space, uint64_t cpu_ns, uint64_t now_ns);
 /* False: the namespace holds as many instances as it may, and *err says so; asked where the gate is closed. */
 bool quota_may_begin(struct space *space, uint32_t workers, uint32_t *ret_retry_ms, struct cairn_err *err);
 /* The namespace is to keep so much more.  CAIRN_EQUOTA: it would be more than it may; less is always right. */
-enum cairn_code quota_keep(struct space *space, int64_t objects, int64_t bytes, struct cairn_err *err);
-void quota_keep_undo(struct space *space, int64_t objects, int64_t bytes);
+enum cairn_code quota_keep(struct space *space, struct space_kept more, struct cairn_err *err);
+/* The same whether it may or not, and to take it back. */
+void quota_keep_anyway(struct space *space, struct space_kept more);
+void quota_keep_undo(struct space *space, struct space_kept more);
+/* CAIRN_EQUOTA: with so many messages more, of so many bytes, it would have more than it may. */
+enum cairn_code quota_may_send(struct space *space, struct space_kept more, struct cairn_err *err);
 
 /* A session comes to the namespace; false: it has as many as it may, and *ret_most (may be NULL) is
  * their number. */

@@ -11,6 +11,8 @@
 #include "object/type.h"
 #include "object/worker.h"
 
+enum { QUOTA_RETRY_MS = 1000 };
+
 static void receive(struct cairn_worker *worker, struct message *message)
 {
     struct invocation *inv = (struct invocation *)message;
@@ -65,9 +67,12 @@ static void run(struct invocation *inv)
                             .args = inv->args};
     char number[48];
     struct cairn_err err;
+    enum cairn_code code = messages_send(inv, &posted, (int64_t)inv->request->delay_ms, &err);
 
-    if (messages_send(inv, &posted, (int64_t)inv->request->delay_ms, &err) != CAIRN_OK) {
-        set_error(inv, CAIRN_EOVERLOAD, err.text);
+    if (code != CAIRN_OK) {
+        if (code == CAIRN_EQUOTA)
+            inv->request->retry_ms = QUOTA_RETRY_MS;
+        set_error(inv, code == CAIRN_EQUOTA ? code : CAIRN_EOVERLOAD, err.text);
         return;
     }
     snprintf(number, sizeof number, "%" PRIu32 "-%" PRIu64, shard->index, posted.number - 1);

@@ -40,13 +40,21 @@ enum space_limit {
     SPACE_INSTANCES,
     SPACE_WEIGHT,        /* no limit: its share of its workers' time beside others (lane.h); 0: SPACE_WEIGHT_DEFAULT */
     SPACE_METHOD_LIMITS, /* from here on by enum cairn_method_limit: caps of what one invocation may use */
-    SPACE_LIMITS = SPACE_METHOD_LIMITS + CAIRN_METHOD_LIMITS
+    SPACE_MESSAGES = SPACE_METHOD_LIMITS + CAIRN_METHOD_LIMITS,
+    SPACE_MESSAGE_BYTES,
+    SPACE_LIMITS
 };
 
 enum { SPACE_WEIGHT_DEFAULT = 100, SPACE_WEIGHT_MAX = 1000 };
 
 /* Why a request may not simply pass. */
 enum { SPACE_GONE = 1, SPACE_LIMITED = 2 };
+
+/* What a namespace keeps, or by how much that changes (kept.h). */
+struct space_kept {
+    int64_t objects, bytes;          /* bytes: of objects, timers and messages */
+    int64_t messages, message_bytes; /* that wait, are due later or on their way, and dead letters */
+};
 
 /* What a worker has done for a namespace.  One writer: that worker. */
 struct space_meter {
@@ -72,7 +80,7 @@ struct space {
     _Atomic uint64_t recorded_limits[SPACE_LIMITS]; /* worker 0 writes them; 0: none */
     _Atomic uint64_t limits[SPACE_LIMITS];          /* those in force: what is recorded may be acknowledged */
     _Atomic uint64_t bucket_full_ns, refused, connections;
-    _Atomic int64_t job_bytes, kept_objects, kept_bytes;
+    _Atomic int64_t job_bytes, kept_objects, kept_bytes, kept_messages, kept_message_bytes;
     _Atomic uint64_t cpu_paid_ns; /* until then the processor time that it has used is its share (quota.c) */
     struct space_meter *meters;   /* by worker; of a compartment its namespace's */
     _Atomic(struct space *) next; /* of all, in the order in which they were made; release and acquire */

@@ -396,6 +396,8 @@ static void one_space(struct cairn_buf *to, struct cairn_reader *r)
     add_int(to, "bytes", r);
     add_int(to, "objects", r);
     add_int(to, "instances", r);
+    add_int(to, "messages", r);
+    add_int(to, "message_bytes", r);
     cairn_buf_u8(to, '}');
 }
 

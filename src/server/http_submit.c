@@ -452,7 +452,8 @@ static bool read_limits(const struct cairn_http_call *call, struct cairn_slot *s
             cairn_http_refuse(
                 call, 400, "bad_request",
                 "only limits are possible here: requests=N (a second), connections=N, memory=BYTES, "
-                "bytes=BYTES, objects=N, cpu=PERCENT, instances=N, weight=N, limit_cpu=MS and so on; 0 is no limit");
+                "bytes=BYTES, objects=N, messages=N, message_bytes=BYTES, cpu=PERCENT, instances=N, weight=N, "
+                "limit_cpu=MS and so on; 0 is no limit");
             return false;
         }
         cairn_buf_u8(&slot->more, (uint8_t)limit);

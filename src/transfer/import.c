@@ -121,8 +121,8 @@ static enum cairn_code commit_if_large(struct cairn_import *import, uint32_t sha
 
 /* --- namespaces, modules and types --- */
 
-/* `default` is there without an item; one that the stream does not name is not. */
-static bool has_space(const struct cairn_import *import, struct cairn_bytes name)
+/* NULL: the stream does not name it. */
+static const struct imported_space *space_of(const struct cairn_import *import, struct cairn_bytes name)
 {
     size_t low = 0, high = import->space_count;
 
@@ -134,8 +134,30 @@ static bool has_space(const struct cairn_import *import, struct cairn_bytes name
         else
             high = middle;
     }
-    return (low < import->space_count && cairn_bytes_equal(cairn_buf_bytes(&import->spaces[low].name), name)) ||
-           cairn_bytes_equal(name, cairn_str(SPACE_DEFAULT));
+    return low < import->space_count && cairn_bytes_equal(cairn_buf_bytes(&import->spaces[low].name), name)
+               ? &import->spaces[low]
+               : NULL;
+}
+
+/* `default` is there without an item; one that the stream does not name is not. */
+static bool has_space(const struct cairn_import *import, struct cairn_bytes name)
+{
+    return space_of(import, name) || cairn_bytes_equal(name, cairn_str(SPACE_DEFAULT));
+}
+
+/* What the shard's next record has is that namespace's, or its compartment's, or, as `default`'s, not counted. */
+static enum cairn_code enter_space(struct cairn_import *import, uint32_t shard, struct cairn_bytes name,
+                                   struct cairn_err *err)
+{
+    const struct imported_space *found = space_of(import, space_payer_name(name));
+    struct cairn_bytes space = found ? cairn_buf_bytes(&found->name) : cairn_bytes(NULL, 0);
+    struct part *part = &import->parts[shard];
+    enum cairn_code code = CAIRN_OK;
+
+    if (!cairn_bytes_equal(space, part->space))
+        code = commit(import, shard, err);
+    part->space = space;
+    return code;
 }
 
 static enum cairn_code take_space(struct cairn_import *import, struct cairn_bytes body, struct cairn_err *err)
@@ -379,7 +401,7 @@ static enum cairn_code take_object(struct cairn_import *import, struct cairn_byt
 {
     struct cairn_reader r = cairn_reader(body);
     const struct imported_type *type = type_of(import, cairn_read_varint(&r));
-    struct cairn_bytes id = cairn_bytes(r.at, cairn_reader_left(&r)), space;
+    struct cairn_bytes id = cairn_bytes(r.at, cairn_reader_left(&r));
     enum cairn_code code;
     struct part *part;
 
@@ -389,15 +411,9 @@ static enum cairn_code take_object(struct cairn_import *import, struct cairn_byt
     import->shard = place(import, type, id);
     import->extent_count = 0;
     part = &import->parts[import->shard];
-    space = space_payer_name(cairn_buf_bytes(&type->space));
-    if (cairn_bytes_equal(space, cairn_str(SPACE_DEFAULT)))
-        space.size = 0;
-    if (!cairn_bytes_equal(space, part->space)) {
-        code = commit(import, import->shard, err);
-        if (code != CAIRN_OK)
-            return code;
-        part->space = space;
-    }
+    code = enter_space(import, import->shard, cairn_buf_bytes(&type->space), err);
+    if (code != CAIRN_OK)
+        return code;
     import->incarnation =
         cairn_shard_log(cairn_store_shard(import->store, import->shard))->epoch << 40 | ++part->incarnations;
     import->header_key_size = key_header(import->header_key, type->number, id);
@@ -570,6 +586,7 @@ static enum cairn_code take_message(struct cairn_import *import, struct cairn_by
 {
     struct posted posted;
     uint32_t shard = 0; /* of one whose shard cannot be told */
+    enum cairn_code code;
     bool good = posted_decode(body, &posted) && posted.state <= POSTED_DEAD && !posted.timer.size;
 
     if (good && !(posted.flags & POSTED_SPOILED)) {
@@ -579,6 +596,9 @@ static enum cairn_code take_message(struct cairn_import *import, struct cairn_by
     }
     if (!good || (posted.flags & POSTED_SPOILED && posted.state != POSTED_DEAD))
         return bad(import, "a message makes no sense", err);
+    code = enter_space(import, shard, posted.space, err);
+    if (code != CAIRN_OK)
+        return code;
     carried_put_message(&import->parts[shard].overlay, &import->parts[shard].carried, &posted);
     return commit_if_large(import, shard, err);
 }
@@ -593,6 +613,7 @@ static enum cairn_code take_timer(struct cairn_import *import, struct cairn_byte
     struct overlay *overlay;
     struct timer timer, ignored;
     uint64_t incarnation;
+    enum cairn_code code;
     uint32_t shard;
 
     if (r.bad || !type || !id.size || id.size > CAIRN_ID_BYTES_MAX || !name.size || name.size > TIMER_NAME_BYTES_MAX ||
@@ -600,6 +621,9 @@ static enum cairn_code take_timer(struct cairn_import *import, struct cairn_byte
         timer.type != type->number || !cairn_bytes_equal(timer.id, id) || !cairn_name_valid(timer.method))
         return bad(import, "a timer makes no sense", err);
     shard = place(import, type, id);
+    code = enter_space(import, shard, cairn_buf_bytes(&type->space), err);
+    if (code != CAIRN_OK)
+        return code;
     overlay = &import->parts[shard].overlay;
     if (!overlay_get(overlay, cairn_bytes(key, key_header(key, type->number, id)), &header) || header.size < 8)
         return overlay->code == CAIRN_OK ? bad(import, "a timer's object is missing", err) : commit(import, shard, err);

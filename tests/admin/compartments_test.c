@@ -160,8 +160,8 @@ static void meters_and_limits_are_the_namespaces(void **state)
     assert_string_equal(run(&sim, inside(&sim), "p", "say", "a line"), "nil");
     quota_usage(acme_of(&sim), sim.node->options.workers, &usage);
     assert_int_equal(usage.invocations, 2);
-    assert_int_equal(usage.kept_objects, 1);
-    assert_true(usage.kept_bytes > 0 && usage.cpu_ns > 0 && usage.operations > 0);
+    assert_int_equal(usage.kept.objects, 1);
+    assert_true(usage.kept.bytes > 0 && usage.cpu_ns > 0 && usage.operations > 0);
     set_limit(&sim, SPACE_OBJECTS, 1);
     assert_non_null(strstr(run(&sim, inside(&sim), "q", "set", "word"), "!quota: the namespace acme has 1 objects"));
     assert_string_equal(run(&sim, inside(&sim), "p", "get", NULL), "\"word\"");
@@ -169,7 +169,7 @@ static void meters_and_limits_are_the_namespaces(void **state)
     simnode_crash(&sim, CAIRN_SIM_DROP);
     open_node(&sim);
     quota_usage(acme_of(&sim), sim.node->options.workers, &usage);
-    assert_int_equal(usage.kept_objects, 1);
+    assert_int_equal(usage.kept.objects, 1);
     assert_string_equal(run(&sim, inside(&sim), "p", "get", NULL), "\"word\"");
     assert_non_null(strstr(run(&sim, inside(&sim), "q", "set", "word"), "!quota: the namespace acme has 1 objects"));
     set_limit(&sim, SPACE_METHOD_LIMITS + CAIRN_LIMIT_RESULT, 3);
@@ -182,8 +182,8 @@ static void meters_and_limits_are_the_namespaces(void **state)
     assert_string_equal(run(&sim, inside(&sim), "p", "remove", NULL), "nil");
     simnode_settle(&sim); /* what is left of it is purged */
     quota_usage(acme_of(&sim), sim.node->options.workers, &usage);
-    assert_int_equal(usage.kept_objects, 0);
-    assert_int_equal(usage.kept_bytes, 0);
+    assert_int_equal(usage.kept.objects, 0);
+    assert_int_equal(usage.kept.bytes, 0);
     simnode_done(&sim);
 }
 

@@ -162,6 +162,11 @@ static void processor_time(void **state)
     }
 }
 
+static enum cairn_code keep(struct space *space, int64_t objects, int64_t bytes, struct cairn_err *err)
+{
+    return quota_keep(space, (struct space_kept){.objects = objects, .bytes = bytes}, err);
+}
+
 static void kept(void **state)
 {
     struct cairn_err err;
@@ -170,20 +175,20 @@ static void kept(void **state)
 
     (void)state;
     assert_false(space_is_gated(space)); /* asked when something is committed */
-    assert_int_equal(quota_keep(space, 1, 1000, &err), CAIRN_OK);
-    assert_int_equal(quota_keep(space, 1, 1, &err), CAIRN_EQUOTA);
+    assert_int_equal(keep(space, 1, 1000, &err), CAIRN_OK);
+    assert_int_equal(keep(space, 1, 1, &err), CAIRN_EQUOTA);
     assert_non_null(strstr(err.text, "set acme --bytes"));
     assert_int_equal(atomic_load(&space->kept_objects), 1);
-    assert_int_equal(quota_keep(space, 1, 0, &err), CAIRN_OK);
-    assert_int_equal(quota_keep(space, -1, -10, &err), CAIRN_OK);
-    assert_int_equal(quota_keep(space, 0, 11, &err), CAIRN_EQUOTA);
-    assert_int_equal(quota_keep(space, 0, 10, &err), CAIRN_OK);
+    assert_int_equal(keep(space, 1, 0, &err), CAIRN_OK);
+    assert_int_equal(keep(space, -1, -10, &err), CAIRN_OK);
+    assert_int_equal(keep(space, 0, 11, &err), CAIRN_EQUOTA);
+    assert_int_equal(keep(space, 0, 10, &err), CAIRN_OK);
     atomic_store(&space->recorded_limits[SPACE_OBJECTS], 1);
     quota_apply(space);
-    assert_int_equal(quota_keep(space, 1, -500, &err), CAIRN_EQUOTA);
+    assert_int_equal(keep(space, 1, -500, &err), CAIRN_EQUOTA);
     assert_non_null(strstr(err.text, "(objects)"));
     assert_int_equal(atomic_load(&space->kept_bytes), 1000);
-    assert_int_equal(quota_keep(space, 0, -1000, &err), CAIRN_OK);
+    assert_int_equal(keep(space, 0, -1000, &err), CAIRN_OK);
     assert_false(space->counts && spaces.first->counts);
     spaces_done(&spaces);
 }

@@ -215,8 +215,11 @@ def test_export(folder):
             with redis_in(node, space) as redis:
                 redis.ok("FUNCTION", "LOAD", guest("register"))
                 redis.ok("FCALL", "Counter.add", 2, "c", "key", n + 1)
+                for _ in range(3 + n):
+                    redis.ok("CAIRN.SEND", "DELAY", 10 ** 9, "Counter.add", 1, "c", 1)
         told = {space: kept(node, space) for space in ("acme", "blue")}
-        check(told["blue"][0] == 1 and told["blue"][1] > 0, f"what they keep: {told}")
+        check(told["blue"][0] == 1 and told["blue"][1] > told["blue"][3] > 0, f"what they keep: {told}")
+        equal([told[space][2] for space in ("acme", "blue")], [3, 4], "messages")
         streams = {space: os.path.join(folder, f"{space}.stream") for space in ("all", "blue")}
         equal(cli(node, "export", streams["all"])[0], 0, "exporting all")
         equal(cli(node, "export", streams["blue"], "--namespace", "blue")[0], 0, "exporting one")
@@ -238,7 +241,11 @@ def test_export(folder):
                 equal(other.web().json("GET", "/v1/namespaces/acme")["limits"],
                       limits(requests=1000, memory=1000000), "acme's limits")
                 for space in ("acme", "blue"):
-                    equal(kept(other, space), told[space], f"what {space} keeps")
+                    objects, size, messages, of_messages = kept(other, space)
+                    equal((objects, size - of_messages, messages), (told[space][0], told[space][1] - told[space][3],
+                                                                    told[space][2]), f"what {space} keeps")
+                    # Messages have other numbers, which take at most 5 bytes less.
+                    check(told[space][3] - 5 * messages <= of_messages <= told[space][3], f"{of_messages} of messages")
             for space, count in counters.items():
                 with redis_in(other, space) as redis:
                     equal(redis.ok("FCALL", "Counter.get", 1, "c"), count, f"counter of {space}")
@@ -249,12 +256,12 @@ def limits(**there):
     names = ["requests", "connections", "memory", "bytes", "objects", "cpu", "instances", "weight"]
     of_method = ("cpu", "memory", "calls", "result", "write_set", "journal", "transaction", "transaction_objects",
                  "transaction_time")
-    return {name: there.get(name, 0) for name in names + [f"limit_{name}" for name in of_method]}
+    return {name: there.get(name, 0) for name in names + [f"limit_{name}" for name in of_method] + ["messages", "message_bytes"]}
 
 
 def kept(node, space):
     usage = node.web().json("GET", f"/v1/namespaces/{space}")["usage"]
-    return usage["objects"], usage["bytes"]
+    return usage["objects"], usage["bytes"], usage["messages"], usage["message_bytes"]
 
 
 def add(node, space, count):
@@ -410,7 +417,7 @@ def test_kept_limits(folder):
                 count += 1
             check(reply.code == "QUOTA" and "(bytes)" in reply and "set acme --bytes" in reply, reply)
             equal(redis.ok("FCALL", "Counter.add", 1, "c0", 1), 2, "what adds nothing")
-        objects, size = kept(node, "acme")
+        objects, size = kept(node, "acme")[:2]
         check(objects == count - 1 and size <= 1024, f"{objects} objects of {size} bytes")
         sample = node.metrics()
         equal(sample['cairn_namespace_objects{namespace="acme"}'], objects, "objects in metrics")
@@ -424,6 +431,40 @@ def test_kept_limits(folder):
             equal(redis.ok("FCALL", "Counter.get", 1, f"c{count}"), 1, "after a deletion")
         status, said = cli(node, "namespaces", "show", "acme")
         check(status == 0 and "of 1024 (--bytes)" in said and "operations" in said, said)
+
+
+def test_message_limits(folder):
+    """Messages that wait: over both protocols, after a kill, and others do not feel it."""
+    with Node(folder) as node:
+        status, said = cli(node, "namespaces", "create", "acme", "--messages", "2", "--message-bytes", "1MiB")
+        check(status == 0, said)
+        create(node, "blue")
+        for space in ("acme", "blue"):
+            equal(cli(node, "deploy", write(folder, "register"), space=space)[0], 0, f"deploying to {space}")
+            with redis_in(node, space) as redis:
+                for n in range(2):
+                    redis.ok("CAIRN.SEND", "DELAY", 10 ** 9, "Counter.add", 1, f"c{n}", 1)
+        node.kill()
+        node.start()
+        with redis_in(node, "acme") as redis:
+            reply = redis.call("CAIRN.SEND", "Counter.add", 1, "c", 1)
+            check(reply.code == "QUOTA" and "2 messages" in reply and "set acme --messages" in reply, reply)
+            equal(redis.ok("FCALL", "Counter.add", 1, "c", 1), 1, "what sends nothing")
+        status, head, body = raw(node, "POST", "/v1/ns/acme/objects/Counter/c/add?send")
+        check(status == 429 and b"(messages)" in body and head["Retry-After"] == "1", f"{status} {head} {body}")
+        with redis_in(node, "blue") as redis:
+            redis.ok("CAIRN.SEND", "Counter.add", 1, "c", 1)
+        equal(kept(node, "acme")[2], 2, "messages")
+        sample = node.metrics()
+        equal(sample['cairn_namespace_messages{namespace="acme"}'], 2, "messages in metrics")
+        equal(sample['cairn_namespace_message_bytes{namespace="acme"}'], kept(node, "acme")[3], "their bytes")
+        status, said = cli(node, "namespaces", "show", "acme")
+        check("2 that wait or are dead letters of 2 (--messages)" in said, said)
+        check("of 1048576 (--message-bytes)" in said, said)
+        node.web().fails(400, "bad_request", "POST", "/v1/namespaces/default?messages=5")
+        equal(cli(node, "namespaces", "set", "acme", "--messages", "3")[0], 0, "with room")
+        with redis_in(node, "acme") as redis:
+            redis.ok("CAIRN.SEND", "Counter.add", 1, "c", 1)
 
 
 def test_processor_limit(folder):
@@ -498,5 +539,5 @@ def test_wild_neighbour(folder):
 
 if __name__ == "__main__":
     main([test_nothing_crosses, test_log_lines, test_life, test_missing, test_compartments, test_completion, test_export,
-          test_requests_limit, test_connections_limit, test_kept_limits, test_processor_limit,
+          test_requests_limit, test_connections_limit, test_kept_limits, test_message_limits, test_processor_limit,
           test_wild_neighbour])
