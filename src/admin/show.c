@@ -3,12 +3,14 @@
 
 #include "admin/page.h"
 #include "admin/past.h"
+#include "admin/timers.h"
 #include "object/header.h"
 #include "object/hold.h"
 #include "object/host.h"
 #include "object/invocation.h"
 #include "object/mailbox.h"
 #include "object/segment.h"
+#include "object/timers.h"
 #include "object/type.h"
 
 /* Where a page begins: in the field of that number (the module's), at an entry, up to another; `to` 0: at its begin.
@@ -20,6 +22,8 @@ struct place {
     struct cairn_bytes after;
     uint64_t left;
 };
+
+enum { TIMERS_SHOWN = 20 };
 
 struct showing {
     struct invocation *inv;
@@ -218,6 +222,34 @@ static void add_cursor(struct cairn_buf *to, const struct place *next)
     cairn_buf_done(&cursor);
 }
 
+/* [the first TIMERS_SHOWN of the object's timers, 1 if there are more]; false: it has none. */
+static bool add_timers(struct invocation *inv, struct cairn_buf *to)
+{
+    struct overlay *overlay = &inv->segment->overlay;
+    uint64_t incarnation = inv->segment->header.incarnation, count = 0;
+    uint8_t bytes[TIMER_NAME_BYTES_MAX];
+    struct cairn_bytes name = cairn_bytes(bytes, 0);
+    struct cairn_buf items = {0};
+    bool more;
+
+    while ((more = timers_next(overlay, incarnation, name, bytes, &name)) && count < TIMERS_SHOWN) {
+        struct timer timer;
+
+        if (!timers_get(overlay, incarnation, name, &timer))
+            continue;
+        timers_add_item(&items, name, &timer);
+        count++;
+    }
+    if (count) {
+        cairn_value_add_list(to, 2);
+        cairn_value_add_list(to, count);
+        cairn_buf_add(to, items.data, items.size);
+        cairn_value_add_int(to, more);
+    }
+    cairn_buf_done(&items);
+    return count > 0;
+}
+
 static bool has_field(const struct cairn_type_decl *decl, struct cairn_bytes name)
 {
     for (size_t i = 0; i < decl->field_count; i++)
@@ -231,6 +263,8 @@ static void show_object(struct invocation *inv)
     const struct cairn_request *request = inv->request;
     const struct cairn_type_decl *decl = inv->type->decl;
     struct showing showing = {.inv = inv, .limit = request->limit ? request->limit : PAGE_LIMIT_DEFAULT};
+    struct cairn_buf timers = {0};
+    bool has_timers = false;
     struct place at;
     size_t first;
 
@@ -253,13 +287,17 @@ static void show_object(struct invocation *inv)
         return;
     page_begin(&showing.page, inv->worker);
     show_fields(&showing, decl, first, at);
-    cairn_value_add_list(&inv->result, 2);
+    if (!showing.cut && !inv->own && !request->name.size) /* with all of it, as it is now */
+        has_timers = add_timers(inv, &timers);
+    cairn_value_add_list(&inv->result, has_timers ? 3 : 2);
     cairn_value_add_list(&inv->result, showing.field_count);
     cairn_buf_add(&inv->result, showing.fields.data, showing.fields.size);
     if (showing.cut)
         add_cursor(&inv->result, &showing.next);
     else
         cairn_value_add_nil(&inv->result);
+    cairn_buf_add(&inv->result, timers.data, timers.size);
+    cairn_buf_done(&timers);
     cairn_buf_done(&showing.fields);
     cairn_buf_done(&showing.after);
 }

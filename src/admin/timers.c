@@ -10,11 +10,9 @@
 #include "object/type.h"
 #include "object/worker.h"
 
-/* As CAIRN_OP_TIMERS has it (object/object.h). */
-static void add_timer(struct tour *tour, struct cairn_bytes name, const struct timer *timer)
+void timers_add_item(struct cairn_buf *to, struct cairn_bytes name, const struct timer *timer)
 {
     static const char *const kinds[] = {"once", "every", "cron"};
-    struct cairn_buf *to = &tour->items;
 
     cairn_value_add_list(to, 11);
     cairn_value_add_bytes(to, timer->type_name);
@@ -28,7 +26,6 @@ static void add_timer(struct tour *tour, struct cairn_bytes name, const struct t
     cairn_value_add_bytes(to, timer->zone);
     cairn_value_add_bytes(to, timer->method);
     cairn_value_add_int(to, (int64_t)timer->args.size);
-    tour_added(tour);
 }
 
 static bool is_meant(const struct tour *tour, const struct timer *timer)
@@ -55,8 +52,10 @@ static bool look(struct tour *tour, struct overlay *overlay, uint64_t only)
     if (only && incarnation != only)
         return false;
     if (timers_get(overlay, incarnation, cairn_bytes(at.data + 8, at.size - 8), &timer) && is_meant(tour, &timer)) {
-        if (timers_current(overlay, &timer, incarnation)) /* else it is deleted, and being purged */
-            add_timer(tour, cairn_bytes(at.data + 8, at.size - 8), &timer);
+        if (timers_current(overlay, &timer, incarnation)) { /* else it is deleted, and being purged */
+            timers_add_item(&tour->items, cairn_bytes(at.data + 8, at.size - 8), &timer);
+            tour_added(tour);
+        }
     }
     return true;
 }

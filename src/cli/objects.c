@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/moment.h"
 #include "cli/print.h"
+#include "cli/timers.h"
 #include "proto/json.h"
 
 struct options {
@@ -307,6 +308,26 @@ static struct widths widths_of(struct cairn_bytes encoded)
     return widest;
 }
 
+/* [timers, 1 if there are more], behind the fields; nothing if there are none. */
+static void print_timers(struct cairn_reader *r)
+{
+    struct cairn_buf text = {0};
+    uint64_t count;
+
+    if (!cairn_reader_left(r))
+        return;
+    cairn_value_read(r);
+    count = cairn_value_read(r).count;
+    for (uint64_t i = 0; i < count && !r->bad; i++) {
+        cairn_buf_str(&text, "    ");
+        cairn_timer_text(&text, r);
+        cairn_buf_u8(&text, '\n');
+    }
+    printf("  timers, %s%" PRIu64 ":\n%.*s", cairn_value_read(r).integer ? "the first " : "", count, (int)text.size,
+           (const char *)text.data);
+    cairn_buf_done(&text);
+}
+
 static void print_object(const char *name, struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
@@ -316,11 +337,13 @@ static void print_object(const char *name, struct cairn_bytes encoded)
     printf("%s\n", name);
     for (uint64_t i = 0; i < count && !r.bad; i++)
         print_field(&r, widest, ' ');
+    print_timers(&r);
 }
 
 /* An object's pages as one: fields, of which the last may go on in the page that follows. */
 struct pages {
     struct cairn_buf fields, head, items, cursor; /* head: name, kind and count of the last field */
+    struct cairn_buf timers;                      /* as the last page has them */
     uint64_t count, item_count;
     bool open, list; /* there is a last field; its content is a list */
 };
@@ -369,20 +392,20 @@ static void take_field(struct pages *pages, struct cairn_bytes field, bool first
     cairn_buf_add(&pages->items, head.data, head.size);
 }
 
-/* [fields, cursor]; true: there is another page. */
+/* [fields, cursor], and of an object with timers these; true: there is another page. */
 static bool take_page(struct pages *pages, struct cairn_bytes page)
 {
     struct cairn_reader r = cairn_reader(page);
     struct cairn_bytes cursor;
-    uint64_t count;
+    uint64_t parts = cairn_value_read(&r).count, count = cairn_value_read(&r).count;
 
-    cairn_value_read(&r);
-    count = cairn_value_read(&r).count;
     for (uint64_t i = 0; i < count && !r.bad; i++)
         take_field(pages, cairn_value_whole(&r), i == 0);
     cursor = cairn_value_read(&r).bytes;
     pages->cursor.size = 0;
     cairn_buf_add(&pages->cursor, cursor.data, cursor.size);
+    if (parts > 2)
+        cairn_buf_add(&pages->timers, r.at, cairn_reader_left(&r));
     return cursor.size && !r.bad;
 }
 
@@ -421,8 +444,8 @@ static void add_range(struct cairn_ask *ask, const struct options *options)
         add_number(ask, "reverse", 1);
 }
 
-/* All of the object's pages: *ret_fields is a list of fields.  False: see *ret_status; with missing_is_empty an object
- * that does not exist is an empty value. */
+/* All of the object's pages: *ret_fields is a list of fields, and behind it are its timers, if it has some.  False: see
+ * *ret_status; with missing_is_empty an object that does not exist is an empty value. */
 static bool fetch(const char *name, const struct options *options, uint64_t limit, bool missing_is_empty,
                   struct cairn_buf *ret_fields, int *ret_status)
 {
@@ -452,11 +475,13 @@ static bool fetch(const char *name, const struct options *options, uint64_t limi
         end_field(&pages);
         cairn_value_add_list(ret_fields, pages.count);
         cairn_buf_add(ret_fields, pages.fields.data, pages.fields.size);
+        cairn_buf_add(ret_fields, pages.timers.data, pages.timers.size);
     }
     cairn_buf_done(&pages.fields);
     cairn_buf_done(&pages.head);
     cairn_buf_done(&pages.items);
     cairn_buf_done(&pages.cursor);
+    cairn_buf_done(&pages.timers);
     return good;
 }
 
@@ -498,6 +523,23 @@ static void add_field_json(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_str(to, content.kind == CAIRN_VALUE_LIST ? "]}" : "}");
 }
 
+static void add_timers_json(struct cairn_buf *to, struct cairn_reader *r)
+{
+    uint64_t count;
+
+    if (!cairn_reader_left(r))
+        return;
+    cairn_value_read(r);
+    count = cairn_value_read(r).count;
+    cairn_buf_str(to, ",\"timers\":[");
+    for (uint64_t i = 0; i < count && !r->bad; i++) {
+        if (i)
+            cairn_buf_u8(to, ',');
+        cairn_timer_json(to, r);
+    }
+    cairn_buf_printf(to, "],\"more_timers\":%s", cairn_value_read(r).integer ? "true" : "false");
+}
+
 static void print_object_json(const char *name, struct cairn_bytes encoded)
 {
     struct cairn_reader r = cairn_reader(encoded);
@@ -516,7 +558,9 @@ static void print_object_json(const char *name, struct cairn_bytes encoded)
             cairn_buf_u8(&text, ',');
         add_field_json(&text, &r);
     }
-    cairn_buf_str(&text, "]}\n");
+    cairn_buf_u8(&text, ']');
+    add_timers_json(&text, &r);
+    cairn_buf_str(&text, "}\n");
     fwrite(text.data, 1, text.size, stdout);
     cairn_buf_done(&text);
 }

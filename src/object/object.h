@@ -120,7 +120,8 @@ enum cairn_op {
      * `from` on and below `to`, or with `reverse` of the last, the last first).  With `name` only that field.  A field
      * whose content did not fit comes again in the next page,
      * with what follows.  `not_found` if the object does not exist.  As it was at a version, or a moment, if one is
-     * given. */
+     * given; else, and without `name`, the last page of an object with timers has a third part: [list of the first 20,
+     * as TIMERS has them, 1 if there are more]. */
     CAIRN_OP_SHOW,
     /* type, id: 1, or 0 if it did not exist. */
     CAIRN_OP_DELETE,

@@ -171,16 +171,40 @@ static void one_field(struct cairn_buf *to, struct cairn_reader *r)
     cairn_buf_u8(to, ']');
 }
 
+/* As CAIRN_OP_TIMERS has it. */
+static void one_timer(struct cairn_buf *to, struct cairn_reader *r)
+{
+    add_text(to, "type", r);
+    add_text(to, "id", r);
+    add_text(to, "name", r);
+    add_text(to, "state", r);
+    add_int(to, "due_ms", r);
+    add_text(to, "kind", r);
+    add_int(to, "period_ms", r);
+    add_text(to, "cron", r);
+    add_text(to, "zone", r);
+    add_text(to, "method", r);
+    add_int(to, "args_bytes", r);
+}
+
 static void render_show(struct cairn_buf *to, const struct cairn_request *request, struct cairn_reader *r)
 {
+    uint64_t parts;
+
     cairn_buf_str(to, "{\"type\":");
     cairn_json_bytes(to, request->type);
     cairn_buf_str(to, ",\"id\":");
     cairn_json_bytes(to, request->id);
     cairn_buf_str(to, ",\"fields\":");
-    next(r);
+    parts = next(r).count;
     add_objects(to, r, one_field);
     add_cursor(to, r);
+    if (parts > 2) {
+        next(r);
+        add_key(to, "timers");
+        add_objects(to, r, one_timer);
+        cairn_buf_printf(to, ",\"more_timers\":%s", next(r).integer ? "true" : "false");
+    }
     cairn_buf_u8(to, '}');
 }
 
@@ -335,22 +359,6 @@ static void one_span(struct cairn_buf *to, struct cairn_reader *r)
     }
     cairn_buf_u8(to, ']');
     add_int(to, "dropped", r);
-}
-
-/* As CAIRN_OP_TIMERS has it. */
-static void one_timer(struct cairn_buf *to, struct cairn_reader *r)
-{
-    add_text(to, "type", r);
-    add_text(to, "id", r);
-    add_text(to, "name", r);
-    add_text(to, "state", r);
-    add_int(to, "due_ms", r);
-    add_text(to, "kind", r);
-    add_int(to, "period_ms", r);
-    add_text(to, "cron", r);
-    add_text(to, "zone", r);
-    add_text(to, "method", r);
-    add_int(to, "args_bytes", r);
 }
 
 /* [node's ms, wall ms, ms behind, ms of a jump] */

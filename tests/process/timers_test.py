@@ -12,9 +12,13 @@ import subprocess
 import threading
 import time
 
-from cairnproc import CAIRN, Lost, Node, check, main
+from cairnproc import CAIRN, Lost, Node, check, equal, main
 
 LINKS, HEAP, OBJECTS = 10, 10, 2000
+
+
+def web_object(node, name):
+    return node.web().json("GET", f"/v1/objects/{name}")
 
 
 def metric(node, name):
@@ -97,6 +101,16 @@ def test_lists(folder):
         items = json.loads(cairn(node, "timers", "ls", "Alarm/a b", "--json"))
         check(sorted((i["name"], i["kind"], i["due_ms"] == 4000000000000, i["period_ms"]) for i in items)
               == [("often", "every", False, 3600000), ("once", "once", True, 0)], f"listed are {items}")
+        shown = cairn(node, "objects", "show", "Alarm/a b")
+        check("  timers, 2:\n    often: tick, pending, " in shown and ", every 3600000 ms\n    once: tick, pending, 2096-10-02"
+              in shown, f"shown are {shown}")
+        shown = json.loads(cairn(node, "objects", "show", "Alarm/a b", "--json"))
+        equal(shown["timers"], items, "timers of an object")
+        equal(web_object(node, "Alarm/a%20b"), {**shown, "cursor": None}, "an object over HTTP")
+        shown = web_object(node, "Alarm/m")
+        equal((len(shown["timers"]), shown["more_timers"]), (20, True), "timers of an object with many")
+        check("timers" not in web_object(node, "Alarm/m?field=count"), "one field has timers")
+        check("30 2 * * * Europe/Berlin\n" in cairn(node, "objects", "show", "Alarm/c"), "no line of cron is shown")
         node.kill()
         node.start()
         check(len(cairn(node, "timers", "ls", "--json").split('"name"')) == 904, "not all are listed after a kill")
