@@ -9,31 +9,13 @@
 #include "proto/json.h"
 #include "proto/zk.h"
 
-enum { MEMORY_MIB = 4096 };
-
 struct options {
     const char *zookeeper, *logs;
     uint64_t memory_mib;
 };
 
 static const struct cairn_flag flags[] = {
-    {.name = "zookeeper",
-     .kind = CAIRN_FLAG_TEXT,
-     .value = "DIR",
-     .help = "a ZooKeeper's dataDir, which is not changed; it must not be running there",
-     .offset = offsetof(struct options, zookeeper)},
-    {.name = "zookeeper-logs",
-     .kind = CAIRN_FLAG_TEXT,
-     .value = "DIR",
-     .help = "its dataLogDir, if that is another",
-     .offset = offsetof(struct options, logs)},
-    {.name = "memory",
-     .kind = CAIRN_FLAG_NUMBER,
-     .value = "MIB",
-     .help = "that its nodes may take meanwhile (4096)",
-     .min = 1,
-     .max = 1 << 24,
-     .offset = offsetof(struct options, memory_mib)},
+    CAIRN_ZK_FOLDER_FLAGS(struct options),
     {0},
 };
 
@@ -107,7 +89,7 @@ static void warn(void *context, const char *text)
 
 static int run(int argc, char **argv)
 {
-    struct options options = {.memory_mib = MEMORY_MIB};
+    struct options options = {.memory_mib = CAIRN_ZK_FOLDER_MEMORY_MIB};
     struct cairn_zk_folder folder = {.warn = warn};
     struct cairn_zk_database *database;
     struct dump dump = {0};

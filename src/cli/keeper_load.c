@@ -15,7 +15,6 @@
 #include "proto/zk_path.h"
 
 enum {
-    MEMORY_MIB = 4096,
     PARTS_MAX = 500, /* of a multi */
     BATCH_BYTES_MAX = 256 << 10 /* of a multi of more than one */,
     DATA_BYTES_MAX = 960 << 10,
@@ -29,28 +28,12 @@ struct options {
 };
 
 static const struct cairn_flag flags[] = {
-    {.name = "zookeeper",
-     .kind = CAIRN_FLAG_TEXT,
-     .value = "DIR",
-     .help = "a ZooKeeper's dataDir, which is not changed; it must not be running there",
-     .offset = offsetof(struct options, zookeeper)},
-    {.name = "zookeeper-logs",
-     .kind = CAIRN_FLAG_TEXT,
-     .value = "DIR",
-     .help = "its dataLogDir, if that is another",
-     .offset = offsetof(struct options, logs)},
+    CAIRN_ZK_FOLDER_FLAGS(struct options),
     {.name = "auth",
      .kind = CAIRN_FLAG_TEXT,
      .value = "USER:PASSWORD",
      .help = "as this user (scheme digest)",
      .offset = offsetof(struct options, auth)},
-    {.name = "memory",
-     .kind = CAIRN_FLAG_NUMBER,
-     .value = "MIB",
-     .help = "that its nodes may take meanwhile (4096)",
-     .min = 1,
-     .max = 1 << 24,
-     .offset = offsetof(struct options, memory_mib)},
     {0},
 };
 
@@ -332,7 +315,7 @@ static void warn(void *context, const char *text)
 
 static int run(int argc, char **argv)
 {
-    struct options options = {.memory_mib = MEMORY_MIB};
+    struct options options = {.memory_mib = CAIRN_ZK_FOLDER_MEMORY_MIB};
     struct cairn_zk_folder folder = {.warn = warn};
     struct cairn_zk_database *database;
     struct load load = {0};
