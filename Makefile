@@ -37,7 +37,9 @@ tests:
 test: tests
 	@tools/test $(BUILD) --no-suite slow
 
-test-slow: tests
+test-slow:
+	@tools/setup build test slow
+	@tools/build $(BUILD)
 	@tools/test $(BUILD) --suite slow
 
 check:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Clients of ZooKeeper other than kazoo, unmodified, against the real port: Apache's for C and Java, node-zookeeper-client.
+"""Clients of ZooKeeper other than kazoo, unmodified, against the real port: Apache's for C and Java, node-zookeeper-client,
+go-zk.
 
 Catches replies and events that kazoo forgives, a multi that another client cannot read, and a session, its ephemeral or
 its watch that a SIGKILL of the node loses.  What cannot be had here is skipped, aloud: Apache's clients
-are Debian's libzookeeper-mt-dev and zookeeper.
+are Debian's libzookeeper-mt-dev and zookeeper.  Curator is in keeper_curator_slow_test.py.
 """
 import os
 import shutil
@@ -14,30 +15,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "process"))
 
 import zkwire  # noqa: E402
-from cairnproc import Node, Skip, check, equal, main  # noqa: E402
-from clients import from_npm  # noqa: E402
-
-
-def outlives_a_kill(folder, flag, words, environment=None):
-    """The program says "ready", waits for the node `flag`, which is made when the server was killed and is there again,
-    and says "done"."""
-    with Node(folder, zk=0) as node:
-        program = subprocess.Popen([*words, str(node.zk)], stdout=subprocess.PIPE, text=True,
-                                   env={**os.environ, **(environment or {})})
-        try:
-            equal(program.stdout.readline(), "ready\n", "what the client says first")
-            node.kill()
-            node.start()
-            other = zkwire.Connection(node.zk)
-            equal(other.call("create", flag, b"", zkwire.OPEN_ACL, 0)[0].error, 0, "creating the flag")
-            equal(program.communicate(timeout=60)[0], "done\n", "what the client says last")
-            equal(program.returncode, 0, "the client's exit status")
-            names, _ = other.call("ls", os.path.dirname(flag), False)
-            check(not any(name.startswith("lock-") for name in names.body[0]), "the session is closed, its node is there")
-            other.end()
-        finally:
-            program.kill()
-            program.wait()
+from cairnproc import Skip, main  # noqa: E402
+from clients import compiled, from_go, from_npm  # noqa: E402
+from keeper_programs import outlives_a_kill  # noqa: E402
 
 
 def test_c_client(folder):
@@ -52,11 +32,9 @@ def test_c_client(folder):
 def test_java_client(folder):
     if not shutil.which("javac") or not all(map(os.path.exists, zkwire.JARS)):
         raise Skip("the Java client is not installed: apt-get install zookeeper default-jdk-headless")
-    path = ":".join([folder, *zkwire.JARS])
-    shutil.copy(os.path.join(HERE, "KeeperClient.java.in"), os.path.join(folder, "KeeperClient.java"))
-    subprocess.run(["javac", "-cp", path, "-d", folder, os.path.join(folder, "KeeperClient.java")], check=True, timeout=120)
-    outlives_a_kill(folder, "/java/flag",
-                    ["java", "-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp", path, "KeeperClient"])
+    path = ":".join(zkwire.JARS)
+    outlives_a_kill(folder, "/java/flag", ["java", "-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp",
+                                           compiled(folder, "KeeperClient", path), "KeeperClient"])
 
 
 def test_node_zookeeper_client(folder):
@@ -64,5 +42,11 @@ def test_node_zookeeper_client(folder):
     outlives_a_kill(folder, "/js/flag", ["node", os.path.join(HERE, "keeper_node_client.cjs")], {"NODE_PATH": modules})
 
 
+def test_go_zk(folder):
+    program = from_go("keeper_go_client", os.path.join(HERE, "keeper_go_client.go.in"), "github.com/go-zookeeper/zk",
+                      "v1.0.4")
+    outlives_a_kill(folder, "/go/flag", [program])
+
+
 if __name__ == "__main__":
-    main([test_c_client, test_java_client, test_node_zookeeper_client])
+    main([test_c_client, test_java_client, test_node_zookeeper_client, test_go_zk])
