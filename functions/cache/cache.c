@@ -1,11 +1,11 @@
-/* cache.c - manages the memory of one instance that holds chunks of large values (cache.h).
+/* cache.c - manages the memory of one instance that holds chunks of large values (cache_layout.h).
  *
  *   | stack, statics | buckets | records | next[] | pad | block | block | ...
  *
  * Offsets of blocks are their names: 0 is none.  next[] has, for each block, the one that follows it in its chunk, or
  * in the list of free ones.  Blocks that were never used are not in that list: their pages take no memory until then.
  * */
-#include "cache.h"
+#include <cairn/cache_layout.h>
 
 #include <stddef.h>
 

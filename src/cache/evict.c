@@ -167,10 +167,15 @@ bool cairn_cache_make_room(struct cairn_cache *cache, uint32_t user, uint64_t mo
     if (policy == CAIRN_CACHE_NOEVICTION || more > cairn_cache_bytes_max(cache))
         return false;
     while (!cairn_cache_has_room(cache, more)) {
-        bool any = policy == CAIRN_CACHE_ALLKEYS_RANDOM || policy == CAIRN_CACHE_VOLATILE_RANDOM
-                       ? evict_random(cache, pool, policy_is_volatile(policy))
-                       : evict_best(cache, pool, policy, now_ms);
+        bool any;
 
+        /* Where large values have most of the bytes, small keys would go by the thousands for one of them. */
+        if (policy == CAIRN_CACHE_ALLKEYS_LRU && cairn_cache_large_bytes(cache) > cairn_cache_bytes(cache) / 2 &&
+            table_evict_large(cache))
+            continue;
+        any = policy == CAIRN_CACHE_ALLKEYS_RANDOM || policy == CAIRN_CACHE_VOLATILE_RANDOM
+                  ? evict_random(cache, pool, policy_is_volatile(policy))
+                  : evict_best(cache, pool, policy, now_ms);
         if (!any)
             return cairn_cache_has_room(cache, more);
     }

@@ -50,9 +50,17 @@ static size_t bytes_of_apart(const struct cairn_cache_apart *apart)
     return apart->pages ? apart->pages : bytes_of(apart);
 }
 
+/* What large values take elsewhere is counted by themselves. */
+static size_t counted(const struct cairn_cache_entry *entry)
+{
+    return bytes_of(entry) + (entry->apart   ? bytes_of_apart(entry_apart(entry))
+                              : entry->large ? table_large_bytes(entry)
+                                             : 0);
+}
+
 size_t cairn_cache_entry_bytes(const struct cairn_cache_entry *entry)
 {
-    return bytes_of(entry) + (entry->apart ? bytes_of_apart(entry_apart(entry)) : 0);
+    return counted(entry) + (entry->large ? entry_large(entry)->value->ops->bytes(entry_large(entry)->value) : 0);
 }
 
 static struct cairn_cache_apart *make_apart(const struct cairn_cache *cache, size_t size)
@@ -104,10 +112,12 @@ struct cairn_bytes cairn_cache_apart_bytes(const struct cairn_cache_apart *apart
 
 size_t table_free_entry(struct cairn_cache_entry *entry)
 {
-    size_t bytes = cairn_cache_entry_bytes(entry);
+    size_t bytes = counted(entry);
 
     if (entry->apart)
         unref(entry_apart(entry));
+    else if (entry->large)
+        table_drop_large(entry);
     free(entry);
     return bytes;
 }
@@ -137,8 +147,10 @@ struct cairn_cache *cairn_cache_create(const struct cairn_cache_options *options
         cairn_random_init(&cache->pools[i].random, cairn_random_u64(&random));
     pthread_mutex_init(&cache->spaces_lock, NULL);
     pthread_mutex_init(&cache->flushed_lock, NULL);
-    for (uint32_t i = 0; i < CAIRN_CACHE_STRIPES; i++)
+    for (uint32_t i = 0; i < CAIRN_CACHE_STRIPES; i++) {
         pthread_mutex_init(&cache->stripes[i].lock, NULL);
+        cairn_list_init(&cache->stripes[i].large);
+    }
     cache->bytes = (int64_t)(sizeof *cache + pool_bytes);
     return cache;
 }
@@ -216,7 +228,7 @@ void cairn_cache_spaces(struct cairn_cache *cache,
     }
 }
 
-static struct shelf *make_shelf(struct cairn_cache *cache, struct stripe *stripe, uint32_t database)
+struct shelf *table_make_shelf(struct cairn_cache *cache, struct stripe *stripe, uint32_t database)
 {
     struct shelf *shelf = stripe_shelf(stripe, database);
 
@@ -361,6 +373,8 @@ static void use(struct cairn_cache *cache, struct stripe *stripe, struct cairn_c
 {
     uint32_t uses;
 
+    if (entry->large)
+        entry_large(entry)->used = true;
     if (!policy_counts_uses(atomic_load_explicit(&cache->policy, memory_order_relaxed))) {
         entry->clock = (uint32_t)(now_ms / 1000) & CLOCK_MAX;
         return;
@@ -381,6 +395,8 @@ struct cairn_bytes cairn_cache_name(const struct cairn_cache_entry *entry)
 
 struct cairn_bytes cairn_cache_value(const struct cairn_cache_entry *entry)
 {
+    if (entry->large)
+        return cairn_bytes(NULL, entry->value_size);
     return cairn_bytes(entry->apart ? entry_apart(entry)->bytes : entry_key(entry) + entry->key_size,
                        entry->value_size);
 }
@@ -425,6 +441,8 @@ void table_drop(struct cairn_cache *cache, struct stripe *stripe, struct shelf *
         stripe->expired++;
     else if (why == EVICTED)
         stripe->evicted++;
+    else if (why == LOST)
+        stripe->lost++;
     count_keys(stripe, -1, entry->expires ? -1 : 0);
     shelf_unlink(shelf, at);
     count_shelf(cache, shelf, before);
@@ -448,8 +466,8 @@ uint32_t table_reap(struct cairn_cache *cache, struct stripe *stripe, struct she
 /* --- finding --- */
 
 /* NULL: not there; what has expired is taken away. */
-static struct cairn_cache_entry **find(struct cairn_cache *cache, struct stripe *stripe, struct shelf *shelf,
-                                       const struct cairn_cache_key *key, uint64_t now_ms)
+struct cairn_cache_entry **table_find(struct cairn_cache *cache, struct stripe *stripe, struct shelf *shelf,
+                                      const struct cairn_cache_key *key, uint64_t now_ms)
 {
     struct cairn_cache_entry **at = shelf ? shelf_find(shelf, key->hash, key->name) : NULL;
 
@@ -459,6 +477,10 @@ static struct cairn_cache_entry **find(struct cairn_cache *cache, struct stripe 
         table_drop(cache, stripe, shelf, at, EXPIRED);
         return NULL;
     }
+    if ((*at)->large && table_large_lost(*at)) {
+        table_drop(cache, stripe, shelf, at, LOST);
+        return NULL;
+    }
     return at;
 }
 
@@ -466,7 +488,7 @@ struct cairn_cache_entry *cairn_cache_find(struct cairn_cache *cache, const stru
                                            uint64_t now_ms, enum cairn_cache_use how)
 {
     struct stripe *stripe = stripe_of(cache, key);
-    struct cairn_cache_entry **at = find(cache, stripe, stripe_shelf(stripe, key->database), key, now_ms);
+    struct cairn_cache_entry **at = table_find(cache, stripe, stripe_shelf(stripe, key->database), key, now_ms);
 
     if (how == CAIRN_CACHE_LOOK || how == CAIRN_CACHE_READ)
         (*(at ? &stripe->hits : &stripe->misses))++;
@@ -482,7 +504,7 @@ struct cairn_cache_state cairn_cache_state(struct cairn_cache *cache, const stru
 {
     struct stripe *stripe = stripe_of(cache, key);
     struct shelf *shelf = stripe_shelf(stripe, key->database);
-    struct cairn_cache_entry **at = find(cache, stripe, shelf, key, now_ms);
+    struct cairn_cache_entry **at = table_find(cache, stripe, shelf, key, now_ms);
 
     if (at)
         return (struct cairn_cache_state){(*at)->generation, true};
@@ -491,22 +513,21 @@ struct cairn_cache_state cairn_cache_state(struct cairn_cache *cache, const stru
 
 /* --- changing --- */
 
-static size_t size_of(size_t key_size, size_t value_size, bool expires, bool apart)
+static size_t size_of(size_t key_size, size_t value_size, bool expires, bool points)
 {
     return sizeof(struct cairn_cache_entry) + (expires ? sizeof(struct entry_expiry) : 0) + key_size +
-           (apart ? sizeof(struct cairn_cache_apart *) : value_size);
+           (points ? sizeof(void *) : value_size);
 }
 
-/* An entry without its value: that lies apart, which is taken, or is to be put behind the key. */
-static struct cairn_cache_entry *make_entry(const struct cairn_cache_key *key, size_t value_size, uint64_t expiry_ms,
-                                            struct cairn_cache_apart *apart)
+static struct cairn_cache_entry *make(const struct cairn_cache_key *key, size_t value_size, uint64_t expiry_ms,
+                                      bool points)
 {
-    struct cairn_cache_entry *entry = cairn_alloc(size_of(key->name.size, value_size, expiry_ms != 0, apart != NULL));
+    struct cairn_cache_entry *entry = cairn_alloc(size_of(key->name.size, value_size, expiry_ms != 0, points));
 
     entry->next = NULL;
     entry->hash = key->hash;
     entry->expires = expiry_ms != 0;
-    entry->apart = apart != NULL;
+    entry->apart = entry->large = false;
     entry->key_size = (uint32_t)key->name.size & 0xfffff;
     entry->database = key->database & 0xfff;
     entry->value_size = (uint32_t)value_size;
@@ -514,14 +535,29 @@ static struct cairn_cache_entry *make_entry(const struct cairn_cache_key *key, s
         *entry_expiry(entry) = (struct entry_expiry){.ms = expiry_ms};
     if (key->name.size)
         memcpy(entry_key(entry), key->name.data, key->name.size);
+    return entry;
+}
+
+struct cairn_cache_entry *table_make_pointing(const struct cairn_cache_key *key, size_t value_size, uint64_t expiry_ms)
+{
+    return make(key, value_size, expiry_ms, true);
+}
+
+/* An entry without its value: that lies apart, which is taken, or is to be put behind the key. */
+static struct cairn_cache_entry *make_entry(const struct cairn_cache_key *key, size_t value_size, uint64_t expiry_ms,
+                                            struct cairn_cache_apart *apart)
+{
+    struct cairn_cache_entry *entry = make(key, value_size, expiry_ms, apart != NULL);
+
+    entry->apart = apart != NULL;
     if (apart)
         memcpy(entry_key(entry) + key->name.size, &apart, sizeof apart);
     return entry;
 }
 
 /* The entry that is in the place of the old one, or of none, from now on. */
-static void settle(struct cairn_cache *cache, struct stripe *stripe, struct shelf *shelf, struct cairn_cache_entry **at,
-                   struct cairn_cache_entry *entry)
+void table_settle(struct cairn_cache *cache, struct stripe *stripe, struct shelf *shelf, struct cairn_cache_entry **at,
+                  struct cairn_cache_entry *entry)
 {
     int64_t before = shelf->bytes, freed = 0;
 
@@ -536,10 +572,10 @@ static void settle(struct cairn_cache *cache, struct stripe *stripe, struct shel
         shelf_add(shelf, entry);
     }
     count_shelf(cache, shelf, before);
-    count(cache, shelf, (int64_t)cairn_cache_entry_bytes(entry) - freed);
+    count(cache, shelf, (int64_t)counted(entry) - freed);
 }
 
-static uint32_t first_clock(const struct cairn_cache *cache, const struct cairn_cache_entry *old, uint64_t now_ms)
+uint32_t table_first_clock(const struct cairn_cache *cache, const struct cairn_cache_entry *old, uint64_t now_ms)
 {
     if (!policy_counts_uses(atomic_load_explicit(&cache->policy, memory_order_relaxed)))
         return (uint32_t)(now_ms / 1000) & CLOCK_MAX;
@@ -552,7 +588,7 @@ static bool fits_in_place(const struct cairn_cache_entry *old, const struct cair
 {
     size_t room, want;
 
-    if (old->apart || value_size > CAIRN_CACHE_APART_BYTES || old->expires != expires)
+    if (old->apart || old->large || value_size > CAIRN_CACHE_APART_BYTES || old->expires != expires)
         return false;
     room = malloc_usable_size((void *)(uintptr_t)old);
     want = size_of(key->name.size, value_size, expires, false);
@@ -563,9 +599,9 @@ void cairn_cache_put(struct cairn_cache *cache, const struct cairn_cache_key *ke
                      uint64_t expiry_ms, enum cairn_cache_form form, uint64_t now_ms)
 {
     struct stripe *stripe = stripe_of(cache, key);
-    struct shelf *shelf = make_shelf(cache, stripe, key->database);
-    struct cairn_cache_entry **at = find(cache, stripe, shelf, key, now_ms), *entry;
-    uint32_t clock = first_clock(cache, at ? *at : NULL, now_ms);
+    struct shelf *shelf = table_make_shelf(cache, stripe, key->database);
+    struct cairn_cache_entry **at = table_find(cache, stripe, shelf, key, now_ms), *entry;
+    uint32_t clock = table_first_clock(cache, at ? *at : NULL, now_ms);
     bool in_place = at && fits_in_place(*at, key, value.size, expiry_ms != 0);
 
     assert(key->name.size <= CAIRN_CACHE_KEY_BYTES_MAX && value.size <= CAIRN_CACHE_VALUE_BYTES_MAX);
@@ -589,7 +625,7 @@ void cairn_cache_put(struct cairn_cache *cache, const struct cairn_cache_key *ke
     entry->form = form & 3;
     entry->generation = table_next_generation(cache, stripe);
     if (!in_place)
-        settle(cache, stripe, shelf, at, entry);
+        table_settle(cache, stripe, shelf, at, entry);
     table_reap(cache, stripe, shelf, now_ms, REAPED_BY_WRITER);
 }
 
@@ -621,10 +657,10 @@ uint8_t *cairn_cache_extend(struct cairn_cache *cache, const struct cairn_cache_
 {
     struct stripe *stripe = stripe_of(cache, key);
     struct shelf *shelf = stripe_shelf(stripe, key->database);
-    struct cairn_cache_entry **at = find(cache, stripe, shelf, key, now_ms), *entry;
+    struct cairn_cache_entry **at = table_find(cache, stripe, shelf, key, now_ms), *entry;
     size_t before;
 
-    assert(at && size >= (*at)->value_size && size <= CAIRN_CACHE_VALUE_BYTES_MAX);
+    assert(at && !(*at)->large && size >= (*at)->value_size && size <= CAIRN_CACHE_VALUE_BYTES_MAX);
     entry = *at;
     before = entry->value_size;
     if (entry->apart) {
@@ -636,7 +672,7 @@ uint8_t *cairn_cache_extend(struct cairn_cache *cache, const struct cairn_cache_
         entry = make_entry(key, size, cairn_cache_expiry(old), apart);
         memcpy(apart ? apart->bytes : entry_key(entry) + entry->key_size, entry_key(old) + old->key_size, before);
         entry->clock = old->clock;
-        settle(cache, stripe, shelf, at, entry);
+        table_settle(cache, stripe, shelf, at, entry);
     }
     entry->value_size = (uint32_t)size;
     entry->form = CAIRN_CACHE_RAW;
@@ -650,7 +686,7 @@ bool cairn_cache_set_expiry(struct cairn_cache *cache, const struct cairn_cache_
 {
     struct stripe *stripe = stripe_of(cache, key);
     struct shelf *shelf = stripe_shelf(stripe, key->database);
-    struct cairn_cache_entry **at = find(cache, stripe, shelf, key, now_ms), *entry, *old;
+    struct cairn_cache_entry **at = table_find(cache, stripe, shelf, key, now_ms), *entry, *old;
 
     if (!at)
         return false;
@@ -658,13 +694,17 @@ bool cairn_cache_set_expiry(struct cairn_cache *cache, const struct cairn_cache_
     if (old->expires != (expiry_ms != 0)) {
         struct cairn_cache_apart *apart = cairn_cache_ref(old);
 
-        entry = make_entry(key, old->value_size, expiry_ms, apart);
-        if (!apart)
+        entry = old->large ? table_make_pointing(key, old->value_size, expiry_ms)
+                           : make_entry(key, old->value_size, expiry_ms, apart);
+        if (old->large) {
+            entry_large(old)->value->ops->ref(entry_large(old)->value);
+            table_hang_large(stripe, entry, entry_large(old)->value);
+        } else if (!apart)
             memcpy(entry_key(entry) + entry->key_size, entry_key(old) + old->key_size, old->value_size);
         entry->clock = old->clock;
         entry->form = old->form;
         entry->generation = old->generation;
-        settle(cache, stripe, shelf, at, entry);
+        table_settle(cache, stripe, shelf, at, entry);
     } else if (expiry_ms) {
         entry_expiry(entry)->ms = expiry_ms;
         heap_moved(shelf, entry);
@@ -677,7 +717,7 @@ bool cairn_cache_remove(struct cairn_cache *cache, const struct cairn_cache_key 
 {
     struct stripe *stripe = stripe_of(cache, key);
     struct shelf *shelf = stripe_shelf(stripe, key->database);
-    struct cairn_cache_entry **at = find(cache, stripe, shelf, key, now_ms);
+    struct cairn_cache_entry **at = table_find(cache, stripe, shelf, key, now_ms);
 
     if (!at)
         return false;
@@ -751,6 +791,7 @@ void cairn_cache_stats(struct cairn_cache *cache, struct cairn_cache_stats *ret_
         sums.misses += stripe->misses;
         sums.expired += stripe->expired;
         sums.evicted += stripe->evicted;
+        sums.lost += stripe->lost;
         pthread_mutex_unlock(&stripe->lock);
     }
     *ret_stats = sums;

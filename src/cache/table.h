@@ -102,6 +102,9 @@ void cairn_cache_unlock(struct cairn_cache *cache, const struct cairn_cache_lock
 void cairn_cache_lock_one(struct cairn_cache *cache, uint32_t stripe);
 void cairn_cache_unlock_one(struct cairn_cache *cache, uint32_t stripe);
 
+/* Is told of entries. */
+typedef void cairn_cache_each(void *context, const struct cairn_cache_entry *entry);
+
 /* --- entries; locked, and valid until the next change of the key or until the stripe is unlocked --- */
 
 enum cairn_cache_use {
@@ -138,6 +141,32 @@ void cairn_cache_put(struct cairn_cache *cache, const struct cairn_cache_key *ke
 /* The value of a key that is there gets this size: longer, by bytes of 0, or as it is.  It is CAIRN_CACHE_RAW from now
  * on.  Returns the value, to be written. */
 uint8_t *cairn_cache_extend(struct cairn_cache *cache, const struct cairn_cache_key *key, size_t size, uint64_t now_ms);
+/* --- large values (large.h): they lie elsewhere, and cairn_cache_value has their size and no bytes --- */
+
+/* Begins what is kept of one. */
+struct cairn_cache_far {
+    const struct cairn_cache_far_ops {
+        void (*ref)(struct cairn_cache_far *far);
+        void (*unref)(struct cairn_cache_far *far);     /* waits for nothing */
+        bool (*lost)(struct cairn_cache_far *far);      /* its key goes when it is met */
+        uint64_t (*bytes)(struct cairn_cache_far *far); /* that it takes, elsewhere and here */
+    } * ops;
+    uint32_t size; /* of the value */
+};
+/* For as long as the entry is valid; NULL: its value is not large. */
+struct cairn_cache_far *cairn_cache_far(const struct cairn_cache_entry *entry);
+/* As cairn_cache_put; the key has a reference of its own. */
+void cairn_cache_put_large(struct cairn_cache *cache, const struct cairn_cache_key *key, struct cairn_cache_far *value,
+                           uint64_t expiry_ms, uint64_t now_ms);
+/* Counts `more` bytes of large values; any thread, locked or not. */
+void cairn_cache_count_large(struct cairn_cache *cache, int64_t more);
+uint64_t cairn_cache_large_bytes(const struct cairn_cache *cache);
+/* A generation that no key and no value ever had. */
+uint64_t cairn_cache_take_generation(struct cairn_cache *cache);
+/* Tells of the large values of a stripe, which it locks meanwhile. */
+void cairn_cache_each_large(struct cairn_cache *cache, uint32_t stripe, cairn_cache_each *each, void *context);
+uint32_t cairn_cache_entry_database(const struct cairn_cache_entry *entry);
+
 /* 0: none.  False: the key is not there. */
 bool cairn_cache_set_expiry(struct cairn_cache *cache, const struct cairn_cache_key *key, uint64_t expiry_ms,
                             uint64_t now_ms);
@@ -173,7 +202,6 @@ uint64_t cairn_cache_keys(struct cairn_cache *cache, uint32_t database, bool loc
 
 /* Goes on from `cursor` (0: begins) by one bucket, and returns where the next begins; 0: it was the last.  What is
  * there from the first call to the last is given at least once, however the table grows and shrinks meanwhile. */
-typedef void cairn_cache_each(void *context, const struct cairn_cache_entry *entry);
 uint64_t cairn_cache_scan(struct cairn_cache *cache, uint32_t database, uint64_t cursor, bool locked,
                           cairn_cache_each *each, void *context);
 /* Tells of a random key, for as long as the call; false: there is none. */
@@ -205,6 +233,7 @@ uint64_t cairn_cache_bytes(const struct cairn_cache *cache); /* used */
 
 struct cairn_cache_stats {
     uint64_t hits, misses, expired, evicted;
+    uint64_t lost; /* large values that had lost more chunks than their parity */
 };
 void cairn_cache_stats(struct cairn_cache *cache, struct cairn_cache_stats *ret_stats);
 

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <pthread.h>
 
+#include "base/list.h"
 #include "base/random.h"
 #include "cache/table.h"
 
@@ -38,6 +39,7 @@ struct cairn_cache_entry {
     uint32_t form : 2;
     uint32_t expires : 1;
     uint32_t apart : 1;
+    uint32_t large : 1; /* instead of the pointer to an apart value there is one to its place */
     uint64_t generation;
     uint32_t key_size : 20;
     uint32_t database : 12;
@@ -72,6 +74,22 @@ static inline struct cairn_cache_apart *entry_apart(const struct cairn_cache_ent
     return apart;
 }
 
+/* What an entry with a large value has of it; alone in its allocation, so that it is in a list. */
+struct large_place {
+    struct cairn_link link; /* of the stripe's large values: the next that CLOCK looks at is the first */
+    struct cairn_cache_entry *entry;
+    struct cairn_cache_far *value; /* a reference */
+    bool used;                     /* since CLOCK has looked */
+};
+
+static inline struct large_place *entry_large(const struct cairn_cache_entry *entry)
+{
+    struct large_place *place;
+
+    memcpy(&place, entry_key(entry) + entry->key_size, sizeof place);
+    return place;
+}
+
 static inline bool entry_expired(const struct cairn_cache_entry *entry, uint64_t now_ms)
 {
     return entry->expires && entry_expiry(entry)->ms <= now_ms;
@@ -93,7 +111,8 @@ struct stripe {
     uint32_t other_count;                  /* in others */
     _Atomic uint32_t keys, expires;        /* of all shelves; written under the lock, read by what looks for a stripe */
     uint64_t generation, generation_bound; /* given here: generation .. bound - 1 */
-    uint64_t hits, misses, expired, evicted;
+    uint64_t hits, misses, expired, evicted, lost;
+    struct cairn_link large; /* places */
 } __attribute__((aligned(CAIRN_LINE_BYTES)));
 
 /* What was flushed. */
@@ -130,6 +149,8 @@ struct cairn_cache {
     pthread_mutex_t flushed_lock;
     struct flushed *flushed;
     struct pool *pools;
+    _Atomic int64_t large_bytes; /* of `bytes`: of large values, in instances and here */
+    _Atomic uint32_t hand;       /* CLOCK's: the stripe that it looks at next */
     _Atomic int64_t bytes __attribute__((aligned(CAIRN_LINE_BYTES)));
     struct stripe stripes[CAIRN_CACHE_STRIPES];
 };
@@ -163,7 +184,7 @@ static inline struct shelf *stripe_shelf(struct stripe *stripe, uint32_t databas
     return database < stripe->other_count ? stripe->others[database] : NULL;
 }
 
-enum removal { REMOVED, EXPIRED, EVICTED };
+enum removal { REMOVED, EXPIRED, EVICTED, LOST };
 
 /* `at` is where the link to it is; locked. */
 void table_drop(struct cairn_cache *cache, struct stripe *stripe, struct shelf *shelf, struct cairn_cache_entry **at,
@@ -176,6 +197,23 @@ size_t table_free_entry(struct cairn_cache_entry *entry);
 /* With its entries; returns how many. */
 uint64_t table_free_shelf(struct shelf *shelf);
 uint64_t table_next_generation(struct cairn_cache *cache, struct stripe *stripe);
+/* Its value is this one from now on, whose reference is taken over. */
+void table_hang_large(struct stripe *stripe, struct cairn_cache_entry *entry, struct cairn_cache_far *value);
+void table_drop_large(struct cairn_cache_entry *entry);
+/* Those of a database, whose entries are freed later without the stripe's lock. */
+void table_unlist_large(struct stripe *stripe, uint32_t database);
+bool table_large_lost(const struct cairn_cache_entry *entry);
+size_t table_large_bytes(const struct cairn_cache_entry *entry); /* of the place */
+/* A large value that was not used since it was looked at last.  False: there is none at all. */
+bool table_evict_large(struct cairn_cache *cache);
+/* table.c: an entry that has memory for a pointer instead of its value. */
+struct cairn_cache_entry *table_make_pointing(const struct cairn_cache_key *key, size_t value_size, uint64_t expiry_ms);
+void table_settle(struct cairn_cache *cache, struct stripe *stripe, struct shelf *shelf, struct cairn_cache_entry **at,
+                  struct cairn_cache_entry *entry);
+struct cairn_cache_entry **table_find(struct cairn_cache *cache, struct stripe *stripe, struct shelf *shelf,
+                                      const struct cairn_cache_key *key, uint64_t now_ms);
+struct shelf *table_make_shelf(struct cairn_cache *cache, struct stripe *stripe, uint32_t database);
+uint32_t table_first_clock(const struct cairn_cache *cache, const struct cairn_cache_entry *old, uint64_t now_ms);
 uint32_t lfu_now(const struct cairn_cache_entry *entry, uint64_t now_ms);
 
 static inline bool policy_counts_uses(enum cairn_cache_policy policy)

@@ -164,14 +164,15 @@ static void note_flush(struct shelf *shelf, uint64_t generation)
             shelf->removed[entry->hash >> 28] = generation;
 }
 
-static struct flushed *flush(struct cairn_cache *cache, struct stripe *stripe, struct shelf *shelf,
-                             struct flushed *list)
+static struct flushed *flush(struct cairn_cache *cache, struct stripe *stripe, uint32_t database, struct flushed *list)
 {
+    struct shelf *shelf = stripe_shelf(stripe, database);
     struct flushed *flushed;
 
     if (!shelf || !shelf->bytes)
         return list;
     note_flush(shelf, table_next_generation(cache, stripe));
+    table_unlist_large(stripe, database);
     atomic_store_explicit(&stripe->keys, atomic_load_explicit(&stripe->keys, memory_order_relaxed) - shelf->count,
                           memory_order_relaxed);
     atomic_store_explicit(&stripe->expires,
@@ -191,7 +192,7 @@ void cairn_cache_flush(struct cairn_cache *cache, uint32_t database, uint32_t co
 
     for (uint32_t i = 0; i < CAIRN_CACHE_STRIPES; i++)
         for (uint32_t k = database; k < database + count; k++)
-            list = flush(cache, &cache->stripes[i], stripe_shelf(&cache->stripes[i], k), list);
+            list = flush(cache, &cache->stripes[i], k, list);
     if (!list)
         return;
     for (last = list; last->next;)

@@ -1,7 +1,9 @@
 #include "fn/resident.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "fn/fn_internal.h"
 
@@ -246,6 +248,14 @@ void cairn_resident_give_back(struct cairn_resident *resident)
     pthread_mutex_unlock(&resident->lock);
     if (left == 0)
         destroy(resident);
+}
+
+void cairn_resident_forget(uint8_t *memory, size_t offset, size_t bytes)
+{
+    int failed = madvise(memory + offset, bytes, MADV_DONTNEED);
+
+    assert(!failed); /* only for a range that is no memory */
+    (void)failed;
 }
 
 void cairn_resident_end(struct cairn_resident *resident)

@@ -46,6 +46,10 @@ enum cairn_code cairn_resident_call(struct cairn_resident *resident, const char 
 uint8_t *cairn_resident_borrow(struct cairn_resident *resident, size_t *ret_bytes);
 void cairn_resident_give_back(struct cairn_resident *resident);
 
+/* Of a borrowed memory: these bytes, whole pages of the operating system's, become zero and take no memory until they
+ * are written again. */
+void cairn_resident_forget(uint8_t *memory, size_t offset, size_t bytes);
+
 /* From now on calls and borrowers are refused.  Again does nothing. */
 void cairn_resident_end(struct cairn_resident *resident);
 /* Ends it, and gives the reference of its creation up.  NULL; accepts NULL. */

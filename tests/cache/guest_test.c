@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../functions/cache/cache.h"
 #include "base/random.h"
+#include "cairn/cache_layout.h"
 #include "fn/builtin.h"
 #include "fn/resident.h"
 

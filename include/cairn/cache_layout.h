@@ -1,4 +1,5 @@
-/* cache.h - what the cache's guest and its host agree on: records and numbers, little-endian, in the guest's memory.
+/* cache_layout.h - what the cache's guest and its host agree on: records and numbers, little-endian, in the guest's
+ * memory.
  *
  * The memory is cut into blocks of CAIRN_CACHE_BLOCK_BYTES.  A chunk is a list of blocks in any order, as a file in a
  * file allocation table: so nothing is ever too fragmented for a chunk, and half a block is lost to each on average.
@@ -15,8 +16,8 @@
  *
  * A chunk keeps its number and its blocks until it is dropped.  The host may read the record of a chunk, and it alone
  * writes `host` there.  Threads: the host's calls are one at a time; it may touch a chunk's bytes meanwhile. */
-#ifndef CAIRN_FUNCTIONS_CACHE_H
-#define CAIRN_FUNCTIONS_CACHE_H
+#ifndef CAIRN_CACHE_LAYOUT_H
+#define CAIRN_CACHE_LAYOUT_H
 
 #include <stdint.h>
 
