@@ -35,6 +35,7 @@ struct keeper_home;
 
 enum {
     KEEPER_PATH_BYTES_MAX = 1016,
+    KEEPER_ACL_BYTES_MAX = 8192, /* as on the wire; a longer one is refused with -114 */
     KEEPER_PASSWORD_BYTES = 16,
     KEEPER_STAT_BYTES = 68,  /* czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner, dataLength,
                                numChildren, pzxid: 8 or 4 bytes each, big-endian, as on the wire */
@@ -169,6 +170,9 @@ struct keeper_link {
     struct space *space; /* the namespace that it serves */
     const struct keeper_front *front;
     void *owner;
+    /* the front's: as keeper_ask.identities, of the connection as it is now; an event of a node that they may not read
+     * is not told */
+    struct cairn_bytes identities;
     /* the front's: set whenever anything was read from the client, pings too; cleared by this room */
     bool heard;
 
