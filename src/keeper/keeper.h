@@ -15,7 +15,8 @@
  * comes and answers to reads of the link have come that still stand behind earlier requests without an answer, the
  * event's frame goes right behind the last of these; else it goes out at once.  So no event overtakes the answer that
  * armed its watch, and none comes behind an answer that shows the change (docs/design/0035-keeper.md).  Answers to
- * writes do not count.
+ * writes do not count.  A read whose data is yet to be fetched from a blob store counts as answered from its `decided`
+ * on.
  *
  * Memory: links and asks are the front's.  An ask, and all that it points to, stays untouched from the call until it is
  * answered, which happens exactly once, also after `leave`, but not any more once the node is closed.  A link may be
@@ -124,6 +125,7 @@ struct keeper_slot {
     struct cairn_bytes acl;    /* getACL: as on the wire, its count included */
     struct keeper_names names; /* getChildren: in the order of their bytes; getEphemerals: paths; KEEPER_SESSIONS, .. */
     int32_t number;            /* getAllChildrenNumber */
+    struct cairn_bytes blob;   /* this room's: where the data is */
 };
 
 /* Of a namespace's tree and what its owner has in memory. */
@@ -190,6 +192,7 @@ struct keeper_link {
     bool closing;              /* the close of its session is under way */
     struct keeper_home *home;  /* of the namespace, on this worker */
     struct cairn_link writes;  /* under way, in their order */
+    struct cairn_link unsent;  /* of them, those that wait for data that is being put, and those behind them */
     struct cairn_link of_home; /* connected links of the namespace */
     struct keeper_item item;   /* the same by session */
 };
@@ -209,6 +212,9 @@ struct keeper_ask {
     struct cairn_bytes password;                   /* connect, of a session that is known */
     uint32_t timeout_ms;                           /* connect: what the client asks for */
     void (*answer)(struct keeper_ask *ask);
+    /* A read has been decided, and is answered once its data has been fetched: events treat it as answered.  Before
+     * `answer`, once; NULL: the front does not care. */
+    void (*decided)(struct keeper_ask *ask);
     struct keeper_link *link;
     void *owner;
 

@@ -89,8 +89,11 @@ static int32_t get_data(struct read *read, const struct keeper_part *part, size_
     if (error)
         return error;
     add_stat(read, slot, part->path, &node);
-    if (node.is.data == CAIRN_KEEPER_BLOB)
-        return E_SYSTEM;
+    if (node.is.data == CAIRN_KEEPER_BLOB) {
+        watch(read, part, TABLE_DATA);
+        slot_blob(read->to, slot, node.hash, node.is.data_bytes);
+        return 0;
+    }
     if (node.is.data == CAIRN_KEEPER_INLINE)
         data = cairn_bytes(&nothing, 0);
     if (node.is.data == CAIRN_KEEPER_INLINE && node.is.data_bytes && !keeper_node_data(read->tree, part->path, &data))
