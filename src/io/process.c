@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <dirent.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -84,4 +85,12 @@ void cairn_ignore_signals(void)
         signal(ignored[i], SIG_IGN);
     for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
         signal(number, SIG_IGN);
+}
+
+void cairn_process_roomy_heaps(void)
+{
+    enum { HEAP_BYTES = 64 << 20, MAPPED_BYTES = 4 << 20 };
+
+    mallopt(M_TOP_PAD, HEAP_BYTES);          /* glibc's heap of a thread has as much, and is made usable as a whole */
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES); /* else it stays at 128 KiB from now on, and is not adapted any more */
 }

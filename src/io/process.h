@@ -18,6 +18,11 @@ void cairn_process_read(struct cairn_process *ret_process);
 /* Resident bytes alone, which costs little. */
 uint64_t cairn_process_resident(void);
 
+/* From here on what threads allocate from grows in steps of some tens of megabytes of address space, not of memory,
+ * and up to as much of what is freed stays with the process: growing by a page, as malloc does in all threads but the
+ * first, is a system call that holds up all of them.  Before other threads run. */
+void cairn_process_roomy_heaps(void);
+
 /* From here on a signal ends the process only if that is its purpose (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGXCPU,
  * SIGKILL) or if it tells of a fault (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS).  A write to a pipe
  * that no process reads, or beyond the size that a file may have, fails instead. */

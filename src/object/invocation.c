@@ -247,8 +247,10 @@ void invocation_finish(struct cairn_worker *worker, struct invocation *inv)
         hold_pass(worker, inv);
     else if (inv->origin == worker->index)
         inv->message.receive(worker, &inv->message);
-    else
+    else {
+        inv->message.beside = inv->result.data;
         worker_send(worker, inv->origin, &inv->message);
+    }
 }
 
 void invocation_end(struct cairn_worker *worker, struct invocation *inv)

@@ -78,8 +78,10 @@ static void send_calls(struct cairn_worker *worker, struct invocation *inv)
             hold_pass(worker, callee);
         } else if (owner == worker->index)
             invocation_arrive(worker, callee);
-        else
+        else {
+            callee->message.beside = callee->id.data;
             worker_send(worker, owner, &callee->message);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ struct message {
     void (*receive)(struct cairn_worker *worker, struct message *message);
     /* Instead, when the node closes.  NULL: it is part of something else that is dropped. */
     void (*drop)(struct cairn_worker *worker, struct message *message);
+    const void *beside; /* the receiver is going to read this as well; NULL: nothing */
 };
 
 /* It leaves when the sender's turn is over, or sooner (inbox_flush): what goes to one worker goes together. */

@@ -47,8 +47,10 @@ void submit_to_object(struct cairn_worker *worker, struct invocation *inv)
     owner = node_owner(worker->node, inv->shard);
     if (owner == worker->index)
         invocation_arrive(worker, inv);
-    else
+    else {
+        inv->message.beside = inv->id.data;
         worker_send(worker, owner, &inv->message);
+    }
 }
 
 void submit_to_first(struct cairn_worker *worker, struct invocation *inv)

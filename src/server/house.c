@@ -7,6 +7,7 @@
 
 #include "admin/admin.h"
 #include "fn/builtin.h"
+#include "io/process.h"
 #include "io/zones.h"
 #include "keeper/room.h"
 #include "object/type.h"
@@ -494,6 +495,7 @@ enum cairn_code cairn_house_open(const struct cairn_house_options *options, stru
     enum cairn_code code;
 
     assert(options->data && options->workers > 0 && options->wake);
+    cairn_process_roomy_heaps();
     house = cairn_alloc_zeroed(1, sizeof *house);
     house->options = *options;
     house->keeper = cairn_timekeeper_create(cairn_clock_system(), on_clock_warning, house);
