@@ -34,6 +34,7 @@ const struct cairn_command *const cairn_commands[] = {
     &cairn_command_export,
     &cairn_command_import,
     &cairn_command_clock,
+    &cairn_command_cache,
     &cairn_command_cost,
     &cairn_command_completion,
     &command_version,

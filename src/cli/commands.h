@@ -61,6 +61,9 @@ extern const struct cairn_command cairn_command_clock_accept;
 extern const struct cairn_command cairn_command_cost;
 extern const struct cairn_command cairn_command_cost_keeper;
 extern const struct cairn_command cairn_command_cost_cache;
+extern const struct cairn_command cairn_command_cache;
+extern const struct cairn_command cairn_command_cache_trace;
+extern const struct cairn_command cairn_command_cache_simulate;
 extern const struct cairn_command cairn_command_completion;
 
 /* The whole program but its main function: argv[0] is the program's name. */

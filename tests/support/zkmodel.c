@@ -69,11 +69,11 @@ void zkmodel_stat(const struct zkmodel *m, const struct zkmodel_node *node, stru
                                   .num_children = children};
 }
 
-static void changed(struct zkmodel *m, int what, const char *path, const struct zkmodel_acls *acls)
+static void changed(struct zkmodel *m, int what, const char *path)
 {
     size_t used = strlen(m->changes);
 
-    snprintf(m->changes + used, sizeof m->changes - used, "%d%s:%d.%d ", what, path, acls->count, acls->of[0].perms);
+    snprintf(m->changes + used, sizeof m->changes - used, "%d%s ", what, path);
 }
 
 /* --- ACLs --- */
@@ -210,8 +210,8 @@ static int32_t create(struct zkmodel *m, uint64_t session, const struct zkmodel_
     if (m->count == ZKMODEL_NODES)
         abort();
     m->nodes[m->count++] = node;
-    changed(m, 1, node.path, &node.acls);
-    changed(m, 4, "", &parent->acls);
+    changed(m, 1, node.path);
+    changed(m, 4, "");
     snprintf(slot->path, sizeof slot->path, "%s", node.path);
     slot->has_stat = true;
     zkmodel_stat(m, &m->nodes[m->count - 1], &slot->stat);
@@ -220,14 +220,12 @@ static int32_t create(struct zkmodel *m, uint64_t session, const struct zkmodel_
 
 void zkmodel_remove(struct zkmodel *m, struct zkmodel_node *node)
 {
-    struct zkmodel_node *parent;
     char up[96];
 
     parent_path(node->path, up);
-    parent = zkmodel_find(m, up);
-    parent->pzxid = m->zxid;
-    changed(m, 2, node->path, &node->acls);
-    changed(m, 4, "", &parent->acls);
+    zkmodel_find(m, up)->pzxid = m->zxid;
+    changed(m, 2, node->path);
+    changed(m, 4, "");
     *node = m->nodes[--m->count];
 }
 
@@ -294,7 +292,7 @@ static int32_t one(struct zkmodel *m, uint64_t session, const struct zkmodel_ids
             node->version++;
             node->mzxid = m->zxid;
             node->mtime = m->now;
-            changed(m, 3, node->path, &node->acls);
+            changed(m, 3, node->path);
         }
         slot->has_stat = true;
         zkmodel_stat(m, node, &slot->stat);
