@@ -7,7 +7,7 @@ const uint8_t acl_open[27] = "\0\0\0\1\0\0\0\37\0\0\0\5world\0\0\0\6anyone";
 /* ACL[] or Id[] as on ZooKeeper's wire: big-endian; a string is its size and its bytes. */
 struct vector {
     const uint8_t *at, *end;
-    int32_t left; /* -1: it is null, or malformed */
+    int32_t left; /* -1: it is null, malformed or too long */
     bool has_perms;
 };
 
@@ -43,7 +43,7 @@ static struct vector vector(struct cairn_bytes bytes, bool has_perms)
     struct vector v = {bytes.data, bytes.data + bytes.size, 0, has_perms};
     int32_t left = take_int(&v);
 
-    v.left = v.left < 0 ? -1 : left;
+    v.left = v.left < 0 || bytes.size > CAIRN_KEEPER_ACL_BYTES_MAX ? -1 : left;
     return v;
 }
 
@@ -155,7 +155,7 @@ struct cairn_bytes acl_fixed(struct cairn_bytes acls, struct cairn_bytes identit
     }
     count = __builtin_bswap32(count);
     memcpy(fixed.data, &count, 4);
-    return count == 0 || v.left < 0 ? none : cairn_packed(&fixed);
+    return count == 0 || v.left < 0 || fixed.size > CAIRN_KEEPER_ACL_BYTES_MAX ? none : cairn_packed(&fixed);
 }
 
 static bool matches(const struct entry *acl, const struct entry *identity)

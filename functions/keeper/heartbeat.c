@@ -20,7 +20,7 @@ static bool remove_ephemerals(struct txn *t, struct cairn_bytes low, struct cair
     struct cairn_ordered_iter it = cairn_ordered_range(Tree_ephemerals, low, high, CAIRN_KEEPER_NODES_A_SEGMENT);
     struct node node;
 
-    while (cairn_ordered_next(&it))
+    while (!changes_full(t) && cairn_ordered_next(&it))
         if (node_find(cairn_bytes(it.key.data + 8, it.key.size - 8), &node))
             node_remove(t, &node, t->zxid, gone);
     return cairn_ordered_count_range(Tree_ephemerals, low, high) > 0;
@@ -48,7 +48,8 @@ CAIRN_METHOD(Tree, close, CAIRN_INTERNAL)
         return;
     }
     changes_add(&t, CAIRN_KEEPER_CLOSED, cairn_bytes(&session, 8));
-    if (cairn_ordered_count_range(Tree_ephemerals, low, high) > CAIRN_KEEPER_NODES_A_SEGMENT) {
+    if (cairn_ordered_count_range(Tree_ephemerals, low, high) > CAIRN_KEEPER_NODES_A_SEGMENT ||
+        remove_ephemerals(&t, low, high, false)) {
         entry.state = CAIRN_KEEPER_CLOSING;
         entry.zxid = t.zxid;
         cairn_ordered_set(Tree_sessions, low, cairn_bytes(&entry, sizeof entry));
@@ -56,7 +57,6 @@ CAIRN_METHOD(Tree, close, CAIRN_INTERNAL)
         changes_add(&t, CAIRN_KEEPER_LINGERS, cairn_bytes(&session, 8));
         again("sweep", cairn_bytes(&session, 8), none);
     } else {
-        remove_ephemerals(&t, low, high, false);
         session_over(session);
     }
     txn_end(&t);
@@ -177,7 +177,7 @@ CAIRN_METHOD(Tree, heartbeat, CAIRN_INTERNAL)
     struct txn t;
 
     txn_begin(&t, 0, 0, 0);
-    while (cairn_ordered_next(&it)) {
+    while (!changes_full(&t) && cairn_ordered_next(&it)) {
         struct cairn_bytes key = cairn_bytes(it.key.data + 6, it.key.size - 6);
 
         if (cairn_compare(it.key, key_behind((uint64_t)t.now + 1, 6, none)) >= 0)
@@ -190,7 +190,7 @@ CAIRN_METHOD(Tree, heartbeat, CAIRN_INTERNAL)
     reap_timer();
     if (looked == 0)
         return;
-    if (looked == CAIRN_KEEPER_NODES_A_SEGMENT)
+    if (looked == CAIRN_KEEPER_NODES_A_SEGMENT || changes_full(&t))
         again("heartbeat", none, none);
     txn_end(&t);
 }

@@ -70,7 +70,8 @@ struct txn {
     struct cairn_keeper_closing *closing; /* sessions that linger, with room for one more */
     uint32_t closing_count;
     struct cairn_pack changes;
-    bool reap; /* its first is another: the timer must be set */
+    struct cairn_bytes told_acls[2]; /* the last in `changes`: of nodes, of parents */
+    bool reap;                       /* its first is another: the timer must be set */
 };
 
 void txn_begin(struct txn *t, uint64_t session, uint64_t number, uint64_t epoch);
@@ -85,10 +86,6 @@ __attribute__((noreturn)) void txn_fail(const struct txn *t, int32_t error);
 /* False: there is no such session, or it is closed. */
 bool session_is_open(uint64_t session, struct cairn_keeper_session *ret);
 
-/* What is to be told, in this order (watch.c); of nodes that were created or deleted the parent's children, too. */
-void changes_begin(struct txn *t, uint64_t session, uint64_t number);
-void changes_add(struct txn *t, enum cairn_keeper_what what, struct cairn_bytes bytes);
-
 /* --- nodes --- */
 
 struct node {
@@ -96,6 +93,17 @@ struct node {
     struct cairn_keeper_node is;
     struct cairn_bytes hash, acl; /* the first only if data is CAIRN_KEEPER_BLOB */
 };
+
+/* What is to be told, in this order (watch.c); of nodes whom it may be told, and of those that were created or deleted
+ * the parent's children, too. */
+void changes_begin(struct txn *t, uint64_t session, uint64_t number);
+void changes_node(struct txn *t, enum cairn_keeper_what what, const struct node *node, struct cairn_bytes parent_acl);
+/* The segment tells enough: what is left is to be the next one's. */
+static inline bool changes_full(const struct txn *t)
+{
+    return t->changes.size > 256 << 10;
+}
+void changes_add(struct txn *t, enum cairn_keeper_what what, struct cairn_bytes bytes);
 
 struct cairn_bytes key_of(struct cairn_bytes path);
 struct cairn_bytes path_of(struct cairn_bytes key);

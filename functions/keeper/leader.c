@@ -462,7 +462,7 @@ static void do_create(struct txn *t, const struct operation *o, uint64_t session
     cairn_pack_list(slots, 2);
     cairn_pack_bytes(slots, path);
     pack_stat(slots, t, &node);
-    changes_add(t, CAIRN_KEEPER_CREATED, path);
+    changes_node(t, CAIRN_KEEPER_CREATED, &node, parent.acl);
     if ((top = quota_top(path, limits_name)).size)
         cairn_map_set(Tree_quotas, top, none);
     if ((top = quota_top(path, stats_name)).size)
@@ -473,7 +473,7 @@ static void do_create(struct txn *t, const struct operation *o, uint64_t session
 void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gone)
 {
     struct cairn_bytes path = path_of(node->key), top = quota_top(path, limits_name);
-    struct node parent;
+    struct node parent = {0};
 
     cairn_ordered_remove(Tree_nodes, node->key);
     if (node->is.data == CAIRN_KEEPER_INLINE && node->is.data_bytes > 0)
@@ -493,7 +493,7 @@ void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gon
     if (top.size)
         cairn_map_remove(Tree_quotas, top);
     quota_used(path, -1, -(int64_t)node->is.data_bytes);
-    changes_add(t, gone ? CAIRN_KEEPER_GONE : CAIRN_KEEPER_DELETED, path);
+    changes_node(t, gone ? CAIRN_KEEPER_GONE : CAIRN_KEEPER_DELETED, node, parent.acl);
 }
 
 static void do_delete(struct txn *t, const struct operation *o, struct cairn_pack *slots)
@@ -535,7 +535,7 @@ static void do_set_data(struct txn *t, const struct operation *o, struct cairn_p
     cairn_pack_list(slots, 1);
     pack_stat(slots, t, &node);
     quota_used(o->path, 0, more);
-    changes_add(t, CAIRN_KEEPER_DATA, o->path);
+    changes_node(t, CAIRN_KEEPER_DATA, &node, none);
 }
 
 static void do_set_acl(struct txn *t, const struct operation *o, struct cairn_pack *slots)

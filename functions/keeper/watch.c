@@ -8,6 +8,7 @@ void changes_begin(struct txn *t, uint64_t session, uint64_t number)
     struct cairn_keeper_changes head = {t->zxid, session, number};
 
     t->changes = (struct cairn_pack){0};
+    t->told_acls[0] = t->told_acls[1] = none;
     cairn_pack_value(&t->changes, cairn_bytes(&head, sizeof head));
 }
 
@@ -17,6 +18,18 @@ void changes_add(struct txn *t, enum cairn_keeper_what what, struct cairn_bytes 
 
     cairn_pack_value(&t->changes, cairn_bytes(head, sizeof head));
     cairn_pack_value(&t->changes, bytes);
+}
+
+void changes_node(struct txn *t, enum cairn_keeper_what what, const struct node *node, struct cairn_bytes parent_acl)
+{
+    struct cairn_bytes acls[2] = {node->acl, parent_acl};
+
+    for (int i = 0; i < 2; i++) {
+        if (!cairn_equal(acls[i], t->told_acls[i]))
+            changes_add(t, CAIRN_KEEPER_NODE_ACL + i, acls[i]);
+        t->told_acls[i] = acls[i];
+    }
+    changes_add(t, what, path_of(node->key));
     if (what == CAIRN_KEEPER_CREATED || what == CAIRN_KEEPER_DELETED) /* a node's own watches before its parent's */
         changes_add(t, CAIRN_KEEPER_CHILDREN, none);
 }

@@ -14,6 +14,7 @@ enum {
     CAIRN_KEEPER_PATH_BYTES_MAX = 1016, /* with a session before it, it is a key of an ordered map */
     CAIRN_KEEPER_PASSWORD_BYTES = 16,
     CAIRN_KEEPER_HASH_BYTES = 32,
+    CAIRN_KEEPER_ACL_BYTES_MAX = 8192,
     CAIRN_KEEPER_NODES_A_SEGMENT = 512, /* that closing a session, reaping and beginning remove in one */
     CAIRN_KEEPER_HEARTBEAT_MS = 40000,
 };
@@ -107,17 +108,19 @@ struct cairn_keeper_changes {
 enum { CAIRN_KEEPER_ENTRY_BYTES = 3 };
 
 enum cairn_keeper_what {
-    CAIRN_KEEPER_CREATED = 1,  /* path: its data watches */
-    CAIRN_KEEPER_DELETED = 2,  /* path: its data and child watches */
-    CAIRN_KEEPER_DATA = 3,     /* path: its data watches */
-    CAIRN_KEEPER_CHILDREN = 4, /* nothing, and it is the parent of the path before: its child watches */
-    CAIRN_KEEPER_OPENED = 8,   /* u64 session, u32 timeout */
-    CAIRN_KEEPER_CLOSED = 9,   /* u64 session; its nodes follow as CAIRN_KEEPER_DELETED, or the next: */
-    CAIRN_KEEPER_LINGERS = 10, /* u64 session: it has more nodes than a segment removes */
-    CAIRN_KEEPER_SWEPT = 11,   /* u64 session: nothing is left of it */
-    CAIRN_KEEPER_GONE = 12,    /* path: a node of a session that lingers has been removed; to be told as deleted, and
+    CAIRN_KEEPER_CREATED = 1,    /* path: its data watches */
+    CAIRN_KEEPER_DELETED = 2,    /* path: its data and child watches */
+    CAIRN_KEEPER_DATA = 3,       /* path: its data watches */
+    CAIRN_KEEPER_CHILDREN = 4,   /* nothing, and it is the parent of the path before: its child watches */
+    CAIRN_KEEPER_NODE_ACL = 5,   /* ACL, or nothing: who may be told of the paths behind it; at first nothing */
+    CAIRN_KEEPER_PARENT_ACL = 6, /* the same of the parents that CAIRN_KEEPER_CHILDREN means */
+    CAIRN_KEEPER_OPENED = 8,     /* u64 session, u32 timeout */
+    CAIRN_KEEPER_CLOSED = 9,     /* u64 session; its nodes follow as CAIRN_KEEPER_DELETED, and if those are not all: */
+    CAIRN_KEEPER_LINGERS = 10,   /* u64 session: it has more nodes than a segment removes */
+    CAIRN_KEEPER_SWEPT = 11,     /* u64 session: nothing is left of it */
+    CAIRN_KEEPER_GONE = 12,      /* path: a node of a session that lingers has been removed; to be told as deleted, and
                                 * its parent's children as changed, if that has not been done since the close */
-    CAIRN_KEEPER_BEGUN = 13,   /* a struct cairn_keeper_lineage: Tree.begin is done */
+    CAIRN_KEEPER_BEGUN = 13,     /* a struct cairn_keeper_lineage: Tree.begin is done */
 };
 
 /* --- arguments ---

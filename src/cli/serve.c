@@ -20,6 +20,8 @@ struct options {
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, zk_reply_bytes, log_mib;
     uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, results_mib;
+    const char *keeper_storage;
+    uint64_t keeper_cache;
     uint64_t cache_bytes, cache_large;
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
     uint64_t transaction_kib, transaction_objects, transaction_ms, transaction_attempts;
@@ -58,6 +60,12 @@ static const struct cairn_flag flags[] = {
     TEXT("zk-super", zk_super, "USER:DIGEST", "the user that may do all there, as ZooKeeper's superDigest (none)"),
     NUMBER("zk-max-reply", zk_reply_bytes, "BYTES", 1024, INT32_MAX,
            "longer answers are error -5 instead, as clients with that\njute.maxbuffer refuse them (no bound)"),
+    TEXT("keeper-storage", keeper_storage, "WHERE",
+         "where data of its nodes is: 'engine' (default), 'blob', or\n"
+         "'hybrid:BYTES': in the blob store from so many bytes on (--blob,\n"
+         "or the data folder's blobs/)"),
+    SIZE("keeper-cache", keeper_cache, "SIZE", 0, UINT64_C(1) << 50,
+         "of what is in the blob store, kept in memory (64MiB); 0 for nothing"),
     SWITCH("insecure", insecure, "allow addresses other than this machine's own"),
     TEXT("sync", sync, "MODE",
          "when a write counts as done: 'always' on stable storage (default),\n"
@@ -165,6 +173,22 @@ static bool parse_sync(const char *text, enum cairn_sync_mode *ret_mode, uint32_
         return false;
     }
     return true;
+}
+
+/* "engine", "blob" or "hybrid:BYTES"; from how many bytes on data is in the blob store, 0: never. */
+static bool parse_storage(const char *text, uint32_t *ret_bytes)
+{
+    char *end;
+    unsigned long bytes;
+
+    *ret_bytes = strcmp(text, "blob") == 0;
+    if (*ret_bytes || strcmp(text, "engine") == 0)
+        return true;
+    if (strncmp(text, "hybrid:", 7) != 0 || text[7] < '0' || text[7] > '9')
+        return false;
+    bytes = strtoul(text + 7, &end, 10);
+    *ret_bytes = (uint32_t)bytes;
+    return !*end && bytes >= 1 && bytes <= 1 << 30;
 }
 
 /* False: *ret_status is the exit status. */
@@ -332,7 +356,7 @@ static void warn_of_space(struct cairn_journal *journal, const struct options *o
                                      .fields = {{.key = "namespace", .text = o->zk_space}}});
 }
 
-static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t interval_ms,
+static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t interval_ms, uint32_t keeper_blob_bytes,
                  const struct cairn_trace_options *trace, struct cairn_exporter *exporter,
                  struct cairn_journal *journal)
 {
@@ -395,6 +419,8 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
                    .transaction_objects = (uint32_t)o->transaction_objects,
                    .transaction_attempts = (uint32_t)o->transaction_attempts,
                    .transaction_ns = o->transaction_ms * 1000000},
+        .keeper_blob_bytes = keeper_blob_bytes,
+        .keeper_cache_bytes = o->keeper_cache,
         .cache_bytes = o->cache_bytes,
         .cache_large = (uint32_t)o->cache_large,
         .memory_bytes_max = o->memory_mib << 20,
@@ -460,6 +486,8 @@ static int run(int argc, char **argv)
         .log_level = "info",
         .stop_seconds = 10,
         .module_mib = 32,
+        .keeper_storage = "engine",
+        .keeper_cache = 64 << 20,
     };
     enum cairn_sync_mode sync;
     struct cairn_journal_options journal_options = {.clock = cairn_clock_system()};
@@ -467,7 +495,7 @@ static int run(int argc, char **argv)
     struct cairn_exporter *exporter = NULL;
     struct cairn_journal *journal;
     struct cairn_err err;
-    uint32_t interval_ms;
+    uint32_t interval_ms, keeper_blob_bytes;
     int status, left;
 
     if (!cairn_flags_parse(&cairn_command_serve, argc, argv, &options, &left, &status))
@@ -477,6 +505,10 @@ static int run(int argc, char **argv)
     if (!parse_sync(options.sync, &sync, &interval_ms))
         return cairn_complain(CAIRN_EXIT_USAGE, "--sync takes 'always', 'none' or 'interval:MS' (1 to 60000), not '%s'",
                               options.sync);
+    if (!parse_storage(options.keeper_storage, &keeper_blob_bytes))
+        return cairn_complain(CAIRN_EXIT_USAGE,
+                              "--keeper-storage takes 'engine', 'blob' or 'hybrid:BYTES' (1 to 1073741824), not '%s'",
+                              options.keeper_storage);
     if (!parse_log(&options, &journal_options, &status) || !parse_trace(&options, &trace, &status))
         return status;
     cairn_ignore_signals();
@@ -494,7 +526,7 @@ static int run(int argc, char **argv)
         trace.take = cairn_exporter_give;
         trace.context = exporter;
     }
-    status = serve(&options, sync, interval_ms, &trace, exporter, journal);
+    status = serve(&options, sync, interval_ms, keeper_blob_bytes, &trace, exporter, journal);
     cairn_exporter_close(exporter);
     cairn_journal_close(journal);
     return status;

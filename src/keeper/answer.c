@@ -75,10 +75,26 @@ void slot_data(struct cairn_buf *to, size_t at, struct cairn_bytes data)
 {
     struct slot_head slot = slot_of(to, at);
 
-    slot.has_data = data.data != NULL;
+    slot.has_data = data.data ? ANSWER_DATA : ANSWER_NULL;
     slot.data = (uint32_t)data.size;
     change(to, at, &slot, sizeof slot);
     cairn_buf_add(to, data.data, data.size);
+}
+
+void slot_blob(struct cairn_buf *to, size_t at, const uint8_t hash[32], uint32_t bytes)
+{
+    struct answer_head head = head_of(to);
+    struct slot_head slot = slot_of(to, at);
+    uint8_t size[4];
+
+    head.blobs++;
+    change(to, 1, &head, sizeof head);
+    slot.has_data = ANSWER_BLOB;
+    slot.data = 4 + 32;
+    change(to, at, &slot, sizeof slot);
+    cairn_put_u32(size, bytes);
+    cairn_buf_add(to, size, sizeof size);
+    cairn_buf_add(to, hash, 32);
 }
 
 void slot_acl(struct cairn_buf *to, size_t at, struct cairn_bytes acl)
@@ -146,7 +162,9 @@ static void read_slot(struct cairn_reader *r, struct keeper_slot *to)
     to->path = cairn_read_bytes(r, slot.path);
     to->stat = cairn_read_bytes(r, slot.stat);
     to->data = cairn_read_bytes(r, slot.data);
-    if (!slot.has_data)
+    if (slot.has_data == ANSWER_BLOB)
+        to->blob = to->data;
+    if (slot.has_data != ANSWER_DATA)
         to->data = cairn_bytes(NULL, 0);
     else if (!to->data.data)
         to->data = cairn_bytes(&nothing, 0);

@@ -16,11 +16,14 @@ struct answer_head {
     uint32_t slots;
     uint64_t zxid, epoch; /* 0: not told */
     uint32_t has_state;
+    uint32_t blobs; /* slots whose data is in the blob store */
 };
+
+enum { ANSWER_NULL, ANSWER_DATA, ANSWER_BLOB };
 
 struct slot_head {
     int32_t error, number;
-    uint32_t has_data; /* it is not null */
+    uint32_t has_data; /* ANSWER_NULL, ...; a blob: u32 bytes, its hash */
     uint32_t path, stat, data, acl, names, name_count;
 };
 
@@ -33,6 +36,7 @@ size_t answer_slot(struct cairn_buf *to, int32_t error);
 void slot_path(struct cairn_buf *to, size_t slot, struct cairn_bytes path);
 void slot_stat(struct cairn_buf *to, size_t slot, const uint8_t stat[KEEPER_STAT_BYTES]);
 void slot_data(struct cairn_buf *to, size_t slot, struct cairn_bytes data);
+void slot_blob(struct cairn_buf *to, size_t slot, const uint8_t hash[32], uint32_t bytes); /* in place of data */
 void slot_acl(struct cairn_buf *to, size_t slot, struct cairn_bytes acl);
 void slot_name(struct cairn_buf *to, size_t slot, struct cairn_bytes name);                   /* any number of them */
 void slot_names(struct cairn_buf *to, size_t slot, uint32_t count, struct cairn_bytes names); /* the same at once */

@@ -89,6 +89,7 @@ static void take_changes(struct keeper_tree *tree, struct cairn_bytes changes)
     struct cairn_reader r = cairn_reader(changes);
     uint64_t zxid = cairn_read_u64(&r);
     struct cairn_bytes path = cairn_str("/"); /* of the entry before */
+    struct cairn_bytes acl = cairn_bytes(NULL, 0), parent_acl = acl;
 
     cairn_read_bytes(&r, sizeof(struct cairn_keeper_changes) - sizeof zxid);
     if (zxid > tree->zxid)
@@ -100,19 +101,25 @@ static void take_changes(struct keeper_tree *tree, struct cairn_bytes changes)
         switch (what) {
         case CAIRN_KEEPER_CREATED:
             keeper_list_changed(tree, bytes, true);
-            keeper_event_fire(tree, KEEPER_EVENT_CREATED, zxid, bytes, TABLES_ALL & ~(1u << TABLE_CHILD));
+            keeper_event_fire(tree, KEEPER_EVENT_CREATED, zxid, bytes, acl, TABLES_ALL & ~(1u << TABLE_CHILD));
             break;
         case CAIRN_KEEPER_DELETED:
             keeper_list_changed(tree, bytes, false);
-            keeper_event_fire(tree, KEEPER_EVENT_DELETED, zxid, bytes, TABLES_ALL);
+            keeper_event_fire(tree, KEEPER_EVENT_DELETED, zxid, bytes, acl, TABLES_ALL);
             break;
         case CAIRN_KEEPER_DATA:
-            keeper_event_fire(tree, KEEPER_EVENT_DATA, zxid, bytes, TABLES_ALL & ~(1u << TABLE_CHILD));
+            keeper_event_fire(tree, KEEPER_EVENT_DATA, zxid, bytes, acl, TABLES_ALL & ~(1u << TABLE_CHILD));
             break;
         case CAIRN_KEEPER_CHILDREN:
-            keeper_event_fire(tree, KEEPER_EVENT_CHILDREN, zxid, parent_of(path),
+            keeper_event_fire(tree, KEEPER_EVENT_CHILDREN, zxid, parent_of(path), parent_acl,
                               1u << TABLE_CHILD | 1u << TABLE_PERSISTENT);
             break;
+        case CAIRN_KEEPER_NODE_ACL:
+            acl = bytes;
+            continue;
+        case CAIRN_KEEPER_PARENT_ACL:
+            parent_acl = bytes;
+            continue;
         case CAIRN_KEEPER_OPENED:
             session_opened(tree, bytes);
             break;
@@ -123,7 +130,7 @@ static void take_changes(struct keeper_tree *tree, struct cairn_bytes changes)
             break;
         case CAIRN_KEEPER_GONE:
             keeper_list_changed(tree, bytes, false);
-            keeper_linger_gone(tree, zxid, bytes);
+            keeper_linger_gone(tree, zxid, bytes, acl, parent_acl);
             break;
         case CAIRN_KEEPER_BEGUN:
             keeper_tree_forget(tree);

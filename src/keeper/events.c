@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "keeper/acl.h"
 #include "keeper/watch.h"
 #include "object/hold.h"
 #include "object/operation.h"
@@ -14,18 +15,27 @@ struct event {
     struct keeper_tree *tree;
     enum keeper_event_type type;
     uint64_t zxid;
-    struct cairn_bytes path;
+    struct cairn_bytes path, acl;
 };
+
+static void add_sized(struct cairn_buf *to, struct cairn_bytes bytes)
+{
+    uint8_t size[2];
+
+    cairn_put_u16(size, (uint16_t)bytes.size);
+    cairn_buf_add(to, size, sizeof size);
+    cairn_buf_add(to, bytes.data, bytes.size);
+}
 
 static void begin(struct keeper_batch *batch, const struct event *event)
 {
-    uint8_t head[11];
+    uint8_t head[9];
 
     head[0] = (uint8_t)event->type;
     cairn_put_u64(head + 1, event->zxid);
-    cairn_put_u16(head + 9, (uint16_t)event->path.size);
     cairn_buf_add(&batch->bytes, head, sizeof head);
-    cairn_buf_add(&batch->bytes, event->path.data, event->path.size);
+    add_sized(&batch->bytes, event->path);
+    add_sized(&batch->bytes, event->acl);
     batch->stamp = event->tree->stamp;
     batch->count_at = batch->bytes.size;
     cairn_buf_add(&batch->bytes, "\0\0\0", 4);
@@ -49,18 +59,18 @@ static void tell(void *context, struct keeper_session *session)
 }
 
 void keeper_event_one(struct keeper_session *session, enum keeper_event_type type, uint64_t zxid,
-                      struct cairn_bytes path)
+                      struct cairn_bytes path, struct cairn_bytes acl)
 {
-    struct event event = {session->tree, type, zxid, path};
+    struct event event = {session->tree, type, zxid, path, acl};
 
     session->stamp = ++session->tree->stamp;
     tell(&event, session);
 }
 
 void keeper_event_fire(struct keeper_tree *tree, enum keeper_event_type type, uint64_t zxid, struct cairn_bytes path,
-                       unsigned tables)
+                       struct cairn_bytes acl, unsigned tables)
 {
-    struct event event = {tree, type, zxid, path};
+    struct event event = {tree, type, zxid, path, acl};
 
     keeper_watch_fire(tree, path, tables, tell, &event);
 }
@@ -75,17 +85,19 @@ static void charge(struct cairn_worker *worker, int64_t bytes)
 static void deliver(struct keeper_home *home, struct cairn_reader *r)
 {
     struct keeper_event event;
+    struct cairn_bytes acl;
     uint32_t count;
 
     event.type = cairn_read_u8(r);
     event.zxid = cairn_read_u64(r);
     event.path = cairn_read_bytes(r, cairn_read_u16(r));
+    acl = cairn_read_bytes(r, cairn_read_u16(r));
     count = cairn_read_u32(r);
     for (uint32_t i = 0; i < count && !r->bad; i++) {
         uint64_t session = cairn_read_u64(r);
         struct keeper_link *link = keeper_link_find(home, session, cairn_read_u32(r));
 
-        if (!link)
+        if (!link || !keeper_acl_allows(acl, KEEPER_PERM_READ, link->identities))
             continue;
         if (event.zxid > link->zxid)
             link->zxid = event.zxid;

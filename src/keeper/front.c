@@ -1,9 +1,12 @@
 #include "keeper/front.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "keeper/answer.h"
+#include "keeper/fetch.h"
 #include "keeper/links.h"
+#include "keeper/puts.h"
 #include "keeper/room.h"
 #include "keeper/tree.h"
 #include "keeper/write.h"
@@ -81,6 +84,7 @@ static struct keeper_task *task_new(struct keeper_home *home, struct keeper_link
 static void task_free(struct keeper_task *task)
 {
     cairn_list_remove(&task->all);
+    keeper_puts_free(task->puts);
     free(task);
 }
 
@@ -296,6 +300,7 @@ static void connect(struct cairn_worker *worker, struct keeper_link *link, struc
     link->home = keeper_home_get(worker, link->space);
     link->state = KEEPER_LINK_CONNECTING;
     cairn_list_init(&link->writes);
+    cairn_list_init(&link->unsent);
     cairn_list_init(&link->of_home);
     ask->link = link;
     when_ready(task_new(link->home, link, ask, TASK_ENTER));
@@ -330,10 +335,14 @@ static void replied(struct cairn_request *request, struct cairn_bytes value)
             connect_fails(task, error_of(request), keeper_error_text(value, text));
         return;
     }
-    if (task->kind == TASK_READ)
+    if (task->kind == TASK_READ && answer.head.blobs) {
+        learn(task->link, answer.head.zxid);
+        keeper_fetch(task, value, read_over);
+    } else if (task->kind == TASK_READ) {
         read_over(task, &answer);
-    else
+    } else {
         entered(task, &answer.head);
+    }
     answer_done(&answer);
 }
 
@@ -419,21 +428,62 @@ static void written(struct keeper_call *call, struct cairn_bytes value)
         free(slots);
 }
 
-static void write_(struct keeper_link *link, struct keeper_ask *ask)
+static void send_write(struct keeper_task *task)
 {
-    struct keeper_home *home = link->home;
-    struct keeper_task *task;
+    struct keeper_home *home = task->home;
+    struct keeper_link *link = task->link;
 
-    link->number++;
-    task = task_new(home, link, ask, TASK_WRITE);
-    cairn_list_push_back(&link->writes, &task->at);
     inbox_flush(home->worker); /* reads before it are at the owner before it is */
-    if (ask->op == KEEPER_CLOSE) {
+    if (task->ask->op == KEEPER_CLOSE) {
         link->closing = true;
         keeper_call_close(home->worker, home->compartment, link->session, link->generation, link->epoch, written, task);
     } else {
-        keeper_call_write(home->worker, home->compartment, ask, written, task);
+        keeper_call_write(task, written);
     }
+}
+
+/* Its data could not be put. */
+static void fail_write(struct keeper_task *task, const char *why)
+{
+    struct keeper_ask *ask = task->ask;
+    char text[CAIRN_ERR_TEXT_BYTES];
+
+    snprintf(text, sizeof text, "%s", why);
+    task->is_done = task->is_open = true;
+    writes_decided(task->home, task->link);
+    answer(ask, -1, text);
+}
+
+/* Writes that wait for nothing are sent, in their order. */
+static void send_unsent(struct keeper_task *task)
+{
+    struct keeper_link *link = task->link;
+
+    for (bool more = true; more;) { /* the link may be gone with the answer to the last of them */
+        task = cairn_container(link->unsent.next, struct keeper_task, unsent);
+        if (keeper_puts_missing(task->puts))
+            return;
+        cairn_list_remove(&task->unsent);
+        more = !cairn_list_empty(&link->unsent);
+        if (keeper_puts_fault(task->puts))
+            fail_write(task, keeper_puts_fault(task->puts));
+        else
+            send_write(task);
+    }
+}
+
+static void write_(struct keeper_link *link, struct keeper_ask *ask)
+{
+    struct keeper_task *task;
+
+    link->number++;
+    task = task_new(link->home, link, ask, TASK_WRITE);
+    cairn_list_push_back(&link->writes, &task->at);
+    task->puts = keeper_puts_begin(task, send_unsent);
+    if (task->puts || !cairn_list_empty(&link->unsent))
+        cairn_list_push_back(&link->unsent, &task->unsent);
+    else
+        send_write(task);
 }
 
 /* --- the table ------------------------------------------------------------------------------------ */
@@ -473,8 +523,13 @@ void keeper_front_close(struct keeper_worker *kw)
 {
     struct cairn_link *l;
 
-    while ((l = cairn_list_pop_front(&kw->tasks)))
-        free(cairn_container(l, struct keeper_task, all));
+    while ((l = cairn_list_pop_front(&kw->tasks))) {
+        struct keeper_task *task = cairn_container(l, struct keeper_task, all);
+
+        keeper_fetch_drop(task);
+        keeper_puts_free(task->puts);
+        free(task);
+    }
     keeper_calls_free(kw);
     keeper_links_free(kw);
 }

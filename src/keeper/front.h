@@ -3,6 +3,10 @@
  *   connect: [deploy] -> enter (at the tree's owner) -> Session.open, or Session.attach and attach (at the owner)
  *   a read:  at the owner, and back         a write: Session.write, which calls Tree.commit
  *
+ * Data that belongs into the blob store is put there first (puts.h), and the write and those behind it are sent once
+ * that is done; reads behind them go to the owner meanwhile, and wait there.  What is read from there is fetched
+ * (fetch.h).
+ *
  * A write has the next number of its link, and a read the number of the last write before it, so that the owner can
  * tell whether it is the read's turn.
  * Threads: the link's worker, but for tasks at the owner.  Layer: keeper (private). */
@@ -21,10 +25,13 @@ struct keeper_task {
     enum { TASK_ENTER, TASK_ATTACH, TASK_READ, TASK_WRITE } kind;
     uint64_t session;
     uint32_t generation;
-    uint64_t number;       /* of the write; of a read: what it waits for */
-    struct cairn_link at;  /* home->waiting, link->writes */
-    struct cairn_link all; /* keeper_worker.tasks */
-    bool is_done, is_open; /* a write: it has its outcome; and may not have come to the tree */
+    uint64_t number;            /* of the write; of a read: what it waits for */
+    struct cairn_link at;       /* home->waiting, link->writes */
+    struct cairn_link all;      /* keeper_worker.tasks */
+    bool is_done, is_open;      /* a write: it has its outcome; and may not have come to the tree */
+    struct keeper_puts *puts;   /* of a write, NULL: none */
+    struct cairn_link unsent;   /* link->unsent */
+    struct keeper_fetch *fetch; /* of a read, NULL: none */
 };
 
 /* The owners are told which sessions were heard. */

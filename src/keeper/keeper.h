@@ -15,7 +15,8 @@
  * comes and answers to reads of the link have come that still stand behind earlier requests without an answer, the
  * event's frame goes right behind the last of these; else it goes out at once.  So no event overtakes the answer that
  * armed its watch, and none comes behind an answer that shows the change (docs/design/0035-keeper.md).  Answers to
- * writes do not count.
+ * writes do not count.  A read whose data is yet to be fetched from a blob store counts as answered from its `decided`
+ * on.
  *
  * Memory: links and asks are the front's.  An ask, and all that it points to, stays untouched from the call until it is
  * answered, which happens exactly once, also after `leave`, but not any more once the node is closed.  A link may be
@@ -35,6 +36,7 @@ struct keeper_home;
 
 enum {
     KEEPER_PATH_BYTES_MAX = 1016,
+    KEEPER_ACL_BYTES_MAX = 8192, /* as on the wire; a longer one is refused with -114 */
     KEEPER_PASSWORD_BYTES = 16,
     KEEPER_STAT_BYTES = 68,  /* czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeralOwner, dataLength,
                                numChildren, pzxid: 8 or 4 bytes each, big-endian, as on the wire */
@@ -123,6 +125,7 @@ struct keeper_slot {
     struct cairn_bytes acl;    /* getACL: as on the wire, its count included */
     struct keeper_names names; /* getChildren: in the order of their bytes; getEphemerals: paths; KEEPER_SESSIONS, .. */
     int32_t number;            /* getAllChildrenNumber */
+    struct cairn_bytes blob;   /* this room's: where the data is */
 };
 
 /* Of a namespace's tree and what its owner has in memory. */
@@ -169,6 +172,9 @@ struct keeper_link {
     struct space *space; /* the namespace that it serves */
     const struct keeper_front *front;
     void *owner;
+    /* the front's: as keeper_ask.identities, of the connection as it is now; an event of a node that they may not read
+     * is not told */
+    struct cairn_bytes identities;
     /* the front's: set whenever anything was read from the client, pings too; cleared by this room */
     bool heard;
 
@@ -186,6 +192,7 @@ struct keeper_link {
     bool closing;              /* the close of its session is under way */
     struct keeper_home *home;  /* of the namespace, on this worker */
     struct cairn_link writes;  /* under way, in their order */
+    struct cairn_link unsent;  /* of them, those that wait for data that is being put, and those behind them */
     struct cairn_link of_home; /* connected links of the namespace */
     struct keeper_item item;   /* the same by session */
 };
@@ -205,6 +212,9 @@ struct keeper_ask {
     struct cairn_bytes password;                   /* connect, of a session that is known */
     uint32_t timeout_ms;                           /* connect: what the client asks for */
     void (*answer)(struct keeper_ask *ask);
+    /* A read has been decided, and is answered once its data has been fetched: events treat it as answered.  Before
+     * `answer`, once; NULL: the front does not care. */
+    void (*decided)(struct keeper_ask *ask);
     struct keeper_link *link;
     void *owner;
 

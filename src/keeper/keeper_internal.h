@@ -7,7 +7,9 @@
 #ifndef CAIRN_KEEPER_KEEPER_INTERNAL_H
 #define CAIRN_KEEPER_KEEPER_INTERNAL_H
 
+#include "keeper/blobs.h"
 #include "keeper/keeper.h"
+#include "keeper/shelf.h"
 #include "object/invocation.h"
 #include "object/worker.h"
 
@@ -51,11 +53,13 @@ struct keeper_worker {
     uint32_t session_count;                /* that are open */
     bool waiting;                          /* some tree may wait for something that is to be tried again */
     struct keeper_batch *batches;          /* by worker: events that are gathered (events.h) */
-    struct cairn_purse purse;              /* of node->memory: watches, events */
+    struct cairn_purse purse;              /* of node->memory: watches, events, data on its way */
+    struct keeper_shelf shelf;             /* blobs */
 };
 
 struct keeper {
-    struct cairn_bytes module;      /* .wasm */
+    struct cairn_bytes module; /* .wasm */
+    struct keeper_blobs blobs;
     struct keeper_worker workers[]; /* as many as the node has */
 };
 

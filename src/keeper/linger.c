@@ -16,14 +16,20 @@ struct keeper_linger {
     uint8_t key[NODE_KEY_BYTES_MAX];
 };
 
-static void tell(struct keeper_tree *tree, uint64_t zxid, struct cairn_bytes path)
+static struct cairn_bytes parent_of(struct cairn_bytes path)
 {
     size_t parent = path.size;
 
-    keeper_event_fire(tree, KEEPER_EVENT_DELETED, zxid, path, (1u << KEEPER_TABLES) - 1);
     while (parent > 1 && path.data[parent - 1] != '/')
         parent--;
-    keeper_event_fire(tree, KEEPER_EVENT_CHILDREN, zxid, cairn_bytes(path.data, parent > 1 ? parent - 1 : 1),
+    return cairn_bytes(path.data, parent > 1 ? parent - 1 : 1);
+}
+
+static void tell(struct keeper_tree *tree, uint64_t zxid, struct cairn_bytes path, struct cairn_bytes acl,
+                 struct cairn_bytes parent_acl)
+{
+    keeper_event_fire(tree, KEEPER_EVENT_DELETED, zxid, path, acl, (1u << KEEPER_TABLES) - 1);
+    keeper_event_fire(tree, KEEPER_EVENT_CHILDREN, zxid, parent_of(path), parent_acl,
                       1u << TABLE_CHILD | 1u << TABLE_PERSISTENT);
 }
 
@@ -52,6 +58,16 @@ static void over(struct keeper_session *session)
     }
 }
 
+/* Of a node that is there still. */
+static void tell_absent(struct keeper_session *session, struct cairn_bytes path)
+{
+    struct cairn_bytes acl = cairn_bytes(NULL, 0), parent_acl = acl;
+    struct keeper_tree *tree = session->tree;
+
+    if (keeper_node_acl(tree, path, &acl) && keeper_node_acl(tree, parent_of(path), &parent_acl))
+        tell(tree, session->closed_zxid, path, acl, parent_acl);
+}
+
 struct telling {
     struct keeper_linger *linger;
     uint32_t count;
@@ -68,7 +84,7 @@ static bool each(void *context, struct cairn_bytes key)
     memcpy(linger->key, key.data, key.size);
     linger->size = key.size;
     keeper_node_path(key, path);
-    tell(linger->session->tree, linger->session->closed_zxid, cairn_bytes(path, key.size));
+    tell_absent(linger->session, cairn_bytes(path, key.size));
     turn->count++;
     return true;
 }
@@ -130,7 +146,8 @@ void keeper_linger_end(struct keeper_session *session)
         over(session);
 }
 
-void keeper_linger_gone(struct keeper_tree *tree, uint64_t zxid, struct cairn_bytes path)
+void keeper_linger_gone(struct keeper_tree *tree, uint64_t zxid, struct cairn_bytes path, struct cairn_bytes acl,
+                        struct cairn_bytes parent_acl)
 {
     uint8_t bytes[NODE_KEY_BYTES_MAX];
     struct cairn_bytes key;
@@ -146,5 +163,5 @@ void keeper_linger_gone(struct keeper_tree *tree, uint64_t zxid, struct cairn_by
             told = false;
     }
     if (!told)
-        tell(tree, zxid, path);
+        tell(tree, zxid, path, acl, parent_acl);
 }

@@ -13,6 +13,7 @@ void keeper_linger_begin(struct keeper_session *session);
 /* Nothing is left of it. */
 void keeper_linger_end(struct keeper_session *session);
 /* A node of such a session has been removed: it is told of, unless it was. */
-void keeper_linger_gone(struct keeper_tree *tree, uint64_t zxid, struct cairn_bytes path);
+void keeper_linger_gone(struct keeper_tree *tree, uint64_t zxid, struct cairn_bytes path, struct cairn_bytes acl,
+                        struct cairn_bytes parent_acl);
 
 #endif

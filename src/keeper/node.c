@@ -176,6 +176,17 @@ bool keeper_node_get(struct keeper_tree *tree, struct cairn_bytes path, struct k
     return !gone_with(tree, node->is.owner);
 }
 
+bool keeper_node_acl(struct keeper_tree *tree, struct cairn_bytes path, struct cairn_bytes *ret_acl)
+{
+    struct cairn_bytes record;
+    struct keeper_node node;
+
+    if (path.size > KEEPER_PATH_BYTES_MAX || !record_get(tree, path, &record) || !decode(record, &node))
+        return false;
+    *ret_acl = node.acl;
+    return true;
+}
+
 bool keeper_node_data(struct keeper_tree *tree, struct cairn_bytes path, struct cairn_bytes *ret_data)
 {
     uint8_t node_key[NODE_KEY_BYTES_MAX], key[FIELD_KEY_FIXED_MAX + NODE_KEY_BYTES_MAX];

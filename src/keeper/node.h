@@ -49,6 +49,8 @@ void keeper_node_path(struct cairn_bytes key, uint8_t *to);
 /* False: there is no such node, or it could not be read (tree->kw->overlay.code).  *ret_node is borrowed until the next
  * few reads. */
 bool keeper_node_get(struct keeper_tree *tree, struct cairn_bytes path, struct keeper_node *ret_node);
+/* Of a node that is there, or is absent and not removed yet; borrowed like *ret_node. */
+bool keeper_node_acl(struct keeper_tree *tree, struct cairn_bytes path, struct cairn_bytes *ret_acl);
 /* Of a node that has data in its field. */
 bool keeper_node_data(struct keeper_tree *tree, struct cairn_bytes path, struct cairn_bytes *ret_data);
 /* What clients see: how many children, and the zxid of their last change. */

@@ -89,8 +89,11 @@ static int32_t get_data(struct read *read, const struct keeper_part *part, size_
     if (error)
         return error;
     add_stat(read, slot, part->path, &node);
-    if (node.is.data == CAIRN_KEEPER_BLOB)
-        return E_SYSTEM;
+    if (node.is.data == CAIRN_KEEPER_BLOB) {
+        watch(read, part, TABLE_DATA);
+        slot_blob(read->to, slot, node.hash, node.is.data_bytes);
+        return 0;
+    }
     if (node.is.data == CAIRN_KEEPER_INLINE)
         data = cairn_bytes(&nothing, 0);
     if (node.is.data == CAIRN_KEEPER_INLINE && node.is.data_bytes && !keeper_node_data(read->tree, part->path, &data))
@@ -226,13 +229,14 @@ static int32_t add_watch(struct read *read, const struct keeper_part *part)
                                                                                                              : E_SYSTEM;
 }
 
-/* What happened there since the client has seen it last, or 0. */
-static int happened(struct read *read, int set, struct cairn_bytes path)
+/* What happened there since the client has seen it last, or 0; *ret_acl: of the node, if there is one. */
+static int happened(struct read *read, int set, struct cairn_bytes path, struct cairn_bytes *ret_acl)
 {
     struct keeper_node node;
     bool is_there = keeper_node_get(read->tree, path, &node);
     uint64_t seen = read->ask->zxid_seen, pzxid;
 
+    *ret_acl = is_there ? node.acl : cairn_bytes(NULL, 0);
     switch (set) {
     case KEEPER_SET_DATA_WATCHES:
         return !is_there ? KEEPER_EVENT_DELETED : node.is.mzxid > seen ? KEEPER_EVENT_DATA : 0;
@@ -260,10 +264,11 @@ static int32_t set_watches(struct read *read)
 
         for (uint32_t i = 0; i < read->ask->watches[set].count && !r.bad; i++) {
             struct cairn_bytes path = cairn_read_bytes(&r, __builtin_bswap32(cairn_read_u32(&r)));
-            int event = happened(read, set, path);
+            struct cairn_bytes acl;
+            int event = happened(read, set, path, &acl);
 
             if (event)
-                keeper_event_one(read->session, event, read->tree->zxid, path);
+                keeper_event_one(read->session, event, read->tree->zxid, path, acl);
             else if (!keeper_watch_set(read->session, tables_of_sets[set], path))
                 error = E_SYSTEM;
         }

@@ -17,6 +17,10 @@ static enum cairn_code open_room(struct cairn_node *node, void *context, struct 
 
     (void)err;
     keeper->module = options->module;
+    keeper->blobs = (struct keeper_blobs){.node = node,
+                                          .store = options->store,
+                                          .tasks = options->tasks ? options->tasks : node->options.tasks,
+                                          .bytes_min = options->blob_bytes};
     for (uint32_t i = 0; i < node->options.workers; i++) {
         struct keeper_worker *kw = &keeper->workers[i];
 
@@ -25,6 +29,7 @@ static enum cairn_code open_room(struct cairn_node *node, void *context, struct 
         kw->batches = cairn_alloc_zeroed(node->options.workers, sizeof *kw->batches);
         cairn_list_init(&kw->calls);
         cairn_list_init(&kw->tasks);
+        keeper_shelf_init(&kw->shelf, options->cache_bytes / node->options.workers);
         for (int k = 0; k < KEEPER_WHEEL; k++)
             cairn_list_init(&kw->wheel[k]);
     }
@@ -50,6 +55,7 @@ static void close_room(struct cairn_node *node)
         keeper_map_each(&kw->trees, free_tree, kw);
         keeper_map_done(&kw->trees);
         keeper_front_close(kw);
+        keeper_shelf_done(kw);
         keeper_events_free(kw);
         overlay_done(&kw->overlay);
     }

@@ -6,8 +6,16 @@
 
 #include "object/operation.h"
 
+struct cairn_blob;
+struct cairn_tasks;
+
 struct keeper_options {
     struct cairn_bytes module; /* the .wasm of functions/keeper; borrowed until the node is closed */
+    /* Where data of nodes is that is not in the engine; borrowed until the node is closed.  NULL: there is none. */
+    struct cairn_blob *store;
+    uint32_t blob_bytes;  /* data of so many bytes or more is put there; UINT32_MAX: none, and what is there is read */
+    uint64_t cache_bytes; /* of it, in memory; 0: nothing is kept */
+    struct cairn_tasks *tasks; /* that wait for the store, and end before the node is closed; NULL: the node's */
 };
 
 /* The options are borrowed until the node is open. */

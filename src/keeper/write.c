@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cairn/keeper_layout.h"
+#include "keeper/puts.h"
 #include "keeper/room.h"
 
 /* --- calls ---------------------------------------------------------------------------------------- */
@@ -114,11 +115,25 @@ void keeper_call_begin(struct cairn_worker *worker, struct space *compartment, u
     submit(call);
 }
 
-/* u8 kind, the bytes. */
-static void add_data(struct keeper_call *call, struct cairn_bytes data)
+/* u8 kind, u32 size, the hash. */
+static void add_blob(struct keeper_call *call, size_t bytes, const uint8_t *hash)
+{
+    uint8_t arg[1 + 4 + CAIRN_KEEPER_HASH_BYTES] = {CAIRN_KEEPER_BLOB};
+
+    cairn_put_u32(arg + 1, (uint32_t)bytes);
+    memcpy(arg + 5, hash, CAIRN_KEEPER_HASH_BYTES);
+    cairn_args_add(&call->args, cairn_bytes(arg, sizeof arg));
+}
+
+/* u8 kind, the bytes; hash NULL: they are in no blob. */
+static void add_data(struct keeper_call *call, struct cairn_bytes data, const uint8_t *hash)
 {
     uint8_t head[5];
 
+    if (hash) {
+        add_blob(call, data.size, hash);
+        return;
+    }
     cairn_put_u32(head, (uint32_t)(1 + data.size));
     head[4] = data.data ? CAIRN_KEEPER_INLINE : CAIRN_KEEPER_NULL;
     cairn_buf_add(&call->args, head, sizeof head);
@@ -140,7 +155,7 @@ static void add_identities(struct keeper_call *call, struct cairn_bytes identiti
     cairn_buf_add(&call->args, identities.data, identities.size);
 }
 
-static void add_part(struct keeper_call *call, const struct keeper_part *part)
+static void add_part(struct keeper_call *call, const struct keeper_part *part, const uint8_t *hash)
 {
     cairn_args_add(&call->args, part->path);
     switch (part->op) {
@@ -148,14 +163,14 @@ static void add_part(struct keeper_call *call, const struct keeper_part *part)
     case KEEPER_CREATE2:
     case KEEPER_CREATE_CONTAINER:
     case KEEPER_CREATE_TTL:
-        add_data(call, part->data);
+        add_data(call, part->data, hash);
         cairn_args_add(&call->args, part->acl);
         add_u32(call, (uint32_t)part->flags);
         if (part->op == KEEPER_CREATE_TTL)
             add_u64(call, (uint64_t)part->ttl_ms);
         return;
     case KEEPER_SET_DATA:
-        add_data(call, part->data);
+        add_data(call, part->data, hash);
         add_u32(call, (uint32_t)part->version);
         return;
     case KEEPER_SET_ACL:
@@ -168,21 +183,20 @@ static void add_part(struct keeper_call *call, const struct keeper_part *part)
     }
 }
 
-void keeper_call_write(struct cairn_worker *worker, struct space *compartment, const struct keeper_ask *ask,
-                       keeper_done *done, void *context)
+void keeper_call_write(struct keeper_task *task, keeper_done *done)
 {
-    const struct keeper_link *link = ask->link;
-    struct keeper_call *call = session_call(worker, compartment, link->session, "write", done, context);
+    const struct keeper_ask *ask = task->ask;
+    struct keeper_call *call = session_call(task->worker, task->home->compartment, task->session, "write", done, task);
 
-    add_u32(call, link->generation);
-    add_u64(call, link->number);
-    add_u64(call, link->epoch);
+    add_u32(call, task->generation);
+    add_u64(call, task->number);
+    add_u64(call, task->link->epoch);
     add_u32(call, (uint32_t)ask->op);
     add_identities(call, ask->identities);
     for (uint32_t i = 0; i < ask->part_count; i++) {
         if (ask->op == KEEPER_MULTI)
             add_u32(call, (uint32_t)ask->parts[i].op);
-        add_part(call, &ask->parts[i]);
+        add_part(call, &ask->parts[i], keeper_puts_hash(task->puts, i));
     }
     submit(call);
 }

@@ -6,6 +6,8 @@
 
 #include "keeper/keeper_internal.h"
 
+struct keeper_task;
+
 enum { KEEPER_FIRST_GENERATION = 1 };
 
 /* A request of this room's.  Freed when it is done. */
@@ -30,9 +32,8 @@ void keeper_call_attach(struct cairn_worker *worker, struct space *compartment, 
 /* generation 0: its time is over. */
 void keeper_call_close(struct cairn_worker *worker, struct space *compartment, uint64_t session, uint32_t generation,
                        uint64_t epoch, keeper_done *done, void *context);
-/* Of the ask's link, with its number. */
-void keeper_call_write(struct cairn_worker *worker, struct space *compartment, const struct keeper_ask *ask,
-                       keeper_done *done, void *context);
+/* Of the task's ask, with its number; the data of parts that is in the blob store goes along as its hash. */
+void keeper_call_write(struct keeper_task *task, keeper_done *done);
 void keeper_call_begin(struct cairn_worker *worker, struct space *compartment, uint64_t incarnation, uint64_t restores,
                        uint64_t epoch, keeper_done *done, void *context);
 void keeper_calls_free(struct keeper_worker *kw);

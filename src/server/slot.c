@@ -24,7 +24,7 @@ struct cairn_slot *cairn_slot_take(struct cairn_session *session)
         front->free_slot_count--;
         memset(&slot->request, 0, sizeof slot->request);
         slot->next = NULL;
-        slot->done = slot->encoded = slot->waits = slot->alone = slot->metrics = slot->begun = false;
+        slot->done = slot->encoded = slot->waits = slot->alone = slot->metrics = slot->begun = slot->placed = false;
         slot->form = slot->flags = 0;
     } else {
         slot = cairn_alloc_zeroed(1, sizeof *slot);
@@ -333,7 +333,7 @@ struct cairn_slot *cairn_session_last_done(struct cairn_session *session, uint8_
     struct cairn_slot *last = NULL;
 
     for (struct cairn_slot *slot = session->first; slot; slot = slot->next)
-        if (slot->done && (slot->flags & flags))
+        if ((slot->done || slot->placed) && (slot->flags & flags))
             last = slot;
     return last;
 }

@@ -29,6 +29,7 @@ struct cairn_slot {
     bool alone;     /* the next part is not asked for: ops->write has it */
     bool metrics;   /* it asks for the page of metrics */
     bool begun;     /* the protocol's: a part of the reply has been written */
+    bool placed;    /* the protocol's: what it is answered is decided, though it is not there yet */
     uint8_t form;   /* the protocol's: what the value is turned into */
     uint8_t flags;  /* the protocol's */
     size_t charged; /* of its buffers, to the session */
@@ -59,7 +60,8 @@ void cairn_slot_begin(struct cairn_slot *slot);
 void cairn_slot_answered(struct cairn_slot *slot);
 /* Queues a slot that needs no request: ops->write has an empty value for it, in its turn, which may be now. */
 void cairn_slot_answer(struct cairn_slot *slot);
-/* The newest slot that has its reply and any of `flags`, which are the protocol's; NULL: there is none. */
+/* The newest slot that has its reply, or is placed, and any of `flags`, which are the protocol's; NULL: there is
+ * none. */
 struct cairn_slot *cairn_session_last_done(struct cairn_session *session, uint8_t flags);
 /* As cairn_session_push, but the bytes go out right behind the slot's reply, which waits in the queue. */
 void cairn_session_push_behind(struct cairn_session *session, struct cairn_slot *slot, struct cairn_bytes bytes);

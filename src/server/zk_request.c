@@ -66,6 +66,7 @@ static bool add_identity(struct cairn_zk_session *zk, struct cairn_bytes scheme,
     newer->size = items.size;
     memcpy(newer->bytes, items.data, items.size);
     zk->identities = newer;
+    zk->link.identities = items_of(newer);
     cairn_buf_done(&items);
     return true;
 }
@@ -138,7 +139,7 @@ static void authenticate(struct cairn_zk_session *zk, struct cairn_slot *slot, c
 /* As on the wire, its count included: that stands right before the items. */
 static struct cairn_bytes whole_acl(const struct cairn_zk_vector *acl)
 {
-    if (acl->count <= 0)
+    if (acl->count <= 0 || acl->items.size + 4 > KEEPER_ACL_BYTES_MAX)
         return cairn_bytes(NULL, 0);
     return cairn_bytes(acl->items.data - 4, acl->items.size + 4);
 }

@@ -19,6 +19,13 @@ static void on_answer(struct keeper_ask *ask)
     cairn_slot_answered(slot);
 }
 
+static void on_decided(struct keeper_ask *ask)
+{
+    struct cairn_slot *slot = ask->owner;
+
+    slot->placed = true;
+}
+
 struct cairn_slot *cairn_zk_slot(struct cairn_zk_session *zk, enum cairn_zk_form form, uint32_t parts)
 {
     struct cairn_slot *slot = cairn_slot_take(&zk->session);
@@ -35,6 +42,7 @@ struct cairn_slot *cairn_zk_slot(struct cairn_zk_session *zk, enum cairn_zk_form
     ask->ask.link = &zk->link;
     ask->ask.owner = slot;
     ask->ask.answer = on_answer;
+    ask->ask.decided = on_decided;
     ask->started_ns = zk->session.front->clock->monotonic_ns(zk->session.front->clock);
     return slot;
 }

@@ -47,6 +47,7 @@ struct lab_ask {
     char paths[8][128], data[8][256];
     uint8_t acl[64];
     bool answered;
+    bool decided; /* and its data is being fetched */
     int32_t error;
     uint64_t zxid;
     char text[4096];
@@ -76,7 +77,7 @@ static inline char *lab_place(struct client *client, size_t *ret_room)
 
     for (struct lab_ask *ask = client->first; ask; ask = ask->next) {
         waits |= !ask->answered;
-        if (waits && ask->answered && !keeper_op_writes(ask->ask.op))
+        if (waits && (ask->answered || ask->decided) && !keeper_op_writes(ask->ask.op))
             last = ask;
     }
     *ret_room = last ? sizeof last->behind : sizeof client->told;
@@ -117,7 +118,8 @@ static inline void lab_open(struct lab *lab)
         fail_msg("%s", err.text);
 }
 
-static inline void lab_init(struct lab *lab, uint64_t seed, const struct simnode_options *options)
+/* Not open yet: lab->options may be changed. */
+static inline void lab_begin(struct lab *lab, uint64_t seed, const struct simnode_options *options)
 {
     struct simnode_options with = options ? *options : (struct simnode_options){0};
 
@@ -129,6 +131,11 @@ static inline void lab_init(struct lab *lab, uint64_t seed, const struct simnode
     with.rooms = lab->rooms;
     with.room_count = 1;
     simnode_init(&lab->sim, seed, &with);
+}
+
+static inline void lab_init(struct lab *lab, uint64_t seed, const struct simnode_options *options)
+{
+    lab_begin(lab, seed, options);
     lab_open(lab);
 }
 
@@ -206,6 +213,14 @@ static inline void lab_answer(struct keeper_ask *keeper_ask)
         ask->client->zxid_seen = ask->zxid;
 }
 
+static inline void lab_decided(struct keeper_ask *keeper_ask)
+{
+    struct lab_ask *ask = (struct lab_ask *)keeper_ask;
+
+    assert_false(ask->decided || ask->answered);
+    ask->decided = true;
+}
+
 static inline struct cairn_worker *client_worker(struct client *client)
 {
     return cairn_node_worker(client->lab->sim.node, client->worker);
@@ -249,7 +264,7 @@ static inline struct keeper_part *lab_ask_init(struct lab_ask *ask, struct clien
                                                const char *path, const char *data)
 {
     *ask = (struct lab_ask){.client = client};
-    ask->ask = (struct keeper_ask){.op = op, .answer = lab_answer};
+    ask->ask = (struct keeper_ask){.op = op, .answer = lab_answer, .decided = lab_decided};
     return path ? lab_part(ask, op, path, data) : NULL;
 }
 

@@ -15,7 +15,7 @@ def test_two_zookeepers_are_equal(folder):
 
 
 def test_a_changed_byte_is_told(folder):
-    for number, trial in enumerate([(100, 60), (150, 20), (300, 90)]):
+    for number, trial in enumerate([(100, 60), (150, 20), (350, 90)]):
         with two_zookeepers(f"{folder}/{number}") as ports:
             lies_are_told(ports, [trial])
 

@@ -15,6 +15,7 @@ NAMES = ["a", "b", "c", "d", "ä"]
 ACLS = [OPEN_ACL] * 12 + [
     [(1, "world", "anyone")], [(31, "digest", "bob:ttt4KD2l/LR0Mpj5c6jU0hrwVdE="), (1, "world", "anyone")],
     [(31, "auth", ""), (1, "world", "anyone")], [(23, "ip", "127.0.0.0/8"), (23, "ip", "127.0.0.0/8")], [(31, "ip", "10.0.0.0/8"), (9, "world", "anyone")],
+    [(30, "world", "anyone"), (1, "digest", "bob:ttt4KD2l/LR0Mpj5c6jU0hrwVdE=")], [(31, "auth", "")],
     [(31, "digest", "bob")], [(31, "x509", "cn")], [(31, "ip", "1.2.3.4/33")], [], None]
 CONTAINER = "k"  # ends the name of each, and stands in no other
 

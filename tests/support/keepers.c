@@ -341,6 +341,7 @@ static void compare_data(void *context, struct cairn_bytes key, struct cairn_byt
 
 static void read_changes(void *context, struct cairn_bytes key, struct cairn_bytes value)
 {
+    struct cairn_bytes acls[2] = {{0}};
     struct comparing *c = context;
     size_t used = 0;
 
@@ -348,8 +349,17 @@ static void read_changes(void *context, struct cairn_bytes key, struct cairn_byt
     for (size_t at = sizeof(struct cairn_keeper_changes); at < value.size;) {
         uint16_t size = (uint16_t)(value.data[at + 1] | value.data[at + 2] << 8);
 
-        used += (size_t)snprintf(c->changes + used, sizeof c->changes - used, "%d%.*s ", value.data[at],
-                                 value.data[at] < 8 ? size : 0, (const char *)value.data + at + 3);
+        const uint8_t *bytes = value.data + at + CAIRN_KEEPER_ENTRY_BYTES;
+        int what = value.data[at];
+        const uint8_t *acl = acls[what == CAIRN_KEEPER_CHILDREN].data;
+
+        if (what == CAIRN_KEEPER_NODE_ACL || what == CAIRN_KEEPER_PARENT_ACL)
+            acls[what == CAIRN_KEEPER_PARENT_ACL] = cairn_bytes(size ? bytes : NULL, size);
+        else if (what < 8)
+            used += (size_t)snprintf(c->changes + used, sizeof c->changes - used, "%d%.*s:%d.%d ", what, size,
+                                     (const char *)bytes, acl ? acl[3] : 1, acl ? acl[7] : 31);
+        else
+            used += (size_t)snprintf(c->changes + used, sizeof c->changes - used, "%d ", what);
         at += CAIRN_KEEPER_ENTRY_BYTES + size;
         assert_true(at <= value.size && used < sizeof c->changes);
     }

@@ -69,11 +69,11 @@ void zkmodel_stat(const struct zkmodel *m, const struct zkmodel_node *node, stru
                                   .num_children = children};
 }
 
-static void changed(struct zkmodel *m, int what, const char *path)
+static void changed(struct zkmodel *m, int what, const char *path, const struct zkmodel_acls *acls)
 {
     size_t used = strlen(m->changes);
 
-    snprintf(m->changes + used, sizeof m->changes - used, "%d%s ", what, path);
+    snprintf(m->changes + used, sizeof m->changes - used, "%d%s:%d.%d ", what, path, acls->count, acls->of[0].perms);
 }
 
 /* --- ACLs --- */
@@ -210,8 +210,8 @@ static int32_t create(struct zkmodel *m, uint64_t session, const struct zkmodel_
     if (m->count == ZKMODEL_NODES)
         abort();
     m->nodes[m->count++] = node;
-    changed(m, 1, node.path);
-    changed(m, 4, "");
+    changed(m, 1, node.path, &node.acls);
+    changed(m, 4, "", &parent->acls);
     snprintf(slot->path, sizeof slot->path, "%s", node.path);
     slot->has_stat = true;
     zkmodel_stat(m, &m->nodes[m->count - 1], &slot->stat);
@@ -220,12 +220,14 @@ static int32_t create(struct zkmodel *m, uint64_t session, const struct zkmodel_
 
 void zkmodel_remove(struct zkmodel *m, struct zkmodel_node *node)
 {
+    struct zkmodel_node *parent;
     char up[96];
 
     parent_path(node->path, up);
-    zkmodel_find(m, up)->pzxid = m->zxid;
-    changed(m, 2, node->path);
-    changed(m, 4, "");
+    parent = zkmodel_find(m, up);
+    parent->pzxid = m->zxid;
+    changed(m, 2, node->path, &node->acls);
+    changed(m, 4, "", &parent->acls);
     *node = m->nodes[--m->count];
 }
 
@@ -292,7 +294,7 @@ static int32_t one(struct zkmodel *m, uint64_t session, const struct zkmodel_ids
             node->version++;
             node->mzxid = m->zxid;
             node->mtime = m->now;
-            changed(m, 3, node->path);
+            changed(m, 3, node->path, &node->acls);
         }
         slot->has_stat = true;
         zkmodel_stat(m, node, &slot->stat);

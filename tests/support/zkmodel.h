@@ -51,7 +51,7 @@ struct zkmodel {
     struct zkmodel_node nodes[ZKMODEL_NODES];
     int count;
     int64_t zxid, now;     /* now: the caller's, ms */
-    char changes[1 << 16]; /* of the last transaction: "1/a 4/ 3/b " */
+    char changes[1 << 16]; /* of the last transaction: "1/a:1.31 4:1.31 "; behind ':' how many ACLs, their perms */
     struct zkmodel_slot slots[ZKMODEL_OPS];
 };
 
