@@ -184,4 +184,16 @@ static void over(struct cairn_worker *worker, const struct invocation *inv)
         keeper_session_decided(session, number);
 }
 
-const struct object_tap keeper_tap = {.committed = committed, .replaced = replaced, .over = over};
+/* While the tree is not loaded, or is another than its sessions are of, nothing but its begin: what stands in the
+ * mailbox was meant for the tree before. */
+static bool admits(struct cairn_worker *worker, const struct invocation *inv)
+{
+    struct keeper_tree *tree = keeper_tree_get(keeper_worker_of(worker), inv->type->space);
+
+    if ((tree->loaded && !tree->begins) || cairn_bytes_equal(inv->method_name, cairn_str("begin")))
+        return true;
+    keeper_worker_of(worker)->waiting = true;
+    return false;
+}
+
+const struct object_tap keeper_tap = {.admits = admits, .committed = committed, .replaced = replaced, .over = over};

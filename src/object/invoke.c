@@ -21,6 +21,7 @@
 #include "object/room.h"
 #include "object/span.h"
 #include "object/table.h"
+#include "object/tap.h"
 #include "object/timers.h"
 #include "object/transaction.h"
 #include "object/type.h"
@@ -334,7 +335,7 @@ static void settle(struct cairn_worker *worker, struct invocation *inv, enum cai
         invocation_move(inv, INV_ASIDE);
         account_aside(worker, inv);
         if (inv->method)
-            inv->method->slow = true;
+            inv->method->slow = inv->method->odd = true;
         stat_add(&worker->counts.slices, 1);
         aside_add(worker, inv, cairn_fn_worker_pressed(worker->fn)); /* then it goes on until it ends, or waits */
         return;
@@ -454,6 +455,18 @@ static bool is_beyond_quota(struct cairn_worker *worker, struct invocation *inv,
     return true;
 }
 
+/* Of a method that is odd; false: it was refused, or waits. */
+static bool odd_may_begin(struct cairn_worker *worker, struct object *object, struct invocation *inv)
+{
+    const struct object_tap *tap = inv->type->tap;
+
+    if (tap && inv->segment_number == 0 && !tap->admits(worker, inv)) {
+        refuse_to_begin(worker, object, inv, CAIRN_EUNAVAILABLE, "the object was restored and begins anew; try again");
+        return false;
+    }
+    return !inv->method->slow || !mailbox_puts_off(worker, inv);
+}
+
 void object_run(struct cairn_worker *worker, struct object *object)
 {
     struct invocation *inv = mailbox_take(worker, object);
@@ -477,7 +490,7 @@ void object_run(struct cairn_worker *worker, struct object *object)
         refuse_to_begin(worker, object, inv, CAIRN_EQUOTA, err.text);
         return;
     }
-    if (inv->method && __builtin_expect(inv->method->slow, 0) && mailbox_puts_off(worker, inv))
+    if (inv->method && __builtin_expect(inv->method->odd, 0) && !odd_may_begin(worker, object, inv))
         return;
     if (inv->read_only)
         object->readers++;

@@ -4,7 +4,7 @@
  * (node_hooks.taps), all of them of compartments (space.h), which the node's own modules have.  Everything else pays
  * one compare at a commit and one at the end of an invocation.
  *
- *   run -> record appended and applied -> committed, or replaced -> calls leave .. -> over -> result leaves
+ *   admits? -> run -> record appended and applied -> committed, or replaced -> calls leave .. -> over -> result leaves
  *
  * A tap may read, and send messages, which then leave before the commit's calls and its result do if it flushes the
  * inbox (message.h).  It writes nothing, submits nothing, and cannot fail.
@@ -18,6 +18,9 @@ struct invocation;
 struct overlay;
 
 struct object_tap {
+    /* A method is about to begin at the object.  False: it is refused as unavailable, and nothing of it has run: a
+     * caller hears so, a message is tried again. */
+    bool (*admits)(struct cairn_worker *worker, const struct invocation *inv);
     /* A segment at the object has been committed: object->last is the record, the engine has it, and the overlay has
      * what was written (of a transaction, by others in it, too).  Once for each, in their order; not for a segment that
      * has written nothing. */

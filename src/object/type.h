@@ -66,6 +66,7 @@ struct method {
     bool caches;                 /* its results may be kept (cache.h) */
     bool suspends;               /* has waited before: it will need a fiber */
     bool slow;                   /* has been set aside before: it may need one, and hold it long */
+    bool odd;                    /* slow, or of a tapped type (tap.h): whether it may begin is to be asked */
     bool results_known;          /* one has ended */
     size_t result_bytes;         /* of the largest result lately; 0: small (account.c) */
     struct method_limits limits; /* in force on this worker */

@@ -93,6 +93,7 @@ struct type *type_of_entry(const struct cairn_worker *worker, struct type_entry 
     type->method_mask = entry->method_mask;
     for (size_t i = 0; i < entry->decl->method_count; i++) {
         type->methods[i].decl = &entry->decl->methods[i];
+        type->methods[i].odd = type->tap != NULL;
         type->methods[i].caches = cache_wants(&worker->cache, type->methods[i].decl);
         method_limits_make(&type->methods[i].limits, worker->node, type->space, type->decl, type->methods[i].decl);
     }

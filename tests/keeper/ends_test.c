@@ -2,7 +2,8 @@
  * tree that is rolled back.
  *
  * It would catch: a node of a closed session that is still seen or counted, or that is missed before who watches it was
- * told; events that come twice; an ephemeral, a session or a zxid that outlives a restore. */
+ * told; events that come twice; an ephemeral, a session or a zxid that outlives a restore, and a write of before
+ * that is done to what was restored. */
 #include "keeper_lab.h"
 
 enum { NODES = 1300 };
@@ -183,11 +184,65 @@ static void test_restore(void **state)
     lab_done(&lab);
 }
 
+/* Writes that are under way as the tree is restored: done before it and undone, or not at all.  Their zxids are all
+ * below those of what comes after. */
+static void restore_amid_writes(uint64_t seed, uint32_t workers)
+{
+    enum { WRITES = 60 };
+    static struct lab_ask asks[WRITES];
+    struct lab lab;
+    struct client a, b, c;
+    struct simcall call;
+    uint64_t version, highest = 0;
+    char path[16];
+
+    lab_init(&lab, seed, &(struct simnode_options){.engine = "hybridlog", .workers = workers});
+    assert_int_equal(client_connect(&a, &lab, 0, NULL), 0);
+    assert_int_equal(client_connect(&b, &lab, workers - 1, NULL), 0);
+    lab_do(&a, KEEPER_CREATE, "/then", "1", 0);
+    version = snapshot(&lab);
+    lab_do(&a, KEEPER_CREATE, "/between", "1", 0);
+    simcall_init(&call, CAIRN_OP_RESTORE, "Tree", "tree", NULL, NULL);
+    call.request.space = spaces_compartment(&lab.sim.node->spaces, lab.sim.node->spaces.first);
+    call.request.number = version;
+    for (int i = 0; i < WRITES; i++) {
+        snprintf(path, sizeof path, "/w%d", i);
+        lab_ask_init(&asks[i], i % 2 ? &a : &b, KEEPER_CREATE, path, "1");
+        lab_send(&asks[i]);
+        for (uint64_t steps = cairn_random_below(&lab.sim.random, 12); i >= WRITES / 3 && steps > 0; steps--)
+            lab_step(&lab);
+        if (i == WRITES / 3)
+            simcall_submit(&lab.sim, &call, 0);
+    }
+    lab_pass(&lab, 3000, 100);
+    assert_true(call.replied);
+    simcall_done(&call);
+    for (int i = 0; i < WRITES; i++) {
+        assert_true(asks[i].answered);
+        if (!asks[i].error && asks[i].zxid > highest)
+            highest = asks[i].zxid;
+    }
+    assert_int_equal(client_connect(&c, &lab, 0, NULL), 0);
+    assert_string_equal(lab_do(&c, KEEPER_GET_CHILDREN, "/", NULL, 0), "then zookeeper v0.0/2");
+    assert_string_equal(lab_do(&c, KEEPER_CREATE, "/later", "1", 0), "/later v0.0/0");
+    assert_true(c.zxid_seen > highest);
+    assert_true(highest > 0);
+    lab_done(&lab);
+}
+
+static void test_restore_amid_writes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++)
+        restore_amid_writes(seed, 1 + (uint32_t)seed % 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_ephemerals),
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_restore_amid_writes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,8 @@ static struct {
     uint64_t end;  /* of its record */
     int commits, replaced, overs, failed_overs;
     int events[2]; /* that have left, by worker */
-    bool sends, joint;
+    bool sends, joint, refuses;
+    int asked;
 } seen;
 
 /* The value that a commit has written as its first value field. */
@@ -93,7 +94,15 @@ static void over(struct cairn_worker *worker, const struct invocation *inv)
     seen.failed_overs += inv->failed;
 }
 
-static const struct object_tap tap = {committed, replaced, over};
+static bool admits(struct cairn_worker *worker, const struct invocation *inv)
+{
+    (void)worker;
+    seen.asked++;
+    (void)inv;
+    return !seen.refuses;
+}
+
+static const struct object_tap tap = {admits, committed, replaced, over};
 static const struct tapped_type types[] = {{"Probe", &tap}, {"Cell", &tap}};
 static const struct operation *const no_operations[CAIRN_OP_COUNT];
 
@@ -309,11 +318,30 @@ static void transactions(void **state)
     simnode_done(&sim);
 }
 
+/* Nothing of it runs, and what it would have called does not either; then everything is as before. */
+static void not_admitted(void **state)
+{
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 1, NULL);
+    run(&sim, "Probe", "p", "add", "1", "1");
+    assert_int_equal(seen.asked, 1);
+    seen.refuses = true;
+    run(&sim, "Probe", "p", "add", "1", "!unavailable");
+    run(&sim, "Probe", "p", "leave", "q", "!unavailable");
+    assert_int_equal(seen.commits, 1);
+    seen.refuses = false;
+    run(&sim, "Probe", "p", "count", NULL, "1");
+    run(&sim, "Probe", "p", "add", "1", "2");
+    simnode_done(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_commit_once),     cmocka_unit_test(what_is_told), cmocka_unit_test(only_in_compartments),
-        cmocka_unit_test(restored_and_deleted), cmocka_unit_test(transactions),
+        cmocka_unit_test(restored_and_deleted), cmocka_unit_test(transactions), cmocka_unit_test(not_admitted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
