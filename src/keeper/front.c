@@ -258,43 +258,6 @@ static void entered(struct keeper_task *task, const struct answer_head *head)
         open_session(task);
 }
 
-static void deployed(struct keeper_call *call, struct cairn_bytes value)
-{
-    struct keeper_home *home = call->context;
-    char text[CAIRN_ERR_TEXT_BYTES];
-    const char *why = keeper_error_text(value, text);
-    struct cairn_link all, *l;
-
-    home->state = why ? HOME_NEW : HOME_READY; /* the next one tries again */
-    cairn_list_init(&all);
-    while ((l = cairn_list_pop_front(&home->waiting)))
-        cairn_list_push_back(&all, l);
-    while ((l = cairn_list_pop_front(&all))) {
-        struct keeper_task *task = cairn_container(l, struct keeper_task, at);
-
-        if (why)
-            connect_fails(task, -1, why);
-        else
-            ask_owner(task, task->kind);
-    }
-}
-
-/* As soon as the namespace has its module. */
-static void when_ready(struct keeper_task *task)
-{
-    struct keeper_home *home = task->home;
-
-    if (home->state == HOME_READY) {
-        ask_owner(task, task->kind);
-        return;
-    }
-    cairn_list_push_back(&home->waiting, &task->at);
-    if (home->state == HOME_NEW) {
-        home->state = HOME_DEPLOYING;
-        keeper_call_deploy(home->worker, home->compartment, deployed, home);
-    }
-}
-
 static void connect(struct cairn_worker *worker, struct keeper_link *link, struct keeper_ask *ask)
 {
     link->home = keeper_home_get(worker, link->space);
@@ -303,7 +266,7 @@ static void connect(struct cairn_worker *worker, struct keeper_link *link, struc
     cairn_list_init(&link->unsent);
     cairn_list_init(&link->of_home);
     ask->link = link;
-    when_ready(task_new(link->home, link, ask, TASK_ENTER));
+    ask_owner(task_new(link->home, link, ask, TASK_ENTER), TASK_ENTER);
 }
 
 /* --- reads ---------------------------------------------------------------------------------------- */
@@ -496,7 +459,7 @@ static void ask_(struct cairn_worker *worker, struct keeper_link *link, struct k
     ask->slot_count = 0;
     ask->failed_part = UINT32_MAX;
     if (looks) {
-        when_ready(task_new(keeper_home_get(worker, link->space), link, ask, TASK_READ));
+        ask_owner(task_new(keeper_home_get(worker, link->space), link, ask, TASK_READ), TASK_READ);
     } else if (link->state != KEEPER_LINK_OPEN) {
         answer(ask, -112, NULL);
     } else if (keeper_op_writes(ask->op)) {

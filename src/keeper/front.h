@@ -1,6 +1,7 @@
 /* front.h - the half of this room that is on a link's worker: connecting, and asks on their way.
  *
- *   connect: [deploy] -> enter (at the tree's owner) -> Session.open, or Session.attach and attach (at the owner)
+ *   connect: enter (at the tree's owner, which deploys the module) -> Session.open
+ *                                                                  or Session.attach -> attach (at the owner)
  *   a read:  at the owner, and back         a write: Session.write, which calls Tree.commit
  *
  * Data that belongs into the blob store is put there first (puts.h), and the write and those behind it are sent once
@@ -26,7 +27,7 @@ struct keeper_task {
     uint64_t session;
     uint32_t generation;
     uint64_t number;            /* of the write; of a read: what it waits for */
-    struct cairn_link at;       /* home->waiting, link->writes */
+    struct cairn_link at;       /* link->writes */
     struct cairn_link all;      /* keeper_worker.tasks */
     bool is_done, is_open;      /* a write: it has its outcome; and may not have come to the tree */
     struct keeper_puts *puts;   /* of a write, NULL: none */

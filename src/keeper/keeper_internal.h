@@ -26,10 +26,8 @@ struct keeper_home {
     struct keeper_item item; /* by the namespace's address */
     struct cairn_worker *worker;
     struct space *space, *compartment;
-    uint32_t owner; /* worker of the tree */
-    enum { HOME_NEW, HOME_DEPLOYING, HOME_READY } state;
-    struct cairn_link waiting; /* tasks, until it is ready */
-    struct cairn_link links;   /* that are connected */
+    uint32_t owner;          /* worker of the tree */
+    struct cairn_link links; /* that are connected */
     struct keeper_map by_session;
 };
 

@@ -22,7 +22,6 @@ struct keeper_home *keeper_home_get(struct cairn_worker *worker, struct space *s
     home->space = space;
     home->compartment = spaces_compartment(&worker->node->spaces, space);
     home->owner = node_owner(worker->node, keeper_tree_shard(worker->node, home->compartment));
-    cairn_list_init(&home->waiting);
     cairn_list_init(&home->links);
     keeper_map_add(&keeper_worker_of(worker)->homes, &home->item, (uintptr_t)space);
     return home;

@@ -105,29 +105,59 @@ static enum cairn_code load(struct keeper_tree *tree, struct cairn_err *err)
     return CAIRN_OK;
 }
 
+/* Those that wait are told, the next one tries again. */
+static void fail_waiting(struct keeper_tree *tree, const char *why)
+{
+    struct cairn_link all, *l;
+
+    cairn_list_init(&all);
+    list_move(&all, &tree->waiting);
+    while ((l = cairn_list_pop_front(&all))) {
+        struct invocation *inv = cairn_container(l, struct invocation, link);
+
+        set_error(inv, CAIRN_EUNAVAILABLE, why);
+        invocation_end(tree->kw->worker, inv);
+    }
+}
+
 static void begun(struct keeper_call *call, struct cairn_bytes value)
 {
-    struct keeper_worker *kw = keeper_worker_of(call->worker);
-    struct keeper_tree *tree = keeper_tree_find(kw, call->request.space);
+    struct keeper_tree *tree = keeper_tree_find(keeper_worker_of(call->worker), call->request.space);
     char text[CAIRN_ERR_TEXT_BYTES];
     const char *why = keeper_error_text(value, text);
-    struct cairn_link all, *l;
 
     if (!tree)
         return;
     tree->begin_out = false;
-    if (why) { /* those that wait are told, the next one tries again */
-        cairn_list_init(&all);
-        list_move(&all, &tree->waiting);
-        while ((l = cairn_list_pop_front(&all))) {
-            struct invocation *inv = cairn_container(l, struct invocation, link);
+    if (why)
+        fail_waiting(tree, why);
+    else
+        keeper_tree_retry(tree);
+}
 
-            set_error(inv, CAIRN_EUNAVAILABLE, why);
-            invocation_end(kw->worker, inv);
-        }
+static void deployed(struct keeper_call *call, struct cairn_bytes value)
+{
+    struct keeper_tree *tree = keeper_tree_find(keeper_worker_of(call->worker), call->request.space);
+    char text[CAIRN_ERR_TEXT_BYTES];
+    const char *why = keeper_error_text(value, text);
+
+    if (!tree)
         return;
+    tree->module = why ? TREE_NEW : TREE_DEPLOYED;
+    if (why)
+        fail_waiting(tree, why);
+    else
+        keeper_tree_retry(tree);
+}
+
+/* The namespace has the module of this binary; false: it is being deployed. */
+static bool has_module(struct keeper_tree *tree)
+{
+    if (tree->module == TREE_NEW) {
+        tree->module = TREE_DEPLOYING;
+        keeper_call_deploy(tree->kw->worker, tree->space, deployed, NULL);
     }
-    keeper_tree_retry(tree);
+    return tree->module == TREE_DEPLOYED;
 }
 
 bool keeper_tree_ready(struct keeper_tree *tree, enum cairn_code *ret_code, struct cairn_err *err)
@@ -223,10 +253,10 @@ static void take(struct keeper_tree *tree, struct invocation *inv)
 {
     const struct keeper_task *task = inv->request->owner;
     struct keeper_session *session;
-    enum cairn_code code;
+    enum cairn_code code = CAIRN_OK;
     struct cairn_err err;
 
-    if (!keeper_tree_ready(tree, &code, &err)) {
+    if (!has_module(tree) || !keeper_tree_ready(tree, &code, &err)) {
         if (code == CAIRN_OK) {
             cairn_list_push_back(&tree->waiting, &inv->link);
             return;

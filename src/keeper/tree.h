@@ -16,7 +16,8 @@
 struct keeper_tree {
     struct keeper_item item; /* by the compartment's address */
     struct keeper_worker *kw;
-    struct space *space; /* the compartment */
+    struct space *space;                                     /* the compartment */
+    enum { TREE_NEW, TREE_DEPLOYING, TREE_DEPLOYED } module; /* since the node was opened */
     bool loaded, loading;
     bool begins;             /* it is another than its sessions are of: Tree.begin is to end them */
     bool begin_out;          /* under way */

@@ -294,6 +294,14 @@ def test_taken_port(folder):
         check("another process listens at" in said and "--zk ADDR" in said, said)
 
 
+def test_deployed_once(folder):
+    """The module is deployed by the first connection, and told once, whichever workers the next ones come to."""
+    with Node(folder, zk=0, workers=4) as node:
+        for _ in range(12):
+            check(Client(node).session, "a session")
+        equal(node.output().count("event=deploy "), 1, "lines of the log that tell of the module")
+
+
 def http(node, method, path):
     with socket.create_connection(("127.0.0.1", node.http), timeout=WAIT) as sock:
         sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
@@ -355,4 +363,4 @@ def test_command(folder):
 
 if __name__ == "__main__":
     main([test_bad_input, test_half_frames, test_slow_reader, test_connections, test_session_moves, test_set_watches,
-          test_words, test_taken_port, test_namespace, test_command])
+          test_words, test_taken_port, test_deployed_once, test_namespace, test_command])
