@@ -64,13 +64,11 @@ void cairn_pool_each(struct cairn_pool *pool, void (*each)(void *context, struct
                      void *context);
 
 struct cairn_pool_stats {
-    _Atomic uint64_t reclaimed;    /* instances */
-    _Atomic uint64_t lost_chunks;  /* that were met lost, or with wrong bytes */
-    _Atomic uint64_t rotten_cells; /* whose checksum was wrong */
-    _Atomic uint64_t mended;       /* stripes that were decoded for a reader */
-    _Atomic uint64_t repaired;     /* chunks that were made again */
-    _Atomic uint64_t lost_values;  /* that had lost more chunks than their parity */
-    _Atomic uint64_t coding_ns;    /* spent in coding and decoding */
+    _Atomic uint64_t reclaimed;     /* instances */
+    _Atomic uint64_t rotten_chunks; /* with a cell whose checksum is wrong */
+    _Atomic uint64_t mended;        /* stripes that were decoded for a reader */
+    _Atomic uint64_t repaired;      /* chunks that were made again */
+    _Atomic uint64_t coding_ns;     /* spent in coding and decoding */
     _Atomic uint64_t sets, gets, bytes_in, bytes_out;
 };
 struct cairn_pool_stats *cairn_pool_stats(struct cairn_pool *pool);

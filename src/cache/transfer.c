@@ -104,7 +104,7 @@ uint32_t chunk_sum_of(struct cairn_chunk *chunk, struct cairn_held *held, const 
 void chunk_is_bad(struct cairn_large *large, struct cairn_chunk *chunk)
 {
     if (!atomic_exchange_explicit(&chunk->bad, true, memory_order_relaxed))
-        atomic_fetch_add_explicit(&cairn_pool_stats(large->pool)->rotten_cells, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&cairn_pool_stats(large->pool)->rotten_chunks, 1, memory_order_relaxed);
 }
 
 void hold_all(struct cairn_large *large, struct cairn_chunk **chunks, struct cairn_held *held)

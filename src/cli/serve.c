@@ -22,7 +22,9 @@ struct options {
     uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, results_mib;
     const char *keeper_storage;
     uint64_t keeper_cache;
-    uint64_t cache_bytes, cache_large;
+    uint64_t cache_bytes, cache_large, cache_threads;
+    const char *cache_redundancy;
+    struct cairn_redundancy redundancy; /* as parsed */
     uint64_t cpu_ms, memory_mib, depth, calls, value_kib, write_set_kib, module_mib, compile_cpu, compile_mib;
     uint64_t transaction_kib, transaction_objects, transaction_ms, transaction_attempts;
 };
@@ -103,7 +105,11 @@ static const struct cairn_flag flags[] = {
     NUMBER("limit-job", job_mib, "MIB", 1, 1 << 20, "of it, calls and results of one request (64)"),
     SIZE("cache", cache_bytes, "SIZE", 1 << 20, UINT64_C(1) << 50,
          "for the keys of Redis clients (SET, GET, ..), as 256MiB or 4GiB\n(without it there are no such keys)"),
-    SIZE("cache-large", cache_large, "SIZE", 4096, 1 << 20, "the largest value of a key (1MiB)"),
+    SIZE("cache-large", cache_large, "SIZE", 4096, 1 << 20,
+         "values of so many bytes are coded into chunks, in the memory of\ninstances (1MiB)"),
+    TEXT("cache-redundancy", cache_redundancy, "D+P",
+         "chunks of a large value, and those of them that may be lost, as\n10+2 (default), raid1:2 or raid5:5"),
+    NUMBER("cache-threads", cache_threads, "N", 1, 256, "threads that move large values (one per two processors)"),
     NUMBER("results", results_mib, "MIB", 0, 1 << 20,
            "for results of deterministic read-only methods (0: none are kept)"),
     NUMBER("limit-outcomes", outcomes_mib, "MIB", 1, 1 << 20,
@@ -136,6 +142,8 @@ static bool check_needs(const struct options *o, int *ret_status)
     } table[] = {
         {"accept-loss", "--recover", o->accept_loss, o->recover},
         {"cache-large", "--cache", o->cache_large, o->cache_bytes},
+        {"cache-redundancy", "--cache", o->cache_redundancy, o->cache_bytes},
+        {"cache-threads", "--cache", o->cache_threads, o->cache_bytes},
         {"archive-every", "--blob", o->archive_seconds, o->blob},
         {"trace-sample", "--trace", o->trace_sample, o->trace},
         {"keep", "--snapshot-every, --snapshot-log or --blob", o->keep,
@@ -423,6 +431,8 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
         .keeper_cache_bytes = o->keeper_cache,
         .cache_bytes = o->cache_bytes,
         .cache_large = (uint32_t)o->cache_large,
+        .cache_threads = (uint32_t)(o->cache_threads ? o->cache_threads : (o->workers + 1) / 2),
+        .cache_redundancy = o->redundancy,
         .memory_bytes_max = o->memory_mib << 20,
         .module_bytes_max = o->module_mib << 20,
         .compiler = "/proc/self/exe",
@@ -500,6 +510,9 @@ static int run(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_serve, argc, argv, &options, &left, &status))
         return status;
+    if (options.cache_redundancy &&
+        cairn_redundancy_parse(options.cache_redundancy, &options.redundancy, &err) != CAIRN_OK)
+        return cairn_complain(CAIRN_EXIT_USAGE, "--cache-redundancy: %s", err.text);
     if (!check_needs(&options, &status))
         return status;
     if (!parse_sync(options.sync, &sync, &interval_ms))

@@ -60,6 +60,7 @@ struct cairn_socket {
     struct cairn_stream *stream;
     int events;                                              /* that libuv watches for us */
     bool reading, wants_room, ending, broken, closed, ended; /* ending: the stream's shutdown has to be called again */
+    bool lent, borrowed;                                     /* the stream is another's now; it is another's own */
 };
 
 static enum cairn_code fail_uv(struct cairn_err *err, int status, const char *what)
@@ -387,7 +388,7 @@ static void watch(struct cairn_socket *socket)
     unsigned wants;
     int events;
 
-    if (socket->closed || socket->broken)
+    if (socket->closed || socket->broken || socket->lent)
         return;
     wants = socket->stream->ops->wants(socket->stream, socket->reading && !socket->ended,
                                        socket->wants_room || socket->ending);
@@ -399,6 +400,21 @@ static void watch(struct cairn_socket *socket)
         uv_poll_start(&socket->poll, events, on_socket_event);
     else
         uv_poll_stop(&socket->poll);
+}
+
+struct cairn_stream *cairn_socket_lend(struct cairn_socket *socket)
+{
+    assert(!socket->lent && !socket->closed);
+    uv_poll_stop(&socket->poll);
+    socket->events = 0;
+    socket->lent = true;
+    return socket->stream;
+}
+
+void cairn_socket_resume(struct cairn_socket *socket)
+{
+    socket->lent = false;
+    watch(socket);
 }
 
 static void break_off(struct cairn_socket *socket)
@@ -415,6 +431,10 @@ static void read_some(struct cairn_socket *socket)
     struct cairn_loop *loop = socket->loop;
     size_t size;
 
+    if (socket->ops->on_readable) {
+        socket->ops->on_readable(socket->context);
+        return;
+    }
     switch (socket->stream->ops->read(socket->stream, loop->read_buffer, loop->options.read_bytes, &size)) {
     case CAIRN_STREAM_MOVED:
         socket->ops->on_read(socket->context, cairn_bytes(loop->read_buffer, size));
@@ -462,15 +482,14 @@ static void on_socket_event(uv_poll_t *poll, int status, int events)
         read_some(socket);
 }
 
-enum cairn_code cairn_socket_open(struct cairn_loop *loop, struct cairn_stream *stream,
-                                  const struct cairn_socket_ops *ops, void *context, struct cairn_socket **ret_socket,
-                                  struct cairn_err *err)
+static enum cairn_code open_socket(struct cairn_loop *loop, struct cairn_stream *stream,
+                                   const struct cairn_socket_ops *ops, void *context, struct cairn_socket **ret_socket,
+                                   struct cairn_err *err)
 {
     struct cairn_socket *socket = cairn_alloc_zeroed(1, sizeof *socket);
     int status = uv_poll_init(&loop->uv, &socket->poll, stream->fd);
 
     if (status < 0) {
-        stream->ops->close(stream);
         free(socket);
         return fail_uv(err, status, "taking a connection");
     }
@@ -485,6 +504,28 @@ enum cairn_code cairn_socket_open(struct cairn_loop *loop, struct cairn_stream *
     return CAIRN_OK;
 }
 
+enum cairn_code cairn_socket_open(struct cairn_loop *loop, struct cairn_stream *stream,
+                                  const struct cairn_socket_ops *ops, void *context, struct cairn_socket **ret_socket,
+                                  struct cairn_err *err)
+{
+    enum cairn_code code = open_socket(loop, stream, ops, context, ret_socket, err);
+
+    if (code != CAIRN_OK)
+        stream->ops->close(stream);
+    return code;
+}
+
+enum cairn_code cairn_socket_borrow(struct cairn_loop *loop, struct cairn_stream *stream,
+                                    const struct cairn_socket_ops *ops, void *context, struct cairn_socket **ret_socket,
+                                    struct cairn_err *err)
+{
+    enum cairn_code code = open_socket(loop, stream, ops, context, ret_socket, err);
+
+    if (code == CAIRN_OK)
+        (*ret_socket)->borrowed = true;
+    return code;
+}
+
 static void on_socket_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -494,10 +535,11 @@ struct cairn_socket *cairn_socket_close(struct cairn_socket *socket)
 {
     if (!socket)
         return NULL;
-    assert(!socket->closed);
+    assert(!socket->closed && !socket->lent);
     socket->closed = true;
     uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
-    socket->stream->ops->close(socket->stream); /* libuv has forgotten the descriptor by now */
+    if (!socket->borrowed)
+        socket->stream->ops->close(socket->stream); /* libuv has forgotten the descriptor by now */
     socket->stream = NULL;
     return NULL;
 }
@@ -519,6 +561,24 @@ enum cairn_code cairn_socket_send(struct cairn_socket *socket, struct cairn_byte
     socket->wants_room = *ret_sent < bytes.size;
     watch(socket);
     return CAIRN_OK;
+}
+
+enum cairn_stream_result cairn_socket_readv(struct cairn_socket *socket, const struct iovec *to, size_t count,
+                                            size_t *ret_size)
+{
+    return socket->stream->ops->readv(socket->stream, to, count, ret_size);
+}
+
+enum cairn_stream_result cairn_socket_sendv(struct cairn_socket *socket, const struct iovec *from, size_t count,
+                                            size_t *ret_size)
+{
+    return socket->stream->ops->writev(socket->stream, from, count, ret_size);
+}
+
+void cairn_socket_want_room(struct cairn_socket *socket)
+{
+    socket->wants_room = true;
+    watch(socket);
 }
 
 void cairn_socket_send_end(struct cairn_socket *socket)

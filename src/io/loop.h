@@ -99,6 +99,9 @@ struct cairn_socket_ops {
     void (*on_end)(void *context);
     /* The connection is broken; nothing more will be called.  Close it. */
     void (*on_broken)(void *context);
+    /* Instead of on_read and on_end, where it is not NULL: there is something, which the owner reads by
+     * cairn_socket_readv. */
+    void (*on_readable)(void *context);
 };
 
 /* A socket moves a stream's bytes as the loop's events say.  Takes the stream, also when it fails.  Reads from the
@@ -113,6 +116,23 @@ void cairn_socket_reading(struct cairn_socket *socket, bool on);
 enum cairn_code cairn_socket_send(struct cairn_socket *socket, struct cairn_bytes bytes, size_t *ret_sent);
 /* Tells the other side that nothing follows what has been sent; it may still send. */
 void cairn_socket_send_end(struct cairn_socket *socket);
+/* Into and out of several pieces, at most 1,024.  BLOCKED: again when on_readable is called, or when on_room is, which
+ * cairn_socket_want_room asks for. */
+enum cairn_stream_result cairn_socket_readv(struct cairn_socket *socket, const struct iovec *to, size_t count,
+                                            size_t *ret_size);
+enum cairn_stream_result cairn_socket_sendv(struct cairn_socket *socket, const struct iovec *from, size_t count,
+                                            size_t *ret_size);
+void cairn_socket_want_room(struct cairn_socket *socket);
+
+/* The stream, for a while, for a socket of another loop: nothing is watched, sent or called until the socket resumes,
+ * and it must not be closed before. */
+struct cairn_stream *cairn_socket_lend(struct cairn_socket *socket);
+void cairn_socket_resume(struct cairn_socket *socket);
+/* As cairn_socket_open with a stream that another one has lent: it is not closed with this one. */
+enum cairn_code cairn_socket_borrow(struct cairn_loop *loop, struct cairn_stream *stream,
+                                    const struct cairn_socket_ops *ops, void *context, struct cairn_socket **ret_socket,
+                                    struct cairn_err *err);
+
 /* The other side's address; "?" when it is gone. */
 const char *cairn_socket_peer(struct cairn_socket *socket, char to[CAIRN_ADDRESS_TEXT_BYTES]);
 

@@ -7,6 +7,8 @@
 #ifndef CAIRN_IO_STREAM_H
 #define CAIRN_IO_STREAM_H
 
+#include <sys/uio.h>
+
 #include "base/bytes.h"
 
 enum cairn_stream_result {
@@ -26,6 +28,11 @@ struct cairn_stream_ops {
     enum cairn_stream_result (*read)(struct cairn_stream *stream, uint8_t *to, size_t room, size_t *ret_size);
     /* MOVED: at least one byte was taken. */
     enum cairn_stream_result (*write)(struct cairn_stream *stream, struct cairn_bytes bytes, size_t *ret_size);
+    /* The same, into and out of several pieces, at most 1,024. */
+    enum cairn_stream_result (*readv)(struct cairn_stream *stream, const struct iovec *to, size_t count,
+                                      size_t *ret_size);
+    enum cairn_stream_result (*writev)(struct cairn_stream *stream, const struct iovec *from, size_t count,
+                                       size_t *ret_size);
     /* Tells the other side that nothing follows what was written; it may still send. */
     enum cairn_stream_result (*shutdown)(struct cairn_stream *stream);
     /* What to wait for at the descriptor before reading, or writing, or either, can go on. */

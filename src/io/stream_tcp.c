@@ -33,6 +33,30 @@ static enum cairn_stream_result tcp_write(struct cairn_stream *stream, struct ca
     return moved(n, ret_size);
 }
 
+static enum cairn_stream_result tcp_readv(struct cairn_stream *stream, const struct iovec *to, size_t count,
+                                          size_t *ret_size)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)to, .msg_iovlen = count};
+    ssize_t n;
+
+    do
+        n = recvmsg(stream->fd, &message, 0);
+    while (n < 0 && errno == EINTR);
+    return n == 0 ? CAIRN_STREAM_ENDED : moved(n, ret_size);
+}
+
+static enum cairn_stream_result tcp_writev(struct cairn_stream *stream, const struct iovec *from, size_t count,
+                                           size_t *ret_size)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)from, .msg_iovlen = count};
+    ssize_t n;
+
+    do
+        n = sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return moved(n, ret_size);
+}
+
 static enum cairn_stream_result tcp_shutdown(struct cairn_stream *stream)
 {
     return shutdown(stream->fd, SHUT_WR) == 0 ? CAIRN_STREAM_MOVED : CAIRN_STREAM_BROKEN;
@@ -55,6 +79,8 @@ struct cairn_stream *cairn_stream_tcp(int fd)
     static const struct cairn_stream_ops ops = {
         .read = tcp_read,
         .write = tcp_write,
+        .readv = tcp_readv,
+        .writev = tcp_writev,
         .shutdown = tcp_shutdown,
         .wants = tcp_wants,
         .close = tcp_close,

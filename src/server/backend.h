@@ -13,13 +13,18 @@
 #include "object/object.h"
 #include "server/health.h"
 
+struct cairn_pool;
+struct cairn_movers;
+
 struct cairn_backend {
     void *context;
     uint32_t workers;
     struct cairn_budget *memory; /* what clients make the node keep; NULL: each front has a budget of its own */
     struct cairn_cache *cache;   /* NULL: there is none */
     uint64_t cache_bytes;        /* --cache: the most that its bound may be */
-    uint32_t cache_large;        /* its values have at most so many bytes */
+    uint32_t cache_large;        /* values of so many bytes are large; where there are no movers, none has more */
+    struct cairn_pool *pool;     /* of large values; NULL: there are none */
+    struct cairn_movers *movers; /* theirs */
     struct cairn_clock *clock;   /* whose wall clock is the node's time: when keys of the cache expire */
     struct cairn_worker *(*worker)(void *context, uint32_t index);
     /* By the worker's owner thread: is there a type of this name?  Asked if there is a cache. */

@@ -320,6 +320,8 @@ static enum cairn_code open_cache(struct cairn_house *house, struct cairn_err *e
                                                 .events = house->options.events,
                                                 .bytes_max = house->options.cache_bytes,
                                                 .large = house->options.cache_large,
+                                                .threads = house->options.cache_threads,
+                                                .redundancy = house->options.cache_redundancy,
                                                 .workers = house->options.workers};
 
     return cairn_house_cache_open(&house->cache, &options, &house->backend, err);

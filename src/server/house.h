@@ -8,6 +8,7 @@
 #ifndef CAIRN_SERVER_HOUSE_H
 #define CAIRN_SERVER_HOUSE_H
 
+#include "cache/erasure.h"
 #include "admin/preview.h"
 #include "log/wal.h"
 #include "server/backend.h"
@@ -31,12 +32,14 @@ struct cairn_house_options {
     /* Data of the keeper's nodes of so many bytes or more is in the blob store, or without one in the data folder's
      * blobs/; 0: none. */
     uint32_t keeper_blob_bytes;
-    uint64_t keeper_cache_bytes; /* of it, in memory; 0: nothing is kept */
-    uint64_t cache_bytes;        /* of the cache; 0: there is none */
-    uint32_t cache_large;        /* bytes of its largest value; 0: 1 MiB */
-    uint64_t memory_bytes_max;   /* of one instance */
-    uint64_t module_bytes_max;   /* of a .wasm */
-    const char *compiler;        /* cairn_fn_options', as the next two */
+    uint64_t keeper_cache_bytes;              /* of it, in memory; 0: nothing is kept */
+    uint64_t cache_bytes;                     /* of the cache; 0: there is none */
+    uint32_t cache_large;                     /* values of so many bytes are coded into chunks; 0: 1 MiB */
+    uint32_t cache_threads;                   /* that move these; 0: one */
+    struct cairn_redundancy cache_redundancy; /* of these; no chunks: 10+2 */
+    uint64_t memory_bytes_max;                /* of one instance */
+    uint64_t module_bytes_max;                /* of a .wasm */
+    const char *compiler;                     /* cairn_fn_options', as the next two */
     uint64_t compile_memory_bytes;
     uint32_t compile_cpu_seconds;
     uint64_t log_bytes_max; /* beyond the checkpoint */

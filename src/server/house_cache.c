@@ -7,6 +7,31 @@
 
 enum { LARGE_BYTES = 1 << 20 };
 
+/* Without a guest in the binary there are no large values. */
+static enum cairn_code open_large(struct cairn_house_cache *house, const struct cairn_house_cache_options *options,
+                                  uint32_t threads, struct cairn_backend *backend, struct cairn_err *err)
+{
+    struct cairn_pool_options pool_options = {.cache = house->cache,
+                                              .redundancy = options->redundancy,
+                                              .bytes_max = options->bytes_max,
+                                              .clock = options->clock};
+    struct cairn_movers_options movers_options = {
+        .threads = threads, .clock = options->clock, .first_user = options->workers};
+    enum cairn_code code;
+
+    if (!pool_options.redundancy.data)
+        pool_options.redundancy = (struct cairn_redundancy){.data = 10, .parity = 2};
+    code = cairn_pool_create(&pool_options, &house->pool, err);
+    if (code == CAIRN_ENOTFOUND)
+        return CAIRN_OK;
+    movers_options.pool = house->pool;
+    if (code == CAIRN_OK)
+        code = cairn_movers_create(&movers_options, &house->movers, err);
+    backend->pool = house->pool;
+    backend->movers = house->movers;
+    return code;
+}
+
 enum cairn_code cairn_house_cache_open(struct cairn_house_cache *house, const struct cairn_house_cache_options *options,
                                        struct cairn_backend *backend, struct cairn_err *err)
 {
@@ -16,8 +41,10 @@ enum cairn_code cairn_house_cache_open(struct cairn_house_cache *house, const st
         .users = options->workers,
         .seed = options->clock->entropy(options->clock),
     };
+    uint32_t threads = options->threads ? options->threads : 1;
     enum cairn_code code;
 
+    cache_options.users += threads;
     if (!options->bytes_max)
         return CAIRN_OK;
     code = cairn_generation_open(options->disk, &cache_options.generation_first, &cache_options.generation_bound, err);
@@ -30,13 +57,15 @@ enum cairn_code cairn_house_cache_open(struct cairn_house_cache *house, const st
     backend->cache = house->cache;
     backend->cache_bytes = options->bytes_max;
     backend->cache_large = options->large ? options->large : LARGE_BYTES;
-    return CAIRN_OK;
+    return open_large(house, options, threads, backend, err);
 }
 
 void cairn_house_cache_close(struct cairn_house_cache *house)
 {
-    cairn_cache_destroy(house->cache);
+    house->movers = cairn_movers_destroy(house->movers);
+    cairn_cache_destroy(house->cache); /* its values go to the pool */
     house->cache = NULL;
+    house->pool = cairn_pool_destroy(house->pool);
 }
 
 struct looked_at {
@@ -76,6 +105,44 @@ static void metric(struct cairn_buf *to, const char *name, const char *type, con
     cairn_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name, value);
 }
 
+static uint64_t load(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void count_instance(void *context, struct cairn_instance *instance)
+{
+    (void)instance;
+    (*(uint64_t *)context)++;
+}
+
+static void large_metrics(struct cairn_house_cache *house, struct cairn_buf *to)
+{
+    struct cairn_pool_stats *stats = cairn_pool_stats(house->pool);
+    uint64_t instances = 0;
+
+    cairn_pool_each(house->pool, count_instance, &instances);
+    metric(to, "cairn_large_instances", "gauge", "Instances that have chunks of large values.", instances);
+    metric(to, "cairn_large_bytes", "gauge", "What large values take of the cache, parity and tables included.",
+           cairn_cache_large_bytes(house->cache));
+    metric(to, "cairn_large_slack_bytes", "gauge", "Freed memory of instances that is kept for the next values.",
+           cairn_pool_slack_bytes(house->pool));
+    metric(to, "cairn_large_moving", "gauge", "Large values on their way in or out.",
+           cairn_movers_moving(house->movers));
+    metric(to, "cairn_large_sets_total", "counter", "Large values that came whole.", load(&stats->sets));
+    metric(to, "cairn_large_gets_total", "counter", "Large values, or parts, that were sent.", load(&stats->gets));
+    metric(to, "cairn_large_in_bytes_total", "counter", "Bytes of large values that came.", load(&stats->bytes_in));
+    metric(to, "cairn_large_out_bytes_total", "counter", "Bytes of large values that were sent.",
+           load(&stats->bytes_out));
+    metric(to, "cairn_large_reclaimed_total", "counter", "Instances that were taken away.", load(&stats->reclaimed));
+    metric(to, "cairn_large_rotten_total", "counter", "Chunks whose bytes were not those that were written.",
+           load(&stats->rotten_chunks));
+    metric(to, "cairn_large_decoded_total", "counter", "Stripes that were decoded for a reader, for a lost chunk.",
+           load(&stats->mended));
+    metric(to, "cairn_large_repaired_total", "counter", "Lost chunks that were made again.", load(&stats->repaired));
+    metric(to, "cairn_large_coding_ns_total", "counter", "Time spent in coding and decoding.", load(&stats->coding_ns));
+}
+
 void cairn_house_cache_metrics(struct cairn_house_cache *house, struct cairn_buf *to)
 {
     struct cairn_cache_stats stats;
@@ -92,4 +159,8 @@ void cairn_house_cache_metrics(struct cairn_house_cache *house, struct cairn_buf
     metric(to, "cairn_keys_trims_total", "counter",
            "Times that malloc was asked to give back what the cache had freed.",
            atomic_load_explicit(&house->trims, memory_order_relaxed));
+    metric(to, "cairn_keys_lost_total", "counter", "Large values that had lost more chunks than their parity.",
+           stats.lost);
+    if (house->pool)
+        large_metrics(house, to);
 }

@@ -5,6 +5,7 @@
 #define CAIRN_SERVER_HOUSE_CACHE_H
 
 #include "base/event.h"
+#include "cache/mover.h"
 #include "cache/trim.h"
 #include "io/disk.h"
 #include "object/object.h"
@@ -16,6 +17,8 @@ struct cairn_house_cache {
     struct cairn_disk *disk;
     struct cairn_clock *clock;
     const struct cairn_events *events;
+    struct cairn_pool *pool;      /* of large values; NULL: there are none */
+    struct cairn_movers *movers;  /* theirs */
     struct cairn_cache_trim trim; /* what looks */
     _Atomic uint64_t trims;
 };
@@ -25,8 +28,10 @@ struct cairn_house_cache_options {
     struct cairn_clock *clock; /* the node's */
     const struct cairn_events *events;
     uint64_t bytes_max; /* 0: there is none */
-    uint32_t large;     /* bytes of the largest value; 0: 1 MiB */
+    uint32_t large;     /* values of so many bytes are large; 0: 1 MiB */
     uint32_t workers;
+    uint32_t threads;                   /* that move large values; 0: one */
+    struct cairn_redundancy redundancy; /* no chunks: 10+2 */
 };
 
 /* Puts it into the backend as well. */

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "cache/mover.h"
 #include "server/server_internal.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
  * connection lingers, until the client has seen the end and closes. */
 struct connection {
     struct cairn_socket *socket;
+    struct cairn_move *move;       /* while it is lent */
     struct cairn_session *session; /* NULL: lingers */
     struct cairn_seat *seat;
     struct cairn_link link;
@@ -28,12 +30,19 @@ struct connection {
     uint64_t lingers_since_ms;
     uint32_t requests_seen; /* at the last sweep */
     bool input_ended;
+    bool lent;    /* a mover has the socket's stream */
+    bool closing; /* and when it is back, it is closed */
 };
 
 static void close_connection(struct connection *connection)
 {
     struct cairn_seat *seat = connection->seat;
 
+    if (connection->lent) {
+        connection->closing = true;
+        cairn_move_cancel(seat->server->backend->movers, connection->move);
+        return;
+    }
     if (connection->session)
         cairn_session_close(connection->session);
     cairn_socket_close(connection->socket);
@@ -56,12 +65,38 @@ static void linger(struct connection *connection)
     cairn_socket_send_end(connection->socket); /* may end it */
 }
 
+/* On the mover's thread. */
+static void on_moved(struct cairn_move *move)
+{
+    struct connection *connection = move->context;
+    struct cairn_seat *seat = connection->seat;
+
+    move->next = atomic_load_explicit(&seat->moved, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&seat->moved, &move->next, move, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+    cairn_loop_wake(seat->loop);
+}
+
+static void lend(struct connection *connection, struct cairn_move *move)
+{
+    move->stream = cairn_socket_lend(connection->socket);
+    move->done = on_moved;
+    move->context = connection;
+    connection->move = move;
+    connection->lent = true;
+    cairn_movers_take(connection->seat->server->backend->movers, move);
+}
+
 /* Sends what there is, and closes or goes on. */
 static void serve(struct connection *connection)
 {
     struct cairn_session *session = connection->session;
     struct cairn_bytes output = cairn_session_output(session);
+    struct cairn_move *move = cairn_session_move(session);
 
+    if (connection->lent)
+        return;
     if (output.size) {
         size_t sent;
 
@@ -75,8 +110,11 @@ static void serve(struct connection *connection)
         }
         if (sent < output.size && !connection->stalled_since_ms)
             connection->stalled_since_ms = cairn_loop_now_ms(connection->seat->loop);
+        output.size -= sent;
     }
-    if (!cairn_session_over(session))
+    if (move && (move->in || output.size == 0))
+        lend(connection, move);
+    else if (!cairn_session_over(session))
         cairn_socket_reading(connection->socket, cairn_session_reads(session));
     else if (cairn_session_cut(session))
         close_connection(connection);
@@ -121,6 +159,27 @@ static void on_end(void *context)
 static void on_broken(void *context)
 {
     close_connection(context);
+}
+
+/* Connections that movers have given back. */
+static void take_back(struct cairn_seat *seat)
+{
+    struct cairn_move *move = atomic_exchange_explicit(&seat->moved, NULL, memory_order_acquire), *next;
+
+    for (; move; move = next) {
+        struct connection *connection = move->context;
+
+        next = move->next;
+        connection->lent = false;
+        connection->move = NULL;
+        connection->active_ms = cairn_loop_now_ms(seat->loop);
+        cairn_socket_resume(connection->socket);
+        cairn_session_moved(connection->session);
+        if (connection->closing)
+            close_connection(connection);
+        else
+            serve(connection);
+    }
 }
 
 static const struct cairn_socket_ops socket_ops = {
@@ -222,6 +281,8 @@ static void check_times(struct connection *connection, uint64_t now_ms)
             close_connection(connection);
         return;
     }
+    if (connection->lent)
+        return; /* the mover looks after it */
     idle_ms = idle_ms_of(options, cairn_session_protocol(session));
     if (connection->stalled_since_ms && now_ms - connection->stalled_since_ms > options->stalled_ms) {
         close_connection(connection);
@@ -313,8 +374,12 @@ bool cairn_seat_turn(void *context, uint64_t *ret_wait_ns)
     const struct cairn_backend *backend = server->backend;
     uint64_t submitted = front->submitted, now_ms = cairn_loop_now_ms(seat->loop);
     struct cairn_session *session;
-    bool more = backend->run(front->worker, server->options.turn_ns);
-    int stage = atomic_load_explicit(&server->stage, memory_order_acquire);
+    bool more;
+    int stage;
+
+    take_back(seat);
+    more = backend->run(front->worker, server->options.turn_ns);
+    stage = atomic_load_explicit(&server->stage, memory_order_acquire);
 
     cairn_seat_reply_metrics(seat);
     while ((session = cairn_front_next(front)))

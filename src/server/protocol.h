@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 
 struct cairn_front;
+struct cairn_move;
 struct cairn_session;
 struct cairn_slot;
 
@@ -44,6 +45,8 @@ struct cairn_protocol {
     size_t (*partial_bytes)(const struct cairn_session *session); /* besides session->in */
     void (*timed_out)(struct cairn_session *session);
     void (*too_big)(struct cairn_session *session); /* no memory for half requests: tells, ends */
+    /* The session's move is over; NULL: it has none. */
+    void (*moved)(struct cairn_session *session, struct cairn_move *move);
     /* The connection goes, and its requests under way are still answered; may be NULL. */
     void (*closing)(struct cairn_session *session);
     void (*trim)(struct cairn_session *session); /* gives back memory of an idle session; may be NULL */

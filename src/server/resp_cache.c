@@ -4,6 +4,7 @@
 
 #include "object/quota.h"
 #include "server/resp_keys.h"
+#include "server/resp_large.h"
 
 enum {
     KEY_OVERHEAD_BYTES = 96,      /* of an entry, its place and what malloc keeps beside it, about */
@@ -23,21 +24,28 @@ enum {
     {                                                                                              \
 #command, arity, text, NULL, NULL, CAIRN_RESP_QUEUED_KEYS, &(const struct cairn_resp_keys) \
         {                                                                                          \
-            cairn_resp_call_##command, first, last, step, flags                                    \
+            cairn_resp_call_##command, first, last, step, flags, 0                                 \
+        }                                                                                          \
+    }
+#define SETS(command, arity, first, last, step, value, text)                                       \
+    {                                                                                              \
+#command, arity, text, NULL, NULL, CAIRN_RESP_QUEUED_KEYS, &(const struct cairn_resp_keys) \
+        {                                                                                          \
+            cairn_resp_call_##command, first, last, step, GROWS, value                             \
         }                                                                                          \
     }
 #define ALIAS(name, command, arity, first, last, step, flags, text)                            \
     {                                                                                          \
         name, arity, text, NULL, NULL, CAIRN_RESP_QUEUED_KEYS, &(const struct cairn_resp_keys) \
         {                                                                                      \
-            cairn_resp_call_##command, first, last, step, flags                                \
+            cairn_resp_call_##command, first, last, step, flags, 0                             \
         }                                                                                      \
     }
 #define CHECKED(command, arity, first, last, step, flags, text)                                               \
     {                                                                                                         \
 #command, arity, text, NULL, check_##command, CAIRN_RESP_QUEUED_KEYS, &(const struct cairn_resp_keys) \
         {                                                                                                     \
-            cairn_resp_call_##command, first, last, step, flags                                               \
+            cairn_resp_call_##command, first, last, step, flags, 0                                            \
         }                                                                                                     \
     }
 
@@ -93,29 +101,29 @@ static const struct cairn_resp_command commands[] = {
     ROW(getdel, 2, 1, 1, 1, CHANGES, "Gives a key's value and removes the key"),
     ROW(getex, -2, 1, 1, 1, CHANGES, "Gives a key's value and sets when it expires"),
     ROW(getrange, 4, 1, 1, 1, READS, "Gives a part of a value"),
-    ROW(getset, 3, 1, 1, 1, GROWS, "Gives a key's value and sets another"),
+    SETS(getset, 3, 1, 1, 1, 2, "Gives a key's value and sets another"),
     ROW(incr, 2, 1, 1, 1, GROWS, "Adds one to a number"),
     ROW(incrby, 3, 1, 1, 1, GROWS, "Adds to a number"),
     ROW(incrbyfloat, 3, 1, 1, 1, GROWS, "Adds to a number with a fraction"),
     ROW(keys, 2, 0, 0, 0, WALKS, "Gives the keys that match a pattern"),
     CHECKED(memory, -2, 2, 2, 1, READS, "Tells what a key takes: MEMORY USAGE"),
     ROW(mget, -2, 1, -1, 1, READS, "Gives the values of keys"),
-    ROW(mset, -3, 1, -1, 2, GROWS, "Sets keys, together"),
-    ROW(msetnx, -3, 1, -1, 2, GROWS, "Sets keys, together, if none of them is there"),
+    SETS(mset, -3, 1, -1, 2, 2, "Sets keys, together"),
+    SETS(msetnx, -3, 1, -1, 2, 2, "Sets keys, together, if none of them is there"),
     CHECKED(object, -2, 2, 2, 1, READS, "Tells about a key: OBJECT ENCODING, FREQ, IDLETIME"),
     ROW(persist, 2, 1, 1, 1, CHANGES, "Has a key not expire"),
     ROW(pexpire, -3, 1, 1, 1, CHANGES, "Has a key expire in so many milliseconds"),
     ROW(pexpireat, -3, 1, 1, 1, CHANGES, "Has a key expire at a time in milliseconds"),
     ROW(pexpiretime, 2, 1, 1, 1, READS, "Tells when a key expires, in milliseconds"),
-    ROW(psetex, 4, 1, 1, 1, GROWS, "Sets a key that expires in so many milliseconds"),
+    SETS(psetex, 4, 1, 1, 1, 3, "Sets a key that expires in so many milliseconds"),
     ROW(pttl, 2, 1, 1, 1, READS, "Tells in how many milliseconds a key expires"),
     ROW(randomkey, 1, 0, 0, 0, WALKS, "Gives a random key"),
     ROW(rename, 3, 1, 2, 1, CHANGES, "Gives a key another name"),
     ROW(renamenx, 3, 1, 2, 1, CHANGES, "Gives a key another name that no key has"),
     ROW(scan, -2, 0, 0, 0, WALKS, "Goes through the keys of the database"),
-    ROW(set, -3, 1, 1, 1, GROWS, "Sets a key"),
-    ROW(setex, 4, 1, 1, 1, GROWS, "Sets a key that expires in so many seconds"),
-    ROW(setnx, 3, 1, 1, 1, GROWS, "Sets a key if it is not there"),
+    SETS(set, -3, 1, 1, 1, 2, "Sets a key"),
+    SETS(setex, 4, 1, 1, 1, 3, "Sets a key that expires in so many seconds"),
+    SETS(setnx, 3, 1, 1, 1, 2, "Sets a key if it is not there"),
     ROW(setrange, 4, 1, 1, 1, GROWS, "Writes over a part of a value"),
     ROW(strlen, 2, 1, 1, 1, READS, "Tells how long a value is"),
     ALIAS("substr", getrange, 4, 1, 1, 1, READS, "Gives a part of a value"),
@@ -215,10 +223,12 @@ static bool is_key(const struct cairn_resp_keys *keys, uint32_t word, uint32_t c
            (word - (uint32_t)keys->first) % (uint32_t)keys->step == 0;
 }
 
+/* What a mover takes has no bytes here; what came whole at once, and would be large, is kept as a small one. */
 static bool check_sizes(struct cairn_resp_session *resp, const struct cairn_resp_keys *keys,
                         const struct cairn_resp_words *words)
 {
-    uint32_t value_max = resp->session.front->backend->cache_large;
+    const struct cairn_backend *backend = resp->session.front->backend;
+    uint32_t value_max = backend->movers && keys->value ? UINT32_MAX : backend->cache_large;
 
     for (uint32_t i = 1; i < words->count; i++) {
         size_t size = words->spans[i].size;
@@ -348,7 +358,7 @@ void cairn_resp_keys_run(struct cairn_resp_session *resp, const struct cairn_res
     call.database += resp->database;
     call.in_exec = call.locked = call.all_locked = call.again = false;
     call.wants = call.only_word = 0;
-    call.to = cairn_session_reply_begin(&resp->session);
+    cairn_resp_call_begin(&call);
     bytes = command->keys->flags & CAIRN_RESP_KEYS_GROWS ? cairn_resp_keys_bytes(words) : 0;
     if (bytes && !cairn_cache_make_room(call.cache, front->index, bytes, call.now_ms)) {
         cairn_resp_call_error(&call, oom);
@@ -366,9 +376,51 @@ void cairn_resp_keys_run(struct cairn_resp_session *resp, const struct cairn_res
             cairn_resp_call_unlock(&call);
         }
     }
-    cairn_session_reply_end(&resp->session);
+    cairn_resp_large_reply_end(resp, call.to_from);
     if (command->keys->flags & CAIRN_RESP_KEYS_ALL)
         cairn_cache_sweep(call.cache, FLUSHED_AT_ONCE);
+}
+
+/* --- values --- */
+
+void cairn_resp_call_begin(struct cairn_resp_call *call)
+{
+    call->to = cairn_session_reply_begin(&call->resp->session);
+    call->to_from = call->to->size;
+}
+
+void cairn_resp_call_value(struct cairn_resp_call *call, const struct cairn_cache_entry *entry)
+{
+    struct cairn_large *large = cairn_large_of(entry);
+
+    if (large)
+        cairn_resp_large_write(call, large, 0, large->cut.bytes);
+    else
+        cairn_resp_bulk(call->to, cairn_cache_value(entry));
+}
+
+void cairn_resp_call_put(struct cairn_resp_call *call, const struct cairn_cache_key *key, uint32_t word,
+                         uint64_t expiry_ms)
+{
+    struct cairn_large *large = cairn_resp_words_large(call->words, word);
+
+    if (large)
+        cairn_cache_put_large(call->cache, key, &large->far, expiry_ms, call->now_ms);
+    else
+        cairn_cache_put(call->cache, key, cairn_resp_call_word(call, word), expiry_ms, CAIRN_CACHE_PLAIN, call->now_ms);
+}
+
+bool cairn_resp_call_small(struct cairn_resp_call *call, const struct cairn_cache_entry *entry)
+{
+    char text[160];
+
+    if (!entry || !cairn_large_of(entry))
+        return true;
+    snprintf(text, sizeof text,
+             "ERR a value of %llu bytes or more cannot be changed in part yet (--cache-large): set it as a whole",
+             (unsigned long long)call->resp->session.front->backend->cache_large);
+    cairn_resp_call_error(call, text);
+    return false;
 }
 
 /* --- replies --- */
@@ -415,12 +467,14 @@ void cairn_resp_call_null(struct cairn_resp_call *call)
 
 bool cairn_resp_number(struct cairn_bytes word, int64_t *ret_value)
 {
-    bool negative = word.size > 1 && word.data[0] == '-';
     uint64_t value = 0;
-    size_t i = negative;
+    bool negative;
+    size_t i;
 
-    if (word.size == 0 || word.size > 20)
+    if (word.size == 0 || word.size > 20) /* a large value has no bytes here */
         return false;
+    negative = word.size > 1 && word.data[0] == '-';
+    i = negative;
     if (word.size == 1 && word.data[0] == '0') {
         *ret_value = 0;
         return true;

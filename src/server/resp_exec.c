@@ -3,12 +3,14 @@
 #include <stdlib.h>
 
 #include "server/resp_keys.h"
+#include "server/resp_large.h"
 
 /* A command that waits for EXEC: its words lie behind the spans. */
 struct cairn_resp_queue {
     struct cairn_resp_queue *next;
     const struct cairn_resp_command *command;
-    uint32_t count;
+    struct cairn_resp_large_word *large; /* with references */
+    uint32_t count, large_count;
     struct cairn_resp_span spans[];
 };
 
@@ -38,6 +40,14 @@ void cairn_resp_queue_add(struct cairn_resp_queue **to, const struct cairn_resp_
     added->next = NULL;
     added->command = command;
     added->count = words->count;
+    added->large_count = words->large_count;
+    added->large = NULL;
+    if (words->large_count) {
+        added->large = cairn_alloc(words->large_count * sizeof added->large[0]);
+        memcpy(added->large, words->large, words->large_count * sizeof added->large[0]);
+        for (uint32_t i = 0; i < words->large_count; i++)
+            cairn_large_ref(words->large[i].value);
+    }
     at = (uint8_t *)&added->spans[words->count];
     for (uint32_t i = 0; i < words->count; i++) {
         struct cairn_bytes word = cairn_resp_words_at(words, i);
@@ -61,13 +71,17 @@ void cairn_resp_queue_drop(struct cairn_resp_queue **queue)
 
     while ((first = *queue)) {
         *queue = first->next;
+        for (uint32_t i = 0; i < first->large_count; i++)
+            cairn_large_unref(first->large[i].value);
+        free(first->large);
         free(first);
     }
 }
 
 static struct cairn_resp_words words_of(const struct cairn_resp_queue *queued)
 {
-    return (struct cairn_resp_words){queued->spans, (const uint8_t *)queued, queued->count};
+    return (struct cairn_resp_words){queued->spans, (const uint8_t *)queued, queued->count, queued->large,
+                                     queued->large_count};
 }
 
 /* --- WATCH --- */
@@ -199,9 +213,9 @@ static void run_one(struct cairn_resp_call *call, const struct cairn_resp_queue 
     }
     call->words = &words;
     call->database = first_database + resp->database; /* SELECT may be among the commands */
-    call->to = cairn_session_reply_begin(&resp->session);
+    cairn_resp_call_begin(call);
     queued->command->keys->run(call);
-    cairn_session_reply_end(&resp->session);
+    cairn_resp_large_reply_end(resp, call->to_from);
 }
 
 void cairn_resp_queue_run(struct cairn_resp_session *resp, const struct cairn_resp_queue *queue, uint32_t count)

@@ -34,6 +34,16 @@ struct cairn_resp_session {
         uint32_t count;
         size_t bytes;
     } key_watches; /* keys of the cache */
+    struct {
+        struct cairn_resp_large_word *words; /* of the command that is being received, or runs */
+        struct cairn_resp_part *parts;       /* of the reply that is being written */
+        uint32_t count, part_count;
+        struct cairn_move *in, *out; /* that waits or is under way */
+        struct cairn_buf text;       /* the command as far as it had come */
+        bool waits;                  /* for earlier replies, before `in` may begin */
+        bool refused;                /* a value of the command could not be kept, and err says why */
+        struct cairn_err err;
+    } large; /* resp_large.h */
 };
 
 /* What a request's value is turned into. */
@@ -44,6 +54,7 @@ enum cairn_resp_form {
     CAIRN_RESP_FORM_CLIENTS,   /* no request: parts of CLIENT LIST */
     CAIRN_RESP_FORM_WATCHED,   /* OK, and what is watched is kept */
     CAIRN_RESP_FORM_EXEC,      /* a list, or EXEC's other replies */
+    CAIRN_RESP_FORM_PARTS,     /* no request: text with large values */
     CAIRN_RESP_FORM_FUNCTIONS, /* pages of types: what FUNCTION LIST tells; slot->data is the pattern */
 };
 
@@ -52,6 +63,8 @@ struct cairn_resp_words {
     const struct cairn_resp_span *spans;
     const uint8_t *base;
     uint32_t count;
+    const struct cairn_resp_large_word *large; /* those that are large values, and have no bytes here */
+    uint32_t large_count;
 };
 
 static inline struct cairn_bytes cairn_resp_words_at(const struct cairn_resp_words *words, uint32_t index)
@@ -111,6 +124,7 @@ void cairn_resp_write_functions(struct cairn_slot *slot, struct cairn_bytes page
 /* resp_multi.c */
 void cairn_resp_multi_take(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_multi_step(struct cairn_resp_session *resp);
+void cairn_resp_multi_refuse(struct cairn_resp_session *resp); /* a command could not be queued */
 void cairn_resp_multi_drop(struct cairn_resp_session *resp);
 uint32_t cairn_resp_multi_count(const struct cairn_resp_session *resp);
 /* False: it is written as any value. */

@@ -68,8 +68,13 @@ void cairn_resp_call_type(struct cairn_resp_call *call)
 static void put_copy(struct cairn_resp_call *call, const struct cairn_cache_entry *entry,
                      const struct cairn_cache_key *to)
 {
-    cairn_cache_put(call->cache, to, cairn_cache_value(entry), cairn_cache_expiry(entry), cairn_cache_form(entry),
-                    call->now_ms);
+    struct cairn_cache_far *far = cairn_cache_far(entry);
+
+    if (far)
+        cairn_cache_put_large(call->cache, to, far, cairn_cache_expiry(entry), call->now_ms);
+    else
+        cairn_cache_put(call->cache, to, cairn_cache_value(entry), cairn_cache_expiry(entry), cairn_cache_form(entry),
+                        call->now_ms);
 }
 
 static bool same(const struct cairn_cache_key *a, const struct cairn_cache_key *b)
@@ -152,7 +157,7 @@ void cairn_resp_call_copy(struct cairn_resp_call *call)
         cairn_resp_call_int(call, 0);
         return;
     }
-    if (!cairn_resp_call_room(call, cairn_cache_value(entry).size))
+    if (!cairn_cache_far(entry) && !cairn_resp_call_room(call, cairn_cache_value(entry).size))
         return;
     put_copy(call, entry, &to);
     cairn_resp_call_int(call, 1);

@@ -16,6 +16,7 @@ struct cairn_resp_call {
     const struct cairn_resp_words *words;
     struct cairn_cache *cache;
     struct cairn_buf *to;
+    size_t to_from; /* where the reply begins in it */
     uint64_t now_ms;
     uint32_t database;
     bool in_exec;    /* its stripes stay locked until EXEC has ended */
@@ -40,6 +41,7 @@ struct cairn_resp_keys {
     void (*run)(struct cairn_resp_call *call);
     int first, last, step; /* words that are keys; first 0: none; last negative: from the end */
     unsigned flags;
+    uint32_t value; /* the word that is a key's new value, whatever its size; 0: there is none */
 };
 
 /* --- resp_cache.c --- */
@@ -69,6 +71,15 @@ static inline struct cairn_bytes cairn_resp_call_word(const struct cairn_resp_ca
 }
 
 struct cairn_cache_key cairn_resp_call_key(const struct cairn_resp_call *call, uint32_t word);
+/* Takes the place of the reply. */
+void cairn_resp_call_begin(struct cairn_resp_call *call);
+/* An entry's value, as a bulk string. */
+void cairn_resp_call_value(struct cairn_resp_call *call, const struct cairn_cache_entry *entry);
+/* The key has that word as its value from now on. */
+void cairn_resp_call_put(struct cairn_resp_call *call, const struct cairn_cache_key *key, uint32_t word,
+                         uint64_t expiry_ms);
+/* The command works on bytes, which the value of this entry does not have here: answered. */
+bool cairn_resp_call_small(struct cairn_resp_call *call, const struct cairn_cache_entry *entry);
 /* The stripes of a command that only copies from here on; not in EXEC. */
 void cairn_resp_call_unlock(struct cairn_resp_call *call);
 /* True if so many bytes fit.  False: the command ends without a reply: it is run again, or has been answered. */

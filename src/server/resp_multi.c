@@ -53,6 +53,11 @@ static void refuse(struct cairn_resp_session *resp)
     drop_all(resp);
 }
 
+void cairn_resp_multi_refuse(struct cairn_resp_session *resp)
+{
+    refuse(resp);
+}
+
 void cairn_resp_multi_drop(struct cairn_resp_session *resp)
 {
     if (!resp->multi)

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "proto/errors.h"
-#include "server/resp_internal.h"
+#include "server/resp_large.h"
 #include "server/server.h"
 
 static struct cairn_resp_session *resp_of(struct cairn_session *session)
@@ -35,6 +35,10 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
         cairn_resp_write_clients(slot, to);
         return;
     }
+    if (slot->form == CAIRN_RESP_FORM_PARTS) {
+        cairn_resp_large_write_part(slot, to);
+        return;
+    }
     head = cairn_value_read(&r);
     if (head.kind == CAIRN_VALUE_ERROR) {
         cairn_session_count_error(session);
@@ -61,6 +65,7 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
         cairn_resp_bulk(to, head.count ? cairn_value_read(&r).bytes : cairn_bytes(NULL, 0));
         break;
     case CAIRN_RESP_FORM_CLIENTS: /* above */
+    case CAIRN_RESP_FORM_PARTS:
         break;
     case CAIRN_RESP_FORM_FUNCTIONS:
         cairn_resp_write_functions(slot, value, to);
@@ -72,7 +77,7 @@ static void write_reply(struct cairn_session *session, struct cairn_slot *slot, 
 
 static struct cairn_resp_words words_of(const struct cairn_resp_parser *parser, struct cairn_bytes input)
 {
-    struct cairn_resp_words words = {parser->more ? parser->more : parser->here, input.data, parser->count};
+    struct cairn_resp_words words = {parser->more ? parser->more : parser->here, input.data, parser->count, NULL, 0};
 
     if (parser->is_inline) /* nothing but empty words has no text at all */
         words.base = parser->text.data ? parser->text.data : (const uint8_t *)"";
@@ -93,8 +98,10 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
         enum cairn_resp_result result =
             cairn_resp_parse(&resp->parser, &front->resp_limits, rest, &request_bytes, &err);
 
-        if (result == CAIRN_RESP_MORE)
+        if (result == CAIRN_RESP_MORE) {
+            used += cairn_resp_large_begin(resp, rest);
             break;
+        }
         if (result == CAIRN_RESP_BAD) {
             cairn_resp_reply_error(resp, "ERR", "%s", err.text);
             cairn_session_end(session);
@@ -104,7 +111,16 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
         words = words_of(&resp->parser, rest);
         if (words.count == 0)
             continue;
+        words.large = resp->large.words;
+        words.large_count = resp->large.count;
         cairn_session_count_request(session);
+        if (resp->large.refused) {
+            cairn_resp_large_refused(resp);
+            if (resp->multi)
+                cairn_resp_multi_refuse(resp);
+            cairn_resp_large_forget(resp);
+            continue;
+        }
         command = cairn_resp_words_at(&words, 0);
         if (resp->multi)
             cairn_resp_multi_take(resp, &words);
@@ -114,6 +130,8 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
             cairn_resp_fcall(resp, &words, true);
         else
             cairn_resp_dispatch(resp, &words);
+        if (resp->large.count)
+            cairn_resp_large_forget(resp);
     }
     return used;
 }
@@ -141,6 +159,7 @@ static void free_session(struct cairn_session *session)
 
     cairn_resp_multi_drop(resp);
     cairn_resp_watches_drop(resp);
+    cairn_resp_large_done(resp);
     cairn_session_done(session);
     cairn_resp_parser_done(&resp->parser);
     free(resp->name);
@@ -153,7 +172,9 @@ static void step(struct cairn_session *session)
 {
     struct cairn_resp_session *resp = resp_of(session);
 
-    if (resp->watches.state != CAIRN_RESP_WATCHES_NONE)
+    if (resp->large.in)
+        cairn_resp_large_step(resp);
+    else if (resp->watches.state != CAIRN_RESP_WATCHES_NONE)
         cairn_resp_watch_step(resp);
     else
         cairn_resp_multi_step(resp);
@@ -179,6 +200,7 @@ const struct cairn_protocol cairn_resp_protocol = {
     .partial_bytes = partial_bytes,
     .timed_out = timed_out,
     .too_big = too_big,
+    .moved = cairn_resp_large_moved,
     .free = free_session,
 };
 

@@ -75,7 +75,7 @@ static void write_old(struct cairn_resp_call *call, const struct cairn_cache_key
     struct cairn_cache_entry *entry = cairn_cache_find(call->cache, key, call->now_ms, CAIRN_CACHE_READ);
 
     if (entry)
-        cairn_resp_bulk(call->to, cairn_cache_value(entry));
+        cairn_resp_call_value(call, entry);
     else
         cairn_resp_call_null(call);
 }
@@ -83,7 +83,6 @@ static void write_old(struct cairn_resp_call *call, const struct cairn_cache_key
 void cairn_resp_call_set(struct cairn_resp_call *call)
 {
     struct cairn_cache_key key = cairn_resp_call_key(call, 1);
-    struct cairn_bytes value = cairn_resp_call_word(call, 2);
     struct cairn_cache_entry *entry;
     unsigned flags = 0;
     uint64_t expiry_ms = 0;
@@ -105,7 +104,7 @@ void cairn_resp_call_set(struct cairn_resp_call *call)
                 expiry_ms = cairn_cache_expiry(entry);
         }
     }
-    cairn_cache_put(call->cache, &key, value, expiry_ms, CAIRN_CACHE_PLAIN, call->now_ms);
+    cairn_resp_call_put(call, &key, 2, expiry_ms);
     if (!(flags & GET))
         cairn_resp_call_ok(call);
 }
@@ -117,7 +116,7 @@ static void set_with_time(struct cairn_resp_call *call, const char *name, unsign
 
     if (!read_time(call, name, unit, 2, &expiry_ms))
         return;
-    cairn_cache_put(call->cache, &key, cairn_resp_call_word(call, 3), expiry_ms, CAIRN_CACHE_PLAIN, call->now_ms);
+    cairn_resp_call_put(call, &key, 3, expiry_ms);
     cairn_resp_call_ok(call);
 }
 
@@ -137,7 +136,7 @@ void cairn_resp_call_setnx(struct cairn_resp_call *call)
     bool there = cairn_cache_find(call->cache, &key, call->now_ms, CAIRN_CACHE_WRITE);
 
     if (!there)
-        cairn_cache_put(call->cache, &key, cairn_resp_call_word(call, 2), 0, CAIRN_CACHE_PLAIN, call->now_ms);
+        cairn_resp_call_put(call, &key, 2, 0);
     cairn_resp_call_int(call, !there);
 }
 
@@ -146,7 +145,7 @@ void cairn_resp_call_getset(struct cairn_resp_call *call)
     struct cairn_cache_key key = cairn_resp_call_key(call, 1);
 
     write_old(call, &key);
-    cairn_cache_put(call->cache, &key, cairn_resp_call_word(call, 2), 0, CAIRN_CACHE_PLAIN, call->now_ms);
+    cairn_resp_call_put(call, &key, 2, 0);
 }
 
 void cairn_resp_call_getex(struct cairn_resp_call *call)
@@ -166,7 +165,7 @@ void cairn_resp_call_getex(struct cairn_resp_call *call)
     }
     if (time && !read_time(call, "getex", flags, time, &expiry_ms))
         return;
-    cairn_resp_bulk(call->to, cairn_cache_value(entry));
+    cairn_resp_call_value(call, entry);
     if (time && flags & (EXAT | PXAT) && expiry_ms <= call->now_ms)
         cairn_cache_remove(call->cache, &key, call->now_ms);
     else if (time || (flags & PERSIST && cairn_cache_expiry(entry)))

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "server/resp_keys.h"
+#include "server/resp_large.h"
 
 static struct cairn_cache_entry *find(struct cairn_resp_call *call, const struct cairn_cache_key *key,
                                       enum cairn_cache_use how)
@@ -21,7 +22,7 @@ void cairn_resp_call_get(struct cairn_resp_call *call)
     }
     apart = call->in_exec ? NULL : cairn_cache_ref(entry);
     if (!apart) {
-        cairn_resp_bulk(call->to, cairn_cache_value(entry));
+        cairn_resp_call_value(call, entry);
         return;
     }
     cairn_resp_call_unlock(call); /* others need not wait while it is copied */
@@ -38,7 +39,7 @@ void cairn_resp_call_getdel(struct cairn_resp_call *call)
         cairn_resp_call_null(call);
         return;
     }
-    cairn_resp_bulk(call->to, cairn_cache_value(entry));
+    cairn_resp_call_value(call, entry);
     cairn_cache_remove(call->cache, &key, call->now_ms);
 }
 
@@ -73,6 +74,10 @@ void cairn_resp_call_getrange(struct cairn_resp_call *call)
         end = end + size < 0 ? 0 : end + size;
     if (end >= size)
         end = size - 1;
+    if (start <= end && cairn_large_of(entry)) {
+        cairn_resp_large_write(call, cairn_large_of(entry), (uint64_t)start, (uint64_t)end + 1);
+        return;
+    }
     cairn_resp_bulk(call->to,
                     start > end ? cairn_bytes("", 0) : cairn_bytes(value.data + start, (size_t)(end - start + 1)));
 }
@@ -90,7 +95,7 @@ void cairn_resp_call_append(struct cairn_resp_call *call)
         return;
     }
     before = cairn_cache_value(entry).size;
-    if (!cairn_resp_call_size(call, before + more.size))
+    if (!cairn_resp_call_size(call, before + more.size) || !cairn_resp_call_small(call, entry))
         return;
     /* Within what malloc moves there may be both for a moment. */
     if (!cairn_resp_call_room(call, more.size))
@@ -125,7 +130,7 @@ void cairn_resp_call_setrange(struct cairn_resp_call *call)
         cairn_resp_call_int(call, (int64_t)before);
         return;
     }
-    if (!cairn_resp_call_size(call, (uint64_t)offset + part.size))
+    if (!cairn_resp_call_size(call, (uint64_t)offset + part.size) || !cairn_resp_call_small(call, entry))
         return;
     after = (size_t)offset + part.size > before ? (size_t)offset + part.size : before;
     if (!cairn_resp_call_room(call, after - before))
@@ -160,7 +165,7 @@ void cairn_resp_call_mget(struct cairn_resp_call *call)
         struct cairn_cache_key key = cairn_resp_call_key(call, i);
         struct cairn_cache_entry *entry = find(call, &key, CAIRN_CACHE_PEEK);
 
-        bytes += entry ? cairn_cache_value(entry).size : 0;
+        bytes += entry && !cairn_large_of(entry) ? cairn_cache_value(entry).size : 0;
     }
     if (!reply_fits(call, bytes))
         return;
@@ -170,7 +175,7 @@ void cairn_resp_call_mget(struct cairn_resp_call *call)
         struct cairn_cache_entry *entry = find(call, &key, CAIRN_CACHE_READ);
 
         if (entry)
-            cairn_resp_bulk(call->to, cairn_cache_value(entry));
+            cairn_resp_call_value(call, entry);
         else
             cairn_resp_null(call->to, call->resp->version);
     }
@@ -181,7 +186,7 @@ static void put_all(struct cairn_resp_call *call)
     for (uint32_t i = 1; i < call->words->count; i += 2) {
         struct cairn_cache_key key = cairn_resp_call_key(call, i);
 
-        cairn_cache_put(call->cache, &key, cairn_resp_call_word(call, i + 1), 0, CAIRN_CACHE_PLAIN, call->now_ms);
+        cairn_resp_call_put(call, &key, i + 1, 0);
     }
 }
 

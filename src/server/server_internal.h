@@ -21,6 +21,8 @@ struct cairn_seat_port {
     struct cairn_listener *listener;
 };
 
+struct cairn_move;
+
 /* One worker's thread. */
 struct cairn_seat {
     struct cairn_server *server;
@@ -35,6 +37,7 @@ struct cairn_seat {
     uint64_t sweep_at_ms;
     uint64_t short_at_ms; /* when sessions are searched again for the one that keeps most, if memory is short */
     uint64_t close_by_ms; /* CLOSING: when connections are cut off; 0: not begun */
+    _Atomic(struct cairn_move *) moved;     /* a stack of those that are over; pushed by movers */
     _Atomic(struct cairn_scrape *) scrapes; /* a stack of those whose page is made; pushed by the page's thread */
 };
 

@@ -8,6 +8,7 @@ enum {
     WINDOW_FIRST = 64, /* commands under way until the size of the replies is known */
     SESSION_KEEPS_BYTES = 16 << 10,
     OVERFLOW_FACTOR = 4,
+    LARGE_WORD_BYTES = 512 << 20,  /* Redis' proto-max-bulk-len */
     SENT_BYTES = 64 << 10,         /* that are sent are not kept long */
     SESSION_FREE_BYTES = 16 << 10, /* a session may keep them while memory is short */
     /* Of the node's memory, in eighths; the worker's are in object/account.c. */
@@ -56,8 +57,9 @@ void cairn_front_init(struct cairn_front *front, const struct cairn_backend *bac
     front->partial_purse.budget = &front->partial;
     front->resp_limits = (struct cairn_resp_limits){
         .args_max = l->words,
-        .bulk_bytes_max = l->bulk_bytes,
-        .request_bytes_max = l->bulk_bytes + (1 << 20),
+        /* What a mover takes may be larger; the session looks at other words itself. */
+        .bulk_bytes_max = backend->movers ? LARGE_WORD_BYTES : l->bulk_bytes,
+        .request_bytes_max = (backend->movers ? LARGE_WORD_BYTES : l->bulk_bytes) + (1 << 20),
         .inline_bytes_max = l->line_bytes,
     };
     front->http_limits = (struct cairn_http_limits){
@@ -316,6 +318,31 @@ void cairn_session_input(struct cairn_session *session, struct cairn_bytes bytes
             cairn_buf_consume(&session->in, parse(session, cairn_buf_bytes(&session->in)));
     }
     input_changed(session);
+}
+
+void cairn_session_unread(struct cairn_session *session, struct cairn_bytes bytes)
+{
+    struct cairn_buf all = {0};
+
+    cairn_buf_add(&all, bytes.data, bytes.size);
+    cairn_buf_add(&all, session->in.data, session->in.size);
+    cairn_buf_done(&session->in);
+    session->in = all;
+    session->stalled = true;
+    count_input(session);
+}
+
+struct cairn_move *cairn_session_move(const struct cairn_session *session)
+{
+    return session->cut ? NULL : session->move;
+}
+
+void cairn_session_moved(struct cairn_session *session)
+{
+    struct cairn_move *move = session->move;
+
+    session->move = NULL;
+    session->ops->moved(session, move);
 }
 
 /* The steps that were put off in the last round. */

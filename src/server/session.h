@@ -198,6 +198,11 @@ size_t cairn_session_waiting_bytes(const struct cairn_session *session);
 bool cairn_front_short(const struct cairn_front *front);
 /* Gives the session up: it is over, and cut. */
 void cairn_session_give_up(struct cairn_session *session);
+/* A move that the owner lends the connection for: one that takes bytes in at once, one that sends when all output has
+ * left; NULL: there is none.  The owner says when it is over, and nothing is sent or read meanwhile. */
+struct cairn_move;
+struct cairn_move *cairn_session_move(const struct cairn_session *session);
+void cairn_session_moved(struct cairn_session *session);
 void *cairn_session_owner(const struct cairn_session *session);
 const struct cairn_protocol *cairn_session_protocol(const struct cairn_session *session);
 /* The client took too long over a request: tells it so where the protocol can, then ends. */

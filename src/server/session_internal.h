@@ -39,6 +39,7 @@ struct cairn_session {
     uint64_t id, opened_ms;
     uint32_t place; /* in the front's places, from 1; 0: none */
     char *peer;
+    struct cairn_move *move; /* the connection is to be lent for it, or is; the protocol's own */
 };
 
 void cairn_session_init(struct cairn_session *session, const struct cairn_protocol *ops, struct cairn_front *front,
@@ -78,6 +79,9 @@ void cairn_front_drop_posts(struct cairn_front *front);
 /* Its requests are in that namespace from now on; what is under way stays where it is.  False: that has as many
  * connections as it may have, *ret_most. */
 bool cairn_session_enter(struct cairn_session *session, struct space *space, uint64_t *ret_most);
+
+/* Bytes that were taken, and come again before those that were not; they are parsed when the session's work ends. */
+void cairn_session_unread(struct cairn_session *session, struct cairn_bytes bytes);
 
 /* Takes no more input; over when the replies are sent. */
 void cairn_session_end(struct cairn_session *session);

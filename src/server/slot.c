@@ -69,6 +69,9 @@ void cairn_slot_give_back(struct cairn_front *front, struct cairn_slot *slot)
     if (slot->charged)
         cairn_session_keep(slot->session, -(int64_t)slot->charged);
     slot->charged = 0;
+    if (slot->dropped)
+        slot->dropped(slot);
+    slot->dropped = NULL;
     if (front->free_slot_count >= FREE_SLOTS_MAX) {
         free_slot(slot);
         return;
@@ -173,7 +176,7 @@ void cairn_slots_ask_next(struct cairn_session *session)
     struct cairn_front *front = session->front;
     struct cairn_slot *slot = session->first;
 
-    if (session->cut || !cairn_slots_want_part(session))
+    if (session->cut || session->move || !cairn_slots_want_part(session))
         return;
     slot->waits = false;
     if (slot->alone) {
@@ -369,4 +372,30 @@ void cairn_session_reply_end(struct cairn_session *session)
     if (session->first)
         reply_waits(session, session->last); /* the one that begin has taken */
     cairn_session_output_grew(session);
+}
+
+struct cairn_slot *cairn_session_reply_parts(struct cairn_session *session, size_t from)
+{
+    struct cairn_slot *slot = session->first ? session->last : cairn_slot_take(session);
+
+    if (session->first) {
+        struct cairn_buf text = slot->reply;
+
+        slot->reply = slot->data;
+        slot->reply.size = 0;
+        slot->data = text;
+        slot->done = false;
+    } else {
+        slot->data.size = 0;
+        cairn_buf_add(&slot->data, session->out.data + from, session->out.size - from);
+        session->out.size = from;
+        queue(slot);
+    }
+    cairn_slot_go_on_alone(slot);
+    slot->charged = sizeof *slot + slot->data.capacity + slot->more.capacity;
+    cairn_session_keep(session, (int64_t)slot->charged);
+    if (session->first == slot)
+        cairn_session_work_later(session);
+    cairn_session_output_grew(session);
+    return slot;
 }

@@ -38,6 +38,8 @@ struct cairn_slot {
     struct cairn_buf reply;
     struct cairn_buf behind;                 /* leaves with the reply, behind it */
     uint8_t cursor[CAIRN_SLOT_CURSOR_BYTES]; /* of the next part */
+    /* The protocol's: the slot is given back.  NULL: nothing has to be done. */
+    void (*dropped)(struct cairn_slot *slot);
 };
 
 /* A slot that is not in the queue yet; request zeroed, data and reply empty. */
@@ -69,6 +71,10 @@ void cairn_session_push_behind(struct cairn_session *session, struct cairn_slot 
  * slot when earlier replies are missing.  end must follow. */
 struct cairn_buf *cairn_session_reply_begin(struct cairn_session *session);
 void cairn_session_reply_end(struct cairn_session *session);
+
+/* Instead of cairn_session_reply_end: the reply, from `from` on of what begin gave, is one in parts, which the protocol
+ * has itself; `data` is what was written of it. */
+struct cairn_slot *cairn_session_reply_parts(struct cairn_session *session, size_t from);
 
 /* --- for session.c --- */
 
