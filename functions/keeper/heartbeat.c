@@ -164,7 +164,7 @@ static bool is_due(const struct txn *t, const struct node *node)
     if (node_children(t, node, NULL) > 0)
         return false; /* it comes here again when it has lost them */
     if (cairn_keeper_is_ttl(node->is.owner))
-        return reap_due(&node->is) <= t->now;
+        return cairn_keeper_due(&node->is) <= t->now;
     return node->is.owner == CAIRN_KEEPER_CONTAINER && node->is.creates > 0;
 }
 

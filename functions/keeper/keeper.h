@@ -20,6 +20,7 @@ CAIRN_VALUE(Session, record);
 CAIRN_TYPE(Tree);                /* the id is CAIRN_KEEPER_TREE_ID */
 CAIRN_ORDERED(Tree, nodes);      /* node key: struct cairn_keeper_node and what follows it */
 CAIRN_MAP(Tree, data);           /* node key: data */
+CAIRN_ORDERED(Tree, blobs);      /* the hash's first 8 bytes, node key: nothing */
 CAIRN_ORDERED(Tree, sessions);   /* be64 session: struct cairn_keeper_session */
 CAIRN_ORDERED(Tree, ephemerals); /* be64 session, node key: nothing */
 CAIRN_ORDERED(Tree, reap);       /* be48 due ms, node key: nothing */
@@ -124,9 +125,5 @@ void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gon
 void reap_add(struct txn *t, int64_t due_ms, struct cairn_bytes key);
 /* Sets the timer for the first of them. */
 void reap_timer(void);
-static inline int64_t reap_due(const struct cairn_keeper_node *ttl)
-{
-    return ttl->mtime + (int64_t)cairn_keeper_ttl_ms(ttl->owner);
-}
 
 #endif

@@ -205,13 +205,22 @@ static uint32_t data_bytes(struct cairn_bytes arg)
     return bytes;
 }
 
+static struct cairn_bytes blob_key(const struct node *node)
+{
+    return joined(cairn_bytes(node->hash.data, 8), node->key, none);
+}
+
 static void data_put(struct node *node, struct cairn_bytes arg)
 {
     bool had = node->is.data == CAIRN_KEEPER_INLINE && node->is.data_bytes > 0;
 
+    if (node->is.data == CAIRN_KEEPER_BLOB)
+        cairn_ordered_remove(Tree_blobs, blob_key(node));
     node->is.data = arg.size ? arg.data[0] : CAIRN_KEEPER_NULL;
     node->is.data_bytes = data_bytes(arg);
     node->hash = cairn_bytes(arg.data + 5, node->is.data == CAIRN_KEEPER_BLOB ? CAIRN_KEEPER_HASH_BYTES : 0);
+    if (node->is.data == CAIRN_KEEPER_BLOB)
+        cairn_ordered_set(Tree_blobs, blob_key(node), none);
     if (node->is.data == CAIRN_KEEPER_INLINE && node->is.data_bytes > 0)
         cairn_map_set(Tree_data, node->key, cairn_bytes(arg.data + 1, arg.size - 1));
     else if (had)
@@ -454,7 +463,7 @@ static void do_create(struct txn *t, const struct operation *o, uint64_t session
     if (cairn_keeper_is_ephemeral(owner))
         cairn_ordered_set(Tree_ephemerals, key_behind(owner, 8, node.key), none);
     if (cairn_keeper_is_ttl(owner))
-        reap_add(t, reap_due(&node.is), node.key);
+        reap_add(t, cairn_keeper_due(&node.is), node.key);
     parent.is.creates++;
     parent.is.children++;
     parent.is.pzxid = t->zxid;
@@ -473,21 +482,21 @@ static void do_create(struct txn *t, const struct operation *o, uint64_t session
 void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gone)
 {
     struct cairn_bytes path = path_of(node->key), top = quota_top(path, limits_name);
-    struct node parent = {0};
+    struct node parent = {0}, was = *node;
 
     cairn_ordered_remove(Tree_nodes, node->key);
-    if (node->is.data == CAIRN_KEEPER_INLINE && node->is.data_bytes > 0)
-        cairn_map_remove(Tree_data, node->key);
+    data_put(&was, none);
     if (cairn_keeper_is_ephemeral(node->is.owner))
         cairn_ordered_remove(Tree_ephemerals, key_behind(node->is.owner, 8, node->key));
     if (cairn_keeper_is_ttl(node->is.owner))
-        cairn_ordered_remove(Tree_reap, key_behind((uint64_t)reap_due(&node->is), 6, node->key));
+        cairn_ordered_remove(Tree_reap, key_behind((uint64_t)cairn_keeper_due(&node->is), 6, node->key));
     if (node_find(key_of(parent_of(path)), &parent) && parent.is.czxid <= zxid) { /* else the node was none of its */
         parent.is.children--;
         parent.is.pzxid = parent.is.pzxid < zxid ? zxid : parent.is.pzxid;
         node_put(&parent);
         if (parent.is.children == 0 && parent.is.owner >> 63)
-            reap_add(t, cairn_keeper_is_ttl(parent.is.owner) ? reap_due(&parent.is) : (t->now / 60000 + 1) * 60000,
+            reap_add(t,
+                     cairn_keeper_is_ttl(parent.is.owner) ? cairn_keeper_due(&parent.is) : (t->now / 60000 + 1) * 60000,
                      parent.key);
     }
     if (top.size)
@@ -524,14 +533,14 @@ static void do_set_data(struct txn *t, const struct operation *o, struct cairn_p
     quota_check(t, o->path, 0, more);
     need_version(t, node.is.version, o->version);
     reaps = cairn_keeper_is_ttl(node.is.owner) &&
-            cairn_ordered_remove(Tree_reap, key_behind((uint64_t)reap_due(&node.is), 6, node.key));
+            cairn_ordered_remove(Tree_reap, key_behind((uint64_t)cairn_keeper_due(&node.is), 6, node.key));
     data_put(&node, o->data);
     node.is.version++;
     node.is.mzxid = t->zxid;
     node.is.mtime = t->now;
     node_put(&node);
     if (reaps)
-        reap_add(t, reap_due(&node.is), node.key);
+        reap_add(t, cairn_keeper_due(&node.is), node.key);
     cairn_pack_list(slots, 1);
     pack_stat(slots, t, &node);
     quota_used(o->path, 0, more);

@@ -54,6 +54,12 @@ static inline uint64_t cairn_keeper_ttl_ms(uint64_t owner)
     return owner & (((uint64_t)1 << 40) - 1);
 }
 
+/* When a node with a TTL is looked at, if nothing changes it. */
+static inline int64_t cairn_keeper_due(const struct cairn_keeper_node *ttl)
+{
+    return ttl->mtime + (int64_t)cairn_keeper_ttl_ms(ttl->owner);
+}
+
 /* What clients see as ephemeralOwner. */
 static inline uint64_t cairn_keeper_owner(const struct cairn_keeper_node *node)
 {

@@ -21,7 +21,7 @@ struct options {
         stop_seconds, zk_reply_bytes, log_mib;
     uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, results_mib;
     const char *keeper_storage;
-    uint64_t keeper_cache;
+    uint64_t keeper_cache, keeper_collect;
     uint64_t cache_bytes, cache_large, cache_threads;
     const char *cache_redundancy;
     struct cairn_redundancy redundancy; /* as parsed */
@@ -68,6 +68,8 @@ static const struct cairn_flag flags[] = {
          "or the data folder's blobs/)"),
     SIZE("keeper-cache", keeper_cache, "SIZE", 0, UINT64_C(1) << 50,
          "of what is in the blob store, kept in memory (64MiB); 0 for nothing"),
+    NUMBER("keeper-collect", keeper_collect, "SECONDS", 1, 86400 * 365,
+           "how often what nothing refers to any more is looked for there (3600)"),
     SWITCH("insecure", insecure, "allow addresses other than this machine's own"),
     TEXT("sync", sync, "MODE",
          "when a write counts as done: 'always' on stable storage (default),\n"
@@ -429,6 +431,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
                    .transaction_ns = o->transaction_ms * 1000000},
         .keeper_blob_bytes = keeper_blob_bytes,
         .keeper_cache_bytes = o->keeper_cache,
+        .keeper_collect_ns = o->keeper_collect * 1000000000,
         .cache_bytes = o->cache_bytes,
         .cache_large = (uint32_t)o->cache_large,
         .cache_threads = (uint32_t)(o->cache_threads ? o->cache_threads : (o->workers + 1) / 2),
@@ -498,6 +501,7 @@ static int run(int argc, char **argv)
         .module_mib = 32,
         .keeper_storage = "engine",
         .keeper_cache = 64 << 20,
+        .keeper_collect = 3600,
     };
     enum cairn_sync_mode sync;
     struct cairn_journal_options journal_options = {.clock = cairn_clock_system()};

@@ -29,17 +29,43 @@ static void receive(struct cairn_worker *worker, struct message *message)
     put->done(worker, put);
 }
 
-static void run_put(struct cairn_task *task)
+static void put_claimed(struct cairn_task *task)
 {
     struct keeper_put *put = cairn_container(task, struct keeper_put, task);
     struct cairn_blob *store = put->blobs->store;
     char name[KEEPER_BLOB_NAME_BYTES];
 
-    cairn_sha256(cairn_buf_bytes(&put->data), put->hash);
-    keeper_blob_name(put->hash, name);
+    put->claimed = true;
+    keeper_blob_name(put->claim.hash, name);
     put->code = store->ops->put(store, name, cairn_buf_bytes(&put->data), &put->err);
     put->message.receive = receive;
     worker_post(put->blobs->node, put->worker, &put->message);
+}
+
+/* Its blob was about to be removed. */
+static void go_on(struct keeper_claim *claim)
+{
+    struct keeper_put *put = cairn_container(claim, struct keeper_put, claim);
+
+    put->task.run = put_claimed;
+    cairn_tasks_submit(put->blobs->tasks, &put->task);
+}
+
+static void run_put(struct cairn_task *task)
+{
+    struct keeper_put *put = cairn_container(task, struct keeper_put, task);
+
+    cairn_sha256(cairn_buf_bytes(&put->data), put->claim.hash);
+    put->claim.go_on = go_on;
+    if (keeper_register_put(&put->blobs->reg, &put->claim))
+        put_claimed(task);
+}
+
+void keeper_blob_decided(struct keeper_put *put)
+{
+    if (put->claimed)
+        keeper_register_decided(&put->blobs->reg, put->claim.hash);
+    put->claimed = false;
 }
 
 void keeper_blob_put(struct keeper_blobs *blobs, struct keeper_put *put)

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "blob/blob.h"
 #include "io/task.h"
+#include "keeper/register.h"
 #include "object/message.h"
 
 enum { KEEPER_BLOB_NAME_BYTES = 80 };
@@ -23,6 +24,7 @@ struct keeper_blobs {
     struct cairn_blob *store;  /* NULL: there is none */
     struct cairn_tasks *tasks; /* where the store is waited for */
     uint32_t bytes_min;        /* data of so many bytes or more is put there */
+    struct keeper_register reg;
 };
 
 void keeper_blob_name(const uint8_t hash[CAIRN_SHA256_BYTES], char to[KEEPER_BLOB_NAME_BYTES]);
@@ -35,17 +37,20 @@ struct keeper_put {
     void (*done)(struct cairn_worker *worker, struct keeper_put *put);
     void *context;
     /* for `done` */
-    uint8_t hash[CAIRN_SHA256_BYTES];
+    struct keeper_claim claim; /* its hash */
     enum cairn_code code;
     struct cairn_err err;
     /* this file's */
     struct keeper_blobs *blobs;
+    bool claimed;
     struct cairn_task task;
     struct message message;
 };
 
-/* CAIRN_OK: the object is durable. */
+/* CAIRN_OK: the object is durable, and stays at least until keeper_blob_decided. */
 void keeper_blob_put(struct keeper_blobs *blobs, struct keeper_put *put);
+/* What it is put for is decided, or the node closes.  Of one that was begun or not. */
+void keeper_blob_decided(struct keeper_put *put);
 /* Blocks: of a task.  CAIRN_ENOTFOUND; CAIRN_ECORRUPT: what is there is not that content. */
 enum cairn_code keeper_blob_get(struct keeper_blobs *blobs, const uint8_t hash[CAIRN_SHA256_BYTES], uint32_t bytes,
                                 struct cairn_buf *to, struct cairn_err *err);

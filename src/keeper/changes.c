@@ -1,5 +1,6 @@
 #include "keeper/changes.h"
 
+#include "keeper/collect.h"
 #include "keeper/events.h"
 #include "keeper/linger.h"
 #include "keeper/list.h"
@@ -158,6 +159,7 @@ static void committed(struct cairn_worker *worker, struct object *object, const 
     take_changes(tree, changes);
     keeper_events_send(tree);
     inbox_flush(worker);
+    keeper_collector_wake(worker->node->keeper->collector);
 }
 
 static void replaced(struct cairn_worker *worker, struct object *object)

@@ -32,6 +32,7 @@ struct keeper_home {
 };
 
 struct keeper_batch;
+struct keeper_collector;
 
 /* One worker's. */
 struct keeper_worker {
@@ -58,7 +59,8 @@ struct keeper_worker {
 struct keeper {
     struct cairn_bytes module; /* .wasm */
     struct keeper_blobs blobs;
-    struct keeper_worker workers[]; /* as many as the node has */
+    struct keeper_collector *collector; /* NULL: there is nothing to collect */
+    struct keeper_worker workers[];     /* as many as the node has */
 };
 
 static inline struct keeper_worker *keeper_worker_of(struct cairn_worker *worker)

@@ -3,11 +3,11 @@
 #include "keeper/tree.h"
 
 static const char *const field_names[KEEPER_FIELDS] = {"nodes", "data",    "sessions", "ephemerals",
-                                                       "zxid",  "lineage", "changes"};
+                                                       "zxid",  "lineage", "changes",  "blobs"};
 
 static const enum cairn_field_kind field_kinds[KEEPER_FIELDS] = {
     CAIRN_FIELD_ORDERED, CAIRN_FIELD_MAP,   CAIRN_FIELD_ORDERED, CAIRN_FIELD_ORDERED,
-    CAIRN_FIELD_VALUE,   CAIRN_FIELD_VALUE, CAIRN_FIELD_VALUE,
+    CAIRN_FIELD_VALUE,   CAIRN_FIELD_VALUE, CAIRN_FIELD_VALUE,   CAIRN_FIELD_ORDERED,
 };
 
 bool keeper_view_bind(struct keeper_view *view, const struct type *type)

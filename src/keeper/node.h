@@ -21,6 +21,7 @@ enum keeper_field {
     FIELD_ZXID,
     FIELD_LINEAGE,
     FIELD_CHANGES,
+    FIELD_BLOBS,
     KEEPER_FIELDS
 };
 

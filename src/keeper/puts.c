@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "keeper/collect.h"
+
 struct keeper_puts {
     struct keeper_task *task;
     void (*over)(struct keeper_task *task);
@@ -29,8 +31,9 @@ static void done(struct cairn_worker *worker, struct keeper_put *put)
     const struct keeper_ask *ask = puts->task->ask;
 
     charge(kw, -(int64_t)of->charged);
+    keeper_collector_wake(worker->node->keeper->collector); /* it is garbage if the write fails */
     if (put->code == CAIRN_OK) {
-        keeper_shelf_add(kw, put->hash, &put->data);
+        keeper_shelf_add(kw, put->claim.hash, &put->data);
     } else if (puts->code == CAIRN_OK) {
         puts->code = put->code;
         puts->err = put->err;
@@ -88,13 +91,15 @@ const uint8_t *keeper_puts_hash(const struct keeper_puts *puts, uint32_t part)
 {
     for (uint32_t i = 0; puts && i < puts->count; i++)
         if (puts->of[i].part == part)
-            return puts->of[i].put.hash;
+            return puts->of[i].put.claim.hash;
     return NULL;
 }
 
 void keeper_puts_free(struct keeper_puts *puts)
 {
-    for (uint32_t i = 0; puts && i < puts->count; i++)
+    for (uint32_t i = 0; puts && i < puts->count; i++) {
+        keeper_blob_decided(&puts->of[i].put);
         cairn_buf_done(&puts->of[i].put.data);
+    }
     free(puts);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "keeper/changes.h"
+#include "keeper/collect.h"
 #include "keeper/events.h"
 #include "keeper/front.h"
 #include "keeper/links.h"
@@ -21,6 +22,8 @@ static enum cairn_code open_room(struct cairn_node *node, void *context, struct 
                                           .store = options->store,
                                           .tasks = options->tasks ? options->tasks : node->options.tasks,
                                           .bytes_min = options->blob_bytes};
+    keeper_register_init(&keeper->blobs.reg);
+    keeper->collector = keeper_collector_open(keeper, options);
     for (uint32_t i = 0; i < node->options.workers; i++) {
         struct keeper_worker *kw = &keeper->workers[i];
 
@@ -59,6 +62,8 @@ static void close_room(struct cairn_node *node)
         keeper_events_free(kw);
         overlay_done(&kw->overlay);
     }
+    keeper_collector_close(node->keeper->collector);
+    keeper_register_done(&node->keeper->blobs.reg);
     free(node->keeper);
     node->keeper = NULL;
 }
@@ -84,6 +89,8 @@ static bool step(struct cairn_worker *worker)
     struct keeper_worker *kw = keeper_worker_of(worker);
     uint64_t now;
 
+    if (worker->index == 0 && !worker->failed)
+        keeper_collector_step(worker->node->keeper->collector);
     if (!is_busy(kw) || worker->failed)
         return false;
     now = worker_clock_ns(worker);
@@ -106,12 +113,15 @@ static bool step(struct cairn_worker *worker)
 static uint64_t next_ns(struct cairn_worker *worker)
 {
     const struct keeper_worker *kw = keeper_worker_of(worker);
-    uint64_t passed;
+    uint64_t passed, next = UINT64_MAX, collect = UINT64_MAX;
 
-    if (!is_busy(kw))
-        return UINT64_MAX;
-    passed = worker_clock_ns(worker) - kw->stepped_ns;
-    return passed < KEEPER_SLOT_NS ? KEEPER_SLOT_NS - passed : 0;
+    if (worker->index == 0 && !worker->failed)
+        collect = keeper_collector_next_ns(worker->node->keeper->collector);
+    if (is_busy(kw)) {
+        passed = worker_clock_ns(worker) - kw->stepped_ns;
+        next = passed < KEEPER_SLOT_NS ? KEEPER_SLOT_NS - passed : 0;
+    }
+    return next < collect ? next : collect;
 }
 
 static const struct housekeeper housekeeper = {.name = "sessions of the keeper", .step = step, .next_ns = next_ns};

@@ -13,11 +13,10 @@
 #include "object/type.h"
 #include "server/exports.h"
 #include "server/house_cache.h"
+#include "server/house_keeper.h"
 
 /* Merges of large runs take long: others must not wait for them. */
-enum { NODE_THREADS = 4, STORE_THREADS = 8, KEEPER_THREADS = 8, SNAPSHOTS_KEPT = 24 };
-
-#define BLOBS_FOLDER "blobs"
+enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
 
 #define SNAPSHOT_EVERY_NS  UINT64_C(3600000000000)
 #define SNAPSHOT_LOG_BYTES (UINT64_C(1) << 30)
@@ -34,9 +33,7 @@ struct cairn_house {
     struct cairn_tasks *node_tasks, *store_tasks;
     struct cairn_fn *fn;
     struct cairn_blob *blob;
-    struct cairn_disk *blobs_disk; /* the data folder's, as the next: of the keeper, without `blob` */
-    struct cairn_blob *blobs;
-    struct cairn_tasks *keeper_tasks; /* NULL: it has no blobs */
+    struct cairn_house_keeper zookeeper;
     struct cairn_store *store;
     struct cairn_exports *exports;
     struct cairn_house_cache cache;
@@ -327,36 +324,6 @@ static enum cairn_code open_cache(struct cairn_house *house, struct cairn_err *e
     return cairn_house_cache_open(&house->cache, &options, &house->backend, err);
 }
 
-static void ignore_name(void *context, const char *name)
-{
-    (void)context;
-    (void)name;
-}
-
-/* Where data of the keeper's nodes is that is not in the engine: NULL if there is none, and will be none. */
-static enum cairn_code open_keeper_store(struct cairn_house *house, struct keeper_options *keeper,
-                                         struct cairn_err *err)
-{
-    const struct cairn_house_options *o = &house->options;
-    enum cairn_code code;
-
-    keeper->blob_bytes = o->keeper_blob_bytes ? o->keeper_blob_bytes : UINT32_MAX;
-    keeper->cache_bytes = o->keeper_cache_bytes;
-    keeper->store = house->blob;
-    if (!keeper->store) {
-        code = house->disk->ops->list(house->disk, BLOBS_FOLDER, ignore_name, NULL, err);
-        if (code == CAIRN_ENOTFOUND && !o->keeper_blob_bytes)
-            return CAIRN_OK;
-        if (code == CAIRN_OK || code == CAIRN_ENOTFOUND)
-            code = cairn_disk_folder(house->disk, BLOBS_FOLDER, &house->blobs_disk, err);
-        if (code != CAIRN_OK)
-            return code;
-        keeper->store = house->blobs = cairn_blob_on_disk(house->blobs_disk);
-    }
-    keeper->tasks = house->keeper_tasks = cairn_tasks_create(KEEPER_THREADS);
-    return CAIRN_OK;
-}
-
 static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *err)
 {
     const struct cairn_house_options *o = &house->options;
@@ -367,7 +334,6 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     struct cairn_store_options store_options;
     struct cairn_node_options node_options;
     struct cairn_admin_options admin_options;
-    struct keeper_options keeper_options = {.module = cairn_builtin_wasm("keeper")};
     struct node_hooks keeper_room;
     const struct node_hooks *rooms[] = {&keeper_room};
     struct cairn_node *node;
@@ -454,11 +420,12 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
         .rooms = rooms,
         .room_count = 1,
     };
-    code = open_keeper_store(house, &keeper_options, err);
+    code = cairn_house_keeper_open(&house->zookeeper, o, house->disk, house->blob, house->store, err);
     if (code != CAIRN_OK)
         return code;
-    keeper_hooks(&keeper_options, &keeper_room);
-    house->backend.keeper = keeper_options.module.size ? &keeper_ops : NULL; /* built without clang there is none */
+    keeper_hooks(&house->zookeeper.options, &keeper_room);
+    house->backend.keeper =
+        house->zookeeper.options.module.size ? &keeper_ops : NULL; /* built without clang there is none */
     code = cairn_admin_open(&node_options, &admin_options, &node, err);
     if (code != CAIRN_OK)
         return code;
@@ -647,7 +614,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     if (house->fn)
         cairn_fn_stop_compiling(house->fn); /* or the tasks would take as long as that does */
     cairn_tasks_destroy(house->node_tasks);
-    cairn_tasks_destroy(house->keeper_tasks);
+    cairn_house_keeper_stop(&house->zookeeper);
     if (node)
         cairn_node_close(node);
     cairn_exports_destroy(house->exports);
@@ -655,9 +622,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
     if (house->store)
         code = close_store(house, node != NULL, err);
     cairn_tasks_destroy(house->store_tasks);
-    cairn_blob_close(house->blobs);
-    if (house->blobs_disk)
-        cairn_disk_close(house->blobs_disk);
+    cairn_house_keeper_close(&house->zookeeper);
     cairn_blob_close(house->blob);
     if (house->fn)
         cairn_fn_destroy(house->fn);

@@ -33,6 +33,7 @@ struct cairn_house_options {
      * blobs/; 0: none. */
     uint32_t keeper_blob_bytes;
     uint64_t keeper_cache_bytes;              /* of it, in memory; 0: nothing is kept */
+    uint64_t keeper_collect_ns;               /* how often it is looked through for what nothing refers to; 0: never */
     uint64_t cache_bytes;                     /* of the cache; 0: there is none */
     uint32_t cache_large;                     /* values of so many bytes are coded into chunks; 0: 1 MiB */
     uint32_t cache_threads;                   /* that move these; 0: one */

@@ -3,11 +3,13 @@
 
 Catches a write that is answered and whose data a SIGKILL takes; a folder that cannot be written, or an object that is rotten
 or gone, that is answered with something else than -1, is not told in the log, hurts other nodes or does not heal; a
-setting that makes data unreadable that another setting has written; a setting that is not refused.
+setting that makes data unreadable that another setting has written; data that is collected though a node has it, or that is
+left though none has; a setting that is not refused.
 """
 import hashlib
 import os
 import subprocess
+import time
 
 from cairnproc import CAIRN, Node, check, equal, main
 from zkwire import OPEN_ACL, Connection
@@ -89,6 +91,34 @@ def test_bad_days_of_the_store(folder):
         equal(data_of(client, "/a"), third)
 
 
+def objects(node):
+    return {name for _, _, names in os.walk(os.path.join(node.data, "blobs")) for name in names}
+
+
+def test_collecting(folder):
+    """Nodes are set and deleted while the node is killed again and again: what is live stays, all the rest goes."""
+    with Node(folder, "--keeper-storage=blob", "--keeper-collect=1", zk=0) as node:
+        client = Connection(node.zk)
+        for number in range(8):
+            equal(create(client, f"/n{number}", f"first of {number}".encode()), 0)
+        datas = {}
+        for turn in range(4):
+            for number in range(8):
+                datas[f"/n{number}"] = f"{turn * number % 5} is shared".encode()
+                equal(client.call("set", f"/n{number}", datas[f"/n{number}"], -1)[0].error, 0)
+            time.sleep(0.7 + 0.4 * turn)  # at another place in its rounds
+            node.kill()
+            node.start()
+            client = Connection(node.zk)
+            equal({path: data_of(client, path) for path in datas}, datas, f"after kill {turn}")
+        live = {hashlib.sha256(data).hexdigest() for data in datas.values()}
+        end = time.monotonic() + 30
+        while objects(node) != live and time.monotonic() < end:
+            time.sleep(0.2)
+        equal(objects(node), live, "what is left in the blob store")
+        equal({path: data_of(client, path) for path in datas}, datas)
+
+
 def test_flags(folder):
     for value in ("disk", "hybrid", "hybrid:", "hybrid:0", "hybrid:1x", "hybrid:-3", "hybrid:9999999999"):
         done = subprocess.run([CAIRN, "serve", "--data", os.path.join(folder, "d"), "--keeper-storage", value],
@@ -97,4 +127,4 @@ def test_flags(folder):
 
 
 if __name__ == "__main__":
-    main([test_kill_and_settings, test_bad_days_of_the_store, test_flags])
+    main([test_kill_and_settings, test_bad_days_of_the_store, test_collecting, test_flags])

@@ -6,6 +6,7 @@
 #ifndef CAIRN_TESTS_SUPPORT_MEMBLOB_H
 #define CAIRN_TESTS_SUPPORT_MEMBLOB_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,7 +68,7 @@ static inline enum cairn_code memblob_put(struct cairn_blob *base, const char *n
             abort();
         object = &blob->objects[blob->count++];
         memset(object, 0, sizeof *object);
-        strncpy(object->name, name, sizeof object->name - 1);
+        snprintf(object->name, sizeof object->name, "%s", name);
     }
     object->bytes.size = 0;
     cairn_buf_add(&object->bytes, bytes.data, bytes.size);
