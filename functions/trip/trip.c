@@ -1,7 +1,9 @@
 /* A trip is a flight and a room, or nothing: what was reserved is given back if the other cannot be had.
  *
  * Booking is a durable method.  However often the node is killed meanwhile, it comes to its end, and each seat and each
- * room is reserved once.  Reserving is by the trip's id, so that releasing knows what to give back. */
+ * room is reserved once.  Reserving is by the trip's id, so that releasing knows what to give back, and may be asked
+ * for although nothing was reserved: so it is where a wait says that the trip is cancelled, and the call may still
+ * come. */
 #include <cairn/guest.h>
 
 CAIRN_MODULE(trip);
@@ -103,6 +105,11 @@ CAIRN_METHOD(Trip, book, CAIRN_PUBLIC, CAIRN_DURABLE)
         missing = room;
         if (!room.ok)
             cairn_wait(cairn_call("Flight", cairn_arg(0), "release", NULL));
+    }
+    if (!missing.ok && cairn_equal(missing.code, cairn_str("cancelled"))) { /* each comes behind what it takes back */
+        cairn_call("Flight", cairn_arg(0), "release", NULL);
+        cairn_call("Hotel", cairn_arg(1), "release", NULL);
+        cairn_wait_all();
     }
     cairn_set(Trip_state, cairn_str(missing.ok ? "booked" : "failed"));
     if (missing.ok)

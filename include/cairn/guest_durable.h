@@ -1,11 +1,17 @@
 /* guest_durable.h - what durable methods can wait for beside calls: a part of guest.h, which includes it.
  *
  * A durable method may sleep for as long as it likes: nothing of it is in memory meanwhile, and a stop or a crash
- * does not shorten or lengthen it.  In other methods, and so in all of a transaction, it fails with `limit`. */
+ * does not shorten or lengthen it.  In other methods, and so in all of a transaction, it fails with `limit`.
+ *
+ * A durable method that is cancelled is told once, by a wait that is not over: it returns, and the outcome of what
+ * was waited for is the error `cancelled`.  The method may then call, wait and write as before, to put back what it
+ * has done, for 60 s and 10,000 host calls; however it returns, `cancelled` is its outcome.  A call that was waited for
+ * goes on if it had left: waiting for its number again gives its own outcome. */
 #ifndef CAIRN_GUEST_DURABLE_H
 #define CAIRN_GUEST_DURABLE_H
 
-/* Ends the segment, and goes on when so many milliseconds have passed. */
+/* Ends the segment, and goes on when so many milliseconds have passed.  If the method is cancelled it ends here; one
+ * that is to put something back waits for cairn_sleep_start instead. */
 void cairn_sleep(int64_t ms);
 /* The same as a number to wait for (cairn_wait), beside calls and other sleeps; cairn_ready tells if it is over. */
 static inline uint32_t cairn_sleep_start(int64_t ms);

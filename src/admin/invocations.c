@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "admin/tour.h"
+#include "object/durable_ask.h"
 #include "object/durable_cancel.h"
 #include "object/durable_list.h"
 #include "object/hold.h"
@@ -123,7 +124,7 @@ static void add_item(struct cairn_buf *to, struct shard *shard, const struct dur
     struct cairn_buf rest = {0}; /* the head is borrowed: what reads the engine comes last */
     char text[ID_TEXT_BYTES];
 
-    cairn_value_add_list(to, 15);
+    cairn_value_add_list(to, 16);
     cairn_value_add_bytes(to, id_text(shard->index, item->number, text));
     cairn_value_add_bytes(to, head->type);
     cairn_value_add_bytes(to, head->id);
@@ -138,6 +139,7 @@ static void add_item(struct cairn_buf *to, struct shard *shard, const struct dur
     cairn_value_add_int(&rest, (int64_t)head->began_ms);
     cairn_value_add_int(&rest, head->version);
     cairn_value_add_int(&rest, (int64_t)head->args.size);
+    cairn_value_add_int(&rest, (int64_t)head->cancel_ms);
     add_what(to, shard, item);
     cairn_buf_add(to, rest.data, rest.size);
     cairn_buf_done(&rest);
@@ -226,7 +228,10 @@ static bool cancel(struct cairn_worker *worker, struct tour *tour, struct shard 
     (void)overlay;
     if (!find(worker, tour, shard, &item))
         return true;
-    code = durable_cancel(worker, shard, item.number, &record, &err);
+    if (tour->inv->request->at_once)
+        code = durable_cancel_now(worker, shard, item.number, &record, &err);
+    else
+        code = durable_ask(worker, shard, item.number, &record, &err);
     if (code == CAIRN_ENOTFOUND)
         missing(tour->inv);
     else if (code != CAIRN_OK)

@@ -7,13 +7,13 @@
 
 struct options {
     uint64_t limit;
-    bool json;
+    bool json, now;
 };
 
 /* As CAIRN_OP_INVOCATIONS has it (object/object.h). */
 struct item {
     struct cairn_bytes number, type, id, method, from_type, from_id, key, state, what;
-    int64_t count, since_ms, until_ms, began_ms, version, args_bytes;
+    int64_t count, since_ms, until_ms, began_ms, version, args_bytes, cancel_ms;
 };
 
 static struct item read_item(struct cairn_reader *r)
@@ -35,6 +35,7 @@ static struct item read_item(struct cairn_reader *r)
     item.began_ms = cairn_value_read(r).integer;
     item.version = cairn_value_read(r).integer;
     item.args_bytes = cairn_value_read(r).integer;
+    item.cancel_ms = cairn_value_read(r).integer;
     return item;
 }
 
@@ -65,6 +66,8 @@ static void inline_state(struct cairn_buf *to, const struct item *item)
     } else {
         cairn_buf_add(to, item->state.data, item->state.size);
     }
+    if (item->cancel_ms)
+        cairn_buf_str(to, ", cancelled");
 }
 
 /* --- ls --- */
@@ -145,6 +148,10 @@ static void print_one(struct cairn_bytes encoded)
     }
     add_line(&text, "began");
     cairn_inline_time(&text, item.began_ms);
+    if (item.cancel_ms) {
+        add_line(&text, "cancelled");
+        cairn_inline_time(&text, item.cancel_ms);
+    }
     add_line(&text, "caller");
     cairn_inline_object(&text, item.from_type, item.from_id);
     if (item.key.size) {
@@ -241,18 +248,29 @@ const struct cairn_command cairn_command_invocations_show = {
 
 /* --- cancel --- */
 
-static const struct cairn_flag cancel_flags[] = {CAIRN_FLAG_JSON(struct options), CAIRN_FLAG_NAMESPACE, {0}};
+static const struct cairn_flag cancel_flags[] = {
+    {.name = "now",
+     .kind = CAIRN_FLAG_SWITCH,
+     .help = "end them at once: their methods are not told, and put nothing back",
+     .offset = offsetof(struct options, now)},
+    CAIRN_FLAG_JSON(struct options),
+    CAIRN_FLAG_NAMESPACE,
+    {0},
+};
 
-static int cancel(const char *id, bool json)
+static int cancel(const char *id, const struct options *options)
 {
-    struct cairn_ask ask = {.method = "DELETE", .json = json};
+    struct cairn_ask ask = {.method = "DELETE", .json = options->json};
     struct cairn_answer answer;
     int status = CAIRN_EXIT_OK;
 
     cairn_ask_page(&ask, "invocations");
     cairn_ask_path(&ask, cairn_str(id));
+    if (options->now)
+        cairn_ask_query(&ask, "now", cairn_str("1"));
     if (cairn_ask(&ask, &answer, &status))
-        printf("%s cancelled\n", id);
+        printf(options->now ? "%s cancelled\n" : "%s cancelled: it is told at its next wait, and has 60 s to end\n",
+               id);
     cairn_answer_done(&answer);
     return status;
 }
@@ -265,7 +283,7 @@ static int run_cancel(int argc, char **argv)
     if (!cairn_flags_parse(&cairn_command_invocations_cancel, argc, argv, &options, &left, &status))
         return status;
     for (int i = 0; i < left; i++) {
-        int one = cancel(argv[i], options.json);
+        int one = cancel(argv[i], &options);
 
         if (one == CAIRN_EXIT_UNREACHABLE)
             return one;
@@ -278,7 +296,7 @@ static int run_cancel(int argc, char **argv)
 const struct cairn_command cairn_command_invocations_cancel = {
     .name = "invocations cancel",
     .arguments = "ID...",
-    .summary = "Ends durable invocations with the error 'cancelled'; what they have committed stays",
+    .summary = "Has durable invocations end with the error 'cancelled': they are told, and may put back what they did",
     .flags = cancel_flags,
     .arguments_min = 1,
     .arguments_max = -1,

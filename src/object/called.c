@@ -127,6 +127,25 @@ void called_visit(struct overlay *overlay, void (*visit)(void *context, struct c
     }
 }
 
+void called_visit_of(struct overlay *overlay, const struct called *called,
+                     void (*visit)(void *context, struct cairn_bytes key), void *context)
+{
+    struct tree tree = tree_of(overlay);
+    struct tree_cursor cursor;
+    uint8_t first[CALLED_KEY_BYTES], key[CALLED_KEY_BYTES] = {KEY_CALLED};
+
+    called_key(first, &(struct called){.shard = called->shard, .number = called->number});
+    for (bool there = tree_seek(&cursor, &tree, TREE_AT_OR_AFTER, cairn_bytes(first + 1, sizeof first - 1)); there;
+         there = tree_next(&cursor)) {
+        struct cairn_bytes k = tree_key(&cursor);
+
+        if (k.size != sizeof key - 1 || memcmp(k.data, first + 1, 12) != 0 || called_in(k).call >= called->call)
+            break;
+        memcpy(key + 1, k.data, k.size);
+        visit(context, cairn_bytes(key, sizeof key));
+    }
+}
+
 /* --- the caller's side --------------------------------------------------------------------------------- */
 
 void called_done(struct cairn_worker *worker, const struct called *called, uint32_t to, struct dependency record)
@@ -197,27 +216,28 @@ static void forget_later(struct cairn_worker *worker, uint32_t shard, const stru
     cairn_buf_add(&own->forgets, called, sizeof *called);
 }
 
+struct forgets {
+    struct cairn_worker *worker;
+    uint32_t shard;
+};
+
+static void forget_one(void *context, struct cairn_bytes key)
+{
+    const struct forgets *f = context;
+    struct called one = called_in(cairn_bytes(key.data + 1, key.size - 1));
+
+    forget_later(f->worker, f->shard, &one);
+}
+
 /* All that the invocation has called here. */
 static void forget_all(struct cairn_worker *worker, uint32_t shard_index, struct called called)
 {
+    struct forgets forgets = {worker, shard_index};
     struct overlay overlay = {0};
-    struct tree tree = tree_of(&overlay);
-    struct tree_cursor cursor;
-    uint8_t key[CALLED_KEY_BYTES];
 
     overlay_reset(&overlay, worker_shard(worker, shard_index)->engine);
-    called.call = 0;
-    called_key(key, &called);
-    for (bool there = tree_seek(&cursor, &tree, TREE_AT_OR_AFTER, cairn_bytes(key + 1, sizeof key - 1)); there;
-         there = tree_next(&cursor)) {
-        struct cairn_bytes k = tree_key(&cursor);
-        struct called one;
-
-        if (k.size != sizeof key - 1 || memcmp(k.data, key + 1, 12) != 0)
-            break;
-        one = called_in(k);
-        forget_later(worker, shard_index, &one);
-    }
+    called.call = CALLED_ALL;
+    called_visit_of(&overlay, &called, forget_one, &forgets);
     overlay_done(&overlay);
 }
 

@@ -37,6 +37,10 @@ void called_remove(struct overlay *overlay, const struct called *called);
 /* Every point key in the shard's list. */
 void called_visit(struct overlay *overlay, void (*visit)(void *context, struct cairn_bytes key), void *context);
 
+/* Those of the one that has called: with numbers below called->call. */
+void called_visit_of(struct overlay *overlay, const struct called *called,
+                     void (*visit)(void *context, struct cairn_bytes key), void *context);
+
 /* The caller's journal has the outcome, or the caller is over, once `record` is acknowledged: the shard `to`
  * forgets. */
 void called_done(struct cairn_worker *worker, const struct called *called, uint32_t to, struct dependency record);

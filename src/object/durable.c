@@ -20,6 +20,7 @@ static void drop(struct cairn_worker *worker, struct invocation *inv)
     if (d->charged)
         account_dropped(worker, inv->job, d->charged);
     cairn_list_remove(&d->parked);
+    cairn_list_remove(&d->asked);
     if (d->open)
         d->open->live = NULL;
     durable_uncount(worker, d);
@@ -37,6 +38,7 @@ void durable_make(struct invocation *inv)
 {
     inv->durable = cairn_alloc_zeroed(1, sizeof *inv->durable);
     cairn_list_init(&inv->durable->parked);
+    cairn_list_init(&inv->durable->asked);
     inv->durable->inv = inv;
     inv->durable->drop = drop;
 }
@@ -91,7 +93,7 @@ static void try_again(struct cairn_worker *worker, struct durable *d)
     struct cairn_err err;
 
     if (durable_load_journal(d->inv, false, &err) == CAIRN_OK)
-        worker->durables->enter(d->inv);
+        worker->durables->ways.enter(d->inv);
     else
         park(worker, d);
 }
@@ -159,12 +161,13 @@ static uint64_t next_ns(struct cairn_worker *worker)
 
 const struct housekeeper durable_housekeeper = {.name = "durable invocations", .step = step, .next_ns = next_ns};
 
-void durable_init(struct cairn_worker *worker, void (*enter)(struct invocation *inv),
-                  void (*end)(struct cairn_worker *worker, struct invocation *inv))
+void durable_init(struct cairn_worker *worker, const struct durable_ways *ways)
 {
     worker->durables = cairn_alloc_zeroed(1, sizeof *worker->durables);
-    worker->durables->enter = enter;
-    worker->durables->end = end;
+    worker->durables->ways = *ways;
+    cairn_value_add_error(&worker->durables->told, cairn_str("cancelled"),
+                          cairn_str("the invocation is cancelled: this was not waited for to its end"));
+    cairn_list_init(&worker->durables->asked);
     cairn_list_init(&worker->durables->parked);
     cairn_list_init(&worker->durables->cancelled);
 }
@@ -178,6 +181,7 @@ void durable_close(struct cairn_worker *worker)
     durable_versions_drop(ds);
     opens_done(&ds->opens);
     free(ds->settled);
+    cairn_buf_done(&ds->told);
     free(ds);
     worker->durables = NULL;
 }

@@ -68,6 +68,15 @@ struct durable {
     bool cancelled; /* the shard has nothing of it any more; it ends as soon as it may (durable_cancel.h) */
     struct dependency cancelled_by; /* the record */
     uint64_t since_ms;              /* its last record, or its beginning */
+
+    /* Asked to end (durable_ask.h). */
+    enum durable_cancel { DURABLE_GOES_ON, DURABLE_ASKED, DURABLE_TOLD } cancel;
+    struct cairn_link asked;    /* in the worker's list, unless it goes on */
+    struct dependency asked_by; /* the record; nothing if it was read from the shard */
+    uint64_t end_ms;            /* when it is ended in any case */
+    uint64_t told_at;           /* TOLD: host calls before */
+    uint32_t told_calls;        /* TOLD: calls that it had made before */
+
     /* While a run goes along the journal. */
     bool replays;
     struct cairn_buf journal;
@@ -93,6 +102,17 @@ extern const struct cairn_host_ops durable_host_ops; /* durable_host.c */
 static inline bool durable_cancelled(const struct invocation *inv)
 {
     return inv->durable && inv->durable->cancelled;
+}
+
+/* It is asked to end, and has not heard of it yet: its next wait is over at once. */
+static inline bool durable_untold(const struct invocation *inv)
+{
+    return inv->durable && inv->durable->cancel == DURABLE_ASKED;
+}
+
+static inline bool durable_told(const struct invocation *inv)
+{
+    return inv->durable && inv->durable->cancel == DURABLE_TOLD;
 }
 
 /* The invocation's method is durable. */
@@ -132,10 +152,14 @@ bool durable_is_open(struct shard *shard, uint64_t number);
 /* One of these types that an open durable invocation of this worker has; 0: none.  The numbers ascend. */
 uint32_t durable_in_use(const struct cairn_worker *worker, const uint32_t *types, uint32_t count);
 
-/* `enter` puts an invocation that starts, or starts again, into the mailbox of its object; `end` ends one that is
- * cancelled, if it waits. */
-void durable_init(struct cairn_worker *worker, void (*enter)(struct invocation *inv),
-                  void (*end)(struct cairn_worker *worker, struct invocation *inv));
+/* What durable invocations need of the mailboxes, which are above them. */
+struct durable_ways {
+    void (*enter)(struct invocation *inv); /* it starts, or starts again: into the mailbox of its object */
+    void (*end)(struct cairn_worker *worker, struct invocation *inv);    /* it is cancelled: over, if it waits */
+    void (*resume)(struct cairn_worker *worker, struct invocation *inv); /* it waits in a fiber, and goes on now */
+};
+
+void durable_init(struct cairn_worker *worker, const struct durable_ways *ways);
 /* Before anything is served: what is open is counted, and has the types that it began with; it starts by and by. */
 enum cairn_code durable_open(struct cairn_worker *worker, struct cairn_err *err);
 void durable_close(struct cairn_worker *worker);

@@ -64,14 +64,15 @@ static void end(struct cairn_worker *worker, struct durable *d, struct dependenc
     d->cancelled = true;
     d->cancelled_by = record;
     dependency_join(&d->inv->depends, record);
+    cairn_list_remove(&d->asked);
     cairn_list_remove(&d->parked);
     d->wake_ns = 0;
     cairn_list_push_back(&ds->cancelled, &d->parked);
-    ds->end(worker, d->inv); /* it may be gone */
+    ds->ways.end(worker, d->inv); /* it may be gone */
 }
 
-enum cairn_code durable_cancel(struct cairn_worker *worker, struct shard *shard, uint64_t number,
-                               struct dependency *ret_record, struct cairn_err *err)
+enum cairn_code durable_cancel_now(struct cairn_worker *worker, struct shard *shard, uint64_t number,
+                                   struct dependency *ret_record, struct cairn_err *err)
 {
     struct durables *ds = worker->durables;
     struct open *open = opens_find(&ds->opens, shard->index, number);
@@ -118,26 +119,4 @@ enum cairn_code durable_cancel(struct cairn_worker *worker, struct shard *shard,
     }
     cairn_buf_done(&copy);
     return code;
-}
-
-bool durable_cancel_called(struct cairn_worker *worker, struct shard *shard, struct cairn_bytes key)
-{
-    struct dependency record;
-    uint64_t number;
-
-    switch (once_called_state(shard, key, &number)) {
-    case ONCE_CALLED_OVER:
-        return true;
-    case ONCE_CALLED_RUNS:
-        return false;
-    case ONCE_CALLED_DURABLE:
-        break;
-    }
-    switch (durable_cancel(worker, shard, number, &record, NULL)) {
-    case CAIRN_OK:
-    case CAIRN_ENOTFOUND:
-        return true;
-    default:
-        return false;
-    }
 }

@@ -1,8 +1,9 @@
-/* durable_cancel.h - an open durable invocation is ended by a request ("Durable methods" in docs/promises.md).
+/* durable_cancel.h - an open durable invocation is ended without being asked (durable_ask.h has the other way): by a
+ * request that says so, when its object is restored, or when it took too long ("Durable methods" in docs/promises.md).
  *
  * One record removes all that the shard has of it, and makes `cancelled` the outcome of its key.  What is in memory of
  * it then ends, at once if it waits, else when it is to go on: none of its segments is committed any more.  What it has
- * called is told that it is over (called.h), so that a durable method below it is cancelled, too.
+ * called is told that it is over (called.h), so that a durable method below it is asked to end, too.
  *
  *   open --(record)--> cancelled: waits --> calls under way? --> RETURNING until these are back --> over
  *                                 in its mailbox, or runs --> refused as it goes on ---^
@@ -31,10 +32,7 @@ static inline void durable_set_cancelled(struct invocation *inv)
 }
 
 /* CAIRN_ENOTFOUND: no such invocation is open.  Any other error: nothing has changed. */
-enum cairn_code durable_cancel(struct cairn_worker *worker, struct shard *shard, uint64_t number,
-                               struct dependency *ret_record, struct cairn_err *err);
-/* The caller of what has that key (called.h) is over: if that is an open durable invocation it is cancelled.  False: it
- * is under way, or there is no room in the log; to be tried again. */
-bool durable_cancel_called(struct cairn_worker *worker, struct shard *shard, struct cairn_bytes key);
+enum cairn_code durable_cancel_now(struct cairn_worker *worker, struct shard *shard, uint64_t number,
+                                   struct dependency *ret_record, struct cairn_err *err);
 
 #endif

@@ -30,8 +30,7 @@ static void put_head(struct commit *commit)
         .began_ms = (uint64_t)invocation_now_ms(commit->inv),
         .parent = {.job = invocation_job(commit->inv)->id, .span = span_id(inv)},
     };
-    uint8_t key[9], entry[8];
-    struct cairn_buf value = {0};
+    uint8_t entry[8];
     struct tree tree = durable_tree(commit->overlay);
 
     if (once && once->called.number) {
@@ -44,10 +43,7 @@ static void put_head(struct commit *commit)
         head.key_kind = DURABLE_KEY_MESSAGE;
         head.letter = delivery_letter(inv);
     }
-    durable_head_encode(&value, &head);
-    overlay_put(commit->overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE, inv->durable->number)),
-                cairn_buf_bytes(&value));
-    cairn_buf_done(&value);
+    durable_head_put(commit->overlay, inv->durable->number, &head);
     cairn_put_be64(entry, inv->durable->number);
     tree_add(&tree, cairn_bytes(entry, sizeof entry));
 }
@@ -135,7 +131,8 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
         return CAIRN_OK;
     if (d->cancelled || (d->number && durable_is_restored(inv)))
         return durable_cancelled_error(err);
-    d->tells_waits = !commit->over && inv->run && !inv->calls_out && !inv->segment->call_count && durable_rests(inv);
+    d->tells_waits = !commit->over && inv->run && !inv->calls_out && !inv->segment->call_count && durable_rests(inv) &&
+                     !durable_untold(inv);
     if (d->told_waits && !d->tells_waits)
         durable_sleeper_remove(commit->overlay, d->number);
     if (commit->over) {

@@ -1,6 +1,6 @@
 #include "object/durable_head.h"
 
-enum { FORMAT = 3, HAS_CALLER = 1 };
+enum { FORMAT = 3, FORMAT_ASKED = 4, HAS_CALLER = 1 };
 
 static void add_sized(struct cairn_buf *to, struct cairn_bytes bytes)
 {
@@ -10,7 +10,9 @@ static void add_sized(struct cairn_buf *to, struct cairn_bytes bytes)
 
 void durable_head_encode(struct cairn_buf *to, const struct durable_head *head)
 {
-    cairn_buf_u8(to, FORMAT);
+    cairn_buf_u8(to, head->cancel_ms ? FORMAT_ASKED : FORMAT);
+    if (head->cancel_ms)
+        cairn_buf_varint(to, head->cancel_ms);
     cairn_buf_add(to, head->module.data, CAIRN_SHA256_BYTES);
     cairn_buf_varint(to, head->version);
     cairn_buf_varint(to, head->depth);
@@ -47,10 +49,14 @@ void durable_head_encode(struct cairn_buf *to, const struct durable_head *head)
 bool durable_head_decode(struct cairn_bytes bytes, struct durable_head *head)
 {
     struct cairn_reader r = cairn_reader(bytes);
+    uint8_t format;
 
     *head = (struct durable_head){0};
-    if (cairn_read_u8(&r) != FORMAT)
+    format = cairn_read_u8(&r);
+    if (format != FORMAT && format != FORMAT_ASKED)
         return false;
+    if (format == FORMAT_ASKED)
+        head->cancel_ms = cairn_read_varint(&r);
     head->module = cairn_read_bytes(&r, CAIRN_SHA256_BYTES);
     head->version = (uint32_t)cairn_read_varint(&r);
     head->depth = (uint32_t)cairn_read_varint(&r);

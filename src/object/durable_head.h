@@ -18,6 +18,7 @@ struct durable_head {
     struct cairn_bytes caller_type, caller_id;        /* data NULL: a client called */
     uint32_t depth;
     uint64_t began_ms;
+    uint64_t cancel_ms;              /* when it was asked to end (durable_ask.h); 0: it was not */
     struct cairn_traceparent parent; /* the job, and the span of this invocation or 0 */
     enum durable_key key_kind;
     struct cairn_bytes key;       /* the client's */

@@ -489,7 +489,11 @@ static enum cairn_code durable_ready(void *run, uint32_t call, bool *ret_ready, 
 {
     enum cairn_code code = object_host_ops.ready(run, call, ret_ready, err);
 
-    return code == CAIRN_OK ? durable_waits(run, call, ret_ready, err) : code;
+    if (code != CAIRN_OK)
+        return code;
+    if (__builtin_expect(durable_told(run), 0))
+        durable_told_before(run, call);
+    return durable_waits(run, call, ret_ready, err);
 }
 
 static enum cairn_code durable_poll(void *run, uint32_t call, bool *ret_ready, struct cairn_err *err)
@@ -511,6 +515,10 @@ static enum cairn_code durable_call_result(void *run, uint32_t call, struct cair
 
     if (inv->durable->replays && !durable_take_outcomes(inv))
         return durable_damaged(inv, err);
+    if (__builtin_expect(durable_told(inv) && call < inv->call_count && inv->calls[call].told, 0)) {
+        *ret_value = cairn_buf_bytes(&inv->worker->durables->told);
+        return CAIRN_OK;
+    }
     return object_host_ops.call_result(run, call, ret_value, err);
 }
 

@@ -28,13 +28,15 @@ struct durable_version {
 struct settled;
 
 struct durables {
-    void (*enter)(struct invocation *inv); /* the mailbox of its object */
-    void (*end)(struct cairn_worker *worker, struct invocation *inv);
+    struct durable_ways ways;
     struct opens opens;
     struct durable_version *versions;
     uint32_t version_count, version_room;
     struct cairn_link parked;    /* put off */
     struct cairn_link cancelled; /* and calls are under way that it has made */
+    struct cairn_link asked;     /* to end, the first in front: by when they are ended */
+    uint64_t tell_ns;            /* when they tell what they have called; of no meaning while there are none */
+    struct cairn_buf told;       /* what the outcome of a call is that a wait has not waited for */
     uint32_t recovered_count;    /* under way */
     uint64_t recovered_bytes;
     uint32_t shard;          /* where the next to start is looked for; shard_count: all have been started */
@@ -90,7 +92,24 @@ bool durable_start_some(struct cairn_worker *worker);
 /* It is under way no longer, but for its place in the mailbox, or in the shard alone. */
 void durable_uncount(struct cairn_worker *worker, struct durable *d);
 
+/* --- asked to end: durable_ask.c, durable_told.c, durable_below.c --- */
+
+/* The shard has it that it is asked, by that record. */
+void durable_asked(struct cairn_worker *worker, struct durable *d, struct dependency record);
+/* A wait that is not over tells it to end. */
+void durable_tell(struct invocation *inv, uint32_t call);
+/* Along the journal.  False: that wait has not told it. */
+bool durable_tell_again(struct invocation *inv, uint32_t call);
+/* It has told it all there is to be told of those calls when it waits for them again. */
+void durable_told_before(struct invocation *inv, uint32_t call);
+/* CAIRN_ECANCELLED: it has done too much since it was told. */
+enum cairn_code durable_told_steps(const struct invocation *inv, struct cairn_err *err);
+/* What it has called, with numbers below that, and what is open of it, is asked to end, too.  May be said again. */
+void durable_ask_below(struct cairn_worker *worker, uint32_t shard, uint64_t number, uint32_t below);
+
 /* --- in the shard: durable_keys.c, durable_versions.c --- */
+
+void durable_head_put(struct overlay *overlay, uint64_t number, const struct durable_head *head);
 
 /* What one that sleeps waits for (docs/formats/journal.md). */
 struct durable_sleeper {

@@ -1,4 +1,5 @@
 /* durable_keys.c - where open durable invocations lie in a shard. */
+#include "object/durable_head.h"
 #include "object/durable_internal.h"
 #include "object/layout.h"
 #include "object/purge.h"
@@ -56,6 +57,16 @@ bool durable_head_get(struct cairn_view *engine, uint64_t number, struct cairn_b
     struct cairn_bytes k = cairn_bytes(key, key_numbered(key, KEY_DURABLE, number));
 
     return engine->ops->get(engine, k, cairn_hash(k), ret_head);
+}
+
+void durable_head_put(struct overlay *overlay, uint64_t number, const struct durable_head *head)
+{
+    uint8_t key[9];
+    struct cairn_buf value = {0};
+
+    durable_head_encode(&value, head);
+    overlay_put(overlay, cairn_bytes(key, key_numbered(key, KEY_DURABLE, number)), cairn_buf_bytes(&value));
+    cairn_buf_done(&value);
 }
 
 bool durable_is_open(struct shard *shard, uint64_t number)

@@ -73,7 +73,7 @@ void durable_rest(struct cairn_worker *worker, struct invocation *inv)
     opens_sleep(&worker->durables->opens, d->open, durable_wake_ms(inv));
     durable_uncount(worker, d);
     forget_results(worker, inv);
-    if (!somebody_waits(inv) && d->tail.size == 0)
+    if (!somebody_waits(inv) && d->tail.size == 0 && d->cancel == DURABLE_GOES_ON)
         leave_memory(worker, inv);
 }
 

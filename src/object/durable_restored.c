@@ -137,7 +137,7 @@ static bool cancel_some(struct cairn_worker *worker, struct shard *shard, const 
             break;
         (void)cairn_engine_take_failure(shard->engine, NULL);
         if (is_meant(worker, shard, number, mark)) {
-            enum cairn_code code = durable_cancel(worker, shard, number, &record, NULL);
+            enum cairn_code code = durable_cancel_now(worker, shard, number, &record, NULL);
 
             good = code == CAIRN_OK || code == CAIRN_ENOTFOUND;
         } else {

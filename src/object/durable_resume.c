@@ -176,7 +176,9 @@ static enum cairn_code start(struct cairn_worker *worker, struct shard *shard, u
     opens_wake(&ds->opens, inv->durable->open);
     inv->durable->open->live = inv->durable;
     cairn_list_push_back(&worker->live, &inv->live);
-    ds->enter(inv);
+    if (head.cancel_ms)
+        durable_asked(worker, inv->durable, (struct dependency){0});
+    ds->ways.enter(inv);
     *ret_inv = inv;
     return CAIRN_OK;
 }
@@ -233,7 +235,7 @@ void durable_wake(struct cairn_worker *worker, struct open *open)
         return;
     if (d && durable_load_journal(d->inv, false, &err) == CAIRN_OK) {
         opens_wake(&ds->opens, open);
-        ds->enter(d->inv);
+        ds->ways.enter(d->inv);
     } else {
         opens_sleep(&ds->opens, open, 0); /* in its turn; or it is tried again */
     }

@@ -97,6 +97,11 @@ enum cairn_code durable_note(struct invocation *inv, enum journal_op op, uint32_
     size_t after = d->tail.size + size + 16;
     enum cairn_code code;
 
+    if (__builtin_expect(d->cancel == DURABLE_TOLD, 0)) {
+        code = durable_told_steps(inv, err);
+        if (code != CAIRN_OK)
+            return code;
+    }
     if (d->bytes + after > most || after > of_segment) {
         cairn_fail(err, CAIRN_ELIMIT,
                    "the journal of the durable invocation has more than %llu bytes (of one segment: %llu); read less, "
@@ -143,6 +148,8 @@ void durable_rewind(struct invocation *inv)
     d->wait_count = 0;
     d->promises.size = 0;
     d->sent = false;
+    if (d->cancel == DURABLE_TOLD)
+        d->cancel = DURABLE_ASKED;
     d->at = 0;
     d->entry = 0;
     d->replays = d->journal.size > 0;
@@ -173,10 +180,14 @@ static bool has_ended(const struct invocation *inv, uint32_t call)
 /* Behind the journal: what has come to its end meanwhile is there. */
 static enum cairn_code look_live(struct invocation *inv, uint32_t call, bool *ret_ready)
 {
-    if (!inv->durable->wait_count)
-        return CAIRN_OK;
-    durable_settle_due(inv);
-    *ret_ready = has_ended(inv, call);
+    if (inv->durable->wait_count) {
+        durable_settle_due(inv);
+        *ret_ready = has_ended(inv, call);
+    }
+    if (!*ret_ready && durable_untold(inv)) {
+        durable_tell(inv, call);
+        *ret_ready = true;
+    }
     return CAIRN_OK;
 }
 
@@ -190,6 +201,9 @@ enum cairn_code durable_waits(struct invocation *inv, uint32_t call, bool *ret_r
         return look_live(inv, call, ret_ready);
     if (!durable_take_outcomes(inv))
         return durable_damaged(inv, err);
+    *ret_ready = durable_tell_again(inv, call);
+    if (*ret_ready)
+        return CAIRN_OK;
     *ret_ready = has_ended(inv, call);
     if (d->at < d->journal.size && !*ret_ready)
         return diverged(inv, journal_op_name((enum journal_op)(d->journal.data[d->at] % JOURNAL_OP_COUNT)), "a wait",

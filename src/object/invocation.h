@@ -49,6 +49,7 @@ struct call {
     enum { CALL_OUT, CALL_DONE } state;
     uint32_t size;
     bool seen;         /* the caller has asked for the result */
+    bool told;         /* a wait for it has told the caller to end instead (durable_ask.h) */
     uint8_t small[16]; /* the encoded result, or in `large` (malloc) if it does not fit */
     uint8_t *large;
 };

@@ -10,6 +10,7 @@
 #include "object/account.h"
 #include "object/cache.h"
 #include "object/durable.h"
+#include "object/durable_ask.h"
 #include "object/durable_cancel.h"
 #include "object/hold.h"
 #include "object/mailbox.h"
@@ -220,6 +221,8 @@ static void run_done(struct cairn_worker *worker, struct invocation *inv)
         method_log_unread_args(inv);
     if (inv->result.size == 0)
         cairn_value_add_nil(&inv->result);
+    if (__builtin_expect(durable_told(inv), 0))
+        durable_set_told(inv); /* what it has put back is committed with that */
     commit_done(worker, inv);
 }
 

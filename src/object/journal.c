@@ -32,6 +32,7 @@ static const char *const names[JOURNAL_OP_COUNT] = {
     [JOURNAL_PROMISE] = "promise",
     [JOURNAL_TIMER_SET] = "timer_set",
     [JOURNAL_TIMER_CANCEL] = "timer_cancel",
+    [JOURNAL_CANCELLED] = "a wait that told of the cancellation",
 };
 
 const char *journal_op_name(enum journal_op op)

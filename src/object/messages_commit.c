@@ -85,7 +85,7 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
     messages_begin(messages);
     if (delivery_of(commit->inv))
         delivery_prepare(messages, commit);
-    else if (commit->over && commit->inv->by_message && commit->inv->failed)
+    else if (commit->over && commit->inv->by_message && commit->inv->failed && !durable_told(commit->inv))
         bury(messages, commit);
     for_sends(commit, prepare_send);
     messages_store(messages, commit->overlay);

@@ -4,7 +4,7 @@
 
 #include "object/called.h"
 #include "object/durable.h"
-#include "object/durable_cancel.h"
+#include "object/durable_ask.h"
 #include "object/durable_restored.h"
 #include "object/host.h"
 #include "object/invoke.h"
@@ -14,6 +14,7 @@
 #include "object/messages.h"
 #include "object/multi.h"
 #include "object/once.h"
+#include "object/returned.h"
 #include "object/segment.h"
 #include "object/transaction.h"
 #include "object/table.h"
@@ -94,8 +95,10 @@ static enum cairn_code worker_init(struct cairn_worker *worker, struct cairn_nod
     cairn_list_init(&worker->prepares);
     cairn_list_init(&worker->lock_waiters);
     worker->durable_host = &durable_host_ops;
-    durable_init(worker, mailbox_enter, invocation_end_cancelled);
-    called_open(worker, durable_cancel_called);
+    durable_init(worker, &(const struct durable_ways){.enter = mailbox_enter,
+                                                      .end = invocation_end_cancelled,
+                                                      .resume = invocation_resume_untold});
+    called_open(worker, durable_ask_called);
     restored_open(worker);
     method_logs_init(&worker->logs);
     worker->shards = cairn_alloc_zeroed(node->shard_count + 1, sizeof *worker->shards);

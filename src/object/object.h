@@ -179,8 +179,8 @@ enum cairn_op {
      * the client's key or empty, starts|queued|runs|waits_call|waits_calls|sleeps|waits_promise|waits_all|put_off|
      * damaged, what (the called TYPE/ID METHOD, the promise's id, or empty), number (runs: of the host call that is
      * next; waits_call: of the call; waits_calls, waits_all: how many), since ms, until ms (0: no time is set), began
-     * ms, version of its module, bytes of its packed arguments], next cursor or nil]: a page of open durable
-     * invocations. */
+     * ms, version of its module, bytes of its packed arguments, when it was asked to end (ms; 0: it was not)], next
+     * cursor or nil]: a page of open durable invocations. */
     CAIRN_OP_INVOCATIONS,
     /* name: the id of one: that, as an item of the list. */
     CAIRN_OP_INVOCATION,
@@ -189,7 +189,8 @@ enum cairn_op {
      * an outcome, text of a result or the first of it, bytes of the result], next cursor or nil]: a page of its
      * journal. */
     CAIRN_OP_JOURNAL,
-    /* name: nil; it is over, with the error `cancelled`. */
+    /* name[, at_once]: nil; it is told to end at its next wait (durable_ask.h), or is over, with the error
+     * `cancelled`. */
     CAIRN_OP_CANCEL,
     /* watches: for each of these objects, bytes that stand for its newest change, as long as the node runs. */
     CAIRN_OP_WATCH,
@@ -253,6 +254,7 @@ struct cairn_request {
     struct cairn_bytes from, to; /* keys of an ordered map */
     bool has_to, reverse;
     bool dead;         /* letters */
+    bool at_once;      /* it is ended, and not asked to end */
     uint64_t delay_ms; /* of SEND: not before so long */
     struct cairn_bytes name, body, prefix, cursor;
     struct cairn_bytes drop; /* types, with commas between */

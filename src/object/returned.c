@@ -4,6 +4,7 @@
 #include "object/account.h"
 #include "object/clock.h"
 #include "object/durable.h"
+#include "object/durable_ask.h"
 #include "object/durable_cancel.h"
 #include "object/hold.h"
 #include "object/invocation.h"
@@ -65,9 +66,11 @@ void invocation_returned(struct cairn_worker *worker, struct invocation *inv)
         invocation_over(worker, inv);
     } else if (durable_goes_on(inv))
         durable_put_off(worker, inv);
-    else if ((inv->keyed && !inv->transaction) || durable_recorded(inv))
+    else if ((inv->keyed && !inv->transaction) || durable_recorded(inv)) {
+        if (durable_told(inv))
+            durable_set_told(inv);
         record_outcome(worker, inv);
-    else
+    } else
         invocation_over(worker, inv);
 }
 
@@ -91,8 +94,16 @@ void invocation_run_over(struct cairn_worker *worker, struct invocation *inv)
 
 bool invocation_awaits_nothing(const struct invocation *inv)
 {
+    if (__builtin_expect(durable_untold(inv), 0))
+        return true;
     return inv->awaiting == UINT32_MAX ? inv->calls_out == 0 && !(inv->durable && durable_waits_open(inv))
                                        : inv->calls[inv->awaiting].state == CALL_DONE;
+}
+
+void invocation_resume_untold(struct cairn_worker *worker, struct invocation *inv)
+{
+    worker->fibers_waiting -= inv->run != NULL;
+    mailbox_resume(worker, inv);
 }
 
 static void keep_result(struct cairn_worker *worker, struct call *call, struct invocation *callee)

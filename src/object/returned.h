@@ -15,6 +15,8 @@ void invocation_returned(struct cairn_worker *worker, struct invocation *inv);
 void invocation_over(struct cairn_worker *worker, struct invocation *inv);
 /* What it has waited for is there. */
 bool invocation_awaits_nothing(const struct invocation *inv);
+/* It waits in a fiber, and goes on although not all is there. */
+void invocation_resume_untold(struct cairn_worker *worker, struct invocation *inv);
 /* As a message: a call's result is back with its caller, or a request's. */
 void receive_result(struct cairn_worker *worker, struct message *message);
 

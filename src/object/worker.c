@@ -4,6 +4,7 @@
 
 #include "object/called.h"
 #include "object/durable.h"
+#include "object/durable_ask.h"
 #include "object/durable_restored.h"
 #include "object/fibers.h"
 #include "object/hold.h"
@@ -50,9 +51,9 @@ static const struct housekeeper checkpoint_housekeeper = {
 
 /* Those that may give fibers back stand before the one that deals them out. */
 static const struct housekeeper *const housekeepers[] = {
-    &checkpoint_housekeeper, &room_housekeeper,   &purge_housekeeper,   &restored_housekeeper,
-    &durable_housekeeper,    &called_housekeeper, &objects_housekeeper, &transactions_housekeeper,
-    &messages_housekeeper,   &sweep_housekeeper,  &fibers_housekeeper,
+    &checkpoint_housekeeper,   &room_housekeeper,     &purge_housekeeper,  &restored_housekeeper,
+    &durable_housekeeper,      &ask_housekeeper,      &called_housekeeper, &objects_housekeeper,
+    &transactions_housekeeper, &messages_housekeeper, &sweep_housekeeper,  &fibers_housekeeper,
 };
 
 enum { HOUSEKEEPERS = sizeof housekeepers / sizeof *housekeepers };

@@ -29,6 +29,7 @@ static const char *what_is_taken(enum cairn_op op)
     return op == CAIRN_OP_MESSAGES      ? "type=TYPE, id=ID, dead=1 and limit=N are"
            : op == CAIRN_OP_INVOCATIONS ? "type=TYPE, id=ID and limit=N are"
            : op == CAIRN_OP_JOURNAL     ? "limit=N is"
+           : op == CAIRN_OP_CANCEL      ? "now=1 is"
                                         : "type=TYPE and id=ID are";
 }
 
@@ -48,7 +49,11 @@ static bool read_query(const struct cairn_http_call *call, struct cairn_slot *sl
         } else if (op == CAIRN_OP_MESSAGES && cairn_http_is(name, "dead")) {
             if (!cairn_http_query_switch(call, name, value, &slot->request.dead))
                 return false;
-        } else if (op == CAIRN_OP_JOURNAL || !keep_word(slot, words, name, value, &good) || !good) {
+        } else if (op == CAIRN_OP_CANCEL && cairn_http_is(name, "now")) {
+            if (!cairn_http_query_switch(call, name, value, &slot->request.at_once))
+                return false;
+        } else if (op == CAIRN_OP_JOURNAL || op == CAIRN_OP_CANCEL || !keep_word(slot, words, name, value, &good) ||
+                   !good) {
             cairn_http_refuse(call, 400, "bad_request", "only %s possible here", what_is_taken(op));
             return false;
         }
@@ -66,7 +71,7 @@ void cairn_http_submit_messages(const struct cairn_http_call *call, enum cairn_o
 {
     struct cairn_slot *slot = cairn_http_take_slot(call, op, form);
 
-    if (op == CAIRN_OP_JOURNAL)
+    if (op == CAIRN_OP_JOURNAL || op == CAIRN_OP_CANCEL)
         slot->request.name = call->request->segments[2];
     slot->request.peek = call->flags & CAIRN_HTTP_NO_BODY;
     if (read_query(call, slot))

@@ -435,7 +435,8 @@ static void one_invocation(struct cairn_buf *to, struct cairn_reader *r)
 {
     static const char *const texts[] = {"invocation", "type", "id",    "method", "from_type",
                                         "from_id",    "key",  "state", "what"};
-    static const char *const ints[] = {"number", "since_ms", "until_ms", "began_ms", "version", "args_bytes"};
+    static const char *const ints[] = {"number",  "since_ms",   "until_ms", "began_ms",
+                                       "version", "args_bytes", "cancel_ms"};
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         add_text(to, texts[i], r);

@@ -279,7 +279,7 @@ static bool route_invocations(const struct cairn_http_call *call)
         if (reads(call))
             cairn_http_submit_named(call, CAIRN_OP_INVOCATION, CAIRN_HTTP_FORM_INVOCATION);
         else if (request->method == CAIRN_HTTP_DELETE)
-            cairn_http_submit_named(call, CAIRN_OP_CANCEL, CAIRN_HTTP_FORM_CANCELLED);
+            cairn_http_submit_messages(call, CAIRN_OP_CANCEL, CAIRN_HTTP_FORM_CANCELLED);
         else
             wrong_method(call, "GET, HEAD, DELETE");
         return true;

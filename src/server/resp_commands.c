@@ -585,6 +585,8 @@ static void run_fcall_ro(struct cairn_resp_session *resp, const struct cairn_res
 
 static const struct cairn_resp_command commands[] = {
     {"auth", -2, "Refused: this node has no credentials", run_auth, NULL, CAIRN_RESP_REFUSED, NULL},
+    {"cairn.cancel", -2, "Tells a durable invocation to end, or ends it: CAIRN.CANCEL ID [NOW]", cairn_resp_cancel,
+     NULL, CAIRN_RESP_REFUSED, NULL},
     {"cairn.job", -1, "Tells the id of the job that the next FCALL or EXEC begins: CAIRN.JOB [TRACEPARENT]",
      cairn_resp_job, NULL, CAIRN_RESP_REFUSED, NULL},
     {"cairn.namespace", -1, "Chooses the namespace of this connection, or tells which it is", cairn_resp_namespace,

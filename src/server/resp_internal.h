@@ -108,6 +108,7 @@ void cairn_resp_pack_fcall(const struct cairn_resp_words *words, uint8_t *to, st
 /* CAIRN.SEND, with the words of FCALL, and DELAY MS before them */
 bool cairn_resp_check_send(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_send(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
+void cairn_resp_cancel(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_resolve(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 void cairn_resp_reject(struct cairn_resp_session *resp, const struct cairn_resp_words *words);
 /* Everything else. */

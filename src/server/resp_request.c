@@ -197,6 +197,34 @@ void cairn_resp_send(struct cairn_resp_session *resp, const struct cairn_resp_wo
         submit_call(resp, &rest, CAIRN_OP_SEND, false, ms);
 }
 
+static void submit_named(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,
+                         struct cairn_bytes name, struct cairn_bytes body, bool at_once)
+{
+    struct cairn_slot *slot = cairn_slot_take(&resp->session);
+
+    cairn_buf_reserve(&slot->data, name.size + body.size + 1);
+    slot->request.op = op;
+    slot->request.at_once = at_once;
+    slot->request.name = append(&slot->data, name);
+    cairn_buf_u8(&slot->data, 0); /* a pattern is read as a string */
+    slot->request.body = append(&slot->data, body);
+    slot->form = (uint8_t)form;
+    slot->flags = (uint8_t)resp->version;
+    cairn_slot_submit(slot);
+}
+
+/* CAIRN.CANCEL ID [NOW] */
+void cairn_resp_cancel(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
+{
+    bool now = words->count == 3 && cairn_resp_word_is(cairn_resp_words_at(words, 2), "now");
+
+    if (words->count > 3 || (words->count == 3 && !now)) {
+        cairn_resp_reply_error(resp, "ERR", "syntax error: write CAIRN.CANCEL ID [NOW]");
+        return;
+    }
+    submit_named(resp, CAIRN_OP_CANCEL, CAIRN_RESP_FORM_OK, cairn_resp_words_at(words, 1), cairn_bytes(NULL, 0), now);
+}
+
 /* CAIRN.RESOLVE ID [VALUE] */
 void cairn_resp_resolve(struct cairn_resp_session *resp, const struct cairn_resp_words *words)
 {
@@ -240,16 +268,7 @@ void cairn_resp_reject(struct cairn_resp_session *resp, const struct cairn_resp_
 void cairn_resp_submit(struct cairn_resp_session *resp, enum cairn_op op, enum cairn_resp_form form,
                        struct cairn_bytes name, struct cairn_bytes body)
 {
-    struct cairn_slot *slot = cairn_slot_take(&resp->session);
-
-    cairn_buf_reserve(&slot->data, name.size + body.size + 1);
-    slot->request.op = op;
-    slot->request.name = append(&slot->data, name);
-    cairn_buf_u8(&slot->data, 0); /* a pattern is read as a string */
-    slot->request.body = append(&slot->data, body);
-    slot->form = (uint8_t)form;
-    slot->flags = (uint8_t)resp->version;
-    cairn_slot_submit(slot);
+    submit_named(resp, op, form, name, body, false);
 }
 
 bool cairn_resp_word_is(struct cairn_bytes word, const char *text)

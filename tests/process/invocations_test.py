@@ -100,6 +100,10 @@ def test_commands(folder):
         for flow in "nva":
             check(isinstance(heard[flow], Error) and heard[flow].code == "CANCELLED", f"{flow}: {heard[flow]!r}")
         wait_for(node, 0)
+        with node.redis() as redis:  # each was told: one that does not look goes on to its end
+            equal(redis.ok("FCALL", "Flow.counts", 1, "n"), [1, 0])
+            equal(redis.ok("FCALL", "Flow.counts", 1, "a"), [1, 1])
+            equal(redis.ok("FCALL", "Tally.count", 1, "x"), 2)
         done = run(node, "invocations", "cancel", states["n"]["invocation"])
         check(done.returncode == 1 and "no durable invocation" in done.stderr, f"{done}")
         done = run(node, "invocations", "show", "7")
@@ -108,6 +112,16 @@ def test_commands(folder):
         web.fails(400, "bad_request", "GET", "/v1/invocations?dead=1")
         web.fails(404, "not_found", "GET", f"/v1/invocations/{states['n']['invocation']}/journal")
         web.fails(404, "not_found", "GET", "/v1/invocations/a/b")
+        begin(node, "r", "nap", HOUR)
+        one = wait_for(node, 1)[0]
+        equal(one["cancel_ms"], 0)
+        web.fails(400, "bad_request", "DELETE", f"/v1/invocations/{one['invocation']}?now=2")
+        web.fails(400, "bad_request", "DELETE", f"/v1/invocations/{one['invocation']}?dead=1")
+        with node.redis() as redis:
+            redis.fails("ERR", "CAIRN.CANCEL", one["invocation"], "soon")
+            redis.fails("NOT_FOUND", "CAIRN.CANCEL", "7")
+            equal(redis.ok("CAIRN.CANCEL", one["invocation"], "NOW"), "OK")
+            redis.fails("NOT_FOUND", "CAIRN.CANCEL", one["invocation"])
         web.close()
 
 
@@ -117,28 +131,31 @@ def test_kills(folder):
     node.deploy("flow")
     for i in range(KILLS):
         heard = {}
-        flow, called = f"f{i}", f"g{i}"
-        thread = begin(node, flow, "nurse", called, HOUR, "x", heard=heard)
+        flow, called, tally = f"f{i}", f"g{i}", f"x{i}"
+        words = ["invocations", "cancel"] + ["--now"] * (i % 2)
+        thread = begin(node, flow, "nurse", called, HOUR, tally, heard=heard)
         wait_for(node, 2)
         one = items(node, f"Flow/{flow}")[0]["invocation"]
         status = []
-        first = threading.Thread(target=lambda o=one, s=status: s.append(run(node, "invocations", "cancel", o).returncode))
+        first = threading.Thread(target=lambda w=words, o=one, s=status: s.append(run(node, *w, o).returncode))
         first.start()
         time.sleep(dice.uniform(0, 0.03))
         node.kill()
         first.join()
         node.start()
         if status == [0]:
-            equal(items(node, f"Flow/{flow}"), [], "it was acknowledged that it is cancelled")
+            left = items(node, f"Flow/{flow}")
+            check(not left or (left[0]["cancel_ms"] and not i % 2), f"it was acknowledged that it is cancelled: {left}")
         else:
-            check(run(node, "invocations", "cancel", one).returncode in (0, 1), "cancelled again")
+            check(run(node, *words, one).returncode in (0, 1), "cancelled again")
         thread.join(60)
         check(isinstance(heard[flow], Error) and heard[flow].code == "CANCELLED", f"{flow}: {heard[flow]!r}")
         wait_for(node, 0)
         with node.redis() as redis:
-            equal(redis.ok("FCALL", "Flow.counts", 1, flow), [1, 0], flow)
+            told = 1 - i % 2  # it goes on behind the wait that told it
+            equal(redis.ok("FCALL", "Flow.counts", 1, flow), [1, told], flow)
             equal(redis.ok("FCALL", "Flow.counts", 1, called), [1, 0], called)
-            equal(redis.ok("FCALL", "Tally.count", 1, "x"), 0)
+            equal(redis.ok("FCALL", "Tally.count", 1, tally), told)
     node.stop()
 
 

@@ -277,6 +277,72 @@ CAIRN_METHOD(Flow, plain_vow, CAIRN_PUBLIC)
     vow(0, 0);
 }
 
+static bool is_cancelled(struct cairn_outcome o)
+{
+    return !o.ok && cairn_equal(o.code, cairn_str("cancelled"));
+}
+
+static bool is_asked(const char *how)
+{
+    return cairn_equal(cairn_arg(0), cairn_str(how));
+}
+
+static void put_back(void)
+{
+    cairn_wait(cairn_sleep_start(20));
+    if (cairn_wait(cairn_call("Tally", cairn_arg(2), "add", NULL)).ok)
+        end();
+}
+
+/* how, id, id: has a count at the first id, waits in the way that is asked for until it is cancelled, and has one at
+ * the second to put the first back. */
+CAIRN_METHOD(Flow, saga, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    struct cairn_args args = {0};
+    struct cairn_bytes id;
+    struct cairn_outcome o;
+    uint32_t call;
+
+    begin();
+    call = cairn_call("Tally", cairn_arg(1), "add", NULL);
+    o = cairn_wait(call);
+    if (is_cancelled(o) && cairn_wait(call).ok)
+        put_back();
+    if (!o.ok)
+        return;
+    if (is_asked("call")) {
+        cairn_args_add_int(&args, 100000000);
+        call = cairn_call("Flow", cairn_str(cairn_text("%b.nap", cairn_arg(1))), "nap", &args);
+    } else if (is_asked("loop")) { /* it is never told in a wait that it is in */
+        do {
+            call = cairn_call("Tally", cairn_str("loop"), "add", NULL);
+            o = cairn_wait(call);
+        } while (!is_cancelled(o));
+    } else {
+        call = is_asked("sleep") ? cairn_sleep_start(100000000) : cairn_promise(&id);
+    }
+    if (is_asked("all")) {
+        cairn_wait_all();
+        o = cairn_outcome(call);
+    } else if (!is_asked("loop")) {
+        o = cairn_wait(call);
+    }
+    if (!is_cancelled(o))
+        return;
+    if (is_asked("call")) { /* the called one is told, too: it is waited for to its end */
+        o = cairn_wait(call);
+        cairn_set(Flow_word, cairn_str(cairn_text("%b: %b", o.code, o.message)));
+    }
+    if (is_asked("never"))
+        cairn_wait(call);
+    if (is_asked("steps"))
+        for (;;)
+            cairn_random();
+    put_back();
+    if (is_asked("fail"))
+        cairn_fail("failed", "on purpose");
+}
+
 /* ms: begins, sleeps, ends. */
 CAIRN_METHOD(Flow, nap, CAIRN_PUBLIC, CAIRN_DURABLE)
 {
@@ -295,6 +361,18 @@ CAIRN_METHOD(Flow, nurse, CAIRN_PUBLIC, CAIRN_DURABLE)
     cairn_wait(cairn_call("Flow", cairn_arg(0), "nap", &args));
     cairn_wait(cairn_call("Tally", cairn_arg(2), "add", NULL));
     end();
+}
+
+/* id of a Flow, ms: returns while one that it has called sleeps. */
+CAIRN_METHOD(Flow, abandon, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    struct cairn_args args = {0};
+
+    begin();
+    cairn_args_add(&args, cairn_arg(1));
+    cairn_call("Flow", cairn_arg(0), "nap", &args);
+    end();
+    cairn_result_int(7);
 }
 
 /* id, bytes: an error behind a committed segment. */
