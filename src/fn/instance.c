@@ -16,6 +16,8 @@
 #include <immintrin.h>
 #endif
 
+#include "base/clear.h"
+
 /* --- memory --- */
 
 static void block_reset_zero(uint8_t *at)
@@ -27,7 +29,7 @@ static void block_reset_zero(uint8_t *at)
         any |= word;
     }
     if (any)
-        memset(at, 0, FN_BLOCK_BYTES);
+        cairn_clear(at, FN_BLOCK_BYTES);
 }
 
 static void zero_portable(uint8_t *at, size_t bytes)
@@ -46,7 +48,7 @@ __attribute__((target("avx2"))) static void zero_avx2(uint8_t *at, size_t bytes)
         __m256i any = _mm256_or_si256(a, b);
 
         if (__builtin_expect(!_mm256_testz_si256(any, any), 0))
-            memset(at, 0, FN_BLOCK_BYTES);
+            cairn_clear(at, FN_BLOCK_BYTES);
     }
 }
 #endif

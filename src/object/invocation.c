@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clear.h"
 #include "object/account.h"
 #include "object/hold.h"
 #include "object/clock.h"
@@ -143,7 +144,7 @@ void invocation_free(struct cairn_worker *worker, struct invocation *inv)
         call_room = 0;
     }
     result.size = 0;
-    memset(inv, 0, sizeof *inv);
+    cairn_clear(inv, sizeof *inv);
     cairn_list_init(&inv->link);
     cairn_list_init(&inv->live);
     cairn_list_init(&inv->waiter);

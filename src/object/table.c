@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clear.h"
 #include "object/layout.h"
 #include "object/lock.h"
 #include "object/table.h"
@@ -49,7 +50,7 @@ struct object *object_get(struct cairn_worker *worker, struct shard *shard, uint
         if (object->hash == hash && cairn_bytes_equal(cairn_bytes(object->key, object->key_size), key))
             return object;
     object = cairn_alloc(sizeof *object + key.size);
-    memset(object, 0, sizeof *object);
+    cairn_clear(object, sizeof *object);
     cairn_list_init(&object->ready);
     cairn_list_init(&object->mailbox);
     cairn_list_init(&object->keyed);

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clear.h"
 #include "server/session_internal.h"
 
 enum {
@@ -22,7 +23,7 @@ struct cairn_slot *cairn_slot_take(struct cairn_session *session)
     if (slot) {
         front->free_slots = slot->next;
         front->free_slot_count--;
-        memset(&slot->request, 0, sizeof slot->request);
+        cairn_clear(&slot->request, sizeof slot->request);
         slot->next = NULL;
         slot->done = slot->encoded = slot->waits = slot->alone = slot->metrics = slot->begun = slot->placed = false;
         slot->form = slot->flags = 0;
