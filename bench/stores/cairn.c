@@ -76,6 +76,15 @@ static bool cairn_get(struct store *store, struct cairn_bytes key, struct cairn_
     return found;
 }
 
+static void cairn_prefetch(struct store *store, const struct cairn_bytes *keys, size_t count)
+{
+    struct cairn_state_key all[AHEAD_MAX];
+
+    for (size_t i = 0; i < count; i++)
+        all[i] = (struct cairn_state_key){keys[i].data, keys[i].size};
+    cairn_state_prefetch(store->state, all, count);
+}
+
 static void cairn_put(struct store *store, struct cairn_bytes key, struct cairn_bytes value)
 {
     struct cairn_err err;
@@ -212,12 +221,12 @@ static double cairn_lose(struct store *store, double part)
     return lose_runs(runs, part);
 }
 
-#define OPS(its_name)                                                                                        \
-    {                                                                                                        \
-        .name = its_name, .open = cairn_open, .close = cairn_close, .get = cairn_get, .put = cairn_put,      \
-        .write = cairn_write, .submit = cairn_submit, .await = cairn_await, .snapshot = cairn_take,          \
-        .restore = cairn_back, .snapshot_begin = cairn_begin, .snapshot_end = cairn_end, .lose = cairn_lose, \
-        .reopen = cairn_reopen                                                                               \
+#define OPS(its_name)                                                                                            \
+    {                                                                                                            \
+        .name = its_name, .open = cairn_open, .close = cairn_close, .get = cairn_get, .put = cairn_put,          \
+        .prefetch = cairn_prefetch, .write = cairn_write, .submit = cairn_submit, .await = cairn_await,          \
+        .snapshot = cairn_take, .restore = cairn_back, .snapshot_begin = cairn_begin, .snapshot_end = cairn_end, \
+        .lose = cairn_lose, .reopen = cairn_reopen                                                               \
     }
 
 const struct store_ops cairn_hybridlog_ops = OPS("cairn:hybridlog");

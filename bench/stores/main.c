@@ -2,12 +2,15 @@
  *
  *   bench_stores --store NAME --work WORK[,WORK..] --dir DIR [--keys N] [--value BYTES] [--ops N] [--seconds S]
  *                [--memory BYTES] [--log off|none|always] [--blob] [--snapshot-every SECONDS] [--seed N] [--threads N]
+ *                [--ahead N]
  *   bench_stores --list      a JSON list of the stores that were built in
  *
  * DIR must be new or empty.  The keys are loaded, background work comes to rest, and if all fit the budget caches are
  * warmed by reading every eighth key; then the works are done one after the other on the same store, each followed by
  * another rest.  Of several threads each works on its share of the keys, --ops of its own: through a session of its own
  * where a store has such things, else in a store of its own with its share of the memory, as shards are kept.
+ * With --ahead N operations become known N at a time, as they do to what takes requests from a socket or a queue, and a
+ * store that can be told so is told their keys before the first is done; what the telling takes is in the figures.
  * One line of JSON, {WORK: {..}, ..}:
  *
  *   ops seconds ops_per_s     operations of the work; with --ops and --seconds whichever is reached first
@@ -293,6 +296,7 @@ int main(int argc, char **argv)
                                           {"snapshot-every", required_argument, NULL, 'e'},
                                           {"seed", required_argument, NULL, 'r'},
                                           {"threads", required_argument, NULL, 'T'},
+                                          {"ahead", required_argument, NULL, 'a'},
                                           {"list", no_argument, NULL, 'L'},
                                           {0}};
     static struct team team = {.threads = 1};
@@ -330,6 +334,8 @@ int main(int argc, char **argv)
             bench.seed = strtoull(optarg, NULL, 10);
         else if (c == 'T')
             team.threads = (unsigned)atoi(optarg);
+        else if (c == 'a')
+            bench.ahead = (unsigned)atoi(optarg);
         else
             return c == 'L' ? list_stores() : 2;
     }
@@ -337,6 +343,8 @@ int main(int argc, char **argv)
         die("usage", "--store NAME --work WORK[,WORK..] --dir DIR, and more (bench/stores/main.c)");
     if (bench.keys < 1 || bench.keys > KEYS_MAX || bench.value_bytes < 8 || bench.value_bytes > VALUE_BYTES_MAX)
         die("usage", "--keys from 1 to 2^30, --value from 8 to 65536");
+    if (bench.ahead > AHEAD_MAX)
+        die("usage", "--ahead from 0 to 32");
     if (team.threads < 1 || team.threads > THREADS_MAX || bench.keys < team.threads)
         die("usage", "--threads from 1 to 16");
     if (team.threads > 1 && (options.blob || bench.snapshot_ns))

@@ -13,7 +13,7 @@
 #include "../histogram.h"
 #include "base/bytes.h"
 
-enum { KEY_BYTES = 16, FILTER_BITS = 10, BACKGROUND_THREADS = 2 };
+enum { KEY_BYTES = 16, AHEAD_MAX = 32, FILTER_BITS = 10, BACKGROUND_THREADS = 2 };
 
 /* Ends the process. */
 void __attribute__((noreturn)) die(const char *what, const char *why);
@@ -58,6 +58,8 @@ struct store_ops {
     /* The value is valid until the next call. */
     bool (*get)(struct store *store, struct cairn_bytes key, struct cairn_bytes *ret_value);
     void (*put)(struct store *store, struct cairn_bytes key, struct cairn_bytes value);
+    /* A hint that these are about to be asked for, or put.  NULL: there is no such thing. */
+    void (*prefetch)(struct store *store, const struct cairn_bytes *keys, size_t count);
     void (*write)(struct store *store, const struct store_put *puts, size_t count); /* as one batch */
     /* A put that does not wait for the log, and the wait.  NULL: there is no such thing, threads do it. */
     uint64_t (*submit)(struct store *store, struct cairn_bytes key, struct cairn_bytes value);
@@ -87,6 +89,7 @@ struct bench {
     uint64_t keys, inserted;  /* loaded; and with what a work has added */
     size_t value_bytes;
     uint64_t ops_max, snapshot_ns; /* of a work; a snapshot so often, 0: never */
+    unsigned ahead;                /* so many operations are known together; 0: one by one */
     double seconds_max;            /* 0: until ops_max */
     uint64_t seed;
     uint32_t *trace; /* what to do, see works.c; room for trace_room */

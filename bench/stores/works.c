@@ -278,6 +278,21 @@ static void do_one(struct bench *bench, uint32_t entry, bool from_newest, uint64
     }
 }
 
+/* The store is told the keys of the operations that come next, if there is a way to tell it. */
+static void tell_ahead(struct bench *bench, size_t next, size_t count)
+{
+    uint8_t rooms[AHEAD_MAX][KEY_BYTES];
+    struct cairn_bytes keys[AHEAD_MAX];
+
+    if (!bench->ops->prefetch)
+        return;
+    for (unsigned i = 0; i < bench->ahead; i++) {
+        keys[i] = key_of(bench, bench->trace[next] & ((UINT32_C(1) << KIND_SHIFT) - 1), rooms[i]);
+        next = next + 1 < count ? next + 1 : 0;
+    }
+    bench->ops->prefetch(bench->store, keys, bench->ahead);
+}
+
 /* In one step; the ticks that it took. */
 static uint64_t snapshot(struct bench *bench, struct result *result)
 {
@@ -332,6 +347,8 @@ static void run_mixed(struct bench *bench, const struct work *work, struct resul
     for (uint64_t done = 0; done < bench->ops_max && before < end; done++) {
         uint64_t after, aside = 0;
 
+        if (bench->ahead && !from_newest && done % bench->ahead == 0)
+            tell_ahead(bench, next, count);
         do_one(bench, bench->trace[next], from_newest, done, result);
         next = next + 1 < count ? next + 1 : 0;
         if (snapshots.every && done % LOOK_AFTER == 0)

@@ -18,6 +18,7 @@ enum {
     LOG_FILE_BYTES_MAX = 1 << 30,
     BATCH_BYTES_MAX = 64 << 20,
     LOOK_AHEAD = 8,
+    PREFETCH_KEYS = 32,
 };
 
 #define LOG_BYTES_MAX (UINT64_C(256) << 20)
@@ -199,6 +200,20 @@ enum cairn_code cairn_state_get(struct cairn_state *state, const void *key, size
         *ret_value_bytes = value.size;
     }
     return code;
+}
+
+void cairn_state_prefetch(struct cairn_state *state, const struct cairn_state_key *keys, size_t count)
+{
+    uint64_t hashes[PREFETCH_KEYS];
+
+    if (count > PREFETCH_KEYS)
+        count = PREFETCH_KEYS;
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = cairn_hash(cairn_bytes(keys[i].key, keys[i].key_bytes));
+        levels_prefetch(state->levels, hashes[i], 0);
+    }
+    for (size_t i = 0; i < count; i++)
+        levels_prefetch(state->levels, hashes[i], 1);
 }
 
 /* --- writing --- */
