@@ -10,7 +10,7 @@
  *                        [--workers N]
  *       ReTwis' post by `authors` users drawn at random, each with `followers` followers that are spread over all
  *       `objects` users; before it everybody posts `fill` times, which fills timelines so that each delivery drops an
- *       entry too
+ *       entry too.  With several workers also how far apart cores are, before and after (bounce.h)
  *   bench_inprocess ordered --data DIR --guests DIR [--objects N] [--count N]
  *       one object with a map, another with an ordered map of N entries (16-byte keys, 16-byte values) each; then,
  *       three times in turn: inserts into the one and the other, ranges of 100 entries, ranks
@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "bounce.h"
 #include "histogram.h"
 #include "server/house.h"
 
@@ -477,6 +478,7 @@ static void one(const char *method)
 
 static void post(void)
 {
+    double bounces[2] = {0};
     struct cost each;
 
     if (options.authors > options.objects || options.followers >= options.objects)
@@ -488,11 +490,17 @@ static void post(void)
     cost("User", "post", next_post, 0, 200);
     if (options.fill)
         cost("User", "post", next_fill, 0, (uint64_t)options.fill * options.authors);
+    if (options.workers > 1)
+        bounces[0] = bounce_ns();
     each = cost("User", "post", next_post, 0, options.count);
+    if (options.workers > 1)
+        bounces[1] = bounce_ns();
     printf("{\"objects\": %u, \"authors\": %u, \"followers\": %u, \"workers\": %u, \"posts\": %llu, "
            "\"throughput\": %.1f, ",
            options.objects, options.authors, options.followers, options.workers, (unsigned long long)options.count,
            1e6 / each.us);
+    if (options.workers > 1)
+        printf("\"bounce_ns\": [%.1f, %.1f], ", bounces[0], bounces[1]);
     tell("post", each);
     printf("}\n");
 }

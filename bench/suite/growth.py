@@ -7,7 +7,8 @@ objects    Post by users with 10 followers each, of 10^3 .. 10^6 users.  Equal a
 followers  Post with 1 .. 1000 followers; always 2000 users in all, timelines full.  The cost of a follower is the slope
            between neighbouring sizes.
 workers    the same Post with one worker thread and with two, each submitting and running in its own loop; the log's
-           thread shares the cores.
+           thread shares the cores.  How far apart these are is told beside it: what one line of their caches takes there
+           and back, which a virtual machine's host changes from one minute to the next.
 """
 from .base import median
 
@@ -65,3 +66,5 @@ def workers(bench):
         bench.note(f"Post, {count} worker{'s' if count > 1 else ''}: " + ", ".join(
             f"{median([one[key] for one in of]):.1f} us {what}" for key, what in (
                 ("post_us", "each"), ("post_all_us", "CPU time of all threads"))))
+    bench.note("a line of the caches went from core to core and back, before and after each run of 2 workers, in " +
+               ", ".join("{:.0f} and {:.0f}".format(*one["bounce_ns"]) for one in figures[2]) + " ns")

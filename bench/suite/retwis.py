@@ -4,6 +4,8 @@
 our C step by step.  *Strings* (guests/retwis_strings.c, peers/redis/retwis_strings.lua): an entry is one string, and
 the Lua is what a Redis expert writes.  The shapes are measured one after the other, each against its own peer.
 
+The strings are measured once more with one worker (--workers 1): as Redis has, which leaves the other core to the load.
+
 Equal: the load generator, the commands but for the function's name (Redis allows no dot), the users drawn, the logic,
 entries of the same shape (`compare` checks that both sides give the same replies), full timelines of 100 entries on
 both sides, and durability: every write is on stable storage before it is answered (appendfsync always; --sync always),
@@ -51,6 +53,8 @@ class Shape(NamedTuple):
     functions: str  # of Redis: the file in peers/redis
     peer_name: str
     split: object  # an entry of a reply -> [author, milliseconds, text]
+    flags: tuple = ()  # of cairn
+    note: str = ""  # behind the name of each row
 
 
 def split_tuple(entry):
@@ -65,11 +69,12 @@ def split_string(entry):
 
 TUPLES = Shape("retwis", "retwis.lua", "Redis functions", split_tuple)
 STRINGS = Shape("retwis_strings", "retwis_strings.lua", "Redis functions, expert's", split_string)
+ONE_WORKER = STRINGS._replace(flags=("--workers", "1"), note=", one worker")
 
 
 def start(bench, shape):
     """cairn and Redis, filled and compared."""
-    both = Cairn(bench).deploy(shape.module), Redis(bench).load_functions(bench, shape.functions)
+    both = Cairn(bench, "cairn", *shape.flags).deploy(shape.module), Redis(bench).load_functions(bench, shape.functions)
     for server in both:
         prepare(bench, server, shape)
     compare(shape, *both)
@@ -162,12 +167,12 @@ def rows(bench, shape, name, ours, theirs, keys, ms, least, slowest):
             (name, "rate", "requests/s", 1, ("ratio", ">=", least)),
             (f"{name} p50", "p50", "ms", ms, None),
             (f"{name} p99", "p99", "ms", ms, ("ratio", "<=", slowest) if slowest else None)):
-        bench.row(f"ReTwis {row}", unit, median([one[keys[key]] for one in ours]) * scale,
+        bench.row(f"ReTwis {row}{shape.note}", unit, median([one[keys[key]] for one in ours]) * scale,
                   median([one[keys[key]] for one in theirs]) * scale, shape.peer_name, goal=goal)
 
 
 def run(bench):
-    for shape in (TUPLES, STRINGS):
+    for shape in (TUPLES, STRINGS, ONE_WORKER):
         both = start(bench, shape)
         by_redis_benchmark(bench, shape, both)
         follow(bench, shape, both)  # last: it adds to what a post has to do
