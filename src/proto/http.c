@@ -20,6 +20,10 @@ static const char *const header_names[CAIRN_HTTP_HEADER_COUNT] = {
     [CAIRN_HTTP_TRANSFER_ENCODING] = "transfer-encoding",
     [CAIRN_HTTP_TRACEPARENT] = "traceparent",
     [CAIRN_HTTP_CAIRN_COST] = "cairn-cost",
+    [CAIRN_HTTP_IF_MATCH] = "if-match",
+    [CAIRN_HTTP_IF_NONE_MATCH] = "if-none-match",
+    [CAIRN_HTTP_RANGE] = "range",
+    [CAIRN_HTTP_CACHE_CONTROL] = "cache-control",
 };
 
 struct span {

@@ -43,6 +43,11 @@ void cairn_http_submit_transaction(const struct cairn_http_call *call);
 
 void cairn_http_page_keeper(const struct cairn_http_call *call);
 
+/* --- http_cache.c --- */
+
+/* GET, HEAD, PUT and DELETE of /v1/cache/KEY */
+void cairn_http_page_cache(const struct cairn_http_call *call);
+
 /* --- http_submit.c --- */
 
 /* For a request to the node, whose views live on in it; given back if there is none in the end. */

@@ -2,6 +2,7 @@
  * server/ only.
  *
  *   http_session.c   bytes <-> requests and responses
+ *   http_respond.c   responses that need no request to the node
  *   http_routes.c    which request asks for what
  *   http_spaces.c    namespaces
  *   http_messages.c  messages between objects
@@ -9,6 +10,7 @@
  *   http_submit.c    requests to the node
  *   http_pages.c     pages of the node itself
  *   http_keeper.c    ZooKeeper's service
+ *   http_cache.c     keys of the cache
  *   http_render.c    values -> bodies; http_render_keeper.c */
 #ifndef CAIRN_SERVER_HTTP_INTERNAL_H
 #define CAIRN_SERVER_HTTP_INTERNAL_H
@@ -69,16 +71,6 @@ enum cairn_http_flags {
     CAIRN_HTTP_AS_VALUE = 16, /* Accept: CAIRN_VALUE_TYPE */
 };
 
-/* --- http_session.c --- */
-
-/* A whole response that needs no request. */
-void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigned status, const char *type,
-                        const char *extra, struct cairn_bytes body);
-/* To HEAD, for what GET would answer: without making it. */
-void cairn_http_respond_head(struct cairn_http_session *http, unsigned flags, const char *type);
-void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigned status, const char *code,
-                        const char *extra, const char *format, ...) __attribute__((format(printf, 6, 7)));
-
 /* --- http_routes.c --- */
 
 /* How large the body of a request may be. */
@@ -111,5 +103,22 @@ struct cairn_bytes cairn_http_render_part(struct cairn_buf *body, enum cairn_htt
 /* With `request` its effects, and its job if it has one; NULL: nothing was asked of the node. */
 void cairn_http_render_problem(struct cairn_buf *body, unsigned status, struct cairn_bytes code,
                                struct cairn_bytes message, const struct cairn_request *request);
+
+/* --- http_respond.c --- */
+
+/* A whole response that needs no request. */
+void cairn_http_respond(struct cairn_http_session *http, unsigned flags, unsigned status, const char *type,
+                        const char *extra, struct cairn_bytes body);
+/* To HEAD, for what GET would answer: without making it. */
+void cairn_http_respond_head(struct cairn_http_session *http, unsigned flags, const char *type);
+void cairn_http_problem(struct cairn_http_session *http, unsigned flags, unsigned status, const char *code,
+                        const char *extra, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+struct cairn_http_response cairn_http_response_of(struct cairn_session *session, unsigned flags,
+                                                  const struct cairn_http_rendered *rendered);
+/* `request` may be NULL: it is none of a job. */
+void cairn_http_write_response(struct cairn_session *session, struct cairn_buf *to, unsigned flags,
+                               const struct cairn_http_rendered *rendered, const struct cairn_request *request,
+                               struct cairn_bytes body);
 
 #endif

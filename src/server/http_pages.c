@@ -90,7 +90,7 @@ void cairn_http_page_root(const struct cairn_http_call *call)
              "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\",\"/v1/logs\","
              "\"/v1/traces\",\"/v1/traces/JOB\",\"/v1/promises/ID\",\"/v1/transactions\",\"/v1/timers/TYPE/ID\","
              "\"/v1/invocations\",\"/v1/invocations/ID\",\"/v1/invocations/ID/journal\","
-             "\"/v1/messages\",\"/v1/keeper\","
+             "\"/v1/messages\",\"/v1/keeper\",\"/v1/cache/KEY\","
              "\"/v1/clock\",\"/v1/export\",\"/v1/namespaces\",\"/v1/namespaces/NAME\",\"/v1/ns/NAME/...\","
              "\"/healthz\",\"/readyz\","
              "\"/metrics\"]}\n",

@@ -347,6 +347,20 @@ static bool route_keeper(const struct cairn_http_call *call)
     return true;
 }
 
+/* /v1/cache/KEY */
+static bool route_cache(const struct cairn_http_call *call)
+{
+    enum cairn_http_method method = call->request->method;
+
+    if (call->request->segment_count < 3)
+        return false;
+    if (reads(call) || method == CAIRN_HTTP_PUT || method == CAIRN_HTTP_DELETE)
+        cairn_http_page_cache(call);
+    else
+        wrong_method(call, "GET, HEAD, PUT, DELETE");
+    return true;
+}
+
 static bool route_v1(const struct cairn_http_call *call)
 {
     const struct cairn_http_request *request = call->request;
@@ -370,6 +384,8 @@ static bool route_v1(const struct cairn_http_call *call)
         return route_messages(call);
     if (cairn_http_is(what, "keeper"))
         return route_keeper(call);
+    if (cairn_http_is(what, "cache"))
+        return route_cache(call);
     if (!call->space && cairn_http_is(what, "versions")) /* these are the node's */
         return route_versions(call);
     if (!call->space && cairn_http_is(what, "clock"))
@@ -487,22 +503,25 @@ static bool from_elsewhere(const struct cairn_http_call *call)
 
 uint64_t cairn_http_body_max(const struct cairn_http_session *http, const struct cairn_http_request *request)
 {
+    const struct cairn_backend *backend = http->session.front->backend;
     uint64_t most = http->session.front->limits.bulk_bytes;
-
     uint32_t at = request->segment_count >= 4 && cairn_http_is(request->segments[1], "ns") ? 3 : 1;
 
     if (request->segment_count > at && cairn_http_is(request->segments[0], "v1") &&
         cairn_http_is(request->segments[at], "modules"))
         return most;
+    if (request->segment_count > at && cairn_http_is(request->segments[0], "v1") &&
+        cairn_http_is(request->segments[at], "cache") && backend->cache)
+        return backend->cache_large;
     return most < ARGS_BYTES_MAX ? most : ARGS_BYTES_MAX;
 }
 
 /* There is nothing at this path: what is wrong with it, and what might have been meant. */
 static void no_route(const struct cairn_http_call *call)
 {
-    static const char *const below_v1[] = {"objects", "modules",  "versions",    "types",      "logs",
-                                           "traces",  "clock",    "export",      "namespaces", "ns",
-                                           "timers",  "messages", "invocations", "promises",   "keeper"};
+    static const char *const below_v1[] = {"objects",     "modules",  "versions",   "types", "logs",   "traces",
+                                           "clock",       "export",   "namespaces", "ns",    "timers", "messages",
+                                           "invocations", "promises", "keeper",     "cache"};
     static const char *const pages[] = {"v1", "healthz", "readyz", "metrics"};
     const struct cairn_http_request *request = call->request;
     bool v1 = request->segment_count > 1 && cairn_http_is(request->segments[0], "v1");

@@ -39,13 +39,14 @@ static void expect_http(struct talk *talk, const char *label, const char *want)
 static const struct {
     const char *request, *want;
 } exchanges[] = {
-    {"GET /" H "\r\n", "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
-                       "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\","
-                       "\"/v1/logs\",\"/v1/traces\",\"/v1/traces/JOB\",\"/v1/promises/ID\","
-                       "\"/v1/transactions\",\"/v1/timers/TYPE/ID\",\"/v1/invocations\",\"/v1/invocations/ID\","
-                       "\"/v1/invocations/ID/journal\",\"/v1/messages\",\"/v1/keeper\",\"/v1/clock\",\"/v1/export\","
-                       "\"/v1/namespaces\",\"/v1/namespaces/NAME\",\"/v1/ns/NAME/...\",\"/healthz\",\"/readyz\","
-                       "\"/metrics\"]}\n"},
+    {"GET /" H "\r\n",
+     "200 {\"cairn\":\"0.1.0\",\"pages\":[\"/v1/objects/TYPE\",\"/v1/objects/TYPE/ID\","
+     "\"/v1/objects/TYPE/ID/METHOD\",\"/v1/types\",\"/v1/modules\",\"/v1/versions\","
+     "\"/v1/logs\",\"/v1/traces\",\"/v1/traces/JOB\",\"/v1/promises/ID\","
+     "\"/v1/transactions\",\"/v1/timers/TYPE/ID\",\"/v1/invocations\",\"/v1/invocations/ID\","
+     "\"/v1/invocations/ID/journal\",\"/v1/messages\",\"/v1/keeper\",\"/v1/cache/KEY\",\"/v1/clock\",\"/v1/export\","
+     "\"/v1/namespaces\",\"/v1/namespaces/NAME\",\"/v1/ns/NAME/...\",\"/healthz\",\"/readyz\","
+     "\"/metrics\"]}\n"},
     {"GET /healthz" H "\r\n", "200 {\"healthy\":true}\n"},
     {"GET /readyz" H "\r\n", "200 {\"ready\":true," CHECKS(CHECK("stopping", "ok", ""), CHECK("log", "ok", ""))},
     {"GET /metrics" H "\r\n", "200 numbers\n"},
