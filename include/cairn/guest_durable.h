@@ -22,7 +22,21 @@ static inline uint32_t cairn_promise(struct cairn_bytes *ret_id);
 /* The same; if nothing was said after so many milliseconds it is the error `timed_out`. */
 uint32_t cairn_promise_within(int64_t ms, struct cairn_bytes *ret_id);
 
+/* Any method that is not read-only may say the outcome of a promise, by its id.  That is a message: it leaves with what
+ * the segment writes, or the transaction, or not at all, and arrives once.  The first that says something wins; what
+ * comes second, or when the promise's time or its invocation is over, is a dead letter with the error `conflict` or
+ * `not_found`.  False: that text is no promise's id, and nothing is sent. */
+bool cairn_promise_resolve(struct cairn_bytes id, struct cairn_bytes bytes);
+bool cairn_promise_resolve_int(struct cairn_bytes id, int64_t integer);
+/* A value packed with struct cairn_pack. */
+static inline bool cairn_promise_resolve_packed(struct cairn_bytes id, struct cairn_bytes value);
+/* The code is a name, as that of cairn_fail. */
+bool cairn_promise_reject(struct cairn_bytes id, const char *code, const char *message);
+
 /* --- what stands behind it --- */
+
+CAIRN_IMPORT_(promise_settle)
+int32_t cairn_host_promise_settle(const void *id, uint32_t id_size, const void *value, uint32_t value_size);
 
 CAIRN_IMPORT_(promise) uint32_t cairn_host_promise(int64_t within_ms, void *out, uint32_t capacity);
 
@@ -44,6 +58,35 @@ CAIRN_SHARED_ uint32_t cairn_promise_within(int64_t ms, struct cairn_bytes *ret_
 static inline uint32_t cairn_promise(struct cairn_bytes *ret_id)
 {
     return cairn_promise_within(0, ret_id);
+}
+
+static inline bool cairn_promise_resolve_packed(struct cairn_bytes id, struct cairn_bytes value)
+{
+    return cairn_host_promise_settle(id.data, id.size, value.data, value.size) != 0;
+}
+
+CAIRN_SHARED_ bool cairn_promise_resolve(struct cairn_bytes id, struct cairn_bytes bytes)
+{
+    struct cairn_pack pack = {0};
+
+    cairn_pack_bytes(&pack, bytes);
+    return cairn_promise_resolve_packed(id, cairn_packed(&pack));
+}
+
+CAIRN_SHARED_ bool cairn_promise_resolve_int(struct cairn_bytes id, int64_t integer)
+{
+    struct cairn_pack pack = {0};
+
+    cairn_pack_int(&pack, integer);
+    return cairn_promise_resolve_packed(id, cairn_packed(&pack));
+}
+
+CAIRN_SHARED_ bool cairn_promise_reject(struct cairn_bytes id, const char *code, const char *message)
+{
+    struct cairn_pack pack = {0};
+
+    cairn_pack_error(&pack, cairn_str(code), cairn_str(message));
+    return cairn_promise_resolve_packed(id, cairn_packed(&pack));
 }
 
 CAIRN_SHARED_ void cairn_sleep(int64_t ms)

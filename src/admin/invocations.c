@@ -274,7 +274,8 @@ static bool gives_number(enum journal_op op)
 {
     return op == JOURNAL_LIST_COUNT || op == JOURNAL_LIST_SET || op == JOURNAL_LIST_DROP || op == JOURNAL_MAP_COUNT ||
            op == JOURNAL_MAP_REMOVE || op == JOURNAL_READY || op == JOURNAL_ORDERED_COUNT ||
-           op == JOURNAL_ORDERED_REMOVE || op == JOURNAL_ORDERED_RANK || op == JOURNAL_TIMER_CANCEL;
+           op == JOURNAL_ORDERED_REMOVE || op == JOURNAL_ORDERED_RANK || op == JOURNAL_TIMER_CANCEL ||
+           op == JOURNAL_PROMISE_SETTLE;
 }
 
 static bool gives_value(enum journal_op op)

@@ -250,6 +250,10 @@ struct cairn_host_ops {
     /* The same, of which something else says the result, by its id; or it is an error after within_ms (0: never). */
     enum cairn_code (*promise)(void *run, int64_t within_ms, uint8_t to[CAIRN_PROMISE_ID_BYTES], uint32_t *ret_call,
                                struct cairn_err *err);
+    /* The promise with that id gets that encoded value, or error, for its outcome, some time after the segment commits;
+     * unless it has one by then.  *ret_sent false: that text is no promise's id. */
+    enum cairn_code (*promise_settle)(void *run, struct cairn_bytes id, struct cairn_bytes value, bool *ret_sent,
+                                      struct cairn_err *err);
     /* Sends a message when the segment commits, to be run by itself; not before delay_ms have passed. */
     enum cairn_code (*send)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                             struct cairn_bytes args, int64_t delay_ms, struct cairn_err *err);

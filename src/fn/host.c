@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "base/value.h"
+
 enum {
     RANDOM_BYTES_MAX = 65536, /* in one host call */
     LOG_BYTES_MAX = 4096,     /* of one line; the rest is cut off */
@@ -363,6 +365,20 @@ HOST_CALL(promise)
     return NULL;
 }
 
+HOST_CALL(promise_settle)
+{
+    ENTER();
+    bool sent = false;
+    BYTES(id, 0);
+    BYTES(value, 2);
+
+    if (!cairn_value_valid(value))
+        return failed(run, cairn_fail(run->err, CAIRN_ETRAP, "malformed value in host call promise_settle"));
+    CHECK(run->host->promise_settle(run->context, id, value, &sent, run->err));
+    v[0].i32 = sent;
+    return NULL;
+}
+
 HOST_CALL(send)
 {
     ENTER();
@@ -502,6 +518,7 @@ static const struct import imports[] = {
     {"call", "iiiiiiii>i", host_call},
     {"sleep", "I>i", host_sleep},
     {"promise", "Iii>i", host_promise},
+    {"promise_settle", "iiii>i", host_promise_settle},
     {"send", "iiiiiiiiI", host_send},
     {"retry", "I", host_retry},
     {"attempts", ">I", host_attempts},

@@ -9,6 +9,7 @@
 #include "object/layout.h"
 #include "object/mailbox.h"
 #include "object/receiver.h"
+#include "object/settle.h"
 #include "object/side.h"
 #include "object/span.h"
 #include "object/timers.h"
@@ -202,6 +203,7 @@ struct looking {
     struct messages *messages;
     struct overlay overlay;
     struct cairn_link starting; /* invocations */
+    struct settling settling;   /* of a promise: at most one in a record */
     uint32_t looks;
 };
 
@@ -306,6 +308,32 @@ static void line_take(struct looking *looking, uint64_t number, struct posted *p
     side_add(messages, overlay, posted, !there);
 }
 
+/* It settles a promise: there is nothing to run. */
+static void line_settle(struct looking *looking, uint64_t number, struct posted *posted, struct cairn_bytes value)
+{
+    struct messages *messages = looking->messages;
+    struct overlay *overlay = &looking->overlay;
+    struct cairn_err err;
+    uint8_t key[9];
+
+    value = cairn_arena_copy(&overlay->arena, value);
+    if (!posted_decode(value, posted))
+        return;
+    messages_remove(messages, overlay, cairn_bytes(key, key_numbered(key, KEY_LINE, number)), value.size);
+    if (settle_posted(messages->worker, messages->shard, overlay, posted, &looking->settling, &err))
+        return;
+    if (err.code != CAIRN_ECONFLICT && err.code != CAIRN_ENOTFOUND) {
+        overlay->code = err.code; /* it cannot be read now: nothing of this record is made */
+        overlay->err = err;
+        return;
+    }
+    posted->number = posted->number ? posted->number : number + 1;
+    posted->attempts++;
+    posted->code = cairn_str(cairn_code_name(err.code));
+    posted->text = cairn_str(err.text);
+    messages_bury(messages, overlay, posted);
+}
+
 static void line_spoiled(struct looking *looking, uint64_t number, struct cairn_bytes value)
 {
     uint8_t key[9];
@@ -327,7 +355,9 @@ static void line_look(struct looking *looking)
 
     if (!overlay_get(&looking->overlay, cairn_bytes(bytes, key_numbered(bytes, KEY_LINE, number)), &value))
         return;
-    if (posted_decode(value, &posted))
+    if (posted_decode(value, &posted) && posted.flags & POSTED_SETTLE)
+        line_settle(looking, number, &posted, value);
+    else if (posted_decode(value, &posted))
         line_take(looking, number, &posted, value);
     else
         line_spoiled(looking, number, value);
@@ -337,8 +367,9 @@ static void look_at_line(struct looking *looking)
 {
     struct messages *messages = looking->messages;
 
-    for (uint32_t i = 0; i < LOOKS_PER_STEP && messages->cursor < messages->numbers.end && may_begin_more(messages) &&
-                         looking->overlay.bytes < MOVED_BYTES && looking->overlay.code == CAIRN_OK;
+    for (uint32_t i = 0;
+         i < LOOKS_PER_STEP && messages->cursor < messages->numbers.end && may_begin_more(messages) &&
+         looking->overlay.bytes < MOVED_BYTES && looking->overlay.code == CAIRN_OK && !looking->settling.there;
          i++) {
         line_look(looking);
         looking->looks++;
@@ -484,6 +515,9 @@ static bool look(struct looking *looking)
         messages->parked_at.size = messages->side_at.size = 0;
         step_back(looking, cursor);
         return false;
+    } else if (looking->settling.there) {
+        stat_add(&messages->worker->counts.letters_run, 1);
+        settle_committed(messages->worker, messages->shard, &looking->settling, messages->last);
     }
     return true;
 }
@@ -524,6 +558,7 @@ bool deliver_step(struct messages *messages)
     cairn_list_init(&looking.starting);
     done = look(&looking);
     overlay_done(&looking.overlay);
+    settle_done(&looking.settling);
     while ((l = cairn_list_pop_front(&looking.starting)))
         start(messages, cairn_container(l, struct invocation, link));
     return done && anything_waits(messages) && may_begin_more(messages);

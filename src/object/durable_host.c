@@ -570,6 +570,19 @@ static enum cairn_code durable_send(void *run, struct cairn_bytes type, struct c
     WRITE(object_host_ops.send(run, type, id, method, args, delay_ms, err));
 }
 
+static enum cairn_code durable_promise_settle(void *run, struct cairn_bytes id, struct cairn_bytes value,
+                                              bool *ret_sent, struct cairn_err *err)
+{
+    BEGIN(JOURNAL_PROMISE_SETTLE, hash_of(0, 0, id, value));
+
+    if (known) {
+        *ret_sent = number_in(known_result) != 0;
+        return CAIRN_OK;
+    }
+    code = object_host_ops.promise_settle(run, id, value, ret_sent, err);
+    return code == CAIRN_OK ? note_number(inv, op, args_hash, *ret_sent, err) : code;
+}
+
 /* Nothing of it is committed yet: it is a message's attempt as any other. */
 static enum cairn_code durable_retry(void *run, int64_t delay_ms, struct cairn_err *err)
 {
@@ -651,6 +664,7 @@ const struct cairn_host_ops durable_host_ops = {
     .call = durable_call,
     .sleep = durable_sleep,
     .promise = durable_promise,
+    .promise_settle = durable_promise_settle,
     .send = durable_send,
     .retry = durable_retry,
     .attempts = durable_attempts,

@@ -13,6 +13,7 @@
 #include "object/method_log.h"
 #include "object/once.h"
 #include "object/segment.h"
+#include "object/settle.h"
 #include "object/span.h"
 #include "object/table.h"
 #include "object/type.h"
@@ -164,6 +165,35 @@ static enum cairn_code host_send(void *run, struct cairn_bytes type_name, struct
     return code;
 }
 
+static enum cairn_code host_promise_settle(void *run, struct cairn_bytes id, struct cairn_bytes value, bool *ret_sent,
+                                           struct cairn_err *err)
+{
+    struct invocation *inv = run;
+    const struct cairn_limits *limits = &inv->worker->node->limits;
+    struct cairn_reader r = cairn_reader(value);
+    struct cairn_value outcome;
+    enum cairn_code code;
+    uint32_t shard;
+
+    if (inv->read_only)
+        return cairn_fail(err, CAIRN_ENOTREADONLY, "read-only method %s.%s tried to settle a promise",
+                          inv->type->decl->name, inv->method->decl->name);
+    if (value.size > limits->value_bytes)
+        return cairn_fail(err, CAIRN_ELIMIT, "the promise's outcome has %zu bytes; at most %u are allowed", value.size,
+                          limits->value_bytes);
+    outcome = cairn_value_read(&r);
+    if (outcome.kind == CAIRN_VALUE_ERROR && !cairn_name_valid(outcome.error))
+        return cairn_fail(err, CAIRN_ETRAP,
+                          "a promise's error code must be a name of at most 64 letters, digits and _");
+    if (!settle_shard(inv->worker->node, id, &shard))
+        return CAIRN_OK;
+    code = settle_send(inv, id, value, err);
+    *ret_sent = code == CAIRN_OK;
+    if (code == CAIRN_EQUOTA) /* of a client that is its own; the method hears of a limit */
+        code = err->code = CAIRN_ELIMIT;
+    return code;
+}
+
 /* Only those can that go on from a journal. */
 static enum cairn_code not_durable(const struct invocation *inv, const char *what, struct cairn_err *err)
 {
@@ -297,6 +327,7 @@ const struct cairn_host_ops object_host_ops = {
     .send = host_send,
     .sleep = host_sleep,
     .promise = host_promise,
+    .promise_settle = host_promise_settle,
     .retry = host_retry,
     .attempts = host_attempts,
     .timer_set = host_timer_set,

@@ -32,6 +32,7 @@ static const char *const names[JOURNAL_OP_COUNT] = {
     [JOURNAL_PROMISE] = "promise",
     [JOURNAL_TIMER_SET] = "timer_set",
     [JOURNAL_TIMER_CANCEL] = "timer_cancel",
+    [JOURNAL_PROMISE_SETTLE] = "promise_settle",
     [JOURNAL_CANCELLED] = "a wait that told of the cancellation",
 };
 

@@ -43,6 +43,7 @@ enum journal_op {
     JOURNAL_TIMER_SET = 29,
     JOURNAL_TIMER_CANCEL = 30,
     JOURNAL_CANCELLED = 31, /* a wait that told it to end; the call that was waited for stands for the arguments */
+    JOURNAL_PROMISE_SETTLE = 32,
     JOURNAL_OP_COUNT
 };
 

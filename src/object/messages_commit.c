@@ -3,6 +3,7 @@
 #include "object/delivery.h"
 #include "object/durable.h"
 #include "object/outbox.h"
+#include "object/settle.h"
 #include "object/table.h"
 #include "object/worker.h"
 
@@ -16,9 +17,12 @@ static void for_sends(struct commit *commit, void (*visit)(struct commit *commit
     for (size_t at = 0; at < sends->size;) {
         struct cairn_bytes encoded = cairn_bytes(sends->data + at + 4, cairn_get_u32(sends->data + at));
         struct posted posted = {0};
+        uint32_t to;
 
         posted_decode(encoded, &posted);
-        visit(commit, node_shard_of(node, commit->inv->space, posted.id), &posted, encoded);
+        if (!(posted.flags & POSTED_SETTLE) || !settle_shard(node, posted.id, &to))
+            to = node_shard_of(node, commit->inv->space, posted.id);
+        visit(commit, to, &posted, encoded);
         at += 4 + encoded.size;
     }
 }

@@ -22,6 +22,7 @@ enum {
     POSTED_INTERNAL = 1, /* may call internal methods: an object of the same module sent it */
     POSTED_SOME = 2,     /* dead: what it has done in part stays */
     POSTED_SPOILED = 4,  /* dead: what is kept of it cannot be read, and is its arguments; it has no names */
+    POSTED_SETTLE = 8,   /* it settles the promise of which it has the id, with its arguments: an encoded value */
     POSTED_JOB = 64,     /* set by posted_encode, if there is a job */
 };
 

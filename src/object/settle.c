@@ -5,6 +5,7 @@
 #include "object/durable_internal.h"
 #include "object/hold.h"
 #include "object/layout.h"
+#include "object/posted.h"
 #include "object/promise.h"
 #include "object/settled.h"
 #include "object/worker.h"
@@ -19,24 +20,26 @@ static bool is_of_space(struct shard *shard, uint64_t number, const struct space
 }
 
 /* CAIRN_OK: it is open; *ret_due_ms tells when its time is over. */
-static enum cairn_code look(struct cairn_worker *worker, struct invocation *inv, struct shard *shard,
-                            const struct promise_id *id, uint64_t *ret_due_ms, struct cairn_err *err)
+static enum cairn_code look(struct cairn_worker *worker, struct shard *shard, const struct settling *settling,
+                            uint64_t now_ms, uint64_t *ret_due_ms, struct dependency *depends, struct cairn_err *err)
 {
+    const struct promise_id *id = &settling->id;
     enum cairn_code code;
     uint8_t promise_state = PROMISE_OPEN;
     struct dependency record = {0};
-    bool settled = settled_find(worker->durables->settled, id, inv->space, &record), there;
+    bool settled = settled_find(worker->durables->settled, id, settling->space, &record), there;
 
     (void)cairn_engine_take_failure(shard->engine, NULL);
-    there = is_of_space(shard, id->number, inv->space) && promise_get(shard->engine, id, &promise_state, ret_due_ms);
+    there =
+        is_of_space(shard, id->number, settling->space) && promise_get(shard->engine, id, &promise_state, ret_due_ms);
     if (settled || (there && promise_state == PROMISE_SETTLED)) {
-        dependency_join(&inv->depends, record); /* one that is forgotten was acknowledged long ago */
+        dependency_join(depends, record); /* one that is forgotten was acknowledged long ago */
         return cairn_fail(err, CAIRN_ECONFLICT, "this promise is settled already");
     }
     if (there) {
-        if (*ret_due_ms > (uint64_t)inv->now_ms)
+        if (*ret_due_ms > now_ms)
             return CAIRN_OK;
-        dependency_join(&inv->depends, (struct dependency){.time_ms = (uint64_t)inv->now_ms}); /* it stays so */
+        dependency_join(depends, (struct dependency){.time_ms = now_ms}); /* it stays so */
         return cairn_fail(err, CAIRN_ECONFLICT, "this promise's time is over");
     }
     code = cairn_engine_take_failure(shard->engine, err);
@@ -85,39 +88,87 @@ static void tell(struct cairn_worker *worker, struct open *open, uint32_t call, 
     durable_wake(worker, open);
 }
 
+enum cairn_code settle_prepare(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
+                               struct settling *settling, struct cairn_bytes value, uint64_t now_ms,
+                               struct dependency *depends, struct cairn_err *err)
+{
+    const struct promise_id *id = &settling->id;
+    struct open *open = opens_find(&worker->durables->opens, id->shard, id->number);
+    uint64_t chunks, due_ms = 0;
+    enum cairn_code code = look(worker, shard, settling, now_ms, &due_ms, depends, err);
+
+    if (code != CAIRN_OK)
+        return code;
+    chunks = open && open->live ? open->live->chunks : count_chunks(shard, id->number);
+    code = cairn_engine_take_failure(shard->engine, err);
+    if (code != CAIRN_OK)
+        return code;
+    journal_add_outcome(&settling->entry, id->call, JOURNAL_NO_SHARD, value);
+    settling->chunks = put_outcome(overlay, id->number, chunks, cairn_buf_bytes(&settling->entry));
+    promise_put(overlay, id, due_ms, PROMISE_SETTLED);
+    durable_sleeper_remove(overlay, id->number);
+    settling->there = true;
+    return CAIRN_OK;
+}
+
+void settle_committed(struct cairn_worker *worker, struct shard *shard, const struct settling *settling,
+                      struct dependency record)
+{
+    struct open *open = opens_find(&worker->durables->opens, shard->index, settling->id.number);
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&settling->entry));
+    struct journal_entry entry;
+
+    settled_add(&worker->durables->settled, &settling->id, settling->space, record);
+    if (open && journal_read(&r, &entry))
+        tell(worker, open, settling->id.call, settling->chunks, cairn_buf_bytes(&settling->entry), entry.result);
+}
+
+void settle_done(struct settling *settling)
+{
+    cairn_buf_done(&settling->entry);
+    settling->there = false;
+}
+
 static enum cairn_code settle(struct cairn_worker *worker, struct invocation *inv, const struct promise_id *id,
                               struct cairn_err *err)
 {
     struct shard *shard = worker_shard(worker, id->shard);
-    struct open *open = opens_find(&worker->durables->opens, id->shard, id->number);
-    struct cairn_buf entry = {0};
+    struct settling settling = {.id = *id, .space = inv->space};
     struct overlay overlay = {0};
     struct dependency record;
-    uint64_t chunks, due_ms = 0;
-    enum cairn_code code = look(worker, inv, shard, id, &due_ms, err);
+    enum cairn_code code;
 
+    overlay_reset(&overlay, shard->engine);
+    code = settle_prepare(worker, shard, &overlay, &settling, inv->request->body, (uint64_t)inv->now_ms, &inv->depends,
+                          err);
     if (code == CAIRN_OK)
         code = cairn_shard_check_writers(shard->shard, err);
-    if (code != CAIRN_OK)
-        return code;
-    journal_add_outcome(&entry, id->call, JOURNAL_NO_SHARD, inv->request->body);
-    chunks = open && open->live ? open->live->chunks : count_chunks(shard, id->number);
-    code = cairn_engine_take_failure(shard->engine, err);
-    overlay_reset(&overlay, shard->engine);
-    chunks = put_outcome(&overlay, id->number, chunks, cairn_buf_bytes(&entry));
-    promise_put(&overlay, id, due_ms, PROMISE_SETTLED);
-    durable_sleeper_remove(&overlay, id->number);
     if (code == CAIRN_OK)
         code = shard_commit_own(worker, shard, &overlay, "promise", &record, err);
     overlay_done(&overlay);
     if (code == CAIRN_OK) {
         dependency_join(&inv->depends, record);
-        settled_add(&worker->durables->settled, id, inv->space, record);
-        if (open)
-            tell(worker, open, id->call, chunks, cairn_buf_bytes(&entry), inv->request->body);
+        settle_committed(worker, shard, &settling, record);
     }
-    cairn_buf_done(&entry);
+    settle_done(&settling);
     return code;
+}
+
+/* --- by a message ---------------------------------------------------------------------------------------- */
+
+bool settle_posted(struct cairn_worker *worker, struct shard *shard, struct overlay *overlay,
+                   const struct posted *posted, struct settling *settling, struct cairn_err *err)
+{
+    struct dependency depends = {0};
+
+    if (!promise_id_read(posted->id, &settling->id) || settling->id.shard != shard->index ||
+        !cairn_value_valid(posted->args)) {
+        cairn_fail(err, CAIRN_ENOTFOUND, "there is no promise with this id"); /* it comes from another node */
+        return false;
+    }
+    settling->space = spaces_intern(&worker->node->spaces, posted->space);
+    return settle_prepare(worker, shard, overlay, settling, posted->args, (uint64_t)worker_now_ms(worker), &depends,
+                          err) == CAIRN_OK;
 }
 
 /* --- the operation --------------------------------------------------------------------------------------- */
@@ -141,15 +192,15 @@ static void receive(struct cairn_worker *worker, struct message *message)
 
 static void submit(struct cairn_worker *worker, struct invocation *inv)
 {
-    struct promise_id id;
+    uint32_t shard;
 
-    if (!promise_id_read(inv->request->name, &id) || id.shard >= worker->node->shard_count) {
+    if (!settle_shard(worker->node, inv->request->name, &shard)) {
         invocation_refuse(worker, inv, CAIRN_ENOTFOUND, "there is no promise with this id: an id has %d digits, 0-9a-f",
                           PROMISE_ID_BYTES);
         return;
     }
-    inv->shard = id.shard;
-    worker_send(worker, node_owner(worker->node, id.shard), &inv->message);
+    inv->shard = shard;
+    worker_send(worker, node_owner(worker->node, shard), &inv->message);
 }
 
 static enum cairn_code check(const struct cairn_request *request, struct cairn_err *err)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum kind { MESSAGE, AS_ONE, TIMER, DURABLE, KINDS };
+enum kind { MESSAGE, AS_ONE, TIMER, DURABLE, PROMISE, KINDS };
 
 /* What of it is looked at: three numbers, each of which is 1 once it has happened, and 0 if it has not. */
 enum { EFFECTS = 3, CALL_FAILED = -100 /* jobs.c */ };
@@ -14,9 +14,10 @@ struct simjob {
     bool done, refused; /* neither: it may have happened */
 };
 
-static const char *const names[KINDS] = {"message", "transaction with a message", "timer", "durable method"};
+static const char *const names[KINDS] = {"message", "transaction with a message", "timer", "durable method",
+                                         "promise that a method settles"};
 
-static const char *const methods[KINDS] = {"send", "send_as_one", "ring", "steps"};
+static const char *const methods[KINDS] = {"send", "send_as_one", "ring", "steps", "pledge"};
 
 static const char *id(const char *letter, size_t number)
 {

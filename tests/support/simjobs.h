@@ -1,8 +1,9 @@
 /* simjobs.h - what the simulator knows of work that goes on without its client: messages, timers and durable methods.
  *
  * Each job is one request of a client's, with objects of its own: a method that sends a message, one that sets a timer,
- * or a durable one of three calls.  What was acknowledged must come to its end, whatever is cut off, and each effect of
- * it is there once; what was not has happened once, or not at all. */
+ * a durable one of three calls, or one that waits for a promise, which a message's method settles.  What was
+ * acknowledged must come to its end, whatever is cut off, and each effect of it is there once; what was not has
+ * happened once, or not at all. */
 #ifndef CAIRN_TESTS_SUPPORT_SIMJOBS_H
 #define CAIRN_TESTS_SUPPORT_SIMJOBS_H
 

@@ -343,6 +343,53 @@ CAIRN_METHOD(Flow, saga, CAIRN_PUBLIC, CAIRN_DURABLE)
         cairn_fail("failed", "on purpose");
 }
 
+/* promise, text: says so; whether that is a promise's id. */
+static void say(void)
+{
+    begin();
+    cairn_result_int(cairn_promise_resolve(cairn_arg(0), cairn_arg(1)));
+}
+
+CAIRN_METHOD(Flow, say, CAIRN_PUBLIC)
+{
+    say();
+}
+
+/* The same, and says no before; the first counts. */
+CAIRN_METHOD(Flow, say_no, CAIRN_PUBLIC)
+{
+    cairn_promise_reject(cairn_arg(0), "no", "not now");
+    say();
+}
+
+CAIRN_METHOD(Flow, say_and_fail, CAIRN_PUBLIC)
+{
+    say();
+    cairn_fail("failed", "on purpose");
+}
+
+CAIRN_METHOD(Flow, say_at_once, CAIRN_PUBLIC, CAIRN_TRANSACTION)
+{
+    say();
+    cairn_wait(cairn_call("Tally", cairn_str("said"), "add", NULL));
+    if (cairn_arg_count() > 2)
+        cairn_fail("failed", "on purpose");
+}
+
+CAIRN_METHOD(Flow, say_later, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    begin();
+    cairn_sleep(20);
+    cairn_result_int(cairn_promise_resolve(cairn_arg(0), cairn_arg(1)));
+    cairn_sleep(20);
+    end();
+}
+
+CAIRN_METHOD(Flow, say_and_read, CAIRN_PUBLIC, CAIRN_READ_ONLY)
+{
+    cairn_promise_resolve(cairn_arg(0), cairn_arg(1));
+}
+
 /* ms: begins, sleeps, ends. */
 CAIRN_METHOD(Flow, nap, CAIRN_PUBLIC, CAIRN_DURABLE)
 {

@@ -60,3 +60,31 @@ CAIRN_METHOD(Job, steps, CAIRN_PUBLIC, CAIRN_DURABLE)
     if (!good)
         cairn_set_int(Job_count, -100);
 }
+
+/* promise: counts itself, and settles that. */
+CAIRN_METHOD(Job, answer, CAIRN_PUBLIC)
+{
+    add();
+    cairn_promise_resolve_int(cairn_arg(0), 1);
+}
+
+/* ids: has the first settle a promise, waits for that, and counts the second. */
+CAIRN_METHOD(Job, pledge, CAIRN_PUBLIC, CAIRN_DURABLE)
+{
+    struct cairn_args args = {0};
+    struct cairn_bytes id;
+    uint32_t promise;
+    bool good;
+
+#ifdef JOBS_SECOND
+    cairn_random();
+#endif
+    add();
+    promise = cairn_promise(&id);
+    cairn_args_add(&args, id);
+    cairn_send("Job", cairn_arg(0), "answer", &args);
+    good = cairn_wait(promise).ok;
+    good &= cairn_wait(cairn_call("Job", cairn_arg(1), "add", NULL)).ok;
+    if (!good)
+        cairn_set_int(Job_count, -100);
+}
