@@ -260,6 +260,7 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     node->options = *options;
     node->limits = options->limits;
     limits_default(&node->limits);
+    node->options.limits = node->limits; /* so that there is one answer */
     node->memory.limit = node->limits.memory_bytes;
     node->calls = (struct cairn_budget){.parent = &node->memory, .limit = node->limits.memory_bytes};
     node->log = cairn_shard_log(cairn_store_shard(options->store, 0));
