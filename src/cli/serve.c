@@ -20,6 +20,7 @@ struct options {
     uint64_t workers, shards, engine_mib, snapshot_seconds, snapshot_log_mib, keep, archive_seconds, connections,
         stop_seconds, zk_reply_bytes, log_mib;
     uint64_t node_memory_mib, session_mib, job_mib, outcomes_mib, messages_mib, journal_mib, results_mib;
+    uint64_t space_messages, space_message_bytes;
     const char *keeper_storage;
     uint64_t keeper_cache, keeper_collect;
     uint64_t cache_bytes, cache_large, cache_threads;
@@ -117,6 +118,9 @@ static const struct cairn_flag flags[] = {
     NUMBER("limit-outcomes", outcomes_mib, "MIB", 1, 1 << 20,
            "outcomes above 256 bytes that are kept for idempotency keys (256)"),
     NUMBER("limit-messages", messages_mib, "MIB", 1, 1 << 20, "messages of each shard that wait (256)"),
+    NUMBER("namespace-messages", space_messages, "N", 1, 1 << 30,
+           "messages of a namespace that wait, unless it has its own limit"),
+    NUMBER("namespace-message-bytes", space_message_bytes, "BYTES", 1, 1ull << 40, "and their bytes"),
     NUMBER("limit-journal", journal_mib, "MIB", 1, 4095, "the journal of a durable invocation (16)"),
     NUMBER("limit-cpu", cpu_ms, "MS", 1, 3600000, "CPU time of an invocation (100)"),
     NUMBER("limit-memory", memory_mib, "MIB", 1, 4096, "memory of an invocation (16)"),
@@ -420,6 +424,8 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
                    .memory_bytes = o->node_memory_mib << 20,
                    .job_bytes = o->job_mib << 20,
                    .message_bytes = o->messages_mib << 20,
+                   .space_messages = o->space_messages,
+                   .space_message_bytes = o->space_message_bytes,
                    .journal_bytes = (uint32_t)(o->journal_mib << 20),
                    .depth = (uint32_t)o->depth,
                    .job_calls = (uint32_t)o->calls,

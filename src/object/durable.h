@@ -25,6 +25,7 @@ struct once;
 struct open;
 struct overlay;
 struct shard;
+struct type;
 struct type_entry;
 
 struct durable_drop {
@@ -151,6 +152,10 @@ bool durable_any(struct overlay *overlay);
 bool durable_is_open(struct shard *shard, uint64_t number);
 /* One of these types that an open durable invocation of this worker has; 0: none.  The numbers ascend. */
 uint32_t durable_in_use(const struct cairn_worker *worker, const uint32_t *types, uint32_t count);
+
+/* The versions of types that open durable invocations of this worker have: what is not current among them is in no
+ * other list. */
+void durable_visit_types(struct cairn_worker *worker, void (*visit)(void *context, struct type *type), void *context);
 
 /* What durable invocations need of the mailboxes, which are above them. */
 struct durable_ways {

@@ -72,3 +72,11 @@ void durable_versions_drop(struct durables *ds)
         type_unref(ds->versions[i].type);
     free(ds->versions);
 }
+
+void durable_visit_types(struct cairn_worker *worker, void (*visit)(void *context, struct type *type), void *context)
+{
+    const struct durables *ds = worker->durables;
+
+    for (uint32_t i = 0; i < ds->version_count; i++)
+        visit(context, ds->versions[i].type);
+}

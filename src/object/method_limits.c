@@ -1,7 +1,6 @@
 #include "object/method_limits.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "object/invocation.h"
 #include "object/space.h"
@@ -77,50 +76,6 @@ const struct method_limits *method_limits_of(const struct invocation *inv, struc
         return &inv->method->limits;
     method_limits_make(own, inv->worker->node, inv->space, NULL, NULL);
     return own;
-}
-
-/* --- after a change --- */
-
-struct spread {
-    struct message message; /* first */
-    struct space *space;
-};
-
-static void renew(struct cairn_worker *worker, const struct space *space)
-{
-    for (uint32_t i = 0; i < worker->types_size; i++)
-        for (struct type *type = worker->types[i]; type; type = type->next)
-            if (space_payer(type->space) == space)
-                for (size_t k = 0; k < type->decl->method_count; k++)
-                    method_limits_make(&type->methods[k].limits, worker->node, space, type->decl,
-                                       type->methods[k].decl);
-}
-
-static void drop(struct cairn_worker *worker, struct message *message)
-{
-    (void)worker;
-    free(message);
-}
-
-static void receive(struct cairn_worker *worker, struct message *message)
-{
-    renew(worker, ((struct spread *)message)->space);
-    free(message);
-}
-
-void method_limits_spread(struct cairn_worker *worker, struct space *space)
-{
-    for (uint32_t i = 0; i < worker->node->options.workers; i++) {
-        struct spread *spread;
-
-        if (i == worker->index) {
-            renew(worker, space);
-            continue;
-        }
-        spread = cairn_alloc_zeroed(1, sizeof *spread);
-        *spread = (struct spread){.message = {.receive = receive, .drop = drop}, .space = space};
-        worker_post(worker->node, i, &spread->message);
-    }
 }
 
 /* --- telling --- */

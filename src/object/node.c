@@ -271,6 +271,8 @@ enum cairn_code cairn_node_open(const struct cairn_node_options *options, const 
     atomic_init(&node->last_ms, (int64_t)cairn_store_wall_ms(options->store));
     stats_init(&node->stats, options->workers);
     spaces_init(&node->spaces, options->workers);
+    node->spaces.defaults[SPACE_MESSAGES] = node->limits.space_messages;
+    node->spaces.defaults[SPACE_MESSAGE_BYTES] = node->limits.space_message_bytes;
     node->tracing = tracing_open(&options->trace, options->clock, options->workers);
     node->operations[CAIRN_OP_INVOKE] = &operation_invoke;
     node->operations[CAIRN_OP_WATCH] = &watch_operation;

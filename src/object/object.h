@@ -52,6 +52,8 @@ struct cairn_limits {
     uint32_t transaction_attempts; /* while others are in its way: 16... */
     uint64_t transaction_retry_ns; /* ...begun within: 1 s */
     uint64_t message_bytes;        /* messages of a shard that wait, and dead letters: 256 MiB */
+    uint64_t space_messages;       /* the same of a namespace that has no limit of its own, but `default`: no limit */
+    uint64_t space_message_bytes;  /* and their bytes: no limit */
 };
 
 /* Which jobs are traced: their spans are kept (tracing.h), and handed on. */

@@ -74,8 +74,12 @@ static uint64_t get(const _Atomic uint64_t *count)
 
 void quota_apply(struct space *space)
 {
-    for (int i = 0; i < SPACE_LIMITS; i++)
-        atomic_store_explicit(&space->limits[i], get(&space->recorded_limits[i]), memory_order_relaxed);
+    for (int i = 0; i < SPACE_LIMITS; i++) {
+        uint64_t own = get(&space->recorded_limits[i]);
+
+        atomic_store_explicit(&space->limits[i], own || !space->counts ? own : space->defaults[i],
+                              memory_order_relaxed);
+    }
     space_gate(space, SPACE_LIMITED,
                get(&space->limits[SPACE_REQUESTS]) || get(&space->limits[SPACE_MEMORY]) ||
                    get(&space->limits[SPACE_CPU]) || get(&space->limits[SPACE_INSTANCES]));

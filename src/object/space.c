@@ -79,13 +79,15 @@ struct space *spaces_find(struct spaces *spaces, struct cairn_bytes name)
 }
 
 /* One block: the space, its meters unless they are its parent's, its name. */
-static struct space *space_make(struct cairn_bytes name, struct space *parent, uint32_t workers)
+static struct space *space_make(const struct spaces *spaces, struct cairn_bytes name, struct space *parent)
 {
+    uint32_t workers = spaces->workers;
     size_t meters = parent ? 0 : workers * sizeof(struct space_meter);
     struct space *space = cairn_alloc_zeroed(1, sizeof *space + meters + name.size + 1);
     uint8_t *text = (uint8_t *)(space + 1) + meters;
 
     space->parent = parent;
+    space->defaults = spaces->defaults;
     space->meters = parent ? parent->meters : (struct space_meter *)(space + 1);
     space->name = cairn_bytes(text, name.size);
     if (name.size)
@@ -114,7 +116,7 @@ struct space *spaces_intern(struct spaces *spaces, struct cairn_bytes name)
     pthread_mutex_lock(&spaces->lock);
     space = spaces_find(spaces, name);
     if (!space) {
-        space = space_make(name, parent, spaces->workers);
+        space = space_make(spaces, name, parent);
         table = atomic_load_explicit(&spaces->table, memory_order_relaxed);
         if (2 * ++spaces->count > table->mask + 1) {
             table = table_grow(table);

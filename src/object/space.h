@@ -66,13 +66,14 @@ struct space_meter {
 };
 
 struct space {
-    struct cairn_bytes name; /* ends with a 0 byte, which its size does not count */
-    uint64_t hash;           /* the name's, and the seed for what is in it */
-    uint32_t shift;          /* of its ids' slots */
-    struct space *parent;    /* of a compartment: its namespace; else NULL */
-    bool counts;             /* what it keeps is counted: all but `default` (kept.h) */
-    bool recorded;           /* worker 0's: the system shard has it */
-    uint64_t created_ms;     /* worker 0's; 0: not known */
+    struct cairn_bytes name;  /* ends with a 0 byte, which its size does not count */
+    uint64_t hash;            /* the name's, and the seed for what is in it */
+    uint32_t shift;           /* of its ids' slots */
+    struct space *parent;     /* of a compartment: its namespace; else NULL */
+    const uint64_t *defaults; /* limits that it has unless it has its own: the node's */
+    bool counts;              /* what it keeps is counted: all but `default` (kept.h) */
+    bool recorded;            /* worker 0's: the system shard has it */
+    uint64_t created_ms;      /* worker 0's; 0: not known */
 
     /* crossing threads; relaxed: what a request finds in the namespace is another's to say */
     atomic_uint life;                               /* how many times a namespace of that name has been removed */
@@ -92,7 +93,8 @@ struct spaces {
     struct space *first, *last;          /* first: `default`; last: under the lock */
     pthread_mutex_t lock;                /* of making; guards `count` */
     uint32_t count, workers;
-    atomic_uint removals; /* of namespaces, so far (sweep.h) */
+    atomic_uint removals;            /* of namespaces, so far (sweep.h) */
+    uint64_t defaults[SPACE_LIMITS]; /* in force where none is recorded; set before any is in use */
 };
 
 /* Makes `default`. */

@@ -252,6 +252,30 @@ static void of_a_namespace(void **state)
     simnode_done(&sim);
 }
 
+/* A durable invocation that sleeps on a version that is not the current one any more. */
+static void of_what_is_open(void **state)
+{
+    struct simnode sim;
+    struct simcall call;
+
+    (void)state;
+    start(&sim, &(struct cairn_limits){0});
+    simnode_deploy(&sim, "flow");
+    simcall_init(&call, CAIRN_OP_INVOKE, "Flow", "a", "doze", "x", "1000", NULL);
+    simcall_submit(&sim, &call, 0);
+    simnode_settle(&sim);
+    assert_false(call.replied);
+    simnode_deploy(&sim, "flow_second");
+    ask_space(&sim, CAIRN_OP_SPACE_SET, "default", SPACE_METHOD_LIMITS + CAIRN_LIMIT_CALLS, 2);
+    cairn_sim_clock_advance(&sim.clock, UINT64_C(2000000000));
+    for (int i = 0; i < 100000 && !call.replied; i++)
+        simnode_step(&sim);
+    EXPECT(simvalue_text(cairn_buf_bytes(&call.reply)), "!limit", "limit-calls of 2",
+           "`cairn namespaces set default --limit-calls`");
+    simcall_done(&call);
+    simnode_done(&sim);
+}
+
 /* What a listing has of each. */
 static void are_listed(void **state)
 {
@@ -274,7 +298,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_holds),  cmocka_unit_test(of_memory),      cmocka_unit_test(of_transactions),
-        cmocka_unit_test(of_the_node), cmocka_unit_test(of_a_namespace), cmocka_unit_test(are_listed),
+        cmocka_unit_test(of_the_node), cmocka_unit_test(of_a_namespace), cmocka_unit_test(of_what_is_open),
+        cmocka_unit_test(are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

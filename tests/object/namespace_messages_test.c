@@ -64,15 +64,20 @@ static void deploy(struct simnode *sim, const char *space, const char *module)
     cairn_buf_done(&wasm);
 }
 
-static void open_with(struct simnode *sim, uint64_t seed, bool streams)
+static void open_node(struct simnode *sim, uint64_t seed, const struct simnode_options *options)
 {
-    simnode_init(sim, seed, &(struct simnode_options){.streams = streams});
+    simnode_init(sim, seed, options);
     reopen(sim);
     for (int i = 0; i < 2; i++) {
         ask_space(sim, CAIRN_OP_SPACE_CREATE, spaces[i], SPACE_OBJECTS, 0);
         deploy(sim, spaces[i], "mail");
         deploy(sim, spaces[i], "alarm");
     }
+}
+
+static void open_with(struct simnode *sim, uint64_t seed, bool streams)
+{
+    open_node(sim, seed, &(struct simnode_options){.streams = streams});
 }
 
 struct asked {
@@ -291,6 +296,31 @@ static void messages_have_a_limit(void **state)
     simnode_done(&sim);
 }
 
+/* The node's, of namespaces that have no limit of their own. */
+static void messages_have_a_limit_by_default(void **state)
+{
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 9, &(struct simnode_options){.limits = {.space_messages = 3, .space_message_bytes = 100000}});
+    ask_space(&sim, CAIRN_OP_SPACE_SET, "blue", SPACE_MESSAGES, 5);
+    for (int again = 0; again < 2; again++) {
+        for (int i = 0; i < 3 && !again; i++)
+            expect(&sim, "nil", "acme", ids[i], "send_after", "50000", "add", "c");
+        expect(&sim, "!limit: " FULL, "acme", "d", "send_after", "50000", "add", "c");
+        for (int i = 0; i < 5 && !again; i++)
+            expect(&sim, "nil", "blue", ids[i], "send_after", "50000", "add", "c");
+        expect(&sim, "!limit: the namespace blue has 5 messages", "blue", "d", "send_after", "50000", "add", "c");
+        expect(&sim, "!limit: the namespace blue has", "blue", "a", "flood", "1", "b", "100000");
+        simnode_crash(&sim, CAIRN_SIM_DROP);
+        reopen(&sim);
+    }
+    ask_space(&sim, CAIRN_OP_SPACE_SET, "blue", SPACE_MESSAGES, 0); /* the node's again */
+    expect(&sim, "!limit: the namespace blue has 5 messages that wait or are dead letters and may have 3", "blue", "d",
+           "send", "c", NULL, NULL);
+    simnode_done(&sim);
+}
+
 static void bytes_of_messages_have_limits(void **state)
 {
     struct simnode sim;
@@ -322,6 +352,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_are_right),
         cmocka_unit_test(messages_have_a_limit),
+        cmocka_unit_test(messages_have_a_limit_by_default),
         cmocka_unit_test(bytes_of_messages_have_limits),
     };
 
