@@ -15,7 +15,7 @@
 struct options {
     uint64_t reads, bytes, requests, machines, memory_mib;
     bool json;
-    const char *storage, *machine, *follower_ms, *leader_ms, *prices, *draw;
+    const char *storage, *machine, *follower_ms, *leader_ms, *cloud, *prices, *draw;
 };
 
 enum { NOT_GIVEN = 101 }; /* of a share of reads, which may be 0 */
@@ -75,6 +75,11 @@ static const struct cairn_flag keeper_flags[] = {
      .value = "MS",
      .help = "and in the second (standard 59.26, hybrid 31)",
      .offset = offsetof(struct options, leader_ms)},
+    {.name = "cloud",
+     .kind = CAIRN_FLAG_TEXT,
+     .value = "NAME",
+     .help = "whose prices: 'aws' (default) or 'gcp', whose list has no\nmachines to compare with",
+     .offset = offsetof(struct options, cloud)},
     {.name = "prices",
      .kind = CAIRN_FLAG_TEXT,
      .value = "FILE",
@@ -115,6 +120,21 @@ int cairn_cost_prices(const char *path, struct cairn_prices *ret)
     fclose(file);
     cairn_buf_done(&text);
     return code == CAIRN_OK ? CAIRN_EXIT_OK : cairn_complain(CAIRN_EXIT_FAILED, "%s: %s", path, err.text);
+}
+
+/* Of the lists of this program, which are called CLOUD-REGION. */
+static int cloud_prices(const char *cloud, struct cairn_prices *ret)
+{
+    size_t size = strlen(cloud);
+    struct cairn_err err;
+
+    for (const char *const *list = cairn_price_lists; *list; list++) {
+        if (cairn_prices_read(cairn_str(*list), ret, &err) != CAIRN_OK)
+            return cairn_complain(CAIRN_EXIT_FAILED, "a price list in this program: %s", err.text);
+        if (size && strncmp(ret->name, cloud, size) == 0 && ret->name[size] == '-')
+            return CAIRN_EXIT_OK;
+    }
+    return cairn_complain(CAIRN_EXIT_USAGE, "--cloud is 'aws' or 'gcp', not '%s'", cloud);
 }
 
 static bool read_ms(const char *text, double *ret)
@@ -301,6 +321,10 @@ static void print_text(const struct cairn_keeper_plan *plan)
            plan->work.memory_gib * 1024);
     print_items(plan);
     print_services(plan->prices);
+    if (!plan->machine_count) {
+        puts("\nThe list has no machines that these could be compared with.");
+        return;
+    }
     puts("\nWhat an ensemble of machines costs, for each dollar that functions cost:");
     for (uint32_t i = 0; i < plan->read_count; i++)
         for (uint32_t j = 0; j < plan->storage_count; j++)
@@ -390,10 +414,15 @@ static int run_keeper(int argc, char **argv)
 
     if (!cairn_flags_parse(&cairn_command_cost_keeper, argc, argv, &options, &left, &status))
         return status;
-    status = cairn_cost_prices(options.prices, &prices);
+    if (options.cloud && options.prices)
+        return cairn_complain(CAIRN_EXIT_USAGE, "--cloud and --prices are two lists: give one of them");
+    status = options.cloud ? cloud_prices(options.cloud, &prices) : cairn_cost_prices(options.prices, &prices);
     if (status != CAIRN_EXIT_OK)
         return status;
     plan = cairn_keeper_plan(&prices);
+    if (options.draw && !plan.machine_count)
+        return cairn_complain(CAIRN_EXIT_USAGE, "--draw compares with machines, and the price list %s has none",
+                              prices.name);
     status = choose(&options, &plan);
     if (status == CAIRN_EXIT_OK && options.draw)
         status = draw(&plan, options.draw);

@@ -33,7 +33,7 @@ static const struct key keys[] = {
     KEY("call", PRICE, call),
     KEY("gb-second", PRICE, gb_second),
     {"gb-second-arm", PRICE, offsetof(struct cairn_prices, gb_second_arm), 0, true},
-    {"machine", MACHINE, offsetof(struct cairn_prices, machines), 0, false},
+    {"machine", MACHINE, offsetof(struct cairn_prices, machines), 0, true},
 };
 
 enum { KEYS = sizeof keys / sizeof keys[0] };

@@ -31,7 +31,7 @@ struct cairn_prices {
     double call, gb_second;                           /* of functions */
     double gb_second_arm;                             /* -1 if there are none */
     struct cairn_machine_price machines[CAIRN_PRICES_MACHINES_MAX];
-    uint32_t machine_count; /* 1 at least */
+    uint32_t machine_count;
 };
 
 /* The texts of share/prices, in the order of their names; ends with NULL. */

@@ -18,6 +18,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "process"))
 from cairnproc import check, equal, main  # noqa: E402
 
 CAIRN = os.path.abspath(os.environ.get("CAIRN", "build/cairn"))
+# Google's, of a write of 1 kB: two messages, four entries, the node, two calls and their time; of a read.
+GOOGLES = {"standard": (2 * 0.0745 + 3 * 1.8 + 0.6 + 5 + 2 * 0.4 + (0.016 + 0.02963) * 18.5, 0.4),
+           "hybrid": (2 * 0.0745 + 3 * 1.8 + 0.6 + 1.8 + 2 * 0.4 + (0.016 + 0.0155) * 18.5, 0.6)}
 RATES = 100000, 500000, 1000000, 2000000, 5000000
 MACHINES = {"t3.small": "0.0208", "t3.medium": "0.0416", "t3.large": "0.0832"}
 # Rows of the paper's tables, as they are printed there.
@@ -200,6 +203,20 @@ def test_many_machines(folder):
     check(60 + 6 * len(labels[0].text) < min(cells), "labels reach into the cells")
 
 
+def test_google():
+    told = json.loads(run("--cloud", "gcp", "--json"))
+    equal((told["prices"]["name"], told["machines_to_functions"]), ("gcp-us", []))
+    for storage, (write, read) in GOOGLES.items():
+        for what, want in (("write", write), ("read", read)):
+            got = told["dollars_a_million"][storage][what]
+            check(abs(got - want) < 1e-6, f"{storage} {what}: {got}, not {want}")
+    check("no machines" in run("--cloud", "gcp"), "machines that there are none of")
+    equal(run("--cloud", "aws"), run())
+    for words in (["--cloud", "azure"], ["--cloud", ""], ["--cloud", "gcp", "--prices", "x"],
+                  ["--cloud", "gcp", "--draw", "/dev/null"]):
+        run(*words, status=2)
+
+
 def test_refused():
     check("t3.huge" in run("--machine", "t3.huge", status=2), "no word of the machine")
     run("--storage", "tape", status=2)
@@ -211,5 +228,5 @@ def test_refused():
     run("--leader-ms", "nan", status=2)
 
 
-main([test_tables, test_items, test_json, test_flags, test_own_prices, test_free, test_drawing,
+main([test_tables, test_google, test_items, test_json, test_flags, test_own_prices, test_free, test_drawing,
       test_many_machines, test_refused])

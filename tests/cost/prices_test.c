@@ -17,7 +17,6 @@ static const struct {
     const char *label, *text, *want;
 } bad[] = {
     {"nothing", "", "'name' is missing"},
-    {"no machine", GOOD, "'machine' is missing"},
     {"unknown", GOOD "disk 1\n", "line 13: there is no price 'disk'"},
     {"twice", GOOD "call 1\n", "line 13: 'call' is there a second time"},
     {"negative", GOOD "gb-second-arm -1\n", "line 13: 'gb-second-arm' wants a number that is not negative"},
