@@ -6,6 +6,7 @@
 #   make sim SEED=n           one simulated run, replayed exactly      make fuzz T=resp TIME=600
 #   make test-slow sim-slow   the suites that take long                make install DESTDIR=/x prefix=/usr
 #   make figures ONLY="4.8"   a thesis's experiments on the engines; docs/engines.md, docs/figures
+#   make figures ONLY=keeper  FaaSKeeper's experiments; docs/keeper.md
 #   make setup                only install what is missing             make format, make clean
 #
 # BUILD=dir builds elsewhere; CAIRN_CACHE=dir keeps Wasmtime elsewhere than in ~/.cache/cairn.
@@ -69,8 +70,9 @@ bench:
 
 figures:
 	@tools/setup build bench
-	@tools/build $(BUILD) -- bench-programs
-	@bench/thesis.py $(BUILD) $(ONLY)
+	@tools/build $(BUILD) -- product bench-programs
+	@[ "$(ONLY)" = keeper ] || bench/thesis.py $(BUILD) $(ONLY)
+	@[ -n "$(filter-out keeper,$(ONLY))" ] || bench/faaskeeper.py $(BUILD)
 
 install:
 	@test -x $(BUILD)/cairn || $(MAKE) --no-print-directory all

@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 
-from suite import (base, before, durable, engines, figures, growth, inprocess, keeper, keys, messages, namespaces, nodes,
+from suite import (base, before, durable, engines, faaskeeper, figures, growth, inprocess, keeper, keys, messages, namespaces, nodes,
                    ordered, paper, platforms, recovery, report, results, retwis, single, timers, transfer)
 
 CASES = {
@@ -38,6 +38,7 @@ CASES = {
     "engines": engines.run,      # the state engines as a library, beside RocksDB, LevelDB, LMDB
     "nodes": nodes.run,          # the node on its engines on disk, beside the one in memory
     "keeper": keeper.run,        # ZooKeeper's clients, beside ZooKeeper
+    "keeper-growth": faaskeeper.run_growth,  # a million nodes, a million children; minutes
     "timers": timers.run,        # a million, and ten thousand due a second
     "namespaces": namespaces.run,  # ten thousand that nobody uses
     "idle": recovery.idle,
