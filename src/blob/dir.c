@@ -1,18 +1,23 @@
 /* dir.c - a blob store that is a folder; and which kind of store a URL means. */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "blob/blob_internal.h"
 #include "io/clock.h"
 
-enum { COPY_BYTES = 1 << 20, SYNC_BYTES = 4 << 20 };
+enum { COPY_BYTES = 1 << 20, SYNC_BYTES = 4 << 20, DURABLE_SLOTS = 1024 };
 
 struct dir {
     struct cairn_blob base;
     struct cairn_disk *disk;
     bool owned; /* the disk */
+    /* Folders whose names are durable, by their hash; any thread.  Only what was synced here counts: a crash may have
+     * come before that. */
+    _Atomic uint64_t durable[DURABLE_SLOTS];
 };
 
 static struct dir *dir_of(struct cairn_blob *blob)
@@ -20,14 +25,11 @@ static struct dir *dir_of(struct cairn_blob *blob)
     return (struct dir *)(void *)blob; /* its first member */
 }
 
-/* The folder of a name, "" for none; made, with its name synced, if it is missing. */
-static enum cairn_code make_folder(struct cairn_disk *disk, const char *name, char folder[CAIRN_PATH_BYTES],
-                                   struct cairn_err *err)
+/* Made, with its name synced, if it is missing. */
+static enum cairn_code make_folder(struct cairn_disk *disk, char folder[CAIRN_PATH_BYTES], struct cairn_err *err)
 {
-    const char *slash = strrchr(name, '/');
     enum cairn_code code = CAIRN_OK;
 
-    snprintf(folder, CAIRN_PATH_BYTES, "%.*s", slash ? (int)(slash - name) : 0, name);
     for (char *end = folder; code == CAIRN_OK && *end;) {
         char above[CAIRN_PATH_BYTES], rest = 0;
         const char *last;
@@ -43,6 +45,33 @@ static enum cairn_code make_folder(struct cairn_disk *disk, const char *name, ch
         *end = rest;
     }
     return code;
+}
+
+/* The folder of a name, "" for none, is there for good. */
+static enum cairn_code enter_folder(struct dir *dir, const char *name, char folder[CAIRN_PATH_BYTES],
+                                    struct cairn_err *err)
+{
+    const char *slash = strrchr(name, '/');
+    _Atomic uint64_t *slot;
+    enum cairn_code code;
+    uint64_t hash;
+
+    snprintf(folder, CAIRN_PATH_BYTES, "%.*s", slash ? (int)(slash - name) : 0, name);
+    hash = cairn_hash(cairn_str(folder)) | 1;
+    slot = &dir->durable[(hash >> 32) % DURABLE_SLOTS];
+    if (!folder[0] || atomic_load_explicit(slot, memory_order_relaxed) == hash)
+        return CAIRN_OK;
+    code = make_folder(dir->disk, folder, err);
+    if (code == CAIRN_OK)
+        atomic_store_explicit(slot, hash, memory_order_relaxed);
+    return code;
+}
+
+/* Somebody has removed folders: they are made again with the next try. */
+static void forget_folders(struct dir *dir)
+{
+    for (int i = 0; i < DURABLE_SLOTS; i++)
+        atomic_store_explicit(&dir->durable[i], 0, memory_order_relaxed);
 }
 
 static void temporary_path(const char *name, char path[CAIRN_PATH_BYTES])
@@ -81,11 +110,17 @@ static enum cairn_code put(struct cairn_blob *blob, const char *name, struct cai
     struct cairn_disk *disk = dir_of(blob)->disk;
     char folder[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES];
     struct cairn_file *file = NULL;
-    enum cairn_code code = make_folder(disk, name, folder, err);
+    enum cairn_code code = enter_folder(dir_of(blob), name, folder, err);
 
     temporary_path(name, temporary);
     if (code == CAIRN_OK)
         code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
+    if (code == CAIRN_ENOTFOUND) {
+        forget_folders(dir_of(blob));
+        code = enter_folder(dir_of(blob), name, folder, err);
+        if (code == CAIRN_OK)
+            code = disk->ops->open(disk, temporary, CAIRN_OPEN_WRITE | CAIRN_OPEN_CREATE, &file, err);
+    }
     if (code == CAIRN_OK && bytes.size)
         code = disk->ops->write_at(file, 0, bytes.data, bytes.size, err);
     return commit(disk, file, temporary, name, folder, is_new, code, err);
@@ -132,7 +167,7 @@ static enum cairn_code dir_put_file(struct cairn_blob *blob, const char *name, s
     struct cairn_disk *disk = dir_of(blob)->disk;
     char folder[CAIRN_PATH_BYTES], temporary[CAIRN_PATH_BYTES];
     struct cairn_file *from = NULL, *file = NULL;
-    enum cairn_code code = make_folder(disk, name, folder, err);
+    enum cairn_code code = enter_folder(dir_of(blob), name, folder, err);
 
     temporary_path(name, temporary);
     if (code == CAIRN_OK)
