@@ -8,8 +8,6 @@
 #include "keeper/watch.h"
 #include "keeper/write.h"
 
-enum { TABLES_ALL = (1 << KEEPER_TABLES) - 1 };
-
 /* The changes, if the segment has written them. */
 static bool changes_of(const struct keeper_tree *tree, const struct overlay *overlay, struct cairn_bytes *ret)
 {
@@ -102,18 +100,17 @@ static void take_changes(struct keeper_tree *tree, struct cairn_bytes changes)
         switch (what) {
         case CAIRN_KEEPER_CREATED:
             keeper_list_changed(tree, bytes, true);
-            keeper_event_fire(tree, KEEPER_EVENT_CREATED, zxid, bytes, acl, TABLES_ALL & ~(1u << TABLE_CHILD));
+            keeper_event_fire(tree, KEEPER_EVENT_CREATED, zxid, bytes, acl, TABLES_DATA);
             break;
         case CAIRN_KEEPER_DELETED:
             keeper_list_changed(tree, bytes, false);
             keeper_event_fire(tree, KEEPER_EVENT_DELETED, zxid, bytes, acl, TABLES_ALL);
             break;
         case CAIRN_KEEPER_DATA:
-            keeper_event_fire(tree, KEEPER_EVENT_DATA, zxid, bytes, acl, TABLES_ALL & ~(1u << TABLE_CHILD));
+            keeper_event_fire(tree, KEEPER_EVENT_DATA, zxid, bytes, acl, TABLES_DATA);
             break;
         case CAIRN_KEEPER_CHILDREN:
-            keeper_event_fire(tree, KEEPER_EVENT_CHILDREN, zxid, parent_of(path), parent_acl,
-                              1u << TABLE_CHILD | 1u << TABLE_PERSISTENT);
+            keeper_event_fire(tree, KEEPER_EVENT_CHILDREN, zxid, parent_of(path), parent_acl, TABLES_CHILD);
             break;
         case CAIRN_KEEPER_NODE_ACL:
             acl = bytes;

@@ -28,9 +28,8 @@ static struct cairn_bytes parent_of(struct cairn_bytes path)
 static void tell(struct keeper_tree *tree, uint64_t zxid, struct cairn_bytes path, struct cairn_bytes acl,
                  struct cairn_bytes parent_acl)
 {
-    keeper_event_fire(tree, KEEPER_EVENT_DELETED, zxid, path, acl, (1u << KEEPER_TABLES) - 1);
-    keeper_event_fire(tree, KEEPER_EVENT_CHILDREN, zxid, parent_of(path), parent_acl,
-                      1u << TABLE_CHILD | 1u << TABLE_PERSISTENT);
+    keeper_event_fire(tree, KEEPER_EVENT_DELETED, zxid, path, acl, TABLES_ALL);
+    keeper_event_fire(tree, KEEPER_EVENT_CHILDREN, zxid, parent_of(path), parent_acl, TABLES_CHILD);
 }
 
 static void over(struct keeper_session *session)

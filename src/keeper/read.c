@@ -186,47 +186,68 @@ static int32_t get_ephemerals(struct read *read, const struct keeper_part *part,
 
 /* --- watches -------------------------------------------------------------------------------------- */
 
-/* Tables that a kind means. */
-static unsigned tables_of(int32_t kind)
+/* Tables that a kind means, those of what fires once first.  The kinds of 3.8 mean a half of a persistent watch, too:
+ * but only where there is no other one, as then 3.9 would mean that alone. */
+static void tables_of(int32_t kind, unsigned tables[2])
 {
+    tables[0] = tables[1] = 0;
     switch (kind) {
     case KEEPER_WATCH_CHILDREN:
-        return 1u << TABLE_CHILD;
+        tables[0] = 1u << TABLE_CHILD;
+        tables[1] = 1u << TABLE_PERSISTENT_CHILD | 1u << TABLE_RECURSIVE_CHILD;
+        break;
     case KEEPER_WATCH_DATA:
-        return 1u << TABLE_DATA;
+        tables[0] = 1u << TABLE_DATA;
+        tables[1] = 1u << TABLE_PERSISTENT | 1u << TABLE_RECURSIVE;
+        break;
     case KEEPER_WATCH_ANY:
-        return (1u << KEEPER_TABLES) - 1;
+        tables[0] = TABLES_ALL;
+        break;
     case KEEPER_WATCH_PERSISTENT:
-        return 1u << TABLE_PERSISTENT;
+        tables[0] = 1u << TABLE_PERSISTENT | 1u << TABLE_PERSISTENT_CHILD;
+        break;
     case KEEPER_WATCH_RECURSIVE:
-        return 1u << TABLE_RECURSIVE;
-    default:
-        return 0;
+        tables[0] = 1u << TABLE_RECURSIVE | 1u << TABLE_RECURSIVE_CHILD;
+        break;
     }
 }
 
 static int32_t some_watches(struct read *read, const struct keeper_part *part, bool removes)
 {
-    unsigned tables = tables_of(read->ask->kind);
+    unsigned tables[2];
     bool found = false;
 
-    if (!tables)
+    tables_of(read->ask->kind, tables);
+    if (!tables[0])
         return E_ARGUMENTS;
-    for (int table = 0; table < KEEPER_TABLES; table++)
-        if (tables & 1u << table)
-            found |= removes ? keeper_watch_remove(read->session, table, part->path)
-                             : keeper_watch_has(read->session, table, part->path);
+    for (int i = 0; i < 2 && !found; i++)
+        for (int table = 0; table < KEEPER_TABLES; table++)
+            if (tables[i] & 1u << table)
+                found |= removes ? keeper_watch_remove(read->session, table, part->path)
+                                 : keeper_watch_has(read->session, table, part->path);
     return found ? 0 : E_NO_WATCHER;
+}
+
+/* Both halves, or none. */
+static bool set_both(struct keeper_session *session, enum keeper_table table, struct cairn_bytes path)
+{
+    if (keeper_watch_set(session, table, path) && keeper_watch_set(session, table + 1, path))
+        return true;
+    keeper_watch_remove(session, table, path);
+    return false;
 }
 
 /* A mode takes the place of the other one. */
 static int32_t add_watch(struct read *read, const struct keeper_part *part)
 {
+    enum keeper_table table = read->ask->kind ? TABLE_RECURSIVE : TABLE_PERSISTENT,
+                      other = read->ask->kind ? TABLE_PERSISTENT : TABLE_RECURSIVE;
+
     if (read->ask->kind != 0 && read->ask->kind != 1)
         return E_ARGUMENTS;
-    keeper_watch_remove(read->session, read->ask->kind ? TABLE_PERSISTENT : TABLE_RECURSIVE, part->path);
-    return keeper_watch_set(read->session, read->ask->kind ? TABLE_RECURSIVE : TABLE_PERSISTENT, part->path) ? 0
-                                                                                                             : E_SYSTEM;
+    for (int half = 0; half < 2; half++)
+        keeper_watch_remove(read->session, other + half, part->path);
+    return set_both(read->session, table, part->path) ? 0 : E_SYSTEM;
 }
 
 /* What happened there since the client has seen it last, or 0; *ret_acl: of the node, if there is one. */
@@ -269,7 +290,8 @@ static int32_t set_watches(struct read *read)
 
             if (event)
                 keeper_event_one(read->session, event, read->tree->zxid, path, acl);
-            else if (!keeper_watch_set(read->session, tables_of_sets[set], path))
+            else if (!(set >= KEEPER_SET_PERSISTENT ? set_both : keeper_watch_set)(read->session, tables_of_sets[set],
+                                                                                   path))
                 error = E_SYSTEM;
         }
     }
@@ -298,7 +320,10 @@ static void look_state(struct read *read)
                                  .watch_paths = tree->watch_paths.count,
                                  .zxid = tree->zxid,
                                  .expired = tree->expired};
+    struct cairn_bytes value;
 
+    if (keeper_field_value(tree, &tree->kw->overlay, FIELD_ZXID, &value) && value.size >= 16)
+        state.data_bytes = cairn_get_u64(value.data + 8);
     keeper_map_each(&tree->sessions, count_session, &state);
     answer_state(read->to, &state);
 }

@@ -35,7 +35,7 @@ struct keeper_tree {
     uint64_t expired;
 
     struct keeper_map watch_paths, watches;
-    uint32_t tables[4]; /* watches, by enum keeper_table */
+    uint32_t tables[6]; /* watches, by enum keeper_table */
     uint64_t stamp;     /* of the last event that was matched */
 };
 

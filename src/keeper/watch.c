@@ -172,21 +172,26 @@ static void fire_at(const struct firing *firing, enum keeper_table table, struct
         path_free(tree, at);
 }
 
+/* At its prefixes that are paths; the root is the last. */
+static void fire_above(const struct firing *firing, enum keeper_table table, struct cairn_bytes path)
+{
+    for (size_t i = path.size; i-- > 0;)
+        if (path.data[i] == '/' && path.size > 1)
+            fire_at(firing, table, cairn_bytes(path.data, i ? i : 1));
+}
+
 void keeper_watch_fire(struct keeper_tree *tree, struct cairn_bytes path, unsigned tables,
                        void (*each)(void *context, struct keeper_session *session), void *context)
 {
     struct firing firing = {tree, each, context};
 
     tree->stamp++;
-    for (int table = 0; table < TABLE_RECURSIVE; table++)
-        if (tables & 1u << table)
+    for (int table = 0; table < KEEPER_TABLES; table++)
+        if (tables & 1u << table && tree->tables[table]) {
             fire_at(&firing, table, path);
-    if (!(tables & 1u << TABLE_RECURSIVE) || !tree->tables[TABLE_RECURSIVE])
-        return;
-    fire_at(&firing, TABLE_RECURSIVE, path);
-    for (size_t i = path.size; i-- > 0;) /* its prefixes that are paths; the root is the last */
-        if (path.data[i] == '/' && path.size > 1)
-            fire_at(&firing, TABLE_RECURSIVE, cairn_bytes(path.data, i ? i : 1));
+            if (table >= TABLE_RECURSIVE)
+                fire_above(&firing, table, path);
+        }
 }
 
 /* --- telling of them ------------------------------------------------------------------------------ */

@@ -74,7 +74,7 @@ static void test_persistent(void **state)
     assert_string_equal(client_told(&a), "created(/p) children(/p) data(/p) children(/p) deleted(/p)");
     assert_string_equal(client_told(&b), "created(/p) created(/p/c) data(/p/c) data(/p) deleted(/p/c) deleted(/p)");
     assert_int_equal(ask_kind(&a, KEEPER_CHECK_WATCHES, "/p", KEEPER_WATCH_PERSISTENT), 0);
-    assert_int_equal(ask_kind(&a, KEEPER_CHECK_WATCHES, "/p", KEEPER_WATCH_DATA), -121);
+    assert_int_equal(ask_kind(&a, KEEPER_CHECK_WATCHES, "/p", KEEPER_WATCH_RECURSIVE), -121);
     assert_int_equal(ask_kind(&a, KEEPER_REMOVE_WATCHES, "/p", KEEPER_WATCH_ANY), 0);
     assert_int_equal(ask_kind(&a, KEEPER_REMOVE_WATCHES, "/p", KEEPER_WATCH_ANY), -121);
     lab_do(&b, KEEPER_CREATE, "/p", "1", 0);
@@ -85,6 +85,52 @@ static void test_persistent(void **state)
     client_told(&b);
     lab_do(&a, KEEPER_CREATE, "/p/d", "1", 0);
     assert_string_equal(client_told(&b), "created(/p/d)");
+    lab_done(&lab);
+}
+
+/* Half of a persistent watch is removed, as in ZooKeeper 3.8. */
+static void test_halves(void **state)
+{
+    static const struct {
+        int32_t mode, kind;
+        const char *told;
+    } cases[] = {
+        {0, KEEPER_WATCH_CHILDREN, "data(/p) deleted(/p)"},
+        {0, KEEPER_WATCH_DATA, "children(/p) children(/p) deleted(/p)"},
+        {1, KEEPER_WATCH_CHILDREN, "data(/p) created(/p/c) deleted(/p/c) deleted(/p)"},
+        {1, KEEPER_WATCH_DATA, "deleted(/p/c) deleted(/p)"},
+        {0, KEEPER_WATCH_ANY, ""},
+        {0, KEEPER_WATCH_PERSISTENT, ""},
+        {1, KEEPER_WATCH_RECURSIVE, ""},
+    };
+    struct lab lab;
+    struct client a, b;
+
+    (void)state;
+    lab_init(&lab, 5, NULL);
+    assert_int_equal(client_connect(&a, &lab, 0, NULL), 0);
+    assert_int_equal(client_connect(&b, &lab, 1, NULL), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lab_do(&b, KEEPER_CREATE, "/p", "1", 0);
+        assert_int_equal(ask_kind(&a, KEEPER_ADD_WATCH, "/p", cases[i].mode), 0);
+        assert_int_equal(ask_kind(&a, KEEPER_CHECK_WATCHES, "/p", cases[i].kind), 0);
+        assert_int_equal(ask_kind(&a, KEEPER_REMOVE_WATCHES, "/p", cases[i].kind), 0);
+        assert_int_equal(ask_kind(&a, KEEPER_REMOVE_WATCHES, "/p", cases[i].kind), -121);
+        lab_do(&b, KEEPER_SET_DATA, "/p", "2", 0);
+        lab_do(&b, KEEPER_CREATE, "/p/c", "1", 0);
+        lab_do(&b, KEEPER_DELETE, "/p/c", NULL, 0);
+        lab_do(&b, KEEPER_DELETE, "/p", NULL, 0);
+        assert_string_equal(client_told(&a), cases[i].told);
+        ask_kind(&a, KEEPER_REMOVE_WATCHES, "/p", KEEPER_WATCH_ANY);
+    }
+    /* One that fires once goes before a half of one that stays. */
+    lab_do(&b, KEEPER_CREATE, "/p", "1", 0);
+    assert_int_equal(ask_kind(&a, KEEPER_ADD_WATCH, "/p", 0), 0);
+    lab_do(&a, KEEPER_GET_DATA, "/p", NULL, true);
+    assert_int_equal(ask_kind(&a, KEEPER_REMOVE_WATCHES, "/p", KEEPER_WATCH_DATA), 0);
+    lab_do(&b, KEEPER_SET_DATA, "/p", "2", 0);
+    lab_do(&b, KEEPER_SET_DATA, "/p", "3", 0);
+    assert_string_equal(client_told(&a), "data(/p) data(/p)");
     lab_done(&lab);
 }
 
@@ -230,10 +276,8 @@ static void test_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_persistent),
-        cmocka_unit_test(test_set_watches),
-        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_tables),      cmocka_unit_test(test_persistent), cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_set_watches), cmocka_unit_test(test_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

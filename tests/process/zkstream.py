@@ -200,7 +200,7 @@ class Stream:
             path = self.path()
             return (kind, path, self.mode(path)) if client.persistent else ("exists", path, True)
         if kind in ("checkwatches", "removewatches"):
-            return kind, self.path(), 3 if client.persistent else self.random.randint(1, 3)
+            return kind, self.path(), self.random.randint(1, 3)
         if kind == "multiread":
             return kind, [(self.random.choice(["get", "ls"]), self.path(), False)
                           for _ in range(self.random.randrange(4))]
