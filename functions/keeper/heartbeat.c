@@ -3,7 +3,7 @@
  * the rest, so that other transactions come between. */
 #include "keeper.h"
 
-static void again(const char *method, struct cairn_bytes a, struct cairn_bytes b)
+void tell_self(const char *method, struct cairn_bytes a, struct cairn_bytes b)
 {
     struct cairn_args args = {0};
 
@@ -55,7 +55,7 @@ CAIRN_METHOD(Tree, close, CAIRN_INTERNAL)
         cairn_ordered_set(Tree_sessions, low, cairn_bytes(&entry, sizeof entry));
         t.closing[t.closing_count++] = (struct cairn_keeper_closing){session, t.zxid};
         changes_add(&t, CAIRN_KEEPER_LINGERS, cairn_bytes(&session, 8));
-        again("sweep", cairn_bytes(&session, 8), none);
+        tell_self("sweep", cairn_bytes(&session, 8), none);
     } else {
         session_over(session);
     }
@@ -77,7 +77,7 @@ CAIRN_METHOD(Tree, sweep, CAIRN_INTERNAL)
     if (t.zxid == 0) /* the state was rolled back meanwhile */
         return;
     if (remove_ephemerals(&t, key_behind(session, 8, none), key_behind(session + 1, 8, none), true)) {
-        again("sweep", cairn_bytes(&session, 8), none);
+        tell_self("sweep", cairn_bytes(&session, 8), none);
     } else {
         for (uint32_t i = 0; i < t.closing_count; i++)
             if (t.closing[i].session != session)
@@ -89,27 +89,34 @@ CAIRN_METHOD(Tree, sweep, CAIRN_INTERNAL)
     txn_end(&t);
 }
 
+/* count TOP: a message of the create of its zookeeper_stats, and of the count before. */
+CAIRN_METHOD(Tree, count, CAIRN_INTERNAL)
+{
+    quota_count(cairn_arg(0));
+}
+
 /* --- the beginning --- */
 
-static void root_put(const char *path, uint32_t children, uint32_t aversion, struct cairn_bytes acl)
+static void root_put(struct txn *t, const char *path, uint32_t children, uint32_t aversion, struct cairn_bytes acl)
 {
     struct node node = {.key = key_of(cairn_str(path)), .acl = acl};
 
     node.is = (struct cairn_keeper_node){.children = children, .aversion = aversion, .data = CAIRN_KEEPER_INLINE};
     node_put(&node);
+    t->bytes += (int64_t)strlen(path);
 }
 
 /* What every ZooKeeper has from the start; children that are no creates. */
-static void roots_put(void)
+static void roots_put(struct txn *t)
 {
     uint8_t read_only[sizeof acl_open];
 
     memcpy(read_only, acl_open, sizeof acl_open);
     read_only[7] = PERM_READ;
-    root_put("/", 1, 0, none);
-    root_put("/zookeeper", 2, 0, none);
-    root_put("/zookeeper/quota", 0, 0, none);
-    root_put("/zookeeper/config", 0, UINT32_MAX, cairn_bytes(read_only, sizeof read_only));
+    root_put(t, "/", 1, 0, none);
+    root_put(t, "/zookeeper", 2, 0, none);
+    root_put(t, "/zookeeper/quota", 0, 0, none);
+    root_put(t, "/zookeeper/config", 0, UINT32_MAX, cairn_bytes(read_only, sizeof read_only));
 }
 
 /* begin LINEAGE EPOCH: [zxid].  The state is another than the node served before, or a new one: no session outlives
@@ -144,11 +151,11 @@ CAIRN_METHOD(Tree, begin, CAIRN_PUBLIC)
         session_over(session);
     }
     if (more || cairn_ordered_count(Tree_sessions) > 0) {
-        again("begin", lineage, cairn_arg(1));
+        tell_self("begin", lineage, cairn_arg(1));
     } else {
         t.closing_count = 0;
         if (!node_find(none, &root))
-            roots_put();
+            roots_put(&t);
         cairn_set(Tree_lineage, lineage);
         changes_add(&t, CAIRN_KEEPER_BEGUN, lineage);
     }
@@ -191,6 +198,6 @@ CAIRN_METHOD(Tree, heartbeat, CAIRN_INTERNAL)
     if (looked == 0)
         return;
     if (looked == CAIRN_KEEPER_NODES_A_SEGMENT || changes_full(&t))
-        again("heartbeat", none, none);
+        tell_self("heartbeat", none, none);
     txn_end(&t);
 }

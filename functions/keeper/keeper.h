@@ -24,8 +24,8 @@ CAIRN_ORDERED(Tree, blobs);      /* the hash's first 8 bytes, node key: nothing 
 CAIRN_ORDERED(Tree, sessions);   /* be64 session: struct cairn_keeper_session */
 CAIRN_ORDERED(Tree, ephemerals); /* be64 session, node key: nothing */
 CAIRN_ORDERED(Tree, reap);       /* be48 due ms, node key: nothing */
-CAIRN_MAP(Tree, quotas);         /* path that has limits: nothing */
-CAIRN_VALUE(Tree, zxid);         /* u64, struct cairn_keeper_closing ... */
+CAIRN_MAP(Tree, quotas);         /* path that has limits: nothing; '=', path that is counted: the key that is next */
+CAIRN_VALUE(Tree, zxid);         /* u64, u64 bytes, struct cairn_keeper_closing ... */
 CAIRN_VALUE(Tree, lineage);      /* struct cairn_keeper_lineage */
 CAIRN_VALUE(Tree, changes);      /* struct cairn_keeper_changes, entries */
 
@@ -67,6 +67,7 @@ struct txn {
     uint64_t before;                      /* the last that was given before it */
     uint32_t index;                       /* in a multi: the operation that is being done */
     int64_t now;                          /* ms */
+    int64_t bytes;                        /* of the paths and data of all nodes */
     struct cairn_bytes identities;        /* Id[] of the connection */
     struct cairn_keeper_closing *closing; /* sessions that linger, with room for one more */
     uint32_t closing_count;
@@ -120,6 +121,11 @@ void node_put(const struct node *node);
 uint32_t node_children(const struct txn *t, const struct node *node, uint64_t *ret_pzxid);
 /* With the zxid of the transaction, or of the close of the session that lingers (then it is told as gone). */
 void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gone);
+
+/* A turn of counting what is below it, for its quota; the next is a message. */
+void quota_count(struct cairn_bytes top);
+/* A message to the Tree itself, with as many arguments as are not empty. */
+void tell_self(const char *method, struct cairn_bytes a, struct cairn_bytes b);
 
 /* A node that is to be looked at then. */
 void reap_add(struct txn *t, int64_t due_ms, struct cairn_bytes key);

@@ -78,7 +78,8 @@ void txn_begin(struct txn *t, uint64_t session, uint64_t number, uint64_t epoch)
     *t = (struct txn){.now = cairn_now()};
     if (cairn_get(Tree_zxid, &value)) {
         memcpy(&t->before, value.data, 8);
-        value = cairn_bytes(value.data + 8, value.size - 8);
+        memcpy(&t->bytes, value.data + 8, 8);
+        value = cairn_bytes(value.data + 16, value.size - 16);
     }
     t->closing = cairn_alloc(value.size + sizeof *t->closing);
     t->closing_count = value.size / sizeof *t->closing;
@@ -111,7 +112,8 @@ void txn_end(struct txn *t)
 {
     uint32_t closing_bytes = t->closing_count * (uint32_t)sizeof *t->closing;
 
-    cairn_set(Tree_zxid, joined(cairn_bytes(&t->last, 8), cairn_bytes(t->closing, closing_bytes), none));
+    cairn_set(Tree_zxid,
+              joined(cairn_bytes(&t->last, 8), cairn_bytes(&t->bytes, 8), cairn_bytes(t->closing, closing_bytes)));
     cairn_set(Tree_changes, cairn_packed(&t->changes));
     if (t->reap)
         reap_timer();
@@ -194,6 +196,13 @@ static void pack_stat(struct cairn_pack *to, const struct txn *t, const struct n
     cairn_pack_bytes(to, cairn_packed(&stat));
 }
 
+/* What quotas use changes without a transaction, so nothing below them counts. */
+static void bytes_add(struct txn *t, struct cairn_bytes path, int64_t bytes)
+{
+    if (path.size < sizeof quota_root || memcmp(path.data, quota_root, sizeof quota_root - 1))
+        t->bytes += bytes;
+}
+
 /* Data as an argument has it. */
 static uint32_t data_bytes(struct cairn_bytes arg)
 {
@@ -240,7 +249,13 @@ void reap_add(struct txn *t, int64_t due_ms, struct cairn_bytes key)
 /* --- quotas ---
  *
  * /zookeeper/quota/P/zookeeper_limits has the limits of P as text, zookeeper_stats what is used.  Of several that a
- * path is below the nearest counts alone.  What is used changes without a version, and no watcher is told. */
+ * path is below the nearest counts alone.  What is used changes without a version, and no watcher is told.
+ *
+ * As zookeeper_stats is created what is there is counted, QUOTA_NODES_A_TURN at a time, in the order of keys; which key
+ * is next stands in Tree.quotas under '=' and P.  A change below that key is added to what is used; one above it is
+ * not, as the turns will come to it. */
+
+enum { QUOTA_NODES_A_TURN = 1000 };
 
 struct quota {
     int64_t count, bytes, count_hard, bytes_hard; /* -1: none */
@@ -335,29 +350,63 @@ static void quota_check(const struct txn *t, struct cairn_bytes path, int64_t co
         quota_check_one(t, top, limit.bytes, limit.bytes_hard, used.bytes + bytes);
 }
 
-static void quota_used(struct cairn_bytes path, int64_t count, int64_t bytes)
+static struct cairn_bytes counting_of(struct cairn_bytes top)
 {
-    struct cairn_bytes top = quota_above(path), stats = top.size ? quota_path(top, stats_name) : none;
+    return joined(cairn_str("="), top, none);
+}
+
+static void quota_add(struct cairn_bytes top, int64_t count, int64_t bytes)
+{
+    struct cairn_bytes stats = quota_path(top, stats_name);
     struct quota used;
 
-    if (stats.size && quota_read(stats, &used))
+    if (quota_read(stats, &used))
         quota_write(stats, used.count + count, used.bytes + bytes);
 }
 
-/* What is at `top` and below it. */
-static void quota_count(struct cairn_bytes top)
+static void quota_used(struct cairn_bytes path, int64_t count, int64_t bytes)
 {
-    struct cairn_ordered_iter it = cairn_ordered_prefix(Tree_nodes, top, UINT64_MAX);
-    struct node node;
-    int64_t count = node_find(key_of(top), &node), bytes = count ? node.is.data_bytes : 0;
+    struct cairn_bytes top = quota_above(path), next;
 
-    while (cairn_ordered_next(&it))
-        if (it.key.size > top.size && (it.key.data[top.size] == 0 || it.key.data[top.size] == '/')) {
-            memcpy(&node.is, it.value.data, sizeof node.is);
-            bytes += node.is.data_bytes;
-            count++;
-        }
-    quota_write(quota_path(top, stats_name), count, bytes);
+    if (top.size && (!cairn_map_get(Tree_quotas, counting_of(top), &next) || cairn_equal(path, top) ||
+                     cairn_compare(key_of(path), next) < 0))
+        quota_add(top, count, bytes);
+}
+
+static void quota_begin(struct cairn_bytes top)
+{
+    struct node node;
+    bool is_there = node_find(key_of(top), &node);
+
+    quota_write(quota_path(top, stats_name), is_there, is_there ? node.is.data_bytes : 0);
+    cairn_map_set(Tree_quotas, counting_of(top), children_bound(top, 0));
+    quota_count(top);
+}
+
+void quota_count(struct cairn_bytes top)
+{
+    struct cairn_bytes next = none, end = joined(top, cairn_str("0"), none); /* '0' is behind '/' */
+    struct cairn_ordered_iter it;
+    int64_t looked = 0, count = 0, bytes = 0;
+    struct node node;
+
+    if (!cairn_map_get(Tree_quotas, counting_of(top), &next))
+        return; /* it is done, or nothing to count for any more */
+    for (it = cairn_ordered_range(Tree_nodes, next, end, QUOTA_NODES_A_TURN); cairn_ordered_next(&it); looked++) {
+        next = joined(it.key, cairn_bytes("", 1), none);
+        if (it.key.data[top.size] != 0 && it.key.data[top.size] != '/')
+            continue; /* a neighbour: its name begins like this one */
+        memcpy(&node.is, it.value.data, sizeof node.is);
+        bytes += node.is.data_bytes;
+        count++;
+    }
+    quota_add(top, count, bytes);
+    if (looked < QUOTA_NODES_A_TURN) {
+        cairn_map_remove(Tree_quotas, counting_of(top));
+        return;
+    }
+    cairn_map_set(Tree_quotas, counting_of(top), next);
+    tell_self("count", top, none);
 }
 
 /* --- operations --- */
@@ -475,8 +524,9 @@ static void do_create(struct txn *t, const struct operation *o, uint64_t session
     if ((top = quota_top(path, limits_name)).size)
         cairn_map_set(Tree_quotas, top, none);
     if ((top = quota_top(path, stats_name)).size)
-        quota_count(top);
+        quota_begin(top);
     quota_used(path, 1, node.is.data_bytes);
+    bytes_add(t, path, (int64_t)path.size + node.is.data_bytes);
 }
 
 void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gone)
@@ -501,7 +551,10 @@ void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gon
     }
     if (top.size)
         cairn_map_remove(Tree_quotas, top);
+    if ((top = quota_top(path, stats_name)).size)
+        cairn_map_remove(Tree_quotas, counting_of(top));
     quota_used(path, -1, -(int64_t)node->is.data_bytes);
+    bytes_add(t, path, -(int64_t)path.size - node->is.data_bytes);
     changes_node(t, gone ? CAIRN_KEEPER_GONE : CAIRN_KEEPER_DELETED, node, parent.acl);
 }
 
@@ -544,6 +597,7 @@ static void do_set_data(struct txn *t, const struct operation *o, struct cairn_p
     cairn_pack_list(slots, 1);
     pack_stat(slots, t, &node);
     quota_used(o->path, 0, more);
+    bytes_add(t, o->path, more);
     changes_node(t, CAIRN_KEEPER_DATA, &node, none);
 }
 

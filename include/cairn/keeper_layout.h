@@ -82,8 +82,9 @@ struct cairn_keeper_session {
     uint8_t state, spare[3];
 };
 
-/* --- Tree.zxid: u64, the last that was given, then one of these for each session that is closed and whose nodes are
- * not all removed; in the order of their closes ---
+/* --- Tree.zxid: u64, the last that was given; u64, the bytes of the paths and data of all nodes, but for those below
+ * /zookeeper/quota; then one of these for each session that is closed and whose nodes are not all removed, in the order
+ * of their closes ---
  *
  * Nodes of such a session are absent.  So the children that clients see of a node P are `children` less the keys of
  * Tree.ephemerals that are the session and a child of P, and P's pzxid is at least `zxid` if there is one such; both

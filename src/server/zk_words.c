@@ -173,6 +173,7 @@ static void write_mntr(const struct word_context *c)
     number(c->to, "outstanding_requests", outstanding(list, count));
     number(c->to, "max_file_descriptor_count", process.open_files_max);
     number(c->to, "znode_count", state->nodes);
+    number(c->to, "approximate_data_size", state->data_bytes);
     number(c->to, "global_sessions", state->sessions);
     number(c->to, "local_sessions", 0);
     number(c->to, "uptime", clock->wall_ms(clock) - c->about->started_ms);

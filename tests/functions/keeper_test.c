@@ -430,7 +430,7 @@ static void a_close_is_finished_after_a_crash(void **state)
                 struct cairn_buf zxid = {0};
 
                 keepers_field(&sim, "zxid", set_value, &zxid);
-                assert_int_equal(zxid.size, 8); /* nobody lingers */
+                assert_int_equal(zxid.size, 16); /* nobody lingers */
                 memcpy(&model.nodes[i].pzxid, zxid.data, 8);
                 cairn_buf_done(&zxid);
             }

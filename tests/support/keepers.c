@@ -276,6 +276,7 @@ struct comparing {
     struct zkmodel *model;
     bool lingering;
     int nodes, data;
+    int64_t bytes;
     char changes[1 << 16];
 };
 
@@ -365,10 +366,20 @@ static void read_changes(void *context, struct cairn_bytes key, struct cairn_byt
     }
 }
 
+static void read_bytes(void *context, struct cairn_bytes key, struct cairn_bytes value)
+{
+    struct comparing *c = context;
+
+    (void)key;
+    assert_true(value.size >= 16);
+    c->bytes = (int64_t)cairn_get_u64(value.data + 8);
+}
+
 void keepers_compare(struct simnode *sim, struct zkmodel *model, bool lingering)
 {
     struct comparing c = {.model = model, .lingering = lingering};
     int ephemerals = 0, data = 0;
+    int64_t bytes = 0;
 
     keepers_field(sim, "nodes", compare_node, &c);
     keepers_field(sim, "data", compare_data, &c);
@@ -377,6 +388,13 @@ void keepers_compare(struct simnode *sim, struct zkmodel *model, bool lingering)
         ephemerals += cairn_keeper_is_ephemeral((uint64_t)model->nodes[i].owner);
         data += model->nodes[i].data_bytes > 0;
     }
+    keepers_field(sim, "zxid", read_bytes, &c);
+    for (int i = 0; i < model->count; i++)
+        if (strncmp(model->nodes[i].path, "/zookeeper/quota/", 17) != 0)
+            bytes += (int64_t)strlen(model->nodes[i].path) +
+                     (model->nodes[i].data_bytes > 0 ? model->nodes[i].data_bytes : 0);
+    if (!lingering)
+        assert_int_equal(c.bytes, bytes);
     assert_int_equal(c.nodes, model->count);
     assert_int_equal(c.data, data);
     if (!lingering) {
