@@ -2,7 +2,7 @@
  *
  * Nodes are created parents first, many in a multi.  One gets its ACL when all below it is there, as that may forbid
  * to create more.  Behind its children, creations that are taken back bring a node's count of creations to what it was,
- * so that the names of sequential nodes go on where they were. */
+ * so that the names of sequential nodes go on where they were.  Quotas come last, as a hard limit may be passed. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,8 @@ struct open_node {
 
 struct load {
     struct cairn_zk zk;
-    bool counts_only; /* the first pass: what cannot be loaded is told before anything is done */
+    /* First what cannot be loaded is told, before anything is done; then nodes are; then quotas. */
+    enum { PASS_COUNTS, PASS_NODES, PASS_QUOTAS } pass;
     bool failed;
     int status;
     struct cairn_buf items; /* of the multi that is being made */
@@ -53,7 +54,7 @@ struct load {
     struct cairn_bytes first; /* path of its first part */
     struct open_node *open;   /* from the root down to the last node */
     size_t depth, room;
-    uint64_t nodes, ephemerals, house, short_counts;
+    uint64_t nodes, ephemerals, quotas, house, short_counts;
 };
 
 static const uint8_t open_acl[] = "\0\0\0\1\0\0\0\x1f\0\0\0\5world\0\0\0\6anyone"; /* as on the wire */
@@ -233,13 +234,21 @@ static bool is_house(struct cairn_bytes path)
     return cairn_zk_path_within(path, cairn_str("/zookeeper"));
 }
 
+/* Below /zookeeper/quota: limits, what is used, and the nodes on the way to them. */
+static bool is_quota(struct cairn_bytes path)
+{
+    struct cairn_bytes top = cairn_str("/zookeeper/quota");
+
+    return cairn_zk_path_within(path, top) && path.size > top.size;
+}
+
 static bool check_node(struct load *load, const struct cairn_zk_node *node)
 {
     if (is_ephemeral(node)) {
         load->ephemerals++;
         return true;
     }
-    if (is_house(node->path)) {
+    if (is_house(node->path) && !is_quota(node->path)) {
         load->house++;
         return true;
     }
@@ -247,7 +256,8 @@ static bool check_node(struct load *load, const struct cairn_zk_node *node)
         return fail(load, "the path '%.*s' is too long: at most 1000 bytes; nothing was loaded", node->path);
     if (node->data.size > DATA_BYTES_MAX)
         return fail(load, "the data of '%.*s' has more than 960 KiB; nothing was loaded", node->path);
-    load->nodes++;
+    load->quotas += is_quota(node->path);
+    load->nodes += !is_quota(node->path);
     return true;
 }
 
@@ -258,8 +268,10 @@ static bool take_node(void *context, const struct cairn_zk_node *node)
         .op = CAIRN_ZK_OP_SET_DATA, .path = node->path, .data = node->data, .version = -1};
     struct cairn_zk_reply reply;
 
-    if (load->counts_only)
+    if (load->pass == PASS_COUNTS)
         return check_node(load, node);
+    if (load->pass == PASS_QUOTAS)
+        return !is_quota(node->path) || is_ephemeral(node) || create(load, node, node->acls);
     if (is_ephemeral(node) || is_house(node->path))
         return true;
     if (!leave_others(load, node->path))
@@ -293,14 +305,16 @@ static bool check_empty(struct load *load)
 
 static void load_all(struct load *load, struct cairn_zk_database *database)
 {
-    load->counts_only = true;
     cairn_zk_database_nodes(database, take_node, load);
-    load->counts_only = false;
+    load->pass = PASS_NODES;
     if (load->failed || !check_empty(load))
         return;
     cairn_zk_database_nodes(database, take_node, load);
     while (!load->failed && load->depth)
         leave(load, &load->open[--load->depth]);
+    load->pass = PASS_QUOTAS;
+    if (!load->failed && flush(load))
+        cairn_zk_database_nodes(database, take_node, load);
     if (!load->failed)
         flush(load);
     if (load->failed)
@@ -340,8 +354,9 @@ static int run(int argc, char **argv)
     free(load.open);
     if (load.failed)
         return load.status;
-    printf("%" PRIu64 " nodes were loaded; %" PRIu64 " ephemeral nodes and %" PRIu64 " below /zookeeper were not\n",
-           load.nodes, load.ephemerals, load.house);
+    printf("%" PRIu64 " nodes were loaded, and %" PRIu64 " of quotas; %" PRIu64 " ephemeral nodes and %" PRIu64
+           " of /zookeeper were not\n",
+           load.nodes, load.quotas, load.ephemerals, load.house);
     return CAIRN_EXIT_OK;
 }
 
@@ -350,7 +365,7 @@ const struct cairn_command cairn_command_keeper_load = {
     .arguments = "",
     .summary = "Loads a ZooKeeper's data folder into the node behind CAIRN_ZK, whose tree must be empty",
     .more = "Paths, data, ACLs, containers, times to live and the counts that name sequential nodes are as\n"
-            "they were. Versions, times and zxids begin anew. Ephemeral nodes and quotas are not loaded.\n",
+            "they were, and quotas. Versions, times and zxids begin anew. Ephemeral nodes are not loaded.\n",
     .flags = flags,
     .run = run,
 };

@@ -219,6 +219,34 @@ def test_loaded(folder):
         check(status == 1 and "already" in said, said)
 
 
+def test_quota(folder):
+    """Limits are as they were, what is used is counted anew, and a subtree that is above its hard limit is loaded."""
+    if not JAVA or not os.path.exists(f"{JARS}/zookeeper.jar"):
+        raise Skip("Debian's zookeeper is not installed")
+    server = ZooKeeper(folder)
+    limits = b"count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=3"
+    try:
+        client = Client(server.port)
+        for path, data in (("/z", b"1"), ("/z/a", b"22"), ("/z/b", b"333"), ("/z/b/c", b""), ("/zookeeper/quota/z", b""),
+                           ("/zookeeper/quota/z/zookeeper_limits", limits),
+                           ("/zookeeper/quota/z/zookeeper_stats", b"count=0,bytes=0")):
+            equal(client.ask(1, create(path, data, 0))[0], 0, path)
+    finally:
+        server.kill()
+    home = os.path.join(folder, "node")
+    os.mkdir(home)
+    with Node(home, zk=0) as node:
+        status, said = load(node, server.data)
+        equal(status, 0, said)
+        check("5 nodes were loaded, and 3 of quotas" in said, said)
+        client = Client(node.zk)
+        got = {path: data for path, data, *_ in told(client)}
+        equal(got["/zookeeper/quota/z/zookeeper_limits"], limits, "limits")
+        equal(got["/zookeeper/quota/z/zookeeper_stats"], b"count=4,bytes=6", "what is used")
+        equal(client.ask(1, create("/z/d", b"", 0))[0], -125, "one more")
+        equal(client.ask(2, text("/z/b/c") + struct.pack(">i", -1))[0], 0, "one less")
+
+
 def test_as_it_was(folder):
     server, nodes, clients = worked(folder)
     before = {path: os.stat(path).st_mtime_ns for path in glob.glob(server.data + "/**", recursive=True)}
@@ -253,4 +281,4 @@ def test_as_it_was(folder):
 
 
 if __name__ == "__main__":
-    main([test_as_it_was, test_loaded])
+    main([test_as_it_was, test_loaded, test_quota])
