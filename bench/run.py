@@ -16,8 +16,9 @@ import sys
 import time
 import traceback
 
-from suite import (base, before, durable, engines, faaskeeper, figures, growth, inprocess, keeper, keys, messages, namespaces, nodes,
-                   ordered, paper, platforms, recovery, report, results, retwis, single, timers, transfer)
+from suite import (base, before, durable, engines, faaskeeper, figures, growth, inprocess, keeper, keys, messages,
+                   namespaces, nodes, ordered, paper, platforms, recovery, report, results, retwis, single, timers, transfer,
+                   values)
 
 CASES = {
     "retwis": retwis.run,        # Redis functions, by redis-benchmark
@@ -28,6 +29,7 @@ CASES = {
     "durable": durable.run,      # three durable steps, Restate
     "results": results.run,      # those that are kept, and that none is stale
     "keys": keys.run,            # the cache, beside Redis
+    "values": values.run,        # its large values, beside Redis
     "transfer": transfer.run,    # transactions: two calls, Redis functions, PostgreSQL
     "ordered": ordered.ordered,  # an ordered map beside a map, in process
     "leaders": ordered.leaders,  # a leaderboard, beside Redis' sorted sets

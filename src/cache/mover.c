@@ -36,10 +36,12 @@ struct mover {
 struct cairn_movers {
     struct cairn_movers_options options;
     _Atomic uint32_t next, moving;
-    pthread_mutex_t lock; /* of repairs */
+    pthread_mutex_t lock; /* of repairs and reclaims */
     struct cairn_large *repairs[REPAIRS_MAX];
     uint32_t repair_first;
     _Atomic uint32_t repair_count;
+    uint64_t reclaims[CAIRN_MOVERS_RECLAIMS_MAX]; /* instances' ids */
+    uint32_t reclaim_count;
     struct mover mover[];
 };
 
@@ -54,6 +56,7 @@ static void finish(struct cairn_move *move, enum cairn_move_end end)
     if (move->in) {
         struct cairn_large *value = move->writing.large;
 
+        cairn_reading_end(&move->reading);
         if (value)
             cairn_writing_end(&move->writing);
         if (end == CAIRN_MOVE_DONE)
@@ -66,6 +69,9 @@ static void finish(struct cairn_move *move, enum cairn_move_end end)
         cairn_reading_end(&move->reading);
     }
     cairn_buf_done(&move->head);
+    cairn_buf_done(&move->base_bytes);
+    cairn_large_unref(move->base);
+    move->base = NULL;
     move->end = end;
     atomic_fetch_sub_explicit(&mover->movers->moving, 1, memory_order_relaxed);
     move->done(move); /* it may be gone by now */
@@ -184,6 +190,94 @@ static bool take_head(struct cairn_move *move)
     return false;
 }
 
+/* --- composing --- */
+
+/* Bytes of the base from where the move stands on; false: it is lost. */
+static bool copy_base(struct cairn_move *move, uint64_t from, uint8_t *to, size_t *bytes)
+{
+    struct iovec piece;
+    size_t count;
+
+    if (!move->base) {
+        memcpy(to, move->base_bytes.data + from, *bytes);
+        return true;
+    }
+    if (!move->reading.large || move->reading.at != from) {
+        cairn_reading_end(&move->reading);
+        cairn_reading_begin(&move->reading, move->base, from, move->base->cut.bytes, &move->mover->scratch);
+    }
+    if (cairn_reading_next(&move->reading, &piece, 1, &count) != CAIRN_TRANSFER_READY)
+        return false;
+    if (*bytes > piece.iov_len)
+        *bytes = piece.iov_len;
+    memcpy(to, piece.iov_base, *bytes);
+    cairn_reading_took(&move->reading, *bytes);
+    return true;
+}
+
+/* The value's bytes from `from` on. */
+static bool compose(struct cairn_move *move, uint64_t from, uint8_t *to, size_t bytes)
+{
+    uint64_t base = move->base ? move->base->cut.bytes : move->base_bytes.size, end = move->at + move->head.size;
+
+    for (size_t n; bytes > 0; to += n, from += n, bytes -= n) {
+        n = bytes;
+        if (from < move->at && n > move->at - from)
+            n = (size_t)(move->at - from);
+        if (from >= move->at && from < end) {
+            n = n < end - from ? n : (size_t)(end - from);
+            memcpy(to, move->head.data + (from - move->at), n);
+        } else if (from < base) {
+            n = n < base - from ? n : (size_t)(base - from);
+            if (!copy_base(move, from, to, &n))
+                return false;
+        } else {
+            memset(to, 0, n);
+        }
+    }
+    return true;
+}
+
+static void compose_some(struct cairn_move *move)
+{
+    struct iovec to[PIECES];
+
+    for (size_t burst = 0; burst < BURST_BYTES;) {
+        size_t count = room(move, to, PIECES), bytes = 0;
+
+        for (size_t i = 0; i < count; i++) {
+            if (!compose(move, move->moved + bytes, to[i].iov_base, to[i].iov_len)) {
+                cairn_fail(&move->err, CAIRN_EGONE, "the value has lost too many chunks");
+                finish(move, CAIRN_MOVE_REFUSED);
+                return;
+            }
+            bytes += to[i].iov_len;
+        }
+        burst += bytes;
+        if (came(move, bytes))
+            return;
+    }
+    move->active_ms = cairn_loop_now_ms(move->mover->loop);
+}
+
+/* True: there is more. */
+static bool compose_all(struct mover *mover)
+{
+    struct cairn_link *link, *next;
+    bool any = false;
+
+    for (link = mover->moving.next; link != &mover->moving; link = next) {
+        struct cairn_move *move = cairn_container(link, struct cairn_move, link);
+
+        next = link->next;
+        if (move->composes) {
+            any = true;
+            compose_some(move);
+        }
+    }
+    return any;
+}
+
 /* --- out --- */
 
 static void on_room(void *context)
@@ -235,6 +329,11 @@ static void begin(struct mover *mover, struct cairn_move *move)
     move->mover = mover;
     move->began_ms = move->active_ms = cairn_loop_now_ms(mover->loop);
     cairn_list_push_back(&mover->moving, &move->link);
+    if (move->composes) {
+        if (!reserve(move))
+            finish(move, CAIRN_MOVE_REFUSED);
+        return;
+    }
     if (!move->in)
         cairn_reading_begin(&move->reading, move->value, move->from, move->until, &mover->scratch);
     if (atomic_load(&move->canceled) ||
@@ -326,6 +425,54 @@ void cairn_movers_repair(struct cairn_movers *movers, struct cairn_large *value)
     cairn_loop_wake(movers->mover[0].loop);
 }
 
+struct wanted_instance {
+    uint64_t id;
+    bool there;
+};
+
+static void look_for_instance(void *context, struct cairn_instance *instance)
+{
+    struct wanted_instance *wanted = context;
+
+    wanted->there |= instance->id == wanted->id;
+}
+
+bool cairn_movers_reclaim(struct cairn_movers *movers, const uint64_t *ids, uint32_t count)
+{
+    bool taken;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct wanted_instance wanted = {.id = ids[i]};
+
+        cairn_pool_each(movers->options.pool, look_for_instance, &wanted);
+        if (!wanted.there)
+            return false;
+    }
+    pthread_mutex_lock(&movers->lock);
+    taken = count <= CAIRN_MOVERS_RECLAIMS_MAX - movers->reclaim_count;
+    if (taken && count) {
+        memcpy(movers->reclaims + movers->reclaim_count, ids, count * sizeof ids[0]);
+        movers->reclaim_count += count;
+    }
+    pthread_mutex_unlock(&movers->lock);
+    cairn_loop_wake(movers->mover[0].loop);
+    return taken;
+}
+
+static void reclaim_some(struct cairn_movers *movers)
+{
+    uint64_t ids[CAIRN_MOVERS_RECLAIMS_MAX];
+    uint32_t count;
+
+    pthread_mutex_lock(&movers->lock);
+    count = movers->reclaim_count;
+    memcpy(ids, movers->reclaims, count * sizeof ids[0]);
+    movers->reclaim_count = 0;
+    pthread_mutex_unlock(&movers->lock);
+    for (uint32_t i = 0; i < count; i++)
+        cairn_pool_reclaim(movers->options.pool, ids[i]);
+}
+
 static struct cairn_large *next_repair(struct cairn_movers *movers)
 {
     struct cairn_large *value = NULL;
@@ -406,8 +553,11 @@ static bool turn(void *context, uint64_t *ret_wait_ns)
         end_some(mover, false, now_ms);
     }
     cairn_pool_collect(mover->movers->options.pool);
-    if (mover->index == 0)
-        more = repair_some(mover);
+    more = compose_all(mover);
+    if (mover->index == 0) {
+        reclaim_some(mover->movers);
+        more |= repair_some(mover);
+    }
     if (!more && !cairn_list_empty(&mover->moving))
         *ret_wait_ns = LOOK_NS;
     return more;

@@ -18,6 +18,8 @@
 
 struct cairn_movers;
 
+enum { CAIRN_MOVERS_RECLAIMS_MAX = 256 }; /* instances that wait to be taken away */
+
 struct cairn_movers_options {
     uint32_t threads;
     struct cairn_pool *pool;
@@ -33,7 +35,7 @@ struct cairn_movers *cairn_movers_destroy(struct cairn_movers *movers);
 
 enum cairn_move_end {
     CAIRN_MOVE_DONE,
-    CAIRN_MOVE_REFUSED, /* in: the bytes were read, and there is no value: err says why */
+    CAIRN_MOVE_REFUSED, /* in: the bytes were read, and there is no value: err says why (CAIRN_EGONE: no base) */
     CAIRN_MOVE_BROKEN,  /* the connection cannot go on: it ended, was canceled, or too many chunks are lost */
 };
 
@@ -44,8 +46,14 @@ struct cairn_move {
     uint64_t hash;               /* in: of the key */
     uint64_t bytes;              /* in: of the value, > 0 */
     struct cairn_buf head;       /* in: its first bytes, that were read already; at most `bytes` */
-    struct cairn_large *value;   /* out: a reference; in: what it has become, with a reference, once it is DONE */
-    uint64_t from, until;        /* out: bytes from .. until - 1 */
+    /* in, without a connection: the value becomes a copy of another one with `head` at byte `at` of it, and bytes of 0
+     * where it has none. */
+    bool composes;
+    struct cairn_large *base;    /* a reference; or NULL, and ... */
+    struct cairn_buf base_bytes; /* ... its bytes */
+    uint64_t at;
+    struct cairn_large *value; /* out: a reference; in: what it has become, with a reference, once it is DONE */
+    uint64_t from, until;      /* out: bytes from .. until - 1 */
     void (*done)(struct cairn_move *move);
     void *context;
     /* Told. */
@@ -68,6 +76,9 @@ void cairn_movers_take(struct cairn_movers *movers, struct cairn_move *move);
 void cairn_move_cancel(struct cairn_movers *movers, struct cairn_move *move);
 /* The value has lost chunks: they are made again when there is time.  Takes a reference of its own. */
 void cairn_movers_repair(struct cairn_movers *movers, struct cairn_large *value);
+/* Has these instances taken away together, soon, by a mover: cairn_pool_reclaim.  False: one of them is not there, or
+ * too many wait, and none is. */
+bool cairn_movers_reclaim(struct cairn_movers *movers, const uint64_t *ids, uint32_t count);
 uint32_t cairn_movers_moving(const struct cairn_movers *movers); /* moves that are under way */
 
 #endif

@@ -28,6 +28,12 @@ static inline bool cairn_http_is(struct cairn_bytes bytes, const char *text)
  * answered, as there is no such namespace, or it has as many connections as it may have. */
 bool cairn_http_enter_space(struct cairn_http_call *call, struct cairn_http_request *inside);
 
+/* --- http_large.c --- */
+
+/* GET and HEAD of /v1/cache; DELETE */
+void cairn_http_page_large(const struct cairn_http_call *call);
+void cairn_http_reclaim_instances(const struct cairn_http_call *call);
+
 /* --- http_messages.c --- */
 
 /* With type=TYPE and id=ID, of a list limit=N, and of one of messages dead=1; a journal, of what the path's third

@@ -3,6 +3,7 @@
  *
  *   http_session.c   bytes <-> requests and responses
  *   http_respond.c   responses that need no request to the node
+ *   http_large.c     the large values of the cache
  *   http_routes.c    which request asks for what
  *   http_spaces.c    namespaces
  *   http_messages.c  messages between objects
@@ -53,6 +54,7 @@ enum cairn_http_form {
     CAIRN_HTTP_FORM_KEEPER_SESSIONS,
     CAIRN_HTTP_FORM_KEEPER_WATCHES,
     CAIRN_HTTP_FORM_KEEPER_WORD, /* text */
+    CAIRN_HTTP_FORM_LARGE,
     CAIRN_HTTP_FORM_SENT,
     CAIRN_HTTP_FORM_MESSAGES,
     CAIRN_HTTP_FORM_MESSAGE,
@@ -91,6 +93,8 @@ struct cairn_http_rendered {
 /* Appends the body for a request's value. */
 struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struct cairn_request *request,
                                              enum cairn_http_form form, unsigned flags, struct cairn_bytes value);
+/* http_large.c: of its form. */
+void cairn_http_render_large(struct cairn_buf *body, struct cairn_bytes value);
 /* http_render_keeper.c: of the keeper's forms. */
 void cairn_http_render_keeper(struct cairn_buf *body, enum cairn_http_form form, struct cairn_bytes value);
 /* A reply that comes in parts: modules, types, log lines, metrics. */

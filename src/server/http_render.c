@@ -611,6 +611,9 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
     case CAIRN_HTTP_FORM_KEEPER_WATCHES:
         cairn_http_render_keeper(body, form, value);
         break;
+    case CAIRN_HTTP_FORM_LARGE:
+        cairn_http_render_large(body, value);
+        break;
     case CAIRN_HTTP_FORM_CLOCK:
         render_clock(body, &at_head);
         break;

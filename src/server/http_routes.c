@@ -55,6 +55,18 @@ static bool reads(const struct cairn_http_call *call)
 }
 
 /* /v1/objects/TYPE[/ID[/METHOD]] */
+/* /v1/cache: large values and instances; a key's page is another. */
+static bool route_large(const struct cairn_http_call *call)
+{
+    if (reads(call))
+        cairn_http_page_large(call);
+    else if (call->request->method == CAIRN_HTTP_DELETE)
+        cairn_http_reclaim_instances(call);
+    else
+        wrong_method(call, "GET, HEAD, DELETE");
+    return true;
+}
+
 static bool route_objects(const struct cairn_http_call *call)
 {
     enum cairn_http_method method = call->request->method;
@@ -347,13 +359,13 @@ static bool route_keeper(const struct cairn_http_call *call)
     return true;
 }
 
-/* /v1/cache/KEY */
+/* /v1/cache/KEY, and /v1/cache itself */
 static bool route_cache(const struct cairn_http_call *call)
 {
     enum cairn_http_method method = call->request->method;
 
     if (call->request->segment_count < 3)
-        return false;
+        return route_large(call);
     if (reads(call) || method == CAIRN_HTTP_PUT || method == CAIRN_HTTP_DELETE)
         cairn_http_page_cache(call);
     else

@@ -417,7 +417,7 @@ bool cairn_resp_call_small(struct cairn_resp_call *call, const struct cairn_cach
     if (!entry || !cairn_large_of(entry))
         return true;
     snprintf(text, sizeof text,
-             "ERR a value of %llu bytes or more cannot be changed in part yet (--cache-large): set it as a whole",
+             "ERR a value of %llu bytes or more cannot be changed in part within a transaction (--cache-large)",
              (unsigned long long)call->resp->session.front->backend->cache_large);
     cairn_resp_call_error(call, text);
     return false;

@@ -40,8 +40,11 @@ struct cairn_resp_session {
         uint32_t count, part_count;
         struct cairn_move *in, *out; /* that waits or is under way */
         struct cairn_buf text;       /* the command as far as it had come */
-        bool waits;                  /* for earlier replies, before `in` may begin */
-        bool refused;                /* a value of the command could not be kept, and err says why */
+        struct cairn_buf key;        /* whose value is composed */
+        uint32_t database;
+        struct cairn_cache_state state; /* that it had */
+        bool waits;                     /* for earlier replies, before `in` may begin */
+        bool refused;                   /* a value of the command could not be kept, and err says why */
         struct cairn_err err;
     } large; /* resp_large.h */
 };

@@ -83,6 +83,129 @@ void cairn_resp_large_step(struct cairn_resp_session *resp)
     }
 }
 
+/* Where the part goes in the value; false: the command is another one, or answers that by itself. */
+static bool composes_at(const struct cairn_resp_words *words, struct cairn_bytes *ret_part, int64_t *ret_at)
+{
+    *ret_at = -1; /* its end */
+    if (words->count == 3 && cairn_resp_word_is(cairn_resp_words_at(words, 0), "APPEND")) {
+        *ret_part = cairn_resp_words_at(words, 2);
+        return ret_part->size > 0;
+    }
+    if (words->count != 4 || !cairn_resp_word_is(cairn_resp_words_at(words, 0), "SETRANGE"))
+        return false;
+    *ret_part = cairn_resp_words_at(words, 3);
+    return ret_part->size > 0 && cairn_resp_number(cairn_resp_words_at(words, 2), ret_at) && *ret_at >= 0 &&
+           *ret_at <= CAIRN_LARGE_BYTES_MAX;
+}
+
+/* What the new value is made of; false: neither it nor the old one is large, or it would be too large. */
+static bool take_base(struct cairn_resp_session *resp, const struct cairn_cache_key *key, int64_t at,
+                      struct cairn_move *move)
+{
+    const struct cairn_backend *backend = resp->session.front->backend;
+    uint64_t now_ms = backend->clock->wall_ms(backend->clock), size;
+    struct cairn_cache_entry *entry;
+    struct cairn_large *large;
+    bool takes;
+
+    cairn_cache_lock_one(backend->cache, key->stripe);
+    entry = cairn_cache_find(backend->cache, key, now_ms, CAIRN_CACHE_WRITE);
+    large = entry ? cairn_large_of(entry) : NULL;
+    size = entry ? cairn_cache_value(entry).size : 0;
+    move->at = at < 0 ? size : (uint64_t)at;
+    move->bytes = move->at + move->head.size > size ? move->at + move->head.size : size;
+    takes = move->bytes <= CAIRN_LARGE_BYTES_MAX && (large || move->bytes >= backend->cache_large);
+    if (takes) {
+        resp->large.state = cairn_cache_state(backend->cache, key, now_ms);
+        if (large)
+            move->base = cairn_large_ref(large);
+        else if (entry)
+            cairn_buf_add(&move->base_bytes, cairn_cache_value(entry).data, size);
+    }
+    cairn_cache_unlock_one(backend->cache, key->stripe);
+    return takes;
+}
+
+bool cairn_resp_large_compose(struct cairn_resp_session *resp, const struct cairn_resp_words *words,
+                              struct cairn_bytes text)
+{
+    const struct cairn_backend *backend = resp->session.front->backend;
+    struct cairn_cache_key key;
+    struct cairn_bytes part;
+    struct cairn_move *move;
+    uint32_t database;
+    int64_t at;
+
+    if (!backend->movers || !composes_at(words, &part, &at) ||
+        cairn_resp_words_at(words, 1).size > CAIRN_CACHE_KEY_BYTES_MAX)
+        return false;
+    if (!cairn_resp_cache_database(resp, &database))
+        return true;
+    key = cairn_cache_key(backend->cache, database + resp->database, cairn_resp_words_at(words, 1));
+    move = cairn_alloc_zeroed(1, sizeof *move);
+    move->in = move->composes = true;
+    cairn_buf_add(&move->head, part.data, part.size);
+    if (!take_base(resp, &key, at, move)) {
+        cairn_buf_done(&move->head);
+        free(move);
+        return false;
+    }
+    move->hash = cairn_hash_seeded(key.name, key.database);
+    resp->large.database = key.database;
+    resp->large.key.size = 0;
+    cairn_buf_add(&resp->large.key, key.name.data, key.name.size);
+    cairn_buf_add(&resp->large.text, text.data, text.size);
+    resp->large.in = move;
+    resp->large.waits = true;
+    cairn_session_work_begin(&resp->session);
+    return true;
+}
+
+/* False: the key has changed meanwhile. */
+static bool put_composed(struct cairn_resp_session *resp, struct cairn_large *value)
+{
+    const struct cairn_backend *backend = resp->session.front->backend;
+    struct cairn_cache_key key =
+        cairn_cache_key(backend->cache, resp->large.database, cairn_buf_bytes(&resp->large.key));
+    uint64_t now_ms = backend->clock->wall_ms(backend->clock);
+    struct cairn_cache_entry *entry;
+    struct cairn_cache_state state;
+    bool same;
+
+    cairn_cache_lock_one(backend->cache, key.stripe);
+    state = cairn_cache_state(backend->cache, &key, now_ms);
+    same = state.there == resp->large.state.there && state.generation == resp->large.state.generation;
+    if (same) {
+        entry = cairn_cache_find(backend->cache, &key, now_ms, CAIRN_CACHE_PEEK);
+        cairn_cache_put_large(backend->cache, &key, &value->far, entry ? cairn_cache_expiry(entry) : 0, now_ms);
+    }
+    cairn_cache_unlock_one(backend->cache, key.stripe);
+    return same;
+}
+
+/* A key that has changed meanwhile, or lost its value, has the command run again. */
+static void composed(struct cairn_resp_session *resp, struct cairn_move *move)
+{
+    struct cairn_session *session = &resp->session;
+    bool again = move->end == CAIRN_MOVE_REFUSED && move->err.code == CAIRN_EGONE;
+
+    if (move->end == CAIRN_MOVE_BROKEN) {
+        cairn_session_break_off(session);
+    } else if (move->end == CAIRN_MOVE_DONE && put_composed(resp, move->value)) {
+        cairn_resp_int(cairn_session_reply_begin(session), (int64_t)move->bytes);
+        cairn_session_reply_end(session);
+    } else if (move->end == CAIRN_MOVE_DONE || again) {
+        cairn_session_unread(session, cairn_buf_bytes(&resp->large.text));
+    } else {
+        resp->large.refused = true;
+        resp->large.err = move->err;
+        cairn_resp_large_refused(resp);
+        cairn_resp_large_forget(resp);
+    }
+    cairn_buf_done(&resp->large.text);
+    cairn_session_work_end(session);
+}
+
 static void came(struct cairn_resp_session *resp, struct cairn_move *move)
 {
     struct cairn_session *session = &resp->session;
@@ -111,6 +234,8 @@ static void free_move(struct cairn_move *move)
     if (!move)
         return;
     cairn_buf_done(&move->head);
+    cairn_buf_done(&move->base_bytes);
+    cairn_large_unref(move->base);
     cairn_large_unref(move->value);
     free(move);
 }
@@ -119,7 +244,10 @@ void cairn_resp_large_moved(struct cairn_session *session, struct cairn_move *mo
 {
     struct cairn_resp_session *resp = cairn_container(session, struct cairn_resp_session, session);
 
-    if (move->in) {
+    if (move->composes) {
+        resp->large.in = NULL;
+        composed(resp, move);
+    } else if (move->in) {
         resp->large.in = NULL;
         came(resp, move);
     } else {
@@ -171,6 +299,7 @@ void cairn_resp_large_done(struct cairn_resp_session *resp)
     drop_parts(resp->large.parts, resp->large.part_count);
     free(resp->large.parts);
     cairn_buf_done(&resp->large.text);
+    cairn_buf_done(&resp->large.key);
 }
 
 /* --- out --- */

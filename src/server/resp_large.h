@@ -35,6 +35,10 @@ struct cairn_resp_part {
 /* The word that the parser waits for: looks whether it is to be taken as a large value, or is larger than any that may
  * be.  `rest` begins with the command.  Returns how many of its bytes are used. */
 size_t cairn_resp_large_begin(struct cairn_resp_session *resp, struct cairn_bytes rest);
+/* APPEND or SETRANGE of a value that is large, or becomes so: begins to make the new one, and returns true.  `text` is
+ * the command as it came. */
+bool cairn_resp_large_compose(struct cairn_resp_session *resp, const struct cairn_resp_words *words,
+                              struct cairn_bytes text);
 /* Step of a session whose command waits for its turn. */
 void cairn_resp_large_step(struct cairn_resp_session *resp);
 /* Its move is over. */

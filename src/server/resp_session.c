@@ -128,6 +128,8 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
             cairn_resp_fcall(resp, &words, false);
         else if (cairn_resp_word_is(command, "FCALL_RO"))
             cairn_resp_fcall(resp, &words, true);
+        else if (cairn_resp_large_compose(resp, &words, cairn_bytes(rest.data, request_bytes)))
+            break; /* it goes on when the value is made */
         else
             cairn_resp_dispatch(resp, &words);
         if (resp->large.count)

@@ -95,6 +95,10 @@ void cairn_resp_call_append(struct cairn_resp_call *call)
         return;
     }
     before = cairn_cache_value(entry).size;
+    if (more.size == 0) {
+        cairn_resp_call_int(call, (int64_t)before);
+        return;
+    }
     if (!cairn_resp_call_size(call, before + more.size) || !cairn_resp_call_small(call, entry))
         return;
     /* Within what malloc moves there may be both for a moment. */

@@ -48,7 +48,12 @@ def script():
         ["MULTI"], ["SET", "t", c], ["DISCARD"], ["GET", "t"],
         ["WATCH", "t"], ["SET", "t", a], ["MULTI"], ["SET", "t", c], ["EXEC"], ["GET", "t"],
         ["SELECT", "3"], ["SET", "t", b], ["GET", "t"], ["SELECT", "0"], ["GET", "t"], ["SCAN", "0", "COUNT", "1000"],
-        ["APPEND", "m2", "x"], ["FLUSHDB"], ["GET", "t"], ["DBSIZE"], ["SELECT", "3"], ["GET", "t"], ["SELECT", "0"],
+        ["APPEND", "m2", "x"], ["APPEND", "m5", "tail"], ["GETRANGE", "m5", "-9", "-1"], ["APPEND", "m5", a], ["GET", "m5"],
+        ["SETRANGE", "m5", "70000", b], ["GET", "m5"], ["SETRANGE", "m5", "900000", "end"], ["GET", "m5"],
+        ["SETRANGE", "m2", "200000", "far"], ["GET", "m2"], ["APPEND", "m9", b], ["APPEND", "m9", b], ["GET", "m9"],
+        ["EXPIRE", "m9", "100"], ["APPEND", "m9", "x"], ["TTL", "m9"], ["APPEND", "m9", ""], ["STRLEN", "m9"],
+        ["SETRANGE", "m9", "-1", "x"], ["SETRANGE", "m9", "536870911", "xx"], ["SETRANGE", "m9", "0", ""],
+        ["SETRANGE", "none", "5", ""], ["APPEND", "m9"], ["FLUSHDB"], ["GET", "t"], ["DBSIZE"], ["SELECT", "3"], ["GET", "t"], ["SELECT", "0"],
     ]
 
 
