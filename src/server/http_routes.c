@@ -364,8 +364,8 @@ static bool route_cache(const struct cairn_http_call *call)
 {
     enum cairn_http_method method = call->request->method;
 
-    if (call->request->segment_count < 3)
-        return route_large(call);
+    if (call->request->segment_count < 3) /* a key without a name is none */
+        return call->request->path.data[call->request->path.size - 1] != '/' && route_large(call);
     if (reads(call) || method == CAIRN_HTTP_PUT || method == CAIRN_HTTP_DELETE)
         cairn_http_page_cache(call);
     else
