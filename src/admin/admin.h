@@ -32,6 +32,12 @@ struct cairn_admin_options {
 enum cairn_code cairn_admin_open(const struct cairn_node_options *node, const struct cairn_admin_options *options,
                                  struct cairn_node **ret_node, struct cairn_err *err);
 
+/* What is metered of the namespaces goes on from such a text, which nodes before this one have left (metered.h); empty:
+ * it begins now.  Main thread, before there are worker threads.  On failure nothing is taken over. */
+enum cairn_code cairn_admin_metered_load(struct cairn_node *node, struct cairn_bytes text, struct cairn_err *err);
+/* The text for a later node.  Any thread. */
+void cairn_admin_metered_write(struct cairn_node *node, struct cairn_buf *to);
+
 /* Where the page of metrics goes on; zero-initialized: at its beginning. */
 struct cairn_metrics_place {
     uint32_t series;

@@ -6,6 +6,7 @@
 
 #include "admin/admin.h"
 #include "admin/deploy.h"
+#include "admin/metered.h"
 #include "admin/past.h"
 #include "admin/snapshots.h"
 #include "admin/spaces.h"
@@ -16,7 +17,8 @@ struct admin {
     struct deploys deploys;     /* worker 0's */
     struct snapshots snapshots; /* worker 0's */
     struct admin_spaces spaces; /* worker 0's */
-    struct past **restoring;    /* by shard, its owner's; one at a time */
+    struct metered metered;
+    struct past **restoring; /* by shard, its owner's; one at a time */
     struct admin_worker {
         struct catalog *catalog; /* the one that its types were made from */
         struct pasts pasts;

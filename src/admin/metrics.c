@@ -1,7 +1,7 @@
 /* metrics.c - the node's counters as Prometheus text (exposition format 0.0.4). */
 #include <stdio.h>
 
-#include "admin/admin.h"
+#include "admin/admin_internal.h"
 #include "object/quota.h"
 #include "object/tracing.h"
 #include "object/worker.h"
@@ -156,6 +156,21 @@ static void print_tracing(const struct tracing *tracing, struct cairn_buf *to)
     cairn_buf_printf(to, "%s %llu\n", dropped.name, (unsigned long long)tracing->dropped);
 }
 
+static void print_metered_time(struct cairn_node *node, struct cairn_buf *to)
+{
+    static const struct series since = {CAIRN_METERED_SINCE, "gauge",
+                                        "When metering of the folder's namespaces began, in Unix time.", 0, 1};
+    static const struct series served = {CAIRN_METERED_SERVED, "counter",
+                                         "For how long nodes have been there since then.", 0, 1};
+    struct cairn_metered_time time;
+
+    metered_time(node, &time);
+    head(to, &since);
+    cairn_buf_printf(to, CAIRN_METERED_SINCE " %.3f\n", (double)time.since_ms / 1e3);
+    head(to, &served);
+    cairn_buf_printf(to, CAIRN_METERED_SERVED " %.3f\n", (double)time.served_ms / 1e3);
+}
+
 static void print_node(struct cairn_node *node, struct cairn_buf *to)
 {
     static const struct series memory = {"cairn_client_memory_bytes", "gauge",
@@ -180,13 +195,14 @@ static void print_node(struct cairn_node *node, struct cairn_buf *to)
     cairn_buf_printf(to, "cairn_requests_admitted %llu\n", (unsigned long long)cairn_node_admitted(node));
     if (node->tracing)
         print_tracing(node->tracing, to);
+    if (node->admin)
+        print_metered_time(node, to);
 }
 
+/* Behind what is metered (metered.h). */
 static const struct {
     const char *name, *kind, *help;
 } of_spaces[] = {
-    {"cairn_namespace_invocations_total", "counter", "Invocations of the namespace's methods that have ended."},
-    {"cairn_namespace_cpu_seconds_total", "counter", "CPU time of these."},
     {"cairn_namespace_refused_total", "counter", "Requests and connections refused for a limit of the namespace."},
     {"cairn_namespace_connections", "gauge", "Connections whose latest request was to the namespace."},
     {"cairn_namespace_memory_bytes", "gauge", "Calls and results under way, where they have a limit."},
@@ -198,28 +214,57 @@ static const struct {
     {"cairn_namespace_message_bytes", "gauge", "Keys and values of these."},
 };
 
-enum { SPACE_SERIES = sizeof of_spaces / sizeof *of_spaces };
+enum { SPACE_SERIES = CAIRN_MEASURES + sizeof of_spaces / sizeof *of_spaces };
+
+static const char *space_series_name(uint32_t which)
+{
+    return which < CAIRN_MEASURES ? cairn_metered_series[which].metric : of_spaces[which - CAIRN_MEASURES].name;
+}
+
+static void print_space_head(struct cairn_buf *to, uint32_t which)
+{
+    const char *name = space_series_name(which);
+    bool is_metered = which < CAIRN_MEASURES;
+
+    cairn_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", name,
+                     is_metered ? cairn_metered_series[which].help : of_spaces[which - CAIRN_MEASURES].help, name,
+                     is_metered ? "counter" : of_spaces[which - CAIRN_MEASURES].kind);
+}
+
+static void print_space_line(struct cairn_buf *to, uint32_t which, const char *space, double value)
+{
+    cairn_buf_printf(to, "%s{namespace=\"%s\"} %.17g\n", space_series_name(which), space, value);
+}
 
 static void print_space(const struct cairn_node *node, struct cairn_buf *to, const struct space *space, uint32_t which)
 {
     struct space_usage usage;
-    double value;
 
     quota_usage(space, node->options.workers, &usage);
-    if (!usage.invocations && !usage.refused && !usage.connections && !usage.kept.bytes)
+    if (which < CAIRN_MEASURES) { /* those too that were removed since the node's start */
+        if (usage.metered[CAIRN_METERED_INVOCATIONS] || usage.metered[CAIRN_METERED_REQUESTS])
+            print_space_line(to, which, (const char *)space->name.data,
+                             (double)usage.metered[which] * cairn_metered_series[which].scale);
+        return;
+    }
+    if (!space_is_open(space) ||
+        (!usage.metered[CAIRN_METERED_INVOCATIONS] && !usage.refused && !usage.connections && !usage.kept.bytes))
         return; /* idle ones are many */
-    value = which == 0   ? (double)usage.invocations
-            : which == 1 ? 1e-9 * (double)usage.cpu_ns
-            : which == 2 ? (double)usage.refused
-            : which == 3 ? (double)usage.connections
-            : which == 4 ? (double)usage.job_bytes
-            : which == 5 ? (double)usage.operations
-            : which == 6 ? (double)usage.kept.bytes
-            : which == 7 ? (double)usage.kept.objects
-            : which == 8 ? (double)usage.instances
-            : which == 9 ? (double)usage.kept.messages
-                         : (double)usage.kept.message_bytes;
-    cairn_buf_printf(to, "%s{namespace=\"%s\"} %.17g\n", of_spaces[which].name, (const char *)space->name.data, value);
+    const double values[] = {
+        (double)usage.refused,    (double)usage.connections,   (double)usage.job_bytes,
+        (double)usage.operations, (double)usage.kept.bytes,    (double)usage.kept.objects,
+        (double)usage.instances,  (double)usage.kept.messages, (double)usage.kept.message_bytes,
+    };
+    print_space_line(to, which, (const char *)space->name.data, values[which - CAIRN_MEASURES]);
+}
+
+/* What those have used that were removed before the node's start. */
+static void print_removed(const struct cairn_node *node, struct cairn_buf *to, uint32_t which)
+{
+    const uint64_t *removed = node->admin ? node->admin->metered.removed : NULL;
+
+    if (removed && removed[CAIRN_METERED_INVOCATIONS] + removed[CAIRN_METERED_REQUESTS])
+        print_space_line(to, which, CAIRN_METERED_REMOVED, (double)removed[which] * cairn_metered_series[which].scale);
 }
 
 /* As cairn_admin_metrics; place->method is the space that is next. */
@@ -229,8 +274,9 @@ static bool print_spaces(struct cairn_node *node, struct cairn_metrics_place *pl
         const struct space *space = place->method;
 
         if (!space) {
-            cairn_buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", of_spaces[which].name, of_spaces[which].help,
-                             of_spaces[which].name, of_spaces[which].kind);
+            print_space_head(to, which);
+            if (which < CAIRN_MEASURES)
+                print_removed(node, to, which);
             space = node->spaces.first;
         }
         for (place->method = NULL; space; space = space_next(space)) {
@@ -238,7 +284,7 @@ static bool print_spaces(struct cairn_node *node, struct cairn_metrics_place *pl
                 place->method = space;
                 return true;
             }
-            if (space_is_open(space) && !space->parent)
+            if (!space->parent)
                 print_space(node, to, space, which);
         }
     }

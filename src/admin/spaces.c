@@ -111,8 +111,8 @@ static void add_meter(struct cairn_worker *worker, const struct space *space, st
 
     quota_usage(space, worker->node->options.workers, &usage);
     cairn_value_add_list(to, 11);
-    cairn_value_add_int(to, (int64_t)usage.invocations);
-    cairn_value_add_int(to, (int64_t)(usage.cpu_ns / 1000));
+    cairn_value_add_int(to, (int64_t)usage.metered[CAIRN_METERED_INVOCATIONS]);
+    cairn_value_add_int(to, (int64_t)(usage.metered[CAIRN_METERED_CPU_NS] / 1000));
     cairn_value_add_int(to, (int64_t)usage.refused);
     cairn_value_add_int(to, (int64_t)usage.connections);
     cairn_value_add_int(to, usage.job_bytes);

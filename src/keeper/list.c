@@ -162,6 +162,7 @@ static void answer(struct list *list, struct keeper_session *session)
             error = -1;
     }
     over(list);
+    keeper_tree_count_read(tree, inv);
     if (error)
         keeper_tree_answer_error(tree, inv, error);
     else

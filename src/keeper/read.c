@@ -493,6 +493,7 @@ void keeper_read(struct keeper_tree *tree, struct invocation *inv)
     }
     if (read.sets && tree->kw->overlay.code == CAIRN_OK && !keeper_watch_set(read.session, read.table, read.path))
         error = E_SYSTEM;
+    keeper_tree_count_read(tree, inv);
     if (error)
         keeper_tree_answer_error(tree, inv, error);
     else

@@ -86,6 +86,8 @@ void keeper_tree_free(struct keeper_tree *tree);
 
 /* The invocation of an ask is over. */
 void keeper_tree_answer(struct keeper_tree *tree, struct invocation *inv);
+/* A client's read has been answered with what is in inv->result: its namespace pays for it. */
+void keeper_tree_count_read(struct keeper_tree *tree, const struct invocation *inv);
 void keeper_tree_answer_error(struct keeper_tree *tree, struct invocation *inv, int32_t error);
 
 #endif

@@ -55,6 +55,15 @@ struct object *keeper_tree_object(struct keeper_tree *tree)
     return object;
 }
 
+void keeper_tree_count_read(struct keeper_tree *tree, const struct invocation *inv)
+{
+    struct space_use *use = space_use_of(&tree->space->meters[tree->kw->worker->index]);
+
+    stat_add(&use->of[CAIRN_METERED_REQUESTS], 1);
+    stat_add(&use->of[CAIRN_METERED_READS], 1);
+    stat_add(&use->of[CAIRN_METERED_READ_BYTES], inv->result.size);
+}
+
 void keeper_tree_answer(struct keeper_tree *tree, struct invocation *inv)
 {
     struct overlay *overlay = &tree->kw->overlay;

@@ -184,6 +184,7 @@ enum cairn_code segment_commit(struct invocation *inv, bool over, const struct p
         return code;
     }
     stat_add(&inv->worker->counts.records, 1);
+    inv->entries_written += commit.overlay->count;
     inv->written_bytes += commit.overlay->bytes;
     object->last = commit.record;
     dependency_on_record(&inv->depends, commit.record, (uint64_t)invocation_now_ms(inv));

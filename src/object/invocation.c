@@ -183,17 +183,33 @@ void invocation_refuse(struct cairn_worker *worker, struct invocation *inv, enum
 
 /* --- the end -------------------------------------------------------------------------------------- */
 
+/* For the bill of the namespace (docs/design/0041-cost-of-a-run.md). */
+static void count_use(struct space_meter *meter, const struct invocation *inv)
+{
+    struct space_use *use = space_use_of(meter);
+
+    stat_add(&use->of[CAIRN_METERED_REQUESTS], inv->request != NULL);
+    stat_add(&use->of[CAIRN_METERED_INVOCATIONS], 1);
+    stat_add(&use->of[CAIRN_METERED_CPU_NS], inv->meter.cpu_ns);
+    stat_add(&use->of[CAIRN_METERED_MEMORY], inv->meter.cpu_ns * (inv->meter.memory_bytes_peak >> 10) / 1000);
+    stat_add(&use->of[CAIRN_METERED_READS], inv->entries_read);
+    stat_add(&use->of[CAIRN_METERED_READ_BYTES], inv->read_bytes);
+    if (!inv->method->decl->read_only) {
+        stat_add(&use->of[CAIRN_METERED_HOPS], 1);
+        stat_add(&use->of[CAIRN_METERED_HOP_BYTES], inv->args.size);
+        stat_add(&use->of[CAIRN_METERED_WRITES], inv->entries_written);
+        stat_add(&use->of[CAIRN_METERED_WRITTEN_BYTES], inv->written_bytes);
+    }
+    stat_add(&meter->operations, inv->operations);
+}
+
 static void count_outcome(struct cairn_worker *worker, struct invocation *inv)
 {
     struct method_stats *stats;
-    struct space_meter *meter;
 
     if (!inv->method)
         return;
-    meter = &inv->type->space->meters[worker->index];
-    stat_add(&meter->invocations, 1);
-    stat_add(&meter->cpu_ns, inv->meter.cpu_ns);
-    stat_add(&meter->operations, inv->operations);
+    count_use(&inv->type->space->meters[worker->index], inv);
     if (space_is_gated(inv->type->space))
         quota_charge_cpu(inv->type->space, inv->meter.cpu_ns, worker_recent_ns(worker));
     stats = method_stats_of(worker, inv->type, inv->method);

@@ -122,7 +122,7 @@ struct invocation {
     size_t charged_call, charged_result; /* account.c */
 
     uint64_t started_ns;
-    uint64_t operations, read_bytes, written_bytes;
+    uint64_t operations, entries_read, read_bytes, entries_written, written_bytes;
     struct cairn_run_meter meter;
 };
 

@@ -90,6 +90,7 @@ static void send_calls(struct cairn_worker *worker, struct invocation *inv)
 static void sum_segment(struct invocation *inv)
 {
     inv->operations += inv->segment->overlay.operations;
+    inv->entries_read += inv->segment->overlay.reads;
     inv->read_bytes += inv->segment->overlay.read_bytes;
 }
 

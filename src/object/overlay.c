@@ -12,7 +12,7 @@ void overlay_reset(struct overlay *overlay, struct cairn_view *engine)
     cairn_arena_reset(&overlay->arena);
     overlay->count = 0;
     overlay->bytes = 0;
-    overlay->operations = overlay->read_bytes = overlay->written_bytes = 0;
+    overlay->operations = overlay->reads = overlay->read_bytes = overlay->written_bytes = 0;
     overlay->code = cairn_engine_take_failure(engine, &overlay->err);
     if (overlay->room > 4096) { /* one huge segment does not keep its memory for ever */
         free(overlay->writes);
@@ -104,6 +104,7 @@ bool overlay_get_hashed(struct overlay *overlay, struct cairn_bytes key, uint64_
     struct cairn_write *w = find(overlay, key, hash);
 
     overlay->operations++;
+    overlay->reads++;
     if (w) {
         if (w->deleted)
             return false;

@@ -18,8 +18,8 @@ struct overlay {
     uint32_t count, room;
     uint32_t *index; /* open addressing over writes, once there are more than a few */
     uint32_t index_size;
-    size_t bytes;                                   /* of keys and values as they stand */
-    uint64_t operations, read_bytes, written_bytes; /* metering */
+    size_t bytes;                                          /* of keys and values as they stand */
+    uint64_t operations, reads, read_bytes, written_bytes; /* metering */
     enum cairn_code code; /* of the reads: what they told counts for nothing unless CAIRN_OK */
     struct cairn_err err;
 };

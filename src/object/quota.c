@@ -334,8 +334,10 @@ void quota_usage(const struct space *space, uint32_t workers, struct space_usage
                                                .messages = get_signed(&space->kept_messages),
                                                .message_bytes = get_signed(&space->kept_message_bytes)}};
     for (uint32_t i = 0; i < workers; i++) {
-        ret_usage->invocations += get(&space->meters[i].invocations);
-        ret_usage->cpu_ns += get(&space->meters[i].cpu_ns);
+        struct space_use *use = atomic_load_explicit(&space->meters[i].use, memory_order_acquire);
+
+        for (int k = 0; use && k < CAIRN_MEASURES; k++)
+            ret_usage->metered[k] += get(&use->of[k]);
         ret_usage->operations += get(&space->meters[i].operations);
         ret_usage->instances += get(&space->meters[i].instances);
     }

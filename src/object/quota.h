@@ -37,15 +37,16 @@ enum cairn_code quota_admit(struct space *space, uint64_t now_ns, uint32_t *ret_
 void quota_charge_requests(struct space *space, uint64_t now_ns, uint32_t more);
 
 struct space_usage {
-    uint64_t invocations, cpu_ns, operations; /* of requests and calls */
-    uint64_t refused;                         /* for a limit */
+    uint64_t metered[CAIRN_MEASURES]; /* with what nodes before this one have metered on the folder */
+    uint64_t operations;              /* of requests and calls */
+    uint64_t refused;                 /* for a limit */
     uint64_t connections;
     int64_t job_bytes;
     struct space_kept kept; /* of `default`: 0 */
     uint64_t instances;
 };
 
-/* Since the node's start, and now. */
+/* Since the node's start, unless it says otherwise, and now. */
 void quota_usage(const struct space *space, uint32_t workers, struct space_usage *ret_usage);
 
 /* An invocation is over that has used so much processor time, and the gate is closed. */

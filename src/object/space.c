@@ -55,8 +55,13 @@ void spaces_done(struct spaces *spaces)
 {
     struct space_table *table = atomic_load(&spaces->table);
 
-    for (uint32_t i = 0; i <= table->mask; i++)
-        free(atomic_load(&table->slots[i]));
+    for (uint32_t i = 0; i <= table->mask; i++) {
+        struct space *space = atomic_load(&table->slots[i]);
+
+        for (uint32_t w = 0; space && !space->parent && w < spaces->workers; w++)
+            free(atomic_load(&space->meters[w].use));
+        free(space);
+    }
     while (table) {
         struct space_table *before = table->before;
         free(table);

@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/metered.h"
 #include "base/slot.h"
 #include "fn/limits.h"
 
@@ -56,13 +57,19 @@ struct space_kept {
     int64_t messages, message_bytes; /* that wait, are due later or on their way, and dead letters */
 };
 
+/* What is metered (base/metered.h), over restarts: worker 0's begins with what nodes before this one have left. */
+struct space_use {
+    _Atomic uint64_t of[CAIRN_MEASURES];
+};
+
 /* What a worker has done for a namespace.  One writer: that worker. */
 struct space_meter {
-    _Atomic uint64_t invocations, cpu_ns, operations;
-    _Atomic uint64_t instances; /* that are held now: by what waits, or was set aside */
-    struct lane *lane;          /* the worker's own (lane.h); NULL: it has run nothing of it lately */
-    struct method_log *log;     /* the worker's own (method_log.h); NULL: no lines */
-    uint64_t unused[2];         /* a line of its own */
+    _Atomic(struct space_use *) use; /* release where it is made; NULL: it has run nothing of it */
+    _Atomic uint64_t operations;     /* on stored keys, since the node's start */
+    _Atomic uint64_t instances;      /* that are held now: by what waits, or was set aside */
+    struct lane *lane;               /* the worker's own (lane.h); NULL: it has run nothing of it lately */
+    struct method_log *log;          /* the worker's own (method_log.h); NULL: no lines */
+    uint64_t unused[3];              /* a line of its own */
 };
 
 struct space {
@@ -86,6 +93,18 @@ struct space {
     struct space_meter *meters;   /* by worker; of a compartment its namespace's */
     _Atomic(struct space *) next; /* of all, in the order in which they were made; release and acquire */
 };
+
+/* The worker's own of that meter, which is made if there is none; it stays until the node is closed. */
+static inline struct space_use *space_use_of(struct space_meter *meter)
+{
+    struct space_use *use = atomic_load_explicit(&meter->use, memory_order_relaxed);
+
+    if (__builtin_expect(!use, 0)) {
+        use = cairn_alloc_zeroed(1, sizeof *use);
+        atomic_store_explicit(&meter->use, use, memory_order_release);
+    }
+    return use;
+}
 
 /* Zero-initialized but for its lock; see spaces_init. */
 struct spaces {

@@ -14,6 +14,7 @@
 #include "server/exports.h"
 #include "server/house_cache.h"
 #include "server/house_keeper.h"
+#include "server/house_metered.h"
 
 /* Merges of large runs take long: others must not wait for them. */
 enum { NODE_THREADS = 4, STORE_THREADS = 8, SNAPSHOTS_KEPT = 24 };
@@ -37,6 +38,7 @@ struct cairn_house {
     struct cairn_store *store;
     struct cairn_exports *exports;
     struct cairn_house_cache cache;
+    struct cairn_house_metered metered;
     struct cairn_backend backend;
     struct cairn_watch watch; /* of the thread that looks */
 
@@ -172,6 +174,7 @@ static void backend_watch(void *context)
 
     read_health(house, &health);
     cairn_watch_look(&house->watch, &health, house->options.events);
+    cairn_house_metered_look(&house->metered);
     cairn_exports_look(house->exports);
 }
 
@@ -338,6 +341,8 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     const struct node_hooks *rooms[] = {&keeper_room};
     struct cairn_node *node;
 
+    if (code == CAIRN_OK)
+        code = cairn_house_metered_check(house->disk, err); /* before anything is changed */
     if (code != CAIRN_OK)
         return code;
     house->node_tasks = cairn_tasks_create(NODE_THREADS);
@@ -429,6 +434,7 @@ static enum cairn_code open_parts(struct cairn_house *house, struct cairn_err *e
     code = cairn_admin_open(&node_options, &admin_options, &node, err);
     if (code != CAIRN_OK)
         return code;
+    cairn_house_metered_open(&house->metered, node, house->disk, house->clock, house->node_tasks, o->events);
     house->backend.memory = cairn_node_memory(node);
     pthread_mutex_lock(&house->lock);
     house->node = node;
@@ -615,6 +621,7 @@ enum cairn_code cairn_house_close(struct cairn_house *house, struct cairn_err *e
         cairn_fn_stop_compiling(house->fn); /* or the tasks would take as long as that does */
     cairn_tasks_destroy(house->node_tasks);
     cairn_house_keeper_stop(&house->zookeeper);
+    cairn_house_metered_close(&house->metered);
     if (node)
         cairn_node_close(node);
     cairn_exports_destroy(house->exports);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "io/process.h"
+#include "proto/zk.h"
 #include "server/server_internal.h"
 #include "server/session_internal.h"
 #include "server/version.h"
@@ -59,6 +60,14 @@ static void add_keeper(struct cairn_server *server, struct cairn_buf *to)
         total.answered);
     head(to, "cairn_zk_request_seconds_total", "counter", "Time from such a request to its reply.");
     cairn_buf_printf(to, "cairn_zk_request_seconds_total %.6f\n", (double)total.us_total / 1e6);
+    head(to, "cairn_zk_operations_total", "counter", "Such requests that were answered, by what they asked for.");
+    for (int32_t op = CAIRN_ZK_OP_FIRST; op <= CAIRN_ZK_OP_LAST; op++) {
+        uint64_t answered = cairn_zk_clients_operations(&server->zk_clients, op);
+
+        if (answered && cairn_zk_op_name(op))
+            cairn_buf_printf(to, "cairn_zk_operations_total{operation=\"%s\"} %" PRIu64 "\n", cairn_zk_op_name(op),
+                             answered);
+    }
 }
 
 static void add_checks(struct cairn_server *server, struct cairn_buf *to)

@@ -2,14 +2,21 @@
 
 #include <stdlib.h>
 
+static void *lines(size_t align, size_t bytes)
+{
+    void *memory = aligned_alloc(align, bytes);
+
+    if (!memory)
+        abort(); /* as cairn_alloc */
+    return memset(memory, 0, bytes);
+}
+
 void cairn_zk_clients_init(struct cairn_zk_clients *clients, uint32_t workers)
 {
     memset(clients, 0, sizeof *clients);
     clients->workers = workers;
-    clients->counts = aligned_alloc(_Alignof(struct cairn_zk_counts), workers * sizeof *clients->counts);
-    if (!clients->counts)
-        abort(); /* as cairn_alloc */
-    memset(clients->counts, 0, workers * sizeof *clients->counts);
+    clients->counts = lines(_Alignof(struct cairn_zk_counts), workers * sizeof *clients->counts);
+    clients->operations = lines(_Alignof(struct cairn_zk_operations), workers * sizeof *clients->operations);
     pthread_mutex_init(&clients->lock, NULL);
     cairn_list_init(&clients->list);
 }
@@ -17,17 +24,16 @@ void cairn_zk_clients_init(struct cairn_zk_clients *clients, uint32_t workers)
 void cairn_zk_clients_done(struct cairn_zk_clients *clients)
 {
     free(clients->counts);
+    free(clients->operations);
     pthread_mutex_destroy(&clients->lock);
 }
 
 struct cairn_zk_client *cairn_zk_client_open(struct cairn_zk_clients *clients, uint32_t worker, uint64_t now_ms)
 {
-    struct cairn_zk_client *client = aligned_alloc(_Alignof(struct cairn_zk_client), sizeof *client);
+    struct cairn_zk_client *client = lines(_Alignof(struct cairn_zk_client), sizeof *client);
 
-    if (!client)
-        abort(); /* as cairn_alloc */
-    memset(client, 0, sizeof *client);
     client->of_worker = &clients->counts[worker];
+    client->operations = &clients->operations[worker];
     client->since_ms = now_ms;
     atomic_store(&client->last_xid, -1);
     pthread_mutex_lock(&clients->lock);
@@ -94,8 +100,10 @@ void cairn_zk_client_sent(struct cairn_zk_client *client)
     count(&client->counts.sent, 1);
 }
 
-void cairn_zk_client_answered(struct cairn_zk_client *client, uint64_t us)
+void cairn_zk_client_answered(struct cairn_zk_client *client, int32_t op, uint64_t us)
 {
+    if (op >= CAIRN_ZK_OP_FIRST && op <= CAIRN_ZK_OP_LAST)
+        count(&client->operations->of[op - CAIRN_ZK_OP_FIRST], 1);
     time_one(client->of_worker, us);
     time_one(&client->counts, us);
     set(&client->last_us, us);
@@ -169,6 +177,15 @@ struct cairn_zk_client_now cairn_zk_clients_total(struct cairn_zk_clients *clien
             total.us_min = us_min;
     }
     return total;
+}
+
+uint64_t cairn_zk_clients_operations(const struct cairn_zk_clients *clients, int32_t op)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < clients->workers; i++)
+        sum += get(&clients->operations[i].of[op - CAIRN_ZK_OP_FIRST]);
+    return sum;
 }
 
 static void reset(struct cairn_zk_counts *counts)

@@ -203,7 +203,8 @@ void cairn_zk_write(struct cairn_session *session, struct cairn_slot *slot, stru
     }
     atomic_store_explicit(&zk->client->last_zxid, zk->link.zxid, memory_order_relaxed);
     atomic_store_explicit(&zk->client->last_ms, clock->wall_ms(clock), memory_order_relaxed);
-    cairn_zk_client_answered(zk->client, (clock->monotonic_ns(clock) - ask->started_ns) / 1000);
+    cairn_zk_client_answered(zk->client, slot->form == CAIRN_ZK_FORM_CONNECT ? CAIRN_ZK_OP_CREATE_SESSION : ask->op,
+                             (clock->monotonic_ns(clock) - ask->started_ns) / 1000);
 }
 
 void cairn_zk_write_event(struct cairn_buf *to, const struct keeper_event *event)

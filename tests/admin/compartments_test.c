@@ -159,9 +159,9 @@ static void meters_and_limits_are_the_namespaces(void **state)
     assert_string_equal(run(&sim, inside(&sim), "p", "set", "word"), "nil");
     assert_string_equal(run(&sim, inside(&sim), "p", "say", "a line"), "nil");
     quota_usage(acme_of(&sim), sim.node->options.workers, &usage);
-    assert_int_equal(usage.invocations, 2);
+    assert_int_equal(usage.metered[CAIRN_METERED_INVOCATIONS], 2);
     assert_int_equal(usage.kept.objects, 1);
-    assert_true(usage.kept.bytes > 0 && usage.cpu_ns > 0 && usage.operations > 0);
+    assert_true(usage.kept.bytes > 0 && usage.metered[CAIRN_METERED_CPU_NS] > 0 && usage.operations > 0);
     set_limit(&sim, SPACE_OBJECTS, 1);
     assert_non_null(strstr(run(&sim, inside(&sim), "q", "set", "word"), "!quota: the namespace acme has 1 objects"));
     assert_string_equal(run(&sim, inside(&sim), "p", "get", NULL), "\"word\"");
