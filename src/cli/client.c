@@ -47,7 +47,9 @@ static void write_request(struct cairn_buf *to, const struct cairn_ask *ask, con
     cairn_buf_printf(to, "%s ", ask->method);
     cairn_buf_add(to, ask->target.data, ask->target.size);
     cairn_buf_printf(to, " HTTP/1.1\r\nHost: %s\r\nAccept: %s\r\nConnection: close\r\n", node->host,
-                     ask->json ? "application/json" : CAIRN_VALUE_TYPE);
+                     ask->json   ? "application/json"
+                     : ask->text ? "text/plain"
+                                 : CAIRN_VALUE_TYPE);
     if (ask->key)
         cairn_buf_printf(to, "Idempotency-Key: %s\r\n", ask->key);
     if (ask->body_type)
@@ -127,6 +129,10 @@ static bool take_reply(const struct cairn_ask *ask, const struct cairn_http_repl
         fwrite(reply->body.data, 1, reply->body.size, stdout);
         *ret_exit = reply->status < 400 ? CAIRN_EXIT_OK : CAIRN_EXIT_FAILED;
         return false;
+    }
+    if (ask->text && reply->status < 400) {
+        cairn_buf_add(&answer->value, reply->body.data, reply->body.size);
+        return true;
     }
     if (ask->lists && reply->status < 400 && cairn_http_type_is(cairn_buf_bytes(&reply->type), CAIRN_VALUE_TYPE) &&
         join_lists(cairn_buf_bytes(&reply->body), &answer->value))

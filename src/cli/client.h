@@ -18,6 +18,7 @@ struct cairn_ask {
     struct cairn_bytes body;
     const char *key;       /* Idempotency-Key; NULL: none */
     bool json;             /* the reply is printed as it comes */
+    bool text;             /* the reply is some text, and the value is that, not encoded */
     bool missing_is_empty; /* not_found is no failure: the value is empty then */
     bool lists;            /* the reply is one list after the other, and the value is all of them as one */
 };

@@ -59,6 +59,7 @@ extern const struct cairn_command cairn_command_clock;
 extern const struct cairn_command cairn_command_clock_show;
 extern const struct cairn_command cairn_command_clock_accept;
 extern const struct cairn_command cairn_command_cost;
+extern const struct cairn_command cairn_command_cost_run;
 extern const struct cairn_command cairn_command_cost_keeper;
 extern const struct cairn_command cairn_command_cost_cache;
 extern const struct cairn_command cairn_command_cache;

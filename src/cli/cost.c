@@ -94,32 +94,49 @@ static const struct cairn_flag keeper_flags[] = {
     {0},
 };
 
+int cairn_cost_read(const char *path, size_t bytes_max, struct cairn_buf *to)
+{
+    FILE *file = fopen(path, "rbe");
+    int status = CAIRN_EXIT_OK;
+
+    if (!file)
+        return cairn_complain(CAIRN_EXIT_FAILED, "%s: %s", path, strerror(errno));
+    cairn_buf_reserve(to, bytes_max + 1);
+    to->size = fread(to->data, 1, bytes_max + 1, file);
+    if (ferror(file))
+        status = cairn_complain(CAIRN_EXIT_FAILED, "%s cannot be read: %s", path, strerror(errno));
+    else if (to->size > bytes_max)
+        status = cairn_complain(CAIRN_EXIT_FAILED, "%s has more than %zu bytes", path, bytes_max);
+    fclose(file);
+    return status;
+}
+
 int cairn_cost_prices(const char *path, struct cairn_prices *ret)
 {
     struct cairn_buf text = {0};
     struct cairn_err err;
-    enum cairn_code code;
-    FILE *file;
+    int status = CAIRN_EXIT_OK;
 
-    if (!path) {
-        if (cairn_prices_read(cairn_str(cairn_price_lists[0]), ret, &err) != CAIRN_OK)
-            return cairn_complain(CAIRN_EXIT_FAILED, "the price list in this program: %s", err.text);
-        return CAIRN_EXIT_OK;
-    }
-    file = fopen(path, "rbe");
+    if (path)
+        status = cairn_cost_read(path, CAIRN_PRICES_BYTES_MAX, &text);
+    else
+        cairn_buf_str(&text, cairn_price_lists[0]);
+    if (status == CAIRN_EXIT_OK && cairn_prices_read(cairn_buf_bytes(&text), ret, &err) != CAIRN_OK)
+        status = cairn_complain(CAIRN_EXIT_FAILED, "%s: %s", path ? path : "the price list in this program", err.text);
+    cairn_buf_done(&text);
+    return status;
+}
+
+int cairn_cost_write(const char *path, struct cairn_bytes picture)
+{
+    FILE *file = fopen(path, "wbe");
+    bool good;
+
     if (!file)
         return cairn_complain(CAIRN_EXIT_FAILED, "%s: %s", path, strerror(errno));
-    cairn_buf_reserve(&text, CAIRN_PRICES_BYTES_MAX + 1);
-    text.size = fread(text.data, 1, CAIRN_PRICES_BYTES_MAX + 1, file);
-    if (ferror(file))
-        code = cairn_fail_errno(&err, errno, "it cannot be read");
-    else if (text.size > CAIRN_PRICES_BYTES_MAX)
-        code = cairn_fail(&err, CAIRN_ELIMIT, "it has more than %d bytes", CAIRN_PRICES_BYTES_MAX);
-    else
-        code = cairn_prices_read(cairn_buf_bytes(&text), ret, &err);
-    fclose(file);
-    cairn_buf_done(&text);
-    return code == CAIRN_OK ? CAIRN_EXIT_OK : cairn_complain(CAIRN_EXIT_FAILED, "%s: %s", path, err.text);
+    good = fwrite(picture.data, 1, picture.size, file) == picture.size;
+    good = fclose(file) == 0 && good;
+    return good ? CAIRN_EXIT_OK : cairn_complain(CAIRN_EXIT_FAILED, "%s: %s", path, strerror(errno));
 }
 
 /* Of the lists of this program, which are called CLOUD-REGION. */
@@ -213,16 +230,12 @@ static int choose(const struct options *options, struct cairn_keeper_plan *plan)
 static int draw(const struct cairn_keeper_plan *plan, const char *path)
 {
     struct cairn_buf picture = {0};
-    FILE *file = fopen(path, "wbe");
-    bool good;
+    int status;
 
-    if (!file)
-        return cairn_complain(CAIRN_EXIT_FAILED, "%s: %s", path, strerror(errno));
     cairn_keeper_draw(plan, &picture);
-    good = fwrite(picture.data, 1, picture.size, file) == picture.size;
-    good = fclose(file) == 0 && good;
+    status = cairn_cost_write(path, cairn_buf_bytes(&picture));
     cairn_buf_done(&picture);
-    return good ? CAIRN_EXIT_OK : cairn_complain(CAIRN_EXIT_FAILED, "%s: %s", path, strerror(errno));
+    return status;
 }
 
 /* --- text --- */
@@ -339,6 +352,17 @@ void cairn_cost_json_text(struct cairn_buf *to, const char *name, const char *te
     cairn_json_text(to, cairn_str(text));
 }
 
+void cairn_cost_json_prices(struct cairn_buf *to, const struct cairn_prices *prices)
+{
+    cairn_buf_str(to, "\"prices\":{");
+    cairn_cost_json_text(to, "name", prices->name);
+    cairn_buf_u8(to, ',');
+    cairn_cost_json_text(to, "date", prices->date);
+    cairn_buf_u8(to, ',');
+    cairn_cost_json_text(to, "source", prices->source);
+    cairn_buf_u8(to, '}');
+}
+
 static void json_items(struct cairn_buf *to, const struct cairn_keeper_plan *plan, uint32_t storage)
 {
     static const char *const names[ITEMS] = {"queues", "system_storage", "node_storage", "follower",
@@ -379,13 +403,9 @@ static void print_json(const struct cairn_keeper_plan *plan)
     struct cairn_buf text = {0};
     uint32_t rows = plan->read_count * plan->storage_count * plan->count_count * plan->machine_count;
 
-    cairn_buf_str(&text, "{\"prices\":{");
-    cairn_cost_json_text(&text, "name", plan->prices->name);
-    cairn_buf_u8(&text, ',');
-    cairn_cost_json_text(&text, "date", plan->prices->date);
-    cairn_buf_u8(&text, ',');
-    cairn_cost_json_text(&text, "source", plan->prices->source);
-    cairn_buf_printf(&text, "},\"bytes\":%" PRIu64 ",\"function_memory_mib\":%.0f,\"dollars_a_million\":{",
+    cairn_buf_u8(&text, '{');
+    cairn_cost_json_prices(&text, plan->prices);
+    cairn_buf_printf(&text, ",\"bytes\":%" PRIu64 ",\"function_memory_mib\":%.0f,\"dollars_a_million\":{",
                      plan->work.bytes, plan->work.memory_gib * 1024);
     for (uint32_t i = 0; i < plan->storage_count; i++) {
         cairn_buf_str(&text, i ? "," : "");
@@ -447,6 +467,7 @@ const struct cairn_command cairn_command_cost_keeper = {
 };
 
 static const struct cairn_command *const cost_subcommands[] = {
+    &cairn_command_cost_run,
     &cairn_command_cost_keeper,
     &cairn_command_cost_cache,
     NULL,
@@ -454,7 +475,7 @@ static const struct cairn_command *const cost_subcommands[] = {
 
 const struct cairn_command cairn_command_cost = {
     .name = "cost",
-    .arguments = "[keeper|cache]",
-    .summary = "Prices a workload on published price lists",
+    .arguments = "[run|keeper|cache]",
+    .summary = "Prices what was done, or a workload, on published price lists",
     .subcommands = cost_subcommands,
 };
