@@ -17,6 +17,7 @@ import shutil
 import socket
 import time
 
+from . import etcd
 from .base import Broken, Cairn, Process, free_ports, median
 
 JARS = [f"/usr/share/java/{name}.jar" for name in ("zookeeper", "zookeeper-jute", "slf4j-simple")]
@@ -35,6 +36,9 @@ WORKS = {  # name: (workload, its options, the goal: so many times the peer's ra
     "getChildren of 1,000": ("children", MANY, 2),
     "connect + close": ("sessions", {"connections": 8}, 3),
 }
+
+ETCD_WORKS = {"set 1 KB": ("set", MANY), "get 1 KB": ("get", MANY), "90 % reads, 1 KB": ("mixed", MANY),
+              "one set of 1 KB at a time": ("set", {})}
 
 
 class Keeper(Cairn):
@@ -138,7 +142,32 @@ def memory(bench):
     return [[median(column) for column in zip(*rounds)] for rounds in found.values()]
 
 
+def beside_etcd(bench):
+    try:
+        peer = etcd.Etcd(bench)
+    except etcd.Missing as why:
+        bench.say(f"  SKIPPED beside etcd: {why}")
+        bench.note(f"keeper: not beside etcd: {why}")
+        return
+    cairn = Keeper(bench)
+    bench.note("keeper: etcd as Debian has it, by its Go client; reads are serializable")
+    load(bench, cairn, "fill", nodes=NODES, bytes=1024, **MANY)
+    peer.load(bench, "fill", nodes=NODES, bytes=1024)
+    for name, (workload, options) in ETCD_WORKS.items():
+        options = dict(options, bytes=1024, seconds=bench.seconds, warm_up=WARM_UP)
+        found = {cairn: [], peer: []}
+        for _, side in bench.turns([cairn, peer]):
+            found[side].append(load(bench, cairn, workload, **options) if side is cairn
+                               else peer.load(bench, workload, **options))
+        for what, unit in (("throughput", "requests/s"), ("p50_us", "us"), ("p99_us", "us")):
+            bench.row(f"keeper and etcd: {name}, {what.split('_', maxsplit=1)[0]}", unit,
+                      *(median([one[what] for one in found[side]]) for side in (cairn, peer)), etcd.PEER)
+    for side in (cairn, peer):
+        side.kill()
+
+
 def run(bench):
+    beside_etcd(bench)
     if not shutil.which("java") or not all(map(os.path.exists, JARS)):
         bench.say("  SKIPPED: Debian's ZooKeeper is not installed (apt-get install zookeeper)")
         bench.note("keeper: skipped, ZooKeeper is not installed")
