@@ -118,42 +118,40 @@ CAIRN_METHOD(Session, attach, CAIRN_PUBLIC)
     cairn_result_packed(cairn_packed(&result));
 }
 
-/* Argument i and those behind it, that are the operation's; returns which is behind them. */
-static uint32_t hand_on(struct cairn_args *args, uint32_t i, int32_t op, struct cairn_bytes identities)
+/* An operation, argument i and those behind it; returns which is behind them. */
+static uint32_t hand_on(struct cairn_args *args, uint32_t i, struct cairn_bytes identities)
 {
-    uint32_t count = is_create(op) ? 4 + (op == OP_CREATE_TTL) : op == OP_SET_DATA || op == OP_SET_ACL ? 3 : 2;
+    int32_t op = (int32_t)arg_uint(i, 4);
+    uint32_t count = is_create(op) ? 5 + (op == OP_CREATE_TTL) : op == OP_SET_DATA || op == OP_SET_ACL ? 4 : 3;
 
-    if (!is_create(op) && op != OP_DELETE && op != OP_SET_DATA && op != OP_SET_ACL && op != OP_CHECK)
-        refuse(E_UNIMPLEMENTED);
     for (uint32_t k = 0; k < count; k++) {
         struct cairn_bytes arg = cairn_arg(i + k);
-        bool is_acl = (is_create(op) && k == 2) || (op == OP_SET_ACL && k == 1);
+        bool is_acl = (is_create(op) && k == 3) || (op == OP_SET_ACL && k == 2);
 
         cairn_args_add(args, is_acl ? acl_fixed(arg, identities) : arg);
     }
     return i + count;
 }
 
-/* write GENERATION NUMBER EPOCH OP IDENTITIES ...: [zxid, slot...] */
+/* write GENERATION NUMBER EPOCH IDENTITIES COUNT {PARTS {OP ...}}: [result ...], of each transaction [zxid, slot...] or
+ * an error.  NUMBER is the last one's; PARTS 0: one operation, and it is no multi. */
 CAIRN_METHOD(Session, write, CAIRN_PUBLIC)
 {
     uint64_t session = session_number();
-    int32_t op = (int32_t)arg_uint(3, 4);
-    bool multi = op == OP_MULTI;
-    struct cairn_bytes identities = cairn_arg(4);
+    struct cairn_bytes identities = cairn_arg(3);
+    uint32_t i = 5, count = (uint32_t)arg_uint(4, 4);
     struct cairn_args args = {0};
-    uint32_t i = 5, count = cairn_arg_count();
 
     check_generation((uint32_t)arg_uint(0, 4));
     cairn_args_add(&args, cairn_bytes(&session, 8));
     for (uint32_t k = 1; k < i; k++)
         cairn_args_add(&args, cairn_arg(k));
-    if (!multi)
-        hand_on(&args, i, op, identities);
-    while (multi && i < count) {
-        op = (int32_t)arg_uint(i, 4);
+    while (count-- > 0) {
+        uint32_t parts = (uint32_t)arg_uint(i, 4);
+
         cairn_args_add(&args, cairn_arg(i++));
-        i = hand_on(&args, i, op, identities);
+        for (parts += parts == 0; parts > 0; parts--)
+            i = hand_on(&args, i, identities);
     }
     tree("commit", &args);
 }

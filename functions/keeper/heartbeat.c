@@ -44,7 +44,7 @@ CAIRN_METHOD(Tree, close, CAIRN_INTERNAL)
 
     txn_begin(&t, session, 0, arg_uint(1, 8));
     if (!session_is_open(session, &entry)) {
-        txn_result(t.before, NULL, 0);
+        txn_result(t.before);
         return;
     }
     changes_add(&t, CAIRN_KEEPER_CLOSED, cairn_bytes(&session, 8));
@@ -60,7 +60,7 @@ CAIRN_METHOD(Tree, close, CAIRN_INTERNAL)
         session_over(session);
     }
     txn_end(&t);
-    txn_result(t.zxid, NULL, 0);
+    txn_result(t.zxid);
 }
 
 /* sweep SESSION: a message of the close, and of the sweep before. */
@@ -136,7 +136,7 @@ CAIRN_METHOD(Tree, begin, CAIRN_PUBLIC)
         return;
     }
     if (epoch < t.before >> 32 || (cairn_get(Tree_lineage, &value) && cairn_equal(value, lineage))) {
-        txn_result(t.before, NULL, 0);
+        txn_result(t.before);
         return;
     }
     more = remove_ephemerals(&t, key_behind(0, 8, none), key_behind(UINT64_MAX, 8, none), true);
@@ -160,7 +160,7 @@ CAIRN_METHOD(Tree, begin, CAIRN_PUBLIC)
         changes_add(&t, CAIRN_KEEPER_BEGUN, lineage);
     }
     txn_end(&t);
-    txn_result(t.zxid, NULL, 0);
+    txn_result(t.zxid);
 }
 
 /* --- the heartbeat --- */

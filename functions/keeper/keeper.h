@@ -62,10 +62,11 @@ uint64_t arg_uint(uint32_t i, uint32_t bytes);
 /* --- transactions on the Tree --- */
 
 struct txn {
+    uint64_t session;                     /* 0: none */
     uint64_t zxid;                        /* this one's */
     uint64_t last;                        /* the last that was given, this one's unless it takes none */
-    uint64_t before;                      /* the last that was given before it */
-    uint32_t index;                       /* in a multi: the operation that is being done */
+    uint64_t before;                      /* the last that was given before the segment */
+    uint64_t told;                        /* the last in `changes` */
     int64_t now;                          /* ms */
     int64_t bytes;                        /* of the paths and data of all nodes */
     struct cairn_bytes identities;        /* Id[] of the connection */
@@ -80,10 +81,8 @@ void txn_begin(struct txn *t, uint64_t session, uint64_t number, uint64_t epoch)
 /* When that session was closed, if it lingers; else 0. */
 uint64_t closing_zxid(const struct txn *t, uint64_t session);
 void txn_end(struct txn *t);
-/* [zxid, slot...] */
-void txn_result(uint64_t zxid, const struct cairn_pack *slots, uint32_t count);
-/* Ends the method with an error of ZooKeeper's. */
-__attribute__((noreturn)) void txn_fail(const struct txn *t, int32_t error);
+/* [zxid] */
+void txn_result(uint64_t zxid);
 
 /* False: there is no such session, or it is closed. */
 bool session_is_open(uint64_t session, struct cairn_keeper_session *ret);
@@ -106,6 +105,8 @@ static inline bool changes_full(const struct txn *t)
     return t->changes.size > 256 << 10;
 }
 void changes_add(struct txn *t, enum cairn_keeper_what what, struct cairn_bytes bytes);
+/* The last zxid is told. */
+void changes_end(struct txn *t);
 
 struct cairn_bytes key_of(struct cairn_bytes path);
 struct cairn_bytes path_of(struct cairn_bytes key);

@@ -1,8 +1,19 @@
 /* leader.c - the Tree: gives each transaction its zxid and applies it, in one segment, or leaves nothing.
  *
- * A failed operation ends the method and its segment, so there is nothing to undo.  Nodes of a session that was closed
- * with more of them than a segment removes are absent from the close on: hence closing_zxid. */
+ * What a session sends at once is one segment, of several transactions.  An operation that fails returns its error.  If
+ * its transaction had written nothing, that is all; else the whole segment is undone, and done again without it.  Nodes
+ * of a session that was closed with more of them than a segment removes are absent from the close on: hence
+ * closing_zxid. */
 #include "keeper.h"
+
+#define TRY(call)          \
+    do {                   \
+        int32_t e_ = call; \
+        if (e_)            \
+            return e_;     \
+    } while (0)
+
+static bool wrote; /* since the transaction began */
 
 static const char quota_root[] = "/zookeeper/quota", limits_name[] = "zookeeper_limits",
                   stats_name[] = "zookeeper_stats";
@@ -75,7 +86,7 @@ void txn_begin(struct txn *t, uint64_t session, uint64_t number, uint64_t epoch)
 {
     struct cairn_bytes value = none;
 
-    *t = (struct txn){.now = cairn_now()};
+    *t = (struct txn){.session = session, .now = cairn_now()};
     if (cairn_get(Tree_zxid, &value)) {
         memcpy(&t->before, value.data, 8);
         memcpy(&t->bytes, value.data + 8, 8);
@@ -119,20 +130,12 @@ void txn_end(struct txn *t)
         reap_timer();
 }
 
-void txn_fail(const struct txn *t, int32_t error)
-{
-    cairn_fail("zk", cairn_text("%d %u %llu", error, t->index, t->before));
-    cairn_exit();
-}
-
-void txn_result(uint64_t zxid, const struct cairn_pack *slots, uint32_t count)
+void txn_result(uint64_t zxid)
 {
     struct cairn_pack result = {0};
 
-    cairn_pack_list(&result, 1 + count);
+    cairn_pack_list(&result, 1);
     cairn_pack_int(&result, (int64_t)zxid);
-    if (count > 0)
-        cairn_pack_value(&result, cairn_packed(slots));
     cairn_result_packed(cairn_packed(&result));
 }
 
@@ -155,6 +158,7 @@ bool node_find(struct cairn_bytes key, struct node *ret)
 
 void node_put(const struct node *node)
 {
+    wrote = true;
     cairn_ordered_set(Tree_nodes, node->key, joined(cairn_bytes(&node->is, sizeof node->is), node->hash, node->acl));
 }
 
@@ -178,22 +182,25 @@ uint32_t node_children(const struct txn *t, const struct node *node, uint64_t *r
     return children;
 }
 
+static uint8_t *put(uint8_t *to, uint64_t value, uint32_t bytes)
+{
+    value = __builtin_bswap64(value << (64 - 8 * bytes));
+    memcpy(to, &value, bytes);
+    return to + bytes;
+}
+
 static void pack_stat(struct cairn_pack *to, const struct txn *t, const struct node *node)
 {
     const struct cairn_keeper_node *is = &node->is;
-    uint64_t pzxid, children = node_children(t, node, &pzxid), cversion = 2 * (uint64_t)is->creates - children;
-    const struct {
-        uint64_t value;
-        uint32_t bytes;
-    } fields[] = {
-        {is->czxid, 8}, {is->mzxid, 8},    {(uint64_t)is->ctime, 8},    {(uint64_t)is->mtime, 8}, {is->version, 4},
-        {cversion, 4},  {is->aversion, 4}, {cairn_keeper_owner(is), 8}, {is->data_bytes, 4},      {children, 4},
-        {pzxid, 8}};
-    struct cairn_pack stat = {0};
+    uint64_t pzxid, children = node_children(t, node, &pzxid);
+    uint8_t stat[68], *at = stat;
 
-    for (uint32_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        cairn_pack_value(&stat, key_behind(fields[i].value, fields[i].bytes, none));
-    cairn_pack_bytes(to, cairn_packed(&stat));
+    at = put(put(at, is->czxid, 8), is->mzxid, 8);
+    at = put(put(at, (uint64_t)is->ctime, 8), (uint64_t)is->mtime, 8);
+    at = put(put(put(at, is->version, 4), 2 * (uint64_t)is->creates - children, 4), is->aversion, 4);
+    at = put(put(at, cairn_keeper_owner(is), 8), is->data_bytes, 4);
+    put(put(at, children, 4), pzxid, 8);
+    cairn_pack_bytes(to, cairn_bytes(stat, sizeof stat));
 }
 
 /* What quotas use changes without a transaction, so nothing below them counts. */
@@ -327,27 +334,27 @@ static void quota_write(struct cairn_bytes path, int64_t count, int64_t bytes)
     }
 }
 
-static void quota_check_one(const struct txn *t, struct cairn_bytes top, int64_t soft, int64_t hard, int64_t will)
+static int32_t quota_check_one(struct cairn_bytes top, int64_t soft, int64_t hard, int64_t will)
 {
     if (hard > -1 && will > hard)
-        txn_fail(t, E_QUOTA);
+        return E_QUOTA;
     if (hard <= -1 && soft > -1 && will > soft)
         cairn_log(CAIRN_WARNING, "quota of %b: %lld, and the soft limit is %lld", top, will, soft);
+    return 0;
 }
 
-/* Ends the method if what is written passes a hard limit; of a soft one the log tells. */
-static void quota_check(const struct txn *t, struct cairn_bytes path, int64_t count, int64_t bytes)
+/* An error if what is written passes a hard limit; of a soft one the log tells. */
+static int32_t quota_check(struct cairn_bytes path, int64_t count, int64_t bytes)
 {
     struct cairn_bytes top = quota_above(path);
     struct quota limit, used;
 
     if (top.size == 0 || !quota_read(quota_path(top, limits_name), &limit) ||
         !quota_read(quota_path(top, stats_name), &used))
-        return;
+        return 0;
     if (count != 0)
-        quota_check_one(t, top, limit.count, limit.count_hard, used.count + count);
-    if (bytes != 0)
-        quota_check_one(t, top, limit.bytes, limit.bytes_hard, used.bytes + bytes);
+        TRY(quota_check_one(top, limit.count, limit.count_hard, used.count + count));
+    return bytes == 0 ? 0 : quota_check_one(top, limit.bytes, limit.bytes_hard, used.bytes + bytes);
 }
 
 static struct cairn_bytes counting_of(struct cairn_bytes top)
@@ -419,9 +426,12 @@ struct operation {
 };
 
 /* Argument i and those behind it; returns which is behind them. */
-static uint32_t operation_read(const struct txn *t, uint32_t i, int32_t op, struct operation *ret)
+static uint32_t operation_read(uint32_t i, struct operation *ret)
 {
-    *ret = (struct operation){.op = op, .path = cairn_arg(i++), .ttl = -1};
+    int32_t op = (int32_t)arg_uint(i, 4);
+
+    *ret = (struct operation){.op = op, .path = cairn_arg(i + 1), .ttl = -1};
+    i += 2;
     if (is_create(op) || op == OP_SET_DATA)
         ret->data = cairn_arg(i++);
     if (is_create(op) || op == OP_SET_ACL)
@@ -432,46 +442,41 @@ static uint32_t operation_read(const struct txn *t, uint32_t i, int32_t op, stru
         ret->version = (int32_t)arg_uint(i++, 4);
     if (op == OP_CREATE_TTL)
         ret->ttl = (int64_t)arg_uint(i++, 8);
-    if (ret->path.size == 0 || ret->path.size > CAIRN_KEEPER_PATH_BYTES_MAX)
-        txn_fail(t, E_ARGUMENTS);
     return i;
 }
 
 /* As a node keeps it. */
-static struct cairn_bytes need_acl(const struct txn *t, struct cairn_bytes acl)
+static struct cairn_bytes kept_acl(struct cairn_bytes acl)
 {
-    if (acl.size == 0)
-        txn_fail(t, E_ACL);
     return cairn_equal(acl, cairn_bytes(acl_open, sizeof acl_open)) ? none : acl;
 }
 
 /* The node that clients see, and that the connection may use for it; 0: for anything. */
-static void get(const struct txn *t, struct cairn_bytes path, int32_t perm, struct node *ret)
+static int32_t get(const struct txn *t, struct cairn_bytes path, int32_t perm, struct node *ret)
 {
     if (!node_find(key_of(path), ret) || closing_zxid(t, ret->is.owner))
-        txn_fail(t, E_NO_NODE);
-    if (perm && !acl_allows(ret->acl, t->identities, perm))
-        txn_fail(t, E_NO_AUTH);
+        return E_NO_NODE;
+    return perm && !acl_allows(ret->acl, t->identities, perm) ? E_NO_AUTH : 0;
 }
 
-static void need_version(const struct txn *t, uint32_t is, int32_t version)
+static int32_t check_version(uint32_t is, int32_t version)
 {
-    if (version != -1 && version != (int32_t)is)
-        txn_fail(t, E_VERSION);
+    return version != -1 && version != (int32_t)is ? E_VERSION : 0;
 }
 
-static uint64_t owner_of_new(const struct txn *t, const struct operation *o, uint64_t session)
+static int32_t owner_of_new(const struct operation *o, uint64_t session, uint64_t *ret)
 {
     bool ttl = o->flags == 5 || o->flags == 6;
 
     if (o->flags < 0 || o->flags > 6 || ttl != (o->op == OP_CREATE_TTL) ||
         (ttl && (o->ttl < 1 || o->ttl >= (int64_t)1 << 40)))
-        txn_fail(t, E_ARGUMENTS);
+        return E_ARGUMENTS;
+    *ret = o->flags == 1 || o->flags == 3 ? session : 0;
     if (ttl)
-        return (uint64_t)0xff << 56 | (uint64_t)o->ttl;
+        *ret = (uint64_t)0xff << 56 | (uint64_t)o->ttl;
     if (o->op == OP_CREATE_CONTAINER)
-        return CAIRN_KEEPER_CONTAINER;
-    return o->flags == 1 || o->flags == 3 ? session : 0;
+        *ret = CAIRN_KEEPER_CONTAINER;
+    return 0;
 }
 
 /* Ten digits, and past 2^31 what a 32-bit number becomes. */
@@ -484,27 +489,29 @@ static struct cairn_bytes with_sequence(struct cairn_bytes path, int32_t creates
     return joined(path, cairn_bytes(&"-000000000"[!minus], minus + width), digits);
 }
 
-static void do_create(struct txn *t, const struct operation *o, uint64_t session, struct cairn_pack *slots)
+static int32_t do_create(struct txn *t, const struct operation *o, struct cairn_pack *slots)
 {
-    uint64_t owner = owner_of_new(t, o, session);
-    struct cairn_bytes path = o->path, parent_path = parent_of(path), acl = need_acl(t, o->acl), top;
+    uint64_t owner = 0;
+    struct cairn_bytes path = o->path, parent_path = parent_of(path), top;
     struct node parent, node;
 
-    get(t, parent_path, PERM_CREATE, &parent);
+    TRY(owner_of_new(o, t->session, &owner));
+    TRY(o->acl.size ? 0 : E_ACL);
+    TRY(get(t, parent_path, PERM_CREATE, &parent));
     if (o->flags == 2 || o->flags == 3 || o->flags == 6)
         path = with_sequence(path, (int32_t)parent.is.creates);
     if (path.size > CAIRN_KEEPER_PATH_BYTES_MAX)
-        txn_fail(t, E_ARGUMENTS);
+        return E_ARGUMENTS;
     if (node_find(key_of(path), &node)) {
         if (!closing_zxid(t, node.is.owner))
-            txn_fail(t, E_EXISTS);
+            return E_EXISTS;
         node_remove(t, &node, closing_zxid(t, node.is.owner), true);
-        get(t, parent_path, 0, &parent);
+        TRY(get(t, parent_path, 0, &parent));
     }
     if (cairn_keeper_is_ephemeral(parent.is.owner))
-        txn_fail(t, E_EPHEMERAL_PARENT);
-    quota_check(t, path, 1, data_bytes(o->data));
-    node = (struct node){.key = key_of(path), .acl = acl};
+        return E_EPHEMERAL_PARENT;
+    TRY(quota_check(path, 1, data_bytes(o->data)));
+    node = (struct node){.key = key_of(path), .acl = kept_acl(o->acl)};
     node.is = (struct cairn_keeper_node){
         .czxid = t->zxid, .mzxid = t->zxid, .pzxid = t->zxid, .ctime = t->now, .mtime = t->now, .owner = owner};
     data_put(&node, o->data);
@@ -527,6 +534,7 @@ static void do_create(struct txn *t, const struct operation *o, uint64_t session
         quota_begin(top);
     quota_used(path, 1, node.is.data_bytes);
     bytes_add(t, path, (int64_t)path.size + node.is.data_bytes);
+    return 0;
 }
 
 void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gone)
@@ -534,6 +542,7 @@ void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gon
     struct cairn_bytes path = path_of(node->key), top = quota_top(path, limits_name);
     struct node parent = {0}, was = *node;
 
+    wrote = true;
     cairn_ordered_remove(Tree_nodes, node->key);
     data_put(&was, none);
     if (cairn_keeper_is_ephemeral(node->is.owner))
@@ -558,33 +567,34 @@ void node_remove(struct txn *t, const struct node *node, uint64_t zxid, bool gon
     changes_node(t, gone ? CAIRN_KEEPER_GONE : CAIRN_KEEPER_DELETED, node, parent.acl);
 }
 
-static void do_delete(struct txn *t, const struct operation *o, struct cairn_pack *slots)
+static int32_t do_delete(struct txn *t, const struct operation *o, struct cairn_pack *slots)
 {
     static const char *const kept[] = {"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"};
     struct node parent, node;
 
     for (int i = 0; i < 4; i++)
         if (cairn_equal(o->path, cairn_str(kept[i])))
-            txn_fail(t, E_ARGUMENTS);
-    get(t, parent_of(o->path), PERM_DELETE, &parent);
-    get(t, o->path, 0, &node);
-    need_version(t, node.is.version, o->version);
+            return E_ARGUMENTS;
+    TRY(get(t, parent_of(o->path), PERM_DELETE, &parent));
+    TRY(get(t, o->path, 0, &node));
+    TRY(check_version(node.is.version, o->version));
     if (node_children(t, &node, NULL) > 0)
-        txn_fail(t, E_NOT_EMPTY);
+        return E_NOT_EMPTY;
     node_remove(t, &node, t->zxid, false);
     cairn_pack_list(slots, 0);
+    return 0;
 }
 
-static void do_set_data(struct txn *t, const struct operation *o, struct cairn_pack *slots)
+static int32_t do_set_data(struct txn *t, const struct operation *o, struct cairn_pack *slots)
 {
     struct node node;
     int64_t more;
     bool reaps;
 
-    get(t, o->path, PERM_WRITE, &node);
+    TRY(get(t, o->path, PERM_WRITE, &node));
     more = (int64_t)data_bytes(o->data) - node.is.data_bytes;
-    quota_check(t, o->path, 0, more);
-    need_version(t, node.is.version, o->version);
+    TRY(quota_check(o->path, 0, more));
+    TRY(check_version(node.is.version, o->version));
     reaps = cairn_keeper_is_ttl(node.is.owner) &&
             cairn_ordered_remove(Tree_reap, key_behind((uint64_t)cairn_keeper_due(&node.is), 6, node.key));
     data_put(&node, o->data);
@@ -599,49 +609,77 @@ static void do_set_data(struct txn *t, const struct operation *o, struct cairn_p
     quota_used(o->path, 0, more);
     bytes_add(t, o->path, more);
     changes_node(t, CAIRN_KEEPER_DATA, &node, none);
+    return 0;
 }
 
-static void do_set_acl(struct txn *t, const struct operation *o, struct cairn_pack *slots)
+static int32_t do_set_acl(struct txn *t, const struct operation *o, struct cairn_pack *slots)
 {
-    struct cairn_bytes acl = need_acl(t, o->acl);
     struct node node;
 
-    get(t, o->path, PERM_ADMIN, &node);
-    need_version(t, node.is.aversion, o->version);
+    TRY(o->acl.size ? 0 : E_ACL);
+    TRY(get(t, o->path, PERM_ADMIN, &node));
+    TRY(check_version(node.is.aversion, o->version));
     node.is.aversion++;
-    node.acl = acl;
+    node.acl = kept_acl(o->acl);
     node_put(&node);
     cairn_pack_list(slots, 1);
     pack_stat(slots, t, &node);
+    return 0;
 }
 
-static void do_check(const struct txn *t, const struct operation *o, struct cairn_pack *slots)
+static int32_t do_check(const struct txn *t, const struct operation *o, struct cairn_pack *slots)
 {
     struct node node;
 
-    get(t, o->path, PERM_READ, &node);
-    need_version(t, node.is.version, o->version);
+    TRY(get(t, o->path, PERM_READ, &node));
+    TRY(check_version(node.is.version, o->version));
     cairn_pack_list(slots, 0);
+    return 0;
 }
 
-/* The arguments from i on; returns which is behind them. */
-static uint32_t apply(struct txn *t, uint32_t i, int32_t op, uint64_t session, struct cairn_pack *slots)
+static int32_t apply(struct txn *t, const struct operation *o, bool multi, struct cairn_pack *slots)
 {
+    if (multi && o->op == OP_SET_ACL)
+        return E_UNIMPLEMENTED;
+    if (o->path.size == 0 || o->path.size > CAIRN_KEEPER_PATH_BYTES_MAX)
+        return E_ARGUMENTS;
+    if (is_create(o->op))
+        return do_create(t, o, slots);
+    if (o->op == OP_SET_DATA)
+        return do_set_data(t, o, slots);
+    if (o->op == OP_SET_ACL)
+        return do_set_acl(t, o, slots);
+    if (o->op == OP_DELETE)
+        return do_delete(t, o, slots);
+    return o->op == OP_CHECK ? do_check(t, o, slots) : E_UNIMPLEMENTED;
+}
+
+struct failure {
+    int32_t error;
+    uint32_t part;
+};
+
+/* The transaction whose arguments are i and those behind it, unless it has failed; returns which is behind them. */
+static uint32_t transact(struct txn *t, uint32_t i, struct failure *failure, struct cairn_pack *results)
+{
+    uint32_t parts = (uint32_t)arg_uint(i++, 4), count = parts + (parts == 0), size = results->size;
     struct operation o;
 
-    i = operation_read(t, i, op, &o);
-    if (is_create(op))
-        do_create(t, &o, session, slots);
-    else if (op == OP_SET_DATA)
-        do_set_data(t, &o, slots);
-    else if (op == OP_SET_ACL)
-        do_set_acl(t, &o, slots);
-    else if (op == OP_DELETE)
-        do_delete(t, &o, slots);
-    else if (op == OP_CHECK)
-        do_check(t, &o, slots);
-    else
-        txn_fail(t, E_UNIMPLEMENTED);
+    wrote = false;
+    cairn_pack_list(results, 1 + count);
+    cairn_pack_int(results, (int64_t)t->zxid);
+    for (uint32_t part = 0; part < count; part++) {
+        i = operation_read(i, &o);
+        if (!failure->error && (failure->error = apply(t, &o, parts > 0, results)) != 0)
+            failure->part = part;
+    }
+    if (failure->error) {
+        results->size = size;
+        cairn_pack_error(results, cairn_str("zk"),
+                         cairn_str(cairn_text("%d %u %llu", failure->error, failure->part, t->last)));
+    } else {
+        t->last = t->zxid++;
+    }
     return i;
 }
 
@@ -655,29 +693,41 @@ bool session_is_open(uint64_t session, struct cairn_keeper_session *ret)
     return ret->state == CAIRN_KEEPER_OPEN;
 }
 
-/* commit SESSION NUMBER EPOCH OP IDENTITIES ...: [zxid, slot...] */
+/* commit SESSION NUMBER EPOCH IDENTITIES COUNT {PARTS {OP ...}}: as Session.write */
 CAIRN_METHOD(Tree, commit, CAIRN_INTERNAL)
 {
-    uint64_t session = arg_uint(0, 8);
-    int32_t op = (int32_t)arg_uint(3, 4);
-    bool multi = op == OP_MULTI;
-    uint32_t count = cairn_arg_count(), i = 5;
+    uint32_t count = (uint32_t)arg_uint(4, 4), i = 5, done = 0, bytes = count * (uint32_t)sizeof(struct failure);
+    struct failure *failures = memset(cairn_alloc(bytes), 0, bytes);
     struct cairn_keeper_session entry;
-    struct cairn_pack slots = {0};
-    struct txn t;
+    struct cairn_pack results = {0};
+    struct txn t, begun;
 
-    txn_begin(&t, session, arg_uint(1, 8), arg_uint(2, 8));
-    t.identities = cairn_arg(4);
-    if (!session_is_open(session, &entry))
-        txn_fail(&t, E_EXPIRED);
-    for (; i < count; t.index++) {
-        op = multi ? (int32_t)arg_uint(i++, 4) : op;
-        if (multi && op == OP_SET_ACL)
-            txn_fail(&t, E_UNIMPLEMENTED);
-        i = apply(&t, i, op, session, &slots);
+    txn_begin(&t, arg_uint(0, 8), arg_uint(1, 8), arg_uint(2, 8));
+    t.identities = cairn_arg(3);
+    t.last = t.before; /* nothing is given yet */
+    if (!session_is_open(t.session, &entry)) {
+        cairn_fail("zk", cairn_text("%d 0 %llu", E_EXPIRED, t.last));
+        return;
     }
-    txn_end(&t);
-    txn_result(t.zxid, &slots, t.index);
+    cairn_pack_list(&results, count);
+    for (begun = t; done < count; done++) {
+        bool known = failures[done].error != 0;
+
+        i = transact(&t, i, &failures[done], &results);
+        if (failures[done].error && !known && wrote) { /* by half: all of it once more, without this one */
+            cairn_undo();
+            results.size = 0;
+            cairn_pack_list(&results, count);
+            t = begun;
+            i = 5;
+            done = UINT32_MAX;
+        }
+    }
+    if (t.last != t.before) {
+        changes_end(&t);
+        txn_end(&t);
+    }
+    cairn_result_packed(cairn_packed(&results));
 }
 
 /* open SESSION TIMEOUT EPOCH: [zxid] */
@@ -698,5 +748,5 @@ CAIRN_METHOD(Tree, open, CAIRN_INTERNAL)
     cairn_ordered_set(Tree_sessions, key, cairn_bytes(&entry, sizeof entry));
     changes_add(&t, CAIRN_KEEPER_OPENED, joined(cairn_bytes(&session, 8), cairn_bytes(&entry.timeout_ms, 4), none));
     txn_end(&t);
-    txn_result(t.zxid, NULL, 0);
+    txn_result(t.zxid);
 }

@@ -9,15 +9,35 @@ void changes_begin(struct txn *t, uint64_t session, uint64_t number)
 
     t->changes = (struct cairn_pack){0};
     t->told_acls[0] = t->told_acls[1] = none;
+    t->told = t->zxid;
     cairn_pack_value(&t->changes, cairn_bytes(&head, sizeof head));
 }
 
-void changes_add(struct txn *t, enum cairn_keeper_what what, struct cairn_bytes bytes)
+static void add(struct txn *t, enum cairn_keeper_what what, struct cairn_bytes bytes)
 {
     uint8_t head[CAIRN_KEEPER_ENTRY_BYTES] = {(uint8_t)what, (uint8_t)bytes.size, (uint8_t)(bytes.size >> 8)};
 
     cairn_pack_value(&t->changes, cairn_bytes(head, sizeof head));
     cairn_pack_value(&t->changes, bytes);
+}
+
+static void tell_zxid(struct txn *t, uint64_t zxid)
+{
+    if (t->told == zxid)
+        return;
+    t->told = zxid;
+    add(t, CAIRN_KEEPER_ZXID, cairn_bytes(&zxid, 8));
+}
+
+void changes_end(struct txn *t)
+{
+    tell_zxid(t, t->last);
+}
+
+void changes_add(struct txn *t, enum cairn_keeper_what what, struct cairn_bytes bytes)
+{
+    tell_zxid(t, t->zxid);
+    add(t, what, bytes);
 }
 
 void changes_node(struct txn *t, enum cairn_keeper_what what, const struct node *node, struct cairn_bytes parent_acl)

@@ -225,6 +225,10 @@ void cairn_log(uint32_t level, const char *format, ...);
 /* Deletes the object itself; its fields are empty from here on. */
 static inline void cairn_delete_self(void);
 
+/* Forgets what the method has written since it began or last waited: fields, and calls, messages and timers, too.  Not
+ * in durable methods. */
+static inline void cairn_undo(void);
+
 /* --- fields: value -------------------------------------------------------------------------- */
 
 /* False if it was never set (or cleared). */
@@ -491,6 +495,7 @@ void cairn_host_fail(const void *code, uint32_t code_size, const void *message, 
 CAIRN_IMPORT_(exit) __attribute__((noreturn)) void cairn_host_exit(void);
 CAIRN_IMPORT_(out_of_memory) __attribute__((noreturn)) void cairn_host_out_of_memory(uint32_t size);
 CAIRN_IMPORT_(delete_self) void cairn_host_delete_self(void);
+CAIRN_IMPORT_(undo) void cairn_host_undo(void);
 CAIRN_IMPORT_(now) int64_t cairn_host_now(void);
 CAIRN_IMPORT_(random) void cairn_host_random(void *out, uint32_t size);
 CAIRN_IMPORT_(log) void cairn_host_log(uint32_t level, const void *line, uint32_t size);

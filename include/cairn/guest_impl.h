@@ -186,6 +186,11 @@ static inline void cairn_delete_self(void)
     cairn_host_delete_self();
 }
 
+static inline void cairn_undo(void)
+{
+    cairn_host_undo();
+}
+
 /* Writes `v` so that it ends at `end`; returns where it starts. */
 CAIRN_SHARED_ uint8_t *cairn_digits_(uint64_t v, uint32_t base, uint8_t *end)
 {

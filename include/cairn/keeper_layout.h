@@ -128,6 +128,7 @@ enum cairn_keeper_what {
     CAIRN_KEEPER_GONE = 12,      /* path: a node of a session that lingers has been removed; to be told as deleted, and
                                 * its parent's children as changed, if that has not been done since the close */
     CAIRN_KEEPER_BEGUN = 13,     /* a struct cairn_keeper_lineage: Tree.begin is done */
+    CAIRN_KEEPER_ZXID = 14,      /* u64: what follows is of this transaction, a later one than what is before it */
 };
 
 /* --- arguments ---

@@ -241,6 +241,8 @@ struct cairn_host_ops {
 
     /* Deletes the object itself; it is empty from here on. */
     enum cairn_code (*delete_self)(void *run, struct cairn_err *err);
+    /* Forgets what the segment has written so far, its calls, messages and timers too. */
+    enum cairn_code (*undo)(void *run, struct cairn_err *err);
 
     /* Queues a call that leaves when the segment commits; *ret_call counts 0, 1, 2 ... per run. */
     enum cairn_code (*call)(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,

@@ -93,6 +93,14 @@ HOST_CALL(delete_self)
     return NULL;
 }
 
+HOST_CALL(undo)
+{
+    ENTER();
+    (void)v;
+    CHECK(run->host->undo(run->context, run->err));
+    return NULL;
+}
+
 HOST_CALL(now)
 {
     ENTER();
@@ -498,6 +506,7 @@ static const struct import imports[] = {
     {"exit", "", host_exit},
     {"out_of_memory", "i", host_out_of_memory},
     {"delete_self", "", host_delete_self},
+    {"undo", "", host_undo},
     {"now", ">I", host_now},
     {"random", "ii", host_random},
     {"log", "iii", host_log},

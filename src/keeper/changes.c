@@ -130,6 +130,11 @@ static void take_changes(struct keeper_tree *tree, struct cairn_bytes changes)
             keeper_list_changed(tree, bytes, false);
             keeper_linger_gone(tree, zxid, bytes, acl, parent_acl);
             break;
+        case CAIRN_KEEPER_ZXID:
+            zxid = bytes.size == sizeof zxid ? cairn_get_u64(bytes.data) : zxid;
+            if (zxid > tree->zxid)
+                tree->zxid = zxid;
+            continue; /* it is no path */
         case CAIRN_KEEPER_BEGUN:
             keeper_tree_forget(tree);
             break;

@@ -13,6 +13,9 @@
 #include "object/hold.h"
 #include "object/operation.h"
 
+/* Of writes that go together: more would keep others waiting. */
+enum { GATHERED_BYTES_MAX = 64 << 10, GATHERED_PARTS_MAX = 64 };
+
 /* --- notes ------------------------------------------------------------------------------------------ */
 
 /* To the owner of the home's tree, of a link. */
@@ -355,54 +358,123 @@ static void writes_decided(struct keeper_home *home, struct keeper_link *link)
         tell_owner(home, link, number, keeper_tree_decided);
 }
 
-static void written(struct keeper_call *call, struct cairn_bytes value)
+/* Of a write that has come to the tree: its slots are read from *r.  NULL: the whole has failed. */
+static void write_over(struct keeper_task *task, struct keeper_outcome *outcome, struct cairn_reader *r)
 {
-    struct keeper_task *task = call->context;
     struct keeper_ask *ask = task->ask;
     struct keeper_link *link = ask->link;
-    struct keeper_outcome outcome;
     struct keeper_slot one, *slots = &one;
 
-    keeper_outcome_read(call, value, &outcome);
-    learn(link, outcome.zxid);
-    ask->failed_part = outcome.part;
-    if (!outcome.error && ask->op != KEEPER_CLOSE) {
+    learn(link, outcome->zxid);
+    ask->failed_part = outcome->part;
+    if (!outcome->error && r) {
         if (ask->part_count > 1)
             slots = cairn_alloc(ask->part_count * sizeof *slots);
-        if (!keeper_outcome_slots(&outcome, ask, slots)) {
-            outcome.error = -1;
-            outcome.why = "Session.write has answered something else";
+        if (!keeper_outcome_slots(outcome, r, ask, slots)) {
+            outcome->error = -1;
+            outcome->why = "Session.write has answered something else";
         }
         ask->slots = slots;
         ask->slot_count = ask->part_count;
     }
-    if (outcome.error)
+    if (outcome->error)
         ask->slot_count = 0;
     task->is_done = true;
-    task->is_open = outcome.error && !outcome.zxid;
-    if (ask->op == KEEPER_CLOSE) {
-        link->closing = false;
-        if (!outcome.error)
-            keeper_link_shut(link);
-    }
+    task->is_open = outcome->error && !outcome->zxid;
     writes_decided(task->home, link);
-    answer_at(ask, outcome.zxid, outcome.error, outcome.why);
+    answer_at(ask, outcome->zxid, outcome->error, outcome->why);
     if (slots != &one)
         free(slots);
 }
 
-static void send_write(struct keeper_task *task)
+static void written(struct keeper_call *call, struct cairn_bytes value)
+{
+    struct keeper_task *next = call->context;
+    struct keeper_outcome outcome;
+    struct cairn_reader r;
+    bool each = keeper_outcomes_begin(call, value, &r, &outcome);
+
+    while (next) {
+        struct keeper_task *task = next;
+
+        next = task->next;
+        if (each)
+            keeper_outcomes_next(call, &r, &outcome);
+        write_over(task, &outcome, each ? &r : NULL);
+    }
+}
+
+static void closed(struct keeper_call *call, struct cairn_bytes value)
+{
+    struct keeper_task *task = call->context;
+    struct keeper_link *link = task->link;
+    struct keeper_outcome outcome;
+
+    keeper_outcome_read(call, value, &outcome);
+    link->closing = false;
+    if (!outcome.error)
+        keeper_link_shut(link);
+    write_over(task, &outcome, NULL);
+}
+
+static void flush(struct cairn_worker *worker, struct keeper_link *link)
+{
+    struct keeper_gathered gathered = link->gathered;
+
+    if (!gathered.call)
+        return;
+    link->gathered = (struct keeper_gathered){0};
+    inbox_flush(worker); /* reads before them are at the owner before they are */
+    keeper_call_submit(gathered.call, gathered.last->number);
+}
+
+static size_t bytes_of(const struct keeper_ask *ask)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < ask->part_count; i++)
+        bytes += ask->parts[i].path.size + ask->parts[i].data.size + ask->parts[i].acl.size;
+    return bytes;
+}
+
+/* Behind those that go with it, if it can. */
+static void gather(struct keeper_task *task)
+{
+    struct keeper_gathered *g = &task->link->gathered;
+    const struct keeper_ask *ask = task->ask;
+    size_t bytes = bytes_of(ask);
+
+    if (task->behind_read || g->bytes + bytes > GATHERED_BYTES_MAX || g->parts + ask->part_count > GATHERED_PARTS_MAX ||
+        g->identities.data != ask->identities.data || g->identities.size != ask->identities.size)
+        flush(task->worker, task->link);
+    if (g->call)
+        g->last->next = task;
+    else
+        g->call = keeper_call_writes(task, written);
+    g->last = task;
+    g->identities = ask->identities;
+    g->bytes += bytes;
+    g->parts += ask->part_count;
+    keeper_call_add(g->call, task);
+}
+
+static void send_close(struct keeper_task *task)
 {
     struct keeper_home *home = task->home;
     struct keeper_link *link = task->link;
 
-    inbox_flush(home->worker); /* reads before it are at the owner before it is */
-    if (task->ask->op == KEEPER_CLOSE) {
-        link->closing = true;
-        keeper_call_close(home->worker, home->compartment, link->session, link->generation, link->epoch, written, task);
-    } else {
-        keeper_call_write(task, written);
-    }
+    flush(home->worker, link);
+    inbox_flush(home->worker);
+    link->closing = true;
+    keeper_call_close(home->worker, home->compartment, link->session, link->generation, link->epoch, closed, task);
+}
+
+static void send_write(struct keeper_task *task)
+{
+    if (task->ask->op == KEEPER_CLOSE)
+        send_close(task);
+    else
+        gather(task);
 }
 
 /* Its data could not be put. */
@@ -420,18 +492,27 @@ static void fail_write(struct keeper_task *task, const char *why)
 /* Writes that wait for nothing are sent, in their order. */
 static void send_unsent(struct keeper_task *task)
 {
+    struct cairn_worker *worker = task->worker;
     struct keeper_link *link = task->link;
 
     for (bool more = true; more;) { /* the link may be gone with the answer to the last of them */
         task = cairn_container(link->unsent.next, struct keeper_task, unsent);
-        if (keeper_puts_missing(task->puts))
+        if (keeper_puts_missing(task->puts)) {
+            flush(worker, link);
             return;
+        }
         cairn_list_remove(&task->unsent);
         more = !cairn_list_empty(&link->unsent);
-        if (keeper_puts_fault(task->puts))
+        if (keeper_puts_fault(task->puts)) {
+            flush(worker, link);
             fail_write(task, keeper_puts_fault(task->puts));
-        else
-            send_write(task);
+        } else if (task->ask->op == KEEPER_CLOSE) {
+            send_close(task);
+        } else {
+            gather(task);
+            if (!more)
+                flush(worker, link);
+        }
     }
 }
 
@@ -441,6 +522,8 @@ static void write_(struct keeper_link *link, struct keeper_ask *ask)
 
     link->number++;
     task = task_new(link->home, link, ask, TASK_WRITE);
+    task->behind_read = link->has_read;
+    link->has_read = false;
     cairn_list_push_back(&link->writes, &task->at);
     task->puts = keeper_puts_begin(task, send_unsent);
     if (task->puts || !cairn_list_empty(&link->unsent))
@@ -465,20 +548,22 @@ static void ask_(struct cairn_worker *worker, struct keeper_link *link, struct k
     } else if (keeper_op_writes(ask->op)) {
         write_(link, ask);
     } else {
+        link->has_read = true; /* it comes behind the writes before it, and sees none behind it */
+        flush(worker, link);
         ask_owner(task_new(link->home, link, ask, TASK_READ), TASK_READ);
     }
 }
 
 static void leave(struct cairn_worker *worker, struct keeper_link *link)
 {
-    (void)worker;
+    flush(worker, link);
     if (link->state == KEEPER_LINK_OPEN)
         tell_owner(link->home, link, 0, keeper_tree_left);
     if (link->state != KEEPER_LINK_NEW)
         keeper_link_shut(link);
 }
 
-const struct keeper_ops keeper_ops = {.connect = connect, .ask = ask_, .leave = leave};
+const struct keeper_ops keeper_ops = {.connect = connect, .ask = ask_, .flush = flush, .leave = leave};
 
 /* --- the end -------------------------------------------------------------------------------------- */
 

@@ -29,6 +29,8 @@ struct keeper_task {
     uint64_t number;            /* of the write; of a read: what it waits for */
     struct cairn_link at;       /* link->writes */
     struct cairn_link all;      /* keeper_worker.tasks */
+    struct keeper_task *next;   /* of the writes that went together */
+    bool behind_read;           /* a write: a read came between it and the write before it */
     bool is_done, is_open;      /* a write: it has its outcome; and may not have come to the tree */
     struct keeper_puts *puts;   /* of a write, NULL: none */
     struct cairn_link unsent;   /* link->unsent */

@@ -159,6 +159,15 @@ enum keeper_end {
     KEEPER_END_EXPIRED, /* the session is over, or the namespace's sessions are */
 };
 
+/* Writes that are asked for and have not left. */
+struct keeper_gathered {
+    struct keeper_call *call; /* NULL: there are none */
+    struct keeper_task *last;
+    struct cairn_bytes identities; /* theirs */
+    size_t bytes;
+    uint32_t parts;
+};
+
 struct keeper_front {
     void (*event)(struct keeper_link *link, const struct keeper_event *event);
     /* At most once, and never after `leave`; the front closes the connection, and calls `leave`.  What was asked and
@@ -186,15 +195,17 @@ struct keeper_link {
 
     /* this room's */
     enum { KEEPER_LINK_NEW, KEEPER_LINK_CONNECTING, KEEPER_LINK_OPEN, KEEPER_LINK_LEFT } state;
-    uint32_t generation;       /* of the session's connections */
-    uint64_t number;           /* of its last write */
-    uint64_t epoch;            /* as far as it is known here */
-    bool closing;              /* the close of its session is under way */
-    struct keeper_home *home;  /* of the namespace, on this worker */
-    struct cairn_link writes;  /* under way, in their order */
-    struct cairn_link unsent;  /* of them, those that wait for data that is being put, and those behind them */
-    struct cairn_link of_home; /* connected links of the namespace */
-    struct keeper_item item;   /* the same by session */
+    uint32_t generation;             /* of the session's connections */
+    uint64_t number;                 /* of its last write */
+    uint64_t epoch;                  /* as far as it is known here */
+    bool closing;                    /* the close of its session is under way */
+    bool has_read;                   /* since its last write */
+    struct keeper_home *home;        /* of the namespace, on this worker */
+    struct cairn_link writes;        /* under way, in their order */
+    struct cairn_link unsent;        /* of them, those that wait for data that is being put, and those behind them */
+    struct keeper_gathered gathered; /* of them, those that leave together */
+    struct cairn_link of_home;       /* connected links of the namespace */
+    struct keeper_item item;         /* the same by session */
 };
 
 struct keeper_ask {
@@ -243,6 +254,9 @@ struct keeper_ops {
      * is over have -118 and -112; what may or may not have happened has -4: the front closes the connection, as
      * ZooKeeper's clients then find out for themselves. */
     void (*ask)(struct cairn_worker *worker, struct keeper_link *link, struct keeper_ask *ask);
+    /* Writes are gathered, and are one invocation of the session and one segment of the tree, until another kind of ask
+     * comes or they are many; the front calls this when it has nothing more to ask for now. */
+    void (*flush)(struct cairn_worker *worker, struct keeper_link *link);
     /* The connection is gone, or closed by the front; also of a link that is still connecting, or that is over.  Its
      * session lives on until its timeout.  No callback but answers follows.  A link with which nothing was asked need
      * not leave. */

@@ -157,6 +157,7 @@ static void add_identities(struct keeper_call *call, struct cairn_bytes identiti
 
 static void add_part(struct keeper_call *call, const struct keeper_part *part, const uint8_t *hash)
 {
+    add_u32(call, (uint32_t)part->op);
     cairn_args_add(&call->args, part->path);
     switch (part->op) {
     case KEEPER_CREATE:
@@ -183,21 +184,35 @@ static void add_part(struct keeper_call *call, const struct keeper_part *part, c
     }
 }
 
-void keeper_call_write(struct keeper_task *task, keeper_done *done)
+enum { NUMBER_AT = 4 + 4 + 4 }; /* behind the generation, and its own size */
+
+struct keeper_call *keeper_call_writes(struct keeper_task *task, keeper_done *done)
 {
-    const struct keeper_ask *ask = task->ask;
     struct keeper_call *call = session_call(task->worker, task->home->compartment, task->session, "write", done, task);
 
     add_u32(call, task->generation);
-    add_u64(call, task->number);
+    add_u64(call, 0); /* it comes with the last */
     add_u64(call, task->link->epoch);
-    add_u32(call, (uint32_t)ask->op);
-    add_identities(call, ask->identities);
-    for (uint32_t i = 0; i < ask->part_count; i++) {
-        if (ask->op == KEEPER_MULTI)
-            add_u32(call, (uint32_t)ask->parts[i].op);
+    add_identities(call, task->ask->identities);
+    call->count_at = call->args.size + 4;
+    add_u32(call, 0);
+    return call;
+}
+
+void keeper_call_add(struct keeper_call *call, const struct keeper_task *task)
+{
+    const struct keeper_ask *ask = task->ask;
+
+    add_u32(call, ask->op == KEEPER_MULTI ? ask->part_count : 0);
+    for (uint32_t i = 0; i < ask->part_count; i++)
         add_part(call, &ask->parts[i], keeper_puts_hash(task->puts, i));
-    }
+    call->count++;
+}
+
+void keeper_call_submit(struct keeper_call *call, uint64_t number)
+{
+    cairn_put_u64(call->args.data + NUMBER_AT, number);
+    cairn_put_u32(call->args.data + call->count_at, call->count);
     submit(call);
 }
 
@@ -228,17 +243,23 @@ bool keeper_commit_args(struct cairn_bytes args, uint64_t *ret_session, uint64_t
 
 /* --- outcomes ------------------------------------------------------------------------------------- */
 
+static void error_text(const struct cairn_value *error, char to[CAIRN_ERR_TEXT_BYTES])
+{
+    size_t size = error->bytes.size < CAIRN_ERR_TEXT_BYTES - 1 ? error->bytes.size : CAIRN_ERR_TEXT_BYTES - 1;
+
+    if (size)
+        memcpy(to, error->bytes.data, size);
+    to[size] = 0;
+}
+
 const char *keeper_error_text(struct cairn_bytes value, char to[CAIRN_ERR_TEXT_BYTES])
 {
     struct cairn_reader r = cairn_reader(value);
     struct cairn_value error = cairn_value_read(&r);
-    size_t size = error.bytes.size < CAIRN_ERR_TEXT_BYTES - 1 ? error.bytes.size : CAIRN_ERR_TEXT_BYTES - 1;
 
     if (error.kind != CAIRN_VALUE_ERROR)
         return NULL;
-    if (size)
-        memcpy(to, error.bytes.data, size);
-    to[size] = 0;
+    error_text(&error, to);
     return to;
 }
 
@@ -257,17 +278,40 @@ static void read_error(struct keeper_outcome *outcome)
 
 void keeper_outcome_read(const struct keeper_call *call, struct cairn_bytes value, struct keeper_outcome *ret)
 {
-    struct cairn_value first;
+    struct cairn_reader r = cairn_reader(value);
+
+    keeper_outcomes_next(call, &r, ret);
+    ret->rest = r;
+}
+
+bool keeper_outcomes_begin(const struct keeper_call *call, struct cairn_bytes value, struct cairn_reader *ret_reader,
+                           struct keeper_outcome *ret_outcome)
+{
+    struct cairn_value list;
+
+    *ret_reader = cairn_reader(value);
+    list = cairn_value_read(ret_reader);
+    if (list.kind == CAIRN_VALUE_LIST && list.count == call->count)
+        return true;
+    keeper_outcome_read(call, value, ret_outcome);
+    if (!ret_outcome->error) {
+        ret_outcome->error = -1;
+        ret_outcome->why = "Session.write has answered something else";
+    }
+    return false;
+}
+
+void keeper_outcomes_next(const struct keeper_call *call, struct cairn_reader *r, struct keeper_outcome *ret)
+{
+    struct cairn_value first = cairn_value_read(r);
 
     ret->error = 0;
     ret->part = UINT32_MAX;
     ret->by_module = false;
     ret->zxid = ret->count = 0;
     ret->why = NULL;
-    ret->rest = cairn_reader(value);
-    first = cairn_value_read(&ret->rest);
     if (first.kind == CAIRN_VALUE_ERROR) {
-        keeper_error_text(value, ret->text);
+        error_text(&first, ret->text);
         if (cairn_bytes_equal(first.error, cairn_str("zk"))) {
             read_error(ret);
             return;
@@ -284,7 +328,7 @@ void keeper_outcome_read(const struct keeper_call *call, struct cairn_bytes valu
     if (first.kind != CAIRN_VALUE_LIST || !first.count)
         return;
     ret->count = first.count - 1;
-    ret->zxid = (uint64_t)cairn_value_read(&ret->rest).integer;
+    ret->zxid = (uint64_t)cairn_value_read(r).integer;
 }
 
 bool keeper_outcome_attached(struct keeper_outcome *outcome, uint32_t *ret_generation, uint32_t *ret_timeout_ms)
@@ -319,12 +363,13 @@ static bool read_slot(struct cairn_reader *r, const struct keeper_part *part, st
     return !r->bad && (!slot->stat.size || slot->stat.size == KEEPER_STAT_BYTES);
 }
 
-bool keeper_outcome_slots(struct keeper_outcome *outcome, const struct keeper_ask *ask, struct keeper_slot *slots)
+bool keeper_outcome_slots(const struct keeper_outcome *outcome, struct cairn_reader *r, const struct keeper_ask *ask,
+                          struct keeper_slot *slots)
 {
     if (outcome->count != ask->part_count)
         return false;
     for (uint32_t i = 0; i < ask->part_count; i++)
-        if (!read_slot(&outcome->rest, &ask->parts[i], &slots[i]))
+        if (!read_slot(r, &ask->parts[i], &slots[i]))
             return false;
     return true;
 }

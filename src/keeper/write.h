@@ -18,6 +18,8 @@ struct keeper_call {
     struct cairn_buf args;
     void (*done)(struct keeper_call *call, struct cairn_bytes value); /* NULL: nothing waits for it */
     void *context;
+    uint32_t count; /* of Session.write: how many */
+    size_t count_at;
     uint8_t id[16];
 };
 
@@ -32,8 +34,11 @@ void keeper_call_attach(struct cairn_worker *worker, struct space *compartment, 
 /* generation 0: its time is over. */
 void keeper_call_close(struct cairn_worker *worker, struct space *compartment, uint64_t session, uint32_t generation,
                        uint64_t epoch, keeper_done *done, void *context);
-/* Of the task's ask, with its number; the data of parts that is in the blob store goes along as its hash. */
-void keeper_call_write(struct keeper_task *task, keeper_done *done);
+/* Writes of a link that go together: begun with the first one's link and identities, then added, then submitted with
+ * the number of the last.  The data of parts that is in the blob store goes along as its hash. */
+struct keeper_call *keeper_call_writes(struct keeper_task *first, keeper_done *done);
+void keeper_call_add(struct keeper_call *call, const struct keeper_task *task);
+void keeper_call_submit(struct keeper_call *call, uint64_t number);
 void keeper_call_begin(struct cairn_worker *worker, struct space *compartment, uint64_t incarnation, uint64_t restores,
                        uint64_t epoch, keeper_done *done, void *context);
 void keeper_calls_free(struct keeper_worker *kw);
@@ -51,10 +56,15 @@ struct keeper_outcome {
 };
 
 void keeper_outcome_read(const struct keeper_call *call, struct cairn_bytes value, struct keeper_outcome *ret_outcome);
+/* Session.write's: the next one's, of those that *r has.  False: the whole has failed, the outcome is each one's. */
+bool keeper_outcomes_begin(const struct keeper_call *call, struct cairn_bytes value, struct cairn_reader *ret_reader,
+                           struct keeper_outcome *ret_outcome);
+void keeper_outcomes_next(const struct keeper_call *call, struct cairn_reader *r, struct keeper_outcome *ret_outcome);
 /* Session.attach's. */
 bool keeper_outcome_attached(struct keeper_outcome *outcome, uint32_t *ret_generation, uint32_t *ret_timeout_ms);
 /* Session.write's: as many slots as the ask has parts. */
-bool keeper_outcome_slots(struct keeper_outcome *outcome, const struct keeper_ask *ask, struct keeper_slot *slots);
+bool keeper_outcome_slots(const struct keeper_outcome *outcome, struct cairn_reader *r, const struct keeper_ask *ask,
+                          struct keeper_slot *slots);
 
 /* The arguments of Tree.commit begin with these; false: they are none. */
 bool keeper_commit_args(struct cairn_bytes args, uint64_t *ret_session, uint64_t *ret_number);

@@ -47,6 +47,13 @@ static enum cairn_code durable_fail(void *run, struct cairn_bytes code, struct c
     return object_host_ops.fail(run, code, message, err);
 }
 
+/* What it has written is in its journal. */
+static enum cairn_code durable_undo(void *run, struct cairn_err *err)
+{
+    (void)run;
+    return cairn_fail(err, CAIRN_ELIMIT, "a durable method tried to undo what it has written");
+}
+
 /* --- calls ----------------------------------------------------------------------------------------- */
 
 /* Which method of what, for people. */
@@ -273,6 +280,7 @@ const struct cairn_host_ops durable_host_ops = {
     .ordered_read_at = durable_ordered_read_at,
     .ahead = durable_ahead,
     .delete_self = durable_delete_self,
+    .undo = durable_undo,
     .call = durable_call,
     .sleep = durable_sleep,
     .promise = durable_promise,

@@ -104,6 +104,17 @@ static enum cairn_code host_fail(void *run, struct cairn_bytes code, struct cair
     return CAIRN_OK;
 }
 
+static enum cairn_code host_undo(void *run, struct cairn_err *err)
+{
+    struct invocation *inv = run;
+
+    (void)err;
+    inv->operations += inv->segment->overlay.operations; /* they were done */
+    inv->read_bytes += inv->segment->overlay.read_bytes;
+    segment_restart(inv->worker, inv);
+    return CAIRN_OK;
+}
+
 /* --- calls ----------------------------------------------------------------------------------- */
 
 static enum cairn_code host_call(void *run, struct cairn_bytes type_name, struct cairn_bytes id,
@@ -323,6 +334,7 @@ const struct cairn_host_ops object_host_ops = {
     .ordered_read_at = host_ordered_read_at,
     .ahead = host_ahead,
     .delete_self = host_delete_self,
+    .undo = host_undo,
     .call = host_call,
     .send = host_send,
     .sleep = host_sleep,

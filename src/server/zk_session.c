@@ -134,6 +134,8 @@ static size_t parse(struct cairn_session *session, struct cairn_bytes input)
         else
             cairn_zk_request(zk, body);
     }
+    if (zk->linked)
+        cairn_zk_keeper(zk)->flush(session->front->worker, &zk->link);
     return used;
 }
 

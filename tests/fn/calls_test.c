@@ -117,6 +117,8 @@ static void told_to_the_host(void **state)
         fn_host_clear(h);
         run("Calls.delete", fiber);
         assert_true(h->deleted);
+        run("Calls.undo", fiber);
+        assert_int_equal(h->undone, 1);
 
         fn_host_clear(h);
         run("Calls.call_one", fiber);
@@ -279,16 +281,27 @@ static void errors_of_the_host(void **state)
     static const struct {
         const char *call, *method, *args[2];
     } fails[] = {
-        {"result", "Calls.result", {"3"}},        {"fail", "Calls.fail", {"x"}},
-        {"value_get", "Calls.values", {"x"}},     {"value_set", "Calls.values", {"x"}},
-        {"value_clear", "Calls.values", {"x"}},   {"list_push", "Calls.lists", {0}},
-        {"list_count", "Calls.lists", {0}},       {"list_get", "Calls.lists", {0}},
-        {"list_set", "Calls.lists", {0}},         {"list_drop", "Calls.lists", {0}},
-        {"map_set", "Calls.maps", {0}},           {"map_count", "Calls.maps", {0}},
-        {"map_get", "Calls.maps", {0}},           {"map_at", "Calls.maps", {0}},
-        {"map_remove", "Calls.maps", {0}},        {"now", "Calls.time_and_chance", {0}},
-        {"random", "Calls.time_and_chance", {0}}, {"delete_self", "Calls.delete", {0}},
-        {"call", "Calls.call_one", {0}},          {"ready", "Calls.fan_out", {"1"}},
+        {"result", "Calls.result", {"3"}},
+        {"fail", "Calls.fail", {"x"}},
+        {"value_get", "Calls.values", {"x"}},
+        {"value_set", "Calls.values", {"x"}},
+        {"value_clear", "Calls.values", {"x"}},
+        {"list_push", "Calls.lists", {0}},
+        {"list_count", "Calls.lists", {0}},
+        {"list_get", "Calls.lists", {0}},
+        {"list_set", "Calls.lists", {0}},
+        {"list_drop", "Calls.lists", {0}},
+        {"map_set", "Calls.maps", {0}},
+        {"map_count", "Calls.maps", {0}},
+        {"map_get", "Calls.maps", {0}},
+        {"map_at", "Calls.maps", {0}},
+        {"map_remove", "Calls.maps", {0}},
+        {"now", "Calls.time_and_chance", {0}},
+        {"random", "Calls.time_and_chance", {0}},
+        {"delete_self", "Calls.delete", {0}},
+        {"undo", "Calls.undo", {0}},
+        {"call", "Calls.call_one", {0}},
+        {"ready", "Calls.fan_out", {"1"}},
         {"call_result", "Calls.call_one", {0}},
     };
 

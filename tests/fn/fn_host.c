@@ -64,6 +64,7 @@ static void forget(struct fn_host *h)
     }
     h->result.size = h->fail_code.size = h->fail_message.size = h->log.size = 0;
     h->deleted = false;
+    h->undone = 0;
 }
 
 void fn_host_begin(struct fn_host *h)
@@ -426,6 +427,13 @@ static enum cairn_code op_delete_self(void *run, struct cairn_err *err)
     return CAIRN_OK;
 }
 
+static enum cairn_code op_undo(void *run, struct cairn_err *err)
+{
+    ENTER("undo");
+    h->undone++;
+    return CAIRN_OK;
+}
+
 static enum cairn_code op_call(void *run, struct cairn_bytes type, struct cairn_bytes id, struct cairn_bytes method,
                                struct cairn_bytes args, uint32_t *ret_call, struct cairn_err *err)
 {
@@ -506,6 +514,7 @@ const struct cairn_host_ops fn_host_ops = {
     .map_remove = op_map_remove,
     .map_at = op_map_at,
     .delete_self = op_delete_self,
+    .undo = op_undo,
     .call = op_call,
     .ready = op_ready,
     .poll = op_ready,

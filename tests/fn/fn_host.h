@@ -33,7 +33,7 @@ struct fn_host {
     struct cairn_buf args, result, fail_code, fail_message, log, shown;
     bool deleted, no_caller;
     struct fn_host_call calls[FN_HOST_CALLS];
-    uint32_t call_count, args_read;
+    uint32_t call_count, args_read, undone;
     uint64_t restarts, host_calls;
     int64_t now_ms;
     struct cairn_random random;

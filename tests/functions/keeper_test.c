@@ -118,6 +118,37 @@ static int32_t write_ops(struct keeper_client *client, const struct zkmodel_op *
     return error;
 }
 
+/* At once: each for itself, in their order.  Returns how many failed. */
+static int write_txns(struct keeper_client *client, const struct keepers_txn *txns, int count)
+{
+    struct keeper_reply replies[KEEPERS_TXNS];
+    char changes[sizeof model.changes] = "";
+    int64_t first = model.zxid + 1, told = first;
+    struct simcall call;
+    int failed = 0;
+
+    keepers_writes_call(&call, client, 1, txns, count);
+    simcall_run(&sim, &call);
+    keepers_replies(&call, replies, count);
+    for (int i = 0; i < count; i++) {
+        int index;
+        int32_t error = zkmodel_commit(&model, client->session, &client->ids, txns[i].ops, txns[i].count, &index);
+
+        check(&replies[i], error, index, txns[i].count, txns[i].ops->path);
+        failed += error != 0;
+        if (!error && model.changes[0]) {
+            if (model.zxid != told)
+                strcat(changes, "14 ");
+            strcat(changes, model.changes);
+            told = model.zxid;
+        }
+    }
+    if (told != model.zxid && model.zxid > first)
+        strcat(changes, "14 ");
+    strcpy(model.changes, model.zxid >= first ? changes : "");
+    return failed;
+}
+
 static void want(struct keeper_client *client, int32_t error, struct zkmodel_op op)
 {
     int32_t got = write_ops(client, &op, 1, false);
@@ -284,11 +315,11 @@ static void a_random_stream(uint64_t seed)
 
     start(seed);
     cairn_random_init(&random, seed);
-    for (int step = 0; step < 700; step++) {
+    for (int step = 0; step < 160; step++) {
         struct keeper_client *client = &clients[cairn_random_below(&random, 4)];
-        struct zkmodel_op ops[4];
-        int count = 1 + (int)cairn_random_below(&random, 4);
-        bool multi = cairn_random_below(&random, 3) == 0;
+        struct zkmodel_op ops[KEEPERS_TXNS][4];
+        struct keepers_txn txns[KEEPERS_TXNS];
+        int many = 1 + (int)cairn_random_below(&random, KEEPERS_TXNS), fails;
 
         if (client->session && cairn_random_below(&random, 25) == 0) {
             closed(client, client->generation);
@@ -297,20 +328,24 @@ static void a_random_stream(uint64_t seed)
             client->ids = ids[client - clients];
             opened(client, ++sessions << 48 | 1);
         } else {
-            for (int i = 0; i < count; i++)
-                do
-                    ops[i] = draw(&random);
-                while (multi && ops[i].op == CAIRN_ZK_OP_SET_ACL);
-            if (write_ops(client, ops, multi ? count : 1, multi))
-                failed++;
-            else
-                done++;
+            for (int i = 0; i < many; i++) {
+                bool multi = cairn_random_below(&random, 3) == 0;
+
+                txns[i] = (struct keepers_txn){ops[i], multi ? 1 + (int)cairn_random_below(&random, 4) : 1, multi};
+                for (int k = 0; k < txns[i].count; k++)
+                    do
+                        ops[i][k] = draw(&random);
+                    while (multi && ops[i][k].op == CAIRN_ZK_OP_SET_ACL);
+            }
+            fails = write_txns(client, txns, many);
+            failed += fails;
+            done += many - fails;
         }
         if (step % 50 == 0 || cairn_random_below(&random, 20) == 0)
             keepers_compare(&sim, &model, false);
     }
     keepers_compare(&sim, &model, false);
-    assert_true(failed > 100 && done > 100);
+    assert_true(failed > 50 && done > 50);
     simnode_crash(&sim, CAIRN_SIM_KEEP);
     keepers_reopen(&sim);
     keepers_compare(&sim, &model, false);

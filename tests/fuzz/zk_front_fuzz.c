@@ -60,6 +60,12 @@ static void on_ask(struct cairn_worker *worker, struct keeper_link *link, struct
     take(ask);
 }
 
+static void on_flush(struct cairn_worker *worker, struct keeper_link *link)
+{
+    (void)worker;
+    (void)link;
+}
+
 static void on_leave(struct cairn_worker *worker, struct keeper_link *link)
 {
     (void)worker;
@@ -67,7 +73,7 @@ static void on_leave(struct cairn_worker *worker, struct keeper_link *link)
     keeper.link = NULL;
 }
 
-static const struct keeper_ops ops = {.connect = on_connect, .ask = on_ask, .leave = on_leave};
+static const struct keeper_ops ops = {.connect = on_connect, .ask = on_ask, .flush = on_flush, .leave = on_leave};
 
 static void answer(int i, int32_t error)
 {

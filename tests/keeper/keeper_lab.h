@@ -34,6 +34,7 @@ struct client {
     bool open;
     enum keeper_end why;
     bool is_over;
+    bool gathers; /* the test says when its writes leave */
     char told[65536];
     uint64_t zxid_seen;
     struct lab_ask *first, *last; /* that say, in the order of their replies */
@@ -278,6 +279,8 @@ static inline void lab_send(struct lab_ask *ask)
         ask->client->last = ask;
     }
     keeper_ops.ask(client_worker(ask->client), &ask->client->link, &ask->ask);
+    if (!ask->client->gathers)
+        keeper_ops.flush(client_worker(ask->client), &ask->client->link);
 }
 
 /* What is answered, until the next call. */

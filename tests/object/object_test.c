@@ -202,6 +202,24 @@ static uint64_t keys_of(struct simnode *sim)
     return keys;
 }
 
+static void what_is_undone_was_never_done(void **state)
+{
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 16);
+    expect("nil", "a", "set", "before");
+    expect("1", "a", "push", "before");
+    expect("2", "a", "undo", "b");
+    simnode_settle(&sim);
+    expect("[\"before\", \"kept\"]", "a", "list");
+    expect("\"before\"", "a", "get");
+    expect("0", "a", "count");
+    expect("1", "b", "count"); /* one call alone, and no message */
+    expect("[]", "a", "map");
+    simnode_done(&sim);
+}
+
 static void deleted_is_deleted(void **state)
 {
     struct simnode sim;
@@ -577,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_failure_leaves_nothing),
         cmocka_unit_test(calls_come_back),
         cmocka_unit_test(everything_survives_a_crash),
+        cmocka_unit_test(what_is_undone_was_never_done),
         cmocka_unit_test(deleted_is_deleted),
         cmocka_unit_test(listings_are_whole_and_ordered),
         cmocka_unit_test(a_key_takes_effect_once),

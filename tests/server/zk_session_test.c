@@ -76,6 +76,12 @@ static void on_ask(struct cairn_worker *worker, struct keeper_link *link, struct
         answer(keeper.count - 1, 0, NULL, 0);
 }
 
+static void on_flush(struct cairn_worker *worker, struct keeper_link *link)
+{
+    (void)worker;
+    (void)link;
+}
+
 static void on_leave(struct cairn_worker *worker, struct keeper_link *link)
 {
     (void)worker;
@@ -83,7 +89,7 @@ static void on_leave(struct cairn_worker *worker, struct keeper_link *link)
     keeper.left = true;
 }
 
-static const struct keeper_ops ops = {.connect = on_connect, .ask = on_ask, .leave = on_leave};
+static const struct keeper_ops ops = {.connect = on_connect, .ask = on_ask, .flush = on_flush, .leave = on_leave};
 
 /* --- a client --- */
 

@@ -100,6 +100,7 @@ static void add_op(struct simcall *call, const struct zkmodel_op *op)
                    op->op == CAIRN_ZK_OP_CREATE_CONTAINER || op->op == CAIRN_ZK_OP_CREATE_TTL;
     struct cairn_buf buf = {0};
 
+    add_uint(call, (uint32_t)op->op, 4);
     cairn_args_add(&call->args, cairn_str(op->path));
     if (creates || op->op == CAIRN_ZK_OP_SET_DATA) {
         cairn_buf_u8(&buf, op->data_bytes < 0 ? CAIRN_KEEPER_NULL : CAIRN_KEEPER_INLINE);
@@ -117,31 +118,42 @@ static void add_op(struct simcall *call, const struct zkmodel_op *op)
     cairn_buf_done(&buf);
 }
 
-void keepers_write_call(struct simcall *call, struct keeper_client *client, uint64_t epoch,
-                        const struct zkmodel_op *ops, int count, bool multi)
+static void add_txn(struct simcall *call, const struct keepers_txn *txn)
+{
+    add_uint(call, txn->multi ? (uint32_t)txn->count : 0, 4);
+    for (int i = 0; i < txn->count; i++)
+        add_op(call, &txn->ops[i]);
+}
+
+void keepers_writes_call(struct simcall *call, struct keeper_client *client, uint64_t epoch,
+                         const struct keepers_txn *txns, int count)
 {
     struct cairn_zk_vector vector = {0};
     struct cairn_buf ids = {0}, items = {0};
     uint32_t id_count = __builtin_bswap32((uint32_t)client->ids.count);
 
     simcall_init(call, CAIRN_OP_INVOKE, "Session", client->id, "write", NULL);
+    client->number += (uint64_t)count;
     add_uint(call, client->generation, 4);
-    add_uint(call, ++client->number, 8);
+    add_uint(call, client->number, 8);
     add_uint(call, epoch, 8);
-    add_uint(call, (uint32_t)(multi ? CAIRN_ZK_OP_MULTI : ops->op), 4);
     for (int i = 0; i < client->ids.count; i++)
         cairn_zk_id_add(&items, &vector,
                         &(struct cairn_zk_id){cairn_str(client->ids.of[i].scheme), cairn_str(client->ids.of[i].user)});
     cairn_buf_add(&ids, &id_count, 4);
     cairn_buf_add(&ids, items.data, items.size);
     add_buf(call, &ids);
-    for (int i = 0; i < count; i++) {
-        if (multi)
-            add_uint(call, (uint32_t)ops[i].op, 4);
-        add_op(call, &ops[i]);
-    }
+    add_uint(call, (uint32_t)count, 4);
+    for (int i = 0; i < count; i++)
+        add_txn(call, &txns[i]);
     cairn_buf_done(&ids);
     cairn_buf_done(&items);
+}
+
+void keepers_write_call(struct simcall *call, struct keeper_client *client, uint64_t epoch,
+                        const struct zkmodel_op *ops, int count, bool multi)
+{
+    keepers_writes_call(call, client, epoch, &(struct keepers_txn){ops, count, multi}, 1);
 }
 
 /* --- replies --- */
@@ -178,10 +190,10 @@ static void read_slot(struct cairn_reader *r, struct zkmodel_slot *slot)
     }
 }
 
-void keepers_reply(struct simcall *call, struct keeper_reply *ret)
+/* A value of its own: [zxid, slot...] or an error. */
+static void read_reply(struct cairn_reader *r, bool of_write, struct keeper_reply *ret)
 {
-    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&call->reply));
-    struct cairn_value v = cairn_value_read(&r);
+    struct cairn_value v = cairn_value_read(r);
 
     *ret = (struct keeper_reply){0};
     if (v.kind == CAIRN_VALUE_ERROR) {
@@ -199,11 +211,36 @@ void keepers_reply(struct simcall *call, struct keeper_reply *ret)
     } else if (v.kind == CAIRN_VALUE_LIST) {
         int slots = (int)v.count - 1;
 
-        ret->zxid = (uint64_t)cairn_value_read(&r).integer;
-        for (int i = 0; i < slots && i < ZKMODEL_OPS && cairn_buf_bytes(&call->reply).size; i++, ret->slot_count++)
-            if (strcmp((const char *)call->strings[2], "write") == 0)
-                read_slot(&r, &ret->slots[i]);
+        ret->zxid = (uint64_t)cairn_value_read(r).integer;
+        for (int i = 0; of_write && i < slots && i < ZKMODEL_OPS; i++, ret->slot_count++)
+            read_slot(r, &ret->slots[i]);
     }
+}
+
+void keepers_replies(struct simcall *call, struct keeper_reply *ret, int count)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&call->reply));
+    struct cairn_value list = cairn_value_read(&r);
+
+    if (list.kind == CAIRN_VALUE_LIST)
+        assert_int_equal(list.count, count);
+    for (int i = 0; i < count; i++) {
+        if (list.kind != CAIRN_VALUE_LIST) /* the whole was refused */
+            r = cairn_reader(cairn_buf_bytes(&call->reply));
+        read_reply(&r, true, &ret[i]);
+    }
+    simcall_done(call);
+}
+
+void keepers_reply(struct simcall *call, struct keeper_reply *ret)
+{
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&call->reply));
+
+    if (strcmp((const char *)call->strings[2], "write") == 0) {
+        keepers_replies(call, ret, 1);
+        return;
+    }
+    read_reply(&r, false, ret);
     simcall_done(call);
 }
 

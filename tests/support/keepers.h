@@ -7,6 +7,15 @@
 #include "support/simnode.h"
 #include "support/zkmodel.h"
 
+enum { KEEPERS_TXNS = 8 };
+
+/* What is one transaction: several operations are a multi. */
+struct keepers_txn {
+    const struct zkmodel_op *ops;
+    int count;
+    bool multi;
+};
+
 struct keeper_client {
     uint64_t session, number;
     uint32_t generation;
@@ -35,9 +44,14 @@ void keepers_attach_call(struct simcall *call, const struct keeper_client *clien
                          uint32_t generation);
 void keepers_write_call(struct simcall *call, struct keeper_client *client, uint64_t epoch,
                         const struct zkmodel_op *ops, int count, bool multi);
+/* Several, that are sent at once. */
+void keepers_writes_call(struct simcall *call, struct keeper_client *client, uint64_t epoch,
+                         const struct keepers_txn *txns, int count);
 void keepers_close_call(struct simcall *call, const struct keeper_client *client, uint32_t generation, uint64_t epoch);
 /* Of a call that was replied to; gives its memory back. */
 void keepers_reply(struct simcall *call, struct keeper_reply *ret);
+/* Of so many transactions, each; or what the whole was refused with. */
+void keepers_replies(struct simcall *call, struct keeper_reply *ret, int count);
 /* Runs it to its answer first. */
 void keepers_run(struct simnode *sim, struct simcall *call, struct keeper_reply *ret);
 

@@ -246,6 +246,11 @@ CAIRN_METHOD(Calls, delete, CAIRN_PUBLIC)
     cairn_delete_self();
 }
 
+CAIRN_METHOD(Calls, undo, CAIRN_PUBLIC)
+{
+    cairn_undo();
+}
+
 CAIRN_METHOD(Calls, call_one, CAIRN_PUBLIC)
 {
     struct cairn_args args = {0};

@@ -52,6 +52,24 @@ CAIRN_METHOD(Probe, add_then_trap, CAIRN_PUBLIC)
     __builtin_trap();
 }
 
+/* Writes everywhere and calls, takes it back, and pushes "kept". */
+CAIRN_METHOD(Probe, undo, CAIRN_PUBLIC)
+{
+    cairn_delete_self();
+    cairn_set(Probe_word, cairn_str("undone"));
+    cairn_list_push(Probe_list, cairn_str("undone"));
+    cairn_map_set(Probe_map, cairn_str("undone"), nothing);
+    cairn_call("Probe", cairn_arg(0), "add", 0);
+    cairn_send("Probe", cairn_arg(0), "add", 0);
+    cairn_timer_set("undone", cairn_now(), "add", 0);
+    cairn_undo();
+    cairn_list_push(Probe_list, cairn_str("kept"));
+    cairn_wait(cairn_call("Probe", cairn_arg(0), "add", 0));
+    cairn_list_push(Probe_list, cairn_str("undone"));
+    cairn_undo();
+    cairn_result_int((int64_t)cairn_list_count(Probe_list));
+}
+
 CAIRN_METHOD(Probe, spin, CAIRN_PUBLIC)
 {
     for (volatile uint32_t i = 0;; i++)
