@@ -115,8 +115,10 @@ void inbox_drop(struct cairn_worker *worker)
     struct message *turns = worker->turns;
 
     worker->turns = NULL;
-    for (uint32_t i = 0; i < worker->node->options.workers; i++)
+    for (uint32_t i = 0; i < worker->node->options.workers; i++) {
         drop_all(worker, worker->outgoing[i].newest);
+        worker->outgoing[i] = (struct outgoing){0}; /* once, however often this is called */
+    }
     drop_all(worker, atomic_exchange(&worker->inbox, NULL));
     drop_all(worker, turns);
 }
