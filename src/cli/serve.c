@@ -472,6 +472,7 @@ static int serve(const struct options *o, enum cairn_sync_mode sync, uint32_t in
     warn_of_space(journal, o, cairn_house_backend(house));
     tell_started(journal, o, server, &progress);
     print_ready(server, keys, bytes, o, &progress);
+    cairn_process_shed_program();
     finished = cairn_server_run(server);
     if (!finished) {
         cairn_fail(&err, CAIRN_EUNAVAILABLE,

@@ -2,10 +2,12 @@
 
 #include <signal.h>
 #include <dirent.h>
+#include <link.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -85,6 +87,30 @@ void cairn_ignore_signals(void)
         signal(ignored[i], SIG_IGN);
     for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
         signal(number, SIG_IGN);
+}
+
+/* Segments that nothing is written to, relocations neither: their pages are the file's. */
+static int shed_object(struct dl_phdr_info *object, size_t size, void *context)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    (void)size;
+    (void)context;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        uintptr_t from = (object->dlpi_addr + segment->p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_filesz) & ~(page - 1);
+
+        if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W) && from < end)
+            (void)madvise((void *)from, end - from, MADV_DONTNEED); /* a hint: where it fails nothing is lost */
+    }
+    return 0;
+}
+
+void cairn_process_shed_program(void)
+{
+    dl_iterate_phdr(shed_object, NULL);
+    malloc_trim(0);
 }
 
 void cairn_process_roomy_heaps(void)

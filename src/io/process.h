@@ -18,6 +18,11 @@ void cairn_process_read(struct cairn_process *ret_process);
 /* Resident bytes alone, which costs little. */
 uint64_t cairn_process_resident(void);
 
+/* A start needs many pages that are never needed again.  Those of the program and its libraries that are only read no
+ * longer count as this process's, what is needed comes back from the page cache with a minor fault; and malloc gives
+ * back what nothing is on.  For a moment in which nothing is urgent: it holds up all threads for a millisecond. */
+void cairn_process_shed_program(void);
+
 /* From here on what threads allocate from grows in steps of some tens of megabytes of address space, not of memory,
  * and up to as much of what is freed stays with the process: growing by a page, as malloc does in all threads but the
  * first, is a system call that holds up all of them.  Before other threads run. */
