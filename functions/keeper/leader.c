@@ -284,10 +284,14 @@ static struct cairn_bytes quota_top(struct cairn_bytes path, const char *name)
     return cairn_bytes(path.data + root, path.size - root - size);
 }
 
+static int quotas; /* whether there are any: -1 no, 1 there may be; 0: it has not been asked yet */
+
 /* Where a quota stands that the path is below; empty: there is none. */
 static struct cairn_bytes quota_above(struct cairn_bytes path)
 {
-    if (cairn_map_count(Tree_quotas) > 0)
+    if (quotas == 0)
+        quotas = cairn_map_count(Tree_quotas) > 0 ? 1 : -1;
+    if (quotas > 0)
         for (; path.size > 1; path = parent_of(path))
             if (cairn_map_has(Tree_quotas, path))
                 return path;
@@ -528,8 +532,10 @@ static int32_t do_create(struct txn *t, const struct operation *o, struct cairn_
     cairn_pack_bytes(slots, path);
     pack_stat(slots, t, &node);
     changes_node(t, CAIRN_KEEPER_CREATED, &node, parent.acl);
-    if ((top = quota_top(path, limits_name)).size)
+    if ((top = quota_top(path, limits_name)).size) {
         cairn_map_set(Tree_quotas, top, none);
+        quotas = 1;
+    }
     if ((top = quota_top(path, stats_name)).size)
         quota_begin(top);
     quota_used(path, 1, node.is.data_bytes);
