@@ -30,6 +30,7 @@ static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_SPACE_CREATE] = &space_create_operation,
     [CAIRN_OP_SPACE_SET] = &space_set_operation,
     [CAIRN_OP_SPACE_REMOVE] = &space_remove_operation,
+    [CAIRN_OP_SPACE_REMOVE_ALL] = &space_remove_all_operation,
     [CAIRN_OP_SEND] = &send_operation,
     [CAIRN_OP_MESSAGES] = &messages_operation,
     [CAIRN_OP_MESSAGE] = &message_operation,
@@ -45,7 +46,8 @@ static const struct operation *const operations[CAIRN_OP_COUNT] = {
     [CAIRN_OP_SETTLE] = &settle_operation,
 };
 
-static const struct housekeeper *const housekeepers[] = {&snapshots_housekeeper, &restores_housekeeper};
+static const struct housekeeper *const housekeepers[] = {&snapshots_housekeeper, &restores_housekeeper,
+                                                         &removals_housekeeper};
 
 static enum cairn_code admin_open(struct cairn_node *node, void *context, struct cairn_err *err)
 {
@@ -74,6 +76,7 @@ static void admin_close(struct cairn_node *node)
         pasts_drop(&node->workers[i]);
         catalog_unref(admin->workers[i].catalog);
     }
+    removals_close(node);
     spaces_close(node);
     free(admin->restoring);
     free(admin);

@@ -8,6 +8,7 @@
 #include "admin/deploy.h"
 #include "admin/metered.h"
 #include "admin/past.h"
+#include "admin/removals.h"
 #include "admin/snapshots.h"
 #include "admin/spaces.h"
 #include "object/worker.h"
@@ -17,6 +18,7 @@ struct admin {
     struct deploys deploys;     /* worker 0's */
     struct snapshots snapshots; /* worker 0's */
     struct admin_spaces spaces; /* worker 0's */
+    struct removals removals;   /* worker 0's */
     struct metered metered;
     struct past **restoring; /* by shard, its owner's; one at a time */
     struct admin_worker {

@@ -179,16 +179,18 @@ void catalog_remove_type(struct catalog *catalog, const struct space *space, str
         names_add(&catalog->type_names, space_name_hash(catalog->types[i]->space, catalog->types[i]->name), i);
 }
 
-void catalog_remove(struct catalog *catalog, const struct space *space, struct cairn_bytes name)
+/* What stays is numbered anew. */
+static void keep_others(struct catalog *catalog, bool (*goes)(const struct space *of, const struct space *space),
+                        const struct space *space, const struct cairn_bytes *module)
 {
     uint32_t modules = catalog->module_count, types = catalog->type_count;
 
-    names_done(&catalog->module_names); /* they are numbered anew */
+    names_done(&catalog->module_names);
     names_done(&catalog->type_names);
     catalog->module_count = catalog->type_count = 0;
     for (uint32_t i = 0; i < modules; i++) {
         struct module_entry *m = catalog->modules[i];
-        if (m->space == space && cairn_bytes_equal(m->name, name)) {
+        if (goes(m->space, space) && (!module || cairn_bytes_equal(m->name, *module))) {
             module_entry_unref(m);
             continue;
         }
@@ -197,7 +199,7 @@ void catalog_remove(struct catalog *catalog, const struct space *space, struct c
     }
     for (uint32_t i = 0; i < types; i++) {
         struct type_entry *t = catalog->types[i];
-        if (t->space == space && cairn_bytes_equal(t->module_name, name)) {
+        if (goes(t->space, space) && (!module || cairn_bytes_equal(t->module_name, *module))) {
             type_entry_unref(t);
             continue;
         }
@@ -209,6 +211,26 @@ void catalog_remove(struct catalog *catalog, const struct space *space, struct c
         catalog->modules = cairn_realloc(catalog->modules, 2 * (size_t)modules * sizeof *catalog->modules);
     if (catalog->type_count)
         catalog->types = cairn_realloc(catalog->types, 2 * (size_t)types * sizeof *catalog->types);
+}
+
+static bool is_same(const struct space *of, const struct space *space)
+{
+    return of == space;
+}
+
+static bool is_paid_by(const struct space *of, const struct space *space)
+{
+    return space_payer(of) == space;
+}
+
+void catalog_remove(struct catalog *catalog, const struct space *space, struct cairn_bytes name)
+{
+    keep_others(catalog, is_same, space, &name);
+}
+
+void catalog_remove_space(struct catalog *catalog, const struct space *space)
+{
+    keep_others(catalog, is_paid_by, space, NULL);
 }
 
 void hash_hex(const uint8_t hash[CAIRN_SHA256_BYTES], char to[2 * CAIRN_SHA256_BYTES + 1])

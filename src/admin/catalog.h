@@ -53,6 +53,8 @@ void catalog_set_type(struct catalog *catalog, struct type_entry *t);
 void catalog_remove_type(struct catalog *catalog, const struct space *space, struct cairn_bytes name);
 /* Drops a module and its types. */
 void catalog_remove(struct catalog *catalog, const struct space *space, struct cairn_bytes name);
+/* Drops all of the namespace, and of its compartment. */
+void catalog_remove_space(struct catalog *catalog, const struct space *space);
 
 /* NULL when there is none. */
 /* In catalog->modules; NAMES_END: there is none. */

@@ -262,3 +262,27 @@ void change_undeploy(struct change *change, struct space *space, struct cairn_by
     cairn_buf_done(&key);
     forget_going(change);
 }
+
+void change_remove_space(struct change *change, struct space *space)
+{
+    const struct catalog *base = change->base;
+    struct cairn_buf key = {0};
+
+    change->catalog = catalog_copy(base);
+    catalog_remove_space(change->catalog, space);
+    change->going = cairn_alloc_zeroed(base->type_count + 1, sizeof *change->going);
+    for (uint32_t i = 0; i < base->type_count; i++)
+        if (space_payer(base->types[i]->space) == space)
+            change->going[change->going_count++] = base->types[i];
+    for (uint32_t i = 0; i < base->module_count; i++)
+        if (space_payer(base->modules[i]->space) == space) {
+            catalog_key(&key, KEY_MODULE, base->modules[i]->space, base->modules[i]->name);
+            overlay_remove(&change->overlay, cairn_buf_bytes(&key));
+        }
+    key.size = 0;
+    cairn_buf_u8(&key, KEY_SPACE);
+    cairn_buf_add(&key, space->name.data, space->name.size);
+    overlay_remove(&change->overlay, cairn_buf_bytes(&key));
+    cairn_buf_done(&key);
+    forget_going(change);
+}

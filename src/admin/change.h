@@ -1,6 +1,6 @@
 /* change.h - the catalog after a deploy, and what is to be recorded of it.
  *
- *   change_begin -> change_deploy or change_undeploy, on a task -> change_done
+ *   change_begin -> change_deploy, change_undeploy or change_remove_space, on a task -> change_done
  *
  * Threads: the one whose turn it is; no other has the catalog yet.  Layer: admin (private). */
 #ifndef CAIRN_ADMIN_CHANGE_H
@@ -30,6 +30,8 @@ enum cairn_code change_deploy(struct change *change, struct space *space, struct
                               struct cairn_bytes drop, struct cairn_err *err);
 /* The module and its types go. */
 void change_undeploy(struct change *change, struct space *space, struct cairn_bytes name);
+/* The namespace goes, with all modules and types of it and of its compartment. */
+void change_remove_space(struct change *change, struct space *space);
 /* Copes with one that is all zeros. */
 void change_done(struct change *change);
 

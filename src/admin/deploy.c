@@ -43,6 +43,8 @@ struct deploy {
     enum cairn_code code;
     struct cairn_err err;
     struct module_version back; /* ROLLBACK: to which version */
+    /* A namespace goes: NULL, it is another */
+    void (*recorded)(struct cairn_worker *worker, struct space *space, struct dependency record);
     struct change change;
     enum { TAKE_AWAY, GIVE_BACK, SET } step; /* what the workers are to do with them */
     bool undecided;                          /* change.base is what is committed, whatever the workers have */
@@ -190,7 +192,7 @@ static void take_catalog(struct cairn_worker *worker, struct message *message)
     for (uint32_t i = 0; i < deploy->change.going_count && deploy->step != SET; i++)
         if (deploy->step == TAKE_AWAY)
             types_remove(worker, deploy->change.going[i]);
-        else
+        else if (!deploy->recorded)
             types_set(worker, deploy->change.going[i]);
     for (uint32_t i = 0; i < deploy->change.type_count && deploy->step == SET; i++)
         types_set(worker, deploy->change.types[i]);
@@ -241,9 +243,15 @@ static enum cairn_code commit_system(struct cairn_worker *worker, struct overlay
     return code;
 }
 
+/* It takes types away, and makes none. */
+static bool only_removes(const struct deploy *deploy)
+{
+    return deploy->recorded || deploy->inv->operation == &undeploy_operation;
+}
+
 static enum cairn_code record(struct cairn_worker *worker, struct deploy *deploy)
 {
-    bool removes = deploy->inv->operation == &undeploy_operation;
+    bool removes = only_removes(deploy);
 
     if (deploy->change.created)
         deploy->change.m->versions[deploy->change.m->current].deployed_ms = (uint64_t)worker_now_ms(worker);
@@ -257,6 +265,8 @@ static enum cairn_code record(struct cairn_worker *worker, struct deploy *deploy
         cairn_value_add_nil(&deploy->inv->result);
     else
         answer_deploy(deploy);
+    if (deploy->recorded)
+        deploy->recorded(worker, deploy->inv->space, deploy->change.catalog->record);
     deploy->inv->depends = deploy->change.catalog->record;
     deploy->inv->effects = CAIRN_EFFECTS_SOME;
     return CAIRN_OK;
@@ -268,7 +278,7 @@ static void prepared(struct cairn_worker *worker, struct message *message)
 {
     struct deploy *deploy = (struct deploy *)message;
 
-    if (deploy->code == CAIRN_OK && (deploy->change.going_count || deploy->inv->operation == &undeploy_operation)) {
+    if (deploy->code == CAIRN_OK && (deploy->change.going_count || only_removes(deploy))) {
         deploy->undecided = true;
         spread_catalog(worker, deploy, TAKE_AWAY);
     } else if (deploy->code == CAIRN_OK && record(worker, deploy) == CAIRN_OK) {
@@ -306,6 +316,14 @@ static void undeploy_task(struct cairn_task *task)
     worker_post(deploy->node, 0, &deploy->message);
 }
 
+static void remove_space_task(struct cairn_task *task)
+{
+    struct deploy *deploy = cairn_container(task, struct deploy, task);
+
+    change_remove_space(&deploy->change, deploy->inv->space);
+    worker_post(deploy->node, 0, &deploy->message);
+}
+
 static enum cairn_code refuse_used(struct deploy *deploy, uint32_t number)
 {
     struct cairn_bytes type = {0};
@@ -313,7 +331,7 @@ static enum cairn_code refuse_used(struct deploy *deploy, uint32_t number)
     for (uint32_t i = 0; i < deploy->change.going_count; i++)
         if (deploy->change.going[i]->number == number)
             type = deploy->change.going[i]->name;
-    if (deploy->inv->operation == &undeploy_operation)
+    if (only_removes(deploy))
         return cairn_fail(&deploy->err, CAIRN_ECONFLICT,
                           "objects of the module's types exist, of %.*s for example, or durable invocations of it are "
                           "open; delete the objects, and let the invocations end, first",
@@ -342,8 +360,8 @@ static void catalog_taken(struct cairn_worker *worker, struct message *message)
     spread_catalog(worker, deploy, deploy->code == CAIRN_OK ? SET : GIVE_BACK);
 }
 
-/* The version with that number, or for 0 the one before the current; false: the deploy's code says why not. */
-static bool find_version(const struct module_entry *m, struct deploy *deploy)
+/* The version with that number, or for 0 the one before the current; else the deploy's code says why not. */
+static void find_version(const struct module_entry *m, struct deploy *deploy)
 {
     const struct module_version *current = &m->versions[m->current], *found = NULL;
     uint64_t number = deploy->inv->request->number;
@@ -363,10 +381,18 @@ static bool find_version(const struct module_entry *m, struct deploy *deploy)
         deploy->code =
             cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "module %.*s has no version before %u; see `cairn modules`",
                        (int)m->name.size, (const char *)m->name.data, current->number);
-    return found != NULL;
 }
 
-static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy)
+static void run_task(struct cairn_worker *worker, struct deploy *deploy, void (*run)(struct cairn_task *task))
+{
+    change_begin(&deploy->change, admin_worker(worker)->catalog, worker->shards[worker->node->shard_count].engine);
+    deploy->message.receive = prepared;
+    deploy->task.run = run;
+    cairn_tasks_submit(worker->node->options.tasks, &deploy->task);
+}
+
+/* What its request names is there.  Else the deploy's code says why not. */
+static void check_named(struct cairn_worker *worker, struct deploy *deploy)
 {
     struct cairn_bytes name = deploy->inv->request->name;
     const struct module_entry *m = catalog_module(admin_worker(worker)->catalog, deploy->inv->space, name);
@@ -375,14 +401,22 @@ static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy)
     if (operation != &deploy_operation && !m)
         deploy->code = cairn_fail(&deploy->err, CAIRN_ENOTFOUND, "there is no module %.*s; see `cairn modules`",
                                   (int)name.size, (const char *)name.data);
-    if (deploy->code != CAIRN_OK || (operation == &rollback_operation && !find_version(m, deploy))) {
+    else if (operation == &rollback_operation)
+        find_version(m, deploy);
+}
+
+static bool deploy_start(struct cairn_worker *worker, struct deploy *deploy)
+{
+    if (!deploy->recorded)
+        check_named(worker, deploy);
+    if (deploy->code != CAIRN_OK) {
         deploy_end(worker, deploy);
         return false;
     }
-    change_begin(&deploy->change, admin_worker(worker)->catalog, worker->shards[worker->node->shard_count].engine);
-    deploy->message.receive = prepared;
-    deploy->task.run = operation == &undeploy_operation ? undeploy_task : deploy_task;
-    cairn_tasks_submit(worker->node->options.tasks, &deploy->task);
+    run_task(worker, deploy,
+             deploy->recorded                                ? remove_space_task
+             : deploy->inv->operation == &undeploy_operation ? undeploy_task
+                                                             : deploy_task);
     return true;
 }
 
@@ -419,6 +453,17 @@ static void deploy_enqueue(struct cairn_worker *worker, struct deploy *deploy)
     }
     deploys->queue = deploys->last = deploy;
     deploy_start(worker, deploy);
+}
+
+void deploys_remove_space(struct cairn_worker *worker, struct invocation *inv,
+                          void (*recorded)(struct cairn_worker *worker, struct space *space, struct dependency record))
+{
+    struct deploy *deploy = cairn_alloc_zeroed(1, sizeof *deploy);
+
+    deploy->node = worker->node;
+    deploy->inv = inv;
+    deploy->recorded = recorded;
+    deploy_enqueue(worker, deploy);
 }
 
 /* --- compiling ------------------------------------------------------------------------------------------ */
@@ -529,8 +574,8 @@ static void receive_request(struct cairn_worker *worker, struct message *message
 
     deploy->node = worker->node;
     deploy->inv = inv;
-    if (!space_payer(inv->space)->recorded) { /* it was removed meanwhile */
-        deploy->code = space_missing(space_payer(inv->space)->name, &deploy->err);
+    deploy->code = spaces_check_deploy(space_payer(inv->space), &deploy->err);
+    if (deploy->code != CAIRN_OK) { /* it was removed meanwhile */
         deploy_answer(worker, deploy);
         return;
     }

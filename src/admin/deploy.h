@@ -7,6 +7,7 @@
 #ifndef CAIRN_ADMIN_DEPLOY_H
 #define CAIRN_ADMIN_DEPLOY_H
 
+#include "object/dependency.h"
 #include "object/operation.h"
 
 struct catalog;
@@ -24,6 +25,10 @@ extern const struct operation deploy_operation, rollback_operation, undeploy_ope
 struct catalog *deploy_committed(struct cairn_worker *worker);
 /* Some DEPLOY, ROLLBACK or UNDEPLOY in the namespace is not over. */
 bool deploys_any_in(struct cairn_worker *worker, const struct space *space);
+/* A namespace, of which nothing is left but modules and types, goes with these, in its turn: `inv` is the caller's, has
+ * no request, and ends; it is refused if there is something left.  `recorded` is called when the record is made. */
+void deploys_remove_space(struct cairn_worker *worker, struct invocation *inv,
+                          void (*recorded)(struct cairn_worker *worker, struct space *space, struct dependency record));
 /* The worker's types have been made from that one. */
 void deploy_catalog_set(struct cairn_worker *worker, struct catalog *catalog);
 /* When the node closes. */

@@ -15,6 +15,8 @@ static const struct {
     [CAIRN_OP_SPACE_CREATE] = {"create", "namespaces", "a namespace was created", "a namespace was not created"},
     [CAIRN_OP_SPACE_SET] = {"limits", "namespaces", "a namespace has other limits", "a namespace keeps its limits"},
     [CAIRN_OP_SPACE_REMOVE] = {"remove", "namespaces", "a namespace was removed", "a namespace was not removed"},
+    [CAIRN_OP_SPACE_REMOVE_ALL] = {"removing", "namespaces", "a namespace is being removed, with all that it has",
+                                   "a namespace was not removed"},
     [CAIRN_OP_RESTORE] = {"restore", "versions", "an object was restored", "an object was not restored"},
 };
 
@@ -45,7 +47,7 @@ void events_reply(struct cairn_worker *worker, const struct invocation *inv)
         *field++ = (struct cairn_event_field){.key = "module", .text = text_of(cairn_value_read(&r).bytes, texts[0])};
         *field++ = (struct cairn_event_field){.key = "version", .number = (uint64_t)cairn_value_read(&r).integer};
         *field++ = (struct cairn_event_field){.key = "hash", .text = text_of(cairn_value_read(&r).bytes, texts[1])};
-    } else if (request->op >= CAIRN_OP_SPACE_CREATE && request->op <= CAIRN_OP_SPACE_REMOVE) {
+    } else if (request->op >= CAIRN_OP_SPACE_CREATE && request->op <= CAIRN_OP_SPACE_REMOVE_ALL) {
         *field++ = (struct cairn_event_field){.key = "namespace", .text = text_of(request->name, texts[0])};
     } else if (request->name.size) {
         *field++ = (struct cairn_event_field){.key = "module", .text = text_of(request->name, texts[0])};

@@ -335,7 +335,7 @@ static void load_key(void *context, struct cairn_bytes key, struct cairn_bytes v
         loading->catalog->type_next = (uint32_t)cairn_read_varint(&v);
     } else if (kind == KEY_SPACE) {
         space = spaces_load(loading->node, cairn_bytes(k.at, cairn_reader_left(&k)));
-        loading->bad |= !spaces_load_value(space, value);
+        loading->bad |= !spaces_load_value(loading->node, space, value);
     } else if (kind == KEY_MODULE || kind == KEY_TYPE) {
         space = spaces_load(loading->node, cairn_read_sized(&k));
         (kind == KEY_MODULE ? load_module : load_type)(loading->catalog, space,

@@ -76,7 +76,7 @@ struct space *spaces_load(struct cairn_node *node, struct cairn_bytes name)
 
     if (!payer->recorded)
         enter(&node->admin->spaces, payer);
-    space_gate(payer, SPACE_GONE, false);
+    space_gate(payer, SPACE_GONE, payer->removing);
     return space;
 }
 
@@ -86,12 +86,22 @@ static void set_recorded(struct space *space, const uint64_t limits[SPACE_LIMITS
         atomic_store_explicit(&space->recorded_limits[i], limits[i], memory_order_relaxed);
 }
 
-bool spaces_load_value(struct space *space, struct cairn_bytes value)
+static void set_removing(struct admin_spaces *spaces, struct space *space, bool removing)
+{
+    spaces->removing += removing;
+    spaces->removing -= space->removing;
+    space->removing = removing;
+}
+
+bool spaces_load_value(struct cairn_node *node, struct space *space, struct cairn_bytes value)
 {
     uint64_t limits[SPACE_LIMITS];
+    bool removing;
 
-    if (!quota_read(value, &space->created_ms, limits))
+    if (!quota_read(value, &space->created_ms, &removing, limits))
         return false;
+    set_removing(&node->admin->spaces, space, removing);
+    space_gate(space, SPACE_GONE, removing);
     set_recorded(space, limits);
     quota_apply(space);
     return true;
@@ -131,7 +141,7 @@ static uint64_t recorded(const struct space *space, int limit)
 
 static void add_item(struct cairn_worker *worker, const struct space *space, struct cairn_buf *to)
 {
-    cairn_value_add_list(to, 5);
+    cairn_value_add_list(to, 6);
     cairn_value_add_bytes(to, space->name);
     cairn_value_add_int(to, (int64_t)space->created_ms);
     cairn_value_add_int(to, catalog_module_count(deploy_committed(worker), space));
@@ -139,6 +149,7 @@ static void add_item(struct cairn_worker *worker, const struct space *space, str
     for (int i = 0; i < SPACE_LIMITS; i++)
         cairn_value_add_int(to, (int64_t)recorded(space, i));
     add_meter(worker, space, to);
+    cairn_value_add_int(to, space->removing);
 }
 
 static void answer_missing(struct cairn_worker *worker, struct invocation *inv)
@@ -163,7 +174,7 @@ static void answer_refused(struct cairn_worker *worker, struct invocation *inv, 
 
 /* `limits` NULL: the namespace goes. */
 static enum cairn_code record(struct cairn_worker *worker, const struct space *space, const uint64_t *limits,
-                              struct cairn_err *err)
+                              bool removing, struct cairn_err *err)
 {
     struct shard *system = &worker->shards[worker->node->shard_count];
     struct cairn_buf key = {0}, value = {0};
@@ -174,7 +185,7 @@ static enum cairn_code record(struct cairn_worker *worker, const struct space *s
     cairn_buf_u8(&key, KEY_SPACE);
     cairn_buf_add(&key, space->name.data, space->name.size);
     if (limits) {
-        quota_write(&value, space->created_ms, limits);
+        quota_write(&value, space->created_ms, removing, limits);
         overlay_put(&overlay, cairn_buf_bytes(&key), cairn_buf_bytes(&value));
     } else {
         overlay_remove(&overlay, cairn_buf_bytes(&key));
@@ -188,10 +199,28 @@ static enum cairn_code record(struct cairn_worker *worker, const struct space *s
                                : code;
 }
 
+static enum cairn_code being_removed(const struct space *space, struct cairn_err *err)
+{
+    return cairn_fail(
+        err, CAIRN_ECONFLICT,
+        "the namespace %.*s is being removed, with all that it has; `cairn namespaces show %.*s` tells what "
+        "is left",
+        (int)space->name.size, (const char *)space->name.data, (int)space->name.size, (const char *)space->name.data);
+}
+
+enum cairn_code spaces_check_deploy(const struct space *space, struct cairn_err *err)
+{
+    if (!space->recorded)
+        return space_missing(space->name, err);
+    return space->removing ? being_removed(space, err) : CAIRN_OK;
+}
+
 static enum cairn_code check_create(struct cairn_worker *worker, struct cairn_bytes name, struct cairn_err *err)
 {
     struct space *before = spaces_find(&worker->node->spaces, name);
 
+    if (before && before->removing)
+        return being_removed(before, err);
     if (before && before->recorded)
         return cairn_fail(err, CAIRN_ECONFLICT, "there is a namespace %.*s already", (int)name.size,
                           (const char *)name.data);
@@ -249,7 +278,7 @@ static void receive_create(struct cairn_worker *worker, struct message *message)
         space = spaces_intern(&worker->node->spaces, name);
         space->created_ms = (uint64_t)worker_now_ms(worker);
         read_limits(inv->request, limits);
-        code = record(worker, space, limits, &err);
+        code = record(worker, space, limits, false, &err);
     }
     if (code != CAIRN_OK) {
         answer_refused(worker, inv, code, &err);
@@ -293,9 +322,9 @@ static void receive_set(struct cairn_worker *worker, struct message *message)
     for (int i = 0; i < SPACE_LIMITS; i++)
         limits[i] = recorded(space, i);
     read_limits(inv->request, limits);
-    code = check_default(worker, space, limits, &err);
+    code = space->removing ? being_removed(space, &err) : check_default(worker, space, limits, &err);
     if (code == CAIRN_OK)
-        code = record(worker, space, limits, &err);
+        code = record(worker, space, limits, false, &err);
     if (code != CAIRN_OK) {
         answer_refused(worker, inv, code, &err);
         return;
@@ -308,26 +337,28 @@ static enum cairn_code check_remove(struct cairn_worker *worker, const struct sp
 {
     const struct module_entry *m = catalog_module_in(deploy_committed(worker), space);
     const struct space *compartment = spaces_find_compartment(&worker->node->spaces, space);
+    int size = (int)space->name.size;
+    const char *name = (const char *)space->name.data;
 
     if (space == worker->node->spaces.first)
         return cairn_fail(err, CAIRN_EINVAL, "the namespace %s is always there", SPACE_DEFAULT);
+    if (space->removing)
+        return being_removed(space, err);
     if (m)
         return cairn_fail(err, CAIRN_ECONFLICT,
                           "the namespace %.*s is not empty, it has the module %.*s for example: `cairn namespaces rm "
                           "%.*s --drop` removes it with all that it has",
-                          (int)space->name.size, (const char *)space->name.data, (int)m->name.size,
-                          (const char *)m->name.data, (int)space->name.size, (const char *)space->name.data);
+                          size, name, (int)m->name.size, (const char *)m->name.data, size, name);
     if (compartment && catalog_module_in(deploy_committed(worker), compartment))
-        return cairn_fail(
-            err, CAIRN_ECONFLICT,
-            "ZooKeeper's clients have used the namespace %.*s, and what they keep there cannot be removed "
-            "yet",
-            (int)space->name.size, (const char *)space->name.data);
+        return cairn_fail(err, CAIRN_ECONFLICT,
+                          "ZooKeeper's clients have used the namespace %.*s: `cairn namespaces rm %.*s --drop` removes "
+                          "it with all that they keep there",
+                          size, name, size, name);
     if (!space_is_open(space) || deploys_any_in(worker, space) || (compartment && deploys_any_in(worker, compartment)))
         return cairn_fail(err, CAIRN_ECONFLICT,
                           "a module is being deployed to the namespace %.*s, or it is just being created; try again in "
                           "a moment",
-                          (int)space->name.size, (const char *)space->name.data);
+                          size, name);
     return CAIRN_OK;
 }
 
@@ -344,7 +375,7 @@ static void receive_remove(struct cairn_worker *worker, struct message *message)
     }
     code = check_remove(worker, space, &err);
     if (code == CAIRN_OK)
-        code = record(worker, space, NULL, &err);
+        code = record(worker, space, NULL, false, &err);
     if (code != CAIRN_OK) {
         answer_refused(worker, inv, code, &err);
         return;
@@ -354,6 +385,70 @@ static void receive_remove(struct cairn_worker *worker, struct message *message)
     inv->depends = spaces_of(worker)->record;
     inv->effects = CAIRN_EFFECTS_SOME;
     invocation_end(worker, inv);
+}
+
+static enum cairn_code check_remove_all(struct cairn_worker *worker, const struct space *space, struct cairn_err *err)
+{
+    if (space == worker->node->spaces.first)
+        return cairn_fail(err, CAIRN_EINVAL, "the namespace %s is always there", SPACE_DEFAULT);
+    if (!space->removing && !space_is_open(space))
+        return cairn_fail(err, CAIRN_ECONFLICT, "the namespace %.*s is just being created; try again in a moment",
+                          (int)space->name.size, (const char *)space->name.data);
+    return CAIRN_OK;
+}
+
+/* Asked for again it answers with what is left. */
+static void receive_remove_all(struct cairn_worker *worker, struct message *message)
+{
+    struct invocation *inv = (struct invocation *)message;
+    struct space *space = find(spaces_of(worker), inv->request->name);
+    uint64_t limits[SPACE_LIMITS];
+    struct cairn_err err;
+    enum cairn_code code;
+
+    if (!space) {
+        answer_missing(worker, inv);
+        return;
+    }
+    for (int i = 0; i < SPACE_LIMITS; i++)
+        limits[i] = recorded(space, i);
+    code = check_remove_all(worker, space, &err);
+    if (code == CAIRN_OK && !space->removing)
+        code = record(worker, space, limits, true, &err);
+    if (code != CAIRN_OK) {
+        answer_refused(worker, inv, code, &err);
+        return;
+    }
+    if (!space->removing)
+        inv->effects = CAIRN_EFFECTS_SOME;
+    set_removing(spaces_of(worker), space, true);
+    add_item(worker, space, &inv->result);
+    inv->depends = spaces_of(worker)->record;
+    invocation_end(worker, inv);
+}
+
+struct space *spaces_next_removed(struct cairn_worker *worker)
+{
+    const struct admin_spaces *spaces = spaces_of(worker);
+
+    for (uint32_t i = 0; i < spaces->count; i++)
+        if (spaces->list[i]->removing && !space_is_open(spaces->list[i]))
+            return spaces->list[i];
+    return NULL;
+}
+
+void spaces_leave(struct cairn_worker *worker, struct space *space, struct dependency record_of)
+{
+    spaces_of(worker)->record = record_of;
+    set_removing(spaces_of(worker), space, false);
+    leave(spaces_of(worker), space);
+}
+
+void spaces_tell_gone(struct cairn_node *node, struct space *space)
+{
+    atomic_fetch_add_explicit(&space->life, 1, memory_order_relaxed);
+    space_gate(space, SPACE_GONE, true);
+    sweep_removed(node);
 }
 
 /* The record may be acknowledged: from here on all see it. */
@@ -367,14 +462,22 @@ static void told(struct cairn_worker *worker, const struct invocation *inv)
         quota_apply(space);
         if (inv->operation == &space_set_operation)
             method_limits_spread(worker, space);
+        if (inv->operation == &space_create_operation)
+            space_gate(space, SPACE_GONE, false);
         if (inv->operation == &space_remove_operation)
-            atomic_fetch_add_explicit(&space->life, 1, memory_order_relaxed);
-        if (inv->operation != &space_set_operation)
-            space_gate(space, SPACE_GONE, inv->operation == &space_remove_operation);
-        if (inv->operation == &space_remove_operation)
-            sweep_removed(worker->node);
+            spaces_tell_gone(worker->node, space);
     }
     events_reply(worker, inv);
+}
+
+/* From here on nothing comes into the namespace, and worker 0 goes on (removals.h).  What only asks again changes
+ * nothing: all may be over, and there may be another of that name. */
+static void told_remove_all(struct cairn_worker *worker, const struct invocation *inv)
+{
+    if (inv->effects == CAIRN_EFFECTS_SOME)
+        space_gate(spaces_find(&worker->node->spaces, inv->request->name), SPACE_GONE, true);
+    if (inv->effects == CAIRN_EFFECTS_SOME || inv->failed)
+        events_reply(worker, inv);
 }
 
 /* --- listing --- */
@@ -488,6 +591,13 @@ const struct operation space_remove_operation = {.name = "namespace_remove",
                                                  .receive = receive_remove,
                                                  .answer = hold_answer,
                                                  .told = told};
+
+const struct operation space_remove_all_operation = {.name = "namespace_remove_all",
+                                                     .check = check_name,
+                                                     .submit = submit_to_first,
+                                                     .receive = receive_remove_all,
+                                                     .answer = hold_answer,
+                                                     .told = told_remove_all};
 
 const struct operation spaces_operation = {
     .name = "namespaces", .check = check_list, .submit = submit_list, .receive = receive_list, .answer = hold_answer};

@@ -7,7 +7,11 @@
  *            create           the reply leaves           remove            the reply leaves
  *   ABSENT ---------> COMING ------------------> OPEN ---------> LEAVING ------------------> ABSENT
  *
- * Only one that has no modules, and thereby no objects, is removed.
+ * Only one that has no modules, and thereby no objects, is removed at once.  With all that it has it is in two steps:
+ *
+ *            remove all           the reply leaves             (removals.h)
+ *   OPEN ----------------> MARKED ------------------> GOING ----------------> LEAVING, as above
+ *
  * Threads: worker 0's, but for the operations' submit and told.  Layer: admin (private). */
 #ifndef CAIRN_ADMIN_SPACES_H
 #define CAIRN_ADMIN_SPACES_H
@@ -22,18 +26,27 @@ enum {
 };
 
 struct admin_spaces {
-    struct space **list; /* those that have a record, and `default`; by name */
-    uint32_t count;
+    struct space **list;      /* those that have a record, and `default`; by name */
+    uint32_t count, removing; /* removing: those with the mark */
     struct dependency record; /* the last one */
 };
 
-extern const struct operation space_create_operation, space_set_operation, space_remove_operation, spaces_operation;
+extern const struct operation space_create_operation, space_set_operation, space_remove_operation,
+    space_remove_all_operation, spaces_operation;
 
 /* A namespace, or the compartment of one, that the system shard has, or that has something in it; before there are
  * worker threads. */
 struct space *spaces_load(struct cairn_node *node, struct cairn_bytes name);
 /* With the value of its key; false: that is damaged. */
-bool spaces_load_value(struct space *space, struct cairn_bytes value);
+bool spaces_load_value(struct cairn_node *node, struct space *space, struct cairn_bytes value);
 void spaces_close(struct cairn_node *node);
+
+/* Whether a deploy may begin there. */
+enum cairn_code spaces_check_deploy(const struct space *space, struct cairn_err *err);
+/* One that is GOING; NULL: there is none. */
+struct space *spaces_next_removed(struct cairn_worker *worker);
+/* The record that removes it is made; and may be acknowledged, which any thread may tell. */
+void spaces_leave(struct cairn_worker *worker, struct space *space, struct dependency record);
+void spaces_tell_gone(struct cairn_node *node, struct space *space);
 
 #endif

@@ -3,11 +3,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/print.h"
 #include "fn/limits.h"
+
+enum { REMOVAL_POLL_MS = 100 };
 
 struct options {
     const char *requests, *connections, *memory, *bytes, *objects, *cpu, *instances, *weight, *messages, *message_bytes;
@@ -90,7 +94,8 @@ static const struct cairn_flag limit_flags[] = {
 static const struct cairn_flag rm_flags[] = {
     {.name = "drop",
      .kind = CAIRN_FLAG_SWITCH,
-     .help = "remove all that is in it too: objects, modules, log lines, keys",
+     .help = "remove all that is in it too: objects, modules, messages, timers,\n"
+             "durable invocations, what ZooKeeper's clients keep, log lines",
      .offset = offsetof(struct options, drop)},
     CAIRN_FLAG_JSON(struct options),
     {0},
@@ -192,6 +197,7 @@ enum {
 struct item {
     struct cairn_bytes name;
     int64_t created_ms, modules, limits[LIMITS], used[USES];
+    bool removing;
 };
 
 /* The next list, of which `count` integers are known. */
@@ -217,6 +223,7 @@ static struct item read_item(struct cairn_reader *r)
     item.modules = cairn_value_read(r).integer;
     read_ints(r, item.limits, LIMITS);
     read_ints(r, item.used, USES);
+    item.removing = cairn_value_read(r).integer;
     return item;
 }
 
@@ -301,6 +308,8 @@ static void print_item(struct cairn_bytes encoded)
     add_created(&text, item.created_ms);
     printf("%.*s\n  created      %.*s\n  modules      %" PRId64 "\n", (int)item.name.size, (const char *)item.name.data,
            (int)text.size, (const char *)text.data, item.modules);
+    if (item.removing)
+        puts("  is being removed, with all that it has: what is left is below");
     if (cairn_bytes_equal(item.name, cairn_str("default"))) {
         puts("  objects      not counted in this namespace, nor their bytes, nor messages");
     } else {
@@ -434,79 +443,46 @@ const struct cairn_command cairn_command_namespaces_set = {
     .run = run_set,
 };
 
-/* One that is a list: of the namespace's pages below /v1. */
-static bool ask_list(const char *name, const char *page, struct cairn_bytes below, bool lists,
-                     struct cairn_answer *answer, int *ret_exit)
+/* What is left of a namespace that is being removed; false: nothing is, or *ret_exit says what is wrong. */
+static bool ask_what_is_left(const char *name, struct cairn_answer *answer, int *ret_exit)
 {
-    struct cairn_ask ask = {.method = "GET", .lists = lists};
+    struct cairn_ask ask = {.method = "GET", .missing_is_empty = true};
 
-    cairn_buf_str(&ask.target, "/v1/ns");
-    cairn_ask_path(&ask, cairn_str(name));
-    cairn_ask_path(&ask, cairn_str(page));
-    if (below.size) {
-        cairn_ask_path(&ask, below);
-        cairn_ask_query(&ask, "limit", cairn_str("1000"));
-    }
-    return cairn_ask(&ask, answer, ret_exit);
+    name_page(&ask, name);
+    return cairn_ask(&ask, answer, ret_exit) && answer->value.size;
 }
 
-/* What is gone already is no failure. */
-static bool remove_one(const char *name, const char *page, struct cairn_bytes type, struct cairn_bytes what,
-                       int *ret_exit)
+static void show_progress(const struct cairn_answer *answer)
 {
-    struct cairn_ask ask = {.method = "DELETE", .missing_is_empty = true};
-    struct cairn_answer answer;
-    bool good;
+    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer->value));
+    struct item item = read_item(&r);
 
-    cairn_buf_str(&ask.target, "/v1/ns");
-    cairn_ask_path(&ask, cairn_str(name));
-    cairn_ask_path(&ask, cairn_str(page));
-    if (type.size)
-        cairn_ask_path(&ask, type);
-    cairn_ask_path(&ask, what);
-    good = cairn_ask(&ask, &answer, ret_exit);
-    cairn_answer_done(&answer);
-    return good;
+    if (!isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\r%.*s: %" PRId64 " objects and %" PRId64 " messages left   ", (int)item.name.size,
+            (const char *)item.name.data, item.used[USED_OBJECTS], item.used[USED_MESSAGES]);
 }
 
-/* All objects of a type. */
-static bool remove_objects(const char *name, struct cairn_bytes type, int *ret_exit)
+/* The node does it, and goes on with it if nobody waits. */
+static int await_removal(const char *name)
 {
-    bool good = true;
+    const struct timespec pause = {.tv_nsec = REMOVAL_POLL_MS * 1000000};
+    struct cairn_answer answer = {0};
+    int status = CAIRN_EXIT_OK;
+    bool shown = false;
 
-    for (uint64_t count = 1; good && count > 0;) {
-        struct cairn_answer answer;
-        struct cairn_reader r;
-
-        good = ask_list(name, "objects", type, false, &answer, ret_exit);
-        r = cairn_reader(cairn_buf_bytes(&answer.value));
-        cairn_value_read(&r);
-        count = cairn_value_read(&r).count;
-        for (uint64_t i = 0; good && i < count && !r.bad; i++)
-            good = remove_one(name, "objects", type, cairn_value_read(&r).bytes, ret_exit);
+    while (ask_what_is_left(name, &answer, &status)) {
+        show_progress(&answer);
+        shown = true;
         cairn_answer_done(&answer);
-    }
-    return good;
-}
-
-/* All that a page lists, each of which begins with its name. */
-static bool remove_all(const char *name, const char *page, int *ret_exit)
-{
-    struct cairn_answer answer;
-    bool good = ask_list(name, page, cairn_str(""), true, &answer, ret_exit);
-    struct cairn_reader r = cairn_reader(cairn_buf_bytes(&answer.value));
-
-    for (uint64_t count = cairn_value_read(&r).count; good && count > 0 && !r.bad; count--) {
-        uint64_t members = cairn_value_read(&r).count;
-        struct cairn_bytes what = cairn_value_read(&r).bytes;
-
-        while (members-- > 1)
-            cairn_value_whole(&r);
-        good = strcmp(page, "types") == 0 ? remove_objects(name, what, ret_exit)
-                                          : remove_one(name, page, cairn_str(""), what, ret_exit);
+        nanosleep(&pause, NULL);
     }
     cairn_answer_done(&answer);
-    return good;
+    if (shown && isatty(STDERR_FILENO))
+        fputc('\n', stderr);
+    if (status == CAIRN_EXIT_OK)
+        printf("%s removed, with all that it had\n", name);
+    return status;
 }
 
 static int run_rm(int argc, char **argv)
@@ -515,16 +491,20 @@ static int run_rm(int argc, char **argv)
     struct cairn_ask ask = {.method = "DELETE"};
     struct cairn_answer answer;
     int status = CAIRN_EXIT_OK, left;
+    bool good;
 
     if (!cairn_flags_parse(&cairn_command_namespaces_rm, argc, argv, &options, &left, &status))
         return status;
-    if (options.drop && !(remove_all(argv[0], "types", &status) && remove_all(argv[0], "modules", &status)))
-        return status;
     ask.json = options.json;
     name_page(&ask, argv[0]);
-    if (cairn_ask(&ask, &answer, &status))
-        printf("%s removed\n", argv[0]);
+    if (options.drop)
+        cairn_buf_str(&ask.target, "?drop");
+    good = cairn_ask(&ask, &answer, &status);
     cairn_answer_done(&answer);
+    if (good && options.drop)
+        return await_removal(argv[0]);
+    if (good)
+        printf("%s removed\n", argv[0]);
     return status;
 }
 
@@ -532,8 +512,10 @@ const struct cairn_command cairn_command_namespaces_rm = {
     .name = "namespaces rm",
     .arguments = "NAMESPACE",
     .summary = "Removes a namespace; refused while there are modules in it",
-    .more = "With --drop its objects go first, one by one, then its modules: if that is cut off, what is left stays,\n"
-            "and the same command goes on.",
+    .more =
+        "With --drop it goes with all that it has: from the answer on nothing can be done in it any more, and the\n"
+        "node empties it, a little at a time, whether anybody waits or not.  With --json the command does not wait:\n"
+        "it prints what is left, and `cairn namespaces show` tells more until the namespace is gone.",
     .flags = rm_flags,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -126,6 +126,15 @@ static uint64_t next_ns(struct cairn_worker *worker)
 
 static const struct housekeeper housekeeper = {.name = "sessions of the keeper", .step = step, .next_ns = next_ns};
 
+static void space_going(struct cairn_worker *worker, struct space *space)
+{
+    struct space *compartment = spaces_find_compartment(&worker->node->spaces, space);
+    struct keeper_tree *tree = compartment ? keeper_tree_find(keeper_worker_of(worker), compartment) : NULL;
+
+    if (tree)
+        keeper_tree_going(tree);
+}
+
 /* --- the tables ----------------------------------------------------------------------------------- */
 
 static const struct operation *const operations[CAIRN_OP_COUNT] = {
@@ -145,6 +154,7 @@ void keeper_hooks(const struct keeper_options *options, struct node_hooks *ret_h
         .taps = taps,
         .tap_count = sizeof taps / sizeof *taps,
         .open = open_room,
+        .space_going = space_going,
         .close = close_room,
         .context = (void *)(uintptr_t)options,
     };

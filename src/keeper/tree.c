@@ -143,7 +143,7 @@ static void deployed(struct keeper_call *call, struct cairn_bytes value)
 
     if (!tree)
         return;
-    tree->module = why ? TREE_NEW : TREE_DEPLOYED;
+    tree->module = why || !space_is_open(tree->space->parent) ? TREE_NEW : TREE_DEPLOYED;
     if (why)
         fail_waiting(tree, why);
     else
@@ -216,6 +216,17 @@ static void go_on(struct keeper_tree *tree)
     list_move(&all, &tree->waiting);
     while ((l = cairn_list_pop_front(&all)))
         take(tree, cairn_container(l, struct invocation, link));
+}
+
+void keeper_tree_going(struct keeper_tree *tree)
+{
+    tree->restored++; /* if there is a tree again, its zxids are above those of this one */
+    tree->loaded = tree->begins = false;
+    list_move(&tree->waiting, &tree->untold);
+    keeper_map_each(&tree->sessions, end_session, NULL);
+    go_on(tree);
+    if (tree->module == TREE_DEPLOYED)
+        tree->module = TREE_NEW;
 }
 
 void keeper_tree_retry(struct keeper_tree *tree)

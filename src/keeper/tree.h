@@ -82,6 +82,8 @@ bool keeper_tree_ready(struct keeper_tree *tree, enum cairn_code *ret_code, stru
 void keeper_tree_retry(struct keeper_tree *tree);
 /* Its object is another one, or is to be read anew. */
 void keeper_tree_forget(struct keeper_tree *tree);
+/* The namespace is being removed: its sessions are over, whose connections hear so, and what waits is refused. */
+void keeper_tree_going(struct keeper_tree *tree);
 void keeper_tree_free(struct keeper_tree *tree);
 
 /* The invocation of an ask is over. */

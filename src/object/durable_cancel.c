@@ -3,6 +3,7 @@
 #include "object/clock.h"
 #include "object/durable_head.h"
 #include "object/durable_internal.h"
+#include "object/kept.h"
 #include "object/layout.h"
 #include "object/once.h"
 #include "object/promise.h"
@@ -81,6 +82,8 @@ enum cairn_code durable_cancel_now(struct cairn_worker *worker, struct shard *sh
     struct overlay overlay = {0};
     struct cairn_buf copy = {0};
     struct durable_head head;
+    struct space_kept less = {0};
+    struct space *space = NULL;
     struct type *type = NULL;
     struct cairn_bytes bytes;
     enum cairn_code code;
@@ -96,11 +99,13 @@ enum cairn_code durable_cancel_now(struct cairn_worker *worker, struct shard *sh
     cairn_buf_add(&copy, bytes.data, bytes.size);
     overlay_reset(&overlay, shard->engine);
     if (durable_head_decode(cairn_buf_bytes(&copy), &head)) {
-        type = durable_version(worker, spaces_intern(&worker->node->spaces, head.space), head.type, head.module.data);
+        space = spaces_intern(&worker->node->spaces, head.space);
+        type = durable_version(worker, space, head.type, head.module.data);
         end_key(&overlay, type, &head);
     }
-    durable_remove(shard, &overlay, number, remove_promises(shard, &overlay, number));
+    durable_remove(shard, &overlay, space, number, remove_promises(shard, &overlay, number));
     durable_sleeper_remove(&overlay, number);
+    kept_count(space, &overlay, &less, NULL);
     code = cairn_engine_take_failure(shard->engine, err);
     if (code == CAIRN_OK)
         code = shard_commit_own(worker, shard, &overlay, "cancel", ret_record, err);
@@ -116,6 +121,7 @@ enum cairn_code durable_cancel_now(struct cairn_worker *worker, struct shard *sh
             durable_version_leave(worker, type); /* it may have been the last that kept it */
     } else {
         shard->meta = before;
+        kept_undo(space, less);
     }
     cairn_buf_done(&copy);
     return code;

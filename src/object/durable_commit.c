@@ -138,7 +138,7 @@ static enum cairn_code prepare(struct commit *commit, struct cairn_err *err)
     if (commit->over) {
         if (d->recorded) {
             remove_promises(commit);
-            durable_remove(inv->object->shard, commit->overlay, d->number, d->chunks);
+            durable_remove(inv->object->shard, commit->overlay, inv->type->space, d->number, d->chunks);
         }
         return CAIRN_OK;
     }

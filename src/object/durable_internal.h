@@ -127,7 +127,8 @@ bool durable_sleeper_get(struct cairn_view *engine, uint64_t number, struct dura
 
 bool durable_head_get(struct cairn_view *engine, uint64_t number, struct cairn_bytes *ret_head);
 /* Within the record that ends it, in which its promises are gone already: all else of it but its key. */
-void durable_remove(struct shard *shard, struct overlay *overlay, uint64_t number, uint64_t chunks);
+void durable_remove(struct shard *shard, struct overlay *overlay, const struct space *space, uint64_t number,
+                    uint64_t chunks);
 /* Adds its journal to `to`: the number of the entries that it is in.  cairn_engine_take_failure tells if that is not
  * all. */
 uint64_t durable_read_chunks(struct cairn_view *engine, uint64_t number, struct cairn_buf *to);

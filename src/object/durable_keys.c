@@ -76,7 +76,8 @@ bool durable_is_open(struct shard *shard, uint64_t number)
     return durable_head_get(shard->engine, number, &head);
 }
 
-void durable_remove(struct shard *shard, struct overlay *overlay, uint64_t number, uint64_t chunks)
+void durable_remove(struct shard *shard, struct overlay *overlay, const struct space *space, uint64_t number,
+                    uint64_t chunks)
 {
     struct tree tree = durable_tree(overlay);
     uint8_t key[FIELD_KEY_FIXED_MAX], entry[8];
@@ -89,7 +90,8 @@ void durable_remove(struct shard *shard, struct overlay *overlay, uint64_t numbe
         struct header header = {.incarnation = number, .containers = &journal, .count = 1};
         uint32_t no_values = 0;
 
-        purge_queue(shard, overlay, &header, &no_values, 0, cairn_bytes(NULL, 0));
+        purge_queue(shard, overlay, &header, &no_values, 0,
+                    space && space->counts ? space_payer(space)->name : cairn_bytes(NULL, 0));
         return;
     }
     for (uint64_t n = 0; n < chunks; n++)

@@ -163,6 +163,7 @@ static void worker_done(struct cairn_worker *worker)
     lanes_done(worker);
     cache_done(&worker->cache);
     cairn_buf_done(&worker->sweep.at); /* of a pass that was under way */
+    emptying_close(worker);
     free(worker->table);
     free(worker->outgoing);
     durable_close(worker);

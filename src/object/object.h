@@ -162,10 +162,13 @@ enum cairn_op {
     CAIRN_OP_SPACE_SET,
     /* name: nil.  `conflict` if it has modules. */
     CAIRN_OP_SPACE_REMOVE,
+    /* name: the namespace as SPACES has it; it is being removed with all that it has, and is gone when SPACES has it no
+     * more. */
+    CAIRN_OP_SPACE_REMOVE_ALL,
     /* cursor: [list of [name, created ms or 0, modules, list of limits by enum space_limit, [requests run, CPU us,
      * refused, connections, bytes of jobs, operations, bytes kept, objects, instances held,
-     * messages kept, bytes of these]], next cursor or nil], by
-     * name: a page.  With a name that one alone, and no list. */
+     * messages kept, bytes of these], 1 if it is being removed], next cursor or nil], by name: a page.  With a name
+     * that one alone, and no list. */
     CAIRN_OP_SPACES,
     /* limit, cursor: [list of spans (span.h), next cursor or nil]: the first of each of the newest jobs that were
      * traced, oldest first, in pages as those of LOGS; with parent.job all that there is of that job. */

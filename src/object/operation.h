@@ -75,6 +75,8 @@ struct node_hooks {
     enum cairn_code (*type_version)(struct cairn_node *node, const struct space *space, struct cairn_bytes type,
                                     const uint8_t hash[CAIRN_SHA256_BYTES], uint32_t version,
                                     struct type_entry **ret_entry, struct cairn_err *err);
+    /* The namespace is being removed, and the worker has lost its types; what it knows of it goes.  NULL: nothing. */
+    void (*space_going)(struct cairn_worker *worker, struct space *space);
     /* Worker threads have stopped and nothing is in flight any more.  open may have failed, or not been called.  Those
      * that were opened later are closed first. */
     void (*close)(struct cairn_node *node);

@@ -41,7 +41,8 @@ uint64_t quota_most(enum space_limit limit)
                : cairn_method_limit_most((enum cairn_method_limit)(limit - SPACE_METHOD_LIMITS));
 }
 
-bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, uint64_t ret_limits[SPACE_LIMITS])
+bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, bool *ret_removing,
+                uint64_t ret_limits[SPACE_LIMITS])
 {
     struct cairn_reader r = cairn_reader(value);
     uint64_t count;
@@ -56,15 +57,18 @@ bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, uint64_t ret
             return false;
         ret_limits[i] = limit;
     }
+    *ret_removing = !r.bad && cairn_reader_left(&r) == 1 && cairn_read_u8(&r) == 1;
     return !r.bad && !cairn_reader_left(&r);
 }
 
-void quota_write(struct cairn_buf *to, uint64_t created_ms, const uint64_t of[SPACE_LIMITS])
+void quota_write(struct cairn_buf *to, uint64_t created_ms, bool removing, const uint64_t of[SPACE_LIMITS])
 {
     cairn_buf_varint(to, created_ms);
     cairn_buf_varint(to, SPACE_LIMITS);
     for (int i = 0; i < SPACE_LIMITS; i++)
         cairn_buf_varint(to, of[i]);
+    if (removing)
+        cairn_buf_u8(to, 1);
 }
 
 static uint64_t get(const _Atomic uint64_t *count)

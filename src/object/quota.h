@@ -25,8 +25,9 @@ const char *quota_name(enum space_limit limit);
 /* Greatest value that a limit may have. */
 uint64_t quota_most(enum space_limit limit);
 /* What the value of a namespace's key has (docs/formats/state.md); false: it is damaged. */
-bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, uint64_t ret_limits[SPACE_LIMITS]);
-void quota_write(struct cairn_buf *to, uint64_t created_ms, const uint64_t limits[SPACE_LIMITS]);
+bool quota_read(struct cairn_bytes value, uint64_t *ret_created_ms, bool *ret_removing,
+                uint64_t ret_limits[SPACE_LIMITS]);
+void quota_write(struct cairn_buf *to, uint64_t created_ms, bool removing, const uint64_t limits[SPACE_LIMITS]);
 /* What is recorded takes effect. */
 void quota_apply(struct space *space);
 

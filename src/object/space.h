@@ -80,6 +80,7 @@ struct space {
     const uint64_t *defaults; /* limits that it has unless it has its own: the node's */
     bool counts;              /* what it keeps is counted: all but `default` (kept.h) */
     bool recorded;            /* worker 0's: the system shard has it */
+    bool removing;            /* worker 0's: with a mark that it is being removed with all that it has */
     uint64_t created_ms;      /* worker 0's; 0: not known */
 
     /* crossing threads; relaxed: what a request finds in the namespace is another's to say */

@@ -53,7 +53,8 @@ static const struct housekeeper checkpoint_housekeeper = {
 static const struct housekeeper *const housekeepers[] = {
     &checkpoint_housekeeper,   &room_housekeeper,     &purge_housekeeper,  &restored_housekeeper,
     &durable_housekeeper,      &ask_housekeeper,      &called_housekeeper, &objects_housekeeper,
-    &transactions_housekeeper, &messages_housekeeper, &sweep_housekeeper,  &fibers_housekeeper,
+    &transactions_housekeeper, &messages_housekeeper, &sweep_housekeeper,  &emptying_housekeeper,
+    &fibers_housekeeper,
 };
 
 enum { HOUSEKEEPERS = sizeof housekeepers / sizeof *housekeepers };

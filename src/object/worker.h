@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "object/cache.h"
 #include "object/clock.h"
+#include "object/emptying.h"
 #include "object/method_log.h"
 #include "object/node.h"
 #include "object/ready.h"
@@ -85,6 +86,7 @@ struct cairn_worker {
     uint64_t messages_due_ms;             /* the first of the agendas; UINT64_MAX: none */
     uint64_t messages_retry_ns;           /* what could not be done is tried again; UINT64_MAX: nothing */
     struct sweep sweep;                   /* of namespaces that were removed (sweep.h) */
+    struct emptying emptying;             /* of one that is being removed (emptying.h) */
     uint64_t recent_ns;                   /* the last reading of the clock in this turn; 0: none yet */
 
     struct worker_counts counts;

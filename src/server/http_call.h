@@ -79,6 +79,7 @@ void cairn_http_submit_traces(const struct cairn_http_call *call, struct cairn_j
 void cairn_http_submit_plain(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
 void cairn_http_submit_deploy(const struct cairn_http_call *call, enum cairn_op op);
 /* Of what the path's third segment names. */
+void cairn_http_submit_space_removal(const struct cairn_http_call *call);
 void cairn_http_submit_named(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);
 /* A namespace with the limits that the query has: requests=N, connections=N, memory=BYTES; 0: none. */
 void cairn_http_submit_space(const struct cairn_http_call *call, enum cairn_op op, enum cairn_http_form form);

@@ -406,7 +406,7 @@ static void one_space(struct cairn_buf *to, struct cairn_reader *r)
     add_int(to, "instances", r);
     add_int(to, "messages", r);
     add_int(to, "message_bytes", r);
-    cairn_buf_u8(to, '}');
+    cairn_buf_printf(to, "},\"removing\":%s", next(r).integer ? "true" : "false");
 }
 
 /* As CAIRN_OP_MESSAGES has it. */
@@ -619,11 +619,12 @@ struct cairn_http_rendered cairn_http_render(struct cairn_buf *body, const struc
         break;
     case CAIRN_HTTP_FORM_SPACE:
     case CAIRN_HTTP_FORM_SPACE_CREATED:
+    case CAIRN_HTTP_FORM_SPACE_GOING:
         next(&at_head);
         cairn_buf_u8(body, '{');
         one_space(body, &at_head);
         cairn_buf_u8(body, '}');
-        rendered.status = form == CAIRN_HTTP_FORM_SPACE ? 200 : 201;
+        rendered.status = form == CAIRN_HTTP_FORM_SPACE ? 200 : form == CAIRN_HTTP_FORM_SPACE_GOING ? 202 : 201;
         break;
     case CAIRN_HTTP_FORM_MESSAGE:
         next(&at_head);

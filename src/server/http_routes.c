@@ -237,7 +237,7 @@ static bool route_spaces(const struct cairn_http_call *call)
         else if (method == CAIRN_HTTP_POST)
             cairn_http_submit_space(call, CAIRN_OP_SPACE_SET, CAIRN_HTTP_FORM_SPACE);
         else if (method == CAIRN_HTTP_DELETE)
-            cairn_http_submit_named(call, CAIRN_OP_SPACE_REMOVE, CAIRN_HTTP_FORM_UNDEPLOYED);
+            cairn_http_submit_space_removal(call);
         else
             wrong_method(call, "GET, HEAD, PUT, POST, DELETE");
         return true;

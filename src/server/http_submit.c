@@ -474,6 +474,21 @@ void cairn_http_submit_space(const struct cairn_http_call *call, enum cairn_op o
         cairn_http_give_up(call, slot);
 }
 
+void cairn_http_submit_space_removal(const struct cairn_http_call *call)
+{
+    struct cairn_bytes query = call->request->query, name, value;
+    bool drop = false, good = true;
+
+    while (good && cairn_http_query_next(&query, &name, &value))
+        good = drop = cairn_http_is(name, "drop") && value.size == 0;
+    if (!good)
+        cairn_http_refuse(call, 400, "bad_request", "only 'drop', without a value, is possible here");
+    else if (drop)
+        cairn_http_submit_named(call, CAIRN_OP_SPACE_REMOVE_ALL, CAIRN_HTTP_FORM_SPACE_GOING);
+    else
+        cairn_http_submit_named(call, CAIRN_OP_SPACE_REMOVE, CAIRN_HTTP_FORM_UNDEPLOYED);
+}
+
 /* drop=TYPE, as often as needed, and for a rollback version=N. */
 static bool read_deploy(const struct cairn_http_call *call, struct cairn_slot *slot)
 {

@@ -10,6 +10,7 @@
 #include "object/space.h"
 #include "object/ordered.h"
 #include "object/outcome.h"
+#include "object/quota.h"
 #include "object/send.h"
 #include "transfer/carried.h"
 
@@ -179,7 +180,15 @@ static enum cairn_code add_space(struct cairn_export *export, const struct catal
     uint8_t size[CAIRN_VARINT_BYTES_MAX];
     struct cairn_bytes pieces[3] = {
         {size, cairn_put_varint(size, line->key.size)}, cairn_buf_bytes(&line->key), cairn_buf_bytes(&line->value)};
+    uint64_t created_ms, limits[SPACE_LIMITS];
+    bool removing;
 
+    if (!quota_read(pieces[2], &created_ms, &removing, limits))
+        return unreadable(export, "a namespace's record", err);
+    if (removing)
+        return cairn_fail(err, CAIRN_ECONFLICT,
+                          "the namespace %.*s is being removed, with all that it has; export again when it is gone",
+                          (int)line->key.size, (const char *)line->key.data);
     return stream_add(&export->writer, STREAM_SPACE, pieces, 3, err);
 }
 

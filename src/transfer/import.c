@@ -166,11 +166,12 @@ static enum cairn_code take_space(struct cairn_import *import, struct cairn_byte
     struct cairn_bytes name = cairn_read_sized(&r), value = cairn_bytes(r.at, cairn_reader_left(&r));
     struct overlay *overlay = &import->parts[import->shards].overlay;
     uint64_t created_ms, limits[SPACE_LIMITS];
+    bool removing;
     size_t count = import->space_count;
     struct cairn_buf key = {0};
 
-    if (r.bad || !quota_read(value, &created_ms, limits) || !space_name_valid(name) || count == SPACES_MAX ||
-        import->module_count ||
+    if (r.bad || !quota_read(value, &created_ms, &removing, limits) || removing || !space_name_valid(name) ||
+        count == SPACES_MAX || import->module_count ||
         (count && cairn_bytes_compare(cairn_buf_bytes(&import->spaces[count - 1].name), name) >= 0))
         return bad(import, "a namespace makes no sense", err);
     import->spaces = cairn_realloc(import->spaces, (count + 1) * sizeof *import->spaces);

@@ -193,7 +193,8 @@ static void listed_in_pages(void **state)
             got = cairn_value_read(&r).bytes;
             snprintf(name, sizeof name, "n%04u", seen - 1);
             assert_true(cairn_bytes_equal(got, cairn_str(seen == 0 ? "default" : name)));
-            for (int member = 0; member < 2 + 1 + SPACE_LIMITS + 1 + 11; member++) /* heads of lists, and integers */
+            for (int member = 0; member < 2 + 1 + SPACE_LIMITS + 1 + 11 + 1;
+                 member++) /* heads of lists, and integers */
                 cairn_value_read(&r);
         }
         next = cairn_value_read(&r);

@@ -24,6 +24,7 @@ struct lab {
     const struct node_hooks *rooms[1];
     bool beats; /* clients say that they are there whenever time goes on */
     struct client *clients;
+    struct space *space; /* of clients; NULL: `default` */
 };
 
 struct client {
@@ -314,7 +315,7 @@ static inline void client_begin(struct client *client, struct lab *lab, uint32_t
     client_forget(client);
     *client = (struct client){.lab = lab, .worker = worker, .next = lab->clients};
     lab->clients = client;
-    client->link.space = lab->sim.node->spaces.first;
+    client->link.space = lab->space ? lab->space : lab->sim.node->spaces.first;
     client->link.front = &lab_front;
 }
 

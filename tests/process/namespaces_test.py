@@ -136,7 +136,7 @@ def test_life(folder):
         web.fails(400, "bad_request", "DELETE", "/v1/namespaces/default")
         with redis_in(node, "acme") as redis:
             equal(redis.ok("FCALL", "Counter.get", 1, "c"), 3, "after a refused removal")
-            equal(cli(node, "namespaces", "rm", "acme", "--drop"), (0, "acme removed"), "rm --drop")
+            equal(cli(node, "namespaces", "rm", "acme", "--drop"), (0, "acme removed, with all that it had"), "rm --drop")
             reply = redis.call("FCALL", "Counter.get", 1, "c")
             check(isinstance(reply, Error) and reply.code == "NOT_FOUND" and "namespaces create acme" in reply,
                   f"a connection of a namespace that is gone: {reply}")

@@ -562,6 +562,7 @@ static void answer(struct cairn_worker *worker, struct cairn_request *request)
     case CAIRN_OP_SPACE_CREATE:
     case CAIRN_OP_SPACE_SET:
     case CAIRN_OP_SPACE_REMOVE:
+    case CAIRN_OP_SPACE_REMOVE_ALL:
     case CAIRN_OP_SPACES:
     case CAIRN_OP_TRACES:
     case CAIRN_OP_TIMERS:
