@@ -118,6 +118,7 @@ struct row {
     uint32_t count;
     bool backward;
     bool marked;            /* what is apart precedes what is in the leaf */
+    bool in_leaf;           /* all that is wanted is in the leaf */
     uint64_t hashes[BATCH]; /* of those that may be apart */
 };
 
@@ -181,6 +182,21 @@ static bool value_of(const struct ordered *map, const struct row *row, uint32_t 
            (entry->value.data && map->tree.overlay->code == CAIRN_OK);
 }
 
+/* False: that is all. */
+static bool hand_out(const struct ordered *map, const struct row *row, struct cairn_taker *to)
+{
+    for (uint32_t i = 0; i < row->count; i++) {
+        const struct tree_leaf_entry *entry = entry_of(row, i);
+        struct cairn_bytes value = to->keys_only ? cairn_bytes(NULL, 0) : entry->value;
+
+        if (!row->in_leaf && !value_of(map, row, i, &value))
+            return false;
+        if (!to->take(to, entry->key, value))
+            return false;
+    }
+    return true;
+}
+
 static void read_on(const struct ordered *map, struct tree_cursor *cursor, const struct cairn_range *range,
                     struct cairn_taker *to)
 {
@@ -192,21 +208,19 @@ static void read_on(const struct ordered *map, struct tree_cursor *cursor, const
 
         if (goes_on)
             tree_prefetch(cursor, range->backward, 0);
+        row.in_leaf = true;
         if (!to->keys_only) {
             row.marked = tree_leaf_is_marked(cursor);
+            row.in_leaf = !row.marked && !cursor->has_apart;
+        }
+        if (!row.in_leaf) {
             fetch(map, &row, 0);
             fetch(map, &row, 1);
         }
         if (goes_on)
             tree_prefetch(cursor, range->backward, 1);
-        for (uint32_t i = 0; i < row.count; i++) {
-            struct cairn_bytes value = {0};
-
-            if (!to->keys_only && !value_of(map, &row, i, &value))
-                return;
-            if (!to->take(to, entry_of(&row, i)->key, value))
-                return;
-        }
+        if (!hand_out(map, &row, to))
+            return;
         left -= row.count;
         if (!over && left)
             there = range->backward ? tree_previous(cursor) : tree_next(cursor);

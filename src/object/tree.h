@@ -85,7 +85,10 @@ struct tree_cursor {
     uint8_t *memory;
     size_t memory_bytes;
     uint32_t entries_room;
+    bool has_apart;      /* some entry of the leaf has no value */
     uint64_t ahead_hash; /* of the next leaf's key, between the two steps of tree_prefetch; 0: none */
+    uint64_t ahead;      /* its number, until the leaf is left; */
+    bool ahead_forward;  /* and which of the two neighbours it is */
     uint64_t marks_page; /* whose children's marks are known, plus 1 */
     bool marks_any;      /* and whether there are any */
 };

@@ -308,9 +308,13 @@ void page_walk(const struct tree *tree, struct cairn_bytes page, struct tree_cur
         cursor->entries_room = count + count / 2;
         cursor->entries = cairn_arena_alloc(arena, cursor->entries_room * sizeof *cursor->entries);
     }
+    cursor->has_apart = false;
     for (uint32_t i = 0; i < count; i++) {
-        cursor->entries[i].key = read_key(&r);
-        cursor->entries[i].value = tree->is_map ? read_value(&r) : cairn_bytes(NULL, 0);
+        struct tree_leaf_entry *entry = &cursor->entries[i];
+
+        entry->key = read_key(&r);
+        entry->value = tree->is_map ? read_value(&r) : cairn_bytes(NULL, 0);
+        cursor->has_apart |= !entry->value.data;
     }
     assert(!r.bad);
 }

@@ -119,13 +119,21 @@ static bool step_leaf(struct tree_cursor *cursor, bool forward)
 {
     for (int up = cursor->depth - 2; up >= 0; up--) {
         struct cairn_bytes page;
+        uint64_t number;
 
         if (forward ? cursor->slots[up] + 1 >= cursor->counts[up] : cursor->slots[up] == 0)
             continue;
         cursor->slots[up] += forward ? 1 : (uint32_t)-1;
-        page = get(cursor, up);
-        if (page.data && descend(cursor, up + 1, page_child(page, cursor->slots[up]),
-                                 (struct aim){.way = forward ? WAY_FIRST : WAY_LAST}))
+        if (cursor->ahead_hash && cursor->ahead_forward == forward) {
+            number = cursor->ahead; /* it is the leaf's neighbour below the same page */
+        } else {
+            page = get(cursor, up);
+            if (!page.data)
+                break;
+            number = page_child(page, cursor->slots[up]);
+        }
+        cursor->ahead_hash = 0;
+        if (descend(cursor, up + 1, number, (struct aim){.way = forward ? WAY_FIRST : WAY_LAST}))
             return true;
         break;
     }
@@ -240,9 +248,11 @@ void tree_prefetch(struct tree_cursor *cursor, bool backward, int step)
         if (up < 0 || (backward ? cursor->slots[up] == 0 : cursor->slots[up] + 1 >= cursor->counts[up]))
             return;
         page = get(cursor, up);
-        if (page.data)
-            cursor->ahead_hash = cairn_hash(
-                page_key(to, cursor->tree, page_child(page, backward ? cursor->slots[up] - 1 : cursor->slots[up] + 1)));
+        if (page.data) {
+            cursor->ahead = page_child(page, backward ? cursor->slots[up] - 1 : cursor->slots[up] + 1);
+            cursor->ahead_hash = cairn_hash(page_key(to, cursor->tree, cursor->ahead));
+            cursor->ahead_forward = !backward;
+        }
     }
     if (cursor->ahead_hash)
         engine->ops->prefetch(engine, cursor->ahead_hash, step);
