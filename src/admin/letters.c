@@ -24,6 +24,10 @@ struct letters_tour {
     struct tour tour;                     /* first */
     uint64_t numbers[LETTERS_PER_RECORD]; /* that are to be changed in the shard */
     uint32_t number_count;
+    bool seeks;             /* numbers[0] is looked for in the shard's side lines */
+    uint64_t types_changed; /* of the worker, as that began: lines are served or parked by it */
+    bool found;
+    struct letter letter; /* that was found; what is borrowed is not */
 };
 
 /* --- what of a message is told (CAIRN_OP_MESSAGES) --- */
@@ -130,7 +134,11 @@ static bool walk(struct letters_tour *letters, struct shard *shard, struct overl
                                 .at = letters->tour.at,
                                 .visit = visit,
                                 .context = letters};
-    bool over = letters_walk(&walk);
+    bool over;
+
+    if (letters->seeks)
+        letters_walk_sides(&walk);
+    over = letters_walk(&walk);
 
     letters->tour.at = walk.at;
     return over;
@@ -224,32 +232,66 @@ static void missing(struct invocation *inv)
              "there is no message %.*s%s; `cairn messages ls` lists those that wait, `cairn messages ls --dead` dead "
              "letters",
              (int)(inv->request->name.size < 40 ? inv->request->name.size : 40), (const char *)inv->request->name.data,
-             inv->operation == &message_retry_operation ? " among the dead letters that can be tried again"
-                                                        : " that is dead, is due later, or waits where it came in");
+             inv->operation == &message_retry_operation ? " among the dead letters that can be tried again" : "");
     set_error(inv, CAIRN_ENOTFOUND, text);
+}
+
+/* One that waits behind others for its object, or for its type. */
+static bool seek_one(void *context, const struct letter *letter)
+{
+    struct letters_tour *letters = context;
+    struct tour *tour = &letters->tour;
+
+    if (!letter || letter->number != letters->numbers[0] || !is_meant(tour->inv, &letter->posted))
+        return tour_goes_on(tour);
+    letters->found = true;
+    letters->letter = *letter;
+    if (tour->inv->operation == &message_operation)
+        add_letter(&tour->inv->result, tour->shard, letter, SHOW_PREVIEW_BYTES);
+    return false;
+}
+
+/* Finds the letter that is named, wherever it waits.  False: there is more to look at, in another turn. */
+static bool find(struct cairn_worker *worker, struct letters_tour *letters, struct shard *shard,
+                 struct overlay *overlay)
+{
+    if (!letters->seeks && letters_find(shard->messages, overlay, letters->numbers[0], &letters->letter)) {
+        letters->found = is_meant(letters->tour.inv, &letters->letter.posted);
+        if (letters->found && letters->tour.inv->operation == &message_operation)
+            add_letter(&letters->tour.inv->result, letters->tour.shard, &letters->letter, SHOW_PREVIEW_BYTES);
+        return true;
+    }
+    if (!letters->seeks) {
+        letters->seeks = true;
+        letters->types_changed = worker->types_changed;
+    }
+    if (!walk(letters, shard, overlay, false, seek_one))
+        return letters->found;
+    if (letters->types_changed == worker->types_changed || letters->found)
+        return true;
+    letters->seeks = false; /* it may have been passed by: from the beginning */
+    letters->tour.at.size = 0;
+    return false;
 }
 
 static bool show(struct cairn_worker *worker, struct tour *tour, struct shard *shard, struct overlay *overlay)
 {
-    const struct letters_tour *letters = (const struct letters_tour *)tour;
-    struct letter letter;
+    struct letters_tour *letters = (struct letters_tour *)tour;
 
-    (void)worker;
-    if (letters_find(shard->messages, overlay, letters->numbers[0], &letter) && is_meant(tour->inv, &letter.posted))
-        add_letter(&tour->inv->result, tour->shard, &letter, SHOW_PREVIEW_BYTES);
-    else if (overlay->code == CAIRN_OK)
+    if (!find(worker, letters, shard, overlay))
+        return false;
+    if (!letters->found && overlay->code == CAIRN_OK)
         missing(tour->inv);
     return true;
 }
 
 /* One record, in which the message is no more. */
-static bool withdraw(struct letters_tour *letters, struct messages *messages, struct overlay *overlay,
-                     const struct letter *letter)
+static bool withdraw(struct letters_tour *letters, struct messages *messages, struct overlay *overlay)
 {
     if (!messages_may_begin(messages))
         return false;
     messages_begin(messages);
-    letters_withdraw(messages, overlay, letter);
+    letters_withdraw(messages, overlay, &letters->letter);
     if (!messages_commit(messages, overlay, letters->tour.inv->operation->name))
         return false;
     timers_count(messages->shard);
@@ -261,15 +303,15 @@ static bool change_named(struct cairn_worker *worker, struct tour *tour, struct 
 {
     struct letters_tour *letters = (struct letters_tour *)tour;
     bool drops = tour->inv->operation == &message_drop_operation, good = true;
-    struct letter letter;
 
-    (void)worker;
     letters->number_count = 1;
-    if (letters_find(shard->messages, overlay, letters->numbers[0], &letter) && is_meant(tour->inv, &letter.posted)) {
-        if (letter.state == LETTER_DEAD)
+    if (!find(worker, letters, shard, overlay))
+        return false;
+    if (letters->found) {
+        if (letters->letter.state == LETTER_DEAD)
             good = change(letters, shard->messages, overlay);
-        else if (drops && letter.state != LETTER_RUNS)
-            good = withdraw(letters, shard->messages, overlay, &letter);
+        else if (drops && letters->letter.state != LETTER_RUNS)
+            good = withdraw(letters, shard->messages, overlay);
         else if (drops) {
             set_error(tour->inv, CAIRN_ECONFLICT,
                       "that message runs, or is next in its object's mailbox: it cannot be dropped any more");

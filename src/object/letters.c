@@ -1,5 +1,7 @@
 #include "object/letters.h"
 
+#include <assert.h>
+
 #include "object/due.h"
 #include "object/layout.h"
 #include "object/outbox.h"
@@ -18,9 +20,11 @@ static struct tree dead_tree(struct overlay *overlay)
 
 static bool visit(struct letters_walk *walk, struct cairn_bytes key, enum letter_state state, uint64_t number)
 {
-    struct letter letter = {.state = state, .number = number};
+    struct letter letter = {.state = state, .number = number, .key_size = key.size};
     struct cairn_bytes value;
 
+    assert(key.size <= sizeof letter.key);
+    memcpy(letter.key, key.data, key.size);
     if (!overlay_get(walk->overlay, key, &value) || !posted_decode(value, &letter.posted))
         return walk->visit(walk->context, NULL);
     if (letter.posted.number)
@@ -192,10 +196,17 @@ bool letters_walk(struct letters_walk *walk)
 
         if (!over)
             return false;
-        if (stage == STAGE_OUTBOX)
+        if (stage == STAGE_OUTBOX || (walk->sides_alone && stage == STAGE_PARKED))
             break;
     }
     return true;
+}
+
+void letters_walk_sides(struct letters_walk *walk)
+{
+    walk->sides_alone = true;
+    if (!walk->at.size)
+        cairn_buf_u8(&walk->at, STAGE_SIDES);
 }
 
 /* --- one --- */
@@ -203,9 +214,9 @@ bool letters_walk(struct letters_walk *walk)
 static bool find_at(struct overlay *overlay, uint8_t kind, uint64_t number, struct letter *ret_letter)
 {
     struct cairn_bytes value;
-    uint8_t key[9];
 
-    if (!overlay_get(overlay, cairn_bytes(key, key_numbered(key, kind, number)), &value) ||
+    ret_letter->key_size = key_numbered(ret_letter->key, kind, number);
+    if (!overlay_get(overlay, cairn_bytes(ret_letter->key, ret_letter->key_size), &value) ||
         !posted_decode(value, &ret_letter->posted))
         return false;
     ret_letter->number = number;
@@ -285,19 +296,21 @@ bool letters_drop(struct messages *messages, struct overlay *overlay, uint64_t n
 
 void letters_withdraw(struct messages *messages, struct overlay *overlay, const struct letter *letter)
 {
-    uint8_t kind = letter->state == LETTER_LATER ? KEY_LATER : KEY_LINE, key[9], number[8];
-    struct cairn_bytes value, k = cairn_bytes(key, key_numbered(key, kind, letter->number));
+    struct cairn_bytes value, key = cairn_bytes(letter->key, letter->key_size);
+    uint8_t number[8], name[POSTED_NAME_BYTES_MAX];
     struct posted posted;
 
-    if (!overlay_get(overlay, k, &value))
+    if (!overlay_get(overlay, key, &value))
         return;
     value = cairn_arena_copy(&overlay->arena, value);
     if (!posted_decode(value, &posted))
         return;
-    messages_remove(messages, overlay, k, value.size);
+    messages_remove(messages, overlay, key, value.size);
     cairn_put_be64(number, letter->number);
-    if (kind == KEY_LATER)
+    if (letter->key[0] == KEY_LATER)
         due_remove(overlay, posted.due_ms, DUE_MESSAGE, cairn_bytes(number, sizeof number));
+    else if (letter->key[0] == KEY_SIDE_ENTRY)
+        side_removed(messages, overlay, posted_name(&posted, name));
     if (posted.timer.size)
         timers_over(messages->shard, overlay, posted.timer, messages_clock_ms(messages->worker));
 }

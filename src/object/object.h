@@ -208,7 +208,7 @@ enum cairn_op {
      * of its packed arguments, list of the first of them], next cursor or nil]: a page of the messages that wait, or of
      * dead letters. */
     CAIRN_OP_MESSAGES,
-    /* name: that one, as an item of the list.  `not_found` for one that waits behind others for its object. */
+    /* name: that one, as an item of the list. */
     CAIRN_OP_MESSAGE,
     /* name, or [type, id] for all: so many dead letters are messages again; the first attempt is theirs. */
     CAIRN_OP_MESSAGE_RETRY,

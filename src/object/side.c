@@ -8,6 +8,7 @@
 
 enum {
     TRIM_AT = 64,         /* entries used up */
+    REMOVED_LOOKS = 1024, /* at entries that are gone, when one more goes */
     UNPARK_PER_STEP = 64, /* side lines, or types that are still not there */
     SIDE_KEY_BYTES = 1 + POSTED_NAME_BYTES_MAX,
 };
@@ -187,6 +188,31 @@ void side_drop_some(struct messages *messages, struct overlay *overlay, struct c
         return;
     }
     tree_remove(&parked, name);
+    overlay_remove(overlay, state_key(key, name));
+    messages->numbers.sides--;
+}
+
+void side_removed(struct messages *messages, struct overlay *overlay, struct cairn_bytes name)
+{
+    struct tree ready = tree_of(overlay, &ready_prefix), parked = tree_of(overlay, &parked_prefix);
+    const struct receiver *receiver = receiver_find(messages, name);
+    uint8_t key[SIDE_KEY_BYTES], bytes[DELIVERY_KEY_BYTES_MAX];
+    struct cairn_bytes value;
+    struct side side;
+    uint64_t first;
+
+    if (!side_get(messages, overlay, name, &side) || (receiver && !cairn_list_empty(&receiver->from_side)))
+        return; /* what runs of it trims it */
+    for (first = side.first; side.first < side.end && side.first - first < REMOVED_LOOKS; side.first++)
+        if (overlay_get(overlay, cairn_bytes(bytes, side_key(bytes, &side, side.first)), &value))
+            break;
+    if (side.first < side.end) {
+        if (side.first > first)
+            store(overlay, name, &side);
+        return;
+    }
+    if (!tree_remove(&ready, name))
+        tree_remove(&parked, name);
     overlay_remove(overlay, state_key(key, name));
     messages->numbers.sides--;
 }

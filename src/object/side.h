@@ -38,6 +38,9 @@ bool side_turn(struct messages *messages, struct overlay *overlay, uint8_t to[PO
                struct cairn_bytes *ret_name);
 /* Within a record: the first of one that is parked, at most `most` of them, and of which nothing runs, are no more. */
 void side_drop_some(struct messages *messages, struct overlay *overlay, struct cairn_bytes name, uint32_t most);
+/* Within a record: an entry that waited has been taken out of it.  The line's first ones are forgotten with it if they
+ * are gone, too, and so is the line if it has no other. */
+void side_removed(struct messages *messages, struct overlay *overlay, struct cairn_bytes name);
 /* No module has its type. */
 void side_park(struct messages *messages, struct overlay *overlay, struct cairn_bytes name);
 /* Some of those whose type is there now are served again.  True: there may be more. */

@@ -1,6 +1,7 @@
 /* Would catch: messages that wait or are dead and are not listed, or twice, or in another namespace; a page that ends
  * early for good; a dead letter that does not tell its error, attempts and effects; one that is tried again and is lost
- * or runs twice, by itself or with all, over crashes; one that was dropped and is still there, or counted. */
+ * or runs twice, by itself or with all, over crashes; one that was dropped and is still there, or counted, also behind
+ * others for its object, or without a type. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object/messages.h"
+#include "object/worker.h"
 #include "support/metric.h"
 #include "support/simnode.h"
 
@@ -132,6 +135,85 @@ static void what_is_told_of_them(void **state)
     simnode_done(&sim);
 }
 
+/* The number of the last item with that text. */
+static bool last_number(const struct cairn_buf *items, const char *with, char to[48])
+{
+    bool found = false;
+
+    for (const char *line = (const char *)items->data; *line; line = strchr(line, '\n') + 1) {
+        const char *at = strstr(line, with), *from = strchr(line, '"') + 1;
+
+        if (!at || at > strchr(line, '\n'))
+            continue;
+        snprintf(to, 48, "%.*s", (int)strcspn(from, "\""), from);
+        found = true;
+    }
+    return found;
+}
+
+static uint64_t side_lines(const struct simnode *sim)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < sim->node->shard_count; i++)
+        sum += sim->node->workers[i % sim->node->options.workers].shards[i].messages->numbers.sides;
+    return sum;
+}
+
+/* They are in side lines, which a number does not tell. */
+static void behind_others(void **state)
+{
+    enum { SENT = 600 };
+    struct simnode_options options = {.workers = 2, .shards = 4};
+    struct cairn_buf items = {0};
+    struct simnode sim;
+    char number[48], ran[16];
+    int dropped = 0;
+
+    (void)state;
+    open_node(&sim, 7, &options);
+    expect("nil", "a", "flood", "600", "busy", "8");
+    for (int steps = 0; steps < 100000 && !side_lines(&sim); steps++)
+        simnode_step(&sim);
+    assert_true(side_lines(&sim) > 0);
+    list(&sim, false, "Mail", "busy", &items);
+    while (dropped < 20 && last_number(&items, "\"waits\"", number)) {
+        const char *said = ask(&sim, CAIRN_OP_MESSAGE, number);
+
+        if (strstr(said, "\"waits\"")) {
+            assert_string_equal(ask(&sim, CAIRN_OP_MESSAGE_DROP, number), "1");
+            has(ask(&sim, CAIRN_OP_MESSAGE, number), "!not_found");
+            has(ask(&sim, CAIRN_OP_MESSAGE_DROP, number), "!not_found");
+            dropped++;
+        }
+        list(&sim, false, "Mail", "busy", &items);
+    }
+    assert_true(dropped > 0);
+    simnode_settle(&sim);
+    snprintf(ran, sizeof ran, "%d", SENT - dropped);
+    expect(ran, "busy", "count");
+    assert_int_equal(side_lines(&sim), 0);
+    /* Of a type that no module has. */
+    for (int i = 0; i < 5; i++)
+        expect("nil", "a", "send_abroad", "Nothing", "n", "at_all");
+    simnode_settle(&sim);
+    assert_int_equal(side_lines(&sim), 1);
+    for (int left = 5; left > 0; left--) {
+        assert_int_equal(list(&sim, false, "Nothing", NULL, &items), left);
+        if (left % 2)
+            first_number(&items, number);
+        else
+            assert_true(last_number(&items, "no type", number));
+        has(ask(&sim, CAIRN_OP_MESSAGE, number), "\"no type\", \"Nothing\"");
+        assert_string_equal(ask(&sim, CAIRN_OP_MESSAGE_DROP, number), "1");
+        has(ask(&sim, CAIRN_OP_MESSAGE_DROP, number), "!not_found");
+    }
+    assert_int_equal(side_lines(&sim), 0);
+    assert_int_equal(list(&sim, false, NULL, NULL, &items), 0);
+    cairn_buf_done(&items);
+    simnode_done(&sim);
+}
+
 static void retried_and_dropped(void **state)
 {
     struct simnode_options options = {.workers = 2, .shards = 4};
@@ -250,9 +332,8 @@ static void all_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_told_of_them),
-        cmocka_unit_test(retried_and_dropped),
-        cmocka_unit_test(all_at_once_over_crashes),
+        cmocka_unit_test(what_is_told_of_them), cmocka_unit_test(behind_others),
+        cmocka_unit_test(retried_and_dropped),  cmocka_unit_test(all_at_once_over_crashes),
         cmocka_unit_test(all_dropped),
     };
 
