@@ -193,6 +193,7 @@ static void check_gone(struct simnode *sim, const struct count *want, uint64_t s
 {
     struct count got;
     struct space_usage usage;
+    struct simcall timers;
     struct space *space;
 
     simnode_settle(sim);
@@ -205,6 +206,9 @@ static void check_gone(struct simnode *sim, const struct count *want, uint64_t s
     assert_int_equal(usage.kept.bytes, 0);
     assert_int_equal(usage.kept.messages, 0);
     deploy(sim, space, "alarm");
+    simcall_init(&timers, CAIRN_OP_TIMERS, NULL, NULL, NULL, NULL);
+    timers.request.space = space;
+    assert_string_equal(ask(sim, &timers), "[[], nil]");
     for (int i = 0; i < IDS; i++) {
         char id[16];
         struct simcall call;

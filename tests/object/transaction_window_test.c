@@ -1,6 +1,7 @@
 /* Would catch: one that has heard of a transaction and still reads what was before it; an object that changes while it
  * is being read; others that commit to a shard of which a transaction is about to change what is not one object's, so
- * that one change is lost; a transaction that is sent away again and again by those that came after it.
+ * that one change is lost; a transaction that is sent away again and again by those that came after it; one that is the
+ * youngest when it runs again; two that write keys at one object at once.
  *
  * Between preparing and applying a transaction's workers are apart: all of it happens in that window. */
 #include <setjmp.h>
@@ -12,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "object/invocation.h"
+#include "object/transaction.h"
+#include "object/worker.h"
 #include "support/simnode.h"
 
 #define expect(want, ...) simnode_expect(&sim, want, "Cell", __VA_ARGS__, NULL)
@@ -222,13 +226,100 @@ static void the_oldest_gets_on(void **state)
     }
 }
 
+static struct transaction *first_transaction(const struct simnode *sim)
+{
+    for (uint32_t i = 0; i < sim->options.workers; i++) {
+        const struct cairn_worker *worker = cairn_node_worker(sim->node, i);
+
+        if (!cairn_list_empty(&worker->transactions))
+            return cairn_container(worker->transactions.next, struct transaction, link);
+    }
+    return NULL;
+}
+
+static struct transaction *await_transaction(struct simnode *sim, uint32_t attempt)
+{
+    struct transaction *transaction = first_transaction(sim);
+
+    for (int i = 0; i < 10000 && !(transaction && transaction->attempt == attempt); i++) {
+        simnode_step(sim);
+        transaction = first_transaction(sim);
+    }
+    assert_true(transaction && transaction->attempt == attempt);
+    return transaction;
+}
+
+/* Else one that is sent away is always the youngest. */
+static void sent_away_it_is_as_old_as_before(void **state)
+{
+    struct simnode_options options = {.workers = 1, .shards = 4};
+    struct simcall give;
+    struct simnode sim;
+    struct transaction *transaction;
+    uint64_t age, number, first_ns;
+
+    (void)state;
+    open_node(&sim, 930, &options);
+    simcall_init(&give, CAIRN_OP_INVOKE, "Cell", "a", "give", "1", "b", "c", NULL);
+    simcall_submit(&sim, &give, 0);
+    transaction = await_transaction(&sim, 0);
+    age = transaction->age;
+    number = transaction->number;
+    first_ns = transaction->first_ns;
+    for (uint32_t attempt = 1; attempt < 4; attempt++) {
+        cairn_sim_clock_advance(&sim.clock, 10000000);
+        transaction_doom(cairn_node_worker(sim.node, 0), transaction, cairn_bytes(NULL, 0));
+        transaction = await_transaction(&sim, attempt);
+        assert_int_equal(transaction->age, age);
+        assert_int_equal(transaction->number, number);
+        assert_int_equal(transaction->first_ns, first_ns);
+    }
+    simnode_settle(&sim);
+    assert_true(give.replied);
+    assert_string_equal(simvalue_text(cairn_buf_bytes(&give.reply)), "-2");
+    simcall_done(&give);
+    expect("0", "a", "sum", "b", "c");
+    simnode_done(&sim);
+}
+
+/* It writes its key at its first object. */
+static void a_key_locks_what_is_only_read(void **state)
+{
+    const struct cairn_multi_call calls[] = {
+        {.type = cairn_str("Cell"), .id = cairn_str("a"), .method = cairn_str("get"), .read_only = true},
+        {.type = cairn_str("Cell"), .id = cairn_str("b"), .method = cairn_str("get"), .read_only = true},
+    };
+    struct simnode_options options = {.workers = 1, .shards = 4};
+    struct simnode sim;
+
+    (void)state;
+    open_node(&sim, 931, &options);
+    for (int keyed = 0; keyed < 2; keyed++) {
+        const struct transaction *transaction;
+        struct simcall call;
+
+        simcall_init(&call, CAIRN_OP_MULTI, NULL, NULL, NULL, NULL);
+        call.request.calls = calls;
+        call.request.call_count = 2;
+        if (keyed)
+            simcall_key(&call, "k");
+        simcall_submit(&sim, &call, 0);
+        transaction = await_transaction(&sim, 0);
+        assert_non_null(transaction->root->branch);
+        assert_int_equal(transaction->root->branch->exclusive, keyed);
+        simnode_settle(&sim);
+        assert_string_equal(simvalue_text(cairn_buf_bytes(&call.reply)), "[0, 0]");
+        simcall_done(&call);
+    }
+    simnode_done(&sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(who_has_heard_of_it_reads_it),
-        cmocka_unit_test(what_is_being_read_stays),
-        cmocka_unit_test(others_commit_beside_it),
-        cmocka_unit_test(the_oldest_gets_on),
+        cmocka_unit_test(who_has_heard_of_it_reads_it),     cmocka_unit_test(what_is_being_read_stays),
+        cmocka_unit_test(others_commit_beside_it),          cmocka_unit_test(the_oldest_gets_on),
+        cmocka_unit_test(sent_away_it_is_as_old_as_before), cmocka_unit_test(a_key_locks_what_is_only_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
