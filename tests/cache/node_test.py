@@ -162,7 +162,8 @@ def test_bounds_of_replies(folder):
             equal(ask(connection, "SET", f"k{i}", b"v" * 200000), "+OK")
         check(ask(connection, "MGET", *[f"k{i}" for i in range(12)]).startswith("-LIMIT"), "MGET")
         equal(len(ask(connection, "MGET", "k1", "k2")), 2)
-        check("--cache-large" in ask(connection, "APPEND", "a", b"v" * ((1 << 20) + 1)), "a large value")
+        equal(ask(connection, "APPEND", "a", b"v" * ((1 << 20) + 1)), (1 << 20) + 1)
+        check("--cache-large" in ask(connection, "INCRBY", "n", b"1" * ((1 << 20) + 1)), "a large word that is no value")
         check("at most 65536" in ask(connection, "GET", b"k" * 65537), "a large key")
         for i in range(0, 40000, 200):
             ask(connection, "MSET", *[word for k in range(i, i + 200) for word in (f"long-name-of-a-key:{k:030}", "")])
