@@ -38,6 +38,7 @@ struct archive_chunk {
     uint32_t log_epoch;   /* of the log when it was put: objects are numbered by that, so a new log goes on above it */
     uint64_t before_end;  /* of the chunk before it, */
     uint8_t before_sha256[CAIRN_SHA256_BYTES]; /* and the hash of that; 0 and zeros: it is the first */
+    bool named;                                /* the head has named it; not stored */
 };
 
 /* What the head (engine/remote.h) says of the log; docs/formats/archive.md. */

@@ -106,6 +106,15 @@ static struct archive_head next_head(const struct archive *archive, const struct
     return head;
 }
 
+/* It is there, and nothing but the check behind it has failed: put again, it would name itself as the one before it. */
+static bool is_named(const struct archive *archive, const struct archive_chunk *chunk)
+{
+    const struct archive_head *head = &archive->head;
+
+    return head->epoch == remote_epoch(archive->remote) && head->first == chunk->first && head->end == chunk->end &&
+           (chunk->named || (chunk->first == chunk->end && !chunk->restored));
+}
+
 /* Another owner that has claimed the store since does not look for more than it has found: then it does not count.
  * The next chunk is put only when the head names this one, so at most one is not named. */
 static enum cairn_code put_chunk(struct archive *archive, struct archive_chunk *chunk, struct cairn_err *err)
@@ -119,14 +128,16 @@ static enum cairn_code put_chunk(struct archive *archive, struct archive_chunk *
     if (store_log(archive->store))
         chunk->log_epoch = (uint32_t)store_log(archive->store)->epoch;
     pthread_mutex_lock(&archive->files);
-    chunk->before_end = archive->head.end;
-    memcpy(chunk->before_sha256, archive->head.sha256, CAIRN_SHA256_BYTES);
-    archive_chunk_encode(chunk, &bytes);
-    head = next_head(archive, chunk, cairn_buf_bytes(&bytes));
-    if (code == CAIRN_OK)
+    if (code == CAIRN_OK && !is_named(archive, chunk)) {
+        chunk->before_end = archive->head.end;
+        memcpy(chunk->before_sha256, archive->head.sha256, CAIRN_SHA256_BYTES);
+        archive_chunk_encode(chunk, &bytes);
+        head = next_head(archive, chunk, cairn_buf_bytes(&bytes));
         code = archive->blob->ops->put(archive->blob, name, cairn_buf_bytes(&bytes), err);
-    if (code == CAIRN_OK)
-        code = archive_head_put(archive, &head, err);
+        if (code == CAIRN_OK)
+            code = archive_head_put(archive, &head, err);
+        chunk->named = code == CAIRN_OK;
+    }
     pthread_mutex_unlock(&archive->files);
     if (code == CAIRN_OK)
         code = remote_check(archive->remote, err);
