@@ -56,9 +56,17 @@ static bool release_before(struct cairn_worker *worker)
     return !worker->releases;
 }
 
+/* With one log nothing overtakes what was decided before it: not what only waits for its time to be reserved, either. */
+static bool is_behind_held(const struct cairn_worker *worker, const struct invocation *inv)
+{
+    return worker->node->has_one_log && !cairn_list_empty(&worker->held) &&
+           cairn_container(worker->held.next, struct invocation, link)->depends.end <= inv->depends.end;
+}
+
 static inline bool leaves(struct cairn_worker *worker, struct invocation *inv)
 {
-    return dependency_met(worker->node, inv->depends) && (cairn_list_empty(&worker->held) || release_before(worker));
+    return dependency_met(worker->node, inv->depends) &&
+           (cairn_list_empty(&worker->held) || (release_before(worker) && !is_behind_held(worker, inv)));
 }
 
 void worker_hold(struct cairn_worker *worker, struct invocation *inv)
@@ -122,9 +130,9 @@ static void release_once(struct cairn_worker *worker)
         struct invocation *inv = cairn_container(last->next, struct invocation, link);
 
         if (!dependency_met(worker->node, inv->depends)) {
-            if (worker->node->has_one_log && !dependency_acknowledged(worker->node, inv->depends))
+            if (worker->node->has_one_log)
                 break;
-            last = &inv->link; /* only its time is still to be reserved, or others wait for other logs */
+            last = &inv->link; /* others wait for other logs */
             continue;
         }
         cairn_list_remove(&inv->link);
