@@ -95,7 +95,7 @@ void cairn_resp_call_append(struct cairn_resp_call *call)
         return;
     }
     before = cairn_cache_value(entry).size;
-    if (more.size == 0) {
+    if (more.size == 0 && cairn_cache_far(entry)) {
         cairn_resp_call_int(call, (int64_t)before);
         return;
     }

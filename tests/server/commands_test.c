@@ -38,7 +38,7 @@ static const struct {
     {"CLIENT NO-EVICT ON", "+OK\r\n"},
     {"CLIENT TRACKING ON", "-ERR CLIENT TRACKING is not supported by cairn\r\n"},
     {"CLIENT KILL 1", "-ERR CLIENT KILL is not supported by cairn\r\n"},
-    {"COMMAND COUNT", ":70\r\n"},
+    {"COMMAND COUNT", ":71\r\n"},
     {"COMMAND INFO ping nosuch",
      "*2\r\n*10\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n*0\r\n$-1\r\n"},
     {"COMMAND NOSUCH", "-ERR COMMAND NOSUCH is not supported by cairn\r\n"},
