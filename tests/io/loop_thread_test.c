@@ -169,7 +169,8 @@ static void on_broken(void *context)
     cairn_loop_stop(echo->loop);
 }
 
-static const struct cairn_socket_ops echo_ops = {on_read, on_room, on_end, on_broken};
+static const struct cairn_socket_ops echo_ops = {
+    .on_read = on_read, .on_room = on_room, .on_end = on_end, .on_broken = on_broken};
 
 /* A stream as one that encrypts would be: it turns bytes into others, has to write a byte of its own before it can
  * read, and to wait before it can end. */
@@ -237,8 +238,13 @@ static void greeting_close(struct cairn_stream *stream)
 
 static struct cairn_stream *greeting_stream(int fd, struct echo *echo)
 {
-    static const struct cairn_stream_ops ops = {greeting_read, greeting_write, greeting_shutdown, greeting_wants,
-                                                greeting_close};
+    static const struct cairn_stream_ops ops = {
+        .read = greeting_read,
+        .write = greeting_write,
+        .shutdown = greeting_shutdown,
+        .wants = greeting_wants,
+        .close = greeting_close,
+    };
     struct greeting *greeting = cairn_alloc_zeroed(1, sizeof *greeting);
 
     greeting->stream = (struct cairn_stream){&ops, fd};

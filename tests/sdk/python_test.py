@@ -223,6 +223,8 @@ def test_keys(folder):
     for engine in ENGINES:
         with State(os.path.join(folder, engine), engine) as state:
             equal(state.get(b"a"), None, "get of nothing")
+            state.prefetch([b"a", b"b" * 100, bytearray(b"c")])
+            state.prefetch([])
             equal(state.get(b"a", b"x"), b"x", "the default")
             state.set(b"a", b"1")
             state[b"b"] = b""

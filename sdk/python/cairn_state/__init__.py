@@ -161,6 +161,11 @@ class _Change(ctypes.Structure):
                 ("removes", ctypes.c_bool)]
 
 
+class _Key(ctypes.Structure):
+    _fields_ = [("key", ctypes.c_char_p),  # keeps the bytes that are assigned alive; any bytes
+                ("key_bytes", ctypes.c_size_t)]
+
+
 class _Retention(ctypes.Structure):
     _fields_ = [("last", ctypes.c_uint),
                 ("interval_ms", ctypes.c_uint64),
@@ -168,7 +173,8 @@ class _Retention(ctypes.Structure):
 
 
 _STRUCTURES = {"cairn_err": _Err, "cairn_state_options": _Options, "cairn_state_version": _Version,
-               "cairn_state_stats": _Stats, "cairn_state_change": _Change, "cairn_state_retention": _Retention}
+               "cairn_state_stats": _Stats, "cairn_state_change": _Change, "cairn_state_retention": _Retention,
+               "cairn_state_key": _Key}
 _LOGS = {"off": 0, "always": 1, "interval": 2, "none": 3}  # enum cairn_state_log
 # State's own parameters tell the first six; the others are called back, which an interrupt would not survive.
 _OPTIONS_APART = ("options_bytes", "engine", "version", "memory_bytes", "log", "interval_ms", "progress",
@@ -187,6 +193,7 @@ _FUNCTIONS = {  # name: (result, parameters)
     "cairn_state_open": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(_Options), ctypes.POINTER(_STATE), _AT]),
     "cairn_state_close": (ctypes.c_void_p, [_STATE]),
     "cairn_state_get": (ctypes.c_int, [_STATE, _BYTES, _SIZE, _AT, _AT, _AT, _AT]),
+    "cairn_state_prefetch": (None, [_STATE, ctypes.POINTER(_Key), _SIZE]),
     "cairn_state_put": (ctypes.c_int, [_STATE, _BYTES, _SIZE, _BYTES, _SIZE, _AT]),
     "cairn_state_remove": (ctypes.c_int, [_STATE, _BYTES, _SIZE, _AT]),
     "cairn_state_write": (ctypes.c_int, [_STATE, ctypes.POINTER(_Change), _SIZE, _RET_NUMBER, _AT]),
@@ -480,6 +487,14 @@ class State:
     def get(self, key, default=None):
         """The value, as bytes.  May read the disk."""
         return self._get(key, default, ctypes.string_at)
+
+    def prefetch(self, keys):
+        """A hint: these keys, up to 32, are about to be asked for.  Reads no disk, and changes nothing."""
+        names = [_bytes(key, "a key") for key in keys]
+        array = (_Key * len(names))(*[(name, len(name)) for name in names])
+        self._enter()
+        with self._lock:
+            _library.cairn_state_prefetch(self._opened(), array, len(names))
 
     def set(self, key, value):
         """Keys have 1 byte to 1 MiB, values up to 64 MiB."""
