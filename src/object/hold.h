@@ -1,8 +1,8 @@
 /* hold.h - output commit: a reply leaves when all that it depends on is met.
  *
  * So does what no client has asked for, an invocation without a request: its operation's `told` alone is called.  With
- * one log for all shards, what depends on nothing but records leaves in the order of these records, and what depends
- * on the same one in the order in which it came here.
+ * one log for all shards all leave in the order of the records that they depend on, and what depends on the same one in
+ * the order in which it came here; nothing overtakes what only waits for its time to be reserved.
  * Threads: the worker's.  Layer: object, seen by admin. */
 #ifndef CAIRN_OBJECT_HOLD_H
 #define CAIRN_OBJECT_HOLD_H
