@@ -725,7 +725,7 @@ def test_closed(folder):
     equal((state.closed, repr(state)), (True, f"<cairn_state.State {path!r} (closed)>"), "closed")
     calls = [lambda: state.get(b"k"), lambda: state.set(b"k", b"v"), lambda: state.delete(b"k"), lambda: state[b"k"],
              lambda: b"k" in state, lambda: state.__delitem__(b"k"), lambda: state.write([]),
-             lambda: state.wait(ticket),
+             lambda: state.wait(ticket), lambda: state.prefetch([b"k"]),
              state.items, state.snapshot, state.snapshot_begin, state.snapshot_done, state.snapshot_end, state.versions,
              state.restore, lambda: state.pin(1), lambda: state.unpin(1), lambda: state.forget(1), state.retain,
              state.collect, state.stats, state.__enter__]
@@ -736,7 +736,7 @@ def test_closed(folder):
     tested = {name for name in vars(State) if not name.startswith("_")}
     equal(tested - {"get", "set", "delete", "write", "wait", "items", "snapshot", "snapshot_begin", "snapshot_done",
                     "snapshot_end", "versions", "restore", "pin", "unpin", "forget", "retain", "collect", "stats",
-                    "close", "closed", "folder"}, set(), "methods that this test does not know")
+                    "close", "closed", "folder", "prefetch"}, set(), "methods that this test does not know")
 
 
 def test_collected(folder):
