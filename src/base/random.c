@@ -36,6 +36,11 @@ uint64_t cairn_random_below(struct cairn_random *random, uint64_t bound)
     return (uint64_t)(((unsigned __int128)cairn_random_u64(random) * bound) >> 64);
 }
 
+double cairn_random_unit(struct cairn_random *random)
+{
+    return (double)(cairn_random_u64(random) >> 11) * 0x1p-53;
+}
+
 void cairn_random_fill(struct cairn_random *random, void *out, size_t bytes)
 {
     uint8_t *at = out;

@@ -14,6 +14,8 @@ void cairn_random_init(struct cairn_random *random, uint64_t seed);
 uint64_t cairn_random_u64(struct cairn_random *random);
 /* Uniform in [0, bound); bound > 0. */
 uint64_t cairn_random_below(struct cairn_random *random, uint64_t bound);
+/* Uniform in [0, 1), a multiple of 2^-53. */
+double cairn_random_unit(struct cairn_random *random);
 void cairn_random_fill(struct cairn_random *random, void *out, size_t bytes);
 
 #endif

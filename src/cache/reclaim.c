@@ -115,21 +115,15 @@ bool cairn_reclaim_due(const struct cairn_reclaim *reclaim, uint64_t idle_ms, ui
            (reclaim->kind == CAIRN_RECLAIM_LIFE && age_ms >= reclaim->after_ms);
 }
 
-/* In [0, 1). */
-static double uniform(struct cairn_random *random)
-{
-    return (double)(cairn_random_u64(random) >> 11) * 0x1p-53;
-}
-
 /* Knuth's: the rate is at most some hundreds, in steps of which exp() does not vanish. */
 static uint32_t draw_poisson(struct cairn_random *random, double mean)
 {
     uint32_t count = 0;
 
     for (; mean > 0; mean -= 100) {
-        double limit = exp(-fmin(mean, 100)), product = uniform(random);
+        double limit = exp(-fmin(mean, 100)), product = cairn_random_unit(random);
 
-        for (; product > limit; product *= uniform(random))
+        for (; product > limit; product *= cairn_random_unit(random))
             count++;
     }
     return count;
@@ -142,7 +136,7 @@ static uint32_t draw_zipf(struct cairn_random *random, double exponent)
 
     for (int i = 0; i <= CAIRN_RECLAIM_OF; i++)
         weight += pow(i + 1, -exponent);
-    for (at = uniform(random) * weight; k < CAIRN_RECLAIM_OF; k++) {
+    for (at = cairn_random_unit(random) * weight; k < CAIRN_RECLAIM_OF; k++) {
         at -= pow(k + 1, -exponent);
         if (at < 0)
             break;
@@ -158,7 +152,7 @@ uint32_t cairn_reclaim_count(const struct cairn_reclaim *reclaim, struct cairn_r
     if (reclaim->kind == CAIRN_RECLAIM_POISSON)
         count = draw_poisson(random, reclaim->per_minute * share);
     else if (reclaim->kind == CAIRN_RECLAIM_ZIPF)
-        count = floor(draw_zipf(random, reclaim->exponent) * share + uniform(random));
+        count = floor(draw_zipf(random, reclaim->exponent) * share + cairn_random_unit(random));
     else if (reclaim->kind == CAIRN_RECLAIM_SCRIPT)
         count = reclaim->counts[minute % reclaim->minutes];
     return count < instances ? (uint32_t)count : instances;

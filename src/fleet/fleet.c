@@ -275,12 +275,6 @@ static void lose_due(struct fleet *fleet)
     }
 }
 
-/* In [0, 1). */
-static double uniform(struct cairn_random *random)
-{
-    return (double)(cairn_random_u64(random) >> 11) * 0x1p-53;
-}
-
 /* The provider does not know which of a function's instances is the peer: it takes any, each once. */
 static void lose_any(struct fleet *fleet)
 {
@@ -306,7 +300,7 @@ static void lose_any(struct fleet *fleet)
             lose_peer(fleet, order[i] - fleet->options->instances);
     for (uint32_t i = 0; i < count; i++)
         if (order[i] < fleet->options->instances) {
-            if (fleet->options->backup_ms && uniform(&fleet->random) < fleet->options->together)
+            if (fleet->options->backup_ms && cairn_random_unit(&fleet->random) < fleet->options->together)
                 lose_peer(fleet, order[i]);
             lose_instance(fleet, order[i]);
         }

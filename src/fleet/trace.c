@@ -39,19 +39,14 @@ struct cairn_trace_options cairn_trace_options(void)
         .seed = 1, .hours = 50, .gets = 3654, .fresh = 0.32, .soon = 0.2, .bytes_max = UINT64_C(3800000000)};
 }
 
-static double uniform(struct cairn_random *random)
-{
-    return (double)(cairn_random_u64(random) >> 11) * 0x1p-53;
-}
-
 static double log_uniform(struct cairn_random *random, double least, double most)
 {
-    return least * pow(most / least, uniform(random));
+    return least * pow(most / least, cairn_random_unit(random));
 }
 
 static uint64_t draw_bytes(struct cairn_random *random, double most)
 {
-    double share = uniform(random), bytes, below, above;
+    double share = cairn_random_unit(random), bytes, below, above;
     size_t i = 1;
 
     while (i < sizeof sizes / sizeof *sizes - 1 && share > sizes[i].share)
@@ -81,8 +76,8 @@ static size_t event_at(const struct cairn_trace *trace, uint64_t at_ms)
 /* What is asked for again; what would be before the first one is any of them. */
 static size_t event_again(const struct cairn_trace *trace, struct cairn_random *random, double soon, uint64_t now_ms)
 {
-    double ago_ms =
-        uniform(random) < soon ? log_uniform(random, 1000, HOUR_MS) : log_uniform(random, HOUR_MS, 50.0 * HOUR_MS);
+    double ago_ms = cairn_random_unit(random) < soon ? log_uniform(random, 1000, HOUR_MS)
+                                                     : log_uniform(random, HOUR_MS, 50.0 * HOUR_MS);
 
     return ago_ms > (double)now_ms ? (size_t)cairn_random_below(random, trace->count)
                                    : event_at(trace, now_ms - (uint64_t)ago_ms);
@@ -97,7 +92,7 @@ void cairn_trace_generate(const struct cairn_trace_options *options, struct cair
     for (size_t i = 0; i < count; i++) {
         struct cairn_trace_event event = {.at_ms = (uint64_t)((double)i / options->gets * HOUR_MS)};
 
-        if (ret->count == 0 || uniform(&random) < options->fresh) {
+        if (ret->count == 0 || cairn_random_unit(&random) < options->fresh) {
             event.key = ret->keys++;
             event.bytes = draw_bytes(&random, (double)options->bytes_max);
         } else {
