@@ -56,7 +56,7 @@ static bool release_before(struct cairn_worker *worker)
     return !worker->releases;
 }
 
-/* With one log nothing overtakes what was decided before it: not what only waits for its time to be reserved, either. */
+/* With one log nothing overtakes what was decided before it, nor what only waits for its time to be reserved. */
 static bool is_behind_held(const struct cairn_worker *worker, const struct invocation *inv)
 {
     return worker->node->has_one_log && !cairn_list_empty(&worker->held) &&
